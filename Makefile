@@ -1,0 +1,88 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`. Needs python3 (>= 3.11) with venv, and make.
+#
+#   PYTHON=python3.12     the interpreter the environment is made from
+#   PIP_ARGS="..."        handed to pip, for example "--index-url URL" of PyTorch's CPU builds
+#   SYSTEM_TORCH=1        use the torch that PYTHON already has instead of installing one
+
+PYTHON ?= python3
+PIP_ARGS ?=
+SYSTEM_TORCH ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+INSTALLED := $(VENV)/.installed
+INSTALLED_DEV := $(VENV)/.installed-dev
+SITE := $(if $(SYSTEM_TORCH),--system-site-packages,)
+# With a torch of one's own the pinned one must not replace it.
+CONSTRAINTS := $(if $(SYSTEM_TORCH),$(VENV)/constraints.txt,constraints.txt)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS)
+
+.PHONY: demo run once test test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
+
+help:
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(INSTALLED) ## install what is needed and run the shipped examples
+	$(BIN)/aura-daemon demo
+
+run: $(INSTALLED) ## the long-running daemon on inbox/ -> outbox/
+	$(BIN)/aura-daemon run
+
+once: $(INSTALLED) ## drain the inbox and exit
+	$(BIN)/aura-daemon once
+
+test: check ## lint, types, contracts and the whole test suite
+	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
+	$(BIN)/pytest -m slow $(PYTEST_ARGS)
+
+check: lint types contracts
+
+lint: $(INSTALLED_DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED_DEV)
+	$(BIN)/mypy
+
+contracts: $(INSTALLED_DEV)
+	$(BIN)/lint-imports
+
+coverage: $(INSTALLED_DEV) ## core/ must be covered to the last branch
+	$(BIN)/pytest tests/core -q --cov=aura_daemon.core --cov-branch --cov-report=term-missing --cov-fail-under=100
+
+evaluate: $(INSTALLED) ## measure the embedded model
+	$(BIN)/python -m aura_daemon.mini.evaluate
+
+wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
+	rm -rf build dist
+	$(BIN)/python -m pip wheel --disable-pip-version-check -q $(PIP_ARGS) --no-deps -w dist .
+	@ls -l dist
+
+wheel-check: wheel ## install the wheel alone in a new environment and run its demo there
+	rm -rf .venv-wheel && $(PYTHON) -m venv $(SITE) .venv-wheel
+	.venv-wheel/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS) dist/*.whl
+	rm -rf build/elsewhere && mkdir -p build/elsewhere
+	cd build/elsewhere && ../../.venv-wheel/bin/aura-daemon demo
+	rm -rf .venv-wheel
+
+clean:
+	rm -rf $(VENV) .venv-wheel build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(SITE) $(VENV)
+
+$(VENV)/constraints.txt: constraints.txt $(VENV)/bin/python
+	grep -v '^torch==' constraints.txt > $@
+
+# torch first and alone: its version decides which of its many builds the rest is resolved against.
+$(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
+	@echo "installing into $(VENV): about 1.4 GB with a CPU build of torch, 5 GB and more with CUDA"
+	$(if $(SYSTEM_TORCH),,$(PIP) torch)
+	$(PIP) -e .
+	@touch $@
+
+$(INSTALLED_DEV): $(INSTALLED)
+	$(PIP) -e ".[dev]"
+	@touch $@

@@ -1,0 +1,6 @@
+"""`python -m aura_daemon` is `aura-daemon`."""
+
+from aura_daemon.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The nouns of the trade: what is asked for, what came of it. In: nothing. Out: frozen data that every layer shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class JobKind(StrEnum):
+    """Which engine a job goes to."""
+
+    GENERATE = "generate"
+    CAPTION = "caption"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerateRequest:
+    """A prompt to draw. None means "the configuration's default, else the model's own" (see `core.settings`)."""
+
+    prompt: str
+    negative_prompt: str = ""
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    """None only until the job is journaled: the daemon draws one then, so that every attempt has the same noise."""
+    aspect_ratio: str | None = None
+    width: int | None = None
+    """Pixels; with `height`, overrides `aspect_ratio`."""
+    height: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionRequest:
+    """An image to describe. The bytes travel beside the request."""
+
+    image: str | None = None
+    """The name a job file refers to; None where the image itself was dropped."""
+    prompt: str = ""
+    """How the caption begins (BLIP's conditional captioning); empty for a free caption."""
+    max_new_tokens: int | None = None
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest
+
+
+def kind_of(request: Request) -> JobKind:
+    """The engine a request goes to."""
+    return JobKind.GENERATE if isinstance(request, GenerateRequest) else JobKind.CAPTION
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedGenerate:
+    """A generate request with every default filled in: enough to make the same pixels again."""
+
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    width: int
+    """Pixels, a multiple of 8."""
+    height: int
+    """Pixels, a multiple of 8."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedCaption:
+    """A caption request with every default filled in."""
+
+    image: str | None
+    prompt: str
+    max_new_tokens: int
+
+
+Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption
+
+
+class FailureKind(StrEnum):
+    """Why a job did not work out; `core.recovery` decides what follows from it."""
+
+    BAD_INPUT = "bad_input"
+    """The file's own fault: the same bytes fail again."""
+    MODEL_UNAVAILABLE = "model_unavailable"
+    """The model is neither here nor to be fetched now: the job waits."""
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"
+    """The worker process died under the job."""
+    DEADLINE = "deadline"
+    """The job ran past its deadline and its worker was ended."""
+    UNEXPECTED = "unexpected"
+    """An exception nobody foresaw; its traceback is in the log."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """What went wrong, as text: no exception object, because a live one keeps tensors alive."""
+
+    kind: FailureKind
+    message: str
+    """One line: what happened, with the figures."""
+    mend: str = ""
+    """One line: what the user can do about it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Payload:
+    """One file for the outbox."""
+
+    extension: str
+    """With the dot: `.png`."""
+    content: bytes = field(repr=False)
+    width: int | None = None
+    """Pixels; None for text."""
+    height: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineTiming:
+    """Seconds each stage took in the worker; `loaded_s` is 0 when the model was there already."""
+
+    loaded_s: float = 0.0
+    encoded_s: float = 0.0
+    """Prompt to embeddings, or image to embeddings."""
+    denoised_s: float = 0.0
+    decoded_s: float = 0.0
+    """Latents to image file, or embeddings to text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Produced:
+    """What an engine made of one job, with all that makes it repeatable."""
+
+    payloads: tuple[Payload, ...]
+    resolved: Resolved
+    model: str
+    """The name as configured, `aura-mini`, `sd-1.4`, `owner/name` or a path."""
+    model_sha256: str
+    """Content hash over the weight files in use."""
+    device: str
+    dtype: str
+    rung: str
+    batch_size: int
+    timing: EngineTiming
+    peak_bytes: int
+    """Highest memory while the job ran: the device's allocator on CUDA, resident size of the worker on the CPU."""
+    text: str = ""
+    """The caption, for a caption job."""
+    warnings: tuple[str, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+Outcome: TypeAlias = Produced | Failure

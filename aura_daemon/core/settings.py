@@ -1,0 +1,175 @@
+"""What an engine is told and how a request's gaps are filled. In: request, configuration, the model's own. Out: figures.
+
+Precedence: the job, then the configuration, then what the model carries (`aura.json` in its folder), then Stable
+Diffusion 1.x as its authors and users run it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption, ResolvedGenerate
+
+
+Number = TypeVar("Number", int, float)
+
+
+class Device(StrEnum):
+    """Where the models run; AUTO takes CUDA where torch finds it, else the CPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Dtype(StrEnum):
+    """Number format of the weights; AUTO takes the half precision that the device computes in, else float32."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+class Scheduler(StrEnum):
+    """Samplers a job may name."""
+
+    DPMPP_2M_KARRAS = "dpm++_2m_karras"
+    DPMPP_2M = "dpm++_2m"
+    EULER = "euler"
+    EULER_A = "euler_a"
+    DDIM = "ddim"
+    PNDM = "pndm"
+
+
+ALIASES: Final = {
+    "sd-1.4": "CompVis/stable-diffusion-v1-4",
+    "blip-base": "Salesforce/blip-image-captioning-base",
+}
+"""Short names of hub models."""
+
+EMBEDDED: Final = "aura-mini"
+"""The model inside the package."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelSettings:
+    """Which model an engine loads, and on what terms."""
+
+    model: str = EMBEDDED
+    """`aura-mini`, a short name, `owner/name` on the hub, a folder in diffusers format or a `.safetensors` file."""
+    revision: str | None = None
+    """Hub revision; None takes the pinned one of a short name, else `main`."""
+    allow_pickle: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GenerateSettings(ModelSettings):
+    """Configuration of the generator; None leaves the choice to the model."""
+
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: Scheduler | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionSettings(ModelSettings):
+    """Configuration of the captioner; None leaves the choice to the model."""
+
+    max_new_tokens: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EngineSettings:
+    """All a worker needs to know; crosses the process boundary."""
+
+    device: Device = Device.AUTO
+    dtype: Dtype = Dtype.AUTO
+    generate: GenerateSettings = GenerateSettings()
+    caption: CaptionSettings = CaptionSettings()
+    max_image_bytes: int = 100_000_000
+    max_image_pixels: int = 64_000_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelDefaults:
+    """What suits a model; the defaults here are Stable Diffusion 1.x and BLIP."""
+
+    native_size_px: int = 512
+    steps: int = 25
+    guidance_scale: float = 9.0
+    scheduler: Scheduler = Scheduler.DPMPP_2M_KARRAS
+    max_new_tokens: int = 50
+
+
+MULTIPLE_PX: Final = 8
+"""Width and height must be multiples of this: the VAE's factor."""
+
+NATIVE_512: Final = {
+    "1:1": (512, 512),
+    "16:9": (912, 512),
+    "9:16": (512, 912),
+    "4:3": (680, 512),
+    "3:4": (512, 680),
+    "3:2": (768, 512),
+    "2:3": (512, 768),
+    "5:4": (640, 512),
+    "4:5": (512, 640),
+    "21:9": (1152, 512),
+    "Auto": (512, 512),
+}
+"""Aspect ratio -> (width, height) in pixels for a model of native size 512; the origin's 682 is no multiple of 8."""
+
+
+def size_for(aspect_ratio: str, native_size_px: int) -> tuple[int, int]:
+    """Width and height in pixels for an aspect ratio of `NATIVE_512` at a model's native size."""
+    width, height = NATIVE_512[aspect_ratio]
+    return _round(width * native_size_px / 512), _round(height * native_size_px / 512)
+
+
+def resolve_generate(
+    request: GenerateRequest, configured: GenerateSettings, own: ModelDefaults
+) -> tuple[ResolvedGenerate, tuple[str, ...]]:
+    """Fills every gap of a journaled request (its seed is drawn); says what was rounded in the second value."""
+    if request.seed is None:
+        raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
+    width, height = size_for(request.aspect_ratio or "Auto", own.native_size_px)
+    if request.width is not None or request.height is not None:
+        width = _round(request.width if request.width is not None else own.native_size_px)
+        height = _round(request.height if request.height is not None else own.native_size_px)
+    notes = [
+        f"{name} {asked} was rounded to {got}, a multiple of {MULTIPLE_PX}"
+        for name, asked, got in (("width", request.width, width), ("height", request.height, height))
+        if asked is not None and asked != got
+    ]
+    resolved = ResolvedGenerate(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        steps=_first(request.steps, configured.steps, own.steps),
+        guidance_scale=_first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
+        scheduler=Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,
+        seed=request.seed,
+        width=width,
+        height=height,
+    )
+    return resolved, tuple(notes)
+
+
+def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
+    """Fills every gap of a caption request."""
+    tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
+    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
+
+
+def _round(length_px: float) -> int:
+    """The nearest multiple of 8 (halves go up), at least one."""
+    return max(MULTIPLE_PX, int((length_px + MULTIPLE_PX / 2) // MULTIPLE_PX) * MULTIPLE_PX)
+
+
+def _first(asked: Number | None, configured: Number | None, own: Number) -> Number:
+    """The first that says something."""
+    if asked is not None:
+        return asked
+    return configured if configured is not None else own

@@ -1,0 +1,271 @@
+"""The JSON beside every result, and the report beside every failed file. In: job, result, timing. Out: the documents.
+
+A sidecar is a job file too: dropped into the inbox it asks for the same pixels again. The models below are the published
+schema (`aura-daemon schema sidecar`); field order is the order in the file, `schema` first so that routing sees it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from aura_daemon.core.job import (
+    CaptionRequest,
+    Failure,
+    FailureKind,
+    GenerateRequest,
+    Produced,
+    Request,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
+from aura_daemon.errors import Problem
+
+_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class GenerateRecord(BaseModel):
+    """Everything the picture was made from."""
+
+    model_config = _CONFIG
+    task: Literal["generate"] = "generate"
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    width: int = Field(description="pixels")
+    height: int = Field(description="pixels")
+
+
+class CaptionRecord(BaseModel):
+    """Everything the caption was made from, but for the image itself."""
+
+    model_config = _CONFIG
+    task: Literal["caption"] = "caption"
+    image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
+    prompt: str = Field(description="how the caption had to begin")
+    max_new_tokens: int
+
+
+RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord, Field(discriminator="task")]
+
+
+class SourceRecord(BaseModel):
+    """The file that asked for it."""
+
+    model_config = _CONFIG
+    name: str = Field(description="path below the inbox; bytes that are no text are escaped")
+    sha256: str
+    bytes: int
+    document: int | None = Field(description="which document of a YAML file with several, from 1")
+
+
+class ModelRecord(BaseModel):
+    """The model that did it."""
+
+    model_config = _CONFIG
+    name: str
+    sha256: str = Field(description="content hash over its weight files")
+
+
+class TimingRecord(BaseModel):
+    """Seconds, on a monotonic clock."""
+
+    model_config = _CONFIG
+    settled: float = Field(description="from first sight to the claim")
+    waited: float = Field(description="from the claim to the start of the attempt that worked")
+    loaded: float = Field(description="loading the model; 0 where it was loaded")
+    encoded: float
+    denoised: float
+    decoded: float
+    delivered: float = Field(description="writing the payload, durably")
+    total: float = Field(description="from first sight to the payload in the outbox")
+
+
+class OutputRecord(BaseModel):
+    """One payload file; a consumer behind a sync tool checks size and hash."""
+
+    model_config = _CONFIG
+    name: str = Field(description="file beside this sidecar")
+    bytes: int
+    sha256: str
+    width: int | None = Field(description="pixels; null for text")
+    height: int | None
+
+
+class Sidecar(BaseModel):
+    """What was made, from what, by what and how long it took. Present means: the payload is complete."""
+
+    model_config = _CONFIG
+    schema_: Literal["aura-daemon/sidecar/1"] = Field(SIDECAR_SCHEMA, alias="schema")
+    job_id: str
+    finished: str = Field(description="UTC, ISO 8601")
+    source: SourceRecord
+    request: RequestRecord
+    caption: str | None = Field(description="the caption, for a caption job")
+    model: ModelRecord
+    seeds: list[int]
+    device: str
+    dtype: str
+    rung: str
+    batch_size: int
+    attempts: int
+    timing_s: TimingRecord
+    peak_bytes: int = Field(description="highest memory of the job: allocator on CUDA, worker's resident size on CPU")
+    outputs: list[OutputRecord]
+    warnings: list[str]
+    versions: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """The file's content: readable, UTF-8, a newline at the end."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class FailureReport(BaseModel):
+    """Why a file is in `failed/`, in words its owner can act on."""
+
+    model_config = _CONFIG
+    schema_: Literal["aura-daemon/failure/1"] = Field(FAILURE_SCHEMA, alias="schema")
+    job_id: str
+    failed: str = Field(description="UTC, ISO 8601")
+    source: SourceRecord
+    kind: FailureKind
+    reason: str
+    mend: str
+    problems: list[str] = Field(description="everything that is wrong with the file, one line each")
+    attempts: int
+    retry: str = "Move the file back into the inbox to try again; this report can be deleted."
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+def request_record(produced: Produced) -> GenerateRecord | CaptionRecord:
+    """The resolved request as it stands in the sidecar."""
+    match produced.resolved:
+        case ResolvedGenerate() as made:
+            return GenerateRecord(
+                prompt=made.prompt,
+                negative_prompt=made.negative_prompt,
+                steps=made.steps,
+                guidance_scale=made.guidance_scale,
+                scheduler=made.scheduler,
+                seed=made.seed,
+                width=made.width,
+                height=made.height,
+            )
+        case ResolvedCaption() as made:
+            return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
+
+
+def sidecar(
+    produced: Produced,
+    *,
+    job_id: str,
+    finished: str,
+    source: SourceRecord,
+    attempts: int,
+    timing_s: TimingRecord,
+    outputs: list[OutputRecord],
+    warnings: tuple[str, ...] = (),
+) -> Sidecar:
+    """Everything known about one result."""
+    request = request_record(produced)
+    return Sidecar(
+        schema=SIDECAR_SCHEMA,
+        job_id=job_id,
+        finished=finished,
+        source=source,
+        request=request,
+        caption=produced.text if isinstance(request, CaptionRecord) else None,
+        model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
+        seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
+        device=produced.device,
+        dtype=produced.dtype,
+        rung=produced.rung,
+        batch_size=produced.batch_size,
+        attempts=attempts,
+        timing_s=timing_s,
+        peak_bytes=produced.peak_bytes,
+        outputs=outputs,
+        warnings=[*produced.warnings, *warnings],
+        versions=dict(produced.versions),
+    )
+
+
+def report(failure: Failure, problems: tuple[Problem, ...], *, job_id: str, failed: str, source: SourceRecord, attempts: int) -> FailureReport:
+    """The document beside a failed file."""
+    return FailureReport(
+        schema=FAILURE_SCHEMA,
+        job_id=job_id,
+        failed=failed,
+        source=source,
+        kind=failure.kind,
+        reason=failure.message,
+        mend=failure.mend,
+        problems=[str(problem) for problem in problems],
+        attempts=attempts,
+    )
+
+
+def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
+    """A sidecar read back, or what is wrong with it."""
+    try:
+        return Sidecar.model_validate_json(content)
+    except ValidationError as error:
+        return tuple(
+            Problem(
+                file=file,
+                key=".".join(str(part) for part in fault["loc"]),
+                message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: {fault['msg'].lower()}",
+            )
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+
+
+def request_of(document: Sidecar) -> Request:
+    """What to ask for to make the same again. A caption's image is looked for under its source's name."""
+    match document.request:
+        case GenerateRecord() as made:
+            return GenerateRequest(
+                prompt=made.prompt,
+                negative_prompt=made.negative_prompt,
+                steps=made.steps,
+                guidance_scale=made.guidance_scale,
+                scheduler=made.scheduler,
+                seed=made.seed,
+                width=made.width,
+                height=made.height,
+            )
+        case CaptionRecord() as made:
+            return CaptionRequest(
+                image=made.image or document.source.name.rpartition("/")[2],
+                prompt=made.prompt,
+                max_new_tokens=made.max_new_tokens,
+            )
+
+
+def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
+    """Why the same pixels cannot be promised, one line each; empty where everything that counts is the same."""
+    now = {
+        "model": (document.model.sha256, produced.model_sha256),
+        "device": (document.device, produced.device),
+        "dtype": (document.dtype, produced.dtype),
+        "rung": (document.rung, produced.rung),
+        "batch size": (str(document.batch_size), str(produced.batch_size)),
+    }
+    versions = dict(produced.versions)
+    for name in ("torch", "diffusers", "transformers"):
+        now[f"{name} version"] = (document.versions.get(name, "unknown"), versions.get(name, "unknown"))
+    return tuple(
+        f"made again with another {name} than the sidecar's ({before} then, {after} now): pixels may differ"
+        for name, (before, after) in now.items()
+        if before != after
+    )
+
+

@@ -1,0 +1,164 @@
+"""The one place that writes, moves and reads users' files. Whatever it reports done survives a power cut.
+
+Written: temp file in a folder of ours on the same file system, fsync, link or rename, fsync of the folder. Nothing that
+exists is replaced unless `replace=True`. Read: opened once, without following links or blocking on a FIFO, and checked
+on the descriptor.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+CHUNK_BYTES: Final = 1 << 20
+
+_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
+"""What file systems without hard links (FAT, some network mounts) answer to `link`."""
+
+
+class NotARegularFile(OSError):
+    """A link, FIFO, socket, device or folder where a file was expected."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """The bytes of a file and what its descriptor said of it."""
+
+    content: bytes = field(repr=False)
+    sha256: str
+    status: os.stat_result
+
+
+def open_regular(path: Path) -> int:
+    """A descriptor for reading; raises NotARegularFile, FileNotFoundError or another OSError, never blocks."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise NotARegularFile(error.errno, "not a regular file", os.fspath(path)) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotARegularFile(errno.EINVAL, "not a regular file", os.fspath(path))
+    return descriptor
+
+
+def read(path: Path, *, most_bytes: int | None = None) -> Content:
+    """A whole regular file (its first `most_bytes` where given) with its hash."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        status = os.fstat(file.fileno())
+        content = file.read(-1 if most_bytes is None else most_bytes)
+    return Content(content=content, sha256=hashlib.sha256(content).hexdigest(), status=status)
+
+
+def head_and_tail(path: Path, *, head_bytes: int, tail_bytes: int) -> tuple[bytes, bytes, os.stat_result]:
+    """The first and last bytes of a regular file, and its status."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        status = os.fstat(file.fileno())
+        head = file.read(head_bytes)
+        file.seek(max(0, status.st_size - tail_bytes))
+        return head, file.read(tail_bytes), status
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a regular file, in constant memory."""
+    with os.fdopen(open_regular(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False) -> None:
+    """Puts content under a final name, whole or not at all; raises FileExistsError unless `replace`.
+
+    `temp_folder` must be on the target's file system. The mode follows the umask.
+    """
+    temp_folder.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temp = temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+    try:
+        with temp.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _publish(temp, target, replace=replace)
+    finally:
+        temp.unlink(missing_ok=True)
+
+
+def move(source: Path, target: Path, *, temp_folder: Path) -> None:
+    """Moves a file without replacing another; across file systems by copy, fsync, verify and unlink.
+
+    `temp_folder` must be on the target's file system; raises FileExistsError where the target is taken.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _publish(source, target, replace=False)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy(source, target, temp_folder=temp_folder)
+        source.unlink()
+    sync_folder(source.parent)
+
+
+def copy(source: Path, target: Path, *, temp_folder: Path) -> str:
+    """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError."""
+    temp_folder.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temp = temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+    digest = hashlib.sha256()
+    try:
+        with os.fdopen(open_regular(source), "rb") as reader, temp.open("wb") as writer:
+            status = os.fstat(reader.fileno())
+            while chunk := reader.read(CHUNK_BYTES):
+                digest.update(chunk)
+                writer.write(chunk)
+            writer.flush()
+            os.fsync(writer.fileno())
+        os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
+        if sha256_of(temp) != digest.hexdigest():
+            raise OSError(errno.EIO, "the copy does not hold what was written", os.fspath(target))
+        _publish(temp, target, replace=False)
+    finally:
+        temp.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable; does nothing where the file system cannot."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _publish(temp: Path, target: Path, *, replace: bool) -> None:
+    """Gives a complete file its final name; the old name is gone afterwards."""
+    if replace:
+        temp.replace(target)
+    else:
+        try:
+            os.link(temp, target, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS:
+                raise
+            # Without hard links there is no atomic "only if absent" in the standard library. The daemon is the
+            # only program that publishes here, so the look before the rename is enough but for a stranger's race.
+            if os.path.lexists(target):
+                raise FileExistsError(errno.EEXIST, "exists", os.fspath(target)) from None
+            temp.rename(target)
+        else:
+            temp.unlink()
+    sync_folder(target.parent)

@@ -1,0 +1,101 @@
+"""Which bytes are a picture, and how it is read. In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
+
+Only Pillow works here: a bad image is refused before a model is loaded for it.
+"""
+
+from __future__ import annotations
+
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from typing import Final
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.settings import EngineSettings
+
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+"""Pillow's names; every other decoder of Pillow stays shut."""
+
+BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+"""What Pillow's decoders raise on damaged data."""
+
+SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+
+COPY_AGAIN: Final = "copy the whole file again, or open it in an image editor and save it anew"
+
+
+def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.Image | Failure:
+    """The first frame, turned as its EXIF says, on white where it is transparent, in mode RGB."""
+    name = name or "the image"
+    if not content:
+        return _refused(f"{name} is empty", "copy it again")
+    if len(content) > settings.max_image_bytes:
+        return _refused(
+            f"{name} has {len(content):,} bytes, more than the {settings.max_image_bytes:,} that are allowed",
+            "save it smaller, or raise max_image_bytes",
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            Image.MAX_IMAGE_PIXELS = settings.max_image_pixels
+            return _decode(content)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
+    except UnidentifiedImageError:
+        return _unidentified(content, name)
+    except BROKEN as error:
+        return _refused(f"{name} is cut short or damaged: {error}", COPY_AGAIN)
+    return _refused(message, "save it smaller, or raise max_image_pixels")
+
+
+def _decode(content: bytes) -> Image.Image:
+    """RGB pixels; raises what Pillow raises."""
+    picture: Image.Image = Image.open(BytesIO(content), formats=FORMATS)
+    picture.load()
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I"):  # 16 bits of grey: Pillow's own conversion clips them at 255
+        return picture.point(lambda value: value / 256).convert("L").convert("RGB")
+    if not picture.has_transparency_data:
+        return picture.convert("RGB")
+    layered = picture.convert("RGBA")
+    ground = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(ground, layered).convert("RGB")
+
+
+def _unidentified(content: bytes, name: str) -> Failure:
+    """Bytes that no allowed decoder wants: either another kind of file or one that was cut within its header."""
+    started = _format_of(content)
+    if started:
+        return _refused(
+            f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN
+        )
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
+        return _refused(f"{name} is a HEIC picture, which is not read here", "save it as JPEG or PNG")
+    return _refused(
+        f"{name} is no picture of a kind that is read here; it begins with {content[:12]!r}",
+        f"allowed: {', '.join(FORMATS)}",
+    )
+
+
+def _format_of(content: bytes) -> str:
+    """The format that the leading bytes promise, or nothing."""
+    if content[4:12] in (b"ftypavif", b"ftypavis"):
+        return "AVIF"
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return "WEBP"
+    return next((name for signature, name in SIGNATURES if content.startswith(signature)), "")
+
+
+def _refused(message: str, mend: str) -> Failure:
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

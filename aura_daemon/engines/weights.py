@@ -1,0 +1,134 @@
+"""Which files of a model are its weights, and may they be read. In: names in a model's folder. Out: the ones in use.
+
+safetensors only: a pickle runs code when it is opened, so it takes `allow_pickle` to have one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import SafetensorError, safe_open
+
+from aura_daemon.core.job import Failure, FailureKind
+
+SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja")
+"""What a model needs beside its weights: configurations and tokenizers."""
+
+STEMS: Final = {
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+    "text_encoder": "model",
+    "safety_checker": "model",
+    "image_encoder": "model",
+}
+"""Parts of a diffusers folder that have weights -> how their files are called."""
+
+PICKLES: Final = {"diffusion_pytorch_model": "diffusion_pytorch_model", "model": "pytorch_model"}
+"""Name of safetensors -> name of the pickle that holds the same."""
+
+HALF: Final = "fp16"
+"""The variant of half-precision files; half the download where a repository has it."""
+
+CHUNK_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Weights:
+    """The files in use, relative to the model's folder, and how to ask the libraries for them."""
+
+    names: tuple[str, ...]
+    variant: str | None = None
+    pickled: bool = False
+
+
+def generator_weights(
+    names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool
+) -> Weights | str:
+    """Weights of a diffusers folder by its `model_index.json`; a str says what is missing or refused."""
+    parts = [part for part in STEMS if _wanted(index.get(part))]
+    return _choose(names, [(f"{part}/", STEMS[part]) for part in parts], half, allow_pickle)
+
+
+def captioner_weights(names: Iterable[str], half: bool, allow_pickle: bool) -> Weights | str:
+    """Weights of a transformers folder; a str says what is missing or refused."""
+    return _choose(names, [("", "model")], half, allow_pickle)
+
+
+def broken_file(files: Iterable[Path]) -> str:
+    """Names the first safetensors file whose header or length is wrong, and why; empty where all are whole."""
+    for file in files:
+        if file.suffix != ".safetensors":
+            continue
+        try:
+            with safe_open(file, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            return f"{file} ({error})"
+    return ""
+
+
+def content_hash(root: Path, names: Iterable[str], read: Callable[[int], None]) -> str:
+    """sha256 over the sorted lines `name sha256`; `read` hears of every chunk, in bytes."""
+    whole = hashlib.sha256()
+    for name in sorted(names):
+        one = hashlib.sha256()
+        with (root / name).open("rb") as file:
+            while chunk := file.read(CHUNK_BYTES):
+                one.update(chunk)
+                read(len(chunk))
+        whole.update(f"{name} {one.hexdigest()}\n".encode())
+    return whole.hexdigest()
+
+
+def pickle_refused(name: str, what: str) -> Failure:
+    """The one wording of why a pickle is not opened and what to do."""
+    return Failure(
+        kind=FailureKind.MODEL_UNAVAILABLE,
+        message=f"model {name}: {what} is a pickle, which can run any code when it is opened; "
+        "only safetensors is read",
+        mend="convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, or "
+        "https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
+        "allow_pickle: true",
+    )
+
+
+def _choose(
+    names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool
+) -> Weights | str:
+    """Half-precision files where asked for and every part's are there or in full; else the full files; else pickles."""
+    present = sorted(names)
+    chosen: list[str] = []
+    halved = pickled = False
+    for folder, stem in parts:
+        fp16 = _matching(present, folder, stem, f".{HALF}") if half else []
+        full = _matching(present, folder, stem, "")
+        pickles = _matching(present, folder, PICKLES[stem], "", "bin")
+        if found := fp16 or full:
+            halved = halved or bool(fp16)
+        elif pickles and allow_pickle:
+            found, pickled = pickles, True
+        elif pickles:
+            return pickles[0]
+        else:
+            return f"{folder}{stem}.safetensors"
+        chosen += found
+    return Weights(names=tuple(chosen), variant=HALF if halved else None, pickled=pickled)
+
+
+def _matching(names: Iterable[str], folder: str, stem: str, variant: str, kind: str = "safetensors") -> list[str]:
+    """Whole or sharded files, `stem[.variant][-00001-of-00002].kind`, in one folder."""
+    pattern = re.compile(
+        rf"{re.escape(folder + stem + variant)}(-\d{{5}}-of-\d{{5}})?\.{kind}"
+        rf"|{re.escape(folder + stem)}-\d{{5}}-of-\d{{5}}{re.escape(variant)}\.{kind}"
+    )
+    return [name for name in names if pattern.fullmatch(name)]
+
+
+def _wanted(entry: object) -> bool:
+    """True for a part of `model_index.json` that is there: `[library, class]`, neither null."""
+    return isinstance(entry, list) and len(entry) == 2 and None not in entry

@@ -1,0 +1,388 @@
+"""What has happened to every source and every job, in SQLite; survives kill -9. In: transitions. Out: rows.
+
+One process writes (the daemon holds the inbox's lock), others read. Paths are kept as bytes: names on Linux need not be
+text. Counts by state are kept in memory, so that health costs the same with ten jobs and with a hundred thousand.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.core.job import Failure, FailureKind, Request
+from aura_daemon.core.lifecycle import OPEN, SOURCE_TRANSITIONS, JobState, SourceState, is_legal
+from aura_daemon.core.names import collision_key
+from aura_daemon.core.request import request_from_dict, request_to_dict
+from aura_daemon.core.routing import SourceKind
+from aura_daemon.errors import BrokenState, Problem
+
+VERSION: Final = 1
+"""Schema version; a newer journal than this is refused."""
+
+_SCHEMA: Final = """
+CREATE TABLE sources (
+    id TEXT PRIMARY KEY,
+    path BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    settled_s REAL NOT NULL,
+    claimed_at REAL NOT NULL,
+    failure TEXT,
+    problems TEXT NOT NULL DEFAULT '[]'
+) WITHOUT ROWID;
+CREATE INDEX sources_path ON sources (path);
+CREATE INDEX sources_unfinished ON sources (state) WHERE state <> 'closed';
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    source_id TEXT NOT NULL REFERENCES sources (id),
+    number INTEGER,
+    state TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    text BLOB NOT NULL,
+    folder BLOB NOT NULL,
+    stem BLOB NOT NULL,
+    stem_key TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    payload_sha256 TEXT,
+    failure TEXT,
+    finished_at REAL,
+    total_s REAL
+) WITHOUT ROWID;
+CREATE INDEX jobs_source ON jobs (source_id);
+CREATE INDEX jobs_next ON jobs (state, kind, id) WHERE state NOT IN ('done', 'failed');
+CREATE INDEX jobs_stem ON jobs (stem_key, folder);
+CREATE TABLE companions (
+    path BLOB PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRow:
+    """A claimed file."""
+
+    id: str
+    path: str
+    """Below the inbox, `/` between folders; surrogates stand for bytes that are no text."""
+    kind: SourceKind
+    state: SourceState = SourceState.CLAIMED
+    size_bytes: int
+    modified_ns: int
+    inode: int
+    sha256: str = ""
+    settled_s: float
+    """Seconds from first sight to the claim."""
+    claimed_at: float
+    """Seconds since the epoch."""
+    failure: Failure | None = None
+    """Why it has no jobs, where it has none."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRow:
+    """A job and where it stands."""
+
+    id: str
+    source_id: str
+    number: int | None
+    """Which document of several, from 1."""
+    state: JobState = JobState.QUEUED
+    kind: str
+    request: Request
+    text: bytes
+    """The document's own bytes, so that it can be handed back alone; empty for images."""
+    folder: str
+    """Where its outputs go, below the outbox; empty for the outbox itself."""
+    stem: str
+    attempts: int = 0
+    payload_sha256: str | None = None
+    """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
+    failure: Failure | None = None
+    finished_at: float | None = None
+    total_s: float | None = None
+
+
+class Journal:
+    """The daemon's memory. Every method is one transaction."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Opens the journal, making it where there is none; raises BrokenState for one of a newer version."""
+        if read_only:
+            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(path, timeout=10.0)
+        self._database.isolation_level = None
+        self._database.row_factory = sqlite3.Row
+        if not read_only:
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+        version = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if version > VERSION:
+            raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
+        if version == 0 and not read_only:
+            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state")
+        self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
+
+    def close(self) -> None:
+        """Folds the write-ahead log back and lets go."""
+        self._database.close()
+
+    def counts(self) -> dict[JobState, int]:
+        """How many jobs stand in each state."""
+        return {state: self._counts[state] for state in JobState}
+
+    # -- sources ---------------------------------------------------------------------------------------------------
+
+    def claim(self, source: SourceRow) -> None:
+        """Remembers a file that is ours now."""
+        with self._transaction() as database:
+            database.execute(
+                "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
+                 source.modified_ns, source.inode, source.settled_s, source.claimed_at),
+            )  # fmt: skip
+
+    def admit(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> None:
+        """Remembers what a claimed file asks for, or (`source.failure`) why it asks for nothing."""
+        with self._transaction() as database:
+            self._move_source(source.id, SourceState.ADMITTED)
+            database.execute(
+                "UPDATE sources SET sha256 = ?, kind = ?, failure = ?, problems = ? WHERE id = ?",
+                (source.sha256, source.kind, _failure_text(source.failure),
+                 json.dumps([asdict(problem) for problem in source.problems]), source.id),
+            )  # fmt: skip
+            database.executemany(
+                "INSERT INTO jobs (id, source_id, number, state, kind, request, text, folder, stem, stem_key)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
+                     json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
+                     os.fsencode(job.stem), _stem_key(job.stem))
+                    for job in jobs
+                ],
+            )  # fmt: skip
+        self._counts[JobState.QUEUED] += len(jobs)
+
+    def close_source(self, source_id: str) -> None:
+        """Nothing is left to do for this file."""
+        with self._transaction():
+            self._move_source(source_id, SourceState.CLOSED)
+
+    def source(self, source_id: str) -> SourceRow:
+        """One source; raises BrokenState where there is none."""
+        row = self._database.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
+        if row is None:
+            raise BrokenState(f"the journal knows no source {source_id}")
+        return _source(row)
+
+    def knows_source(self, source_id: str) -> bool:
+        """Whether this claim is in the journal."""
+        return self._database.execute("SELECT 1 FROM sources WHERE id = ?", (source_id,)).fetchone() is not None
+
+    def unfinished_sources(self) -> list[SourceRow]:
+        """Sources with something left to do, oldest first."""
+        rows = self._database.execute("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
+        return [_source(row) for row in rows]
+
+    def latest_source(self, path: str) -> SourceRow | None:
+        """The last file that was claimed under this name."""
+        query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
+        row = self._database.execute(query, (os.fsencode(path),)).fetchone()
+        return _source(row) if row is not None else None
+
+    def succeeded(self, source: SourceRow) -> bool:
+        """Whether the same path, content and modification time has been done already: a redelivery."""
+        query = (
+            "SELECT 1 FROM sources WHERE path = ? AND sha256 = ? AND modified_ns = ? AND id <> ? AND failure IS NULL"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id)"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id AND state <> 'done')"
+        )
+        values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
+        return self._database.execute(query, values).fetchone() is not None
+
+    # -- companions ------------------------------------------------------------------------------------------------
+
+    def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:
+        """Remembers that this very file lies beside an image and is no job, also when the image has gone."""
+        with self._transaction() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)", (os.fsencode(path), size_bytes, modified_ns)
+            )
+
+    def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
+        """Whether this very file was judged a companion before."""
+        query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
+        return self._database.execute(query, (os.fsencode(path), size_bytes, modified_ns)).fetchone() is not None
+
+    # -- jobs ------------------------------------------------------------------------------------------------------
+
+    def start(self, job: JobRow) -> JobRow:
+        """Counts the attempt, durably, before it is made."""
+        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1)
+
+    def give_back(self, job: JobRow, *, count_attempt: bool) -> JobRow:
+        """Queues a job again."""
+        return self._move(job, JobState.QUEUED, attempts=job.attempts if count_attempt else job.attempts - 1)
+
+    def deliver(self, job: JobRow, *, stem: str, payload_sha256: str) -> JobRow:
+        """Decides the name of the outputs, before anything is written."""
+        return self._move(
+            job, JobState.DELIVERING, stem=os.fsencode(stem), stem_key=_stem_key(stem), payload_sha256=payload_sha256
+        )
+
+    def rename(self, job: JobRow, stem: str) -> JobRow:
+        """Takes another name for the outputs: somebody else's file appeared under the one decided."""
+        with self._transaction() as database:
+            values = (os.fsencode(stem), _stem_key(stem), job.id)
+            database.execute("UPDATE jobs SET stem = ?, stem_key = ? WHERE id = ?", values)
+        return self.job(job.id)
+
+    def finish(self, job: JobRow, *, now: float, total_s: float) -> JobRow:
+        """The sidecar is in the outbox."""
+        return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
+
+    def fail(self, job: JobRow, failure: Failure, *, now: float) -> JobRow:
+        """The job will not be tried again by itself."""
+        return self._move(job, JobState.FAILED, failure=_failure_text(failure), finished_at=now)
+
+    def requeue_interrupted(self) -> list[JobRow]:
+        """After a restart: whatever was under way is queued again; its attempt is not held against it."""
+        rows = self._database.execute("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id").fetchall()
+        return [self.give_back(_job(row), count_attempt=False) for row in rows]
+
+    def job(self, job_id: str) -> JobRow:
+        """One job; raises BrokenState where there is none."""
+        row = self._database.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        if row is None:
+            raise BrokenState(f"the journal knows no job {job_id}")
+        return _job(row)
+
+    def jobs_of(self, source_id: str) -> list[JobRow]:
+        """All jobs of a source, in the order of its documents."""
+        rows = self._database.execute("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
+        return [_job(row) for row in rows]
+
+    def next_job(self, kinds: frozenset[str]) -> JobRow | None:
+        """The oldest queued job of one of these kinds."""
+        best = [
+            row
+            for kind in kinds
+            for row in self._database.execute(
+                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1", (kind,)
+            )
+        ]
+        return min((_job(row) for row in best), key=lambda job: job.id, default=None)
+
+    def recent(self, limit: int) -> list[JobRow]:
+        """The jobs that ended last, newest first."""
+        query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
+        return [_job(row) for row in self._database.execute(query, (limit,))]
+
+    def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
+        """Whether a job that is still open, other than `but_not_to`, has been given this name."""
+        query = f"SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state IN ({_IN_OPEN}) LIMIT 1"
+        row = self._database.execute(query, (_stem_key(stem), os.fsencode(folder), but_not_to)).fetchone()
+        return row is not None
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def _move(self, job: JobRow, after: JobState, **columns: object) -> JobRow:
+        """One legal transition, with what is learned by it; raises BrokenState for any other."""
+        with self._transaction() as database:
+            before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
+            if not is_legal(before, after):
+                raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
+            names = "".join(f", {name} = ?" for name in columns)
+            database.execute(f"UPDATE jobs SET state = ?{names} WHERE id = ?", (after, *columns.values(), job.id))
+        self._counts[before] -= 1
+        self._counts[after] += 1
+        return self.job(job.id)
+
+    def _move_source(self, source_id: str, after: SourceState) -> None:
+        before = self.source(source_id).state
+        if (before, after) not in SOURCE_TRANSITIONS:
+            raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
+        self._database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
+
+
+_IN_OPEN: Final = ", ".join(f"'{state}'" for state in sorted(OPEN))
+
+
+def _stem_key(stem: str) -> str:
+    """What two names have in common that some file system takes for the same."""
+    return collision_key(stem).encode("utf-8", "backslashreplace").decode()
+
+
+def _failure_text(failure: Failure | None) -> str | None:
+    return json.dumps(asdict(failure)) if failure is not None else None
+
+
+def _failure(text: str | None) -> Failure | None:
+    if text is None:
+        return None
+    fields = json.loads(text)
+    return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
+
+
+def _source(row: sqlite3.Row) -> SourceRow:
+    return SourceRow(
+        id=row["id"],
+        path=os.fsdecode(row["path"]),
+        kind=SourceKind(row["kind"]),
+        state=SourceState(row["state"]),
+        size_bytes=row["size_bytes"],
+        modified_ns=row["modified_ns"],
+        inode=row["inode"],
+        sha256=row["sha256"],
+        settled_s=row["settled_s"],
+        claimed_at=row["claimed_at"],
+        failure=_failure(row["failure"]),
+        problems=tuple(Problem(**fields) for fields in json.loads(row["problems"])),
+    )
+
+
+def _job(row: sqlite3.Row) -> JobRow:
+    return JobRow(
+        id=row["id"],
+        source_id=row["source_id"],
+        number=row["number"],
+        state=JobState(row["state"]),
+        kind=row["kind"],
+        request=request_from_dict(json.loads(row["request"])),
+        text=row["text"],
+        folder=os.fsdecode(row["folder"]),
+        stem=os.fsdecode(row["stem"]),
+        attempts=row["attempts"],
+        payload_sha256=row["payload_sha256"],
+        failure=_failure(row["failure"]),
+        finished_at=row["finished_at"],
+        total_s=row["total_s"],
+    )

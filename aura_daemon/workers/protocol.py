@@ -1,0 +1,119 @@
+"""The typed messages that cross to a worker and back, and the interface every worker keeps.
+
+Down: `Configure` once, then a `Batch` at a time. Up: `Ready`, `Loading`, `Progress`, `Finished`. A worker that dies says
+nothing; the process worker notices and reports a `Failure` for what was running.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from aura_daemon.core.job import Outcome, Request
+from aura_daemon.core.settings import EngineSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configure:
+    """First message down: what the worker may load and where it may run."""
+
+    settings: EngineSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Task:
+    """One job of a batch, with the very bytes that were claimed."""
+
+    job_id: str
+    request: Request
+    image: bytes | None = field(default=None, repr=False)
+    image_name: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Batch:
+    """Jobs that run together: the same engine, model and settings but for prompt and seed."""
+
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """Bytes on the device the worker uses, and of the worker itself."""
+
+    device_used_bytes: int
+    device_free_bytes: int
+    resident_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """The worker has imported its libraries and found its device."""
+
+    device: str
+    """`cpu`, `cuda:0`."""
+    device_name: str
+    dtype: str
+    rung: str
+    versions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loading:
+    """A model is being fetched or loaded; sent again whenever bytes arrived, so that it also is a sign of life."""
+
+    model: str
+    done_bytes: int = 0
+    total_bytes: int = 0
+    """0: unknown, or nothing to download."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """A step of a job is done."""
+
+    job_id: str
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """The last word on one job of the batch; the batch is over when every task has one."""
+
+    job_id: str
+    outcome: Outcome
+    memory: Memory
+    models: tuple[str, ...]
+    """Names of the models that are loaded now."""
+
+
+Down: TypeAlias = Configure | Batch
+Up: TypeAlias = Ready | Loading | Progress | Finished
+
+
+class Worker(Protocol):
+    """Runs one batch at a time, somewhere else. Never blocks longer than a message takes to copy."""
+
+    def submit(self, batch: Batch) -> None:
+        """Hands a batch over, starting the worker where it is not running. Only when `idle`."""
+
+    def poll(self) -> list[Up]:
+        """What came up since the last call; a death or a missed deadline is in it as `Finished` with a `Failure`."""
+
+    def waitables(self) -> list[int]:
+        """File descriptors that become readable when `poll` has something to say."""
+
+    @property
+    def idle(self) -> bool:
+        """True when no batch is running."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker on this machine; None while none is running or it is elsewhere."""
+
+    def unload(self) -> None:
+        """Ends an idle worker to give back all its memory; the next `submit` starts it again."""
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the worker, whatever it does; after `timeout_s` by force."""
