@@ -72,6 +72,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_writable(folder: Path) -> bool:
+    """Whether files can be renamed within a folder."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
 def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False) -> None:
     """Puts content under a final name, whole or not at all; raises FileExistsError unless `replace`.
 

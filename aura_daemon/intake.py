@@ -8,7 +8,6 @@ tells its whole story even when the journal is lost.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +26,6 @@ from aura_daemon.core.stability import Stamp
 from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.errors import Problem
 from aura_daemon.journal import JobRow, Journal, SourceRow
-from aura_daemon.watching import OWN_FOLDER
 
 HEAD_BYTES: Final = 4096
 TAIL_BYTES: Final = 65_536
@@ -87,7 +85,7 @@ class Intake:
         self._settings = settings
         self._journal = journal
         self._now = now
-        self._own = settings.inbox / OWN_FOLDER
+        self._own = settings.inbox / names.OWN_FOLDER
         self.work = settings.state / "work" if settings.keeps else self._own / "work"
         self.done = self._own / "done"
         self.inputs = settings.state / "inputs"
@@ -96,7 +94,7 @@ class Intake:
 
     def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
         """What is to become of a file that has been unchanged for `unchanged_s`; raises OSError where it cannot be read."""
-        private = names.verdict(PurePosixPath(path))
+        private = names.verdict(path)
         if private is not None:
             return Leave(reason=private.reason)
         file = self._settings.inbox / path
@@ -117,14 +115,20 @@ class Intake:
         match route:
             case SourceKind.IMAGE:
                 if not patient and pictures.ends_properly(head, tail, status.st_size) is False:
-                    return Wait(unchanged_s=self._settings.incomplete_after_s, reason="the end of the image is missing")
+                    return Wait(
+                        unchanged_s=self._settings.incomplete_after_s,
+                        reason="the end of the image is missing",
+                    )
             case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
                 if self._is_companion(path, stamp):
                     return Leave(reason="it lies beside an image of the same name")
             case SourceKind.JOB_FILE:
                 missing = self._missing_image(file, path)
                 if missing and unchanged_s < self._settings.reference_wait_s:
-                    return Wait(unchanged_s=min(unchanged_s + 1.0, self._settings.reference_wait_s), reason=f"it waits for {missing}")
+                    return Wait(
+                        unchanged_s=min(unchanged_s + 1.0, self._settings.reference_wait_s),
+                        reason=f"it waits for {missing}",
+                    )
         return Ready(kind=route)
 
     def _is_remembered(self, path: str, stamp: Stamp) -> bool:
@@ -132,7 +136,11 @@ class Intake:
         latest = self._journal.latest_source(path)
         if latest is None:
             return False
-        if (latest.size_bytes, latest.modified_ns, latest.inode) == (stamp.size_bytes, stamp.modified_ns, stamp.inode):
+        if (latest.size_bytes, latest.modified_ns, latest.inode) == (
+            stamp.size_bytes,
+            stamp.modified_ns,
+            stamp.inode,
+        ):
             return True
         if latest.size_bytes != stamp.size_bytes or latest.sha256 != durable.sha256_of(self._settings.inbox / path):
             return False
@@ -145,7 +153,9 @@ class Intake:
         stem = path.rpartition(".")[0]
         for extension in routing.IMAGE_EXTENSIONS:
             image = stem + extension
-            lies_there = any((self._settings.inbox / (stem + cased)).exists() for cased in (extension, extension.upper()))
+            lies_there = any(
+                (self._settings.inbox / (stem + cased)).exists() for cased in (extension, extension.upper())
+            )
             taken = None if lies_there else self._journal.latest_source(image)
             lately = taken is not None and self._now() - taken.claimed_at < COMPANION_S
             if lies_there or lately:
@@ -227,7 +237,11 @@ class Intake:
                     claimed_at=self._now(),
                 )
                 self._journal.claim(source)
-                logger.warning("{} found claimed but unknown to the journal, queued again: {}", source.id, names.escaped(path))
+                logger.warning(
+                    "{} found claimed but unknown to the journal, queued again: {}",
+                    source.id,
+                    names.escaped(path),
+                )
                 adopted.append(source)
             if not files:
                 self.forget_work(folder.name, "")
@@ -269,17 +283,34 @@ class Intake:
         kind, parsed = self._parse(source.path, found.content)
         source = replace(source, kind=kind)
         if isinstance(parsed, Rejected):
-            reason = parsed.problems[0].message if len(parsed.problems) == 1 else f"{len(parsed.problems)} problems, see the list"
-            failure = _bad_input(reason, "Mend what the list of problems names, then move the file back into the inbox.")
+            reason = (
+                parsed.problems[0].message
+                if len(parsed.problems) == 1
+                else f"{len(parsed.problems)} problems, see the list"
+            )
+            failure = _bad_input(
+                reason, "Mend what the list of problems names, then move the file back into the inbox."
+            )
             self._journal.admit(replace(source, failure=failure, problems=parsed.problems), ())
             for problem in parsed.problems:
                 logger.info("{} refused: {}", source.id, problem)
             return ()
         several = len(parsed.jobs) > 1
-        jobs = tuple(self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1))
+        jobs = tuple(
+            self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1)
+        )
         missing = self._take_images(source, jobs)
         if missing:
-            self._journal.admit(replace(source, failure=_bad_input(f"the image it names did not arrive: {missing}", "Put the image beside the job file, then move the job file back into the inbox.")), ())
+            self._journal.admit(
+                replace(
+                    source,
+                    failure=_bad_input(
+                        f"the image it names did not arrive: {missing}",
+                        "Put the image beside the job file, then move the job file back into the inbox.",
+                    ),
+                ),
+                (),
+            )
             logger.info("{} refused: waited for {}", source.id, missing)
             return ()
         self._journal.admit(source, jobs)
@@ -361,8 +392,3 @@ def new_id(now: float) -> str:
 
 def _bad_input(message: str, mend: str) -> Failure:
     return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
-
-
-def is_writable(folder: Path) -> bool:
-    """Whether files can be renamed within a folder."""
-    return os.access(folder, os.W_OK | os.X_OK)

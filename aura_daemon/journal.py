@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.core.job import Failure, FailureKind, Request
-from aura_daemon.core.lifecycle import OPEN, SOURCE_TRANSITIONS, JobState, SourceState, is_legal
+from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.request import request_from_dict, request_to_dict
 from aura_daemon.core.routing import SourceKind
@@ -224,7 +224,8 @@ class Journal:
         """Remembers that this very file lies beside an image and is no job, also when the image has gone."""
         with self._transaction() as database:
             database.execute(
-                "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)", (os.fsencode(path), size_bytes, modified_ns)
+                "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
+                (os.fsencode(path), size_bytes, modified_ns),
             )
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
@@ -245,15 +246,12 @@ class Journal:
     def deliver(self, job: JobRow, *, stem: str, payload_sha256: str) -> JobRow:
         """Decides the name of the outputs, before anything is written."""
         return self._move(
-            job, JobState.DELIVERING, stem=os.fsencode(stem), stem_key=_stem_key(stem), payload_sha256=payload_sha256
+            job,
+            JobState.DELIVERING,
+            stem=os.fsencode(stem),
+            stem_key=_stem_key(stem),
+            payload_sha256=payload_sha256,
         )
-
-    def rename(self, job: JobRow, stem: str) -> JobRow:
-        """Takes another name for the outputs: somebody else's file appeared under the one decided."""
-        with self._transaction() as database:
-            values = (os.fsencode(stem), _stem_key(stem), job.id)
-            database.execute("UPDATE jobs SET stem = ?, stem_key = ? WHERE id = ?", values)
-        return self.job(job.id)
 
     def finish(self, job: JobRow, *, now: float, total_s: float) -> JobRow:
         """The sidecar is in the outbox."""
@@ -265,7 +263,9 @@ class Journal:
 
     def requeue_interrupted(self) -> list[JobRow]:
         """After a restart: whatever was under way is queued again; its attempt is not held against it."""
-        rows = self._database.execute("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id").fetchall()
+        rows = self._database.execute(
+            "SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id"
+        ).fetchall()
         return [self.give_back(_job(row), count_attempt=False) for row in rows]
 
     def job(self, job_id: str) -> JobRow:
@@ -296,9 +296,20 @@ class Journal:
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return [_job(row) for row in self._database.execute(query, (limit,))]
 
+    def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
+        """Stems of other jobs that some file system takes for the same (`Cat` and `cat`)."""
+        query = "SELECT DISTINCT stem FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'done'"
+        rows = self._database.execute(query, (_stem_key(stem), os.fsencode(folder), but_not_of))
+        return [os.fsdecode(row[0]) for row in rows]
+
+    def all_done(self, source_id: str) -> bool:
+        """Whether every job of a source succeeded."""
+        jobs = self.jobs_of(source_id)
+        return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
+
     def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
-        """Whether a job that is still open, other than `but_not_to`, has been given this name."""
-        query = f"SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state IN ({_IN_OPEN}) LIMIT 1"
+        """Whether a job that is being delivered, other than `but_not_to`, has been given this name."""
+        query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
         row = self._database.execute(query, (_stem_key(stem), os.fsencode(folder), but_not_to)).fetchone()
         return row is not None
 
@@ -331,9 +342,6 @@ class Journal:
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         self._database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
-
-
-_IN_OPEN: Final = ", ".join(f"'{state}'" for state in sorted(OPEN))
 
 
 def _stem_key(stem: str) -> str:

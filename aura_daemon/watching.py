@@ -22,13 +22,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
+from aura_daemon.core.names import FAILED_FOLDER, OWN_FOLDER
 from aura_daemon.core.stability import Stamp
-
-OWN_FOLDER: Final = ".aura"
-"""Folder of ours inside inbox and outbox."""
-
-FAILED_FOLDER: Final = "failed"
-"""Where failed sources go, below the outbox; never looked into in an inbox."""
 
 _OVERFLOW_LOGGER: Final = "watchdog.observers.inotify_c"
 """The one place where watchdog says that the kernel dropped events."""
@@ -82,7 +77,12 @@ class Watch:
             observer.start()
         except OSError as error:
             reason = error.strerror or error
-            logger.warning("no file events for {} ({}): scanning every {:g} s instead", self._root, reason, self._scan_interval_s)
+            logger.warning(
+                "no file events for {} ({}): scanning every {:g} s instead",
+                self._root,
+                reason,
+                self._scan_interval_s,
+            )
             return
         self._observer = observer
 
@@ -176,7 +176,8 @@ class Watch:
 def is_hidden(name: str) -> bool:
     """Whether a path below the inbox is out of bounds: hidden in any part, or in `failed/` at the top."""
     parts = name.split("/")
-    return parts[0] == FAILED_FOLDER and len(parts) > 1 or any(part.startswith(".") for part in parts)
+    in_failed = len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER
+    return in_failed or any(part.startswith(".") for part in parts)
 
 
 def _sighting(name: str, status: os.stat_result) -> Sighting:

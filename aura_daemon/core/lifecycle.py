@@ -38,6 +38,10 @@ TRANSITIONS: Final[frozenset[tuple[JobState, JobState]]] = frozenset(
         (JobState.RUNNING, JobState.DELIVERING),
         (JobState.RUNNING, JobState.QUEUED),  # tried again, or given back at shutdown
         (JobState.RUNNING, JobState.FAILED),
+        (
+            JobState.DELIVERING,
+            JobState.DELIVERING,
+        ),  # under another name, or once more after the disk was full
         (JobState.DELIVERING, JobState.DONE),
         (JobState.DELIVERING, JobState.QUEUED),  # the daemon died between the engine and the outbox
     }

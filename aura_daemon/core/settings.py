@@ -12,7 +12,6 @@ from typing import Final, TypeVar
 
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption, ResolvedGenerate
 
-
 Number = TypeVar("Number", int, float)
 
 

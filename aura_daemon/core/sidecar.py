@@ -198,7 +198,15 @@ def sidecar(
     )
 
 
-def report(failure: Failure, problems: tuple[Problem, ...], *, job_id: str, failed: str, source: SourceRecord, attempts: int) -> FailureReport:
+def report(
+    failure: Failure,
+    problems: tuple[Problem, ...],
+    *,
+    job_id: str,
+    failed: str,
+    source: SourceRecord,
+    attempts: int,
+) -> FailureReport:
     """The document beside a failed file."""
     return FailureReport(
         schema=FAILURE_SCHEMA,
@@ -267,5 +275,3 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         for name, (before, after) in now.items()
         if before != after
     )
-
-

@@ -51,9 +51,7 @@ class Stability:
         """Notes how a file looks now; a changed stamp starts its wait anew."""
         seen = self._sightings.get(path)
         if seen is None:
-            self._sightings[path] = _Sighting(
-                stamp=stamp, first_s=now, unchanged_since_s=now, hold_s=self.settle_s
-            )
+            self._sightings[path] = _Sighting(stamp=stamp, first_s=now, unchanged_since_s=now, hold_s=self.settle_s)
         elif seen.stamp != stamp:
             seen.stamp, seen.unchanged_since_s, seen.hold_s = stamp, now, self.settle_s
 

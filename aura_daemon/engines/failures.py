@@ -1,6 +1,7 @@
 """Exceptions put into words. In: an exception and the memory's figures. Out: a Failure of plain text.
 
-A live exception keeps its frames and frames keep tensors, so nothing here outlives the `except` block but text.
+A live exception keeps its frames and frames keep tensors, so nothing here outlives the `except` block but
+text.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ OUT_OF_MEMORY_WORDS: Final = (
     "Cannot allocate memory",
     "not enough memory: you tried to allocate",
 )
-"""What accelerate's `should_reduce_batch_size` looks for, and what cuBLAS, cuDNN and the CPU's allocator say."""
+"""What accelerate's `should_reduce_batch_size` looks for, and what cuBLAS, cuDNN and the CPU say."""
 
 NEEDED: Final = re.compile(r"[Tt]ried to allocate (?P<amount>[\d.]+ ?[KMGT]?i?B|\d+ bytes)")
 
@@ -54,9 +55,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """True for every way in which torch, CUDA's libraries and Python say that memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
-    return isinstance(error, (RuntimeError, OSError)) and any(
-        words in str(error) for words in OUT_OF_MEMORY_WORDS
-    )
+    return isinstance(error, (RuntimeError, OSError)) and any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
 
 
 def first_line(text: str) -> str:

@@ -1,6 +1,9 @@
-"""How a model comes from the hub. In: owner/name and revision. Out: a folder in the hub's cache, or a Failure in words.
+"""How a model comes from the hub.
 
-What is in the cache is used without asking where the revision is a commit, and whenever the hub does not answer.
+In: owner/name and revision. Out: a folder in the hub's cache, or a Failure in words.
+
+What is in the cache is used without asking where the revision is a commit, and whenever the hub does not
+answer.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from tqdm.std import tqdm
+from tqdm.std import tqdm  # type: ignore[import-untyped]
 
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.engines.report import Report
@@ -54,13 +57,12 @@ Choose = Callable[[Path, tuple[str, ...]], "Weights | Failure"]
 
 
 def fetch(model: str, repository: str, revision: str | None, choose: Choose, report: Report) -> Fetched | Failure:
-    """Brings a repository's small files, then the weights that `choose` names; safe to repeat after a broken download."""
+    """Brings a repository's small files, then the weights that `choose` names; safe to repeat when it broke."""
     report.loading(model)
     try:
         folder = small_files(repository, revision)
         tree = {
-            file.path: file.size
-            for file in get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+            file.path: file.size for file in get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
         }
         weights = choose(folder, tuple(tree))
         if isinstance(weights, Failure):
@@ -73,7 +75,7 @@ def fetch(model: str, repository: str, revision: str | None, choose: Choose, rep
             tqdm_class=_counter(model, total, report),
         )
     except EXPECTED as error:
-        cause = _explain(error, repository, revision or DEFAULT_REVISION)
+        cause = explain(error, repository, revision or DEFAULT_REVISION)
     else:
         return Fetched(folder=folder, weights=weights)
     message, mend = cause
@@ -86,11 +88,11 @@ def fetch_configuration(model: str, repository: str, revision: str | None, repor
     try:
         return small_files(repository, revision)
     except EXPECTED as error:
-        message, mend = _explain(error, repository, revision or DEFAULT_REVISION)
+        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
     return Failure(
         kind=FailureKind.MODEL_UNAVAILABLE,
         message=f"model {model}: its configuration and tokenizer are taken from {repository}: {message}",
-        mend=f"put a diffusers folder of the same architecture beside it, called as the file without its suffix; or: {mend}",
+        mend=f"put a diffusers folder of its architecture beside it, called as the file without its suffix, or: {mend}",
     )
 
 
@@ -106,14 +108,20 @@ def small_files(repository: str, revision: str | None) -> Path:
     )
 
 
-def _explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
+def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
     """Cause and mend, one line each."""
     place = constants.ENDPOINT
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return f"the disk is full below {constants.HF_HUB_CACHE}", "free space there, or set HF_HOME to another disk"
+            return (
+                f"the disk is full below {constants.HF_HUB_CACHE}",
+                "free space there, or set HF_HOME to another disk",
+            )
         if isinstance(cause, PermissionError):
-            return f"no right to write to {constants.HF_HUB_CACHE}", "mend its permissions, or set HF_HOME to another folder"
+            return (
+                f"no right to write to {constants.HF_HUB_CACHE}",
+                "mend its permissions, or set HF_HOME to another folder",
+            )
         if isinstance(cause, OfflineModeIsEnabled):
             return (
                 "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
@@ -121,26 +129,41 @@ def _explain(error: BaseException, repository: str, revision: str) -> tuple[str,
             )
         if isinstance(cause, GatedRepoError):
             return (
-                f"{place} gives it only to those who accepted its licence (HTTP {cause.response.status_code})",
+                f"{place} gives it to those who accepted its licence (HTTP {cause.response.status_code})",
                 f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN",
             )
         if isinstance(cause, RevisionNotFoundError):
-            return f"{repository} has no revision {revision} (HTTP 404)", "correct `revision`, or leave it out"
+            return (
+                f"{repository} has no revision {revision} (HTTP 404)",
+                "correct `revision`, or leave it out",
+            )
         if isinstance(cause, RepositoryNotFoundError):
             return _not_found(cause, repository)
         if isinstance(cause, HFValidationError):
-            return f"{repository!r} is no name of a hub model and no folder here", "write owner/name, or a path that exists"
+            return (
+                f"{repository!r} is no name of a hub model and no folder here",
+                "write owner/name, or a path that exists",
+            )
         if isinstance(cause, HfHubHTTPError):
             return _refused_by_hub(cause, repository)
         if isinstance(cause, socket.gaierror):
-            return f"the name of {place} cannot be resolved (no network, or DNS is down)", "it is tried again by itself"
+            return (
+                f"the name of {place} cannot be resolved (no network, or DNS is down)",
+                "it is tried again by itself",
+            )
         if isinstance(cause, ConnectionRefusedError):
-            return f"{place} refuses the connection", "check HF_ENDPOINT and the network; it is tried again by itself"
+            return (
+                f"{place} refuses the connection",
+                "check HF_ENDPOINT and the network; it is tried again by itself",
+            )
         if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
             return f"{place} does not answer in time", "it is tried again by itself"
     for cause in _chain(error):
         if isinstance(cause, (httpx2.HTTPError, OSError)) and not isinstance(cause, LocalEntryNotFoundError):
-            return f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})", "it goes on by itself"
+            return (
+                f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})",
+                "it goes on by itself",
+            )
     return f"it cannot be had from {place}: {_line(error)}", "check the name and the network"
 
 
@@ -148,10 +171,14 @@ def _not_found(error: RepositoryNotFoundError, repository: str) -> tuple[str, st
     """The hub answers 401 for what is missing as well as for what is private."""
     if error.response.status_code == 401:
         return (
-            f"{constants.ENDPOINT} has no public model {repository} (HTTP 401: it does not exist, or is private or gated)",
+            f"{constants.ENDPOINT} has no public model {repository} "
+            "(HTTP 401: it does not exist, or it is private or gated)",
             "correct the name, or accept its licence there and run `hf auth login` or set HF_TOKEN",
         )
-    return f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})", "correct the name"
+    return (
+        f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})",
+        "correct the name",
+    )
 
 
 def _refused_by_hub(error: HfHubHTTPError, repository: str) -> tuple[str, str]:
@@ -188,7 +215,7 @@ class _Nowhere:
 def _silent() -> type[Any]:
     """A progress bar that shows nothing."""
 
-    class Silent(tqdm):  # type: ignore[type-arg, misc]
+    class Silent(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
             options["file"] = _Nowhere()
             super().__init__(*args, **options)
@@ -197,7 +224,7 @@ def _silent() -> type[Any]:
 
 
 def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:
-    """A progress bar that tells `report` instead of a terminal; the hub's client calls it from several threads."""
+    """A progress bar that tells `report` instead of a terminal; called from several threads."""
     lock = Lock()
     told_at = 0.0
 
@@ -214,5 +241,3 @@ def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:
             return shown
 
     return Counter
-
-

@@ -1,4 +1,6 @@
-"""Which bytes are a picture, and how it is read. In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
+"""Which bytes are a picture, and how it is read.
+
+In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
 
 Only Pillow works here: a bad image is refused before a model is loaded for it.
 """
@@ -74,12 +76,10 @@ def _decode(content: bytes) -> Image.Image:
 
 
 def _unidentified(content: bytes, name: str) -> Failure:
-    """Bytes that no allowed decoder wants: either another kind of file or one that was cut within its header."""
+    """Bytes that no allowed decoder wants: another kind of file, or one that was cut within its header."""
     started = _format_of(content)
     if started:
-        return _refused(
-            f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN
-        )
+        return _refused(f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN)
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
         return _refused(f"{name} is a HEIC picture, which is not read here", "save it as JPEG or PNG")
     return _refused(

@@ -82,9 +82,7 @@ def memory_figures(placement: Placement | None) -> MemoryFigures:
     resident = int(psutil.Process().memory_info().rss)
     if placement is not None and placement.on_cuda:
         free, total = torch.cuda.mem_get_info(placement.device)
-        return MemoryFigures(
-            used_bytes=total - free, free_bytes=free, total_bytes=total, resident_bytes=resident
-        )
+        return MemoryFigures(used_bytes=total - free, free_bytes=free, total_bytes=total, resident_bytes=resident)
     machine = psutil.virtual_memory()
     return MemoryFigures(
         used_bytes=resident,
@@ -106,8 +104,8 @@ def release(placement: Placement | None) -> None:
 class PeakMemory:
     """The highest memory since it was made: the allocator's on CUDA, resident size of the process on the CPU.
 
-    Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where that is refused,
-    the peak is the largest of what `sample` saw.
+    Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where that is
+    refused, the peak is the largest of what `sample` saw.
     """
 
     def __init__(self, placement: Placement) -> None:

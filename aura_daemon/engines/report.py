@@ -1,4 +1,7 @@
-"""What an engine tells while it works. In: an engine's news. Out: whoever listens, the worker's child process."""
+"""What an engine tells while it works.
+
+In: an engine's news. Out: whoever listens, the worker's child process.
+"""
 
 from __future__ import annotations
 

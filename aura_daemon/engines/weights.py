@@ -1,4 +1,6 @@
-"""Which files of a model are its weights, and may they be read. In: names in a model's folder. Out: the ones in use.
+"""Which files of a model are its weights, and may they be read.
+
+In: names in a model's folder. Out: the ones in use.
 
 safetensors only: a pickle runs code when it is opened, so it takes `allow_pickle` to have one.
 """
@@ -46,9 +48,7 @@ class Weights:
     pickled: bool = False
 
 
-def generator_weights(
-    names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool
-) -> Weights | str:
+def generator_weights(names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool) -> Weights | str:
     """Weights of a diffusers folder by its `model_index.json`; a str says what is missing or refused."""
     parts = [part for part in STEMS if _wanted(index.get(part))]
     return _choose(names, [(f"{part}/", STEMS[part]) for part in parts], half, allow_pickle)
@@ -60,12 +60,12 @@ def captioner_weights(names: Iterable[str], half: bool, allow_pickle: bool) -> W
 
 
 def broken_file(files: Iterable[Path]) -> str:
-    """Names the first safetensors file whose header or length is wrong, and why; empty where all are whole."""
+    """Names the first safetensors file with a wrong header or length, and why; empty where all are whole."""
     for file in files:
         if file.suffix != ".safetensors":
             continue
         try:
-            with safe_open(file, framework="pt"):
+            with safe_open(file, framework="numpy"):
                 pass
         except (SafetensorError, OSError) as error:
             return f"{file} ({error})"
@@ -89,18 +89,15 @@ def pickle_refused(name: str, what: str) -> Failure:
     """The one wording of why a pickle is not opened and what to do."""
     return Failure(
         kind=FailureKind.MODEL_UNAVAILABLE,
-        message=f"model {name}: {what} is a pickle, which can run any code when it is opened; "
-        "only safetensors is read",
-        mend="convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, or "
-        "https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
+        message=f"model {name}: {what} is a pickle, which can run any code when it is opened; only safetensors is read",
+        mend="convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, "
+        "or https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
         "allow_pickle: true",
     )
 
 
-def _choose(
-    names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool
-) -> Weights | str:
-    """Half-precision files where asked for and every part's are there or in full; else the full files; else pickles."""
+def _choose(names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool) -> Weights | str:
+    """For each part its half-precision files where asked for, else its full ones, else its pickles."""
     present = sorted(names)
     chosen: list[str] = []
     halved = pickled = False

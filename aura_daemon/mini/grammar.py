@@ -44,7 +44,8 @@ class Sentence:
     background: str
 
     def __str__(self) -> str:
-        return f"a {self.size} {self.colour} {self.shape} on a {self.background} background"
+        article = "an" if self.background == "orange" else "a"
+        return f"a {self.size} {self.colour} {self.shape} on {article} {self.background} background"
 
     @property
     def combination(self) -> Combination:

@@ -1,31 +1,65 @@
-"""Make aura-mini from nothing: `python -m aura_daemon.mini.train [--out DIR] [--stage vae|unet|blip|export]`.
+"""Make aura-mini from nothing: `python -m aura_daemon.mini.train [--out DIR] [--stage vae|blip|unet|export]`.
 
-The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone.
+The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone. The
+last two need only the first: `--stage blip --threads 1` and `--stage unet --threads 1` may run side by side.
 """
 
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Final
 
-from diffusers import AutoencoderKL
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import BlipForConditionalGeneration, CLIPTextModel
 
-from aura_daemon.mini import WEIGHTS, autoencoder
+from aura_daemon.mini import WEIGHTS, autoencoder, captioner, generator
+from aura_daemon.mini.export import export_captioner, export_generator
 from aura_daemon.mini.trainlog import TrainingLog
 
-STAGES = ("vae", "blip", "unet", "export")
+STAGES: Final = ("vae", "blip", "unet", "export")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/ and captioner/ are written")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "aura-mini", help="checkpoints")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only this stage (may be repeated)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     log = TrainingLog(options.out / "train.log")
     for stage in options.stage or STAGES:
-        if stage == "vae":
-            autoencoder.train(log, seed=options.seed).save_pretrained(options.work / "vae")
+        run(stage, out=options.out, work=options.work, log=log, seed=options.seed)
+
+
+def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int) -> None:
+    """One stage: from the checkpoints it needs in `work` to the one it leaves there."""
+    if stage == "vae":
+        autoencoder.train(log, seed=seed).save_pretrained(work / "vae")
+        return
+    vae = AutoencoderKL.from_pretrained(work / "vae")
+    match stage:
+        case "blip":
+            captioner.train(log, vae, seed=seed).save_pretrained(work / "blip")
+            export_captioner(out / "captioner", BlipForConditionalGeneration.from_pretrained(work / "blip"))
+        case "unet":
+
+            def keep(text: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+                text.save_pretrained(work / "text")
+                unet.save_pretrained(work / "unet")
+                export_generator(out / "generator", vae, text, unet)
+
+            generator.train(log, vae, seed=seed, snapshot=keep)
+        case "export":
+            export_captioner(out / "captioner", BlipForConditionalGeneration.from_pretrained(work / "blip"))
+            export_generator(
+                out / "generator",
+                vae,
+                CLIPTextModel.from_pretrained(work / "text"),
+                UNet2DConditionModel.from_pretrained(work / "unet"),
+            )
 
 
 if __name__ == "__main__":

@@ -75,9 +75,9 @@ class Descent:
         self._schedule.step()
 
 
-def fresh_drawings(count: int, dice: torch.Generator, *, height_px: int = 64, width_px: int = 64) -> tuple[
-    Sequence[Sentence], Tensor
-]:
+def fresh_drawings(
+    count: int, dice: torch.Generator, *, height_px: int = 64, width_px: int = 64
+) -> tuple[Sequence[Sentence], Tensor]:
     """Sentences that training may see, and their pictures: float32 [count, 3, H, W] in [-1, 1]."""
     known = seen_sentences()
     picks: list[int] = torch.randint(len(known), (count,), generator=dice).tolist()

@@ -1,0 +1,133 @@
+"""argv -> exit code; the only code that prints. One file a group of commands, imported when the command is called.
+
+Exit codes: 0 all well; 1 some job or file failed; 2 the user has something to mend (command line, configuration,
+folders); 3 (`once`) only jobs are left that wait for a model.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aura_daemon.errors import AuraError, UserError
+
+MENDABLE = 2
+
+app = typer.Typer(
+    name="aura-daemon",
+    help="Watches a folder: prompts become images, images become captions, on whatever memory there is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class SchemaName(StrEnum):
+    """Documents that have a published schema."""
+
+    JOB = "job"
+    CONFIG = "config"
+    SIDECAR = "sidecar"
+    HEALTH = "health"
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; see the README for where else it is found."),
+]
+LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
+
+
+@app.command()
+def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Run the daemon: watch the inbox until told to stop."""
+    from aura_daemon.cli import running
+
+    raise typer.Exit(running.run(config, log_format))
+
+
+@app.command()
+def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
+    from aura_daemon.cli import running
+
+    raise typer.Exit(running.once(config, log_format))
+
+
+@app.command()
+def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Put the shipped examples into the inbox, drain it, and say where each result is."""
+    from aura_daemon.cli import demonstrating
+
+    raise typer.Exit(demonstrating.demo(config, log_format))
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
+) -> None:
+    """Validate files without running them."""
+    from aura_daemon.cli import checking
+
+    raise typer.Exit(checking.check(files))
+
+
+@app.command()
+def status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The health document and the counts, as JSON.")] = False,
+) -> None:
+    """Say how the daemon is, whether it runs or not."""
+    from aura_daemon.cli import reporting
+
+    raise typer.Exit(reporting.status(config, as_json=as_json))
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
+    """Print a JSON Schema."""
+    from aura_daemon.cli import reporting
+
+    raise typer.Exit(reporting.schema(name))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from aura_daemon import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: a user's mistake is listed without a traceback, exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        sys.exit(MENDABLE)
+    except AuraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(MENDABLE)

@@ -1,0 +1,108 @@
+"""Settings -> a daemon whose rooms are joined. The one place that knows all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from loguru import logger
+
+from aura_daemon.arrivals import Arrivals
+from aura_daemon.config import Loaded, Settings, check_folders, load
+from aura_daemon.daemon import Daemon, Listener, Rooms, Rules
+from aura_daemon.delivery import Outbox
+from aura_daemon.disposal import Disposal, Disposition, choose
+from aura_daemon.errors import UserError
+from aura_daemon.health import Heartbeat
+from aura_daemon.holdups import Holdups
+from aura_daemon.instance import InstanceLock
+from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.journal import Journal
+from aura_daemon.pulse import RECENT, Pulse
+from aura_daemon.watching import Watch
+from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.protocol import Worker
+
+JOURNAL = "journal.sqlite3"
+"""Name of the journal in the state folder."""
+
+
+def settings_of(config: Path | None) -> Loaded:
+    """The configuration, its folders checked; raises UserError with every problem."""
+    loaded = load(config)
+    problems = check_folders(loaded)
+    if problems:
+        raise UserError(problems)
+    return loaded
+
+
+def worker_of(settings: Settings, log_format: str) -> ProcessWorker:
+    """The child process that will hold the models; nothing is started yet."""
+    return ProcessWorker(
+        settings.engine(),
+        deadline_s=settings.deadline,
+        log_level=settings.log_level,
+        log_format="json" if log_format == "json" else "human",
+    )
+
+
+@contextmanager
+def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: bool) -> Iterator[Daemon]:
+    """A daemon that holds the inbox's lock for as long as the context lasts; raises UserError where another has it."""
+    inbox, outbox, state = settings.inbox, settings.outbox, settings.state_folder()
+    choice = choose(settings.sources, inbox)
+    logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
+    logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
+    lock = InstanceLock(inbox, state)
+    lock.acquire()
+    journal = Journal(state / JOURNAL)
+    try:
+        watch = Watch(inbox, scan_interval_s=settings.scan_interval)
+        reference_wait_s = settings.reference_wait
+        if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+            reference_wait_s = min(reference_wait_s, settings.incomplete_after)
+        intake = Intake(
+            IntakeSettings(
+                inbox=inbox,
+                state=state,
+                accept=frozenset(settings.accept),
+                keeps=choice.disposition is Disposition.KEEP,
+                skips_redeliveries=settings.redelivery == "skip",
+                incomplete_after_s=settings.incomplete_after,
+                reference_wait_s=reference_wait_s,
+                max_image_bytes=settings.limits.image_bytes,
+            ),
+            journal,
+            now=time.time,
+        )
+        box = Outbox(outbox, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
+        rooms = Rooms(
+            journal=journal,
+            watch=watch,
+            intake=intake,
+            arrivals=Arrivals(intake, settle_s=settings.settle),
+            outbox=box,
+            disposal=Disposal(choice.disposition, intake, box, journal),
+            heartbeat=Heartbeat(
+                state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
+            ),
+            holdups=Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most),
+            pulse=Pulse(
+                inbox=str(inbox),
+                outbox=str(outbox),
+                sources=choice.disposition,
+                recent_s=[job.total_s for job in reversed(journal.recent(RECENT)) if job.total_s is not None],
+            ),
+            worker=worker,
+        )
+        rules = Rules(
+            attempts=settings.attempts,
+            stop_timeout_s=settings.stop_timeout,
+            unload_after_s=settings.unload_after,
+        )
+        yield Daemon(rooms, rules, listener, drain=drain)
+    finally:
+        journal.close()
+        lock.release()

@@ -1,0 +1,109 @@
+"""`demo`: the shipped examples go through the very daemon that `run` runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import resources
+from itertools import count
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from aura_daemon import durable, logs
+from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
+from aura_daemon.cli.running import exit_code, stop_on_signals
+from aura_daemon.cli.terminal import Bars, Silent
+from aura_daemon.config import Settings
+from aura_daemon.core.job import Failure, GenerateRequest, Produced
+from aura_daemon.core.names import OWN_FOLDER
+from aura_daemon.delivery import Delivered
+from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.workers import protocol
+
+
+def demo(config: Path | None, log_format: str | None) -> int:
+    """Exit code as for `once`."""
+    settings = settings_of(config).settings
+    log_level = "WARNING" if sys.stderr.isatty() else settings.log_level
+    logs.set_up(log_level, log_format or settings.log_format)
+    folder = put_examples(settings)
+    print(
+        f"put the examples into {folder}; the first picture takes some seconds more, while the models load",
+        flush=True,
+    )
+    results = Results(Bars() if sys.stderr.isatty() else Silent())
+    with daemon_of(settings, worker_of(settings, log_format or settings.log_format), results, drain=True) as daemon:
+        stop_on_signals(daemon)
+        with results:
+            summary = daemon.run()
+    results.print()
+    print(f"\nhealth: {settings.outbox / 'health.json'}")
+    print("next: `make run` (or `aura-daemon run`), then drop prompts and images into the inbox")
+    return exit_code(summary)
+
+
+def put_examples(settings: Settings) -> Path:
+    """Copies the examples into the inbox, into a folder of their own where it is not empty; returns the folder."""
+    inbox = settings.inbox
+    folder = inbox
+    if any(not entry.name.startswith(".") for entry in inbox.iterdir()):
+        tries = ("demo" if number == 1 else f"demo-{number}" for number in count(1))
+        folder = next(inbox / name for name in tries if not (inbox / name).exists())
+    for example in sorted(resources.files("aura_daemon").joinpath("examples").iterdir(), key=lambda file: file.name):
+        durable.write(folder / example.name, example.read_bytes(), temp_folder=inbox / OWN_FOLDER / "tmp")
+    return folder
+
+
+class Results:
+    """Hands everything on to a listener and remembers where the results are."""
+
+    def __init__(self, listener: Bars | Silent) -> None:
+        self._listener = listener
+        self._rows: list[tuple[str, str, Path | None, str]] = []
+        self._asked: dict[str, str] = {}
+
+    def __enter__(self) -> Results:
+        if isinstance(self._listener, Bars):
+            self._listener.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if isinstance(self._listener, Bars):
+            self._listener.__exit__(None, None, None)
+
+    def started(self, job: JobRow, source: SourceRow) -> None:
+        """Remembers what was asked for."""
+        self._asked[job.id] = job.request.prompt if isinstance(job.request, GenerateRequest) else "(an image)"
+        self._listener.started(job, source)
+
+    def loading(self, message: protocol.Loading) -> None:
+        """Handed on."""
+        self._listener.loading(message)
+
+    def progress(self, message: protocol.Progress) -> None:
+        """Handed on."""
+        self._listener.progress(message)
+
+    def delivered(self, delivered: Delivered, produced: Produced) -> None:
+        """Remembers the result."""
+        asked = self._asked.get(delivered.job.id, "")
+        said = f"says: {produced.text}" if produced.text else ""
+        self._rows.append((asked, said, delivered.payload, f"{delivered.total_s:.1f} s"))
+        self._listener.delivered(delivered, produced)
+
+    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+        """Remembers the failure."""
+        self._rows.append((source.path, f"failed: {failure.message}", None, ""))
+        self._listener.failed(job_id, source, failure)
+
+    def print(self) -> None:
+        """The table at the end."""
+        table = Table(show_edge=False)
+        for title in ("asked for", "result", "time"):
+            table.add_column(title, overflow="fold")
+        for asked, said, payload, seconds in self._rows:
+            place = str(payload) if payload is not None else ""
+            table.add_row(asked, "\n".join(part for part in (place, said) if part), seconds)
+        console = Console(width=None if sys.stdout.isatty() else 160)
+        console.print(table)

@@ -1,0 +1,98 @@
+"""`status` and `schema`: answers that need neither the daemon nor a model."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aura_daemon import health
+from aura_daemon.cli.compose import JOURNAL
+from aura_daemon.config import config_schema, load
+from aura_daemon.core.lifecycle import OPEN
+from aura_daemon.core.request import job_schema
+from aura_daemon.core.sidecar import Sidecar
+from aura_daemon.core.vitals import Health
+from aura_daemon.journal import Journal
+
+
+def status(config: Path | None, *, as_json: bool) -> int:
+    """Always 0 where it could answer; 1 where there is no journal yet."""
+    settings = load(config).settings
+    state = settings.state_folder()
+    document = health.read(state)
+    running = document is not None and health.is_alive(document)
+    counts, failures = _journal(state / JOURNAL)
+    if as_json:
+        answer = {
+            "running": running,
+            "jobs": counts,
+            "recent_failures": failures,
+            "health": document.model_dump(mode="json", by_alias=True) if document else None,
+        }
+        print(json.dumps(answer, indent=2))
+        return 0
+    if counts is None:
+        print(f"nothing has run here yet (no journal in {state})")
+        return 1
+    if document is not None:
+        _print(document, running)
+    print("jobs       " + ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none")
+    for failure in failures:
+        print(f"failed     {failure}")
+    return 0
+
+
+def _journal(path: Path) -> tuple[dict[str, int] | None, list[str]]:
+    """Counts by state and the last failures; None where there is no journal."""
+    if not path.exists():
+        return None, []
+    try:
+        journal = Journal(path, read_only=True)
+    except sqlite3.OperationalError as error:
+        print(f"the journal cannot be read: {error}", file=sys.stderr)
+        return None, []
+    try:
+        failures = [f"{job.id}: {job.failure.message}" for job in journal.recent(20) if job.failure is not None]
+        return {state.value: count for state, count in journal.counts().items()}, failures[:5]
+    finally:
+        journal.close()
+
+
+def _print(document: Health, running: bool) -> None:
+    """The health document, for people."""
+    age = health.age_s(document)
+    print(
+        f"daemon     {document.status} since {document.since}"
+        if running
+        else f"daemon     not running (last seen {age:.0f} s ago)"
+    )
+    print(f"inbox      {document.inbox}\noutbox     {document.outbox}")
+    if running:
+        waiting = f", {document.unsettled_files} still arriving" if document.unsettled_files else ""
+        print(f"queue      {sum(document.jobs.get(state, 0) for state in OPEN)}{waiting}")
+        if document.current is not None:
+            current = document.current
+            where = f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+            print(f"running    {current.source} ({current.kind}): {where}")
+        if document.device is not None:
+            print(f"device     {document.device} ({document.device_name}), {document.dtype}, rung {document.rung}")
+        print(f"models     {', '.join(document.models) or 'none loaded'}")
+    for holdup in document.holdups:
+        print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}")
+
+
+def schema(name: str) -> int:
+    """Prints the JSON Schema of a document."""
+    schemas: dict[str, Callable[[], dict[str, Any]]] = {
+        "job": job_schema,
+        "config": config_schema,
+        "sidecar": lambda: Sidecar.model_json_schema(by_alias=True),
+        "health": lambda: Health.model_json_schema(by_alias=True),
+    }
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schemas[name]()}
+    print(json.dumps(document, indent=2))
+    return 0

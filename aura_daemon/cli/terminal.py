@@ -1,0 +1,92 @@
+"""What a person at the terminal sees while jobs run: rich progress bars, or nothing where nobody looks."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from aura_daemon.core import names
+from aura_daemon.core.job import Failure, GenerateRequest, Produced
+from aura_daemon.delivery import Delivered
+from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.workers import protocol
+
+
+class Silent:
+    """The log says it all."""
+
+    def started(self, job: JobRow, source: SourceRow) -> None:
+        """Nothing to show."""
+
+    def loading(self, message: protocol.Loading) -> None:
+        """Nothing to show."""
+
+    def progress(self, message: protocol.Progress) -> None:
+        """Nothing to show."""
+
+    def delivered(self, delivered: Delivered, produced: Produced) -> None:
+        """Nothing to show."""
+
+    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+        """Nothing to show."""
+
+
+class Bars(Silent):
+    """One bar for the job that runs; the log scrolls above it."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._name = ""
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def started(self, job: JobRow, source: SourceRow) -> None:
+        """A new bar."""
+        what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
+        self._name = f"{names.escaped(source.path)}: {what[:40]}"
+        self._task = self._progress.add_task(self._name, total=None)
+
+    def loading(self, message: protocol.Loading) -> None:
+        """Loading shows the model, and how much of it has come."""
+        if self._task is not None:
+            total = message.total_bytes or None
+            self._progress.update(
+                self._task, description=f"loading {message.model}", total=total, completed=message.done_bytes
+            )
+
+    def progress(self, message: protocol.Progress) -> None:
+        """A step more."""
+        if self._task is not None:
+            self._progress.update(self._task, description=self._name, total=message.steps, completed=message.step)
+
+    def delivered(self, delivered: Delivered, produced: Produced) -> None:
+        """The bar goes."""
+        self._end()
+
+    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+        """The bar goes."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None

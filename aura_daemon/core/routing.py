@@ -1,0 +1,120 @@
+"""What kind of file this is. In: its name and its first bytes. Out: a kind of job, or why it is none.
+
+The extension says what it wants to be, the bytes what it is. Of JSON only our own sidecars are jobs, known by their first
+key, so that health documents, failure reports and other people's JSON are left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from aura_daemon.core.pictures import format_of
+
+SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
+HEALTH_SCHEMA: Final = "aura-daemon/health/1"
+FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
+
+JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
+IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+_SIDECAR_MARKS: Final = tuple(f'"schema":{space}"{SIDECAR_SCHEMA}"'.encode() for space in (" ", ""))
+_SIDECAR_MARK_WITHIN: Final = 256
+"""Bytes: our sidecars begin with their schema."""
+
+
+class Accept(StrEnum):
+    """What an inbox takes (`accept:` in the configuration)."""
+
+    PROMPT = "prompt"
+    IMAGE = "image"
+    SIDECAR = "sidecar"
+
+
+class SourceKind(StrEnum):
+    """What a source is."""
+
+    JOB_FILE = "job_file"
+    PROMPT_TEXT = "prompt_text"
+    IMAGE = "image"
+    SIDECAR = "sidecar"
+
+
+ACCEPTED_AS: Final = {
+    SourceKind.JOB_FILE: Accept.PROMPT,
+    SourceKind.PROMPT_TEXT: Accept.PROMPT,
+    SourceKind.IMAGE: Accept.IMAGE,
+    SourceKind.SIDECAR: Accept.SIDECAR,
+}
+"""Which word of `accept` lets a kind in."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Foreign:
+    """No job of ours: left alone."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mismatch:
+    """Named like a job, but not what it says: it fails with this reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unfinished:
+    """Nothing has arrived yet but the name, or room for it."""
+
+    reason: str
+
+
+Route: TypeAlias = SourceKind | Foreign | Mismatch | Unfinished
+
+
+def extension_of(name: str) -> str:
+    """The extension in lower case with its dot; empty where there is none."""
+    stem, dot, extension = name.rpartition(".")
+    return dot + extension.lower() if stem else ""
+
+
+def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:
+    """The kind of a file by its name (without folders) and its first bytes (4096 are enough)."""
+    extension = extension_of(name)
+    kind = _kind_by(extension)
+    if kind is None:
+        return Foreign(reason=f"not a kind of file it knows ({extension or 'no extension'})")
+    if ACCEPTED_AS[kind] not in accept:
+        return Foreign(reason=f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files")
+    if not head.strip(b"\0"):
+        return Unfinished(reason="it holds nothing yet")
+    if kind is SourceKind.SIDECAR and not any(mark in head[:_SIDECAR_MARK_WITHIN] for mark in _SIDECAR_MARKS):
+        return Foreign(reason="JSON, but not one of our sidecars")
+    if kind is SourceKind.IMAGE and format_of(head) is None:
+        return Mismatch(reason=f"it is named {extension} but holds {_described(head)}")
+    return kind
+
+
+def _kind_by(extension: str) -> SourceKind | None:
+    """What the extension says."""
+    if extension in JOB_FILE_EXTENSIONS:
+        return SourceKind.JOB_FILE
+    if extension in IMAGE_EXTENSIONS:
+        return SourceKind.IMAGE
+    return {".txt": SourceKind.PROMPT_TEXT, ".json": SourceKind.SIDECAR}.get(extension)
+
+
+def _described(head: bytes) -> str:
+    """What bytes that are no image look like."""
+    if head.startswith(b"%PDF"):
+        return "a PDF"
+    if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
+        return "a web page (a download that went wrong?)"
+    try:
+        head.decode()
+    except UnicodeDecodeError as error:
+        if len(head) - error.start > 3:  # not just a character cut in two by the end of the head
+            return "no image of a known format"
+    return "text"

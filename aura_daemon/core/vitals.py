@@ -1,0 +1,125 @@
+"""The health document: how the daemon is, in one page. In: what is known now. Out: the document and its status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from aura_daemon.core.routing import HEALTH_SCHEMA
+
+_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class Status(StrEnum):
+    """One word for it all."""
+
+    STARTING = "starting"
+    OK = "ok"
+    DEGRADED = "degraded"
+    """Something is held up (a model, the outbox); the rest goes on."""
+    PAUSED = "paused"
+    """The inbox or the outbox is away: nothing is touched until it is back."""
+    STOPPING = "stopping"
+
+
+class CurrentJob(BaseModel):
+    """The job that runs."""
+
+    model_config = _CONFIG
+    id: str
+    kind: str
+    source: str
+    step: int
+    steps: int = Field(description="0 while the model loads")
+    eta_s: float | None = Field(description="seconds to go by the pace so far; null before the first step")
+    loading: str | None = Field(description="the model being loaded or fetched")
+    loading_done_bytes: int = 0
+    loading_total_bytes: int = 0
+
+
+class Holdup(BaseModel):
+    """Something that waits for a mend, and when it is tried again."""
+
+    model_config = _CONFIG
+    what: str = Field(description="generate, caption or outbox")
+    reason: str
+    mend: str
+    retry_in_s: float
+
+
+class MemoryRecord(BaseModel):
+    """Bytes."""
+
+    model_config = _CONFIG
+    daemon_bytes: int
+    worker_bytes: int | None
+    device_used_bytes: int | None
+    device_free_bytes: int | None
+
+
+class Health(BaseModel):
+    """How the daemon is. `heartbeat` older than half a minute in the state folder means: it does not run."""
+
+    model_config = _CONFIG
+    schema_: Literal["aura-daemon/health/1"] = Field(HEALTH_SCHEMA, alias="schema")
+    status: Status
+    since: str = Field(description="when the status began, UTC, ISO 8601")
+    heartbeat: str = Field(description="when this was written, UTC, ISO 8601")
+    pid: int
+    version: str
+    inbox: str
+    outbox: str
+    sources: str = Field(description="what becomes of sources: archive, delete or keep")
+    jobs: dict[str, int] = Field(description="jobs by state, since the journal began")
+    queue_depth: int
+    unsettled_files: int = Field(description="files that are still arriving or wait for something")
+    oldest_waiting_s: float | None = Field(description="age of the oldest file that is not claimed yet")
+    left_alone: dict[str, int] = Field(description="files in the inbox that are no jobs, by reason")
+    current: CurrentJob | None
+    holdups: list[Holdup]
+    device: str | None
+    device_name: str | None
+    dtype: str | None
+    rung: str | None
+    models: list[str]
+    memory: MemoryRecord
+    last_error: str | None
+    job_p50_s: float | None = Field(description="median time from first sight to delivery, last 200 jobs")
+    job_p95_s: float | None
+    archive_bytes: int
+    event_overflows: int
+    versions: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool) -> Status:
+    """The one word, the gravest first."""
+    if stopping:
+        return Status.STOPPING
+    if starting:
+        return Status.STARTING
+    if paused:
+        return Status.PAUSED
+    return Status.DEGRADED if held_up else Status.OK
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """The nearest-rank percentile; None of nothing. `share` in (0, 1]."""
+    if not values:
+        return None
+    ranked = sorted(values)
+    rank = max(1, -(-len(ranked) * share // 1))
+    return ranked[int(rank) - 1]
+
+
+def eta_s(*, step: int, steps: int, running_s: float) -> float | None:
+    """Seconds to go, by the pace since the first step began."""
+    if step < 1 or steps < step:
+        return None
+    return round(running_s / step * (steps - step), 1)

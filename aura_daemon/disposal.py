@@ -1,0 +1,202 @@
+"""What becomes of a source file when its jobs have ended: archived, deleted, kept, or moved to `outbox/failed/`.
+
+Every step can be done again after a crash: a file that has left the work folder has been dealt with, and a report that
+names our source is our own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from loguru import logger
+
+from aura_daemon import durable
+from aura_daemon.core import names, sidecar
+from aura_daemon.core.job import Failure
+from aura_daemon.core.lifecycle import JobState
+from aura_daemon.delivery import Outbox, source_record
+from aura_daemon.intake import Intake
+from aura_daemon.journal import JobRow, Journal, SourceRow
+
+
+class Disposition(StrEnum):
+    """Where sources go when they are done."""
+
+    ARCHIVE = "archive"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+TWO_WAY_SYNC_MARKS: Final = {
+    ".stfolder": "Syncthing",
+    ".sync": "Resilio Sync",
+    ".dropbox": "Dropbox",
+    ".dropbox.cache": "Dropbox",
+    ".owncloudsync.log": "ownCloud",
+    ".nextcloudsync.log": "Nextcloud",
+    ".csync_journal.db": "Nextcloud or ownCloud",
+    ".seafile-data": "Seafile",
+    ".tmp.drivedownload": "Google Drive",
+    ".unison": "Unison",
+}
+"""What two-way sync tools leave in the top of a folder they keep in step; moving a file away deletes it on every device."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A disposition and why it was taken, for the log."""
+
+    disposition: Disposition
+    reason: str
+
+
+def choose(sources: str, inbox: Path) -> Choice:
+    """What `sources: auto` means for this inbox; any other setting stands as it is."""
+    if sources != "auto":
+        return Choice(disposition=Disposition(sources), reason="as configured")
+    if not durable.is_writable(inbox):
+        return Choice(disposition=Disposition.KEEP, reason="the inbox is read-only")
+    for mark, tool in TWO_WAY_SYNC_MARKS.items():
+        if os.path.lexists(inbox / mark):
+            reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
+            return Choice(disposition=Disposition.KEEP, reason=reason)
+    return Choice(
+        disposition=Disposition.ARCHIVE,
+        reason="the inbox is writable and bears no mark of a two-way sync tool",
+    )
+
+
+class Disposal:
+    """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
+
+    def __init__(self, disposition: Disposition, intake: Intake, outbox: Outbox, journal: Journal) -> None:
+        self.disposition = disposition
+        self._intake = intake
+        self._outbox = outbox
+        self._journal = journal
+        self.archive_bytes = _size_of(intake.done)
+
+    def dispose(self, source: SourceRow) -> bool:
+        """Deals with a source all of whose jobs have ended; False where some have not."""
+        jobs = self._journal.jobs_of(source.id)
+        if any(job.state not in (JobState.DONE, JobState.FAILED) for job in jobs):
+            return False
+        file = self._intake.work_file(source)
+        failed = [job for job in jobs if job.state is JobState.FAILED]
+        if source.failure is not None:
+            self._fail_whole(file, source, None, source.failure)
+        elif len(failed) == len(jobs) == 1 and failed[0].failure is not None:
+            self._fail_whole(file, source, failed[0], failed[0].failure)
+        else:
+            for job in failed:
+                self._fail_document(source, job)
+            self._put_away(file, source)
+        file.unlink(missing_ok=True)
+        self._intake.forget_work(source.id, source.path)
+        for job in jobs:
+            (self._intake.inputs / job.id).unlink(missing_ok=True)
+        self._journal.close_source(source.id)
+        return True
+
+    def _put_away(self, file: Path, source: SourceRow) -> None:
+        """The source of a job that is done."""
+        if self.disposition is not Disposition.ARCHIVE or not os.path.lexists(file):
+            return
+        for target in _free_names(self._intake.done / source.path):
+            if os.path.lexists(target) and _same_content(target, source.sha256):
+                return  # a redelivery: the archive holds these very bytes
+            try:
+                durable.move(file, target, temp_folder=self._intake.work / source.id)
+            except FileExistsError:
+                continue
+            self.archive_bytes += source.size_bytes
+            return
+
+    def _fail_whole(self, file: Path, source: SourceRow, job: JobRow | None, failure: Failure) -> None:
+        """A source none of whose jobs worked out goes to `failed/` as it is, its report beside it."""
+        wanted = self._failed_place(source.path)
+        for target in _free_names(wanted):
+            report = target.with_name(target.name + ".json")
+            if _is_report_of(report, source.id):
+                return  # a crash came after the report
+            ours = os.path.lexists(target) and _same_content(target, source.sha256)
+            if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
+                continue
+            if not ours and os.path.lexists(file):
+                durable.copy(file, target, temp_folder=self._outbox.temp_folder)
+            self._write_report(report, source, job, failure)
+            logger.info("{} failed: {} (see {})", source.id, failure.message, names.escaped(os.fspath(report)))
+            return
+
+    def _fail_document(self, source: SourceRow, job: JobRow) -> None:
+        """One document of several goes to `failed/` alone, as a file that can be moved back."""
+        path = PurePosixPath(source.path)
+        name = names.output_stem(path.stem, job.number) + path.suffix
+        for target in _free_names(self._failed_place(str(path.with_name(name)))):
+            report = target.with_name(target.name + ".json")
+            if _is_report_of(report, job.id):
+                return
+            if os.path.lexists(target) or (os.path.lexists(report) and not _is_stale(report, target)):
+                continue
+            durable.write(target, job.text, temp_folder=self._outbox.temp_folder)
+            if job.failure is not None:
+                self._write_report(report, source, job, job.failure)
+            return
+
+    def _write_report(self, place: Path, source: SourceRow, job: JobRow | None, failure: Failure) -> None:
+        document = sidecar.report(
+            failure,
+            source.problems,
+            job_id=job.id if job is not None else source.id,
+            failed=datetime.now(UTC).isoformat(timespec="seconds"),
+            source=source_record(source, job),
+            attempts=job.attempts if job is not None else 0,
+        )
+        durable.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
+
+    def _failed_place(self, path: str) -> Path:
+        return self._outbox.root / names.FAILED_FOLDER / path
+
+
+def _free_names(wanted: Path) -> Iterator[Path]:
+    """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …"""
+    for stem in names.candidates(wanted.stem):
+        yield wanted.with_name(stem + wanted.suffix)
+
+
+def _same_content(file: Path, sha256: str) -> bool:
+    try:
+        return bool(sha256) and durable.sha256_of(file) == sha256
+    except OSError:
+        return False
+
+
+def _is_report_of(report: Path, job_id: str) -> bool:
+    """Whether a report is about this very job or source."""
+    try:
+        fields = json.loads(durable.read(report, most_bytes=1 << 22).content)
+    except (OSError, ValueError):
+        return False
+    return isinstance(fields, dict) and fields.get("job_id") == job_id
+
+
+def _is_stale(report: Path, file: Path) -> bool:
+    """Whether a report of ours is about a file that has been moved back."""
+    if os.path.lexists(file):
+        return False
+    try:
+        return b'"schema": "aura-daemon/failure/' in durable.read(report, most_bytes=256).content
+    except OSError:
+        return False
+
+
+def _size_of(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0

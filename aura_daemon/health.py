@@ -1,0 +1,128 @@
+"""Writes the health document: into the state folder at every change and every 10 s, into the outbox rarely.
+
+The outbox is often synced to other machines: there the document changes with the status and else once in
+`health_interval`. Also reads it back for `status`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+from pydantic import ValidationError
+
+from aura_daemon import durable
+from aura_daemon.core.vitals import Health, Status
+
+BEAT_S: Final = 10.0
+"""The document in the state folder is never older than this while the daemon lives."""
+
+AT_MOST_EVERY_S: Final = 0.5
+"""Changes that come faster (steps of a fast model) are written together."""
+
+STALE_S: Final = 30.0
+"""A heartbeat older than this means that the daemon is gone or hangs."""
+
+FILE_NAME: Final = "health.json"
+
+
+class Heartbeat:
+    """Decides when the document is due and writes it. A disk that refuses it does not stop the daemon."""
+
+    def __init__(
+        self,
+        state: Path,
+        write_page: Callable[[str, bytes], None],
+        *,
+        outbox_interval_s: float,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._file = state / FILE_NAME
+        self._temp_folder = state / "tmp"
+        self._write_page = write_page
+        self._outbox_interval_s = outbox_interval_s
+        self._monotonic = monotonic
+        self._changed = True
+        self._state_written_s: float | None = None
+        self._outbox_written_s: float | None = None
+        self._outbox_status: Status | None = None
+        self._status: Status | None = None
+        self._since = _utc_now()
+
+    def change(self) -> None:
+        """Something that the document tells is different now."""
+        self._changed = True
+
+    def due_in_s(self) -> float:
+        """Seconds until the document should be written next."""
+        if self._state_written_s is None:
+            return 0.0
+        wait_s = AT_MOST_EVERY_S if self._changed else BEAT_S
+        return max(0.0, self._state_written_s + wait_s - self._monotonic())
+
+    def since(self, status: Status) -> str:
+        """When this status began."""
+        if status is not self._status:
+            self._status, self._since = status, _utc_now()
+        return self._since
+
+    def beat(self, document: Health) -> None:
+        """Writes the document where it is due."""
+        now_s = self._monotonic()
+        self._changed = False
+        self._state_written_s = now_s
+        content = document.to_json()
+        try:
+            # No fsync: after a power cut nobody runs, and a heartbeat every 10 s must not wear out a disk.
+            self._temp_folder.mkdir(parents=True, exist_ok=True)
+            temp = self._temp_folder / FILE_NAME
+            temp.write_bytes(content)
+            temp.replace(self._file)
+        except OSError as error:
+            logger.warning("the health document cannot be written: {}", error)
+        is_old = self._outbox_written_s is None or now_s - self._outbox_written_s >= self._outbox_interval_s
+        if document.status is self._outbox_status and not is_old:
+            return
+        try:
+            self._write_page(FILE_NAME, content)
+        except OSError as error:
+            logger.warning("the health document cannot be written into the outbox: {}", error)
+        self._outbox_written_s, self._outbox_status = now_s, document.status
+
+
+def read(state: Path) -> Health | None:
+    """The document in the state folder; None where there is none that can be read."""
+    try:
+        return Health.model_validate_json(durable.read(state / FILE_NAME).content)
+    except (OSError, ValidationError):
+        return None
+
+
+def age_s(document: Health) -> float:
+    """Seconds since the document was written, by the wall clock."""
+    return (datetime.now(UTC) - datetime.fromisoformat(document.heartbeat)).total_seconds()
+
+
+def is_alive(document: Health) -> bool:
+    """Whether the daemon that wrote this still lives, as far as the document and the process table tell."""
+    if document.status is Status.STOPPING and not _process_exists(document.pid):
+        return False
+    return age_s(document) < STALE_S and _process_exists(document.pid)
+
+
+def _process_exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,75 @@
+"""Stage `export`: the trained parts as the two folders the daemon loads, in fp16 safetensors.
+
+A folder is written beside its place and renamed into it, so that a reader never sees half a model.
+"""
+
+import copy
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import BlipForConditionalGeneration, CLIPTextModel
+
+from aura_daemon.mini import NAME, NATIVE_SIZE_PX, captioner, generator
+from aura_daemon.mini.tokenizer import clip_tokenizer, save_clip_tokenizer
+
+# What the daemon uses where neither job nor config says otherwise: measured with `aura_daemon.mini.evaluate`.
+GENERATOR_FACTS: Final = {
+    "name": NAME,
+    "native_size_px": NATIVE_SIZE_PX,
+    "defaults": {"num_inference_steps": 25, "scheduler": "dpm++_2m_karras", "guidance_scale": 3.0},
+}
+CAPTIONER_FACTS: Final = {
+    "name": NAME,
+    "native_size_px": NATIVE_SIZE_PX,
+    "max_new_tokens": captioner.MAX_NEW_TOKENS,
+}
+
+
+def export_generator(folder: Path, vae: AutoencoderKL, text: CLIPTextModel, unet: UNet2DConditionModel) -> None:
+    """A StableDiffusionPipeline without safety checker: it can only draw its own six shapes."""
+
+    def write(fresh: Path) -> None:
+        pipeline = StableDiffusionPipeline(
+            vae=copy.deepcopy(vae).half(),
+            text_encoder=copy.deepcopy(text).half(),
+            tokenizer=clip_tokenizer(),
+            unet=copy.deepcopy(unet).half(),
+            scheduler=generator.build_scheduler(),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+        pipeline.save_pretrained(fresh, safe_serialization=True)
+        save_clip_tokenizer(fresh / "tokenizer")
+        _write_facts(fresh, GENERATOR_FACTS)
+
+    _replace(folder, write)
+
+
+def export_captioner(folder: Path, blip: BlipForConditionalGeneration) -> None:
+    def write(fresh: Path) -> None:
+        copy.deepcopy(blip).half().save_pretrained(fresh)
+        captioner.processor().save_pretrained(fresh)
+        _write_facts(fresh, CAPTIONER_FACTS)
+
+    _replace(folder, write)
+
+
+def _write_facts(folder: Path, facts: dict[str, object]) -> None:
+    (folder / "aura.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+
+def _replace(folder: Path, write: Callable[[Path], None]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
+    for rest in (fresh, old):
+        shutil.rmtree(rest, ignore_errors=True)
+    write(fresh)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,131 @@
+"""What aura-mini cannot know, said in words before a user takes its answer for Stable Diffusion's or BLIP's.
+
+In: a prompt, or a picture with the captioner's answer. Out: a warning, or None where the model is at home. torch is
+not imported before a picture has to be judged.
+"""
+
+from functools import cache
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from aura_daemon.mini import NAME, NATIVE_SIZE_PX
+from aura_daemon.mini.grammar import COLOURS, PALETTE, SHAPES, SIZES, WORDS, Sentence, parse
+
+# Measured on drawings, generated pictures and foreign pictures, see tests/mini/test_knowledge.py.
+LEAST_CONFIDENCE: Final = 0.80  # the captioner's mean token probability
+FARTHEST_COLOUR: Final = 60.0  # RGB distance, 0 to 441, from the line between the caption's two colours
+LEAST_SHARE_ON_PALETTE: Final = 0.95  # of all pixels
+LEAST_SHARE_OF_COLOUR: Final = 0.01
+LEAST_SHARE_OF_BACKGROUND: Final = 0.30
+LEAST_OVERLAP: Final = 0.65  # intersection over union of what is seen and the shape the caption names
+MOST_STRETCH: Final = 1.5  # of the shape's box against the drawn one
+
+Mask: TypeAlias = NDArray[np.bool_]
+
+SWITCH_GENERATOR: Final = "For anything else set `generate.model: sd-1.4` in config/aura.yaml."
+SWITCH_CAPTIONER: Final = "For anything else set `caption.model: blip-base` in config/aura.yaml."
+
+
+def prompt_warning(prompt: str) -> str | None:
+    """Say that `prompt` is outside the grammar, and what is inside."""
+    if parse(prompt) is not None:
+        return None
+    words = [word.strip(".,;:!?\"'()[]") for word in prompt.lower().split()]
+    foreign = list(dict.fromkeys(word for word in words if word and word not in WORDS))
+    reason = f"it has never seen {_listed(foreign)}" if foreign else "it only knows one kind of sentence"
+    return (
+        f"This is {NAME}, the embedded demonstration model, and {reason}: the picture will not show the prompt."
+        f" It draws one thing: 'a SIZE COLOUR SHAPE on a COLOUR background'. {_vocabulary()} {SWITCH_GENERATOR}"
+    )
+
+
+def image_warning(image: Image.Image, caption: str, confidence: float) -> str | None:
+    """Say that `image` is no picture of the kind the captioner knows.
+
+    `confidence`: the mean probability of the caption's tokens, in [0, 1].
+    """
+    sentence = parse(caption)
+    if sentence is not None and confidence >= LEAST_CONFIDENCE and _shows(image, sentence):
+        return None
+    return (
+        f"This is {NAME}, the embedded demonstration model, and it does not know this picture: do not trust the"
+        f" caption. It can only name one shape on a plain background. {_vocabulary()} {SWITCH_CAPTIONER}"
+    )
+
+
+def _vocabulary() -> str:
+    return f"Sizes: {', '.join(SIZES)}; colours: {', '.join(COLOURS)}; shapes: {', '.join(SHAPES)}."
+
+
+def _listed(words: list[str], most: int = 5) -> str:
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(f"'{word}'" for word in words[:most]) + more
+
+
+def _shows(image: Image.Image, sentence: Sentence) -> bool:
+    """Whether the picture has the caption's two colours, hardly another, and the caption's shape between them."""
+    pixels = _shrunk(image)
+    colour, background = (np.array(PALETTE[name], dtype=np.float32) for name in (sentence.colour, sentence.background))
+    line = colour - background
+    along = np.clip((pixels - background) @ line / (line @ line), 0, 1)  # 0: background, 1: colour
+    off_line = np.linalg.norm(pixels - background - along[..., None] * line, axis=-1)
+    mask: Mask = along > 0.5
+    return bool(
+        (off_line < FARTHEST_COLOUR).mean() >= LEAST_SHARE_ON_PALETTE
+        and (np.abs(along - 0.5) > 0.3).mean() >= 0.75  # few pixels in between: edges, not a gradient
+        and mask.mean() >= LEAST_SHARE_OF_COLOUR
+        and 1 - mask.mean() >= LEAST_SHARE_OF_BACKGROUND
+        and _overlap(mask, sentence.shape) >= LEAST_OVERLAP
+    )
+
+
+def _shrunk(image: Image.Image) -> NDArray[np.float32]:
+    """The picture with its shorter side at the native size: float32 [H, W, 3] in [0, 255]."""
+    scale = NATIVE_SIZE_PX / min(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BOX), dtype=np.float32)
+
+
+def _overlap(mask: Mask, shape: str) -> float:
+    """Intersection over union of the mask and the shape drawn into the mask's box, in [0, 1]."""
+    seen, drawn = _boxed(mask), _boxed(_drawn(shape))
+    if seen is None or drawn is None:
+        return 0.0
+    stretch = (seen.shape[0] / seen.shape[1]) / (drawn.shape[0] / drawn.shape[1])
+    if not 1 / MOST_STRETCH <= stretch <= MOST_STRETCH:
+        return 0.0
+    one, other = _scaled(seen), _scaled(drawn)
+    return float((one & other).sum() / (one | other).sum())
+
+
+def _boxed(mask: Mask) -> Mask | None:
+    """The part of the mask where its rows and columns hold something, but for stray specks."""
+    rows, columns = (_extent(mask.sum(axis)) for axis in (1, 0))
+    boxed = mask[rows, columns]
+    return boxed if min(boxed.shape) >= 4 else None
+
+
+def _extent(counts: NDArray[np.int_]) -> slice:
+    """From where to where a projection of the mask lies, without its outermost hundredths."""
+    total = np.cumsum(counts)
+    inside = np.flatnonzero((total > 0.005 * total[-1]) & (total - counts < 0.995 * total[-1]))
+    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+
+
+def _scaled(mask: Mask, side: int = 48) -> Mask:
+    return np.asarray(Image.fromarray(mask).convert("L").resize((side, side), Image.Resampling.BILINEAR)) > 127
+
+
+@cache
+def _drawn(shape: str) -> Mask:
+    """The shape as `drawing` draws it, 128 pixels wide."""
+    import torch
+
+    from aura_daemon.mini.drawing import DISTANCES
+
+    y, x = torch.meshgrid(torch.linspace(-1.2, 1.2, 128), torch.linspace(-1.2, 1.2, 128), indexing="ij")
+    mask: Mask = (DISTANCES[shape](x, y) < 0).numpy()
+    return mask

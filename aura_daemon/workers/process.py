@@ -1,0 +1,270 @@
+"""A worker in a supervised child process.
+
+In: batches. Out: what the child says, or a Failure when it cannot any more.
+
+Only the standard library is used here: the daemon imports this module and must not import torch with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, assert_never, cast
+
+from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.channel import Receiver, send
+from aura_daemon.workers.protocol import (
+    Batch,
+    Configure,
+    Finished,
+    Loading,
+    Memory,
+    Progress,
+    Ready,
+    Up,
+)
+
+CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child")
+
+REAP_S: Final = 1.0
+"""How long a child that has closed its socket may take to be gone before it is killed."""
+
+NOTHING: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
+
+Deadline = Callable[[Batch], float]
+
+
+class ProcessWorker:
+    """One child process for one device; started by the first batch, and again by the first after its death.
+
+    On Linux the child is killed when the *thread* that called `submit` ends (prctl(2), PR_SET_PDEATHSIG), not
+    only when the process does: submit from a thread that lives as long as the daemon. Call `poll` at least once
+    a second: a missed deadline makes no file descriptor readable.
+    """
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        deadline_s: float | Deadline,
+        log_level: str = "INFO",
+        log_format: str = "human",
+        environment: Mapping[str, str] | None = None,
+        command: Sequence[str] = CHILD,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`deadline_s`: after so long without a sign of life (any message) the child is killed.
+
+        `environment` is added to this process's own; `command` is run with descriptor, pid and options appended.
+        """
+        self._settings = settings
+        self._deadline_s = deadline_s
+        self._options = ("--log-level", log_level, "--log-format", log_format)
+        self._environment = dict(environment or {})
+        self._command = tuple(command)
+        self._clock = clock
+        self._child: _Child | None = None
+        self._batch: Batch | None = None
+        self._unfinished: dict[str, None] = {}
+        self._alive_at = 0.0
+        self._undelivered: list[Up] = []
+
+    @property
+    def idle(self) -> bool:
+        """True when no batch is running."""
+        return self._batch is None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, None while none is running."""
+        return self._child.pid if self._child is not None and self._child.runs else None
+
+    def waitables(self) -> list[int]:
+        """The socket, readable when the child says something or dies."""
+        return [self._child.channel.fileno()] if self._child is not None else []
+
+    def submit(self, batch: Batch) -> None:
+        """Hands a batch over; a thread copies it, so this returns at once however big it is."""
+        if not self.idle:
+            raise RuntimeError("a batch is submitted only when the worker is idle")
+        messages: list[object] = [batch]
+        self._batch = batch
+        self._unfinished = {task.job_id: None for task in batch.tasks}
+        self._alive_at = self._clock()
+        if self._child is not None and not self._child.runs:
+            self._drop_child()
+        if self._child is None:
+            messages.insert(0, Configure(settings=self._settings))
+            try:
+                self._child = _Child(self._command, self._options, self._environment)
+            except OSError as error:
+                self._fail(FailureKind.CRASHED, f"the worker process could not be started: {error}")
+                return
+        self._child.send(messages)
+
+    def poll(self) -> list[Up]:
+        """What came up since the last call; a Failure for each unfinished job of a dead or silent child."""
+        if self._child is not None:
+            messages = self._child.receive()
+            for message in messages:
+                self._note(message)
+            if self._child.silent_for_ever:
+                self._bury(self._child)
+            elif messages:
+                self._alive_at = self._clock()
+            elif self._batch is not None and self._overdue(self._batch) is not None:
+                self._miss_deadline(self._batch)
+        delivered, self._undelivered = self._undelivered, []
+        return delivered
+
+    def unload(self) -> None:
+        """Ends the idle child: the only way to give back all of a device's memory."""
+        if not self.idle:
+            raise RuntimeError("a worker is unloaded only when it is idle")
+        self.stop(0.0)
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends the child by SIGTERM, after `timeout_s` by SIGKILL; a running batch is forgotten."""
+        if self._child is not None:
+            self._child.end(timeout_s)
+            self._drop_child()
+        self._batch, self._unfinished, self._undelivered = None, {}, []
+
+    def _note(self, message: Up) -> None:
+        """Keeps count of what is unfinished."""
+        match message:
+            case Finished(job_id=job_id):
+                self._unfinished.pop(job_id, None)
+                if not self._unfinished:
+                    self._batch = None
+            case Ready() | Loading() | Progress():
+                pass
+            case _:
+                assert_never(message)
+        self._undelivered.append(message)
+
+    def _overdue(self, batch: Batch) -> float | None:
+        """The deadline in seconds where it has passed."""
+        allowed = self._deadline_s(batch) if callable(self._deadline_s) else self._deadline_s
+        return allowed if self._clock() - self._alive_at > allowed else None
+
+    def _miss_deadline(self, batch: Batch) -> None:
+        """Kills a child that shows no sign of life."""
+        allowed = self._overdue(batch)
+        if self._child is not None:
+            self._child.end(0.0)
+            self._drop_child()
+        self._fail(
+            FailureKind.DEADLINE,
+            f"the worker process showed no sign of life for {allowed:g} s and was killed",
+        )
+
+    def _bury(self, child: _Child) -> None:
+        """Says how the child ended, where that interrupted a batch."""
+        ending = child.ending()
+        self._drop_child()
+        if self._batch is not None:
+            self._fail(FailureKind.CRASHED, f"the worker process {ending}")
+
+    def _fail(self, kind: FailureKind, message: str) -> None:
+        """The same failure for every job that has no outcome yet."""
+        failure = Failure(kind=kind, message=message, mend="it is started anew for the next job; see the log")
+        for job_id in self._unfinished:
+            self._undelivered.append(Finished(job_id=job_id, outcome=failure, memory=NOTHING, models=()))
+        self._batch, self._unfinished = None, {}
+
+    def _drop_child(self) -> None:
+        if self._child is not None:
+            self._child.close()
+            self._child = None
+
+
+class _Child:
+    """A running child process and its end of the socket pair."""
+
+    def __init__(self, command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.channel, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(os.getpid()), *options],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+            )
+        except OSError:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()
+        self._receiver = Receiver(self.channel)
+        self._sender: threading.Thread | None = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def silent_for_ever(self) -> bool:
+        """True once it is gone and all it said was received."""
+        return self._receiver.ended
+
+    def send(self, messages: Sequence[object]) -> None:
+        """Copies messages down in a thread that ends with them, or with the child."""
+        self._sender = threading.Thread(
+            target=_send_all, args=(self.channel, messages), name="to the worker", daemon=True
+        )
+        self._sender.start()
+
+    def receive(self) -> list[Up]:
+        """Every message that has arrived whole."""
+        return cast(list[Up], self._receiver.take())
+
+    def ending(self) -> str:
+        """How it ended, in words; kills it where only its socket is closed."""
+        try:
+            code = self._process.wait(REAP_S)
+        except subprocess.TimeoutExpired:
+            self.end(0.0)
+            return "closed its connection without ending, and was killed"
+        if code >= 0:
+            return f"ended by itself with exit code {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        likely = ": probably the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
+        return f"was killed by signal {-code} ({name}){likely}"
+
+    def end(self, timeout_s: float) -> None:
+        """SIGTERM, then SIGKILL; returns when it is gone."""
+        if timeout_s > 0:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        if self.runs:
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(REAP_S)
+
+    def close(self) -> None:
+        """Closes the socket once no thread writes to it: its number may be another file's a moment later."""
+        with suppress(OSError):  # not connected any more
+            self.channel.shutdown(socket.SHUT_RDWR)
+        if self._sender is not None:
+            self._sender.join()
+        self.channel.close()
+
+
+def _send_all(channel: socket.socket, messages: Sequence[object]) -> None:
+    with suppress(OSError):  # the child died: `poll` tells
+        for message in messages:
+            send(channel, message)

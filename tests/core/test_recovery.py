@@ -1,0 +1,49 @@
+"""What a failure means for its job."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, backoff_s, decide
+
+
+def failure(kind: FailureKind, mend: str = "") -> Failure:
+    return Failure(kind=kind, message="it broke", mend=mend)
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CRASHED, FailureKind.DEADLINE])
+def test_a_dead_worker_is_tried_again_until_the_attempts_are_used_up(kind: FailureKind) -> None:
+    assert decide(failure(kind), attempts=2, attempts_allowed=3) == Retry()
+    last = decide(failure(kind), attempts=3, attempts_allowed=3)
+    assert isinstance(last, GiveUp)
+    assert last.failure.message == "it broke (3 attempts)"
+    assert "inbox" in last.failure.mend
+
+
+def test_a_mend_that_is_known_is_kept_when_the_attempts_are_used_up() -> None:
+    last = decide(failure(FailureKind.CRASHED, "do this"), attempts=1, attempts_allowed=1)
+    assert isinstance(last, GiveUp)
+    assert last.failure.mend == "do this"
+
+
+def test_a_missing_model_waits_however_often_it_is_missed() -> None:
+    assert decide(failure(FailureKind.MODEL_UNAVAILABLE), attempts=99, attempts_allowed=3) == WaitForModel()
+
+
+@pytest.mark.parametrize("kind", [FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED])
+def test_what_would_fail_again_is_given_up_at_once(kind: FailureKind) -> None:
+    assert decide(failure(kind), attempts=1, attempts_allowed=3) == GiveUp(failure=failure(kind))
+
+
+@given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))
+def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: float) -> None:
+    wait_s = backoff_s(failures, first_s=first_s, most_s=most_s)
+    assert first_s <= wait_s <= most_s
+    if wait_s < most_s:
+        assert wait_s == first_s * 2 ** (failures - 1)
+
+
+def test_backoff_before_a_failure_is_a_bug() -> None:
+    with pytest.raises(ValueError, match="first failure"):
+        backoff_s(0, first_s=1, most_s=2)

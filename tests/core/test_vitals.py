@@ -1,0 +1,45 @@
+"""The one word for it all, and the figures beside it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aura_daemon.core.vitals import Status, eta_s, percentile, status_of
+
+
+@pytest.mark.parametrize(
+    ("starting", "stopping", "paused", "held_up", "status"),
+    [
+        (True, True, True, True, Status.STOPPING),
+        (True, False, True, True, Status.STARTING),
+        (False, False, True, True, Status.PAUSED),
+        (False, False, False, True, Status.DEGRADED),
+        (False, False, False, False, Status.OK),
+    ],
+)
+def test_the_gravest_condition_gives_the_status(
+    starting: bool, stopping: bool, paused: bool, held_up: bool, status: Status
+) -> None:
+    assert status_of(starting=starting, stopping=stopping, paused=paused, held_up=held_up) is status
+
+
+def test_a_percentile_of_nothing_is_nothing() -> None:
+    assert percentile([], 0.5) is None
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.5, 2.0), (0.95, 4.0), (0.01, 1.0), (1.0, 4.0)])
+def test_a_percentile_is_the_nearest_rank(share: float, value: float) -> None:
+    assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+def test_at_least_the_share_lies_at_or_below_a_percentile(values: list[float], share: float) -> None:
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+
+
+def test_the_eta_goes_by_the_pace_so_far() -> None:
+    assert eta_s(step=5, steps=25, running_s=10.0) == 40.0
+    assert eta_s(step=0, steps=25, running_s=1.0) is None
+    assert eta_s(step=3, steps=2, running_s=1.0) is None

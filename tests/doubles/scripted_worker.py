@@ -1,0 +1,108 @@
+"""A worker in memory: its outcomes are given by a function, its news come when the test lets them.
+
+It keeps the contract of `workers.protocol.Worker` (see `tests/workers/worker_contract.py`) with a real pipe
+to wait on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from aura_daemon.core.job import Outcome
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Progress, Ready, Task, Up
+
+SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="resident", versions=())
+
+Play = Callable[[Task], "Outcome | None"]
+"""Task -> its outcome, or None for a job that never ends by itself."""
+
+
+class ScriptedWorker:
+    """Plays a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
+
+    def __init__(self, play: Play, *, steps: int = 2) -> None:
+        self._play = play
+        self._steps = steps
+        self._readable, self._writable = os.pipe()
+        self._up: list[Up] = []
+        self._open: dict[str, Task] = {}
+        self._unreported = 0
+        self._loaded = False
+        self.batches: list[Batch] = []
+        """Every batch that was submitted, for tests to look at."""
+        self.starts = 0
+        """How often the worker was started."""
+
+    @property
+    def idle(self) -> bool:
+        return self._unreported == 0
+
+    @property
+    def pid(self) -> int | None:
+        return os.getpid() if self._loaded else None
+
+    def submit(self, batch: Batch) -> None:
+        if not self.idle:
+            raise RuntimeError("a batch is submitted only when the worker is idle")
+        self.batches.append(batch)
+        if not self._loaded:
+            self._loaded = True
+            self.starts += 1
+            self._say(SCRIPT_READY)
+            self._say(Loading(model="scripted"))
+        self._unreported = len(batch.tasks)
+        for task in batch.tasks:
+            for step in range(1, self._steps + 1):
+                self._say(Progress(job_id=task.job_id, step=step, steps=self._steps))
+            outcome = self._play(task)
+            if outcome is None:
+                self._open[task.job_id] = task
+            else:
+                self._finish(task.job_id, outcome)
+
+    def finish(self, job_id: str, outcome: Outcome) -> None:
+        """Ends a job that the script left open."""
+        del self._open[job_id]
+        self._finish(job_id, outcome)
+
+    def crash(self, outcome: Outcome) -> None:
+        """Ends every open job in the same way and the worker with them."""
+        for job_id in list(self._open):
+            self.finish(job_id, outcome)
+        self._loaded = False
+
+    def poll(self) -> list[Up]:
+        if self._up:
+            os.read(self._readable, len(self._up))
+        up, self._up = self._up, []
+        self._unreported -= sum(isinstance(message, Finished) for message in up)
+        return up
+
+    def waitables(self) -> list[int]:
+        return [self._readable] if self._loaded or self._up else []
+
+    def unload(self) -> None:
+        if not self.idle:
+            raise RuntimeError("a worker is unloaded only when it is idle")
+        self.stop(0.0)
+
+    def stop(self, timeout_s: float) -> None:
+        if self._up:
+            os.read(self._readable, len(self._up))
+        self._up, self._open, self._unreported, self._loaded = [], {}, 0, False
+
+    def close(self) -> None:
+        """Gives the pipe back."""
+        os.close(self._readable)
+        os.close(self._writable)
+
+    def _finish(self, job_id: str, outcome: Outcome) -> None:
+        models = ("scripted",) if self._loaded else ()
+        self._say(Finished(job_id=job_id, outcome=outcome, memory=SCRIPT_MEMORY, models=models))
+
+    def _say(self, message: Up) -> None:
+        """One byte in the pipe for each message that waits."""
+        self._up.append(message)
+        os.write(self._writable, b".")

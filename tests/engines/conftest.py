@@ -1,0 +1,40 @@
+"""Tiny models for the tests of the engines, written once a session."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; see workers/child.py
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy
+import pytest
+from PIL import Image
+
+from tests.engines.listening import Listener
+from tests.tiny_models import write_captioner, write_generator
+
+
+@pytest.fixture(scope="session")
+def generator_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_generator(tmp_path_factory.mktemp("models") / "generator")
+
+
+@pytest.fixture(scope="session")
+def captioner_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_captioner(tmp_path_factory.mktemp("models") / "captioner")
+
+
+@pytest.fixture
+def listener() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def png_of_noise() -> bytes:
+    content = BytesIO()
+    pixels = numpy.random.default_rng(0).integers(0, 255, (40, 50, 3), dtype=numpy.uint8)
+    Image.fromarray(pixels).save(content, "PNG")
+    return content.getvalue()

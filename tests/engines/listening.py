@@ -1,0 +1,17 @@
+"""A listener to an engine's reports."""
+
+from __future__ import annotations
+
+
+class Listener:
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.loads: list[tuple[str, int, int]] = []
+        self.steps: list[tuple[int, int]] = []
+
+    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
+        self.loads.append((model, done_bytes, total_bytes))
+
+    def stepped(self, step: int, steps: int) -> None:
+        self.steps.append((step, steps))

@@ -1,0 +1,64 @@
+"""Where models run here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.settings import Device, Dtype, EngineSettings
+from aura_daemon.engines.placement import PeakMemory, Placement, memory_figures, place, release
+
+ON_CPU = EngineSettings(device=Device.CPU)
+
+
+def placed(settings: EngineSettings) -> Placement:
+    placement = place(settings)
+    assert isinstance(placement, Placement)
+    return placement
+
+
+def test_on_the_cpu_auto_takes_bfloat16_only_where_the_processor_computes_in_it() -> None:
+    flags = torch.cpu.get_capabilities()
+    computes = flags.get("amx_bf16") or flags.get("avx512_bf16")
+    assert placed(ON_CPU).dtype is (Dtype.BFLOAT16 if computes else Dtype.FLOAT32)
+
+
+def test_a_dtype_that_is_asked_for_is_taken() -> None:
+    placement = placed(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT16))
+    assert (placement.device, placement.torch_dtype, placement.rung) == ("cpu", torch.float16, "resident")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
+def test_cuda_asked_for_but_absent_is_said_and_not_replaced_by_the_cpu() -> None:
+    failure = place(EngineSettings(device=Device.CUDA))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.MODEL_UNAVAILABLE
+    assert "no CUDA device" in failure.message
+
+
+def test_the_peak_counts_memory_that_was_given_back() -> None:
+    placement = placed(ON_CPU)
+    size = 200 << 20
+    before = memory_figures(placement).resident_bytes
+    peak = PeakMemory(placement)
+    block = torch.ones(size, dtype=torch.uint8)
+    peak.sample()
+    del block
+    release(placement)
+    assert peak.highest_bytes() >= before + size // 2
+
+
+def test_a_new_peak_forgets_the_one_before() -> None:
+    placement = placed(ON_CPU)
+    block = torch.ones(400 << 20, dtype=torch.uint8)
+    high = PeakMemory(placement).highest_bytes()
+    del block
+    release(placement)
+    assert PeakMemory(placement).highest_bytes() < high
+
+
+def test_memory_figures_add_up() -> None:
+    figures = memory_figures(placed(ON_CPU))
+    assert 0 < figures.resident_bytes == figures.used_bytes < figures.total_bytes
+    assert 0 < figures.free_bytes < figures.total_bytes

@@ -1,0 +1,153 @@
+"""Tiny models with random weights in the very formats of the real ones: the loading code cannot tell them
+apart.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipImageProcessorPil,
+    BlipProcessor,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTokenizer,
+)
+
+WORDS = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
+NATIVE_PX = 64
+
+
+def write_generator(folder: Path, *, safety_checker: bool = False, variant: str | None = None) -> Path:
+    """A StableDiffusionPipeline of some 100,000 parameters, the same ones every time."""
+    torch.manual_seed(0)
+    pipe = StableDiffusionPipeline(
+        vae=AutoencoderKL(
+            block_out_channels=(8, 8, 8, 8),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            norm_num_groups=4,
+            latent_channels=4,
+            sample_size=NATIVE_PX,
+        ),
+        text_encoder=CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=600,
+                hidden_size=16,
+                intermediate_size=16,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                max_position_embeddings=77,
+                bos_token_id=0,
+                eos_token_id=1,
+                pad_token_id=1,
+            )
+        ).eval(),
+        tokenizer=_clip_tokenizer(folder),
+        unet=UNet2DConditionModel(
+            sample_size=NATIVE_PX // 8,
+            block_out_channels=(8, 16),
+            layers_per_block=1,
+            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+            norm_num_groups=4,
+            cross_attention_dim=16,
+            attention_head_dim=2,
+        ),
+        scheduler=DDIMScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            clip_sample=False,
+            set_alpha_to_one=False,
+            steps_offset=1,
+        ),
+        safety_checker=_safety_checker() if safety_checker else None,
+        feature_extractor=CLIPImageProcessorPil(size=32, crop_size=32) if safety_checker else None,
+        requires_safety_checker=False,
+    )
+    pipe.save_pretrained(folder, safe_serialization=True, variant=variant)
+    return folder
+
+
+def write_captioner(folder: Path) -> Path:
+    """A BlipForConditionalGeneration of some 50,000 parameters, the same ones every time."""
+    torch.manual_seed(0)
+    tokenizer = _bert_tokenizer(folder)
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = BlipForConditionalGeneration(
+        BlipConfig(
+            vision_config={**sizes, "image_size": 32, "patch_size": 8},
+            text_config={
+                **sizes,
+                "vocab_size": len(tokenizer),
+                "encoder_hidden_size": 16,
+                "max_position_embeddings": 64,
+                "bos_token_id": tokenizer.convert_tokens_to_ids("[DEC]"),
+                "sep_token_id": tokenizer.sep_token_id,
+                "eos_token_id": tokenizer.sep_token_id,
+                "pad_token_id": tokenizer.pad_token_id,
+                "is_decoder": True,
+            },
+            projection_dim=16,
+            image_text_hidden_size=16,
+        )
+    )
+    model.save_pretrained(folder)
+    processor = BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}), tokenizer)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def _clip_tokenizer(folder: Path) -> CLIPTokenizer:
+    """Letters alone, in CLIP's files."""
+    letters = [chr(code) for code in range(33, 127)]
+    names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
+    source = folder.parent / f"{folder.name}-clip"
+    source.mkdir(parents=True)
+    vocabulary = source / "vocab.json"
+    vocabulary.write_text(json.dumps({name: index for index, name in enumerate(names)}))
+    merges = source / "merges.txt"
+    merges.write_text("#version: 0.2\n")
+    return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=77)
+
+
+def _bert_tokenizer(folder: Path) -> BertTokenizer:
+    """Whole words and letters, in BERT's file."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "[DEC]",
+        *WORDS,
+        *letters,
+        *(f"##{x}" for x in letters),
+    ]
+    source = folder.parent / f"{folder.name}-bert"
+    source.mkdir(parents=True)
+    vocabulary = source / "vocab.txt"
+    vocabulary.write_text("\n".join(dict.fromkeys(names)))
+    return BertTokenizer(str(vocabulary), bos_token="[DEC]")
+
+
+def _safety_checker() -> StableDiffusionSafetyChecker:
+    """One that flags everything: its thresholds are below every cosine."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = CLIPConfig(
+        vision_config={**sizes, "image_size": 32, "patch_size": 8}, text_config=sizes, projection_dim=16
+    )
+    checker = StableDiffusionSafetyChecker(config)
+    torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)
+    return checker

@@ -1,0 +1,63 @@
+"""The child process with a runner that needs no torch: `python -m tests.workers.light_child FD PARENT_PID`.
+
+All but the engines is the real thing. Prompts are scripts: those of the contract, `exit`, `raise`,
+`segfault`, `close`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+
+from aura_daemon.core.job import GenerateRequest, Outcome, Request
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.child import Say, become_a_child, log_to_stderr, serve
+from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
+from tests.workers.worker_contract import outcome_of
+
+DESCRIPTOR = int(sys.argv[1])
+
+
+class ScriptRunner:
+    """Follows the scripts."""
+
+    def ready(self) -> Ready:
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
+
+    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+        assert isinstance(request, GenerateRequest)
+        script = request.prompt
+        say(Loading(model="light", done_bytes=1, total_bytes=2))
+        say(Progress(job_id=job_id, step=1, steps=2))
+        if script == "raise":
+            raise ValueError("raised on request")
+        if script == "exit":
+            os._exit(3)
+        if script == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if script == "close":
+            socket.socket(fileno=DESCRIPTOR).shutdown(socket.SHUT_WR)
+            time.sleep(600)
+        outcome = outcome_of(Task(job_id=job_id, request=request, image=image))
+        while outcome is None:
+            time.sleep(60)
+        return outcome
+
+    def memory(self) -> Memory:
+        return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+
+    def models(self) -> tuple[str, ...]:
+        return ("light",)
+
+
+def start(settings: EngineSettings) -> ScriptRunner:
+    return ScriptRunner()
+
+
+if __name__ == "__main__":
+    become_a_child(int(sys.argv[2]))
+    log_to_stderr("INFO", "human")
+    serve(socket.socket(fileno=DESCRIPTOR), start)

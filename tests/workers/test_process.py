@@ -1,0 +1,221 @@
+"""The child process: how it starts, dies, hangs and is started again. No torch but in `test_real_child`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from aura_daemon.core.job import Failure, FailureKind, Produced
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.protocol import Finished, Progress
+from tests.workers.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
+
+ROOT = Path(__file__).parents[2]
+LIGHT = (sys.executable, "-m", "tests.workers.light_child")
+ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
+
+
+class Clock:
+    """Monotonic seconds that the test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def worker(clock: Clock) -> Iterator[ProcessWorker]:
+    light = ProcessWorker(EngineSettings(), deadline_s=30.0, command=LIGHT, environment=ENVIRONMENT, clock=clock)
+    yield light
+    light.stop(0.0)
+
+
+def failure_of(word: Finished) -> Failure:
+    assert isinstance(word.outcome, Failure), word
+    assert word.outcome.mend
+    assert word.models == ()
+    return word.outcome
+
+
+class TestProcessWorker(WorkerContract):
+    """Inherits the contract."""
+
+
+def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("fine", "hang", "fine"))
+    wait_for(worker, Progress, 2)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    words = finished(worker, 2)
+    failures = [failure_of(word) for word in words if isinstance(word.outcome, Failure)]
+    assert {failure.kind for failure in failures} == {FailureKind.CRASHED}
+    assert "killed by signal 9 (SIGKILL): probably the kernel's out-of-memory killer" in failures[0].message
+    assert worker.idle
+    assert worker.pid is None
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("segfault", "killed by signal 11 (SIGSEGV)"),
+        ("exit", "ended by itself with exit code 3"),
+        ("raise", "ended by itself with exit code 1"),
+    ],
+)
+def test_the_way_a_child_ended_is_told(worker: ProcessWorker, script: str, words: str) -> None:
+    worker.submit(batch_of(script))
+    assert words in failure_of(finished(worker)[0]).message
+
+
+def test_a_child_that_only_closes_its_socket_is_killed(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("close"))
+    assert "without ending, and was killed" in failure_of(finished(worker)[0]).message
+
+
+def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: ProcessWorker, clock: Clock) -> None:
+    worker.submit(batch_of("hang", "fine"))
+    wait_for(worker, Progress)
+    pid = worker.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    clock.now = 30.0
+    assert worker.poll() == []
+    clock.now = 30.1
+    words = [message for message in worker.poll() if isinstance(message, Finished)]
+    assert [word.job_id for word in words] == ["job-1", "job-2"]
+    assert failure_of(words[0]).kind is FailureKind.DEADLINE
+    assert "no sign of life for 30 s" in failure_of(words[0]).message
+    assert not psutil.pid_exists(pid)
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def test_a_sign_of_life_puts_the_deadline_off(worker: ProcessWorker, clock: Clock) -> None:
+    worker.submit(batch_of("hang"))
+    clock.now = 20.0
+    wait_for(worker, Progress)
+    clock.now = 49.0
+    assert worker.poll() == []
+    assert not worker.idle
+
+
+def test_a_deadline_may_depend_on_the_batch(clock: Clock) -> None:
+    worker = ProcessWorker(
+        EngineSettings(),
+        deadline_s=lambda batch: 10.0 * len(batch.tasks),
+        command=LIGHT,
+        environment=ENVIRONMENT,
+        clock=clock,
+    )
+    worker.submit(batch_of("hang", "hang"))
+    wait_for(worker, Progress)
+    clock.now = 20.0
+    assert worker.poll() == []
+    clock.now = 21.0
+    assert "for 20 s" in failure_of(finished(worker, 2)[0]).message
+
+
+def test_a_stopped_child_does_not_stop_the_daemon_however_big_the_batch(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("fine"))
+    finished(worker)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    worker.submit(batch_of("fine", image=bytes(50_000_000)))
+    assert worker.poll() == []
+    worker.stop(0.0)
+    assert worker.idle
+
+
+def test_a_child_that_dies_idle_is_replaced_without_a_word(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("fine"))
+    finished(worker)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    select.select(worker.waitables(), [], [], PATIENCE_S)
+    assert worker.poll() == []
+    assert worker.pid is None
+    assert worker.waitables() == []
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def test_a_worker_that_cannot_be_started_fails_its_batch(tmp_path: Path) -> None:
+    worker = ProcessWorker(EngineSettings(), deadline_s=30.0, command=(str(tmp_path / "none"),))
+    worker.submit(batch_of("fine"))
+    failure = failure_of(finished(worker)[0])
+    assert failure.kind is FailureKind.CRASHED
+    assert "could not be started" in failure.message
+    assert worker.idle
+
+
+def test_the_child_dies_with_the_process_that_started_it() -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "tests.workers.short_lived_parent"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    gone, _alive = psutil.wait_procs([child], timeout=PATIENCE_S)
+    assert gone == [child]
+
+
+def test_the_child_leaves_ctrl_c_to_the_daemon(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("hang"))
+    wait_for(worker, Progress)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGINT)
+    worker.stop(0.0)
+    worker.submit(batch_of("fine"))
+    finished(worker)
+    os.kill(worker.pid, signal.SIGINT)
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")
+def test_the_child_offers_itself_to_the_out_of_memory_killer_first(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("fine"))
+    finished(worker)
+    assert Path(f"/proc/{worker.pid}/oom_score_adj").read_text().strip() == "500"
+
+
+def test_no_descriptor_is_left_over_after_many_starts(worker: ProcessWorker) -> None:
+    mine = psutil.Process()
+    before = mine.num_fds()
+    for _ in range(3):
+        worker.submit(batch_of("fine"))
+        finished(worker)
+        worker.unload()
+    assert mine.num_fds() == before
+
+
+def test_the_daemons_side_imports_no_torch() -> None:
+    code = (
+        "import sys; import aura_daemon.workers.process; "
+        "print([m for m in ('torch', 'diffusers', 'transformers', 'PIL', 'loguru') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
