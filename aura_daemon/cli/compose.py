@@ -38,12 +38,12 @@ def settings_of(config: Path | None) -> Loaded:
     return loaded
 
 
-def worker_of(settings: Settings, log_format: str) -> ProcessWorker:
+def worker_of(settings: Settings, log_format: str, log_level: str | None = None) -> ProcessWorker:
     """The child process that will hold the models; nothing is started yet."""
     return ProcessWorker(
         settings.engine(),
         deadline_s=settings.deadline,
-        log_level=settings.log_level,
+        log_level=log_level or settings.log_level,
         log_format="json" if log_format == "json" else "human",
     )
 

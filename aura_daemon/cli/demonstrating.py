@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from aura_daemon import durable, logs
+from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import exit_code, stop_on_signals
-from aura_daemon.cli.terminal import Bars, Silent
+from aura_daemon.cli.terminal import Silent
 from aura_daemon.config import Settings
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
 from aura_daemon.core.names import OWN_FOLDER
@@ -25,17 +26,18 @@ from aura_daemon.workers import protocol
 def demo(config: Path | None, log_format: str | None) -> int:
     """Exit code as for `once`."""
     settings = settings_of(config).settings
-    log_level = "WARNING" if sys.stderr.isatty() else settings.log_level
-    logs.set_up(log_level, log_format or settings.log_format)
     folder = put_examples(settings)
     print(
         f"put the examples into {folder}; the first picture takes some seconds more, while the models load",
         flush=True,
     )
-    results = Results(Bars() if sys.stderr.isatty() else Silent())
-    with daemon_of(settings, worker_of(settings, log_format or settings.log_format), results, drain=True) as daemon:
-        stop_on_signals(daemon)
-        with results:
+    chosen = log_format or settings.log_format
+    with terminal.for_stderr() as listener:
+        logs.set_up(listener.worker_log_level or settings.log_level, chosen)
+        results = Results(listener)
+        worker = worker_of(settings, chosen, listener.worker_log_level)
+        with daemon_of(settings, worker, results, drain=True) as daemon:
+            stop_on_signals(daemon)
             summary = daemon.run()
     results.print()
     print(f"\nhealth: {settings.outbox / 'health.json'}")
@@ -58,23 +60,15 @@ def put_examples(settings: Settings) -> Path:
 class Results:
     """Hands everything on to a listener and remembers where the results are."""
 
-    def __init__(self, listener: Bars | Silent) -> None:
+    def __init__(self, listener: Silent) -> None:
         self._listener = listener
         self._rows: list[tuple[str, str, Path | None, str]] = []
         self._asked: dict[str, str] = {}
 
-    def __enter__(self) -> Results:
-        if isinstance(self._listener, Bars):
-            self._listener.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if isinstance(self._listener, Bars):
-            self._listener.__exit__(None, None, None)
-
     def started(self, job: JobRow, source: SourceRow) -> None:
         """Remembers what was asked for."""
-        self._asked[job.id] = job.request.prompt if isinstance(job.request, GenerateRequest) else "(an image)"
+        asked = f"\n{job.request.prompt}" if isinstance(job.request, GenerateRequest) else ""
+        self._asked[job.id] = f"{source.path}{asked}"
         self._listener.started(job, source)
 
     def loading(self, message: protocol.Loading) -> None:
@@ -100,7 +94,7 @@ class Results:
     def print(self) -> None:
         """The table at the end."""
         table = Table(show_edge=False)
-        for title in ("asked for", "result", "time"):
+        for title in ("dropped", "result", "time"):
             table.add_column(title, overflow="fold")
         for asked, said, payload, seconds in self._rows:
             place = str(payload) if payload is not None else ""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon import __version__, logs
+from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
-from aura_daemon.cli.terminal import Bars, Silent
-from aura_daemon.daemon import Daemon, Listener, Summary
+from aura_daemon.cli.terminal import Silent
+from aura_daemon.daemon import Daemon, Summary
 
 FAILED = 1
 WAITING = 3
@@ -25,12 +25,8 @@ def run(config: Path | None, log_format: str | None) -> int:
 
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes of `aura_daemon.cli`."""
-    if sys.stderr.isatty():
-        with Bars() as bars:
-            summary = _start(config, log_format, bars, drain=True)
-    else:
-        summary = _start(config, log_format, Silent(), drain=True)
-    return exit_code(summary)
+    with terminal.for_stderr() as listener:
+        return exit_code(_start(config, log_format, listener, drain=True))
 
 
 def exit_code(summary: Summary) -> int:
@@ -40,13 +36,13 @@ def exit_code(summary: Summary) -> int:
     return WAITING if summary.waiting else 0
 
 
-def _start(config: Path | None, log_format: str | None, listener: Listener, *, drain: bool) -> Summary:
+def _start(config: Path | None, log_format: str | None, listener: Silent, *, drain: bool) -> Summary:
     loaded = settings_of(config)
     settings = loaded.settings
     chosen = log_format or settings.log_format
     logs.set_up(settings.log_level, chosen)
     logger.info("aura-daemon {}, configured by {}", __version__, loaded.origin)
-    with daemon_of(settings, worker_of(settings, chosen), listener, drain=drain) as daemon:
+    with daemon_of(settings, worker_of(settings, chosen, listener.worker_log_level), listener, drain=drain) as daemon:
         stop_on_signals(daemon)
         summary = daemon.run()
     logger.info("stopped: {} done, {} failed, {} waiting", summary.done, summary.failed, summary.waiting)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -14,8 +16,24 @@ from aura_daemon.journal import JobRow, SourceRow
 from aura_daemon.workers import protocol
 
 
+def for_stderr() -> Silent:
+    """Progress bars where stderr is a terminal."""
+    return Bars() if sys.stderr.isatty() else Silent()
+
+
 class Silent:
     """The log says it all."""
+
+    worker_log_level: str | None = None
+    """What the child may write to the same terminal; None: as configured."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to end."""
 
     def started(self, job: JobRow, source: SourceRow) -> None:
         """Nothing to show."""
@@ -34,7 +52,9 @@ class Silent:
 
 
 class Bars(Silent):
-    """One bar for the job that runs; the log scrolls above it."""
+    """One bar for the job that runs; our own log scrolls above it, and the child is kept from writing across it."""
+
+    worker_log_level = "WARNING"
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -50,7 +70,7 @@ class Bars(Silent):
         self._task: TaskID | None = None
         self._name = ""
 
-    def __enter__(self) -> Bars:
+    def __enter__(self) -> Self:
         self._progress.start()
         return self
 
@@ -60,7 +80,8 @@ class Bars(Silent):
         self._progress.stop()
 
     def started(self, job: JobRow, source: SourceRow) -> None:
-        """A new bar."""
+        """A new bar; the one of an attempt that came to nothing goes."""
+        self._end()
         what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
         self._name = f"{names.escaped(source.path)}: {what[:40]}"
         self._task = self._progress.add_task(self._name, total=None)
