@@ -43,19 +43,27 @@ class Arrivals:
         self._left: dict[str, tuple[Stamp, str]] = {}
         self._reasons: Counter[str] = Counter()
         self._waiting: dict[str, str] = {}
+        self._refused: set[str] = set()
 
     @property
     def pending(self) -> tuple[str, ...]:
         """Files that have not settled: to be looked at again."""
         return tuple(self._stability)
 
+    @property
+    def refused(self) -> int:
+        """How many of those the file system lets nobody read or claim; only somebody's mend ends their wait."""
+        return len(self._refused)
+
     def left_alone(self) -> dict[str, int]:
         """Files that are no jobs, counted by reason."""
         return {reason: count for reason, count in self._reasons.items() if count}
 
-    def oldest_s(self, now: float) -> float | None:
-        """For how long the oldest pending file has been known."""
-        return max((self._stability.waited_s(path, now) for path in self._stability), default=None)
+    def oldest(self, now: float) -> tuple[str, float] | None:
+        """The pending file that has been known for longest, and for how many seconds."""
+        ages = ((self._stability.waited_s(path, now), path) for path in self._stability)
+        age_s, path = max(ages, default=(0.0, ""))
+        return (names.escaped(path), age_s) if path else None
 
     def next_s(self) -> float | None:
         """When the next file may have settled."""
@@ -94,10 +102,9 @@ class Arrivals:
                 self.forget(path)
                 continue
             except OSError as error:
-                judgement = Wait(
-                    unchanged_s=self._stability.unchanged_s(path, now) + UNREADABLE_S,
-                    reason=f"it cannot be read: {error.strerror}",
-                )
+                self.postpone(path, now, f"it cannot be read: {error.strerror}")
+                continue
+            self._refused.discard(path)
             match judgement:
                 case Ready(kind=kind):
                     settled_s = self._stability.waited_s(path, now)
@@ -110,17 +117,20 @@ class Arrivals:
         return found
 
     def postpone(self, path: str, now: float, reason: str) -> None:
-        """The claim was refused by the file system: try again later."""
+        """The file system refused to let it be read or claimed: try again later."""
         self._stability.hold(path, self._stability.unchanged_s(path, now) + UNREADABLE_S)
+        self._refused.add(path)
         self._say_once(path, reason)
 
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
         self._stability.forget(path)
         self._waiting.pop(path, None)
+        self._refused.discard(path)
 
     def _leave(self, path: str, stamp: Stamp, reason: str) -> None:
         self.forget(path)
+        reason = names.escaped(reason)  # it may name an extension, which need not be text
         self._left[path] = (stamp, reason)
         self._reasons[reason] += 1
         logger.debug("left alone: {}: {}", names.escaped(path), reason)

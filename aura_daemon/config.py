@@ -1,7 +1,7 @@
 """Configuration file and environment -> frozen Settings, or every problem at once.
 
-Found in this order: `--config`, `$AURA_CONFIG`, `config/aura.yaml` below the current folder, the XDG configuration folder,
-`/etc/aura-daemon/aura.yaml`, built-in defaults. The environment overrides any key of it.
+Found in this order: `--config`, `$AURA_CONFIG`, `config/aura.yaml` below the current folder, the XDG configuration
+folder, `/etc/aura-daemon/aura.yaml`, built-in defaults. The environment overrides any key of it.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         )
 
     def state_folder(self) -> Path:
-        """Where the journal is: as configured, as the service manager says, or one a resolved inbox in the XDG folder."""
+        """Where the journal is: as configured, as the service manager says, or in the XDG folder, one an inbox."""
         if self.state is not None:
             return self.state
         managed = os.environ.get("STATE_DIRECTORY")
@@ -207,7 +207,7 @@ def find(config: Path | None) -> tuple[Path | None, str]:
 
 
 def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
-    """Missing or overlapping folders. Makes the default inbox and outbox and the state folder where they are missing."""
+    """Missing or overlapping folders; makes the default inbox and outbox and the state folder where missing."""
     settings = loaded.settings
     folders = {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
     problems: list[Problem] = []

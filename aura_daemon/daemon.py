@@ -5,6 +5,7 @@ One thread and one loop. Nothing in it blocks for longer than a file takes to re
 
 from __future__ import annotations
 
+import os
 import select
 import time
 from dataclasses import dataclass
@@ -28,7 +29,13 @@ from aura_daemon.watching import Watch
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task, Worker
 
 OUTBOX: Final = "outbox"
-"""Name of the hold-up of a file system that refuses results."""
+"""Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
+
+SOURCES: Final = "sources"
+"""Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""
+
+_MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
+"""Failures that say nothing against the model: what was held up for want of it goes on."""
 
 TICK_S: Final = 1.0
 """The loop turns at least this often while a job runs, so that deadlines are seen."""
@@ -77,6 +84,8 @@ class Summary:
     failed: int
     waiting: int
     """Jobs left in the queue, whose model is not to be had."""
+    stuck: bool
+    """Something that is no model keeps files from being taken in, run or put where they belong."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -116,8 +125,10 @@ class Daemon:
         self._running: _Running | None = None
         self._undelivered: _Undelivered | None = None
         self._ended: dict[str, SourceRow] = {}
+        self._unadmitted: dict[str, SourceRow] = {}
         self._idle_since_s = time.monotonic()
         self._looked = False
+        self._paused = False
         self._done = 0
         self._failed = 0
 
@@ -132,11 +143,13 @@ class Daemon:
         self._watch.start()
         try:
             while not self._stopping:
-                self._claim()
-                self._dispose()
-                self._dispatch()
+                self._look_after_folders()
+                if not self._paused:
+                    self._claim()
+                    self._dispose()
+                    self._dispatch()
+                    self._redeliver()
                 self._collect()
-                self._redeliver()
                 self._unload()
                 self._beat()
                 if self._drain and self._is_drained():
@@ -144,19 +157,45 @@ class Daemon:
                 self._wait()
         finally:
             self._shut_down()
-        return Summary(done=self._done, failed=self._failed, waiting=self._journal.counts()[JobState.QUEUED])
+        stuck = self._arrivals.refused or any(self._holdups.has_failed(what) for what in (OUTBOX, SOURCES))
+        return Summary(
+            done=self._done,
+            failed=self._failed,
+            waiting=self._journal.counts()[JobState.QUEUED],
+            stuck=bool(stuck) or self._paused,
+        )
 
     # -- the flow, in its order ------------------------------------------------------------------------------------
 
     def _recover(self) -> None:
         """Takes up whatever a crash or a stop left: nothing lost, nothing doubled."""
+        self._beat_now()
         self._outbox.clear_temp()
-        for job in self._journal.requeue_interrupted():
-            logger.info("{} was interrupted, queued again", job.id)
+        for job in self._journal.interrupted():
+            total_s = self._outbox.published(job)
+            if total_s is None:
+                self._journal.give_back(job, count_attempt=False)
+                logger.info("{} was interrupted, queued again", job.id)
+            else:
+                self._journal.finish(job, now=time.time(), total_s=total_s)
+                logger.info("{} was interrupted, but delivered before", job.id)
         self._intake.adopt()
         for source in self._journal.unfinished_sources():
             self._admit(source)
         self._pulse.started()
+
+    def _look_after_folders(self) -> None:
+        """Pauses while inbox or outbox is away: what is not there must not be taken for empty, or made anew."""
+        away = [folder for folder in (self._intake.inbox, self._outbox.root) if not folder.is_dir()]
+        if away and not self._paused:
+            logger.error("paused: {} is away", " and ".join(str(folder) for folder in away))
+            self._pulse.error(f"{away[0]} is away")
+        elif self._paused and not away:
+            logger.info("inbox and outbox are back")
+            self._watch.restart()
+        if self._paused != bool(away):
+            self._paused = bool(away)
+            self._heartbeat.change()
 
     def _claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""
@@ -177,25 +216,39 @@ class Daemon:
     def _admit(self, source: SourceRow) -> None:
         """Journals the jobs of a claimed source; one without jobs has ended already."""
         if source.state is SourceState.CLAIMED:
-            self._intake.admit(source)
+            try:
+                self._intake.admit(source)
+            except OSError as error:
+                self._unadmitted[source.id] = source
+                self._hold(SOURCES, f"{names.escaped(source.path)} cannot be taken in", error)
+                return
             source = self._journal.source(source.id)
         self._ended[source.id] = source
         if source.failure is not None:
             self._failed += 1
-            self._pulse.error(f"{source.path}: {source.failure.message}")
+            self._pulse.error(f"{names.escaped(source.path)}: {source.failure.message}")
             self._listener.failed(source.id, source, source.failure)
 
     def _dispose(self) -> None:
-        """Puts sources whose jobs have all ended where they belong."""
-        if self._holdups.is_held(OUTBOX, time.monotonic()):
+        """Puts sources whose jobs have all ended where they belong; one that cannot be put there keeps no other."""
+        if self._holdups.is_held(SOURCES, time.monotonic()):
             return
+        refusal: tuple[SourceRow, OSError] | None = None
+        unadmitted, self._unadmitted = self._unadmitted, {}
+        for source in unadmitted.values():
+            self._admit(source)
         for source in tuple(self._ended.values()):
             try:
                 self._disposal.dispose(source)
             except OSError as error:
-                self._hold_outbox(error)
-                return
+                refusal = source, error
+                continue
             del self._ended[source.id]
+        if refusal is not None:
+            self._hold(SOURCES, f"{names.escaped(refusal[0].path)} cannot be put where it belongs", refusal[1])
+        elif not self._unadmitted and self._holdups.clear(SOURCES):
+            logger.info("sources go where they belong again")
+            self._heartbeat.change()
 
     def _dispatch(self) -> None:
         """Hands the oldest job whose model is to be had to an idle worker."""
@@ -216,6 +269,16 @@ class Daemon:
             )
             self._fail(job, source, failure)
             return
+        obstacle = self._outbox.obstacle(job)
+        if obstacle is not None:
+            failure = Failure(
+                kind=FailureKind.BAD_INPUT,
+                message=f"its folder cannot be made in the outbox: a file is called {names.escaped(str(obstacle))}",
+                mend="Rename that file or the folder, then move the job back into the inbox.",
+            )
+            self._fail(job, source, failure)
+            return
+        source = self._intake.recorded(source, job, image)
         job = self._journal.start(job)
         self._running = _Running(job=job, source=source, started_at=time.time())
         logger.info("{} running {} (attempt {})", job.id, job.kind, job.attempts)
@@ -262,6 +325,8 @@ class Daemon:
             self._deliver(_Undelivered(job=job, source=source, produced=outcome, clocked=clocked))
             return
         self._pulse.error(f"{job.id}: {outcome.message}")
+        if outcome.kind in _MODEL_IS_THERE and self._holdups.clear(job.kind):
+            logger.info("{} works again", job.kind)
         match decide(outcome, attempts=job.attempts, attempts_allowed=self._rules.attempts):
             case Retry():
                 self._journal.give_back(job, count_attempt=True)
@@ -285,7 +350,7 @@ class Daemon:
                 produced=result.produced,
                 clocked=result.clocked,
             )
-            self._hold_outbox(error)
+            self._hold(OUTBOX, "the outbox refuses files", error)
             return
         self._undelivered = None
         if self._holdups.clear(OUTBOX):
@@ -323,11 +388,14 @@ class Daemon:
         """Sleeps until an event, a message or the next thing that is due."""
         now = time.monotonic()
         due = [self._watch.scan_due_s(), self._arrivals.next_s(), self._holdups.next_s(now)]
-        if self._running:
+        descriptors = [self._watch.wake_descriptor, *self._worker.waitables()]
+        if self._paused:  # events are not looked at now: only the return of the folders counts
+            due, descriptors = [], self._worker.waitables()
+        if self._running or self._paused:
             due.append(now + TICK_S)
         wait_s = min([self._heartbeat.due_in_s(), *(moment - now for moment in due if moment is not None)])
         poll = select.poll()
-        for descriptor in (self._watch.wake_descriptor, *self._worker.waitables()):
+        for descriptor in descriptors:
             poll.register(descriptor, select.POLLIN)
         poll.poll(max(0.0, wait_s) * 1000)
 
@@ -362,35 +430,48 @@ class Daemon:
         known = Known(
             counts=self._journal.counts(),
             unsettled=len(self._arrivals.pending),
-            oldest_s=self._arrivals.oldest_s(now),
+            oldest=self._oldest(now),
             left_alone=self._arrivals.left_alone(),
             holdups=self._holdups.records(now),
             archive_bytes=self._disposal.archive_bytes,
             overflows=self._watch.overflows,
             worker_pid=self._worker.pid,
             stopping=self._stopping,
+            paused=self._paused,
         )
         self._heartbeat.beat(self._pulse.document(known, since=self._heartbeat.since))
 
+    def _oldest(self, now: float) -> tuple[str, float] | None:
+        """The file that has waited longest: in the queue, else in the inbox."""
+        queued = self._journal.oldest_queued()
+        if queued is None:
+            return self._arrivals.oldest(now)
+        return names.escaped(queued.path), max(0.0, time.time() - queued.claimed_at) + queued.settled_s
+
     def _is_drained(self) -> bool:
         """Whether nothing is left that could be done without waiting for a mend."""
-        if self._running or self._arrivals.pending or not self._looked:
+        if self._paused:
+            return True
+        if self._running or len(self._arrivals.pending) > self._arrivals.refused or not self._looked:
             return False
         if self._holdups.has_failed(OUTBOX):
             return True
         now = time.monotonic()
         ready = frozenset(kind for kind in JobKind if not self._holdups.is_held(kind, now))
-        return not self._ended and not self._undelivered and self._journal.next_job(ready) is None
+        put_away = not self._ended or self._holdups.has_failed(SOURCES)
+        return put_away and not self._undelivered and self._journal.next_job(ready) is None
 
-    def _hold_outbox(self, error: OSError) -> None:
-        mend = "Free room in the outbox, or mount it writable; the result is kept and tried again."
-        reason = f"the outbox refuses files: {error.strerror or error}"
-        wait_s = self._holdups.fail(OUTBOX, reason=reason, mend=mend, now=time.monotonic())
+    def _hold(self, what: str, refused: str, error: OSError) -> None:
+        place = f" ({names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
+        reason = f"{refused}: {error.strerror or error}{place}"
+        mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."
+        wait_s = self._holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())
         logger.error("{}; tried again in {:g} s", reason, wait_s)
         self._pulse.error(reason)
         self._heartbeat.change()
 
     def _fail(self, job: JobRow, source: SourceRow, failure: Failure) -> None:
+        self._outbox.retract(job)
         self._journal.fail(job, failure, now=time.time())
         self._failed += 1
         self._ended[source.id] = source

@@ -1,18 +1,19 @@
 """Results -> outbox: payload first, sidecar last. The only door out.
 
 A sidecar is the commit mark: it is written when its payload is durable. The name is decided in the journal before
-anything is written, nothing that exists is replaced unless configured, and a delivery that a crash cut short is taken up
-again under the same name.
+anything is written, nothing that exists is replaced unless configured, and a delivery that a crash cut short is taken
+up again under the same name.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from loguru import logger
@@ -67,35 +68,69 @@ class Outbox:
     def deliver(self, job: JobRow, source: SourceRow, produced: Produced, clocked: Clocked) -> Delivered:
         """Publishes one result; `job` is running, or delivering where an earlier try was refused by the file system."""
         started_s = self._monotonic()
+        self._be_there()
         payload = produced.payloads[0]
         while True:
-            published = self._already_published(job)
+            published = self.published(job)
             if published is not None:
-                return self._delivered(job, payload.extension, published.timing_s.total)
-            job, ours = self._name(job, payload)
-            target = self._path(job, job.stem + payload.extension)
+                return self._delivered(job, payload.extension, published)
+            job, is_there = self._name(job, payload)
+            place = self._path(job, job.stem + SIDECAR_EXTENSION)
             try:
-                durable.write(target, payload.content, temp_folder=self.temp_folder, replace=ours or self._overwrites)
-                break
+                if self._overwrites:
+                    place.unlink(missing_ok=True)  # it speaks of the payload that is replaced now
+                if not is_there:
+                    self._publish(self._path(job, job.stem + payload.extension), payload.content)
+                document = self._document(job, source, produced, clocked, self._monotonic() - started_s)
+                self._publish(place, document.to_json())
             except FileExistsError:
-                continue  # somebody put a file there between the look and the write: another name
-        document = self._document(job, source, produced, clocked, self._monotonic() - started_s)
-        place = self._path(job, job.stem + SIDECAR_EXTENSION)
-        # No other open job has this name, and none of its files was there: what appears here now is a stranger's.
-        durable.write(place, document.to_json(), temp_folder=self.temp_folder, replace=self._overwrites)
-        return self._delivered(job, payload.extension, document.timing_s.total)
+                continue  # a stranger put a file there between the look and the write: another name
+            return self._delivered(job, payload.extension, document.timing_s.total)
+
+    def published(self, job: JobRow) -> float | None:
+        """The job's time in seconds where its sidecar is there: a crash came between writing it and the journal."""
+        if job.payload_sha256 is None:
+            return None
+        try:
+            content = durable.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
+        except OSError:
+            return None
+        document = sidecar.parse(content, file=job.stem)
+        return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
+
+    def retract(self, job: JobRow) -> None:
+        """Removes a payload of ours that will not get its sidecar."""
+        for extension in PAYLOAD_EXTENSIONS:
+            if not self._overwrites and self._is_ours(job, extension):
+                self._path(job, job.stem + extension).unlink()
+
+    def obstacle(self, job: JobRow) -> Path | None:
+        """The file that stands where the job's folder should be."""
+        folders = [self.root / folder for folder in PurePosixPath(job.folder, "x").parents]
+        return next((folder for folder in folders if os.path.lexists(folder) and not folder.is_dir()), None)
 
     def write_page(self, name: str, content: bytes) -> None:
         """Puts a page of our own (health, gallery) at the top of the outbox, replacing the one before."""
+        self._be_there()
         durable.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
+
+    def _be_there(self) -> None:
+        """An outbox that is away must not be made anew: its mount may come back over it."""
+        if not self.root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "it is away", os.fspath(self.root))
+
+    def _publish(self, target: Path, content: bytes) -> None:
+        durable.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)
 
     # -- naming ----------------------------------------------------------------------------------------------------
 
     def _name(self, job: JobRow, payload: Payload) -> tuple[JobRow, bool]:
-        """Decides the stem in the journal; the second value says that a payload there is our own, cut short."""
+        """Decides the stem in the journal; the second value says that its payload is there, from before a crash."""
         sha256 = hashlib.sha256(payload.content).hexdigest()
-        if job.payload_sha256 is not None and self._is_our_leftover(job, payload.extension, job.payload_sha256):
+        lacks_sidecar = not os.path.lexists(self._path(job, job.stem + SIDECAR_EXTENSION))
+        if lacks_sidecar and job.payload_sha256 == sha256 and self._is_ours(job, payload.extension):
             return self._decide(job, job.stem, sha256), True
+        self.retract(job)
         for stem in names.candidates(job.stem):
             if not self._is_taken(job, stem):
                 return self._decide(job, stem, sha256), False
@@ -106,12 +141,12 @@ class Outbox:
         logger.debug("{} is delivered as {}", job.id, names.escaped(stem))
         return decided
 
-    def _is_our_leftover(self, job: JobRow, extension: str, sha256: str) -> bool:
-        target = self._path(job, job.stem + extension)
-        if os.path.lexists(self._path(job, job.stem + SIDECAR_EXTENSION)):
+    def _is_ours(self, job: JobRow, extension: str) -> bool:
+        """Whether the payload under the decided name is one that this job put there."""
+        if job.payload_sha256 is None:
             return False
         try:
-            return durable.sha256_of(target) == sha256
+            return durable.sha256_of(self._path(job, job.stem + extension)) == job.payload_sha256
         except OSError:
             return False
 
@@ -121,24 +156,15 @@ class Outbox:
         ):
             return True
         if self._overwrites:
-            return False
+            return any(
+                self._path(job, stem + extension).is_dir() for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
+            )
         alike = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
         return any(
             os.path.lexists(self._path(job, like + extension))
             for like in alike
             for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
         )
-
-    def _already_published(self, job: JobRow) -> Sidecar | None:
-        """Our own sidecar, where a crash came between writing it and the journal."""
-        if job.payload_sha256 is None:
-            return None
-        try:
-            content = durable.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
-        except OSError:
-            return None
-        document = sidecar.parse(content, file=job.stem)
-        return document if isinstance(document, Sidecar) and document.job_id == job.id else None
 
     def _path(self, job: JobRow, name: str) -> Path:
         return self.root / job.folder / name

@@ -6,6 +6,7 @@ names our source is our own.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ TWO_WAY_SYNC_MARKS: Final = {
     ".tmp.drivedownload": "Google Drive",
     ".unison": "Unison",
 }
-"""What two-way sync tools leave in the top of a folder they keep in step; moving a file away deletes it on every device."""
+"""What two-way sync tools leave in the top of a folder; moving a file away from there deletes it on every device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +91,9 @@ class Disposal:
             return False
         file = self._intake.work_file(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
-        if source.failure is not None:
+        if self._intake.give_back(source):
+            pass  # what is there now has not run yet
+        elif source.failure is not None:
             self._fail_whole(file, source, None, source.failure)
         elif len(failed) == len(jobs) == 1 and failed[0].failure is not None:
             self._fail_whole(file, source, failed[0], failed[0].failure)
@@ -106,14 +109,14 @@ class Disposal:
         return True
 
     def _put_away(self, file: Path, source: SourceRow) -> None:
-        """The source of a job that is done."""
-        if self.disposition is not Disposition.ARCHIVE or not os.path.lexists(file):
+        """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
+        if self.disposition is Disposition.DELETE or self._intake.is_copy(file) or not os.path.lexists(file):
             return
-        for target in _free_names(self._intake.done / source.path):
+        for target in _free_names(_unobstructed(self._intake.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds these very bytes
             try:
-                durable.move(file, target, temp_folder=self._intake.work / source.id)
+                durable.move(file, target, temp_folder=self._intake.done / ".tmp")
             except FileExistsError:
                 continue
             self.archive_bytes += source.size_bytes
@@ -142,10 +145,12 @@ class Disposal:
         for target in _free_names(self._failed_place(str(path.with_name(name)))):
             report = target.with_name(target.name + ".json")
             if _is_report_of(report, job.id):
-                return
-            if os.path.lexists(target) or (os.path.lexists(report) and not _is_stale(report, target)):
+                return  # a crash came after the report
+            ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
+            if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
-            durable.write(target, job.text, temp_folder=self._outbox.temp_folder)
+            if not ours:
+                durable.write(target, job.text, temp_folder=self._outbox.temp_folder)
             if job.failure is not None:
                 self._write_report(report, source, job, job.failure)
             return
@@ -162,12 +167,21 @@ class Disposal:
         durable.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
 
     def _failed_place(self, path: str) -> Path:
-        return self._outbox.root / names.FAILED_FOLDER / path
+        place = _unobstructed(self._outbox.root / names.FAILED_FOLDER, path)
+        return place.with_name(names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
+
+
+def _unobstructed(root: Path, path: str) -> Path:
+    """A path below a folder of ours; without its own folders where a file of such a name stands in their way."""
+    folders = [root / folder for folder in PurePosixPath(path).parents]
+    blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
+    return root / PurePosixPath(path).name if blocked else root / path
 
 
 def _free_names(wanted: Path) -> Iterator[Path]:
     """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …"""
-    for stem in names.candidates(wanted.stem):
+    yield wanted
+    for stem in names.candidates(names.output_stem(wanted.stem, None)):
         yield wanted.with_name(stem + wanted.suffix)
 
 

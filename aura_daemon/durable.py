@@ -82,9 +82,7 @@ def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = Fa
 
     `temp_folder` must be on the target's file system. The mode follows the umask.
     """
-    temp_folder.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temp = temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+    temp = _prepare(target, temp_folder)
     try:
         with temp.open("wb") as file:
             file.write(content)
@@ -100,7 +98,7 @@ def move(source: Path, target: Path, *, temp_folder: Path) -> None:
 
     `temp_folder` must be on the target's file system; raises FileExistsError where the target is taken.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     try:
         _publish(source, target, replace=False)
     except OSError as error:
@@ -113,9 +111,7 @@ def move(source: Path, target: Path, *, temp_folder: Path) -> None:
 
 def copy(source: Path, target: Path, *, temp_folder: Path) -> str:
     """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError."""
-    temp_folder.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temp = temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+    temp = _prepare(target, temp_folder)
     digest = hashlib.sha256()
     try:
         with os.fdopen(open_regular(source), "rb") as reader, temp.open("wb") as writer:
@@ -134,6 +130,19 @@ def copy(source: Path, target: Path, *, temp_folder: Path) -> str:
     return digest.hexdigest()
 
 
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, each name durable; raises NotADirectoryError where a file is in the way."""
+    missing = []
+    while not folder.is_dir():
+        if os.path.lexists(folder):
+            raise NotADirectoryError(errno.ENOTDIR, "a file stands where a folder is needed", os.fspath(folder))
+        missing.append(folder)
+        folder = folder.parent
+    for made in reversed(missing):
+        made.mkdir(exist_ok=True)
+        sync_folder(made.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable; does nothing where the file system cannot."""
     try:
@@ -147,6 +156,13 @@ def sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _prepare(target: Path, temp_folder: Path) -> Path:
+    """Makes the folders of a file to be written; returns the name to write it under first."""
+    make_folder(temp_folder)
+    make_folder(target.parent)
+    return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 
 
 def _publish(temp: Path, target: Path, *, replace: bool) -> None:

@@ -8,6 +8,8 @@ tells its whole story even when the journal is lost.
 
 from __future__ import annotations
 
+import errno
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -85,15 +87,19 @@ class Intake:
         self._settings = settings
         self._journal = journal
         self._now = now
+        self.inbox = settings.inbox
         self._own = settings.inbox / names.OWN_FOLDER
-        self.work = settings.state / "work" if settings.keeps else self._own / "work"
+        self._claims, self._copies = self._own / "work", settings.state / "work"
+        self.work = self._copies if settings.keeps else self._claims
+        """Where new claims go; those of a time before `sources` was changed stay where they are."""
         self.done = self._own / "done"
         self.inputs = settings.state / "inputs"
+        self._temp = settings.state / "copying"
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
     def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
-        """What is to become of a file that has been unchanged for `unchanged_s`; raises OSError where it cannot be read."""
+        """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
         private = names.verdict(path)
         if private is not None:
             return Leave(reason=private.reason)
@@ -132,19 +138,18 @@ class Intake:
         return Ready(kind=route)
 
     def _is_remembered(self, path: str, stamp: Stamp) -> bool:
-        """Under `keep`: whether this path with this content has been seen to its end."""
-        latest = self._journal.latest_source(path)
-        if latest is None:
-            return False
-        if (latest.size_bytes, latest.modified_ns, latest.inode) == (
-            stamp.size_bytes,
-            stamp.modified_ns,
-            stamp.inode,
-        ):
+        """Under `keep`: whether this path with this content has been claimed before."""
+        seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
+        if any((source.modified_ns, source.inode) == (stamp.modified_ns, stamp.inode) for source in seen):
             return True
-        if latest.size_bytes != stamp.size_bytes or latest.sha256 != durable.sha256_of(self._settings.inbox / path):
+        if not seen or not self._settings.skips_redeliveries:
             return False
-        return self._settings.skips_redeliveries and self._journal.all_done(latest.id)
+        sha256 = durable.sha256_of(self._settings.inbox / path)
+        # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
+        return any(
+            source.sha256 == sha256 and (source.modified_ns == stamp.modified_ns or self._journal.all_done(source.id))
+            for source in seen
+        )
 
     def _is_companion(self, path: str, stamp: Stamp) -> bool:
         """Whether a `.txt` or `.json` belongs to an image that lies, or lately lay, beside it."""
@@ -173,14 +178,22 @@ class Intake:
         return next((name for name in wanted if name and self._find_image(path, name) is None), None)
 
     def _find_image(self, path: str, name: str) -> Path | None:
-        """An image named by a job file: beside it, claimed just now, or archived."""
-        beside = str(PurePosixPath(path).parent / name)
-        taken = self._journal.latest_source(beside)
-        places = [self._settings.inbox / beside]
-        if taken is not None:
-            places.append(self.work / taken.id / beside)
-        places.append(self.done / beside)
-        return next((place for place in places if place.is_file() and not place.is_symlink()), None)
+        """An image named by a job: beside its file, claimed just now, or archived; never outside the inbox."""
+        if name.startswith("/") or any(part.startswith(".") for part in name.split("/")):
+            return None
+        beside = PurePosixPath(path).parent / name
+        taken = self._journal.latest_source(str(beside))
+        if _lies_below(self._settings.inbox / beside, self._settings.inbox):
+            return self._settings.inbox / beside
+        if taken is not None and self.work_file(taken).is_file():
+            return self.work_file(taken)
+        for stem in names.candidates(beside.stem):  # several of this name may be archived: the one that came last
+            archived = self.done / beside.with_name(stem + beside.suffix)
+            if not _lies_below(archived, self.done):
+                return None
+            if taken is None or durable.sha256_of(archived) == taken.sha256:
+                return archived
+        return None
 
     # -- claiming --------------------------------------------------------------------------------------------------
 
@@ -188,14 +201,18 @@ class Intake:
         """Makes a file ours and journals it; None where it has gone in the meantime. Raises OSError."""
         source_id = new_id(self._now())
         file, target = self._settings.inbox / path, self.work / source_id / path
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            durable.make_folder(target.parent)
             if self._settings.keeps:
-                durable.copy(file, target, temp_folder=self.work / source_id)
                 status = file.lstat()
+                durable.copy(file, target, temp_folder=self._temp)
+                if not _is_unchanged(file, status):
+                    target.unlink()
+                    raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
             else:
                 file.rename(target)
                 durable.sync_folder(target.parent)
+                durable.sync_folder(file.parent)
                 status = target.lstat()
         except OSError as error:
             self.forget_work(source_id, path)
@@ -219,12 +236,21 @@ class Intake:
     def adopt(self) -> list[SourceRow]:
         """Journals files in the work folder that the journal does not know: a crash came between, or it was lost."""
         adopted = []
-        for folder in sorted(self.work.iterdir()) if self.work.is_dir() else ():
+        for leftover in self._temp.iterdir() if self._temp.is_dir() else ():
+            leftover.unlink(missing_ok=True)
+        folders = [
+            folder for work in (self._claims, self._copies) if work.is_dir() for folder in sorted(work.iterdir())
+        ]
+        for folder in folders:
             if not folder.is_dir() or self._journal.knows_source(folder.name):
                 continue
             files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
             for file in files[:1]:
                 path = file.relative_to(folder).as_posix()
+                if folder.parent == self._copies and (self._settings.inbox / path).is_file():
+                    file.unlink()  # a copy that was not claimed yet; the file itself will be judged once more
+                    files = []
+                    break
                 status = file.lstat()
                 source = SourceRow(
                     id=folder.name,
@@ -244,25 +270,32 @@ class Intake:
                 )
                 adopted.append(source)
             if not files:
-                self.forget_work(folder.name, "")
+                for inner in sorted((inner for inner in folder.rglob("*") if inner.is_dir()), reverse=True):
+                    inner.rmdir()
+                folder.rmdir()
         return adopted
 
     def work_file(self, source: SourceRow) -> Path:
-        """Where the claimed bytes are."""
-        return self.work / source.id / source.path
+        """Where the claimed bytes are, or were."""
+        other = (self._copies if self.work == self._claims else self._claims) / source.id / source.path
+        return other if os.path.lexists(other) else self.work / source.id / source.path
+
+    def is_copy(self, file: Path) -> bool:
+        """Whether a work file is only a copy of one that stays in the inbox."""
+        return file.is_relative_to(self._copies)
 
     def forget_work(self, source_id: str, path: str) -> None:
         """Removes the emptied folders of a claim; leaves whatever still holds a file."""
-        folder = self.work / source_id
-        inner = (folder / path).parent
-        while inner != self.work:
-            try:
-                inner.rmdir()
-            except FileNotFoundError:
-                pass
-            except OSError:
-                return
-            inner = inner.parent
+        for work in (self._claims, self._copies):
+            inner = (work / source_id / path).parent
+            while inner != work:
+                try:
+                    inner.rmdir()
+                except FileNotFoundError:
+                    pass
+                except OSError:
+                    break
+                inner = inner.parent
 
     # -- admitting -------------------------------------------------------------------------------------------------
 
@@ -275,7 +308,8 @@ class Intake:
             self._journal.admit(replace(source, failure=failure), ())
             logger.info("{} refused: {}", source.id, failure.message)
             return ()
-        source = replace(source, sha256=found.sha256)
+        whole = found.status.st_size <= len(found.content)
+        source = replace(source, sha256=found.sha256 if whole else durable.sha256_of(self.work_file(source)))
         if self._settings.skips_redeliveries and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, names.escaped(source.path))
@@ -362,7 +396,7 @@ class Intake:
         )
 
     def _take_images(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> str | None:
-        """Copies the images that jobs refer to, so that later changes do not matter; the first that is missing, or None."""
+        """Copies the images that jobs refer to, so that later changes do not matter; names the first missing one."""
         for job in jobs:
             wanted = job.request
             if not isinstance(wanted, CaptionRequest) or not wanted.image:
@@ -372,7 +406,10 @@ class Intake:
                 return wanted.image
             target = self.inputs / job.id
             target.unlink(missing_ok=True)
-            durable.copy(image, target, temp_folder=self.inputs / ".tmp")
+            try:
+                durable.copy(image, target, temp_folder=self._temp)
+            except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
+                return wanted.image
         return None
 
     def image_of(self, job: JobRow, source: SourceRow) -> durable.Content | None:
@@ -383,11 +420,59 @@ class Intake:
             return durable.read(self.inputs / job.id)
         return durable.read(self.work_file(source))
 
+    def recorded(self, source: SourceRow, job: JobRow, image: durable.Content | None) -> SourceRow:
+        """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
+        asked = job.request
+        if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
+            return source
+        logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
+        status = image.status
+        source = replace(source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        self._journal.correct(source)
+        return source
+
+    def give_back(self, source: SourceRow) -> bool:
+        """Puts a claimed file that was written to after it was read back into the inbox, as a new one."""
+        file = self.work_file(source)
+        if self.is_copy(file):
+            return False
+        try:
+            status = file.lstat()
+            if (status.st_size, status.st_mtime_ns) == (source.size_bytes, source.modified_ns):
+                return False
+            if durable.sha256_of(file) == source.sha256:
+                return False
+        except OSError:
+            return False
+        wanted = self._settings.inbox / source.path
+        for stem in names.candidates(names.output_stem(wanted.stem, None)):
+            try:
+                durable.move(file, wanted.with_name(stem + wanted.suffix), temp_folder=self._own / "tmp")
+            except FileExistsError:
+                continue
+            break
+        logger.warning("{} was written to after it was read: put back into the inbox as a new file", source.id)
+        return True
+
 
 def new_id(now: float) -> str:
     """A name for a source that sorts by time and can be typed: `20261123T164530.123-3fa9c2`."""
     stamp = datetime.fromtimestamp(now, UTC)
     return f"{stamp:%Y%m%dT%H%M%S}.{stamp.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
+def _is_unchanged(file: Path, before: os.stat_result) -> bool:
+    """Whether a file is still the one, with the content, that it was."""
+    now = file.lstat()
+    return all(
+        getattr(now, name) == getattr(before, name)
+        for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+    )
+
+
+def _lies_below(place: Path, root: Path) -> bool:
+    """Whether a regular file lies below a folder, with no link on the way that leads elsewhere."""
+    return place.is_file() and not place.is_symlink() and place.resolve().is_relative_to(root.resolve())
 
 
 def _bad_input(message: str, mend: str) -> Failure:

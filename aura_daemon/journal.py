@@ -42,7 +42,7 @@ CREATE TABLE sources (
     problems TEXT NOT NULL DEFAULT '[]'
 ) WITHOUT ROWID;
 CREATE INDEX sources_path ON sources (path);
-CREATE INDEX sources_unfinished ON sources (state) WHERE state <> 'closed';
+CREATE INDEX sources_unfinished ON sources (id) WHERE state <> 'closed';
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     source_id TEXT NOT NULL REFERENCES sources (id),
@@ -61,14 +61,19 @@ CREATE TABLE jobs (
     total_s REAL
 ) WITHOUT ROWID;
 CREATE INDEX jobs_source ON jobs (source_id);
-CREATE INDEX jobs_next ON jobs (state, kind, id) WHERE state NOT IN ('done', 'failed');
+CREATE INDEX jobs_next ON jobs (state, kind, id);
+CREATE INDEX jobs_oldest ON jobs (state, id);
 CREATE INDEX jobs_stem ON jobs (stem_key, folder);
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
 CREATE TABLE companions (
     path BLOB PRIMARY KEY,
     size_bytes INTEGER NOT NULL,
     modified_ns INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+
+_IS_OPEN: Final = "state NOT IN ('done', 'failed')"
+"""The condition of the index `jobs_next`, word for word: SQLite uses the index only where it stands in the query."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +186,14 @@ class Journal:
             )  # fmt: skip
         self._counts[JobState.QUEUED] += len(jobs)
 
+    def correct(self, source: SourceRow) -> None:
+        """The claimed bytes were written to until now: these are the ones that run."""
+        with self._transaction() as database:
+            database.execute(
+                "UPDATE sources SET sha256 = ?, size_bytes = ?, modified_ns = ? WHERE id = ?",
+                (source.sha256, source.size_bytes, source.modified_ns, source.id),
+            )
+
     def close_source(self, source_id: str) -> None:
         """Nothing is left to do for this file."""
         with self._transaction():
@@ -207,6 +220,12 @@ class Journal:
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
         row = self._database.execute(query, (os.fsencode(path),)).fetchone()
         return _source(row) if row is not None else None
+
+    def sources_at(self, path: str) -> list[SourceRow]:
+        """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
+        return [
+            _source(row) for row in self._database.execute("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
+        ]
 
     def succeeded(self, source: SourceRow) -> bool:
         """Whether the same path, content and modification time has been done already: a redelivery."""
@@ -263,10 +282,14 @@ class Journal:
 
     def requeue_interrupted(self) -> list[JobRow]:
         """After a restart: whatever was under way is queued again; its attempt is not held against it."""
+        return [self.give_back(job, count_attempt=False) for job in self.interrupted()]
+
+    def interrupted(self) -> list[JobRow]:
+        """After a restart: the jobs that were under way."""
         rows = self._database.execute(
-            "SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id"
-        ).fetchall()
-        return [self.give_back(_job(row), count_attempt=False) for row in rows]
+            f"SELECT * FROM jobs WHERE state IN ('running', 'delivering') AND {_IS_OPEN} ORDER BY id"
+        )
+        return [_job(row) for row in rows]
 
     def job(self, job_id: str) -> JobRow:
         """One job; raises BrokenState where there is none."""
@@ -286,10 +309,19 @@ class Journal:
             row
             for kind in kinds
             for row in self._database.execute(
-                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1", (kind,)
+                f"SELECT * FROM jobs WHERE state = 'queued' AND {_IS_OPEN} AND kind = ? ORDER BY id LIMIT 1", (kind,)
             )
         ]
         return min((_job(row) for row in best), key=lambda job: job.id, default=None)
+
+    def oldest_queued(self) -> SourceRow | None:
+        """The source of the job that has been queued for longest."""
+        query = (
+            "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            f" WHERE jobs.state = 'queued' AND jobs.{_IS_OPEN} ORDER BY jobs.id LIMIT 1"
+        )
+        row = self._database.execute(query).fetchone()
+        return _source(row) if row is not None else None
 
     def recent(self, limit: int) -> list[JobRow]:
         """The jobs that ended last, newest first."""
@@ -320,10 +352,11 @@ class Journal:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # a full disk makes SQLite roll back by itself
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     def _move(self, job: JobRow, after: JobState, **columns: object) -> JobRow:
         """One legal transition, with what is learned by it; raises BrokenState for any other."""

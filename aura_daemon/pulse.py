@@ -39,13 +39,15 @@ class Known:
 
     counts: dict[JobState, int]
     unsettled: int
-    oldest_s: float | None
+    oldest: tuple[str, float] | None
+    """Name and seconds of the file that has waited longest."""
     left_alone: dict[str, int]
     holdups: list[Holdup]
     archive_bytes: int
     overflows: int
     worker_pid: int | None
     stopping: bool
+    paused: bool
 
 
 @dataclass(kw_only=True, slots=True)
@@ -117,7 +119,9 @@ class Pulse:
 
     def document(self, known: Known, *, since: Callable[[Status], str]) -> Health:
         """The page as it is now."""
-        status = status_of(starting=self._starting, stopping=known.stopping, paused=False, held_up=bool(known.holdups))
+        status = status_of(
+            starting=self._starting, stopping=known.stopping, paused=known.paused, held_up=bool(known.holdups)
+        )
         ready = self._ready
         return Health(
             schema=HEALTH_SCHEMA,
@@ -132,7 +136,8 @@ class Pulse:
             jobs={state.value: count for state, count in known.counts.items()},
             queue_depth=sum(known.counts[state] for state in OPEN),
             unsettled_files=known.unsettled,
-            oldest_waiting_s=round(known.oldest_s, 1) if known.oldest_s is not None else None,
+            oldest_waiting=known.oldest[0] if known.oldest else None,
+            oldest_waiting_s=round(known.oldest[1], 1) if known.oldest else None,
             left_alone=known.left_alone,
             current=self._current_job(),
             holdups=known.holdups,
@@ -181,4 +186,5 @@ class Pulse:
             worker_bytes=worker_bytes,
             device_used_bytes=self._memory.device_used_bytes if self._memory else None,
             device_free_bytes=self._memory.device_free_bytes if self._memory else None,
+            machine_available_bytes=psutil.virtual_memory().available,
         )

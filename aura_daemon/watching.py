@@ -73,7 +73,7 @@ class Watch:
         logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow)
         observer = Observer()
         try:
-            observer.schedule(_Notes(self), os.fspath(self._root), recursive=True)
+            observer.schedule(_Notes(self, self._root), os.fspath(self._root), recursive=True)
             observer.start()
         except OSError as error:
             reason = error.strerror or error
@@ -88,13 +88,15 @@ class Watch:
 
     def stop(self) -> None:
         """Stops listening."""
-        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow)
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(timeout=5.0)
-            self._observer = None
+        self._silence()
         os.close(self._wake_reader)
         os.close(self._wake_writer)
+
+    def restart(self) -> None:
+        """Listens anew, to a folder that was away and is back, and looks at everything."""
+        self._silence()
+        self.start()
+        self._scan_due_s = None
 
     def note(self, path: str) -> None:
         """Called by the handler, in watchdog's thread: something happened at this absolute path."""
@@ -125,6 +127,13 @@ class Watch:
             self._named.clear()
             return Look(seen=tuple(self._walk(self._root)), gone=(), complete=True)
         return self._look_at(pending)
+
+    def _silence(self) -> None:
+        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow)
+        if self._observer is not None:
+            self._observer.stop()
+            self._observer.join(timeout=5.0)
+            self._observer = None
 
     def _look_at(self, pending: tuple[str, ...]) -> Look:
         names = dict.fromkeys(pending)
@@ -194,15 +203,19 @@ def _sighting(name: str, status: os.stat_result) -> Sighting:
 class _Notes(FileSystemEventHandler):
     """Notes the paths of events. An exception here would kill watchdog's thread for good: nothing else is done."""
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, root: Path) -> None:
         self._watch = watch
+        self._own = os.fspath(root / OWN_FOLDER / "_")[:-1]
+        """Our own claims and archive."""
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type in ("opened", "closed_no_write"):
             return  # our own reads; answering them would never end
+        if event.is_directory and event.event_type == "modified":
+            return  # a name in it came or went, which has an event of its own; the folder need not be walked
         for path in (event.src_path, event.dest_path):
             name = os.fsdecode(path)
-            if name and f"/{OWN_FOLDER}/" not in name:  # our own claims and archive
+            if name and not name.startswith(self._own):
                 self._watch.note(name)
 
 

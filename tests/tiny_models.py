@@ -52,7 +52,7 @@ def write_generator(folder: Path, *, safety_checker: bool = False, variant: str 
                 pad_token_id=1,
             )
         ).eval(),
-        tokenizer=_clip_tokenizer(folder),
+        tokenizer=clip_tokenizer(folder),
         unet=UNet2DConditionModel(
             sample_size=NATIVE_PX // 8,
             block_out_channels=(8, 16),
@@ -108,7 +108,7 @@ def write_captioner(folder: Path) -> Path:
     return folder
 
 
-def _clip_tokenizer(folder: Path) -> CLIPTokenizer:
+def clip_tokenizer(folder: Path) -> CLIPTokenizer:
     """Letters alone, in CLIP's files."""
     letters = [chr(code) for code in range(33, 127)]
     names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]

@@ -11,6 +11,7 @@ from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.config import Loaded, Settings, check_folders, load
+from aura_daemon.core import names
 from aura_daemon.daemon import Daemon, Listener, Rooms, Rules
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition, choose
@@ -90,8 +91,8 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             ),
             holdups=Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most),
             pulse=Pulse(
-                inbox=str(inbox),
-                outbox=str(outbox),
+                inbox=names.escaped(str(inbox)),
+                outbox=names.escaped(str(outbox)),
                 sources=choice.disposition,
                 recent_s=[job.total_s for job in reversed(journal.recent(RECENT)) if job.total_s is not None],
             ),

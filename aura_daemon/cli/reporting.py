@@ -40,7 +40,7 @@ def status(config: Path | None, *, as_json: bool) -> int:
         return 1
     if document is not None:
         _print(document, running)
-    print("jobs       " + ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none")
+    print("jobs       " + (", ".join(f"{count} {name}" for name, count in counts.items() if count) or "none"))
     for failure in failures:
         print(f"failed     {failure}")
     return 0

@@ -31,7 +31,7 @@ def once(config: Path | None, log_format: str | None) -> int:
 
 def exit_code(summary: Summary) -> int:
     """What a drained inbox means for a script."""
-    if summary.failed:
+    if summary.failed or summary.stuck:
         return FAILED
     return WAITING if summary.waiting else 0
 

@@ -58,6 +58,7 @@ class MemoryRecord(BaseModel):
     worker_bytes: int | None
     device_used_bytes: int | None
     device_free_bytes: int | None
+    machine_available_bytes: int = Field(description="what the machine can still give to programs")
 
 
 class Health(BaseModel):
@@ -76,7 +77,8 @@ class Health(BaseModel):
     jobs: dict[str, int] = Field(description="jobs by state, since the journal began")
     queue_depth: int
     unsettled_files: int = Field(description="files that are still arriving or wait for something")
-    oldest_waiting_s: float | None = Field(description="age of the oldest file that is not claimed yet")
+    oldest_waiting: str | None = Field(description="the file that has waited longest for its turn")
+    oldest_waiting_s: float | None = Field(description="for how long, in seconds")
     left_alone: dict[str, int] = Field(description="files in the inbox that are no jobs, by reason")
     current: CurrentJob | None
     holdups: list[Holdup]

@@ -16,10 +16,10 @@ from safetensors import SafetensorError, safe_open
 
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import ALIASES
-from aura_daemon.engines.fetching import fetch_configuration
+from aura_daemon.engines.fetching import PINNED, fetch_configuration
 from aura_daemon.engines.report import Report
 
-CONFIGURATION: Final = (ALIASES["sd-1.4"], "133a221b8aa7292a167afc5127cb63fb5005638b")
+CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
 """Repository and revision whose configuration every Stable Diffusion 1.x checkpoint shares."""
 
 UNET_KEY: Final = "model.diffusion_model.input_blocks.0.0.weight"

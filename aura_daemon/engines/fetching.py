@@ -28,6 +28,7 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
     RevisionNotFoundError,
+    XetDownloadError,
 )
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
@@ -40,7 +41,13 @@ REPORT_EVERY_S: Final = 0.5
 
 DEFAULT_REVISION: Final = "main"
 
-EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError)
+PINNED: Final = {
+    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
+    "blip-base": "refs/pr/50",
+}
+"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request safetensors."""
+
+EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError, XetDownloadError)
 """What the hub's client raises when a model cannot be had; the hub's own errors are OSErrors."""
 
 
@@ -159,7 +166,9 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
         if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
             return f"{place} does not answer in time", "it is tried again by itself"
     for cause in _chain(error):
-        if isinstance(cause, (httpx2.HTTPError, OSError)) and not isinstance(cause, LocalEntryNotFoundError):
+        if isinstance(cause, (httpx2.HTTPError, OSError, XetDownloadError)) and not isinstance(
+            cause, LocalEntryNotFoundError
+        ):
             return (
                 f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})",
                 "it goes on by itself",

@@ -17,7 +17,7 @@ from typing import Any, Final
 from aura_daemon.core.job import Failure, FailureKind, JobKind
 from aura_daemon.core.settings import ALIASES, EMBEDDED, MULTIPLE_PX, ModelDefaults, ModelSettings, Scheduler
 from aura_daemon.engines.checkpoint import find_checkpoint
-from aura_daemon.engines.fetching import fetch
+from aura_daemon.engines.fetching import PINNED, fetch
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.weights import (
     Weights,
@@ -28,12 +28,6 @@ from aura_daemon.engines.weights import (
     pickle_refused,
 )
 from aura_daemon.mini import CAPTIONER, GENERATOR
-
-PINNED: Final = {
-    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
-    "blip-base": "refs/pr/50",
-}
-"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request safetensors."""
 
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 """A name that ends so is a file, wherever it is."""

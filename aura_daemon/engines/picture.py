@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
@@ -47,10 +49,7 @@ def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.I
             "save it smaller, or raise max_image_bytes",
         )
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            Image.MAX_IMAGE_PIXELS = settings.max_image_pixels
+        with _limited(settings.max_image_pixels):
             return _decode(content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
@@ -59,6 +58,20 @@ def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.I
     except BROKEN as error:
         return _refused(f"{name} is cut short or damaged: {error}", COPY_AGAIN)
     return _refused(message, "save it smaller, or raise max_image_pixels")
+
+
+@contextmanager
+def _limited(most_pixels: int) -> Iterator[None]:
+    """Pillow raises above so many pixels, before it unpacks them; it knows the limit only as a global."""
+    usual = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = most_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
 
 
 def _decode(content: bytes) -> Image.Image:

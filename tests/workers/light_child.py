@@ -39,7 +39,7 @@ class ScriptRunner:
         if script == "segfault":
             os.kill(os.getpid(), signal.SIGSEGV)
         if script == "close":
-            socket.socket(fileno=DESCRIPTOR).shutdown(socket.SHUT_WR)
+            socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
             time.sleep(600)
         outcome = outcome_of(Task(job_id=job_id, request=request, image=image))
         while outcome is None:

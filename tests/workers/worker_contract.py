@@ -78,6 +78,8 @@ def wait_for(worker: Worker, wanted: type[Any], count: int = 1) -> list[Up]:
         assert time.monotonic() < patient_until, f"waited for {wanted.__name__}, heard {messages}"
         select.select(worker.waitables(), [], [], 0.1)
         messages += worker.poll()
+        heard_all = sum(isinstance(message, wanted) for message in messages) >= count
+        assert heard_all or not worker.idle, f"waited for {wanted.__name__}, but it is over: {messages}"
     return messages
 
 
