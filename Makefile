@@ -17,6 +17,9 @@ SITE := $(if $(SYSTEM_TORCH),--system-site-packages,)
 CONSTRAINTS := $(if $(SYSTEM_TORCH),$(VENV)/constraints.txt,constraints.txt)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS)
 
+# Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: demo run once test test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
 
 help:

@@ -37,6 +37,13 @@ CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child")
 REAP_S: Final = 1.0
 """How long a child that has closed its socket may take to be gone before it is killed."""
 
+STARTED_ANEW: Final = "it is started anew for the next job; see the log"
+
+BROKEN_INSTALLATION: Final = (
+    "no job can do anything about that: see the log; most likely torch or another library is broken"
+)
+"""A worker that dies while it starts is not its first job's fault: the jobs wait, as for a missing model."""
+
 NOTHING: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 
 Deadline = Callable[[Batch], float]
@@ -75,6 +82,7 @@ class ProcessWorker:
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
         self._alive_at = 0.0
+        self._was_ready = False
         self._undelivered: list[Up] = []
 
     @property
@@ -103,10 +111,12 @@ class ProcessWorker:
             self._drop_child()
         if self._child is None:
             messages.insert(0, Configure(settings=self._settings))
+            self._was_ready = False
             try:
                 self._child = _Child(self._command, self._options, self._environment)
             except OSError as error:
-                self._fail(FailureKind.CRASHED, f"the worker process could not be started: {error}")
+                message = f"the worker process could not be started: {error}"
+                self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
                 return
         self._child.send(messages)
 
@@ -145,7 +155,9 @@ class ProcessWorker:
                 self._unfinished.pop(job_id, None)
                 if not self._unfinished:
                     self._batch = None
-            case Ready() | Loading() | Progress():
+            case Ready():
+                self._was_ready = True
+            case Loading() | Progress():
                 pass
             case _:
                 assert_never(message)
@@ -162,21 +174,24 @@ class ProcessWorker:
         if self._child is not None:
             self._child.end(0.0)
             self._drop_child()
-        self._fail(
-            FailureKind.DEADLINE,
-            f"the worker process showed no sign of life for {allowed:g} s and was killed",
-        )
+        message = f"the worker process showed no sign of life for {allowed:g} s and was killed"
+        self._fail(FailureKind.DEADLINE, message, STARTED_ANEW)
 
     def _bury(self, child: _Child) -> None:
         """Says how the child ended, where that interrupted a batch."""
         ending = child.ending()
         self._drop_child()
-        if self._batch is not None:
-            self._fail(FailureKind.CRASHED, f"the worker process {ending}")
+        if self._batch is None:
+            return
+        if self._was_ready:
+            self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
+        else:
+            message = f"the worker process {ending}, before it was ready to run anything"
+            self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
 
-    def _fail(self, kind: FailureKind, message: str) -> None:
+    def _fail(self, kind: FailureKind, message: str, mend: str) -> None:
         """The same failure for every job that has no outcome yet."""
-        failure = Failure(kind=kind, message=message, mend="it is started anew for the next job; see the log")
+        failure = Failure(kind=kind, message=message, mend=mend)
         for job_id in self._unfinished:
             self._undelivered.append(Finished(job_id=job_id, outcome=failure, memory=NOTHING, models=()))
         self._batch, self._unfinished = None, {}

@@ -1,7 +1,7 @@
 """The typed messages that cross to a worker and back, and the interface every worker keeps.
 
-Down: `Configure` once, then a `Batch` at a time. Up: `Ready`, `Loading`, `Progress`, `Finished`. A worker that dies says
-nothing; the process worker notices and reports a `Failure` for what was running.
+Down: `Configure` once, then a `Batch` at a time. Up: `Ready`, `Loading`, `Progress`, `Finished`. A worker that dies
+says nothing; the process worker notices and reports a `Failure` for what was running.
 """
 
 from __future__ import annotations

@@ -161,7 +161,7 @@ def test_a_worker_that_cannot_be_started_fails_its_batch(tmp_path: Path) -> None
     worker = ProcessWorker(EngineSettings(), deadline_s=30.0, command=(str(tmp_path / "none"),))
     worker.submit(batch_of("fine"))
     failure = failure_of(finished(worker)[0])
-    assert failure.kind is FailureKind.CRASHED
+    assert failure.kind is FailureKind.MODEL_UNAVAILABLE
     assert "could not be started" in failure.message
     assert worker.idle
 
@@ -219,3 +219,12 @@ def test_the_daemons_side_imports_no_torch() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_child_that_dies_while_it_starts_is_not_its_jobs_fault() -> None:
+    worker = ProcessWorker(EngineSettings(), deadline_s=60.0, command=(sys.executable, "-c", "raise SystemExit(4)"))
+    worker.submit(batch_of("fine"))
+    failure = failure_of(finished(worker)[0])
+    assert failure.kind is FailureKind.MODEL_UNAVAILABLE
+    assert "exit code 4, before it was ready" in failure.message
+    assert worker.idle

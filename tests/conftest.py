@@ -1,0 +1,68 @@
+"""Fixtures that several rooms share."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from tests.house import Door, House
+
+Mount = Callable[..., Path]
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Empty folders, and an environment that says nothing."""
+    for name in [name for name in os.environ if name.startswith("AURA_")]:
+        monkeypatch.delenv(name)
+    return House(tmp_path)
+
+
+@pytest.fixture
+def door(house: House) -> Iterator[Door]:
+    """The rooms on those folders, with a journal that is closed after the test."""
+    opened = Door(house)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """Lines of the log, `LEVEL message`."""
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(str(message).strip()), level="DEBUG", format="{level} {message}")
+    yield lines
+    with suppress(ValueError):
+        logger.remove(sink)
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mounts file systems for real; skips where that takes rights the tests do not have."""
+    with ExitStack() as mounted:
+
+        def do(place: Path, *arguments: str) -> Path:
+            ran = subprocess.run(["mount", *arguments, str(place)], capture_output=True, text=True, check=False)
+            if ran.returncode != 0:
+                pytest.skip(f"cannot mount here: {ran.stderr.strip()}")
+            mounted.callback(subprocess.run, ["umount", "-l", str(place)], check=False, capture_output=True)
+            return place
+
+        try:
+            yield do
+        finally:
+            mounted.close()
+
+
+@pytest.fixture
+def small_disk(mount: Mount, tmp_path: Path) -> Path:
+    """A file system of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    return mount(place, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
