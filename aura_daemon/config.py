@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aura_daemon.core import yamltext
-from aura_daemon.core.problems import nearest, problems_of
+from aura_daemon.core.problems import capped, nearest, problems_of, shown
 from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import (
+    ALIASES,
+    EMBEDDED,
     CaptionSettings,
     Device,
     Dtype,
@@ -27,9 +30,11 @@ from aura_daemon.core.settings import (
     GenerateSettings,
     Scheduler,
 )
+from aura_daemon.core.yamltext import Document
 from aura_daemon.errors import Problem, UserError
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
+SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
 PREFIX: Final = "AURA_"
 RESERVED_PREFIX: Final = "AURA_TEST_"
 """Variables that are no keys: the test suite's own."""
@@ -42,6 +47,29 @@ _DAY_S: Final = 86_400
 
 def _seconds(default: float, *, least: float = 0.0, most: float = _DAY_S, what: str) -> Any:
     return Field(default, ge=least, le=most, description=f"a number of seconds from {least:g} to {most:g}: {what}")
+
+
+def _folder(value: Path) -> Path:
+    """A path with the home folder filled in."""
+    text = os.fspath(value)
+    if text in ("", ".") or NOT_NAME.search(text):
+        raise ValueError("must name a folder")
+    try:
+        return value.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"must name a folder: {error}") from None
+
+
+NOT_NAME: Final = re.compile(r"[\x00-\x1f]")
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+
+
+def _listed(value: object) -> object:
+    """`image`, `image, prompt` and `["image"]` are lists too, as a variable has no other way to say one."""
+    if not isinstance(value, str):
+        return value
+    return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
 class GenerateConfig(BaseModel):
@@ -86,12 +114,19 @@ class Settings(BaseSettings):
     """Everything that can be configured; paths are absolute."""
 
     model_config = SettingsConfigDict(
-        frozen=True, extra="forbid", env_prefix=PREFIX, env_nested_delimiter="__", env_parse_none_str="null"
+        frozen=True,
+        extra="forbid",
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_parse_none_str="null",
+        env_ignore_empty=True,
     )
-    inbox: Path = Field(Path("inbox"), description="a folder")
-    outbox: Path = Field(Path("outbox"), description="a folder")
-    state: Path | None = Field(None, description="a folder on a local disk, or null")
-    accept: tuple[Accept, ...] = Field(tuple(Accept), min_length=1, description=f"a list of {', '.join(Accept)}")
+    inbox: Folder = Field(Path("inbox"), description="a folder")
+    outbox: Folder = Field(Path("outbox"), description="a folder")
+    state: Folder | None = Field(None, description="a folder on a local disk, or null")
+    accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
+    )
     sources: Literal["auto", "archive", "delete", "keep"] = Field("auto", description="auto, archive, delete or keep")
     redelivery: Literal["skip", "run"] = Field("skip", description="skip or run")
     existing: Literal["keep", "overwrite"] = Field("keep", description="keep or overwrite")
@@ -112,9 +147,18 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
-    generate: GenerateConfig = Field(GenerateConfig(), description="keys of the generator")
-    caption: CaptionConfig = Field(CaptionConfig(), description="keys of the captioner")
-    limits: LimitsConfig = Field(LimitsConfig(), description="keys of the limits")
+    generate: Annotated[GenerateConfig, NoDecode] = Field(
+        GenerateConfig(),
+        description="keys of the generator, one below the other; a variable holds one key, AURA_GENERATE__KEY",
+    )
+    caption: Annotated[CaptionConfig, NoDecode] = Field(
+        CaptionConfig(),
+        description="keys of the captioner, one below the other; a variable holds one key, AURA_CAPTION__KEY",
+    )
+    limits: Annotated[LimitsConfig, NoDecode] = Field(
+        LimitsConfig(),
+        description="keys of the limits, one below the other; a variable holds one key, AURA_LIMITS__KEY",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -146,9 +190,12 @@ class Settings(BaseSettings):
         managed = os.environ.get("STATE_DIRECTORY")
         if managed:
             return Path(managed.split(":")[0])
-        base = os.environ.get("XDG_STATE_HOME") or os.fspath(Path.home() / ".local" / "state")
-        identity = hashlib.sha256(os.fsencode(self.inbox.resolve())).hexdigest()[:12]
-        return Path(base) / "aura-daemon" / identity
+        base = _xdg_folder("XDG_STATE_HOME", ".local/state")
+        if base is None:
+            message = "there is no home folder to put it in: name a folder"
+            raise UserError([Problem(key="state", message=message)])
+        identity = hashlib.sha256(os.fsencode(os.path.realpath(self.inbox))).hexdigest()[:12]
+        return base / "aura-daemon" / identity
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,25 +211,32 @@ class Loaded:
 def load(config: Path | None) -> Loaded:
     """The settings that count here and now; raises UserError with every problem."""
     place, origin = find(config)
-    values: dict[str, object] = {}
-    lines: Mapping[str, int] = {}
-    if place is not None:
-        values, lines = _read(place)
+    file = str(place) if place else ""
+    document = _read(place) if place is not None else None
+    values = _said(document.mapping, Settings) if document is not None else {}
     problems = _unknown_variables()
-    base = _base_of(place)
+    # Names with an underscore in front would be taken for pydantic-settings' own arguments.
+    for key in [key for key in values if key.startswith("_")]:
+        del values[key]
+        line = document.lines.get(key) if document is not None else None
+        problems.append(Problem(file=file, line=line, key=key, message="unknown key"))
     try:
         settings = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
-        found = problems_of(error, Settings, file=str(place) if place else "", lines=lines)
-        raise UserError([*problems, *(_from_environment(problem) for problem in found)]) from None
+        lines, written = (document.lines, document.written) if document is not None else ({}, {})
+        found = problems_of(error, Settings, file=file, lines=lines, written=written)
+        raise UserError([*(_from_environment(problem, error) for problem in found), *problems]) from None
     if problems:
         raise UserError(problems)
-    from_environment = {key for key in ("inbox", "outbox", "state") if PREFIX + key.upper() in os.environ}
-    resolved = {
-        key: (Path.cwd() if key in from_environment else base) / getattr(settings, key)
+    base, variables = _base_of(place), {name.upper() for name, value in os.environ.items() if value}
+    resolved: dict[str, object] = {
+        key: (Path.cwd() if PREFIX + key.upper() in variables else base) / getattr(settings, key)
         for key in ("inbox", "outbox", "state")
         if getattr(settings, key) is not None
     }
+    for key, section in (("generate", settings.generate), ("caption", settings.caption)):
+        start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
+        resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
     return Loaded(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
@@ -194,14 +248,14 @@ def find(config: Path | None) -> tuple[Path | None, str]:
         return config.absolute(), f"{config.absolute()} (--config)"
     variable = os.environ.get(CONFIG_VARIABLE)
     if variable:
-        return Path(variable).absolute(), f"{Path(variable).absolute()} (${CONFIG_VARIABLE})"
-    user = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    for place in (
-        Path.cwd() / "config" / "aura.yaml",
-        user / "aura-daemon" / "aura.yaml",
-        Path("/etc/aura-daemon/aura.yaml"),
-    ):
-        if place.is_file():
+        named = Path(os.path.expanduser(variable)).absolute()  # noqa: PTH111 - leaves an unknown `~user` as it is
+        return named, f"{named} (${CONFIG_VARIABLE})"
+    user = _xdg_folder("XDG_CONFIG_HOME", ".config")
+    places = [Path.cwd() / "config" / "aura.yaml"]
+    places += [user / "aura-daemon" / "aura.yaml"] if user is not None else []
+    places += [SYSTEM_CONFIG]
+    for place in places:
+        if os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a folder above may not be entered
             return place, str(place)
     return None, "built-in defaults (no configuration file was found)"
 
@@ -212,9 +266,10 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
     folders = {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
     problems: list[Problem] = []
     for key, folder in folders.items():
-        if folder.exists() and not folder.is_dir():
+        exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
+        if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))
-        elif not folder.exists() and key in loaded.named_folders:
+        elif not exists and key in loaded.named_folders:
             message = f"{folder} does not exist: make it, or mount what belongs there"
             problems.append(Problem(key=key, message=message))
     problems.extend(_overlaps(folders))
@@ -238,25 +293,42 @@ def config_schema() -> dict[str, Any]:
     return {"$id": "urn:aura-daemon:config:1", **Settings.model_json_schema()}
 
 
-def _read(place: Path) -> tuple[dict[str, object], Mapping[str, int]]:
-    """The file's one document; raises UserError where it cannot be read."""
+def _read(place: Path) -> Document | None:
+    """The file's one document, None where it holds only comments; raises UserError where it cannot be read."""
     try:
         content = place.read_bytes()
     except OSError as error:
         raise UserError([Problem(file=str(place), message=f"cannot be read: {error.strerror}")]) from None
     read = yamltext.parse(content, file=str(place), text_keys=frozenset({"inbox", "outbox"}))
     if isinstance(read, yamltext.Unreadable):
-        raise UserError(read.problems)
-    if len(read.documents) != 1:
+        raise UserError(capped(read.problems, file=str(place)))
+    if len(read.documents) > 1:
         raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])
-    document = read.documents[0]
-    return {
-        key: value for key, value in document.mapping.items() if value is not None or key in _NULLABLE
-    }, document.lines
+    return read.documents[0] if read.documents else None
 
 
-_NULLABLE: Final = frozenset({"state", "unload_after"})
-"""Keys whose null says something; elsewhere it is as good as leaving the key out."""
+def _said(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:
+    """The keys that say something: null keeps the default, save where null is a choice of its own."""
+    said: dict[str, object] = {}
+    for key, value in mapping.items():
+        field = model.model_fields.get(key)
+        inner = field.annotation if field is not None else None
+        if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel):
+            said[key] = _said(value, inner)
+        elif value is not None or field is None or type(None) in get_args(inner):
+            said[key] = value
+    return said
+
+
+def _xdg_folder(variable: str, below_home: str) -> Path | None:
+    """A folder of the XDG base directory specification, which has relative paths ignored; None without a home."""
+    named = os.environ.get(variable, "")
+    if Path(named).is_absolute():
+        return Path(named)
+    try:
+        return Path.home() / below_home
+    except RuntimeError:
+        return None
 
 
 def _base_of(place: Path | None) -> Path:
@@ -266,10 +338,17 @@ def _base_of(place: Path | None) -> Path:
     return place.parent.parent if place.parent.name == "config" else place.parent
 
 
+def _model_from(start: Path, model: str) -> str:
+    """A relative path that leads somewhere is made absolute; all else is the name of a model."""
+    if model == EMBEDDED or model in ALIASES or not os.path.exists(start / model):  # noqa: PTH110 - never raises
+        return model
+    return str(start / model)
+
+
 def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:
     """Folders that are the same or lie in each other, links followed."""
     problems = []
-    resolved = {key: folder.resolve() for key, folder in folders.items()}
+    resolved = {key: Path(os.path.realpath(folder)) for key, folder in folders.items()}
     keys = list(resolved)
     for index, first in enumerate(keys):
         for second in keys[index + 1 :]:
@@ -303,9 +382,14 @@ def _variables(model: type[BaseModel], prefix: str) -> list[str]:
     return names
 
 
-def _from_environment(problem: Problem) -> Problem:
+def _from_environment(problem: Problem, error: ValidationError) -> Problem:
     """A wrong value that came from a variable says so."""
-    variable = PREFIX + problem.key.upper().replace(".", "__")
-    if variable not in os.environ:
-        return problem
-    return Problem(key=f"${variable}", message=problem.message, given=problem.given, suggestion=problem.suggestion)
+    key = problem.key
+    while key:
+        variable = PREFIX + key.upper().replace(".", "__")
+        if os.environ.get(variable):
+            inputs = {".".join(map(str, fault["loc"])): fault["input"] for fault in error.errors(include_url=False)}
+            given = shown(inputs[problem.key]) if problem.given and problem.key in inputs else problem.given
+            return replace(problem, file="", line=None, key=f"${variable}", given=given)
+        key = key.rpartition(".")[0]
+    return problem

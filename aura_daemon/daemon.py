@@ -128,6 +128,7 @@ class Daemon:
         self._unadmitted: dict[str, SourceRow] = {}
         self._idle_since_s = time.monotonic()
         self._looked = False
+        self._turn_at_once = False
         self._paused = False
         self._done = 0
         self._failed = 0
@@ -308,6 +309,7 @@ class Daemon:
             self._heartbeat.change()
 
     def _finished(self, message: Finished) -> None:
+        self._turn_at_once = True
         running, self._running = self._running, None
         self._idle_since_s = time.monotonic()
         self._pulse.finished(message)
@@ -353,6 +355,7 @@ class Daemon:
             self._hold(OUTBOX, "the outbox refuses files", error)
             return
         self._undelivered = None
+        self._turn_at_once = True
         if self._holdups.clear(OUTBOX):
             logger.info("the outbox takes files again")
         self._journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
@@ -386,6 +389,9 @@ class Daemon:
 
     def _wait(self) -> None:
         """Sleeps until an event, a message or the next thing that is due."""
+        if self._turn_at_once:  # a job has ended: its source goes where it belongs, and the next job runs
+            self._turn_at_once = False
+            return
         now = time.monotonic()
         due = [self._watch.scan_due_s(), self._arrivals.next_s(), self._holdups.next_s(now)]
         descriptors = [self._watch.wake_descriptor, *self._worker.waitables()]
@@ -471,6 +477,7 @@ class Daemon:
         self._heartbeat.change()
 
     def _fail(self, job: JobRow, source: SourceRow, failure: Failure) -> None:
+        self._turn_at_once = True
         self._outbox.retract(job)
         self._journal.fail(job, failure, now=time.time())
         self._failed += 1

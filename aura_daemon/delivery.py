@@ -73,6 +73,7 @@ class Outbox:
         while True:
             published = self.published(job)
             if published is not None:
+                job = self._decide(job, job.stem, job.payload_sha256 or "")
                 return self._delivered(job, payload.extension, published)
             job, is_there = self._name(job, payload)
             place = self._path(job, job.stem + SIDECAR_EXTENSION)

@@ -179,8 +179,6 @@ class Intake:
 
     def _find_image(self, path: str, name: str) -> Path | None:
         """An image named by a job: beside its file, claimed just now, or archived; never outside the inbox."""
-        if name.startswith("/") or any(part.startswith(".") for part in name.split("/")):
-            return None
         beside = PurePosixPath(path).parent / name
         taken = self._journal.latest_source(str(beside))
         if _lies_below(self._settings.inbox / beside, self._settings.inbox):

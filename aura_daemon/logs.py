@@ -1,36 +1,39 @@
-"""One log, one line a transition, job id first: text for people, JSON for machines. In: level, format. Out: stderr."""
+"""One log, a line a transition, job id first; on stderr, text for people or JSON for machines. In: level and format."""
 
 from __future__ import annotations
 
 import json
 import sys
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final
 
 from loguru import logger
 
-HUMAN: Final = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <7}</level> {message}"
+if TYPE_CHECKING:
+    from loguru import Message
+
+TEXT: Final = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <7}</level> {extra[prefix]}{message}"
 
 
-def set_up(level: str, log_format: str, stream: TextIO | None = None) -> None:
-    """Sends the log to a stream (default: stderr), in place of whatever was set up before."""
-    sink = stream if stream is not None else sys.stderr
+def set_up(level: str, log_format: str, *, prefix: str = "") -> None:
+    """Sends the log to stderr, in place of whatever was set up before; `prefix` tells whose lines these are."""
     logger.remove()
+    logger.configure(extra={"prefix": prefix})
     if log_format == "json":
-        logger.add(lambda message: _write_json(sink, message), level=level, format="{message}", backtrace=False)
+        logger.add(_write_json, level=level, format="{message}", backtrace=False, diagnose=False)
     else:
-        logger.add(sink, level=level, format=HUMAN, backtrace=False, diagnose=False)
+        logger.add(sys.stderr, level=level, format=TEXT, backtrace=False, diagnose=False)
 
 
-def _write_json(sink: TextIO, message: object) -> None:
+def _write_json(message: Message) -> None:
     """One JSON object a line."""
-    record = message.record  # type: ignore[attr-defined]
+    record = message.record
     fields = {
         "time": record["time"].isoformat(),
         "level": record["level"].name,
-        "message": record["message"],
+        "message": record["extra"].get("prefix", "") + record["message"],
         "module": record["name"],
     }
     if record["exception"] is not None:
         fields["exception"] = str(record["exception"].value)
-    sink.write(json.dumps(fields, ensure_ascii=False) + "\n")
-    sink.flush()
+    sys.stderr.write(json.dumps(fields) + "\n")
+    sys.stderr.flush()

@@ -11,6 +11,7 @@ import logging
 import os
 import stat
 import threading
+import warnings
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -71,6 +72,8 @@ class Watch:
     def start(self) -> None:
         """Begins to listen; where the system gives no events the periodic scan does the work, and the log says so."""
         logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow)
+        # watchdog 7.1 says so of a folder made inside one just made, as every claim does below `.aura/work`; no harm.
+        warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
         observer = Observer()
         try:
             observer.schedule(_Notes(self, self._root), os.fspath(self._root), recursive=True)

@@ -185,7 +185,8 @@ def make(task: Task) -> Outcome:
             width=64,
             height=64,
         )
-        payload = Payload(extension=".png", content=f"{request.prompt} {request.seed}".encode(), width=64, height=64)
+        content = PNG[:8] + f"{request.prompt} {request.seed}".encode() + PNG[-12:]
+        payload = Payload(extension=".png", content=content, width=64, height=64)
         return produced(payload, resolved)
     assert task.image is not None
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"

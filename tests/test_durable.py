@@ -161,11 +161,11 @@ def test_only_regular_files_are_opened(tmp_path: Path, temp: Path, make: object)
     path = tmp_path / "x.yaml"
     assert callable(make)
     make(path)
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = len(list(Path("/proc/self/fd").iterdir()))
     for read in (durable.read, durable.sha256_of, lambda file: durable.copy(file, tmp_path / "c", temp_folder=temp)):
         with pytest.raises(durable.NotARegularFile):
             read(path)
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     assert not (tmp_path / "c").exists()
 
 

@@ -21,7 +21,7 @@ from aura_daemon.mini.grammar import held_out
 
 PROMPTS = {
     "ring": "a large yellow ring on a blue background",
-    "circle": "a small red circle on a white background",
+    "circle": "a small red circle on a black background",
     "cross": "a large purple cross on an orange background",
 }
 """Combinations of the training: the held-out ones are measured by the evaluate command, in numbers that bear it."""
@@ -90,7 +90,9 @@ def test_a_sidecar_dropped_in_makes_the_same_pixels_again(once: Once, tmp_path: 
 
 def test_what_aura_mini_does_not_know_is_said_in_sidecar_and_log(once: Once, tmp_path: Path) -> None:
     inbox, outbox = tmp_path / "inbox", tmp_path / "outbox"
-    (inbox / "sea.yaml").write_text("prompt: a lighthouse at dawn, oil painting\naspect_ratio: 16:9\n", encoding="utf-8")
+    (inbox / "sea.yaml").write_text(
+        "prompt: a lighthouse at dawn, oil painting\naspect_ratio: 16:9\n", encoding="utf-8"
+    )
     Image.effect_noise((200, 150), 90).convert("RGB").save(inbox / "noise.jpg")
     ran = once()
     assert ran.returncode == 0, ran.stderr

@@ -45,7 +45,7 @@ def worker_of(settings: Settings, log_format: str, log_level: str | None = None)
         settings.engine(),
         deadline_s=settings.deadline,
         log_level=log_level or settings.log_level,
-        log_format="json" if log_format == "json" else "human",
+        log_format=log_format,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -20,7 +20,7 @@ class Pattern:
 
     tool: str
     expression: re.Pattern[str]
-    """Matched against every part of the path, in whole."""
+    """Matched in whole."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,19 +41,26 @@ PRIVATE_NAMES: Final = (
     _pattern("Syncthing", r"~syncthing~.*|\.syncthing\..*"),
     _pattern("rclone", r".*\.[0-9a-f]{8}\.partial"),
     _pattern("Nextcloud or WinSCP", r".*\.filepart"),
-    _pattern("a download that goes on", r".*\.(part|crdownload|partial|download|insyncdl|tmp)|Unconfirmed .*"),
+    _pattern("a download that goes on", r".*\.(part|crdownload|partial|download|insyncdl|tmp)"),
     _pattern("Seafile", r".*\.sbak"),
     _pattern("Resilio Sync", r".*(\.!sync|\.bts|\.SyncPart|\.SyncTemp|\.SyncOld)"),
-    _pattern("an editor", r"\d{4,5}|.*~|#.*#|.*___jb_(tmp|old|bak)___"),
-    _pattern("Office or OneDrive", r"~.*"),
+    _pattern("an editor", r"#.*#|.*___jb_.{3}___"),
     _pattern("a NAS or a desktop", r"@eaDir|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|#recycle|@Recycle"),
 )
-"""Source: the documentation and source of each tool; names that begin with a dot are covered by the first."""
+"""Matched against every part of a path. Source: the documentation and source of each tool; names that begin with a dot
+are covered by the first."""
+
+PRIVATE_FILES: Final = (
+    _pattern("an editor", r"\d{4,5}|.*~"),
+    _pattern("Office or OneDrive", r"~.*"),
+    _pattern("a download that goes on", r"Unconfirmed .*"),
+)
+"""Matched against the name alone: folders of people are called `2026` or `Unconfirmed sightings`."""
 
 CONFLICT_COPIES: Final = (
     _pattern("Syncthing", r".*\.sync-conflict-\d{8}-\d{6}.*"),
     _pattern("rclone", r".*\.conflict[0-9]+.*"),
-    _pattern("Unison", r".* \(conflict.* on \d{4}-\d{2}-\d{2}\).*|.*\(conflict.*_on_\d{4}-\d{2}-\d{2}\).*"),
+    _pattern("Unison", r".* \(conflict.* on \d{4}-\d{2}-\d{2}[^)]*\).*|.*\(conflict.*_on_\d{4}-\d{2}-\d{2}[^)]*\).*"),
     _pattern(
         "Nextcloud, ownCloud or Dropbox",
         r".*\([^)]*conflicted copy[^)]*\).*|.*_conflict-\d.*|.* conflicted copy.*",
@@ -83,18 +90,17 @@ _ROOM_FOR_SUFFIX_BYTES: Final = 40
 def verdict(path: str) -> Verdict | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it."""
     parts = path.split("/")
-    for part in parts:
-        for pattern in PRIVATE_NAMES:
-            if pattern.expression.fullmatch(part):
-                return Verdict(reason=f"a temporary or private name ({pattern.tool})", is_conflict=False)
-    for pattern in CONFLICT_COPIES:
-        if pattern.expression.fullmatch(parts[-1]):
-            return Verdict(reason=f"a conflict copy ({pattern.tool}): decide which one you want", is_conflict=True)
+    private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
+    if private is not None:
+        return Verdict(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
+    conflict = _first_match(CONFLICT_COPIES, parts)  # folders too: some tools copy a whole folder
+    if conflict is not None:
+        return Verdict(reason=f"a conflict copy ({conflict.tool}): decide which one you want", is_conflict=True)
     return None
 
 
 def output_stem(source_stem: str, number: int | None) -> str:
-    """What the outputs of a source are called, short enough for every extension; `number` for one document of several."""
+    """What the outputs of a source are called, short enough for any extension; `number` for one document of several."""
     suffix = "" if number is None else f"-{number}"
     return _shortened(source_stem, MOST_NAME_BYTES - _ROOM_FOR_SUFFIX_BYTES - len(suffix)) + suffix
 
@@ -102,8 +108,7 @@ def output_stem(source_stem: str, number: int | None) -> str:
 def candidates(stem: str) -> Iterator[str]:
     """`cat`, `cat.r2`, `cat.r3`, … without end."""
     yield stem
-    for number in count(2):
-        yield f"{stem}.r{number}"
+    yield from (f"{stem}.r{number}" for number in count(2))
 
 
 def is_reserved_output(folder: str, stem: str) -> bool:
@@ -118,7 +123,16 @@ def collision_key(name: str) -> str:
 
 def escaped(name: str) -> str:
     """A name for the log and for JSON: printable, on one line, always encodable."""
-    return "".join(character if character.isprintable() else _escape(character) for character in name)
+    return "".join(character if _is_harmless(character) else _escape(character) for character in name)
+
+
+def _first_match(patterns: Iterable[Pattern], parts: Sequence[str]) -> Pattern | None:
+    return next((pattern for part in parts for pattern in patterns if pattern.expression.fullmatch(part)), None)
+
+
+def _is_harmless(character: str) -> bool:
+    """Printable, or a wide space (Japanese names hold U+3000); no line break, no mark that turns text round."""
+    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 def _escape(character: str) -> str:
@@ -129,11 +143,10 @@ def _escape(character: str) -> str:
 
 
 def _shortened(stem: str, most_bytes: int) -> str:
-    """Cut to so many bytes of UTF-8 without cutting a character."""
-    encoded = stem.encode("utf-8", "surrogateescape")
-    if len(encoded) <= most_bytes:
-        return stem
-    cut = encoded[:most_bytes]
-    while cut and (encoded[len(cut)] & 0xC0) == 0x80:
-        cut = cut[:-1]
-    return cut.decode("utf-8", "surrogateescape")
+    """Cut to so many bytes of UTF-8 without cutting a character; bytes that are no text count as one character each."""
+    room = most_bytes
+    for index, character in enumerate(stem):
+        room -= len(character.encode("utf-8", "surrogateescape"))
+        if room < 0:
+            return stem[:index]
+    return stem

@@ -21,7 +21,11 @@ class ImageFormat(StrEnum):
     AVIF = "avif"
 
 
-_AVIF_BRANDS: Final = (b"avif", b"avis")
+_AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
+_HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+_MOST_BRANDS_BYTES: Final = 256
+_ZEROS_TELL_BYTES: Final = 64
+"""So many zeros at the end of a compressed image are no image data."""
 
 
 def format_of(head: bytes) -> ImageFormat | None:
@@ -38,26 +42,39 @@ def format_of(head: bytes) -> ImageFormat | None:
         return ImageFormat.BMP
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return ImageFormat.TIFF
-    if head[4:8] == b"ftyp" and any(brand in head[8:64] for brand in _AVIF_BRANDS):
-        return ImageFormat.AVIF
-    return None
+    return ImageFormat.AVIF if _AVIF_BRANDS & _brands(head) else None
+
+
+def is_heic(head: bytes) -> bool:
+    """Whether this is a picture as Apple's cameras write it, which is not decoded."""
+    return bool(_HEIC_BRANDS & _brands(head)) and format_of(head) is None
 
 
 def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
     """Whether the end of an image is there; None where the format does not tell without decoding.
 
-    False may also be trailing rubbish: such a file waits longer, and is then tried all the same.
+    `tail` is the last 64 KiB. False may also be trailing data (a phone's film behind a JPEG): such a file waits longer,
+    and is then tried all the same.
     """
     match format_of(head):
         case ImageFormat.PNG:
-            return b"IEND\xaeB`\x82" in tail[-64:]
+            return b"IEND\xaeB`\x82" in tail
         case ImageFormat.JPEG:
-            return tail.rstrip(b"\0").endswith(b"\xff\xd9")
+            return tail.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
         case ImageFormat.GIF:
             return tail.rstrip(b"\0").endswith(b";")
         case ImageFormat.WEBP:
-            return size_bytes >= int.from_bytes(head[4:8], "little") + 8
+            # Room that was allocated beforehand has the right size and zeros at its end.
+            return size_bytes >= int.from_bytes(head[4:8], "little") + 8 and any(tail[-_ZEROS_TELL_BYTES:])
         case ImageFormat.BMP:
             return size_bytes >= int.from_bytes(head[2:6], "little")
         case _:
             return None
+
+
+def _brands(head: bytes) -> set[bytes]:
+    """The brands of an ISO media file, none for anything else: its first box is `ftyp`, brands of 4 bytes each."""
+    if head[4:8] != b"ftyp":
+        return set()
+    box = head[8 : min(int.from_bytes(head[:4], "big"), _MOST_BRANDS_BYTES)]
+    return {box[start : start + 4] for start in range(0, len(box), 4)}

@@ -6,43 +6,90 @@ What is allowed is taken from the field's own description, so that schema, READM
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from aura_daemon.core.names import escaped
 from aura_daemon.errors import Problem
+
+MISSING: Final = "is missing"
 
 MOST_GIVEN: Final = 60
 """Characters of a wrong value that are shown."""
 
+MOST_PROBLEMS: Final = 100
+"""Of one file; what is said of the rest is how many they are."""
+
+_QUOTED_NUMBER: Final = re.compile(r"""(["'])[-+]?[0-9]+(\.[0-9]*)?\1""")
+
 
 def problems_of(
-    error: ValidationError, model: type[BaseModel], *, file: str, lines: Mapping[str, int]
+    error: ValidationError,
+    model: type[BaseModel],
+    *,
+    file: str,
+    lines: Mapping[str, int],
+    written: Mapping[str, str],
 ) -> tuple[Problem, ...]:
-    """Every fault, in the order of the file."""
-    found = [_problem(dict(fault), model, file, lines) for fault in error.errors(include_url=False)]
-    return tuple(sorted(found, key=lambda problem: problem.line or 0))
+    """Every fault, in the order of the file. `lines` and `written` are a `yamltext.Document`'s, or empty.
+
+    Of more faults than `capped` lets through, the further ones are there to be counted only.
+    """
+    faults = error.errors(include_url=False)
+    found = [_problem(dict(fault), model, file, lines, written) for fault in faults[:MOST_PROBLEMS]]
+    named = {problem.suggestion for problem in found}
+    found = [problem for problem in found if not (problem.message == MISSING and problem.key in named)]
+    more = [Problem(file=file, message=fault["msg"]) for fault in faults[MOST_PROBLEMS:]]
+    return (*sorted(found, key=lambda problem: problem.line or 0), *more)
+
+
+def capped(problems: Sequence[Problem], *, file: str) -> tuple[Problem, ...]:
+    """As many problems as anyone reads, and how many more there are."""
+    if len(problems) <= MOST_PROBLEMS:
+        return tuple(problems)
+    return (*problems[:MOST_PROBLEMS], _and_more(len(problems) - MOST_PROBLEMS, file))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name that a misspelt one is nearest to; empty where none is near."""
     by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(word.casefold(), by_folded, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(word[:MOST_GIVEN].casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[near[0]] if near else ""
 
 
 def shown(value: object) -> str:
-    """A wrong value, cut short."""
-    text = repr(value)
-    return text if len(text) <= MOST_GIVEN else text[: MOST_GIVEN - 1] + "…"
+    """A wrong value as YAML would have it, on one line, cut short: quotes around text only."""
+    return cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def _problem(fault: dict[str, Any], model: type[BaseModel], file: str, lines: Mapping[str, int]) -> Problem:
+def cut(text: str) -> str:
+    """Words of the user's, cut short and made harmless for a log."""
+    return escaped(text if len(text) <= MOST_GIVEN else text[: MOST_GIVEN - 1] + "…")
+
+
+def _and_more(number: int, file: str) -> Problem:
+    return Problem(file=file, message=f"… and {number:,} more problems")
+
+
+def _line_of(key: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a key, else of what holds it, else of the document."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
+
+
+def _problem(
+    fault: dict[str, Any], model: type[BaseModel], file: str, lines: Mapping[str, int], written: Mapping[str, str]
+) -> Problem:
     place = tuple(str(part) for part in fault["loc"])
-    key = ".".join(place)
-    line = lines.get(key)
+    path = ".".join(place)
+    line, key = _line_of(path, lines), cut(path)
+    given = written.get(path) or shown(fault["input"])
     owner = _owner(model, place[:-1])
     name = place[-1] if place else ""
     if fault["type"] == "extra_forbidden":
@@ -53,17 +100,19 @@ def _problem(fault: dict[str, Any], model: type[BaseModel], file: str, lines: Ma
             message += f"; known are {', '.join(known)}"
         return Problem(file=file, line=line, key=key, message=message, suggestion=suggestion)
     if fault["type"] == "missing":
-        return Problem(file=file, line=line, key=key, message="is missing")
+        return Problem(file=file, line=line, key=key, message=MISSING)
     if fault["type"] == "value_error":
-        message = str(fault["ctx"]["error"])
-        given = "" if not place else shown(fault["input"])
-        return Problem(file=file, line=line, key=key, message=message, given=given)
+        return Problem(file=file, line=line, key=key, message=str(fault["ctx"]["error"]), given=given if place else "")
     field = _field(model, place)
     choices = _choices(fault)
     suggestion = nearest(str(fault["input"]), choices)
-    allowed = field.description if field is not None and field.description else fault["msg"].lower()
-    message = f"must be one of {', '.join(choices)}" if choices else f"must be {allowed}"
-    return Problem(file=file, line=line, key=key, message=message, given=shown(fault["input"]), suggestion=suggestion)
+    message = f"must be {field.description}" if field is not None and field.description else fault["msg"].lower()
+    if fault["type"] in _NUMBER_FAULTS and _QUOTED_NUMBER.fullmatch(given):
+        message += ", without quotes"
+    return Problem(file=file, line=line, key=key, message=message, given=given, suggestion=suggestion)
+
+
+_NUMBER_FAULTS: Final = ("int_type", "float_type")
 
 
 def _choices(fault: Mapping[str, Any]) -> list[str]:

@@ -6,19 +6,24 @@ The two models below are the published schema (`aura-daemon schema job`); their 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from aura_daemon.core import yamltext
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Request
-from aura_daemon.core.problems import nearest, problems_of, shown
-from aura_daemon.core.settings import NATIVE_512, Scheduler
-from aura_daemon.core.yamltext import Document, Unreadable
+from aura_daemon.core.names import MOST_NAME_BYTES
+from aura_daemon.core.problems import MISSING, capped, nearest, problems_of, shown
+from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.core.settings import MULTIPLE_PX, NATIVE_512, Scheduler
+from aura_daemon.core.yamltext import NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
 
 MOST_PROMPT_CHARACTERS: Final = 10_000
+MOST_NAME_CHARACTERS: Final = 1000
+"""Of the image a job file names, folders included."""
+
 TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "image"})
 """Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
 
@@ -30,18 +35,24 @@ def _known_ratio(value: object) -> object:
     """`16x9`, ` 16 : 9 ` and `auto` are understood."""
     if not isinstance(value, str):
         return value
-    key = value.casefold().replace(" ", "").replace("x", ":").replace("/", ":")
+    key = "".join(value.casefold().split()).replace("x", ":").replace("/", ":")
     return _RATIO_BY_KEY.get(key, value)
 
 
-def _size_field(side: str) -> Any:
-    return Field(
-        None,
-        strict=True,
-        ge=64,
-        le=2048,
-        description=f"a whole number of pixels from 64 to 2048; the {side}, rounded to a multiple of 8",
-    )
+def _text(value: str) -> str:
+    """Text without what no text holds and without the space around it."""
+    strange = NOT_TEXT.search(value)
+    if strange is not None:
+        raise ValueError(f"holds the control character U+{ord(strange[0]):04X}, which no text needs")
+    return value.strip()
+
+
+_Text = Annotated[str, AfterValidator(_text)]
+
+
+def _size_field() -> Any:
+    description = f"a whole number of pixels from 64 to 2048; it is rounded to a multiple of {MULTIPLE_PX}"
+    return Field(None, strict=True, ge=64, le=2048, description=description)
 
 
 class GenerateJob(BaseModel):
@@ -49,12 +60,12 @@ class GenerateJob(BaseModel):
 
     model_config = _CONFIG
     task: Literal["generate"] = Field("generate", description="`generate` or `caption`")
-    prompt: str = Field(
+    prompt: _Text = Field(
         min_length=1,
         max_length=MOST_PROMPT_CHARACTERS,
         description=f"text of 1 to {MOST_PROMPT_CHARACTERS} characters: what to draw",
     )
-    negative_prompt: str = Field(
+    negative_prompt: _Text = Field(
         "",
         max_length=MOST_PROMPT_CHARACTERS,
         description=f"text of at most {MOST_PROMPT_CHARACTERS} characters",
@@ -62,9 +73,9 @@ class GenerateJob(BaseModel):
     aspect_ratio: Annotated[
         Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "5:4", "4:5", "21:9", "Auto"] | None,
         BeforeValidator(_known_ratio),
-    ] = Field(None, description=f"one of {', '.join(NATIVE_512)}")
-    width: int | None = _size_field("width")
-    height: int | None = _size_field("height")
+    ] = Field(None, description=f"one of {', '.join(NATIVE_512)}; `width` and `height` give any other size")
+    width: int | None = _size_field()
+    height: int | None = _size_field()
     steps: int | None = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
     guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
@@ -73,15 +84,15 @@ class GenerateJob(BaseModel):
     @field_validator("prompt")
     @classmethod
     def _not_blank(cls, value: str) -> str:
-        if not value.strip():
+        if not value:
             raise ValueError("must say what to draw; it is blank")
-        return value.strip()
+        return value
 
     def request(self) -> GenerateRequest:
         """What the engine is asked for."""
         return GenerateRequest(
             prompt=self.prompt,
-            negative_prompt=self.negative_prompt.strip(),
+            negative_prompt=self.negative_prompt,
             steps=self.steps,
             guidance_scale=self.guidance_scale,
             scheduler=self.scheduler,
@@ -97,8 +108,11 @@ class CaptionJob(BaseModel):
 
     model_config = _CONFIG
     task: Literal["caption"] = Field("caption", description="`generate` or `caption`")
-    image: str = Field(description="the name of an image beside the job file, or in a folder below it")
-    prompt: str = Field("", max_length=500, description="text of at most 500 characters: how the caption begins")
+    image: _Text = Field(
+        max_length=MOST_NAME_CHARACTERS,
+        description="the name of an image beside the job file, or in a folder below it",
+    )
+    prompt: _Text = Field("", max_length=500, description="text of at most 500 characters: how the caption begins")
     max_new_tokens: int | None = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
 
     @field_validator("image")
@@ -107,11 +121,15 @@ class CaptionJob(BaseModel):
         parts = value.split("/")
         if "\\" in value or any(not part or part.startswith(".") for part in parts):
             raise ValueError("must name a file beside the job file or below it: no `..`, hidden, absolute or `\\` path")
+        if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
+            raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
+        if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:
+            raise ValueError(f"must name an image: {', '.join(IMAGE_EXTENSIONS)}")
         return value
 
     def request(self) -> CaptionRequest:
         """What the engine is asked for."""
-        return CaptionRequest(image=self.image, prompt=self.prompt.strip(), max_new_tokens=self.max_new_tokens)
+        return CaptionRequest(image=self.image, prompt=self.prompt, max_new_tokens=self.max_new_tokens)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,25 +161,30 @@ def parse_job_file(content: bytes, *, file: str) -> ParseResult:
     """A YAML job file; `file` is its name for the problems."""
     read = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
     if isinstance(read, Unreadable):
-        return Rejected(problems=read.problems)
+        return Rejected(problems=capped(read.problems, file=file))
     jobs: list[ParsedJob] = []
     problems: list[Problem] = []
     for document in read.documents:
-        found = _validated(document, file)
+        found = validated(document.mapping, file=file, lines=document.lines, written=document.written)
         if isinstance(found, tuple):
             problems.extend(found)
         else:
             jobs.append(ParsedJob(request=found, text=document.text.encode()))
-    return Rejected(problems=tuple(problems)) if problems else Parsed(jobs=tuple(jobs))
+    if not read.documents:
+        problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
+    return Rejected(problems=capped(problems, file=file)) if problems else Parsed(jobs=tuple(jobs))
 
 
 def parse_prompt_text(content: bytes, *, file: str) -> ParseResult:
     """A text file that is one prompt."""
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        prompt = content.decode(encoding).strip()
-    except UnicodeDecodeError:
+    text = yamltext.decoded(content)
+    if text is None:
         return Rejected(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
+    prompt = text.strip()
+    strange = NOT_TEXT.search(prompt)
+    if strange is not None:
+        message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
+        return Rejected(problems=(Problem(file=file, message=message),))
     if not prompt:
         return Rejected(problems=(Problem(file=file, message="the file is blank; it should hold a prompt"),))
     if len(prompt) > MOST_PROMPT_CHARACTERS:
@@ -170,33 +193,41 @@ def parse_prompt_text(content: bytes, *, file: str) -> ParseResult:
     return Parsed(jobs=(ParsedJob(request=GenerateRequest(prompt=prompt), text=content),))
 
 
-def _validated(document: Document, file: str) -> Request | tuple[Problem, ...]:
-    mapping = document.mapping
-    task = mapping.get("task", "caption" if "image" in mapping and "prompt" not in mapping else "generate")
+def validated(
+    mapping: Mapping[str, object], *, file: str, lines: Mapping[str, int], written: Mapping[str, str]
+) -> Request | tuple[Problem, ...]:
+    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`, or empty."""
+    task = mapping.get("task")
+    if task is None:
+        task = JobKind.CAPTION if mapping.get("image") is not None and "prompt" not in mapping else JobKind.GENERATE
     if task not in tuple(JobKind):
         message = f"must be one of {', '.join(JobKind)}"
-        line = document.lines.get("task")
+        given = written.get("task") or shown(task)
         suggestion = nearest(str(task), JobKind)
-        return (Problem(file=file, line=line, key="task", message=message, given=shown(task), suggestion=suggestion),)
+        line = lines.get("task")
+        return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
     model: type[GenerateJob | CaptionJob] = GenerateJob if task == JobKind.GENERATE else CaptionJob
     try:
         # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
-        given = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
-        return model.model_validate(given).request()
+        said = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
+        return model.model_validate(said).request()
     except ValidationError as error:
-        found = problems_of(error, model, file=file, lines=document.lines)
-        return tuple(_explained(problem, str(task)) for problem in found)
+        found = problems_of(error, model, file=file, lines=lines, written=written)
+        return tuple(_explained(problem, mapping, str(task)) for problem in found)
 
 
-def _explained(problem: Problem, task: str) -> Problem:
-    """A key of the other task is no unknown key."""
+def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Problem:
+    """What pydantic cannot know: keys of the other task, what is missing, ratios that look alike and are not near."""
     other = CaptionJob if task == JobKind.GENERATE else GenerateJob
     if problem.message.startswith("unknown key") and problem.key in other.model_fields:
         message = f"`{problem.key}` does not go with `task: {task}`"
-        return Problem(file=problem.file, line=problem.line, key=problem.key, message=message)
-    if problem.message == "is missing" and problem.key == "prompt":
-        return Problem(file=problem.file, line=problem.line, key="prompt", message="is missing: what should be drawn?")
-    return problem
+        if problem.key == "image" and mapping.get("task") is None:
+            message = "goes with `task: caption`: add that line, and the prompt is how the caption begins"
+        return replace(problem, message=message, suggestion="")
+    if problem.message == MISSING:
+        question = "what should be drawn?" if problem.key == "prompt" else "which image should be captioned?"
+        return replace(problem, message=f"{MISSING}: {question}")
+    return replace(problem, suggestion="") if ":" in problem.suggestion else problem
 
 
 def request_to_dict(request: Request) -> dict[str, object]:
@@ -220,6 +251,7 @@ def job_schema() -> dict[str, Any]:
             field = schema["properties"][key]
             field["type"] = ["string", "number", "boolean"]
     caption["required"] = ["image"]
+    caption["dependentRequired"] = {"prompt": ["task"]}  # a prompt with an image and no task could mean either
     return {
         "$id": "urn:aura-daemon:job:1",
         "title": "aura-daemon job",

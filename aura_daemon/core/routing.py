@@ -1,16 +1,18 @@
 """What kind of file this is. In: its name and its first bytes. Out: a kind of job, or why it is none.
 
-The extension says what it wants to be, the bytes what it is. Of JSON only our own sidecars are jobs, known by their first
-key, so that health documents, failure reports and other people's JSON are left alone.
+The extension says what it wants to be, the bytes what it is. Of JSON only our own sidecars are jobs, known by the
+`schema` at their top level, so that health documents, failure reports and other people's JSON are left alone.
 """
 
 from __future__ import annotations
 
+import codecs
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from aura_daemon.core.pictures import format_of
+from aura_daemon.core.pictures import format_of, is_heic
 
 SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
@@ -19,9 +21,8 @@ FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
 IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
-_SIDECAR_MARKS: Final = tuple(f'"schema":{space}"{SIDECAR_SCHEMA}"'.encode() for space in (" ", ""))
-_SIDECAR_MARK_WITHIN: Final = 256
-"""Bytes: our sidecars begin with their schema."""
+_OWN_SCHEMAS: Final = "aura-daemon/"
+_JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 
 
 class Accept(StrEnum):
@@ -90,8 +91,8 @@ def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:
         return Foreign(reason=f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files")
     if not head.strip(b"\0"):
         return Unfinished(reason="it holds nothing yet")
-    if kind is SourceKind.SIDECAR and not any(mark in head[:_SIDECAR_MARK_WITHIN] for mark in _SIDECAR_MARKS):
-        return Foreign(reason="JSON, but not one of our sidecars")
+    if kind is SourceKind.SIDECAR:
+        return kind if _schema_of(head) == SIDECAR_SCHEMA else Foreign(reason=_described_json(head))
     if kind is SourceKind.IMAGE and format_of(head) is None:
         return Mismatch(reason=f"it is named {extension} but holds {_described(head)}")
     return kind
@@ -106,15 +107,41 @@ def _kind_by(extension: str) -> SourceKind | None:
     return {".txt": SourceKind.PROMPT_TEXT, ".json": SourceKind.SIDECAR}.get(extension)
 
 
+def _schema_of(head: bytes) -> str:
+    """The text under `schema` at the top level of a JSON object, wherever it stands in the head; else empty."""
+    tokens = _JSON_TOKEN.findall(head)
+    depth = 0
+    for index, token in enumerate(tokens):
+        if token in b"{[":
+            depth += 1
+        elif token in b"}]":
+            depth -= 1
+        elif depth == 1 and token == b'"schema"' and tokens[index + 1 : index + 2] == [b":"]:
+            value = b"".join(tokens[index + 2 : index + 3])
+            return value.strip(b'"').replace(b"\\/", b"/").decode("utf-8", "replace")
+    return ""
+
+
+def _described_json(head: bytes) -> str:
+    """Why a JSON file is no sidecar of ours."""
+    schema = _schema_of(head)
+    if schema in (HEALTH_SCHEMA, FAILURE_SCHEMA):
+        return "one of our own health documents or failure reports"
+    if schema.startswith(_OWN_SCHEMAS):
+        return f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
+    return "JSON, but not one of our sidecars"
+
+
 def _described(head: bytes) -> str:
     """What bytes that are no image look like."""
+    if is_heic(head):
+        return "a HEIC picture: convert it to JPEG or PNG"
     if head.startswith(b"%PDF"):
         return "a PDF"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
         return "a web page (a download that went wrong?)"
     try:
-        head.decode()
-    except UnicodeDecodeError as error:
-        if len(head) - error.start > 3:  # not just a character cut in two by the end of the head
-            return "no image of a known format"
-    return "text"
+        codecs.getincrementaldecoder("utf-8")().decode(head)  # the end of the head may cut a character in two
+    except UnicodeDecodeError:
+        return "no image of a known format"
+    return "no image of a known format" if b"\0" in head else "text"

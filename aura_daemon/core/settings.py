@@ -1,4 +1,4 @@
-"""What an engine is told and how a request's gaps are filled. In: request, configuration, the model's own. Out: figures.
+"""What an engine is told, how a request's gaps are filled. In: request, configuration, the model's own. Out: figures.
 
 Precedence: the job, then the configuration, then what the model carries (`aura.json` in its folder), then Stable
 Diffusion 1.x as its authors and users run it.
@@ -6,6 +6,7 @@ Diffusion 1.x as its authors and users run it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -33,7 +34,7 @@ class Dtype(StrEnum):
 
 
 class Scheduler(StrEnum):
-    """Samplers a job may name."""
+    """Samplers a job may name; other tools' spellings (`DPM++ 2M Karras`, `Euler a`, `dpmpp_2m`) are understood."""
 
     DPMPP_2M_KARRAS = "dpm++_2m_karras"
     DPMPP_2M = "dpm++_2m"
@@ -41,6 +42,11 @@ class Scheduler(StrEnum):
     EULER_A = "euler_a"
     DDIM = "ddim"
     PNDM = "pndm"
+
+    @classmethod
+    def _missing_(cls, value: object) -> Scheduler | None:
+        name = re.sub(r"[\s_-]+", "_", str(value).strip().casefold()).replace("dpmpp", "dpm++")
+        return next((member for member in cls if member.value == name), None)
 
 
 ALIASES: Final = {

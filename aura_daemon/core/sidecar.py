@@ -1,25 +1,26 @@
 """The JSON beside every result, and the report beside every failed file. In: job, result, timing. Out: the documents.
 
-A sidecar is a job file too: dropped into the inbox it asks for the same pixels again. The models below are the published
-schema (`aura-daemon schema sidecar`); field order is the order in the file, `schema` first so that routing sees it.
+A sidecar is a job file too: dropped into the inbox it asks for the same pixels again. The models below are the
+published schema (`aura-daemon schema sidecar`); field order is the order in the file, `schema` first for routing.
 """
 
 from __future__ import annotations
 
+import codecs
+from dataclasses import replace
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_daemon.core.job import (
-    CaptionRequest,
     Failure,
     FailureKind,
-    GenerateRequest,
     Produced,
     Request,
     ResolvedCaption,
-    ResolvedGenerate,
 )
+from aura_daemon.core.problems import capped, cut
+from aura_daemon.core.request import validated
 from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.errors import Problem
 
@@ -147,20 +148,19 @@ class FailureReport(BaseModel):
 
 def request_record(produced: Produced) -> GenerateRecord | CaptionRecord:
     """The resolved request as it stands in the sidecar."""
-    match produced.resolved:
-        case ResolvedGenerate() as made:
-            return GenerateRecord(
-                prompt=made.prompt,
-                negative_prompt=made.negative_prompt,
-                steps=made.steps,
-                guidance_scale=made.guidance_scale,
-                scheduler=made.scheduler,
-                seed=made.seed,
-                width=made.width,
-                height=made.height,
-            )
-        case ResolvedCaption() as made:
-            return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
+    made = produced.resolved
+    if isinstance(made, ResolvedCaption):
+        return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
+    return GenerateRecord(
+        prompt=made.prompt,
+        negative_prompt=made.negative_prompt,
+        steps=made.steps,
+        guidance_scale=made.guidance_scale,
+        scheduler=made.scheduler,
+        seed=made.seed,
+        width=made.width,
+        height=made.height,
+    )
 
 
 def sidecar(
@@ -222,40 +222,37 @@ def report(
 
 
 def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
-    """A sidecar read back, or what is wrong with it."""
+    """A sidecar read back, or what is wrong with it; what it asks for is held to the rules of a job file."""
     try:
-        return Sidecar.model_validate_json(content)
+        document = Sidecar.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        return tuple(
+        faults = [
             Problem(
                 file=file,
-                key=".".join(str(part) for part in fault["loc"]),
+                key=cut(".".join(str(part) for part in fault["loc"])),
                 message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: {fault['msg'].lower()}",
             )
             for fault in error.errors(include_url=False, include_input=False)
-        )
+        ]
+        return capped(faults, file=file)
+    asked = _asked(document)
+    return document if not isinstance(asked, tuple) else tuple(replace(problem, file=file) for problem in asked)
 
 
 def request_of(document: Sidecar) -> Request:
     """What to ask for to make the same again. A caption's image is looked for under its source's name."""
-    match document.request:
-        case GenerateRecord() as made:
-            return GenerateRequest(
-                prompt=made.prompt,
-                negative_prompt=made.negative_prompt,
-                steps=made.steps,
-                guidance_scale=made.guidance_scale,
-                scheduler=made.scheduler,
-                seed=made.seed,
-                width=made.width,
-                height=made.height,
-            )
-        case CaptionRecord() as made:
-            return CaptionRequest(
-                image=made.image or document.source.name.rpartition("/")[2],
-                prompt=made.prompt,
-                max_new_tokens=made.max_new_tokens,
-            )
+    asked = _asked(document)
+    if isinstance(asked, tuple):
+        raise ValueError(f"a sidecar that `parse` lets through asks for something: {asked[0]}")
+    return asked
+
+
+def _asked(document: Sidecar) -> Request | tuple[Problem, ...]:
+    """The sidecar as a job file would say it."""
+    keys = document.request.model_dump()
+    if isinstance(document.request, CaptionRecord):
+        keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
+    return validated(keys, file="", lines={}, written={})
 
 
 def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:

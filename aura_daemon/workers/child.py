@@ -25,6 +25,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from loguru import logger
 
+from aura_daemon import logs
 from aura_daemon.core.job import Outcome, Request
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.channel import Receiver, send
@@ -56,8 +57,6 @@ Without PASSIVE, threads that wait for each other burn the processor: beside one
 took 200 times as long (measured: 2 cores, 9.9 s against 0.05 s).
 """
 
-HUMAN: Final = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <7}</level> worker: {message}"
-
 
 class Say(Protocol):
     """Sends a message up; called from any thread."""
@@ -87,7 +86,7 @@ def main(arguments: list[str]) -> NoReturn:
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
     parser.add_argument("--log-level", default="INFO")
-    parser.add_argument("--log-format", choices=("human", "json"), default="human")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text")
     given = parser.parse_args(arguments)
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
@@ -109,11 +108,7 @@ def become_a_child(parent: int) -> None:
 
 def log_to_stderr(level: str, log_format: str) -> None:
     """loguru to stderr; what libraries tell `logging` and `warnings` comes as DEBUG, their errors as ERROR."""
-    logger.remove()
-    if log_format == "json":
-        logger.add(sys.stderr, level=level, serialize=True)
-    else:
-        logger.add(sys.stderr, level=level, format=HUMAN)
+    logs.set_up(level, log_format, prefix="worker: ")
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
 

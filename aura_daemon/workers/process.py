@@ -63,7 +63,7 @@ class ProcessWorker:
         *,
         deadline_s: float | Deadline,
         log_level: str = "INFO",
-        log_format: str = "human",
+        log_format: str = "text",
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,

@@ -1,7 +1,7 @@
 """What a failure means for its job."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.job import Failure, FailureKind
@@ -37,6 +37,7 @@ def test_what_would_fail_again_is_given_up_at_once(kind: FailureKind) -> None:
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))
+@settings(max_examples=30)
 def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: float) -> None:
     wait_s = backoff_s(failures, first_s=first_s, most_s=most_s)
     assert first_s <= wait_s <= most_s

@@ -1,6 +1,6 @@
 """Which files have stopped changing."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.stability import Stability, Stamp
@@ -57,7 +57,8 @@ def test_the_oldest_comes_first() -> None:
     assert list(files) == ["c", "a", "b"]
 
 
-@given(st.lists(st.tuples(st.floats(0.01, 10), st.integers(0, 3)), min_size=1, max_size=30))
+@given(st.lists(st.tuples(st.floats(0.01, 10), st.integers(0, 3)), min_size=1, max_size=20))
+@settings(max_examples=30)
 def test_a_file_never_settles_before_its_time(sightings: list[tuple[float, int]]) -> None:
     files, now, last_change, last_size = Stability(2.0), 0.0, 0.0, None
     for wait_s, size_bytes in sightings:

@@ -1,10 +1,11 @@
 """The one word for it all, and the figures beside it."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.vitals import Status, eta_s, percentile, status_of
+from aura_daemon.core.routing import Accept, Foreign, route
+from aura_daemon.core.vitals import Health, Status, eta_s, percentile, status_of
 
 
 @pytest.mark.parametrize(
@@ -32,7 +33,8 @@ def test_a_percentile_is_the_nearest_rank(share: float, value: float) -> None:
     assert percentile([4.0, 1.0, 3.0, 2.0], share) == value
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0.01, 1))
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=20), st.floats(0.01, 1))
+@settings(max_examples=30)
 def test_at_least_the_share_lies_at_or_below_a_percentile(values: list[float], share: float) -> None:
     found = percentile(values, share)
     assert found in values
@@ -43,3 +45,10 @@ def test_the_eta_goes_by_the_pace_so_far() -> None:
     assert eta_s(step=5, steps=25, running_s=10.0) == 40.0
     assert eta_s(step=0, steps=25, running_s=1.0) is None
     assert eta_s(step=3, steps=2, running_s=1.0) is None
+
+
+def test_the_health_document_begins_with_its_schema_and_is_never_a_job() -> None:
+    health = Health.model_construct(left_alone={'a "schema": "aura-daemon/sidecar/1"': 1})
+    content = health.to_json()
+    assert content.startswith(b'{\n  "schema": "aura-daemon/health/1"')
+    assert isinstance(route("health.json", content, frozenset(Accept)), Foreign)

@@ -59,5 +59,5 @@ def start(settings: EngineSettings) -> ScriptRunner:
 
 if __name__ == "__main__":
     become_a_child(int(sys.argv[2]))
-    log_to_stderr("INFO", "human")
+    log_to_stderr("INFO", "text")
     serve(socket.socket(fileno=DESCRIPTOR), start)

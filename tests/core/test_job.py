@@ -1,0 +1,16 @@
+"""The nouns of the trade."""
+
+import pytest
+
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Payload, Request, kind_of
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"), [(GenerateRequest(prompt="x"), JobKind.GENERATE), (CaptionRequest(), JobKind.CAPTION)]
+)
+def test_a_request_tells_its_engine(request_: Request, kind: JobKind) -> None:
+    assert kind_of(request_) is kind
+
+
+def test_a_payload_does_not_print_its_bytes() -> None:
+    assert "secret" not in repr(Payload(extension=".txt", content=b"secret"))

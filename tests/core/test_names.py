@@ -1,0 +1,223 @@
+"""Which names are never jobs, and what outputs are called."""
+
+import unicodedata
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core import names
+
+FILE_NAMES = st.binary(min_size=1, max_size=255).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
+"""Every name a file can have, those that are no text included."""
+
+PRIVATE = [
+    ".cat.yaml",
+    ".syncthing.cat.yaml.tmp",
+    "~syncthing~cat.yaml.tmp",
+    ".stversions/cat.yaml",
+    ".stfolder",
+    ".stignore",
+    ".cat.yaml.aB3xQ9",
+    ".~tmp~/cat.yaml",
+    ".rsync-partial/cat.yaml",
+    "cat.yaml.1a2b3c4d.partial",
+    ".unison.cat.yaml.0123.unison.tmp",
+    ".cat.yaml.~1f2e",
+    ".sync_0a1b.db",
+    ".csync_journal.db-wal",
+    ".owncloudsync.log.1",
+    "cat.png.filepart",
+    "cat.png.part",
+    "cat.sbak",
+    "#cat.yaml#",
+    "cat.yaml~",
+    "~cat.yaml",
+    ".~cat.yaml",
+    "cat.tmp",
+    "cat.partial",
+    "cat.png.!sync",
+    "cat.png.bts",
+    "cat.png.SyncPart",
+    "cat.png.SyncTemp",
+    "cat.png.SyncOld",
+    ".sync/Archive/cat.png",
+    ".dropbox",
+    ".dropbox.cache/new/cat.png",
+    ".tmp.drivedownload/1.png",
+    ".tmp.driveupload/1.png",
+    ".cat.png.icloud",
+    "cat.png.crdownload",
+    "Unconfirmed 12345.png",
+    "cat.png.download",
+    "cat.png.download/cat.png",
+    "cat.png.insyncdl",
+    "4913",
+    "4914",
+    "12345",
+    ".cat.yaml.swp",
+    ".#cat.yaml",
+    "cat.yaml___jb_tmp___",
+    "cat.yaml___jb_old___",
+    "cat.yaml___jb_bak___",
+    ".goutputstream-ABC123",
+    "~$cat.png",
+    ".~lock.cat.png#",
+    "._cat.png",
+    ".DS_Store",
+    "@eaDir/cat.png/SYNOPHOTO_THUMB_M.jpg",
+    ".localized",
+    "__MACOSX/._cat.png",
+    "__MACOSX/cat.png",
+    ".Spotlight-V100",
+    ".Trashes",
+    ".nfs000123",
+    ".fuse_hidden000123",
+    ".apdisk",
+    "Thumbs.db",
+    "desktop.ini",
+    "a/b/.hidden/cat.png",
+    ".aura/work/cat.png",
+]
+
+CONFLICTS = [
+    "cat.sync-conflict-20261123-170000-ABCDEFG.yaml",
+    "cat.conflict1.yaml",
+    "cat.yaml.conflict12",
+    "cat (conflict_on_2026-11-23).yaml",
+    "cat (conflict #2 on 2026-11-23).yaml",
+    "cat (conflict_with_laptop_on_2026-11-23_2).yaml",
+    "cat (conflicted copy 2026-11-23 170000).yaml",
+    "cat_conflict-20261123-170000.yaml",
+    "cat (SFConflict ada@example.org 2026-11-23-17-00-00).yaml",
+    "cat (case conflict 1).yaml",
+    "cat-laptop-safeBackup-0001.yaml",
+    "cat.Conflict.yaml",
+    "cat (Ada's conflicted copy 2026-11-23).yaml",
+    "deep/down/cat.sync-conflict-20261123-170000-ABCDEFG.png",
+    "holiday (conflicted copy 2026-11-23 170000)/cat.png",
+]
+
+ORDINARY = [
+    "cat.yaml",
+    "2026 holiday (1).jpg",
+    "4913.png",
+    "notes~draft.txt",
+    "2026/cat.yaml",
+    "2026/11/cat.yaml",
+    "Unconfirmed sightings/owl.jpg",
+    "~drafts/cat.yaml",
+    "part.png",
+    "a.part.png",
+    "conflict.yaml",
+    "conflict of interest (1).yaml",
+    "hero_conflict-scene.png",
+    "#1.png",
+    "-rf.yaml",
+    "..cat.yaml"[2:],
+    "猫　犬.png",
+    "\udcff.png",
+    "new\nline.txt",
+]
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_names_that_tools_leave_behind_are_private(path: str) -> None:
+    found = names.verdict(path)
+    assert found is not None
+    assert not found.is_conflict
+    assert "private" in found.reason
+
+
+@pytest.mark.parametrize("path", CONFLICTS)
+def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> None:
+    found = names.verdict(path)
+    assert found is not None
+    assert found.is_conflict
+    assert "decide" in found.reason
+
+
+@pytest.mark.parametrize("path", ORDINARY)
+def test_nothing_is_held_against_an_ordinary_name(path: str) -> None:
+    assert names.verdict(path) is None
+
+
+@given(FILE_NAMES, st.none() | st.integers(1, 500))
+@settings(max_examples=25)
+def test_an_output_fits_into_a_name_with_every_suffix(stem: str, number: int | None) -> None:
+    shortened = names.output_stem(stem, number)
+    whole = f"{shortened}.r999.jpeg.json"
+    assert len(whole.encode("utf-8", "surrogateescape")) <= names.MOST_NAME_BYTES
+    assert shortened not in ("", "-1")
+    own = shortened if number is None else shortened.removesuffix(f"-{number}")
+    assert stem.startswith(own)
+    assert shortened.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape") == shortened
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "猫", "🦊", "\udc80"])
+def test_a_long_stem_is_cut_between_characters(character: str) -> None:
+    stem = character * 255
+    shortened = names.output_stem(stem, 7)
+    assert shortened.endswith(character + "-7")
+    assert len(shortened.encode("utf-8", "surrogateescape")) > 205
+
+
+def test_a_short_stem_stays_as_it_is() -> None:
+    assert names.output_stem("cat", None) == "cat"
+    assert names.output_stem("cat", 12) == "cat-12"
+
+
+def test_a_taken_name_is_counted_up() -> None:
+    assert list(islice(names.candidates("cat"), 3)) == ["cat", "cat.r2", "cat.r3"]
+
+
+@pytest.mark.parametrize(
+    ("folder", "stem", "reserved"),
+    [
+        ("", "health", True),
+        ("", "Index", True),
+        ("", "healthy", False),
+        ("", "health.r2", False),
+        ("sub", "health", False),
+    ],
+)
+def test_our_own_pages_are_reserved_at_the_top_only(folder: str, stem: str, reserved: bool) -> None:
+    assert names.is_reserved_output(folder, stem) is reserved
+
+
+@given(st.text(max_size=20))
+@settings(max_examples=25)
+def test_a_collision_key_is_its_own_key_and_the_same_for_every_composition(name: str) -> None:
+    key = names.collision_key(name)
+    assert names.collision_key(key) == key
+    assert names.collision_key(unicodedata.normalize("NFD", name)) == key
+
+
+def test_letter_case_and_composition_collide() -> None:
+    assert names.collision_key("Ünïcode.PNG") == names.collision_key(unicodedata.normalize("NFD", "ünïcode.png"))
+    assert names.collision_key("cat") != names.collision_key("car")
+
+
+@given(FILE_NAMES | st.text(max_size=20))
+@settings(max_examples=25)
+def test_an_escaped_name_is_one_line_and_always_encodable(name: str) -> None:
+    shown = names.escaped(name)
+    assert len(shown.encode().splitlines()) <= 1
+    assert len(shown.splitlines()) <= 1
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("cat.yaml", "cat.yaml"),
+        ("猫　犬 🦊.png", "猫　犬 🦊.png"),
+        ("a\nb", "a\\nb"),
+        ("a\x1b[31m", "a\\x1b[31m"),
+        ("\udcff.png", "\\xff.png"),
+        ("evil\u202egnp.exe", "evil\\u202egnp.exe"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -> None:
+    assert names.escaped(name) == shown

@@ -1,0 +1,274 @@
+"""What a job file may say."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, Request
+from aura_daemon.core.request import (
+    MOST_PROMPT_CHARACTERS,
+    Parsed,
+    Rejected,
+    job_schema,
+    parse_job_file,
+    parse_prompt_text,
+    request_from_dict,
+    request_to_dict,
+)
+from aura_daemon.core.settings import NATIVE_512, Scheduler
+
+WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
+SENTENCES = WORDS.map(str.strip).filter(bool)
+GENERATE = st.builds(
+    GenerateRequest,
+    prompt=SENTENCES,
+    negative_prompt=WORDS.map(str.strip),
+    steps=st.none() | st.integers(1, 150),
+    guidance_scale=st.none() | st.floats(0, 30),
+    scheduler=st.none() | st.sampled_from([str(scheduler) for scheduler in Scheduler]),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+    aspect_ratio=st.none() | st.sampled_from(sorted(NATIVE_512)),
+    width=st.none() | st.integers(64, 2048),
+    height=st.none() | st.integers(64, 2048),
+)
+CAPTION = st.builds(
+    CaptionRequest,
+    image=st.none() | st.sampled_from(["a.png", "sub/ü.JPG"]),
+    prompt=WORDS.map(str.strip),
+    max_new_tokens=st.none() | st.integers(1, 200),
+)
+
+
+def requests(text: str) -> list[Request]:
+    found = parse_job_file(text.encode(), file="cat.yaml")
+    assert isinstance(found, Parsed), found
+    return [job.request for job in found.jobs]
+
+
+def complaints(text: str) -> list[str]:
+    found = parse_job_file(text.encode(), file="cat.yaml")
+    assert isinstance(found, Rejected), found
+    return [str(problem) for problem in found.problems]
+
+
+def test_the_issue_s_example_is_a_job() -> None:
+    assert requests("prompt: a lighthouse at dawn, oil painting\naspect_ratio: 16:9\n") == [
+        GenerateRequest(prompt="a lighthouse at dawn, oil painting", aspect_ratio="16:9")
+    ]
+
+
+@pytest.mark.parametrize("text", ["no", "1984", "true", "~", "2026-01-01", "0777", "16:9", "[bracketed"[1:]])
+def test_a_prompt_is_taken_as_it_is_written(text: str) -> None:
+    assert requests(f"prompt: {text}\nnegative_prompt: {text}") == [GenerateRequest(prompt=text, negative_prompt=text)]
+
+
+def test_every_key_of_a_generate_job() -> None:
+    text = """
+        task: generate
+        prompt: ' a cat '
+        negative_prompt: dogs
+        steps: 7
+        guidance_scale: 7
+        scheduler: DPM++ 2M Karras
+        seed: 0x10
+        aspect_ratio: 16 x 9
+        width: 682
+        height: 512
+    """
+    assert requests(text) == [
+        GenerateRequest(
+            prompt="a cat",
+            negative_prompt="dogs",
+            steps=7,
+            guidance_scale=7.0,
+            scheduler="dpm++_2m_karras",
+            seed=16,
+            aspect_ratio="16:9",
+            width=682,
+            height=512,
+        )
+    ]
+
+
+def test_keys_without_a_value_are_as_good_as_none() -> None:
+    text = "task:\nprompt: x\nsteps:\nseed: ~\nscheduler: null\naspect_ratio:\nnegative_prompt:\n"
+    assert requests(text) == [GenerateRequest(prompt="x")]
+
+
+@pytest.mark.parametrize(("ratio", "known"), [("auto", "Auto"), ("4/3", "4:3"), ("21:9", "21:9"), ("9X16", "9:16")])
+def test_aspect_ratios_are_understood_in_many_spellings(ratio: str, known: str) -> None:
+    assert requests(f"prompt: x\naspect_ratio: {ratio}") == [GenerateRequest(prompt="x", aspect_ratio=known)]
+
+
+def test_an_image_alone_is_to_be_captioned() -> None:
+    assert requests("image: sub/beach.jpg") == [CaptionRequest(image="sub/beach.jpg")]
+    assert requests("task: caption\nimage: beach.jpg\nprompt: a photo of\nmax_new_tokens: 9") == [
+        CaptionRequest(image="beach.jpg", prompt="a photo of", max_new_tokens=9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("promt: x", "cat.yaml:1: promt: unknown key Did you mean `prompt`?"),
+        ("prompt: x\nnegativ_prompt: y", "cat.yaml:2: negativ_prompt: unknown key Did you mean `negative_prompt`?"),
+        ("prompt: x\naspect-ratio: 16:9", "cat.yaml:2: aspect-ratio: unknown key Did you mean `aspect_ratio`?"),
+        ("prompt: x\nSteps: 3", "cat.yaml:2: Steps: unknown key Did you mean `steps`?"),
+        ("prompt: x\nfoo: 3", "cat.yaml:2: foo: unknown key; known are task, prompt, negative_prompt"),
+        ("prompt: x\nsteps: 0", "cat.yaml:2: steps: must be a whole number from 1 to 150 (given: 0)"),
+        ("prompt: x\nsteps: 25.0", "steps: must be a whole number from 1 to 150 (given: 25.0)"),
+        ('prompt: x\nsteps: "25"', 'steps: must be a whole number from 1 to 150, without quotes (given: "25")'),
+        ("prompt: x\nsteps: yes", "steps: must be a whole number from 1 to 150 (given: yes)"),
+        ("prompt: x\nsteps: true", "steps: must be a whole number from 1 to 150 (given: true)"),
+        ("prompt: x\nwidth: 100000", "width: must be a whole number of pixels from 64 to 2048"),
+        ("prompt: x\nheight: 63", "multiple of 8 (given: 63)"),
+        ("prompt: x\nseed: -1", "seed: must be a whole number from 0 to 2**63 - 1 (given: -1)"),
+        ("prompt: x\nseed: 9223372036854775808", "(given: 9223372036854775808)"),
+        ("prompt: x\nseed: 1e3", "seed: must be a whole number from 0 to 2**63 - 1 (given: 1e3)"),
+        ("prompt: x\nguidance_scale: .nan", "guidance_scale: must be a number from 0 to 30 (given: .nan)"),
+        ("prompt: x\nguidance_scale: .inf", "guidance_scale: must be a number from 0 to 30 (given: .inf)"),
+        ("prompt: x\nguidance_scale: -.inf", "(given: -.inf)"),
+        ("prompt: x\nguidance_scale: true", "(given: true)"),
+        ("prompt: [a, b]", "prompt: must be text of 1 to 10000 characters: what to draw (given: [a, b])"),
+        ("prompt: {a: b}", "(given: {a: b})"),
+        ("prompt: ' '", "prompt: must say what to draw; it is blank"),
+        ("prompt: ''", "prompt: must be text of 1 to 10000 characters"),
+        ('prompt: "a\\x07b"', "prompt: holds the control character U+0007"),
+        ("prompt: " + "x" * 10_001, "…)"),
+        ("prompt:", "cat.yaml:1: prompt: is missing: what should be drawn?"),
+        ("prompt: x\n---\nsteps: 3", "cat.yaml:3: prompt: is missing: what should be drawn?"),
+        ("task: caption", "cat.yaml:1: image: is missing: which image should be captioned?"),
+        ("prompt: x\nscheduler: DDIMM", "scheduler: must be one of dpm++_2m_karras"),
+        ("prompt: x\nscheduler: DDIMM", "(given: DDIMM) Did you mean `ddim`?"),
+        ("prompt: x\naspect_ratio: 16:10", "`width` and `height` give any other size (given: 16:10)"),
+        (
+            "task: capton\nimage: a.png",
+            "task: must be one of generate, caption (given: capton) Did you mean `caption`?",
+        ),
+        ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
+        ("task: [a]", "task: must be one of generate, caption (given: [a])"),
+        ("task: caption\nimage: a.png\nsteps: 4", "cat.yaml:3: steps: `steps` does not go with `task: caption`"),
+        ("task: generate\nprompt: x\nimage: a.png", "image: `image` does not go with `task: generate`"),
+        ("image: a.png\nprompt: x", "image: goes with `task: caption`: add that line"),
+        ("image: ../a.png", "image: must name a file beside the job file or below it"),
+        ("image: /etc/a.png", "image: must name a file"),
+        ("image: sub//a.png", "image: must name a file"),
+        ("image: .hidden/a.png", "image: must name a file"),
+        ("image: sub\\a.png", "image: must name a file"),
+        ("image: a.txt", "image: must name an image: .png, .jpg"),
+        (f"image: {'ü' * 130}.png", "more than 255 bytes"),
+        (f"image: {'a/' * 500}a.png", "image: must be the name of an image"),
+        ('image: "a\\0.png"', "control character U+0000"),
+        ("prompt: x\nprompt: y", "cat.yaml:2: prompt: is given twice, first in line 1"),
+        ("# nothing", "cat.yaml: the file holds nothing; it needs at least `prompt: …`"),
+    ],
+)
+def test_a_problem_says_what_is_wrong_what_is_allowed_and_where(text: str, words: str) -> None:
+    assert words in complaints(text)[-1]
+
+
+def test_every_problem_of_every_document_is_listed_in_the_order_of_the_file() -> None:
+    found = complaints("steps: 0\nprompt: x\nwidth: 1\n---\nprompt: fine\n---\nfoo: 1\nseed: -1\n")
+    assert [line.split(": ")[0] for line in found] == [
+        "cat.yaml:1",
+        "cat.yaml:3",
+        "cat.yaml:7",
+        "cat.yaml:7",
+        "cat.yaml:8",
+    ]
+
+
+def test_a_misspelt_key_is_not_reported_as_missing_too() -> None:
+    assert len(complaints("promt: x")) == 1
+
+
+def test_no_more_problems_are_listed_than_anyone_reads() -> None:
+    found = complaints("prompt: x\n" + "".join(f"key{number}: 1\n" for number in range(500)))
+    assert len(found) == 101
+    assert found[-1] == "cat.yaml: … and 400 more problems"
+    found = complaints("---\nsteps: 0\nprompt: x\n" * 120)
+    assert len(found) == 101
+    assert found[-1] == "cat.yaml: … and 20 more problems"
+    found = complaints("a: 1\n" * 300)
+    assert found[-1] == "cat.yaml: … and 199 more problems"
+
+
+def test_one_document_of_several_can_stand_alone() -> None:
+    found = parse_job_file("prompt: a\n---\n# of b\nprompt: b\r\n".encode("utf-16"), file="cat.yaml")
+    assert isinstance(found, Parsed)
+    for job in found.jobs:
+        alone = parse_job_file(job.text, file="cat.yaml")
+        assert isinstance(alone, Parsed)
+        assert alone.jobs == (job,)
+
+
+@pytest.mark.parametrize(
+    "content", [b" a red circle \r\n", "\ufeffa red circle".encode(), "a red circle".encode("utf-16")]
+)
+def test_a_text_file_is_one_prompt(content: bytes) -> None:
+    found = parse_prompt_text(content, file="cat.txt")
+    assert isinstance(found, Parsed)
+    assert found.jobs[0].request == GenerateRequest(prompt="a red circle")
+    assert found.jobs[0].text == content
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b" \n\t", "blank"),
+        (b"\xef\xbb\xbf", "blank"),
+        (b"\xff\xfa", "save it as UTF-8"),
+        (b"a\0b", "U+0000"),
+        (b"x" * (MOST_PROMPT_CHARACTERS + 1), "10,001 characters; at most 10,000"),
+    ],
+)
+def test_a_text_file_that_is_no_prompt_says_why(content: bytes, words: str) -> None:
+    found = parse_prompt_text(content, file="cat.txt")
+    assert isinstance(found, Rejected)
+    assert words in str(found.problems[0])
+
+
+@given(st.binary(max_size=80))
+@settings(max_examples=25)
+def test_no_bytes_break_the_parsers(content: bytes) -> None:
+    assert isinstance(parse_job_file(content, file="a"), Parsed | Rejected)
+    assert isinstance(parse_prompt_text(content, file="a"), Parsed | Rejected)
+
+
+@given(GENERATE | CAPTION)
+@settings(max_examples=25)
+def test_a_request_survives_the_journal(request_: Request) -> None:
+    stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
+    assert request_from_dict(stored) == request_
+
+
+@given(GENERATE)
+@settings(max_examples=25)
+def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
+    given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
+    found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
+    assert isinstance(found, Parsed), found
+    assert found.jobs[0].request == request_
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("prompt: x\naspect_ratio: '16:9'", True),
+        ("prompt: 1984", True),
+        ("image: a.png", True),
+        ("task: caption\nimage: a.png\nprompt: a photo of", True),
+        ("prompt: x\nsteps: 0", False),
+        ("promt: x", False),
+        ("prompt: x\nimage: a.png", False),
+    ],
+)
+def test_the_published_schema_agrees_with_the_parser(text: str, valid: bool) -> None:
+    checker = jsonschema.Draft202012Validator(job_schema())
+    assert checker.is_valid(yaml.safe_load(text)) is valid
+    assert isinstance(parse_job_file(text.encode(), file="a"), Parsed) is valid

@@ -1,0 +1,118 @@
+"""How a request's gaps are filled."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption
+from aura_daemon.core.settings import (
+    NATIVE_512,
+    CaptionSettings,
+    GenerateSettings,
+    ModelDefaults,
+    Scheduler,
+    resolve_caption,
+    resolve_generate,
+    size_for,
+)
+
+ISSUE_TABLE = {
+    "1:1": (512, 512),
+    "16:9": (912, 512),
+    "9:16": (512, 912),
+    "4:3": (680, 512),
+    "3:4": (512, 680),
+    "3:2": (768, 512),
+    "2:3": (512, 768),
+    "5:4": (640, 512),
+    "4:5": (512, 640),
+    "21:9": (1152, 512),
+    "Auto": (512, 512),
+}
+
+
+def test_at_512_the_sizes_are_those_of_the_issue() -> None:
+    assert {ratio: size_for(ratio, 512) for ratio in NATIVE_512} == ISSUE_TABLE
+
+
+def test_at_the_size_of_the_embedded_model_the_sizes_scale() -> None:
+    assert size_for("1:1", 64) == (64, 64)
+    assert size_for("16:9", 64) == (112, 64)
+    assert size_for("2:3", 64) == (64, 96)
+
+
+@given(st.sampled_from(sorted(NATIVE_512)), st.integers(1, 2048))
+@settings(max_examples=25)
+def test_sizes_are_multiples_of_8_at_every_native_size(ratio: str, native_size_px: int) -> None:
+    width, height = size_for(ratio, native_size_px)
+    assert width % 8 == height % 8 == 0
+    assert min(width, height) >= 8
+
+
+def test_without_a_seed_nothing_is_resolved() -> None:
+    with pytest.raises(ValueError, match="seed is drawn"):
+        resolve_generate(GenerateRequest(prompt="x"), GenerateSettings(), ModelDefaults())
+
+
+def test_a_bare_prompt_takes_what_suits_the_model() -> None:
+    resolved, notes = resolve_generate(GenerateRequest(prompt="x", seed=0), GenerateSettings(), ModelDefaults())
+    assert (resolved.steps, resolved.guidance_scale, resolved.scheduler) == (25, 9.0, "dpm++_2m_karras")
+    assert (resolved.width, resolved.height, resolved.seed) == (512, 512, 0)
+    assert notes == ()
+
+
+def test_the_job_comes_before_the_configuration_and_that_before_the_model() -> None:
+    configured = GenerateSettings(steps=11, guidance_scale=0.0, scheduler=Scheduler.DDIM)
+    resolved, _ = resolve_generate(GenerateRequest(prompt="x", seed=1), configured, ModelDefaults())
+    assert (resolved.steps, resolved.guidance_scale, resolved.scheduler) == (11, 0.0, "ddim")
+    asked = GenerateRequest(prompt="x", seed=1, steps=1, guidance_scale=2.0, scheduler="euler")
+    resolved, _ = resolve_generate(asked, configured, ModelDefaults())
+    assert (resolved.steps, resolved.guidance_scale, resolved.scheduler) == (1, 2.0, "euler")
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "notes"),
+    [
+        (768, 640, (768, 640), 0),
+        (682, 512, (680, 512), 1),
+        (None, 300, (512, 304), 1),
+        (68, None, (72, 512), 1),
+        (66, 67, (64, 64), 2),
+    ],
+)
+def test_width_and_height_override_and_say_when_they_are_rounded(
+    width: int | None, height: int | None, size: tuple[int, int], notes: int
+) -> None:
+    request = GenerateRequest(prompt="x", seed=1, aspect_ratio="21:9", width=width, height=height)
+    resolved, said = resolve_generate(request, GenerateSettings(), ModelDefaults())
+    assert (resolved.width, resolved.height) == size
+    assert len(said) == notes
+    assert all("rounded" in note for note in said)
+
+
+@pytest.mark.parametrize(("asked", "configured", "tokens"), [(7, 9, 7), (None, 9, 9), (None, None, 50)])
+def test_the_length_of_a_caption_has_the_same_precedence(
+    asked: int | None, configured: int | None, tokens: int
+) -> None:
+    request = CaptionRequest(image="a.png", prompt="a photo of", max_new_tokens=asked)
+    resolved = resolve_caption(request, CaptionSettings(max_new_tokens=configured), ModelDefaults())
+    assert resolved == ResolvedCaption(image="a.png", prompt="a photo of", max_new_tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("spelling", "scheduler"),
+    [
+        ("DPM++ 2M Karras", Scheduler.DPMPP_2M_KARRAS),
+        ("dpmpp_2m", Scheduler.DPMPP_2M),
+        ("Euler a", Scheduler.EULER_A),
+        (" EULER ", Scheduler.EULER),
+        ("ddim", Scheduler.DDIM),
+    ],
+)
+def test_samplers_are_understood_as_other_tools_spell_them(spelling: str, scheduler: Scheduler) -> None:
+    assert Scheduler(spelling) is scheduler
+
+
+def test_an_unknown_sampler_is_none() -> None:
+    with pytest.raises(ValueError, match="UniPC"):
+        Scheduler("UniPC")

@@ -1,0 +1,299 @@
+"""YAML as people write it."""
+
+import math
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core import yamltext
+from aura_daemon.core.yamltext import Document, Documents, Unreadable, parse, resolved
+
+TEXT_KEYS = frozenset({"prompt", "aspect_ratio"})
+
+
+def read(content: str | bytes) -> Documents | Unreadable:
+    raw = content.encode() if isinstance(content, str) else content
+    return parse(raw, file="a.yaml", text_keys=TEXT_KEYS)
+
+
+def documents(content: str | bytes) -> tuple[Document, ...]:
+    found = read(content)
+    assert isinstance(found, Documents), found
+    return found.documents
+
+
+def complaint(content: str | bytes) -> str:
+    found = read(content)
+    assert isinstance(found, Unreadable), found
+    return "\n".join(str(problem) for problem in found.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("16:9", "16:9"),
+        ("1:1", "1:1"),
+        ("no", "no"),
+        ("yes", "yes"),
+        ("on", "on"),
+        ("Off", "Off"),
+        ("1984", 1984),
+        ("0777", 777),
+        ("-7", -7),
+        ("+7", 7),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("1e3", 1000.0),
+        ("1.", 1.0),
+        (".5", 0.5),
+        ("-1.5E-1", -0.15),
+        ("2026-01-01", "2026-01-01"),
+        ("2026-01-01 10:00:00", "2026-01-01 10:00:00"),
+        ("1_000", "1_000"),
+        ("~", None),
+        ("null", None),
+        ("NULL", None),
+        ("", None),
+        ("nULL", "nULL"),
+        ("true", True),
+        ("FALSE", False),
+        ("tRUE", "tRUE"),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        (".", "."),
+        ("=", "="),
+        ("9" * 401, "9" * 401),
+    ],
+)
+def test_plain_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
+    assert resolved(text) == value
+    assert type(resolved(text)) is type(value)
+    assert documents(f"key: {text}\n")[0].mapping["key"] == value
+
+
+def test_not_a_number_is_a_number() -> None:
+    value = resolved(".nan")
+    assert isinstance(value, float)
+    assert math.isnan(value)
+
+
+@pytest.mark.parametrize("text", ["16:9", "no", "1984", "true", "null", "~", "0777", "1e3", "2026-01-01", "a, b: c"])
+def test_what_stands_in_quotes_is_text(text: str) -> None:
+    assert documents(f"key: '{text}'\nother: \"{text}\"\n")[0].mapping == {"key": text, "other": text}
+
+
+@pytest.mark.parametrize("text", ["no", "1984", "true", "~", "null", "2026-01-01", "16:9", "1e3"])
+def test_under_a_text_key_everything_is_text(text: str) -> None:
+    assert documents(f"prompt: {text}\n")[0].mapping["prompt"] == text
+    assert documents(f"inner: {{prompt: {text}}}\n")[0].mapping["inner"] == {"prompt": resolved(text)}
+
+
+def test_a_text_key_without_a_value_has_none() -> None:
+    assert documents("prompt:\n")[0].mapping == {"prompt": None}
+    assert documents("prompt: ''\n")[0].mapping == {"prompt": ""}
+
+
+def test_lists_and_mappings_are_read() -> None:
+    assert documents("prompt: [a, 1]\nb:\n  - {c: no}\n  - ~\n")[0].mapping == {
+        "prompt": ["a", 1],
+        "b": [{"c": "no"}, None],
+    }
+
+
+def test_lines_and_values_are_those_of_the_file() -> None:
+    (document,) = documents("# hello\nprompt: x\n\nouter:\n  inner:   'a  b'\nlist: [a,\n   b]\nbare:\n")
+    assert document.lines == {"": 2, "prompt": 2, "outer": 4, "outer.inner": 5, "list": 6, "bare": 8}
+    assert document.written == {
+        "prompt": "x",
+        "outer": "inner: 'a b'",
+        "outer.inner": "'a b'",
+        "list": "[a, b]",
+        "bare": "",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_every_common_encoding_and_line_end_is_read(encoding: str, newline: str) -> None:
+    content = f"prompt: ü 🦊{newline}steps: 3{newline}".encode(encoding)
+    (document,) = documents(content)
+    assert document.mapping == {"prompt": "ü 🦊", "steps": 3}
+    assert document.lines["steps"] == 2
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "# yaml-language-server: $schema=job.json\n",
+        "%YAML 1.2\n---\n",
+        "%YAML 1.1\n--- # hello\n",
+        "\n\n---\n\n",
+        "---\n",
+    ],
+)
+def test_comments_and_directives_may_come_first(before: str) -> None:
+    assert documents(before + "prompt: no\n")[0].mapping == {"prompt": "no"}
+
+
+@pytest.mark.parametrize("content", ["", "\n\n", "# only a comment\n", "---\n---\n", "--- ~\n"[:4], "\ufeff"])
+def test_a_file_that_holds_nothing_has_no_documents(content: str) -> None:
+    assert documents(content) == ()
+
+
+def test_an_alias_may_stand_for_a_single_value() -> None:
+    assert documents("a: &x no\nb: *x\n")[0].mapping == {"a": "no", "b": "no"}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        ("a: &a [*a]\n", 1, "stands for a list or a mapping"),
+        ("&a {b: *a}\n", 1, "stands for a list or a mapping"),
+        ("a: &a {b: c}\n<<: *a\n", 2, "stands for a list or a mapping"),
+        ("<<: {b: c}\n", 1, "merge keys"),
+        ("a: *b\n", 1, "begins with `*`"),
+        ("a: *epic* castle\n", 1, "begins with `*`"),
+        ("a: &x 1\nb: &x 2\n", 2, "begins with `&`"),
+        ("a: !!python/name:os.system x\n", 1, "tags are not read: !!python/name:os.system"),
+        ("a: !wow\nb: !!str 5\n", 2, "!!str"),
+        ("a: 1\nb: 2\na: 3\n", 3, "a: is given twice, first in line 1"),
+        ("a: {b: 1, b: 2}\n", 1, "a.b: is given twice"),
+        ("? [a]\n: b\n", 1, "a key must be a word"),
+        ("a: b\n\tc: d\n", 2, "spaces, not tabs"),
+        ("\ta: b\n", 1, "spaces, not tabs"),
+        ("prompt: a cat: sleeping\n", 1, "needs quotes around it"),
+        ("a: @b\n", 1, "needs quotes"),
+        ('a: "b" c\n', 1, "closing quote"),
+        ('a: "b\n', 1, "never closed"),
+        ("a: [b\n", 2, "never closed"),
+        ("a: b\nc\nd: e\n", 2, "every line is `key: value`"),
+        ('a: "\\q"\n', 1, "backslash is written twice"),
+        ("a: | b\n", 1, "begins with | or >"),
+        ("a: b\n...\nc\n", 3, "left behind the end"),
+        ("prompt:x\n", 1, "with a space after the colon; this is: prompt:x"),
+        ("'quoted'\n", 1, "this is: 'quoted'"),
+        ("- a\n- b\n", 1, "this is a list"),
+        ("a: b\n---\n- a\n", 3, "this is a list"),
+        ("a: b\n\0", 2, "U+0000"),
+        ("a: \x07\n", 1, "U+0007"),
+        ("%YAML 3.0\n---\na: b\n", 1, "incompatible"),
+    ],
+)
+def test_a_problem_says_where_and_what(content: str, line: int, words: str) -> None:
+    said = complaint(content).splitlines()[-1]
+    assert said.startswith(f"a.yaml:{line}: ")
+    assert words in said
+
+
+@pytest.mark.parametrize("content", [b"prompt: \xfc", b"\xff\xfea", "prompt: x".encode("utf-16-be")[1:] + b"\xff"])
+def test_what_is_no_text_says_how_to_save_it(content: bytes) -> None:
+    assert "save it as UTF-8" in complaint(content)
+
+
+def test_bytes_that_happen_to_be_text_in_another_encoding_are_refused() -> None:
+    assert "U+0000" in complaint("prompt: x".encode("utf-32"))
+    assert "U+0000" in complaint("prompt: x".encode("utf-16-le"))
+
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 24))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (BOMB, "stands for a list"),
+        ("a: &a x\nb: [" + "*a, " * 51 + "x]\n", "more than 50 aliases"),
+        ("a: " + "[" * 200_000, "nested more than 20 deep"),
+        ("{a: " * 100_000, "nested more than 20 deep"),
+        ("- " * 200_000, "nested more than 20 deep"),
+        ("---\nprompt: x\n" * 501, "more than 500 documents"),
+        ("---\nprompt: x\n" * 2000, "more than 500 documents"),
+        ("{" + "a, " * 25_000 + "}", "more than 20,000 keys and values"),
+        ("prompt: " + "x" * (1 << 20), "at most 1,048,576"),
+    ],
+)
+def test_bombs_are_refused_before_anything_is_built(content: str, words: str) -> None:
+    raw = content.encode()
+    tracemalloc.start()
+    try:
+        assert words in complaint(raw)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_within_the_limits_is_read() -> None:
+    assert len(documents("---\nprompt: x\n" * 500)) == 500
+    assert documents("a: " + "[" * 19 + "]" * 19)
+    assert documents("a: &a x\nb: [" + "*a, " * 50 + "x]\n")
+
+
+@given(st.binary(max_size=60) | st.text("ab:-{}[]&*!|>'\"#%?,~<= \n\t\r.0", max_size=40).map(str.encode))
+@settings(max_examples=60)
+def test_no_bytes_break_the_reader(content: bytes) -> None:
+    found = read(content)
+    assert isinstance(found, Documents | Unreadable)
+    if isinstance(found, Unreadable):
+        assert found.problems
+
+
+SEPARATORS = [
+    "---\n",
+    "--- # next\n",
+    "...\n---\n",
+    "---\n# about this one\n\n",
+    "# of the one before\n---\n",
+    "---\n---\n",
+]
+BODIES = [
+    "prompt: a\nsteps: 3\n",
+    "prompt: |\n  one\n  two\n\n\n",
+    "prompt: |+\n  one\n\n",
+    "prompt: >-\n  folded\n  text\n",
+    "{prompt: flow, steps: 4}\n",
+    "prompt: \"quoted --- \\n text\"\nsteps: '4'\n",
+    "# a comment\nprompt: ü 🦊 # with a tail\n",
+    "  prompt: indented\n  steps: 1\n",
+    "prompt: '---'\n",
+    "prompt: a\n\n  continued\nother:\n- &x 1\n- *x\n",
+]
+
+
+@given(
+    st.sampled_from(["", "# yaml-language-server: $schema=x\n", "---\n", "%YAML 1.2\n---\n", "# hello\n--- # you\n"]),
+    st.lists(st.tuples(st.sampled_from(BODIES), st.sampled_from(SEPARATORS)), min_size=1, max_size=4),
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    st.booleans(),
+)
+@settings(max_examples=30)
+def test_each_document_alone_is_a_file_of_the_same_content(
+    first: str, parts: list[tuple[str, str]], newline: str, encoding: str, ends: bool
+) -> None:
+    text = first + "".join(body + separator for body, separator in parts)
+    if not ends:
+        text = text.removesuffix(parts[-1][1])
+    content = text.replace("\n", newline).encode(encoding)
+    found = documents(content)
+    assert len(found) == len(parts)
+    assert [document.number for document in found] == list(range(1, len(parts) + 1))
+    for document in found:
+        (alone,) = documents(document.text)
+        assert alone.mapping == document.mapping
+
+
+@pytest.mark.parametrize("content", ["--- {prompt: x}\n--- {prompt: y}", "---\t{prompt: x}\n---  {prompt: y}"])
+def test_documents_on_the_line_of_their_marker_stand_alone_too(content: str) -> None:
+    assert [document.text for document in documents(content)] == ["{prompt: x}\n", "{prompt: y}\n"]
+
+
+def test_the_first_document_keeps_the_comments_before_it() -> None:
+    first, second = documents("# $schema=x\nprompt: a\n---\n# b\nprompt: b\n")
+    assert first.text == "# $schema=x\nprompt: a\n"
+    assert second.text == "# b\nprompt: b\n"
+
+
+def test_the_limit_on_values_leaves_room_for_the_largest_honest_file() -> None:
+    assert yamltext.MOST_DOCUMENTS * (1 + 2 * 10) < yamltext.MOST_VALUES

@@ -1,0 +1,52 @@
+"""The worker process with a runner that needs no torch; prompts are scripts.
+
+`wait FILE` ends when the file is there, `missing` lacks its model, everything else is made at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome, Request
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.child import Say, become_a_child, serve
+from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
+from tests.house import make
+
+POLL_S = 0.02
+
+
+class ScriptRunner:
+    """Follows the scripts."""
+
+    def ready(self) -> Ready:
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
+
+    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+        say(Loading(model="light"))
+        say(Progress(job_id=job_id, step=1, steps=2))
+        script = request.prompt if isinstance(request, GenerateRequest) else ""
+        if script == "missing":
+            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="bring it up")
+        if script.startswith("wait "):
+            while not Path(script.removeprefix("wait ")).exists():
+                time.sleep(POLL_S)
+        return make(Task(job_id=job_id, request=request, image=image))
+
+    def memory(self) -> Memory:
+        return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+
+    def models(self) -> tuple[str, ...]:
+        return ("light",)
+
+
+def start(settings: EngineSettings) -> ScriptRunner:
+    return ScriptRunner()
+
+
+if __name__ == "__main__":
+    become_a_child(int(sys.argv[2]))
+    serve(socket.socket(fileno=int(sys.argv[1])), start)

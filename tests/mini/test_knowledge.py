@@ -1,0 +1,86 @@
+"""The warnings: silent where aura-mini is at home, spoken everywhere else."""
+
+import random
+import subprocess
+import sys
+
+import pytest
+import torch
+from PIL import Image
+
+from aura_daemon.mini.drawing import render
+from aura_daemon.mini.grammar import every_sentence
+from aura_daemon.mini.knowledge import image_warning, prompt_warning
+from aura_daemon.mini.models import as_pictures, draw, name_and_trust
+from tests.mini.foreign import FOREIGN, foreign
+
+
+def warned(pictures: list[Image.Image]) -> int:
+    """How many of them get a warning."""
+    answers = name_and_trust(pictures)
+    return sum(
+        image_warning(picture, caption, trust) is not None
+        for picture, (caption, trust) in zip(pictures, answers, strict=True)
+    )
+
+
+@pytest.mark.parametrize("sentence", every_sentence()[::37], ids=str)
+def test_its_own_sentences_pass_without_a_word(sentence: object) -> None:
+    assert prompt_warning(str(sentence)) is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("an astronaut riding a horse", "'astronaut', 'riding', 'horse'"),
+        ("a small pink circle on a blue background", "'pink'"),
+        ("blue background, small red circle", "one kind of sentence"),
+        ("", "one kind of sentence"),
+        ("one two three four five six seven", "and 2 more"),
+    ],
+)
+def test_other_prompts_are_told_what_it_knows_and_how_to_switch(prompt: str, said: str) -> None:
+    warning = prompt_warning(prompt)
+    assert warning is not None
+    for part in (said, "aura-mini", "demonstration", "purple", "triangle", "large", "generate.model: sd-1.4"):
+        assert part in warning
+
+
+def test_a_foreign_picture_is_told_what_it_knows_and_how_to_switch() -> None:
+    warning = image_warning(foreign("photo", 1), "a small red circle on a blue background", 1.0)
+    assert warning is not None
+    for part in ("aura-mini", "demonstration", "purple", "triangle", "large", "caption.model: blip-base"):
+        assert part in warning
+
+
+def test_a_caption_without_confidence_is_not_believed() -> None:
+    sentence = every_sentence()[0]
+    (picture,) = as_pictures(render([sentence], torch.Generator().manual_seed(0)))
+    assert image_warning(picture, str(sentence), 0.99) is None
+    assert image_warning(picture, str(sentence), 0.3) is not None
+    assert image_warning(picture, "a photo of a cat", 0.99) is not None
+
+
+def test_drawings_pass_without_a_word() -> None:
+    sentences = random.Random(4).sample(every_sentence(), 100)
+    assert warned(as_pictures(render(sentences, torch.Generator().manual_seed(4)))) <= 2
+
+
+def test_generated_pictures_pass_without_a_word() -> None:
+    sentences = random.Random(5).sample(every_sentence(), 24)
+    assert warned(draw([str(sentence) for sentence in sentences], range(24))) <= 1
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_foreign_pictures_are_warned_of(kind: str) -> None:
+    assert warned([foreign(kind, seed) for seed in range(12)]) >= 11
+
+
+@pytest.mark.parametrize("size_px", [(1, 1), (3, 400), (400, 3), (64, 64)])
+def test_no_size_of_picture_breaks_the_judgement(size_px: tuple[int, int]) -> None:
+    assert image_warning(Image.new("RGBA", size_px), "a small red circle on a black background", 1.0) is not None
+
+
+def test_a_prompt_is_judged_without_torch() -> None:
+    code = "import sys, aura_daemon.mini.knowledge as k; k.prompt_warning('a cat'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,48 @@
+"""The weights in the package: small, half precision, no pickle, and what each folder says about itself."""
+
+import json
+from pathlib import Path
+
+import pytest
+from safetensors import safe_open
+
+from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
+
+MOST_BYTES = 16 * 2**20
+TENSORS = sorted(WEIGHTS.rglob("*.safetensors"))
+
+
+def test_everything_together_stays_below_16_megabytes() -> None:
+    assert sum(path.stat().st_size for path in WEIGHTS.rglob("*") if path.is_file()) <= MOST_BYTES
+
+
+def test_there_is_no_pickle() -> None:
+    assert {path.suffix for path in WEIGHTS.rglob("*") if path.is_file()} <= {".json", ".txt", ".log", ".safetensors"}
+
+
+@pytest.mark.parametrize("path", TENSORS, ids=lambda path: str(path.relative_to(WEIGHTS)))
+def test_weights_are_half_precision(path: Path) -> None:
+    with safe_open(path, framework="pt") as tensors:
+        assert {tensors.get_slice(name).get_dtype() for name in tensors.keys()} == {"F16"}  # noqa: SIM118
+
+
+def test_the_parts_of_both_models_are_there() -> None:
+    assert [path.parent.name for path in TENSORS] == ["captioner", "text_encoder", "unet", "vae"]
+    index = json.loads((GENERATOR / "model_index.json").read_text(encoding="utf-8"))
+    assert index["_class_name"] == "StableDiffusionPipeline"
+    assert index["safety_checker"] == index["feature_extractor"] == [None, None]
+    assert json.loads((CAPTIONER / "config.json").read_text())["architectures"] == ["BlipForConditionalGeneration"]
+
+
+def test_the_generator_carries_its_own_defaults() -> None:
+    facts = json.loads((GENERATOR / "aura.json").read_text(encoding="utf-8"))
+    assert (facts["name"], facts["native_size_px"]) == ("aura-mini", 64)
+    assert facts["defaults"]["num_inference_steps"] == 25
+    assert facts["defaults"]["scheduler"] == "dpm++_2m_karras"
+    assert 1 <= facts["defaults"]["guidance_scale"] <= 9
+
+
+def test_the_captioner_says_how_long_its_captions_are() -> None:
+    facts = json.loads((CAPTIONER / "aura.json").read_text(encoding="utf-8"))
+    assert facts["name"] == "aura-mini"
+    assert 12 <= facts["max_new_tokens"] <= 32

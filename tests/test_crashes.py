@@ -1,0 +1,224 @@
+"""Real processes, real kill -9: nothing is lost, nothing is doubled, nothing half-written is seen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.house import PNG, House
+from tests.programs import DEADLINE_S, LIGHT, ROOT, Program
+
+Start = Callable[..., Program]
+
+
+@pytest.fixture
+def start(house: House) -> Iterator[Start]:
+    """Starts `aura-daemon run`; whatever still runs in the end is ended."""
+    programs: list[Program] = []
+
+    def do(*arguments: str, **variables: str) -> Program:
+        program = Program(house, LIGHT, **variables)
+        programs.append(program)
+        program.start(*(arguments or ("run",)))
+        return program
+
+    yield do
+    for program in programs:
+        program.close()
+
+
+def running_job(house: House, start: Start, gate: Path, **variables: str) -> Program:
+    """A daemon in the middle of a job that ends when the gate is there."""
+    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
+    program = start(**variables)
+    program.until(program.is_running_a_job)
+    return program
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+# -- at every step -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [0, 2])
+def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path, first: int) -> None:
+    """Every fourth moment, from two beginnings: before and after writes, renames, commits."""
+    subprocess.run(
+        [sys.executable, "-m", "tests.dying", str(tmp_path), str(first), "4"],
+        cwd=ROOT,
+        check=True,
+        timeout=DEADLINE_S,
+    )
+    houses = [House(folder) for folder in tmp_path.iterdir()]
+    assert len(houses) > 15
+    for house in houses:
+        fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
+        assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
+        for name in fate:
+            (output,) = house.sidecar(name)["outputs"]
+            assert (house.outbox / name).with_name(output["name"]).stat().st_size == output["bytes"]
+        assert len(house.results()) == 8, (house.root, house.results())
+        assert house.failed() == ["bad.yaml", "bad.yaml.json"], house.root
+        assert house.archived() == ["cat.png", "say.yaml", "sub/cat.yaml"], house.root
+        assert house.waiting() == [], house.root
+        assert house.temporary() == [], house.root
+
+
+# -- the daemon --------------------------------------------------------------------------------------------------------
+
+
+def test_killed_in_the_middle_of_a_job_its_worker_dies_with_it_and_the_job_is_done_later(
+    house: House, start: Start, gate: Path
+) -> None:
+    program = running_job(house, start, gate)
+    worker = program.worker()
+    assert program.end(signal.SIGKILL) == -signal.SIGKILL
+    worker.wait(DEADLINE_S)
+    assert house.waiting() == []
+    assert house.results() == []
+    gate.touch()
+    assert Program(house).call("once").returncode == 0
+    assert house.results() == ["cat.json", "cat.png"]
+    assert house.sidecar("cat.json")["attempts"] == 1
+    assert house.archived() == ["cat.yaml"]
+    assert house.temporary() == []
+
+
+def test_killed_again_and_again_every_file_has_one_result(house: House, start: Start) -> None:
+    for number in range(24):
+        name = f"{number % 3}/{number}"
+        house.drop(*((f"{name}.yaml",) if number % 4 else (f"{name}.png", PNG + str(number).encode() + PNG[-12:])))
+    for wanted in (1, 9, 20):
+        program = start()
+        program.until(lambda wanted=wanted: len(house.results()) >= wanted)
+        program.end(signal.SIGKILL)
+    assert Program(house).call("once").returncode == 0
+    documents = [house.sidecar(name) for name in house.results() if name.endswith(".json")]
+    assert len(documents) == len({document["source"]["name"] for document in documents}) == 24
+    assert len(house.results()) == 48
+    assert len(house.archived()) == 24
+    assert house.failed() == house.waiting() == house.temporary() == []
+
+
+def test_terminated_in_the_middle_of_a_job_it_exits_well_and_gives_the_job_back(
+    house: House, start: Start, gate: Path
+) -> None:
+    program = running_job(house, start, gate)
+    worker = program.worker()
+    assert program.end(signal.SIGTERM) == 0
+    worker.wait(DEADLINE_S)
+    assert "given back" in program.log()
+    status = Program(house).call("status")
+    assert status.returncode == 0
+    assert "not running" in status.stdout
+    assert "1 queued" in status.stdout
+    gate.touch()
+    assert Program(house).call("once").returncode == 0
+    assert house.sidecar("cat.json")["attempts"] == 1
+
+
+def test_terminated_with_time_to_end_it_delivers_first(house: House, start: Start, gate: Path) -> None:
+    program = running_job(house, start, gate, AURA_STOP_TIMEOUT="60")
+    assert program.process is not None
+    program.process.send_signal(signal.SIGINT)
+    program.until(lambda: program.health().get("status") == "stopping")
+    gate.touch()
+    assert program.process.wait(DEADLINE_S) == 0
+    assert house.results() == ["cat.json", "cat.png"]
+
+
+# -- the worker --------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_worker_costs_an_attempt_and_no_job(house: House, start: Start, gate: Path) -> None:
+    program = running_job(house, start, gate)
+    first = program.worker()
+    first.kill()
+    program.until(lambda: any(child != first for child in psutil.Process(program.pid).children()))
+    gate.touch()
+    program.until(lambda: "cat.json" in house.results())
+    assert house.sidecar("cat.json")["attempts"] == 2
+    assert program.end() == 0
+
+
+def test_a_job_whose_worker_dies_every_time_is_given_up(house: House, start: Start, gate: Path) -> None:
+    program = running_job(house, start, gate, AURA_ATTEMPTS="2")
+    killed: set[int] = set()
+
+    def kill_the_worker() -> list[str]:
+        for child in psutil.Process(program.pid).children():
+            if child.pid not in killed and program.is_running_a_job():
+                killed.add(child.pid)
+                child.kill()
+        return house.failed()
+
+    program.until(lambda: len(kill_the_worker()) == 2)
+    report = house.sidecar("failed/cat.yaml.json")
+    assert (report["attempts"], report["kind"]) == (2, "crashed")
+    assert "SIGKILL" in report["reason"]
+    assert program.end() == 0
+
+
+# -- two of them -------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_daemon_on_the_inbox_refuses_and_names_the_first(house: House, start: Start) -> None:
+    first = start()
+    first.until(lambda: first.health().get("status") == "ok")
+    for variables in ({}, {"AURA_STATE": str(house.root / "another")}):
+        second = Program(house, LIGHT, **variables).call("run")
+        assert second.returncode == 2
+        assert f"process {first.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+    assert first.end() == 0
+
+
+# -- what is seen meanwhile --------------------------------------------------------------------------------------------
+
+
+def test_status_tells_of_the_running_job(house: House, start: Start, gate: Path) -> None:
+    house.drop("dog.yaml", f"prompt: wait {gate}\n".encode())
+    program = running_job(house, start, gate)
+    said = Program(house).call("status")
+    assert said.returncode == 0
+    assert "daemon     ok since" in said.stdout
+    assert "step 1 of 2" in said.stdout
+    assert "queue      2" in said.stdout
+    gate.touch()
+    program.until(lambda: len(house.results()) == 4)
+    assert program.end() == 0
+
+
+def test_once_says_that_only_jobs_are_left_that_wait_for_a_model(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: missing\n")
+    house.drop("beach.png", PNG)
+    ran = Program(house).call("once")
+    assert ran.returncode == 3, ran.stderr
+    assert house.results() == ["beach.json", "beach.txt"]
+    assert "the hub is down" in ran.stderr
+
+
+def test_files_that_arrive_while_it_runs_are_found_by_events(house: House, start: Start) -> None:
+    program = start(AURA_SCAN_INTERVAL="3600")
+    program.until(lambda: program.health().get("status") == "ok")
+    house.drop("cat.yaml")
+    (house.root / ".beach.png.Xy12").write_bytes(PNG)
+    (house.root / ".beach.png.Xy12").rename(house.inbox / "beach.png")
+    album = house.root / "album"
+    album.mkdir()
+    (album / "caf\udce9.yaml").write_bytes(b"prompt: x\n")
+    album.rename(house.inbox / "album")
+    program.until(lambda: len(house.results()) == 6)
+    names = {os.fsencode(name) for name in house.results()}
+    assert {b"cat.png", b"beach.txt", b"album/caf\xe9.png"} <= names
+    assert program.end() == 0

@@ -1,0 +1,328 @@
+"""The door out: payload, then sidecar; one stem a job; nothing of anybody's is replaced."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from aura_daemon import durable
+from aura_daemon.core.job import GenerateRequest, Payload, Produced
+from aura_daemon.core.lifecycle import JobState
+from aura_daemon.core.routing import SourceKind
+from aura_daemon.core.sidecar import Sidecar
+from aura_daemon.delivery import Clocked, Delivered
+from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.workers.protocol import Task
+from tests.conftest import Mount
+from tests.house import PNG, PROMPT, Door, House, make, sha256
+
+CLOCKED = Clocked(waited_s=1.0, since_claim_s=2.0)
+
+
+class PowerCut(BaseException):
+    """The process ends here."""
+
+
+def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[SourceRow, JobRow]:
+    """A job that has been started."""
+    door.house.drop(name, content)
+    source = door.intake.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
+    assert source is not None
+    (job,) = door.intake.admit(source)
+    return door.journal.source(source.id), door.journal.start(job)
+
+
+def result(door: Door, source: SourceRow, job: JobRow) -> Produced:
+    image = door.intake.image_of(job, source)
+    outcome = make(Task(job_id=job.id, request=job.request, image=image.content if image else None))
+    assert isinstance(outcome, Produced)
+    return outcome
+
+
+def deliver(door: Door, source: SourceRow, job: JobRow) -> Delivered:
+    """Delivers and remembers it, as the daemon does."""
+    delivered = door.outbox.deliver(job, source, result(door, source, job), CLOCKED)
+    door.journal.finish(delivered.job, now=door.now(), total_s=delivered.total_s)
+    return delivered
+
+
+def restarted(door: Door, job: JobRow) -> JobRow:
+    """The job as a new daemon starts it once more."""
+    door.outbox.clear_temp()
+    door.journal.requeue_interrupted()
+    return door.journal.start(door.journal.job(job.id))
+
+
+@pytest.fixture
+def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Ends the process at the n-th publishing of a file, before or after it."""
+
+    def at(number: int, *, after: bool) -> None:
+        publish, seen = durable._publish, iter(range(1_000))
+
+        def stop(temp: Path, target: Path, *, replace: bool) -> None:
+            is_it = next(seen) == number
+            if is_it and not after:
+                raise PowerCut
+            publish(temp, target, replace=replace)
+            if is_it:
+                raise PowerCut
+
+        monkeypatch.setattr(durable, "_publish", stop)
+
+    yield at
+    monkeypatch.undo()
+
+
+def test_a_result_is_its_payload_and_a_sidecar_that_speaks_the_truth_about_it(door: Door) -> None:
+    source, job = running(door, "sub/cat.yaml")
+    delivered = deliver(door, source, job)
+    assert door.house.results() == ["sub/cat.json", "sub/cat.png"]
+    document = door.house.sidecar("sub/cat.json")
+    jsonschema.validate(document, Sidecar.model_json_schema(by_alias=True))
+    content = (door.house.outbox / "sub" / "cat.png").read_bytes()
+    (output,) = document["outputs"]
+    assert (output["name"], output["bytes"], output["sha256"]) == ("cat.png", len(content), sha256(content))
+    assert document["source"] == {
+        "name": "sub/cat.yaml",
+        "sha256": sha256(PROMPT),
+        "bytes": len(PROMPT),
+        "document": None,
+    }
+    assert document["attempts"] == 1
+    assert document["timing_s"]["settled"] == 2.0
+    assert delivered.total_s >= 4.0
+    assert list(door.outbox.temp_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("taken", ["cat.png", "cat.json", "cat.txt"])
+def test_a_name_that_is_taken_is_left_and_the_stem_changes_for_payload_and_sidecar(door: Door, taken: str) -> None:
+    (door.house.outbox / taken).write_bytes(b"theirs")
+    deliver(door, *running(door))
+    assert door.house.results() == sorted([taken, "cat.r2.json", "cat.r2.png"])
+    assert (door.house.outbox / taken).read_bytes() == b"theirs"
+
+
+def test_a_prompt_and_an_image_of_one_stem_get_two(door: Door) -> None:
+    image = running(door, "cat.png", PNG)
+    prompt = running(door, "cat.yaml")
+    deliver(door, *prompt)
+    deliver(door, *image)
+    assert door.house.results() == ["cat.json", "cat.png", "cat.r2.json", "cat.r2.txt"]
+
+
+def test_names_that_some_file_system_takes_for_the_same_get_two(door: Door) -> None:
+    for name in ("Cat.yaml", "cat.yaml", "caf\u00e9.yaml", "cafe\u0301.yaml"):
+        deliver(door, *running(door, name))
+    assert len(door.house.results()) == 8
+    assert {"Cat.png", "cat.r2.png", "caf\u00e9.png", "cafe\u0301.r2.png"} <= set(door.house.results())
+
+
+@pytest.mark.parametrize("name", ["health", "Health", "index", "INDEX"])
+def test_names_of_our_own_pages_are_not_given_away(door: Door, name: str) -> None:
+    deliver(door, *running(door, f"{name}.yaml"))
+    deliver(door, *running(door, f"sub/{name}.yaml"))
+    assert door.house.results() == [f"{name}.r2.json", f"{name}.r2.png", f"sub/{name}.json", f"sub/{name}.png"]
+
+
+@pytest.mark.parametrize(
+    "name", ["caf\udce9.yaml", "new\nline.yaml", "-rf.yaml", "x" * 250 + ".yaml", "猫" * 83 + ".yaml"]
+)
+def test_any_name_gets_its_results_and_json_that_can_be_read(door: Door, name: str) -> None:
+    delivered = deliver(door, *running(door, name))
+    json.loads(delivered.sidecar.read_bytes())
+    assert delivered.payload.exists()
+
+
+def test_a_payload_is_there_before_its_sidecar(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    assert door.house.results() == ["cat.png"]
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same", "other-bytes"])
+@pytest.mark.parametrize(("step", "after"), [(0, False), (0, True), (1, False), (1, True)])
+def test_a_killed_delivery_is_taken_up_under_the_same_name(
+    door: Door, cut: Any, step: int, after: bool, changed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, job = running(door)
+    cut(step, after=after)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    monkeypatch.undo()
+    sidecar = (door.house.outbox / "cat.json").read_bytes() if (step, after) == (1, True) else None
+    job = restarted(door, job)
+    if changed and isinstance(job.request, GenerateRequest):  # another machine, other pixels
+        job = replace(job, request=replace(job.request, seed=12345))
+    delivered = deliver(door, source, job)
+    assert door.house.results() == ["cat.json", "cat.png"]
+    document = door.house.sidecar("cat.json")
+    assert document["outputs"][0]["sha256"] == sha256(delivered.payload.read_bytes())
+    assert sidecar is None or (door.house.outbox / "cat.json").read_bytes() == sidecar
+    assert list(door.outbox.temp_folder.iterdir()) == []
+    assert door.journal.job(job.id).state is JobState.DONE
+
+
+def test_a_crash_between_the_new_name_and_the_file_leaves_no_orphan(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    job = restarted(door, job)
+    assert isinstance(job.request, GenerateRequest)
+    job = replace(job, request=replace(job.request, seed=12345))
+    cut(0, after=False)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    job = restarted(door, job)
+    cut(99, after=False)
+    deliver(door, source, job)
+    assert door.house.results() == ["cat.json", "cat.png"]
+
+
+def test_a_strangers_file_that_comes_in_between_keeps_its_name(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish = durable._publish
+
+    def race(temp: Path, target: Path, *, replace: bool) -> None:
+        if target.name == "cat.json":
+            target.write_bytes(b"theirs")
+        publish(temp, target, replace=replace)
+
+    monkeypatch.setattr(durable, "_publish", race)
+    deliver(door, *running(door))
+    assert door.house.results() == ["cat.json", "cat.r2.json", "cat.r2.png"]
+    assert (door.house.outbox / "cat.json").read_bytes() == b"theirs"
+
+
+def test_overwriting_where_it_is_configured_replaces_payload_and_sidecar(house: House, cut: Any) -> None:
+    door = Door(house, overwrites=True)
+    (house.outbox / "cat.png").write_bytes(b"old")
+    (house.outbox / "cat.json").write_bytes(b"old")
+    source, job = running(door)
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    assert house.results() == ["cat.png"]  # never a sidecar beside a payload it does not speak of
+    cut(99, after=False)
+    deliver(door, source, restarted(door, job))
+    assert house.results() == ["cat.json", "cat.png"]
+    assert house.sidecar("cat.json")["job_id"] == job.id
+    door.close()
+
+
+def test_overwriting_never_takes_the_place_of_a_folder_or_of_our_pages(house: House) -> None:
+    door = Door(house, overwrites=True)
+    (house.outbox / "cat.png").mkdir()
+    deliver(door, *running(door))
+    deliver(door, *running(door, "health.yaml"))
+    assert house.results() == ["cat.r2.json", "cat.r2.png", "health.r2.json", "health.r2.png"]
+    door.close()
+
+
+def test_what_is_known_to_be_published_needs_no_second_run(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    assert door.outbox.published(job) is None
+    cut(1, after=True)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    total_s = door.outbox.published(door.journal.job(job.id))
+    assert total_s == door.house.sidecar("cat.json")["timing_s"]["total"]
+
+
+def test_a_payload_whose_job_fails_in_the_end_is_taken_back(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    door.outbox.retract(door.journal.job(job.id))
+    assert door.house.results() == []
+    (door.house.outbox / "cat.png").write_bytes(b"theirs")
+    door.outbox.retract(door.journal.job(job.id))
+    assert door.house.results() == ["cat.png"]
+
+
+def test_a_full_outbox_shows_nothing_and_takes_the_result_when_there_is_room(house: House, mount: Mount) -> None:
+    mount(house.outbox, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    door = Door(house)
+    source, job = running(door)
+    filler = house.outbox / ".filler"
+    with pytest.raises(OSError) as full:
+        filler.write_bytes(b"x" * 1_000_000)
+    assert full.value.errno == errno.ENOSPC
+    with pytest.raises(OSError) as full:
+        deliver(door, source, job)
+    assert full.value.errno == errno.ENOSPC
+    assert house.results() == []
+    assert list(door.outbox.temp_folder.iterdir()) == []
+    filler.unlink()
+    deliver(door, source, door.journal.job(job.id))
+    assert house.results() == ["cat.json", "cat.png"]
+    door.close()
+
+
+def test_a_read_only_outbox_keeps_the_job_for_later(house: House, mount: Mount) -> None:
+    door = Door(house)
+    source, job = running(door)
+    mount(house.outbox, "--bind", str(house.outbox))
+    mount(house.outbox, "-o", "remount,ro,bind")
+    with pytest.raises(OSError) as refused:
+        deliver(door, source, job)
+    assert refused.value.errno == errno.EROFS
+    mount(house.outbox, "-o", "remount,rw,bind")
+    deliver(door, source, door.journal.job(job.id))
+    assert house.results() == ["cat.json", "cat.png"]
+    door.close()
+
+
+def test_an_outbox_that_is_away_is_not_made_anew(door: Door) -> None:
+    source, job = running(door)
+    door.house.outbox.rename(door.house.root / "unmounted")
+    with pytest.raises(FileNotFoundError, match="away"):
+        deliver(door, source, job)
+    with pytest.raises(FileNotFoundError, match="away"):
+        door.outbox.write_page("health.json", b"{}")
+    assert not door.house.outbox.exists()
+
+
+def test_a_file_called_like_the_jobs_folder_is_an_obstacle(door: Door) -> None:
+    (door.house.outbox / "cat.png").write_bytes(b"theirs")
+    source, job = running(door, "cat.png/deep/dog.yaml")
+    assert door.outbox.obstacle(job) == door.house.outbox / "cat.png"
+    with pytest.raises(NotADirectoryError):
+        deliver(door, source, job)
+    (door.house.outbox / "cat.png").unlink()
+    assert door.outbox.obstacle(job) is None
+
+
+def test_a_page_of_our_own_replaces_the_one_before(door: Door) -> None:
+    for content in (b"1", b"2"):
+        door.outbox.write_page("health.json", content)
+    assert (door.house.outbox / "health.json").read_bytes() == b"2"
+
+
+def test_what_a_killed_daemon_was_writing_is_cleared(door: Door) -> None:
+    door.outbox.clear_temp()
+    door.outbox.temp_folder.mkdir(parents=True)
+    (door.outbox.temp_folder / "1-x.tmp").write_bytes(b"half")
+    door.outbox.clear_temp()
+    assert list(door.outbox.temp_folder.iterdir()) == []
+
+
+def test_a_sidecar_run_again_on_another_machine_says_what_is_different(door: Door) -> None:
+    source, job = running(door)
+    deliver(door, source, job)
+    again = (door.house.outbox / "cat.json").read_bytes()
+    source, job = running(door, "again.json", again)
+    outcome = replace(result(door, source, job), device="cuda:0", payloads=(Payload(extension=".png", content=b"x"),))
+    door.outbox.deliver(job, source, outcome, CLOCKED)
+    (warning,) = door.house.sidecar("again.json")["warnings"]
+    assert "another device" in warning

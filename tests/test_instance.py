@@ -1,0 +1,81 @@
+"""One daemon an inbox, one a state folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.errors import UserError
+from aura_daemon.instance import InstanceLock
+from tests.conftest import Mount
+from tests.house import House
+
+HOLD = """
+import sys
+from pathlib import Path
+from aura_daemon.instance import InstanceLock
+InstanceLock(Path(sys.argv[1]), Path(sys.argv[2])).acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_second_one_is_refused_and_told_whose_it_is(house: House) -> None:
+    first, second = InstanceLock(house.inbox, house.state), InstanceLock(house.inbox, house.root / "other")
+    first.acquire()
+    with pytest.raises(UserError, match=rf"process {os.getpid()}\) works on {house.inbox}"):
+        second.acquire()
+    first.release()
+    second.acquire()
+    second.release()
+
+
+def test_two_inboxes_cannot_share_one_state_folder(house: House) -> None:
+    other = house.root / "inbox2"
+    other.mkdir()
+    first, second = InstanceLock(house.inbox, house.state), InstanceLock(other, house.state)
+    first.acquire()
+    with pytest.raises(UserError, match=f"works on {house.state}") as refused:
+        second.acquire()
+    assert refused.value.problems[0].key == "state"
+    first.release()
+    second.acquire()  # and the refused one kept no lock of its own inbox
+    second.release()
+
+
+def test_a_lock_dies_with_its_process_however_that_ends(house: House) -> None:
+    command = [sys.executable, "-c", HOLD, str(house.inbox), str(house.state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        lock = InstanceLock(house.inbox, house.state)
+        with pytest.raises(UserError, match=f"process {holder.pid}"):
+            lock.acquire()
+        holder.kill()
+        holder.wait()
+    lock.acquire()
+    lock.release()
+
+
+def test_of_a_read_only_inbox_the_lock_is_in_the_state_folder(house: House, mount: Mount) -> None:
+    mount(house.inbox, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
+    first, second = InstanceLock(house.inbox, house.state), InstanceLock(house.inbox, house.state)
+    first.acquire()
+    with pytest.raises(UserError, match="another aura-daemon"):
+        second.acquire()
+    assert list(house.inbox.iterdir()) == []
+    assert (house.state / "lock").exists()
+    first.release()
+
+
+def test_a_link_where_the_lock_should_be_is_not_followed(house: House, tmp_path: Path) -> None:
+    (house.inbox / ".aura").mkdir()
+    (tmp_path / "precious").write_text("data")
+    (house.inbox / ".aura" / "lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic links"):
+        InstanceLock(house.inbox, house.state).acquire()
+    assert (tmp_path / "precious").read_text() == "data"

@@ -1,0 +1,314 @@
+"""What has happened to every job: legal, counted, durable, readable by others."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest
+from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
+from aura_daemon.core.routing import SourceKind
+from aura_daemon.errors import BrokenState, Problem
+from aura_daemon.journal import VERSION, JobRow, Journal, SourceRow
+from tests.conftest import Mount
+
+FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.sqlite3"
+
+
+@pytest.fixture
+def journal(path: Path) -> Iterator[Journal]:
+    opened = Journal(path)
+    yield opened
+    opened.close()
+
+
+def source(number: int = 1, **changes: object) -> SourceRow:
+    row = SourceRow(
+        id=f"source-{number}",
+        path="cat.yaml",
+        kind=SourceKind.JOB_FILE,
+        size_bytes=10,
+        modified_ns=5,
+        inode=7,
+        settled_s=2.0,
+        claimed_at=100.0,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def job(source_id: str = "source-1", job_id: str = "job-1", **changes: object) -> JobRow:
+    row = JobRow(
+        id=job_id,
+        source_id=source_id,
+        number=None,
+        kind="generate",
+        request=GenerateRequest(prompt="a red circle", seed=1),
+        text=b"prompt: a red circle",
+        folder="",
+        stem="cat",
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def admitted(journal: Journal, *jobs: JobRow, **changes: object) -> SourceRow:
+    """A source in the journal with its jobs."""
+    claimed = source(**changes)
+    journal.claim(claimed)
+    journal.admit(replace(claimed, sha256="abc"), jobs or (job(),))
+    return journal.source(claimed.id)
+
+
+def bring(journal: Journal, state: JobState) -> JobRow:
+    """A job in some state, by legal steps."""
+    admitted(journal)
+    row = journal.job("job-1")
+    if state is JobState.QUEUED:
+        return row
+    row = journal.start(row)
+    if state is JobState.RUNNING:
+        return row
+    if state is JobState.FAILED:
+        return journal.fail(row, FAILURE, now=1.0)
+    row = journal.deliver(row, stem="cat", payload_sha256="x")
+    return row if state is JobState.DELIVERING else journal.finish(row, now=1.0, total_s=2.0)
+
+
+def move(journal: Journal, row: JobRow, state: JobState) -> JobRow:
+    match state:
+        case JobState.QUEUED:
+            return journal.give_back(row, count_attempt=True)
+        case JobState.RUNNING:
+            return journal.start(row)
+        case JobState.DELIVERING:
+            return journal.deliver(row, stem="dog", payload_sha256="y")
+        case JobState.DONE:
+            return journal.finish(row, now=2.0, total_s=1.0)
+        case JobState.FAILED:
+            return journal.fail(row, FAILURE, now=2.0)
+
+
+@pytest.mark.parametrize(("before", "after"), [*itertools.product(JobState, JobState)])
+def test_a_job_takes_legal_steps_and_no_others(journal: Journal, before: JobState, after: JobState) -> None:
+    row = bring(journal, before)
+    if is_legal(before, after):
+        assert move(journal, row, after).state is after
+    else:
+        with pytest.raises(BrokenState, match=f"cannot go from {before} to {after}"):
+            move(journal, row, after)
+        assert journal.job(row.id) == row
+    assert sum(journal.counts().values()) == 1
+    assert journal.counts()[journal.job(row.id).state] == 1
+
+
+def test_a_source_is_admitted_once_and_closed_once(journal: Journal) -> None:
+    journal.claim(source())
+    with pytest.raises(BrokenState):
+        journal.close_source("source-1")
+    journal.admit(source(), (job(),))
+    with pytest.raises(BrokenState):
+        journal.admit(source(), (job(job_id="job-2"),))
+    assert [row.id for row in journal.jobs_of("source-1")] == ["job-1"]
+    journal.close_source("source-1")
+    with pytest.raises(BrokenState):
+        journal.close_source("source-1")
+    assert journal.unfinished_sources() == []
+
+
+def test_everything_survives_reopening(path: Path) -> None:
+    first = Journal(path)
+    problems = (Problem(message="must be red", file="cat.yaml", line=3, key="colour", given="'blue'"),)
+    claimed = source()
+    first.claim(claimed)
+    first.admit(replace(claimed, sha256="abc", failure=FAILURE, problems=problems), ())
+    admitted(first, job("source-2", number=2, folder="sub/deeper"), number=2)
+    row = first.deliver(first.start(first.job("job-1")), stem="cat.r2", payload_sha256="x")
+    first.close()
+    second = Journal(path)
+    try:
+        assert second.job("job-1") == row
+        assert second.counts()[JobState.DELIVERING] == 1
+        again = second.source("source-1")
+        assert (again.state, again.failure, again.problems) == (SourceState.ADMITTED, FAILURE, problems)
+    finally:
+        second.close()
+
+
+def test_an_attempt_counts_when_it_starts_and_not_when_it_is_given_back(journal: Journal) -> None:
+    admitted(journal)
+    started = journal.start(journal.job("job-1"))
+    assert journal.job("job-1").attempts == 1
+    assert journal.give_back(started, count_attempt=True).attempts == 1
+    started = journal.start(journal.job("job-1"))
+    assert started.attempts == 2
+    assert journal.give_back(started, count_attempt=False).attempts == 1
+
+
+def test_what_a_dead_daemon_was_doing_is_queued_again_and_not_held_against_the_job(journal: Journal) -> None:
+    admitted(journal, *(job(job_id=f"job-{number}") for number in range(3)))
+    journal.start(journal.job("job-0"))
+    journal.deliver(journal.start(journal.job("job-1")), stem="cat", payload_sha256="x")
+    given_back = journal.requeue_interrupted()
+    assert [(row.id, row.state, row.attempts) for row in given_back] == [("job-0", "queued", 0), ("job-1", "queued", 0)]
+    assert journal.job("job-1").payload_sha256 == "x"  # what may lie in the outbox is still known
+
+
+def test_the_oldest_queued_job_of_the_kinds_that_can_run_comes_next(journal: Journal) -> None:
+    caption = {"kind": "caption", "request": CaptionRequest(image="a.png")}
+    admitted(journal, job(job_id="a", **caption), job(job_id="b"), job(job_id="c", **caption))
+    assert (following := journal.next_job(frozenset({"generate", "caption"}))) is not None
+    assert following.id == "a"
+    assert (following := journal.next_job(frozenset({"generate"}))) is not None
+    assert following.id == "b"
+    assert journal.next_job(frozenset()) is None
+    oldest = journal.oldest_queued()
+    assert oldest is not None
+    assert oldest.id == "source-1"
+
+
+def test_choosing_the_next_job_costs_the_same_however_many_are_done(journal: Journal, path: Path) -> None:
+    statements: list[str] = []
+    journal._database.set_trace_callback(statements.append)
+    journal.next_job(frozenset({"generate"}))
+    journal.interrupted()
+    journal.oldest_queued()
+    journal._database.set_trace_callback(None)
+    for statement in statements:
+        plan = " ".join(row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {statement}"))
+        assert "SCAN" not in plan, (statement, plan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, True),
+        ({"path": "dog.yaml"}, False),
+        ({"sha256": "another"}, False),
+        ({"modified_ns": 6}, False),
+        ({"inode": 8}, True),
+    ],
+    ids=str,
+)
+def test_same_path_content_and_time_is_a_redelivery(
+    journal: Journal, changes: dict[str, object], expected: bool
+) -> None:
+    row = bring(journal, JobState.DONE)
+    assert row.state is JobState.DONE
+    assert journal.succeeded(source(2, **{"sha256": "abc", **changes})) is expected
+
+
+def test_what_failed_or_is_still_open_or_is_itself_is_no_redelivery(journal: Journal) -> None:
+    admitted(journal, job(job_id="a"), job(job_id="b"))
+    for name in ("a", "b"):
+        journal.deliver(journal.start(journal.job(name)), stem=name, payload_sha256="x")
+    journal.finish(journal.job("a"), now=1.0, total_s=1.0)
+    assert not journal.succeeded(source(2, sha256="abc"))
+    journal.finish(journal.job("b"), now=1.0, total_s=1.0)
+    assert journal.succeeded(source(2, sha256="abc"))
+    assert not journal.succeeded(source(1, sha256="abc"))
+
+
+@pytest.mark.parametrize("stem", ["Cat", "CAT", "cat"])
+def test_names_that_some_file_system_takes_for_the_same_are_known_as_such(journal: Journal, stem: str) -> None:
+    bring(journal, JobState.DONE)
+    assert journal.stems_like("", stem, but_not_of="another") == ["cat"]
+    assert journal.stems_like("", stem, but_not_of="job-1") == []
+    assert journal.stems_like("sub", stem, but_not_of="another") == []
+
+
+def test_composed_and_decomposed_characters_are_the_same_name(journal: Journal) -> None:
+    admitted(journal, job(stem="caf\u00e9"))
+    journal.deliver(journal.start(journal.job("job-1")), stem="caf\u00e9", payload_sha256="x")
+    assert journal.stem_is_promised("", "cafe\u0301")
+    assert not journal.stem_is_promised("", "cafe\u0301", but_not_to="job-1")
+
+
+@pytest.mark.parametrize("name", ["caf\udce9.yaml", "\udcff\udcfe", "new\nline.yaml", "\u202efig.yaml", "猫.yaml"])
+def test_any_name_goes_in_and_comes_out_the_same(journal: Journal, name: str) -> None:
+    admitted(journal, job(folder=name, stem=name), path=f"{name}/{name}")
+    assert journal.source("source-1").path == f"{name}/{name}"
+    assert (journal.job("job-1").folder, journal.job("job-1").stem) == (name, name)
+    latest = journal.latest_source(f"{name}/{name}")
+    assert latest is not None
+    assert [row.id for row in journal.sources_at(f"{name}/{name}")] == [latest.id]
+    journal.add_companion(name, 1, 2)
+    assert journal.is_companion(name, 1, 2)
+    assert not journal.is_companion(name, 1, 3)
+
+
+def test_others_read_while_one_writes(path: Path, journal: Journal) -> None:
+    admitted(journal)
+    reader = Journal(path, read_only=True)
+    with journal._transaction():
+        assert reader.job("job-1").state is JobState.QUEUED
+    started = journal.start(journal.job("job-1"))
+    assert reader.job("job-1") == started
+    with pytest.raises(sqlite3.OperationalError):
+        reader.claim(source(2))
+    reader.close()
+
+
+def test_a_journal_of_a_newer_version_is_refused_in_words(path: Path) -> None:
+    Journal(path).close()
+    database = sqlite3.connect(path)
+    database.execute(f"PRAGMA user_version = {VERSION + 1}")
+    database.close()
+    for read_only in (False, True):
+        with pytest.raises(BrokenState, match=r"of version \d+, this program knows"):
+            Journal(path, read_only=read_only)
+
+
+def test_a_transaction_that_fails_changes_nothing_and_the_next_one_works(journal: Journal) -> None:
+    journal.claim(source())
+    with pytest.raises(sqlite3.IntegrityError):
+        journal.claim(source())
+    journal.claim(source(2))
+    assert [row.id for row in journal.unfinished_sources()] == ["source-1", "source-2"]
+
+
+def test_a_full_disk_fails_one_transaction_whole_and_the_journal_goes_on_when_there_is_room(
+    mount: Mount, tmp_path: Path
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount(disk, "-t", "tmpfs", "-o", "size=512k", "tmpfs")
+    journal = Journal(disk / "journal.sqlite3")
+    try:
+        journal.claim(source(1))
+        with pytest.raises(OSError, match="No space"):
+            (disk / "filler").write_bytes(b"x" * 1_000_000)
+        for number in (2, 3):
+            with pytest.raises(sqlite3.OperationalError, match="full"):
+                journal.claim(source(number, path="x" * 50_000))
+        assert [row.id for row in journal.unfinished_sources()] == ["source-1"]
+        (disk / "filler").unlink()
+        journal.claim(source(3, path="x" * 50_000))
+        assert [row.id for row in journal.unfinished_sources()] == ["source-1", "source-3"]
+    finally:
+        journal.close()
+
+
+def test_the_jobs_that_ended_last_come_first(journal: Journal) -> None:
+    admitted(journal, *(job(job_id=f"job-{number}") for number in range(3)))
+    for moment, name in enumerate(("job-2", "job-0")):
+        journal.fail(journal.job(name), FAILURE, now=float(moment))
+    assert [(row.id, row.failure) for row in journal.recent(5)] == [("job-0", FAILURE), ("job-2", FAILURE)]
+    assert [row.id for row in journal.recent(1)] == ["job-0"]
+
+
+@pytest.mark.parametrize("ask", [lambda journal: journal.job("x"), lambda journal: journal.source("x")])
+def test_asking_for_what_is_not_there_is_a_broken_state(journal: Journal, ask: object) -> None:
+    assert callable(ask)
+    with pytest.raises(BrokenState, match="knows no"):
+        ask(journal)
+    assert not journal.knows_source("x")
+    assert journal.latest_source("x") is None

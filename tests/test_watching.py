@@ -1,0 +1,219 @@
+"""Events only wake; what is told is what `lstat` says."""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.watching import Look, Watch, is_hidden
+
+DEADLINE_S = 20.0
+NOW = 0.0
+"""The periodic scan is due at 60 s and no earlier: what is found meanwhile is found by events."""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    place = tmp_path / "inbox"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def watch(root: Path) -> Iterator[Watch]:
+    watching = Watch(root, scan_interval_s=60.0)
+    watching.start()
+    assert watching.look(NOW, ()).complete
+    yield watching
+    watching.stop()
+
+
+def until(watch: Watch, is_it: Callable[[dict[str, int], set[str]], bool]) -> tuple[dict[str, int], set[str]]:
+    """Looks whenever the watch says so; sizes of what was seen last and what was said to be gone."""
+    sizes: dict[str, int] = {}
+    gone: set[str] = set()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not is_it(sizes, gone):
+        left_s = deadline_s - time.monotonic()
+        assert left_s > 0, (sizes, gone)
+        select.select([watch.wake_descriptor], [], [], left_s)
+        look = watch.look(NOW, ())
+        assert not look.complete
+        sizes |= {sighting.path: sighting.stamp.size_bytes for sighting in look.seen}
+        gone |= set(look.gone)
+    return sizes, gone
+
+
+def seen(look: Look) -> dict[str, bool]:
+    return {sighting.path: sighting.is_regular for sighting in look.seen}
+
+
+def test_a_file_written_in_place_is_seen_growing(watch: Watch, root: Path) -> None:
+    with (root / "cat.yaml").open("wb") as file:
+        until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 0)
+        file.write(b"prompt: x")
+        file.flush()
+        until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 9)
+
+
+def test_a_file_renamed_inside_is_seen_under_its_final_name(watch: Watch, root: Path) -> None:
+    (root / ".cat.yaml.x7Gh2").write_bytes(b"prompt: x")
+    (root / ".cat.yaml.x7Gh2").rename(root / "cat.yaml")
+    sizes, _ = until(watch, lambda sizes, gone: "cat.yaml" in sizes)
+    assert sizes == {"cat.yaml": 9}
+
+
+@pytest.mark.parametrize("deliver", [os.rename, os.link], ids=["renamed", "hard-linked"])
+def test_a_file_from_outside_is_seen_whole(
+    watch: Watch, root: Path, tmp_path: Path, deliver: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "cat.yaml").write_bytes(b"prompt: x")
+    deliver(tmp_path / "cat.yaml", root / "cat.yaml")
+    until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 9)
+
+
+def test_a_folder_moved_in_is_looked_through_and_watched(watch: Watch, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "album" / "deeper").mkdir(parents=True)
+    (tmp_path / "album" / "deeper" / "cat.yaml").write_bytes(b"x")
+    (tmp_path / "album").rename(root / "album")
+    until(watch, lambda sizes, gone: "album/deeper/cat.yaml" in sizes)
+    (root / "album" / "deeper" / "dog.yaml").write_bytes(b"xx")
+    until(watch, lambda sizes, gone: sizes.get("album/deeper/dog.yaml") == 2)
+
+
+def test_a_file_that_goes_is_said_to_be_gone(watch: Watch, root: Path) -> None:
+    (root / "cat.yaml").write_bytes(b"x")
+    until(watch, lambda sizes, gone: "cat.yaml" in sizes)
+    (root / "cat.yaml").unlink()
+    until(watch, lambda sizes, gone: "cat.yaml" in gone)
+
+
+def test_a_pending_file_is_looked_at_without_any_event(watch: Watch, root: Path) -> None:
+    (root / "cat.yaml").write_bytes(b"x")
+    assert "cat.yaml" in seen(watch.look(NOW, ("cat.yaml", "dog.yaml")))
+    assert "dog.yaml" in watch.look(NOW, ("dog.yaml",)).gone
+
+
+def test_one_more_file_in_a_folder_is_no_reason_to_walk_the_folder(watch: Watch, root: Path) -> None:
+    (root / "album").mkdir()
+    for number in range(50):
+        (root / "album" / f"{number}.yaml").write_bytes(b"x")
+    (root / "mark.yaml").write_bytes(b"x")  # events keep their order: when this is seen to be whole, all are behind us
+    until(watch, lambda sizes, gone: len(sizes) == 51 and sizes["mark.yaml"] == 1)
+    (root / "album" / "last.yaml").write_bytes(b"x")
+    sizes, _ = until(watch, lambda sizes, gone: "album/last.yaml" in sizes)
+    assert set(sizes) - {"mark.yaml"} == {"album/last.yaml"}
+
+
+def test_a_scan_finds_everything_but_what_is_hidden_or_failed(root: Path, tmp_path: Path) -> None:
+    names = ["a.yaml", "sub/b.yaml", "sub/failed/c.yaml", ".d.yaml", ".aura/work/1/e.yaml", "sub/.f/g.yaml"]
+    names += ["failed/h.yaml", "Failed/i.yaml"]
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    os.mkfifo(root / "fifo.yaml")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.yaml").write_bytes(b"x")
+    (root / "link.yaml").symlink_to(tmp_path / "outside" / "secret.yaml")
+    (root / "folder").symlink_to(tmp_path / "outside")
+    watch = Watch(root, scan_interval_s=60.0)
+    found = seen(watch.look(NOW, ()))
+    watch.stop()
+    assert found == {
+        "a.yaml": True,
+        "sub/b.yaml": True,
+        "sub/failed/c.yaml": True,
+        "fifo.yaml": False,
+        "link.yaml": False,
+        "folder": False,
+    }
+
+
+@pytest.mark.parametrize("name", [".aura/inbox", "inbox"])
+def test_a_root_that_is_a_link_or_lies_in_a_folder_named_like_ours_gives_events(tmp_path: Path, name: str) -> None:
+    (tmp_path / "real" / name).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "real" / name)
+    watch = Watch(tmp_path / "link", scan_interval_s=60.0)
+    watch.start()
+    try:
+        watch.look(NOW, ())
+        (tmp_path / "link" / "cat.yaml").write_bytes(b"x")
+        until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 1)
+    finally:
+        watch.stop()
+
+
+def test_our_own_reading_wakes_nobody(watch: Watch, root: Path) -> None:
+    (root / "cat.yaml").write_bytes(b"x")
+    until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 1)
+    (root / "last.yaml").write_bytes(b"xx")
+    until(watch, lambda sizes, gone: sizes.get("last.yaml") == 2)
+    (root / "cat.yaml").read_bytes()
+    (root / "mark.yaml").write_bytes(b"xxx")  # events keep their order: what came before this would be seen by now
+    sizes, _ = until(watch, lambda sizes, gone: sizes.get("mark.yaml") == 3)
+    assert "cat.yaml" not in sizes
+
+
+def test_lost_events_bring_a_complete_look_and_are_counted(watch: Watch, root: Path, log: list[str]) -> None:
+    (root / "cat.yaml").write_bytes(b"x")
+    logging.getLogger("watchdog.observers.inotify_c").warning("queue overflow")
+    assert select.select([watch.wake_descriptor], [], [], DEADLINE_S)[0]
+    look = watch.look(NOW, ())
+    assert look.complete
+    assert "cat.yaml" in seen(look)
+    assert watch.overflows == 1
+    assert not watch.look(NOW, ()).complete
+    assert any("events were lost" in line for line in log)
+
+
+def test_everything_is_looked_at_again_when_the_scan_is_due(watch: Watch, root: Path) -> None:
+    assert watch.scan_due_s() == 60.0
+    assert not watch.look(59.9, ()).complete
+    assert watch.look(60.0, ()).complete
+    assert watch.scan_due_s() == 120.0
+
+
+def test_five_thousand_files_at_once_are_all_found(watch: Watch, root: Path) -> None:
+    for number in range(5_000):
+        (root / f"{number}.yaml").touch()
+    names: set[str] = set()
+    deadline_s = time.monotonic() + DEADLINE_S
+    while len(names) < 5_000 and time.monotonic() < deadline_s:
+        names |= {sighting.path for sighting in watch.look(NOW, ()).seen}  # complete where the queue ran over
+        select.select([watch.wake_descriptor], [], [], 0.5)
+    assert len(names) == 5_000
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.yaml", b"new\nline.yaml", b"-rf", "\u202efig.yaml".encode(), b"x" * 255])
+def test_any_name_is_seen(watch: Watch, root: Path, name: bytes) -> None:
+    (root / os.fsdecode(name)).write_bytes(b"x")
+    until(watch, lambda sizes, gone: os.fsdecode(name) in sizes)
+
+
+def test_waking_a_watch_that_has_stopped_does_nothing(root: Path) -> None:
+    watch = Watch(root, scan_interval_s=60.0)
+    watch.start()
+    watch.stop()
+    watch.wake()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.yaml", False),
+        (".a.yaml", True),
+        ("a/.b/c", True),
+        ("failed/x", True),
+        ("failed", False),
+        ("a/failed/x", False),
+        ("..", True),
+    ],
+)
+def test_hidden_names_are_out_of_bounds(name: str, expected: bool) -> None:
+    assert is_hidden(name) is expected
