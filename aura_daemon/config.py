@@ -260,34 +260,6 @@ def find(config: Path | None) -> tuple[Path | None, str]:
     return None, "built-in defaults (no configuration file was found)"
 
 
-def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
-    """Missing or overlapping folders; makes the default inbox and outbox and the state folder where missing."""
-    settings = loaded.settings
-    folders = {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
-    problems: list[Problem] = []
-    for key, folder in folders.items():
-        exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
-        if exists and not is_folder:
-            problems.append(Problem(key=key, message=f"{folder} is not a folder"))
-        elif not exists and key in loaded.named_folders:
-            message = f"{folder} does not exist: make it, or mount what belongs there"
-            problems.append(Problem(key=key, message=message))
-    problems.extend(_overlaps(folders))
-    if problems:
-        return tuple(problems)
-    for key, folder in folders.items():
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            problems.append(Problem(key=key, message=f"{folder} cannot be made: {error.strerror}"))
-            continue
-        needed = os.R_OK | os.X_OK if key == "inbox" else os.R_OK | os.W_OK | os.X_OK
-        if not os.access(folder, needed):
-            verb = "read" if key == "inbox" else "written"
-            problems.append(Problem(key=key, message=f"{folder} cannot be {verb}: mend its permissions"))
-    return tuple(problems)
-
-
 def config_schema() -> dict[str, Any]:
     """JSON Schema of the configuration file."""
     return {"$id": "urn:aura-daemon:config:1", **Settings.model_json_schema()}
@@ -343,23 +315,6 @@ def _model_from(start: Path, model: str) -> str:
     if model == EMBEDDED or model in ALIASES or not os.path.exists(start / model):  # noqa: PTH110 - never raises
         return model
     return str(start / model)
-
-
-def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:
-    """Folders that are the same or lie in each other, links followed."""
-    problems = []
-    resolved = {key: Path(os.path.realpath(folder)) for key, folder in folders.items()}
-    keys = list(resolved)
-    for index, first in enumerate(keys):
-        for second in keys[index + 1 :]:
-            one, two = resolved[first], resolved[second]
-            if one == two:
-                problems.append(Problem(key=first, message=f"{first} and {second} are the same folder, {one}"))
-            elif one in two.parents or two in one.parents:
-                outer, inner = (first, second) if one in two.parents else (second, first)
-                message = f"{inner} ({resolved[inner]}) lies inside {outer} ({resolved[outer]}): keep them apart"
-                problems.append(Problem(key=inner, message=message))
-    return problems
 
 
 def _unknown_variables() -> list[Problem]:

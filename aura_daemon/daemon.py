@@ -184,6 +184,7 @@ class Daemon:
         for source in self._journal.unfinished_sources():
             self._admit(source)
         self._pulse.started()
+        self._heartbeat.change()
 
     def _look_after_folders(self) -> None:
         """Pauses while inbox or outbox is away: what is not there must not be taken for empty, or made anew."""
@@ -408,6 +409,7 @@ class Daemon:
     def _shut_down(self) -> None:
         """No new work; the running job ends within `stop_timeout` or is given back."""
         self._stopping = True
+        self._heartbeat.change()
         deadline_s = time.monotonic() + self._rules.stop_timeout_s
         while self._running is not None and time.monotonic() < deadline_s:
             self._beat()

@@ -30,7 +30,7 @@ class Problem:
         place = self.file + (f":{self.line}" if self.line is not None else "")
         head = ": ".join(part for part in (place, self.key) if part)
         given = f" (given: {self.given})" if self.given else ""
-        hint = f" Did you mean `{self.suggestion}`?" if self.suggestion else ""
+        hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""
         return f"{head}: {self.message}{given}{hint}" if head else f"{self.message}{given}{hint}"
 
 

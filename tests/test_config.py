@@ -14,10 +14,11 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon import config
-from aura_daemon.config import Loaded, Settings, check_folders, config_schema, find, load
+from aura_daemon.config import Loaded, Settings, config_schema, find, load
 from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import Scheduler
 from aura_daemon.errors import UserError
+from aura_daemon.folders import check_folders
 
 SHIPPED = Path(__file__).parent.parent / "config" / "aura.yaml"
 
@@ -190,8 +191,8 @@ def test_the_state_folder_is_the_service_manager_s_or_one_an_inbox(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("inbx: a", "aura.yaml:1: inbx: unknown key Did you mean `inbox`?"),
-        ("generate:\n  modle: a", "aura.yaml:2: generate.modle: unknown key Did you mean `model`?"),
+        ("inbx: a", "aura.yaml:1: inbx: unknown key; did you mean `inbox`?"),
+        ("generate:\n  modle: a", "aura.yaml:2: generate.modle: unknown key; did you mean `model`?"),
         ("_env_prefix: X_", "aura.yaml:1: _env_prefix: unknown key"),
         ("settle: soon", "aura.yaml:1: settle: must be a number of seconds from 0 to 86400"),
         ("settle: -1", "(given: -1)"),
@@ -199,7 +200,7 @@ def test_the_state_folder_is_the_service_manager_s_or_one_an_inbox(
         ("scan_interval: .inf", "(given: .inf)"),
         ("attempts: 0", "attempts: must be a whole number from 1 to 100 (given: 0)"),
         ("attempts: 1.5", "(given: 1.5)"),
-        ("log_level: info", "must be one of TRACE, DEBUG, INFO, WARNING, ERROR (given: info) Did you mean `INFO`?"),
+        ("log_level: info", "must be one of TRACE, DEBUG, INFO, WARNING, ERROR (given: info); did you mean `INFO`?"),
         ("device: gpu", "device: must be one of auto, cpu, cuda (given: gpu)"),
         (
             "accept: [image, promt]",
@@ -229,7 +230,7 @@ def test_a_mistake_in_the_file_is_said_with_file_line_and_key(text: str, words: 
 @pytest.mark.parametrize(
     ("variable", "value", "words"),
     [
-        ("AURA_INBX", "a", "$AURA_INBX: is no key of the configuration Did you mean `AURA_INBOX`?"),
+        ("AURA_INBX", "a", "$AURA_INBX: is no key of the configuration; did you mean `AURA_INBOX`?"),
         ("AURA_GENERATE__MODLE", "a", "$AURA_GENERATE__MODLE: is no key"),
         ("AURA_SETTLE", "soon", "$AURA_SETTLE: must be a number of seconds from 0 to 86400: unchanged for so long"),
         ("AURA_SETTLE", "null", "$AURA_SETTLE: must be a number of seconds"),

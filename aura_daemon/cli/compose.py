@@ -10,12 +10,13 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
-from aura_daemon.config import Loaded, Settings, check_folders, load
+from aura_daemon.config import Loaded, Settings, load
 from aura_daemon.core import names
 from aura_daemon.daemon import Daemon, Listener, Rooms, Rules
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition, choose
 from aura_daemon.errors import UserError
+from aura_daemon.folders import check_folders
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.instance import InstanceLock

@@ -39,12 +39,12 @@ def problems(values: object, **lines: int) -> list[str]:
     ("values", "said"),
     [
         ({"inner": {"speed": "fast"}}, 'f: inner.speed: must be a whole number (given: "fast")'),
-        ({"inner": {"sped": 1}}, "f: inner.sped: unknown key Did you mean `speed`?"),
+        ({"inner": {"sped": 1}}, "f: inner.sped: unknown key; did you mean `speed`?"),
         ({"inner": {"speed": {"sped": 1}}}, 'f: inner.speed: must be a whole number (given: {"sped": 1})'),
         ({"inner": 5}, "f: inner: must be keys of the inside (given: 5)"),
         (
             {"colours": ["red", "gren"]},
-            'f: colours.1: must be a list of red, green (given: "gren") Did you mean `green`?',
+            'f: colours.1: must be a list of red, green (given: "gren"); did you mean `green`?',
         ),
         ({"colours": [None]}, "f: colours.0: must be a list of red, green (given: null)"),
         ({"zzz": 1}, "f: zzz: unknown key; known are inner, colours"),

@@ -115,10 +115,10 @@ def test_an_image_alone_is_to_be_captioned() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("promt: x", "cat.yaml:1: promt: unknown key Did you mean `prompt`?"),
-        ("prompt: x\nnegativ_prompt: y", "cat.yaml:2: negativ_prompt: unknown key Did you mean `negative_prompt`?"),
-        ("prompt: x\naspect-ratio: 16:9", "cat.yaml:2: aspect-ratio: unknown key Did you mean `aspect_ratio`?"),
-        ("prompt: x\nSteps: 3", "cat.yaml:2: Steps: unknown key Did you mean `steps`?"),
+        ("promt: x", "cat.yaml:1: promt: unknown key; did you mean `prompt`?"),
+        ("prompt: x\nnegativ_prompt: y", "cat.yaml:2: negativ_prompt: unknown key; did you mean `negative_prompt`?"),
+        ("prompt: x\naspect-ratio: 16:9", "cat.yaml:2: aspect-ratio: unknown key; did you mean `aspect_ratio`?"),
+        ("prompt: x\nSteps: 3", "cat.yaml:2: Steps: unknown key; did you mean `steps`?"),
         ("prompt: x\nfoo: 3", "cat.yaml:2: foo: unknown key; known are task, prompt, negative_prompt"),
         ("prompt: x\nsteps: 0", "cat.yaml:2: steps: must be a whole number from 1 to 150 (given: 0)"),
         ("prompt: x\nsteps: 25.0", "steps: must be a whole number from 1 to 150 (given: 25.0)"),
@@ -144,11 +144,11 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\n---\nsteps: 3", "cat.yaml:3: prompt: is missing: what should be drawn?"),
         ("task: caption", "cat.yaml:1: image: is missing: which image should be captioned?"),
         ("prompt: x\nscheduler: DDIMM", "scheduler: must be one of dpm++_2m_karras"),
-        ("prompt: x\nscheduler: DDIMM", "(given: DDIMM) Did you mean `ddim`?"),
+        ("prompt: x\nscheduler: DDIMM", "(given: DDIMM); did you mean `ddim`?"),
         ("prompt: x\naspect_ratio: 16:10", "`width` and `height` give any other size (given: 16:10)"),
         (
             "task: capton\nimage: a.png",
-            "task: must be one of generate, caption (given: capton) Did you mean `caption`?",
+            "task: must be one of generate, caption (given: capton); did you mean `caption`?",
         ),
         ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
         ("task: [a]", "task: must be one of generate, caption (given: [a])"),
