@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aura_daemon.core import yamltext
@@ -72,6 +72,17 @@ def _listed(value: object) -> object:
     return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
+def _no_boolean(value: object) -> object:
+    """`true` is no number here, though Python takes it for 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not true or false")
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+
+
 class GenerateConfig(BaseModel):
     """The generator."""
 
@@ -83,8 +94,8 @@ class GenerateConfig(BaseModel):
     )
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
-    steps: int | None = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
-    guidance_scale: float | None = Field(None, ge=0, le=30, description="a number from 0 to 30")
+    steps: Whole | None = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
+    guidance_scale: Number | None = Field(None, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
 
 
@@ -95,17 +106,17 @@ class CaptionConfig(BaseModel):
     model: str = Field("aura-mini", min_length=1, description="aura-mini, blip-base, owner/name on the hub or a folder")
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
-    max_new_tokens: int | None = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
+    max_new_tokens: Whole | None = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
 
 
 class LimitsConfig(BaseModel):
     """What is refused."""
 
     model_config = _CONFIG
-    image_bytes: int = Field(
+    image_bytes: Whole = Field(
         100_000_000, ge=1000, le=2_000_000_000, description="a number of bytes from 1000 to 2000000000"
     )
-    image_pixels: int = Field(
+    image_pixels: Whole = Field(
         64_000_000, ge=64, le=1_000_000_000, description="a number of pixels from 64 to 1000000000"
     )
 
@@ -130,19 +141,19 @@ class Settings(BaseSettings):
     sources: Literal["auto", "archive", "delete", "keep"] = Field("auto", description="auto, archive, delete or keep")
     redelivery: Literal["skip", "run"] = Field("skip", description="skip or run")
     existing: Literal["keep", "overwrite"] = Field("keep", description="keep or overwrite")
-    settle: float = _seconds(2, what="unchanged for so long, a file is complete")
-    incomplete_after: float = _seconds(60, what="unchanged for so long, an incomplete file fails")
-    reference_wait: float = _seconds(600, what="how long a job file waits for the image it names")
-    scan_interval: float = _seconds(60, least=1, what="how often everything is looked at")
+    settle: Number = _seconds(2, what="unchanged for so long, a file is complete")
+    incomplete_after: Number = _seconds(60, what="unchanged for so long, an incomplete file fails")
+    reference_wait: Number = _seconds(600, what="how long a job file waits for the image it names")
+    scan_interval: Number = _seconds(60, least=1, what="how often everything is looked at")
     device: Device = Field(Device.AUTO, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(Dtype.AUTO, description=f"one of {', '.join(Dtype)}")
-    unload_after: float | None = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
-    deadline: float = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
-    attempts: int = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
-    retry_first: float = _seconds(30, least=0.1, what="the first wait for what is held up")
-    retry_at_most: float = _seconds(3600, least=0.1, what="the longest wait for what is held up")
-    stop_timeout: float = _seconds(30, what="how long the running job may take to end on SIGTERM")
-    health_interval: float = _seconds(300, least=10, what="how often outbox/health.json is written without a change")
+    unload_after: Number | None = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
+    deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
+    attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
+    retry_first: Number = _seconds(30, least=0.1, what="the first wait for what is held up")
+    retry_at_most: Number = _seconds(3600, least=0.1, what="the longest wait for what is held up")
+    stop_timeout: Number = _seconds(30, what="how long the running job may take to end on SIGTERM")
+    health_interval: Number = _seconds(300, least=10, what="how often outbox/health.json is written without a change")
     log_level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
@@ -171,6 +182,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment before the file (which comes in as the initial values)."""
         return env_settings, init_settings
+
+    @model_validator(mode="after")
+    def _first_wait_is_shortest(self) -> Self:
+        if self.retry_first > self.retry_at_most:
+            raise ValueError(
+                f"retry_first ({self.retry_first:g}) must not exceed retry_at_most ({self.retry_at_most:g})"
+            )
+        return self
 
     def engine(self) -> EngineSettings:
         """What the worker is told."""
@@ -225,7 +244,9 @@ def load(config: Path | None) -> Loaded:
     except ValidationError as error:
         lines, written = (document.lines, document.written) if document is not None else ({}, {})
         found = problems_of(error, Settings, file=file, lines=lines, written=written)
-        raise UserError([*(_from_environment(problem, error) for problem in found), *problems]) from None
+        unknown = {problem.key for problem in problems}
+        said = [_from_environment(problem, error) for problem in found]
+        raise UserError([*(problem for problem in said if problem.key not in unknown), *problems]) from None
     if problems:
         raise UserError(problems)
     base, variables = _base_of(place), {name.upper() for name, value in os.environ.items() if value}

@@ -405,3 +405,23 @@ def test_nothing_is_read_when_the_command_line_is_imported() -> None:
     )
     environment = {**os.environ, "AURA_NONSENSE": "1", "AURA_CONFIG": "/nowhere"}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("settle: true", "aura.yaml:1: settle: must be a number, not true or false (given: true)"),
+        ("retry_first: 9\nretry_at_most: 5", "aura.yaml:1: retry_first (9) must not exceed retry_at_most (5)"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(text: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        load(write(Path("aura.yaml"), text))
+    assert [str(problem).rpartition("/")[2] for problem in error.value.problems] == [said]
+
+
+def test_an_unknown_variable_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AURA_GENERATE__MODLE", "x")
+    with pytest.raises(UserError) as error:
+        load(None)
+    assert len(error.value.problems) == 1

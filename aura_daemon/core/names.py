@@ -53,7 +53,7 @@ are covered by the first."""
 PRIVATE_FILES: Final = (
     _pattern("an editor", r"\d{4,5}|.*~"),
     _pattern("Office or OneDrive", r"~.*"),
-    _pattern("a download that goes on", r"Unconfirmed .*"),
+    _pattern("a download that goes on", r"Unconfirmed \d+.*"),
 )
 """Matched against the name alone: folders of people are called `2026` or `Unconfirmed sightings`."""
 
@@ -67,7 +67,7 @@ CONFLICT_COPIES: Final = (
     ),
     _pattern("Seafile", r".*\((SFConflict .*|case conflict \d+)\).*"),
     _pattern("OneDrive", r".*-safeBackup-\d{4}.*"),
-    _pattern("Resilio Sync", r".*\.Conflict.*"),
+    _pattern("Resilio Sync", r".*\.Conflict(\W.*|\d.*)?"),
 )
 """Copies that a sync tool makes when two devices changed one file."""
 
