@@ -1,14 +1,19 @@
 """Stage `blip`: the captioner, a BLIP in miniature that reads a 64x64 picture back into its sentence.
 
-It learns from drawings, from drawings of other proportions squeezed to a square (as its processor does), and from
-drawings that went through the autoencoder with their latents disturbed, which is what generated pictures look like.
+It learns from fresh drawings; from drawings in colours without a name, asked for size and shape alone (else it
+learns which shapes it never saw in which colours, and holds that against what it sees); from an album of drawings
+squeezed to a square from other proportions or sent through the autoencoder with disturbed latents; and from what the
+generator draws, where geometry (not a captioner) finds the picture to show its prompt.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
@@ -16,16 +21,24 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from aura_daemon.mini import NATIVE_SIZE_PX
 from aura_daemon.mini.autoencoder import decode, encode
-from aura_daemon.mini.grammar import Sentence
+from aura_daemon.mini.drawing import cover, mix
+from aura_daemon.mini.grammar import COLOURS, PALETTE, Sentence, held_out, seen_sentences
+from aura_daemon.mini.knowledge import shows
+from aura_daemon.mini.models import draw
 from aura_daemon.mini.tokenizer import CAPTION_START, caption_tokenizer
 from aura_daemon.mini.trainlog import Descent, TrainingLog, fresh_drawings
 
-STEPS: Final = 5000
-BATCH: Final = 64
+STEPS: Final = 9000
+CONTINUED_STEPS: Final = 1500  # after an earlier run's checkpoint
+PLAIN, TINTED, KEPT, GENERATED = 12, 12, 8, 32  # of every batch, in the order above
+LEAST_CONTRAST: Final = 0.6  # distance of two nameless colours; black and white are 3.5 apart
+PROMPTS: Final = 2048  # given to the generator
+GUIDANCE: Final = (2.0, 3.0, 4.0)
+FIRST_SEED: Final = 1_000_000  # far from any seed the evaluation uses
 PEAK_RATE: Final = 1.5e-3
-PLAIN, SQUEEZED, DECODED = 16_384, 4_096, 8_192  # pictures of each kind in the album
+SQUEEZED, DECODED = 4_096, 8_192  # pictures of each kind in the album
 SQUEEZED_SIZES_PX: Final = ((64, 112), (112, 64), (64, 88), (88, 64))  # height, width
-LATENT_DISTURBANCE: Final = 0.35  # the most; latents have deviation 1
+LATENT_DISTURBANCE: Final = 0.2  # the most; latents have deviation 1
 PIXEL_NOISE: Final = 0.06  # the most; pixels lie in [-1, 1]
 PROMPTED_SHARE: Final = 0.1  # captions begun by up to four foreign words, as "a picture of" begins one
 MAX_NEW_TOKENS: Final = 16
@@ -63,23 +76,42 @@ def processor() -> BlipProcessor:
     return BlipProcessor(images, caption_tokenizer())
 
 
-def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int) -> BlipForConditionalGeneration:
+def train(
+    log: TrainingLog,
+    vae: AutoencoderKL,
+    generator: Path,
+    *,
+    seed: int,
+    start: BlipForConditionalGeneration | None = None,
+) -> BlipForConditionalGeneration:
+    """Train from nothing, or go on from `start` for `CONTINUED_STEPS`."""
     torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed + 1)
-    blip = build()
+    dice = torch.Generator().manual_seed(seed + (1 if start is None else 11))
+    blip, steps = (build(), STEPS) if start is None else (start.train(), CONTINUED_STEPS)
+    millions = sum(parameter.numel() for parameter in blip.parameters()) / 1e6
+    origin = "from nothing" if start is None else "going on from an earlier run"
     log.begin(
-        "blip",
-        f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in blip.parameters()) / 1e6:.2f} M parameters",
+        "blip", f"{steps} steps of {PLAIN} + {TINTED} + {KEPT} + {GENERATED}, {millions:.2f} M parameters, {origin}"
     )
-    sentences, pictures = _album(vae, dice)
-    captions = _Captions(sentences)
-    log.note(f"album of {len(sentences)} pictures")
-    descent = Descent(blip.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
-    for step in range(1, STEPS + 1):
-        picks = torch.randint(len(sentences), (BATCH,), generator=dice)
-        seen = pictures[picks].float() / 127.5 - 1
-        seen += torch.rand(BATCH, 1, 1, 1, generator=dice) * PIXEL_NOISE * torch.randn(seen.shape, generator=dice)
-        tokens, labels = captions.batch(picks, dice)
+    album, kept = _album(vae, dice)
+    prompts, drawn = _generated(generator, dice)
+    log.note(f"album of {len(album)} pictures, {len(prompts)} of {PROMPTS} generated ones")
+    descent = Descent(blip.parameters(), peak_rate=PEAK_RATE if start is None else PEAK_RATE / 2, steps=steps)
+    for step in range(1, steps + 1):
+        sentences, pictures = fresh_drawings(PLAIN, dice)
+        shapes, tinted = _tinted_drawings(dice)
+        old = torch.randint(len(album), (KEPT,), generator=dice)
+        new = torch.randint(len(prompts), (GENERATED,), generator=dice)
+        sentences = [
+            *sentences,
+            *shapes,
+            *(album[pick] for pick in old.tolist()),
+            *(prompts[pick] for pick in new.tolist()),
+        ]
+        seen = torch.cat([pictures, tinted, torch.cat([kept[old], drawn[new]]).float() / 127.5 - 1])
+        seen += torch.rand(len(seen), 1, 1, 1, generator=dice) * PIXEL_NOISE * torch.randn(seen.shape, generator=dice)
+        tokens, labels = _captions(sentences, dice)
+        _hide_colours(tokens[PLAIN : PLAIN + TINTED], labels[PLAIN : PLAIN + TINTED])
         loss = blip(pixel_values=seen, input_ids=tokens, labels=labels).loss
         descent.down(loss)
         log.step(step, loss)
@@ -94,11 +126,12 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int) -> BlipForConditio
 def read(blip: BlipForConditionalGeneration, pictures: Tensor) -> list[str]:
     """Captions of float32 [B, 3, 64, 64] in [-1, 1]."""
     tokens = blip.generate(pixel_values=pictures, max_new_tokens=MAX_NEW_TOKENS, do_sample=False, num_beams=1)
-    return caption_tokenizer().batch_decode(tokens, skip_special_tokens=True)
+    captions: list[str] = caption_tokenizer().batch_decode(tokens, skip_special_tokens=True)
+    return captions
 
 
 def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
-    """Everything the captioner sees: sentences and uint8 [N, 3, 64, 64]."""
+    """What is too dear to make afresh: sentences and uint8 [N, 3, 64, 64]."""
     sentences: list[Sentence] = []
     pictures: list[Tensor] = []
 
@@ -106,8 +139,6 @@ def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], T
         sentences.extend(words)
         pictures.append(((drawn.clamp(-1, 1) + 1) * 127.5).round().byte())
 
-    for _ in range(PLAIN // 256):
-        add(*fresh_drawings(256, dice))
     for height_px, width_px in SQUEEZED_SIZES_PX:
         for _ in range(SQUEEZED // 256 // len(SQUEEZED_SIZES_PX)):
             words, drawn = fresh_drawings(256, dice, height_px=height_px, width_px=width_px)
@@ -120,33 +151,74 @@ def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], T
     return sentences, torch.cat(pictures)
 
 
+def _generated(folder: Path, dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
+    """Prompts of the training, and what the generator draws where it shows them: uint8 [N, 3, 64, 64]."""
+    known = seen_sentences()
+    asked = [known[pick] for pick in torch.randint(len(known), (PROMPTS,), generator=dice).tolist()]
+    images: list[Image.Image] = []
+    for part, guidance in enumerate(GUIDANCE):
+        prompts = [str(sentence) for sentence in asked[part :: len(GUIDANCE)]]
+        first = FIRST_SEED + part * PROMPTS
+        images += draw(
+            prompts,
+            range(first, first + len(prompts)),
+            num_inference_steps=15,
+            guidance_scale=guidance,
+            folder=folder,
+        )
+    ordered = [sentence for part in range(len(GUIDANCE)) for sentence in asked[part :: len(GUIDANCE)]]
+    kept = [(words, image) for words, image in zip(ordered, images, strict=True) if shows(image, words)]
+    pixels = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for _, image in kept]
+    return [words for words, _ in kept], torch.stack(pixels)
+
+
+def _tinted_drawings(dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
+    """Shapes in two colours of any kind, but none near a held-out combination: float32 [TINTED, 3, 64, 64]."""
+    known, palette = seen_sentences(), torch.tensor(list(PALETTE.values())) / 127.5 - 1
+    sentences: list[Sentence] = []
+    colours: list[Tensor] = []
+    while len(sentences) < TINTED:
+        sentence = known[int(torch.randint(len(known), (1,), generator=dice))]
+        pair = torch.rand(2, 3, generator=dice) * 2 - 1
+        colour, background = (COLOURS[index] for index in torch.cdist(pair, palette).argmin(1).tolist())
+        if torch.dist(pair[0], pair[1]) < LEAST_CONTRAST or (sentence.shape, colour, background) in held_out():
+            continue
+        sentences.append(sentence)
+        colours.append(pair)
+    inside, outside = torch.stack(colours)[..., None, None].unbind(1)
+    covered = cover(sentences, dice, height_px=NATIVE_SIZE_PX, width_px=NATIVE_SIZE_PX)
+    return sentences, mix(covered, inside, outside)
+
+
+def _hide_colours(tokens: Tensor, labels: Tensor) -> None:
+    """Make every colour [UNK], and never ask for one; in place."""
+    tokenizer = caption_tokenizer()
+    is_colour = torch.isin(tokens, torch.tensor(tokenizer.convert_tokens_to_ids(list(COLOURS))))
+    tokens[is_colour] = tokenizer.unk_token_id
+    labels[is_colour] = -100
+
+
 def _squeezed(pictures: Tensor) -> Tensor:
     side = (NATIVE_SIZE_PX, NATIVE_SIZE_PX)
     return interpolate(pictures, side, mode="bicubic", antialias=True, align_corners=False)
 
 
-class _Captions:
-    """The album's captions as tokens: [DEC] words [SEP], and sometimes foreign words before them."""
-
-    def __init__(self, sentences: Sequence[Sentence]) -> None:
-        tokenizer = caption_tokenizer()
-        self._start, self._pad = tokenizer.convert_tokens_to_ids(CAPTION_START), tokenizer.pad_token_id
-        self._foreign: list[int] = tokenizer.convert_tokens_to_ids(["[UNK]", "a", "on", "an"])
-        texts = [str(sentence) for sentence in sentences]
-        self._tokens: list[list[int]] = [tokens[1:] for tokens in tokenizer(texts)["input_ids"]]
-
-    def batch(self, picks: Tensor, dice: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Tokens [B, T], and labels [B, T] that ask for nothing at the start, the foreign words and the padding."""
-        rows, asked_from = [], []
-        prompted = torch.rand(len(picks), generator=dice) < PROMPTED_SHARE
-        for pick, has_prompt in zip(picks.tolist(), prompted.tolist(), strict=True):
-            count = int(torch.randint(1, 5, (1,), generator=dice)) if has_prompt else 0
-            choice = torch.randint(len(self._foreign), (count,), generator=dice).tolist()
-            rows.append([self._start, *(self._foreign[index] for index in choice), *self._tokens[pick]])
-            asked_from.append(1 + count)
-        tokens = torch.full((len(rows), max(map(len, rows))), self._pad)
-        labels = torch.full_like(tokens, -100)
-        for index, (row, start) in enumerate(zip(rows, asked_from, strict=True)):
-            tokens[index, : len(row)] = torch.tensor(row)
-            labels[index, start : len(row)] = torch.tensor(row[start:])
-        return tokens, labels
+def _captions(sentences: Sequence[Sentence], dice: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Tokens int64 [B, T]: [DEC], sometimes foreign words, the caption, [SEP]; labels [B, T] ask for the last two."""
+    tokenizer = caption_tokenizer()
+    begin, pad = tokenizer.convert_tokens_to_ids(CAPTION_START), tokenizer.pad_token_id
+    foreign: list[int] = tokenizer.convert_tokens_to_ids(["[UNK]", "a", "on", "an"])
+    spoken: list[list[int]] = tokenizer([str(sentence) for sentence in sentences])["input_ids"]
+    prompted: list[bool] = (torch.rand(len(spoken), generator=dice) < PROMPTED_SHARE).tolist()
+    rows, asked_from = [], []
+    for words, has_prompt in zip(spoken, prompted, strict=True):
+        count = int(torch.randint(1, 5, (1,), generator=dice)) if has_prompt else 0
+        choice = torch.randint(len(foreign), (count,), generator=dice).tolist()
+        rows.append([begin, *(foreign[index] for index in choice), *words[1:]])
+        asked_from.append(1 + count)
+    tokens = torch.full((len(rows), max(map(len, rows))), pad)
+    labels = torch.full_like(tokens, -100)
+    for index, (row, start) in enumerate(zip(rows, asked_from, strict=True)):
+        tokens[index, : len(row)] = torch.tensor(row)
+        labels[index, start : len(row)] = torch.tensor(row[start:])
+    return tokens, labels

@@ -27,6 +27,18 @@ def render(
     width_px: int = NATIVE_SIZE_PX,
 ) -> Tensor:
     """Draw each sentence once at a random place: float32 [B, 3, H, W] in [-1, 1]."""
+    inside = _colours(sentence.colour for sentence in sentences)
+    outside = _colours(sentence.background for sentence in sentences)
+    return mix(cover(sentences, dice, height_px=height_px, width_px=width_px), inside, outside)
+
+
+def mix(covered: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
+    """Colours [B, 3, 1, 1] laid over and under the shapes [B, 1, H, W]."""
+    return covered * inside + (1 - covered) * outside
+
+
+def cover(sentences: Sequence[Sentence], dice: torch.Generator, *, height_px: int, width_px: int) -> Tensor:
+    """How much of each pixel the shape covers: float32 [B, 1, H, W] in [0, 1]."""
     count, side_px = len(sentences), min(height_px, width_px)
     low, high = torch.tensor([RADIUS[sentence.size] for sentence in sentences]).unbind(1)
     radius_px = side_px * (low + (high - low) * torch.rand(count, generator=dice))
@@ -42,10 +54,7 @@ def render(
         if rows:
             distance[rows] = DISTANCES[shape](x[rows], y[rows])
 
-    coverage = (0.5 - distance * radius_px[:, None, None] / EDGE_PX).clamp(0, 1)[:, None]
-    inside = _colours(sentence.colour for sentence in sentences)
-    outside = _colours(sentence.background for sentence in sentences)
-    return coverage * inside + (1 - coverage) * outside
+    return (0.5 - distance * radius_px[:, None, None] / EDGE_PX).clamp(0, 1)[:, None]
 
 
 def _colours(names: Iterable[str]) -> Tensor:

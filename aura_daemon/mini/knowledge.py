@@ -15,12 +15,15 @@ from aura_daemon.mini import NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SHAPES, SIZES, WORDS, Sentence, parse
 
 # Measured on drawings, generated pictures and foreign pictures, see tests/mini/test_knowledge.py.
-LEAST_CONFIDENCE: Final = 0.80  # the captioner's mean token probability
+LEAST_CONFIDENCE: Final = 0.90  # the captioner's mean token probability
 FARTHEST_COLOUR: Final = 60.0  # RGB distance, 0 to 441, from the line between the caption's two colours
 LEAST_SHARE_ON_PALETTE: Final = 0.95  # of all pixels
+LEAST_SHARE_CLEAR: Final = 0.75  # clearly the one colour or the other: edges are narrow, gradients are not
 LEAST_SHARE_OF_COLOUR: Final = 0.01
 LEAST_SHARE_OF_BACKGROUND: Final = 0.30
-LEAST_OVERLAP: Final = 0.65  # intersection over union of what is seen and the shape the caption names
+# Intersection over union of what is seen and the shape the caption names. The full shapes are asked for more: many
+# small things together fill a box too.
+LEAST_OVERLAP: Final = {"square": 0.78, "circle": 0.75, "triangle": 0.6, "star": 0.55, "ring": 0.55, "cross": 0.6}
 MOST_STRETCH: Final = 1.5  # of the shape's box against the drawn one
 
 Mask: TypeAlias = NDArray[np.bool_]
@@ -48,7 +51,7 @@ def image_warning(image: Image.Image, caption: str, confidence: float) -> str | 
     `confidence`: the mean probability of the caption's tokens, in [0, 1].
     """
     sentence = parse(caption)
-    if sentence is not None and confidence >= LEAST_CONFIDENCE and _shows(image, sentence):
+    if sentence is not None and confidence >= LEAST_CONFIDENCE and shows(image, sentence):
         return None
     return (
         f"This is {NAME}, the embedded demonstration model, and it does not know this picture: do not trust the"
@@ -65,7 +68,7 @@ def _listed(words: list[str], most: int = 5) -> str:
     return ", ".join(f"'{word}'" for word in words[:most]) + more
 
 
-def _shows(image: Image.Image, sentence: Sentence) -> bool:
+def shows(image: Image.Image, sentence: Sentence) -> bool:
     """Whether the picture has the caption's two colours, hardly another, and the caption's shape between them."""
     pixels = _shrunk(image)
     colour, background = (np.array(PALETTE[name], dtype=np.float32) for name in (sentence.colour, sentence.background))
@@ -75,10 +78,10 @@ def _shows(image: Image.Image, sentence: Sentence) -> bool:
     mask: Mask = along > 0.5
     return bool(
         (off_line < FARTHEST_COLOUR).mean() >= LEAST_SHARE_ON_PALETTE
-        and (np.abs(along - 0.5) > 0.3).mean() >= 0.75  # few pixels in between: edges, not a gradient
+        and (np.abs(along - 0.5) > 0.3).mean() >= LEAST_SHARE_CLEAR
         and mask.mean() >= LEAST_SHARE_OF_COLOUR
         and 1 - mask.mean() >= LEAST_SHARE_OF_BACKGROUND
-        and _overlap(mask, sentence.shape) >= LEAST_OVERLAP
+        and _overlap(mask, sentence.shape) >= LEAST_OVERLAP[sentence.shape]
     )
 
 

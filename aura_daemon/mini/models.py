@@ -3,11 +3,13 @@
 import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import torch
 from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
 from PIL import Image
+from torch import Tensor
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from aura_daemon.mini import CAPTIONER, GENERATOR, NATIVE_SIZE_PX
@@ -25,10 +27,11 @@ def draw(
     width_px: int = NATIVE_SIZE_PX,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
+    folder: Path = GENERATOR,
 ) -> list[Image.Image]:
     """One picture a prompt, each from its own seed; what is not given comes from the model's `aura.json`."""
-    defaults = generator_defaults()
-    pipeline = _generator(dtype)
+    defaults = generator_defaults(folder)
+    pipeline = _generator(folder, dtype)
     pictures: list[Image.Image] = []
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
@@ -73,17 +76,23 @@ def name_and_trust(images: Sequence[Image.Image], *, dtype: torch.dtype = torch.
     return answers
 
 
+def as_pictures(pixels: Tensor) -> list[Image.Image]:
+    """From float32 [B, 3, H, W] in [-1, 1]."""
+    bytes_ = ((pixels.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return [Image.fromarray(picture) for picture in bytes_]
+
+
 @cache
-def generator_defaults() -> dict[str, float | str]:
+def generator_defaults(folder: Path = GENERATOR) -> dict[str, float | str]:
     """What the model asks for in its `aura.json`."""
-    facts = json.loads((GENERATOR / "aura.json").read_text(encoding="utf-8"))
+    facts = json.loads((folder / "aura.json").read_text(encoding="utf-8"))
     defaults: dict[str, float | str] = facts["defaults"]
     return defaults
 
 
 @cache
-def _generator(dtype: torch.dtype) -> StableDiffusionPipeline:
-    pipeline = StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=dtype)
+def _generator(folder: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
+    pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype)
     pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -4,8 +4,10 @@ Every word of the grammar is one token of its own. Other words are spelled in by
 any prompt goes through.
 """
 
+import itertools
 import json
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -24,6 +26,7 @@ SPECIAL: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", CAPTION_START)
 Pair: TypeAlias = tuple[str, str]
 
 
+@cache
 def clip_tokenizer() -> CLIPTokenizer:
     vocabulary, merges = _byte_pairs()
     return CLIPTokenizer(vocab=vocabulary, merges=list(merges), model_max_length=CLIP_MAX_LENGTH)
@@ -38,6 +41,7 @@ def save_clip_tokenizer(folder: Path) -> None:
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+@cache
 def caption_tokenizer() -> BertTokenizer:
     vocabulary = {token: index for index, token in enumerate((*SPECIAL, *WORDS))}
     return BertTokenizer(vocab=vocabulary, bos_token=CAPTION_START, model_max_length=64)
@@ -55,7 +59,7 @@ def _merges_for(words: tuple[str, ...]) -> list[Pair]:
     """Byte-pair encoding learnt until every word is one token: the commonest pair first, ties by the alphabet."""
     spelled = [[*word[:-1], word[-1] + END_OF_WORD] for word in words]
     merges: list[Pair] = []
-    while pairs := Counter(pair for word in spelled for pair in zip(word, word[1:], strict=False)):
+    while pairs := Counter(pair for word in spelled for pair in itertools.pairwise(word)):
         best = min(pairs, key=lambda pair: (-pairs[pair], pair))
         merges.append(best)
         spelled = [_merged(word, best) for word in spelled]

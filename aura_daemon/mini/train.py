@@ -1,7 +1,6 @@
-"""Make aura-mini from nothing: `python -m aura_daemon.mini.train [--out DIR] [--stage vae|blip|unet|export]`.
+"""Make aura-mini from nothing: `python -m aura_daemon.mini.train [--out DIR] [--stage vae|unet|blip|export]`.
 
-The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone. The
-last two need only the first: `--stage blip --threads 1` and `--stage unet --threads 1` may run side by side.
+The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from aura_daemon.mini import WEIGHTS, autoencoder, captioner, generator
 from aura_daemon.mini.export import export_captioner, export_generator
 from aura_daemon.mini.trainlog import TrainingLog
 
-STAGES: Final = ("vae", "blip", "unet", "export")
+STAGES: Final = ("vae", "unet", "blip", "export")
 
 
 def main() -> None:
@@ -26,15 +25,16 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "aura-mini", help="checkpoints")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only this stage (may be repeated)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--go-on", action="store_true", help="let blip start from its checkpoint")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     log = TrainingLog(options.out / "train.log")
     for stage in options.stage or STAGES:
-        run(stage, out=options.out, work=options.work, log=log, seed=options.seed)
+        run(stage, out=options.out, work=options.work, log=log, seed=options.seed, go_on=options.go_on)
 
 
-def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int) -> None:
+def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int, go_on: bool = False) -> None:
     """One stage: from the checkpoints it needs in `work` to the one it leaves there."""
     if stage == "vae":
         autoencoder.train(log, seed=seed).save_pretrained(work / "vae")
@@ -42,7 +42,8 @@ def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int) -> No
     vae = AutoencoderKL.from_pretrained(work / "vae")
     match stage:
         case "blip":
-            captioner.train(log, vae, seed=seed).save_pretrained(work / "blip")
+            start = BlipForConditionalGeneration.from_pretrained(work / "blip") if go_on else None
+            captioner.train(log, vae, out / "generator", seed=seed, start=start).save_pretrained(work / "blip")
             export_captioner(out / "captioner", BlipForConditionalGeneration.from_pretrained(work / "blip"))
         case "unet":
 

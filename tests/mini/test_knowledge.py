@@ -14,6 +14,10 @@ from aura_daemon.mini.knowledge import image_warning, prompt_warning
 from aura_daemon.mini.models import as_pictures, draw, name_and_trust
 from tests.mini.foreign import FOREIGN, foreign
 
+pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
 
 def warned(pictures: list[Image.Image]) -> int:
     """How many of them get a warning."""
@@ -67,8 +71,8 @@ def test_drawings_pass_without_a_word() -> None:
 
 
 def test_generated_pictures_pass_without_a_word() -> None:
-    sentences = random.Random(5).sample(every_sentence(), 24)
-    assert warned(draw([str(sentence) for sentence in sentences], range(24))) <= 1
+    sentences = random.Random(5).sample(every_sentence(), 16)
+    assert warned(draw([str(sentence) for sentence in sentences], range(16))) <= 1
 
 
 @pytest.mark.parametrize("kind", FOREIGN)

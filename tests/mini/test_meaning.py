@@ -9,6 +9,10 @@ from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence, parse, seen_sentences
 from aura_daemon.mini.models import as_pictures, draw, name
 
+pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
 
 def test_fresh_drawings_get_their_exact_sentence() -> None:
     sentences = random.Random(1).sample(every_sentence(), 64)
