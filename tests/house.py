@@ -117,9 +117,12 @@ class House:
 
     @staticmethod
     def visible(folder: Path) -> list[str]:
-        """Files below a folder whose path below it has no hidden part."""
-        files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-        return sorted(name for name in files if not any(part.startswith(".") for part in name.split("/")))
+        """Files below a folder whose path below it has no hidden part; folders may vanish meanwhile."""
+        found = []
+        for place, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [(Path(place) / name).relative_to(folder).as_posix() for name in files if not name.startswith(".")]
+        return sorted(found)
 
 
 class Door:

@@ -46,6 +46,7 @@ class Program:
             "AURA_STATE": str(self.house.state),
             "AURA_SETTLE": "0.2",
             "AURA_STOP_TIMEOUT": "0",
+            "AURA_RETRY_FIRST": "0.5",
             **self._variables,
         }
 

@@ -50,17 +50,20 @@ def gate(tmp_path: Path) -> Path:
 # -- at every step -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", [0, 2])
-def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path, first: int) -> None:
-    """Every fourth moment, from two beginnings: before and after writes, renames, commits."""
+FIRST = os.environ.get("AURA_TEST_FIRST_STEP", "0")
+STRIDE = os.environ.get("AURA_TEST_STRIDE", "23")
+"""Which of the some 260 moments are tried; 0 and 1 try all of them, in two minutes."""
+
+
+def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.dying", str(tmp_path), str(first), "4"],
+        [sys.executable, "-m", "tests.dying", str(tmp_path), FIRST, STRIDE],
         cwd=ROOT,
         check=True,
         timeout=DEADLINE_S,
     )
-    houses = [House(folder) for folder in tmp_path.iterdir()]
-    assert len(houses) > 15
+    houses = [House(folder) for folder in tmp_path.iterdir() if folder.name.isdigit()]
+    assert len(houses) > 5
     for house in houses:
         fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
         assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
@@ -95,35 +98,40 @@ def test_killed_in_the_middle_of_a_job_its_worker_dies_with_it_and_the_job_is_do
 
 
 def test_killed_again_and_again_every_file_has_one_result(house: House, start: Start) -> None:
-    for number in range(24):
+    for number in range(12):
         name = f"{number % 3}/{number}"
         house.drop(*((f"{name}.yaml",) if number % 4 else (f"{name}.png", PNG + str(number).encode() + PNG[-12:])))
-    for wanted in (1, 9, 20):
+    for wanted in (1, 9):
         program = start()
         program.until(lambda wanted=wanted: len(house.results()) >= wanted)
         program.end(signal.SIGKILL)
     assert Program(house).call("once").returncode == 0
     documents = [house.sidecar(name) for name in house.results() if name.endswith(".json")]
-    assert len(documents) == len({document["source"]["name"] for document in documents}) == 24
-    assert len(house.results()) == 48
-    assert len(house.archived()) == 24
+    assert len(documents) == len({document["source"]["name"] for document in documents}) == 12
+    assert len(house.results()) == 24
+    assert len(house.archived()) == 12
     assert house.failed() == house.waiting() == house.temporary() == []
 
 
 def test_terminated_in_the_middle_of_a_job_it_exits_well_and_gives_the_job_back(
     house: House, start: Start, gate: Path
 ) -> None:
+    house.drop("dog.yaml", b"prompt: missing\n")
     program = running_job(house, start, gate)
     worker = program.worker()
+    said = Program(house).call("status").stdout
+    assert "daemon     ok since" in said
+    assert "step 1 of 2" in said
+    assert "queue      2" in said
     assert program.end(signal.SIGTERM) == 0
     worker.wait(DEADLINE_S)
     assert "given back" in program.log()
     status = Program(house).call("status")
     assert status.returncode == 0
     assert "not running" in status.stdout
-    assert "1 queued" in status.stdout
+    assert "2 queued" in status.stdout
     gate.touch()
-    assert Program(house).call("once").returncode == 0
+    assert Program(house).call("once").returncode == 3  # of the two, one waits for its model
     assert house.sidecar("cat.json")["attempts"] == 1
 
 
@@ -151,52 +159,20 @@ def test_a_killed_worker_costs_an_attempt_and_no_job(house: House, start: Start,
     assert program.end() == 0
 
 
-def test_a_job_whose_worker_dies_every_time_is_given_up(house: House, start: Start, gate: Path) -> None:
-    program = running_job(house, start, gate, AURA_ATTEMPTS="2")
-    killed: set[int] = set()
-
-    def kill_the_worker() -> list[str]:
-        for child in psutil.Process(program.pid).children():
-            if child.pid not in killed and program.is_running_a_job():
-                killed.add(child.pid)
-                child.kill()
-        return house.failed()
-
-    program.until(lambda: len(kill_the_worker()) == 2)
-    report = house.sidecar("failed/cat.yaml.json")
-    assert (report["attempts"], report["kind"]) == (2, "crashed")
-    assert "SIGKILL" in report["reason"]
-    assert program.end() == 0
-
-
 # -- two of them -------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_daemon_on_the_inbox_refuses_and_names_the_first(house: House, start: Start) -> None:
     first = start()
     first.until(lambda: first.health().get("status") == "ok")
-    for variables in ({}, {"AURA_STATE": str(house.root / "another")}):
-        second = Program(house, LIGHT, **variables).call("run")
-        assert second.returncode == 2
-        assert f"process {first.pid}" in second.stderr
-        assert "Traceback" not in second.stderr
+    second = Program(house, LIGHT, AURA_STATE=str(house.root / "another")).call("run")
+    assert second.returncode == 2
+    assert f"process {first.pid}" in second.stderr
+    assert "Traceback" not in second.stderr
     assert first.end() == 0
 
 
 # -- what is seen meanwhile --------------------------------------------------------------------------------------------
-
-
-def test_status_tells_of_the_running_job(house: House, start: Start, gate: Path) -> None:
-    house.drop("dog.yaml", f"prompt: wait {gate}\n".encode())
-    program = running_job(house, start, gate)
-    said = Program(house).call("status")
-    assert said.returncode == 0
-    assert "daemon     ok since" in said.stdout
-    assert "step 1 of 2" in said.stdout
-    assert "queue      2" in said.stdout
-    gate.touch()
-    program.until(lambda: len(house.results()) == 4)
-    assert program.end() == 0
 
 
 def test_once_says_that_only_jobs_are_left_that_wait_for_a_model(house: House) -> None:

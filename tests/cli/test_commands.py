@@ -1,0 +1,245 @@
+"""The commands as a shell sees them: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from aura_daemon.cli import checking
+from aura_daemon.journal import Journal
+from tests.house import PNG, PROMPT, House
+from tests.programs import REAL, ROOT, Program
+
+HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "accelerate")
+
+SPY = """
+import sys
+from aura_daemon.cli import main
+try:
+    main()
+finally:
+    print("IMPORTED", *sorted(set(sys.modules) & set({heavy!r})), file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def program(house: House) -> Program:
+    return Program(house, REAL)
+
+
+@pytest.fixture
+def loaded(house: House, program: Program) -> Iterator[Program]:
+    """A house in which something has run."""
+    house.drop("cat.yaml")
+    house.drop("bad.yaml", b"steps: 0\n")
+    house.drain()
+    yield program
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["status"], ["schema", "job"], ["check", "x.yaml"]]
+)
+def test_no_light_command_imports_anything_heavy(program: Program, arguments: list[str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", SPY.format(heavy=HEAVY), *arguments],
+        cwd=program.house.root,
+        env=program.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.stderr.splitlines()[-1] == "IMPORTED", ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_help_names_every_command(program: Program) -> None:
+    ran = program.call("--help")
+    assert ran.returncode == 0
+    for command in ("run", "once", "demo", "check", "status", "schema"):
+        assert f"  {command} " in ran.stdout
+
+
+@pytest.mark.parametrize("name", ["job", "config", "sidecar", "health"])
+def test_every_published_schema_is_a_schema(program: Program, name: str) -> None:
+    ran = program.call("schema", name)
+    schema = json.loads(ran.stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    documents: dict[str, Any] = {
+        "job": {"prompt": "a red circle", "aspect_ratio": "16:9"},
+        "config": yaml.safe_load((ROOT / "config" / "aura.yaml").read_text()),
+    }
+    if name in documents:
+        jsonschema.validate(documents[name], schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"prompts": "a red circle"}, schema)
+
+
+def test_the_documents_it_writes_keep_the_schemas_it_prints(loaded: Program) -> None:
+    house = loaded.house
+    sidecar, health = (json.loads(loaded.call("schema", name).stdout) for name in ("sidecar", "health"))
+    jsonschema.validate(house.sidecar("cat.json"), sidecar)
+    for folder in (house.state, house.outbox):
+        jsonschema.validate(json.loads((folder / "health.json").read_bytes()), health)
+
+
+def test_status_before_anything_has_run_says_so(program: Program) -> None:
+    ran = program.call("status")
+    assert (ran.returncode, ran.stdout.startswith("nothing has run here yet")) == (1, True)
+    ran = program.call("status", "--json")
+    assert json.loads(ran.stdout) == {"running": False, "jobs": None, "recent_failures": [], "health": None}
+
+
+def test_status_answers_from_the_journal_when_the_daemon_is_gone(loaded: Program) -> None:
+    ran = loaded.call("status")
+    assert ran.returncode == 0
+    assert "1 done" in ran.stdout
+    (loaded.house.state / "health.json").unlink()
+    ran = loaded.call("status")
+    assert "1 done" in ran.stdout
+    answer = json.loads(loaded.call("status", "--json").stdout)
+    assert (answer["running"], answer["jobs"]["done"], answer["health"]) == (False, 1, None)
+
+
+def test_status_of_an_empty_journal_says_none(program: Program) -> None:
+    Journal(program.house.state / "journal.sqlite3").close()
+    ran = program.call("status")
+    assert (ran.returncode, ran.stdout) == (0, "jobs       none\n")
+
+
+def test_check_says_what_files_ask_for_and_what_is_wrong_with_them(program: Program) -> None:
+    root = program.house.root
+    (root / "good.yaml").write_bytes(b"prompt: x\n---\ntask: caption\nimage: a.png\n")
+    (root / "note.txt").write_bytes(b"a red circle")
+    (root / "beach.png").write_bytes(PNG)
+    ran = program.call("check", "good.yaml", "note.txt", "beach.png")
+    assert ran.returncode == 0
+    assert ran.stdout.splitlines() == [
+        "good.yaml: 2 jobs: 1 to draw, 1 to caption",
+        "note.txt: 1 job: 1 to draw",
+        "beach.png: an image: 1 caption job",
+    ]
+    assert program.house.results() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.yaml", b"", "empty"),
+        ("a.yaml", b"prompt: [", "no valid YAML"),
+        ("a.yaml", b"prompt: x\nstep: 1\n", "a.yaml:2: step: unknown key; did you mean `steps`?"),
+        ("a.yaml", b"prompt: x\nsteps: 0\nwidth: 100000\n", "a.yaml:3: width: must be"),
+        ("a.png", b"text", "holds text"),
+        ("a.jpg", b"\xff\xd8\xff" + b"x" * 99, "truncated"),
+        ("a.md", b"x", "would be left alone"),
+        ("a.json", b'{"schema": "aura-daemon/sidecar/1"}', "no complete sidecar"),
+    ],
+)
+def test_check_names_every_problem(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: bytes,
+    words: str,
+) -> None:
+    monkeypatch.chdir(house.root)
+    Path(name).write_bytes(content)
+    assert checking.check([Path(name), Path("missing.yaml")]) == 1
+    printed = capsys.readouterr().out
+    assert words in printed
+    assert "missing.yaml: cannot be read" in printed
+
+
+def test_check_prints_names_that_are_no_text(program: Program) -> None:
+    name = "caf\udce9.x\udcff"
+    for found in (name, "caf\udce9.yaml"):
+        (program.house.root / found).write_bytes(PROMPT)
+    ran = program.call("check", name, "caf\udce9.yaml")
+    assert "caf\\xe9.yaml: 1 job" in ran.stdout
+    assert "would be left alone" in ran.stdout
+    assert ran.stderr == ""
+
+
+def test_everything_wrong_with_the_configuration_is_told_at_once(program: Program) -> None:
+    config = program.house.root / "aura.yaml"
+    config.write_text("generate:\n  modell: x\nattempts: 0\nsources: burn\n")
+    ran = program.call("run", "--config", str(config))
+    assert ran.returncode == 2
+    for words in ("modell", "attempts", "sources", "did you mean `model`?", f"{config}:2"):
+        assert words in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert list(program.house.state.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["run", "once"])
+def test_missing_and_overlapping_folders_are_refused_with_every_problem(house: House, command: str) -> None:
+    variables = {"AURA_INBOX": str(house.root / "nas"), "AURA_OUTBOX": str(house.state / "out"), "AURA_COLOUR": "red"}
+    problems = []
+    for changed in (variables, {name: value for name, value in variables.items() if name != "AURA_COLOUR"}):
+        ran = Program(house, REAL, **changed).call(command)
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+        problems.append(ran.stderr)
+    assert "$AURA_COLOUR" in problems[0]
+    assert f"{house.root / 'nas'} does not exist" in problems[1]
+    assert f"lies inside state ({house.state})" in problems[1]
+    assert not (house.root / "nas").exists()
+
+
+@pytest.mark.parametrize("outbox", ["inbox", "inbox/out", "."])
+def test_an_outbox_that_overlaps_the_inbox_is_refused(house: House, outbox: str) -> None:
+    (house.inbox / "out").mkdir()
+    ran = Program(house, REAL, AURA_OUTBOX=str(house.root / outbox)).call("once")
+    assert ran.returncode == 2
+    assert "inbox" in ran.stderr
+
+
+def test_an_unreadable_configuration_is_refused(program: Program) -> None:
+    for place in (program.house.root / "nowhere.yaml", program.house.root):
+        ran = program.call("once", "--config", str(place))
+        assert ran.returncode == 2
+        assert "cannot be read" in ran.stderr
+
+
+def test_a_journal_of_a_newer_version_is_refused_without_a_traceback(program: Program) -> None:
+    journal = Journal(program.house.state / "journal.sqlite3")
+    journal._database.execute("PRAGMA user_version = 99")
+    journal.close()
+    for command in ("once", "status"):
+        ran = program.call(command)
+        assert ran.returncode == 2
+        assert "update it" in ran.stderr
+        assert "Traceback" not in ran.stderr
+
+
+def test_the_log_says_which_configuration_counts_and_json_is_json(program: Program) -> None:
+    ran = program.call("once", "--log-format", "json")
+    assert ran.returncode == 0, ran.stderr
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert any("built-in defaults" in line["message"] or "/aura.yaml" in line["message"] for line in lines)
+    assert ran.stdout == ""
+
+
+def test_the_paths_of_a_fresh_folder_are_made(house: House, tmp_path: Path) -> None:
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    environment = {name: value for name, value in Program(house).environment().items() if not name.startswith("AURA_")}
+    ran = subprocess.run(
+        [sys.executable, "-m", REAL, "once"],
+        cwd=fresh,
+        env={**environment, "XDG_STATE_HOME": os.fspath(tmp_path / "xdg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert {path.name for path in fresh.iterdir()} == {"inbox", "outbox"}
