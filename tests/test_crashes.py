@@ -135,6 +135,19 @@ def test_terminated_in_the_middle_of_a_job_it_exits_well_and_gives_the_job_back(
     assert house.sidecar("cat.json")["attempts"] == 1
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_drain_that_is_stopped_says_so_to_its_script_and_a_later_one_finishes(
+    house: House, start: Start, gate: Path, number: int, code: int
+) -> None:
+    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
+    program = start("once")
+    program.until(program.is_running_a_job)
+    assert program.end(number) == code
+    gate.touch()
+    assert Program(house).call("once").returncode == 0
+    assert house.results() == ["cat.json", "cat.png"]
+
+
 def test_terminated_with_time_to_end_it_delivers_first(house: House, start: Start, gate: Path) -> None:
     program = running_job(house, start, gate, AURA_STOP_TIMEOUT="60")
     assert program.process is not None

@@ -317,7 +317,7 @@ def test_a_full_outbox_keeps_the_result_says_so_and_delivers_it_when_there_is_ro
     worker = ScriptedWorker(make)
     with house.daemon(worker, listener=cleaner, drain=False, retry_first=0.6) as daemon:
         cleaner.daemon = daemon
-        beat = daemon._heartbeat.beat
+        beat = daemon.rooms.heartbeat.beat
 
         def watch(document: Health) -> None:
             beat(document)
@@ -327,7 +327,7 @@ def test_a_full_outbox_keeps_the_result_says_so_and_delivers_it_when_there_is_ro
                 assert house.results() == []
                 filler.unlink(missing_ok=True)
 
-        daemon._heartbeat.beat = watch  # type: ignore[method-assign]
+        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
         daemon.run()
     assert Status.DEGRADED in statuses
     assert house.results() == ["cat.json", "cat.png", "dog.json", "dog.png"]
@@ -410,7 +410,7 @@ def test_stopped_with_time_to_end_the_running_job_is_delivered(house: House) -> 
 def test_a_delivered_result_whose_journal_entry_a_crash_cost_is_not_run_again(house: House) -> None:
     house.drop("cat.yaml")
     with house.daemon(make) as daemon:
-        journal = daemon._journal
+        journal = daemon.rooms.journal
         finish, journal.finish = journal.finish, _power_cut  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             daemon.run()
@@ -479,7 +479,7 @@ def test_a_folder_that_goes_away_pauses_the_daemon_and_is_not_made_anew(house: H
     with house.daemon(make, listener=stopper, drain=False, retry_first=0.2) as daemon:
         stopper.daemon = daemon
         house.outbox.rename(away)
-        beat = daemon._heartbeat.beat
+        beat = daemon.rooms.heartbeat.beat
 
         def watch(document: Health) -> None:
             beat(document)
@@ -488,7 +488,7 @@ def test_a_folder_that_goes_away_pauses_the_daemon_and_is_not_made_anew(house: H
                 assert not house.outbox.exists()
                 away.rename(house.outbox)
 
-        daemon._heartbeat.beat = watch  # type: ignore[method-assign]
+        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
         daemon.run()
     assert Status.PAUSED in seen
     assert house.results() == ["cat.json", "cat.png"]
@@ -521,7 +521,7 @@ def test_health_begins_with_starting_and_tells_the_running_job(house: House) -> 
     pages: list[Health] = []
     stopper = Stopper("never")
     with house.daemon(lambda task: None, listener=stopper, drain=False) as daemon:
-        beat = daemon._heartbeat.beat
+        beat = daemon.rooms.heartbeat.beat
 
         def watch(document: Health) -> None:
             beat(document)
@@ -529,7 +529,7 @@ def test_health_begins_with_starting_and_tells_the_running_job(house: House) -> 
             if document.current is not None and document.current.step:
                 daemon.stop()
 
-        daemon._heartbeat.beat = watch  # type: ignore[method-assign]
+        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
         daemon.run()
     assert pages[0].status is Status.STARTING
     current = next(page.current for page in pages if page.current is not None and page.current.step)
@@ -542,13 +542,13 @@ def test_the_outbox_copy_is_not_churned(house: House) -> None:
         house.drop(f"{number}.yaml")
     written: list[Status] = []
     with house.daemon(make) as daemon:
-        page = daemon._heartbeat._write_page
+        page = daemon.rooms.heartbeat._write_page
 
         def count(name: str, content: bytes) -> None:
             written.append(Health.model_validate_json(content).status)
             page(name, content)
 
-        daemon._heartbeat._write_page = count
+        daemon.rooms.heartbeat._write_page = count
         daemon.run()
     assert len(written) == len(set(written))  # once a status, however much happens
     assert (written[0], written[-1]) == (Status.STARTING, Status.STOPPING)

@@ -1,7 +1,7 @@
 """argv -> exit code; the only code that prints. One file a group of commands, imported when the command is called.
 
 Exit codes: 0 all well; 1 some job or file failed; 2 the user has something to mend (command line, configuration,
-folders); 3 (`once`) only jobs are left that wait for a model.
+folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`, `demo`) stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from loguru import logger
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.config import Loaded, Settings, load
 from aura_daemon.core import names
-from aura_daemon.daemon import Daemon, Listener, Rooms, Rules
+from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition, choose
 from aura_daemon.errors import UserError
@@ -23,6 +23,7 @@ from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.pulse import RECENT, Pulse
+from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.watching import Watch
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker

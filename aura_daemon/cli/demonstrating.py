@@ -13,7 +13,7 @@ from rich.table import Table
 from aura_daemon import durable, logs
 from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
-from aura_daemon.cli.running import exit_code, stop_on_signals
+from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config import Settings
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
@@ -37,12 +37,12 @@ def demo(config: Path | None, log_format: str | None) -> int:
         results = Results(listener)
         worker = worker_of(settings, chosen, listener.worker_log_level)
         with daemon_of(settings, worker, results, drain=True) as daemon:
-            stop_on_signals(daemon)
+            stopper = Stopper(daemon)
             summary = daemon.run()
     results.print()
     print(f"\nhealth: {settings.outbox / 'health.json'}")
     print("next: `make run` (or `aura-daemon run`), then drop prompts and images into the inbox")
-    return exit_code(summary)
+    return exit_code(summary, stopper.stopped_by)
 
 
 def put_examples(settings: Settings) -> Path:

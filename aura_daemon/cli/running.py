@@ -15,6 +15,8 @@ from aura_daemon.daemon import Daemon, Summary
 
 FAILED = 1
 WAITING = 3
+KILLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
 
 
 def run(config: Path | None, log_format: str | None) -> int:
@@ -26,35 +28,44 @@ def run(config: Path | None, log_format: str | None) -> int:
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes of `aura_daemon.cli`."""
     with terminal.for_stderr() as listener:
-        return exit_code(_start(config, log_format, listener, drain=True))
+        summary, stopped_by = _start(config, log_format, listener, drain=True)
+    return exit_code(summary, stopped_by)
 
 
-def exit_code(summary: Summary) -> int:
-    """What a drained inbox means for a script."""
+def exit_code(summary: Summary, stopped_by: signal.Signals | None = None) -> int:
+    """What a drained inbox means for a script; one that a signal kept from being drained says so as a shell would."""
+    if stopped_by is not None:
+        return KILLED + stopped_by
     if summary.failed or summary.stuck:
         return FAILED
     return WAITING if summary.waiting else 0
 
 
-def _start(config: Path | None, log_format: str | None, listener: Silent, *, drain: bool) -> Summary:
+def _start(
+    config: Path | None, log_format: str | None, listener: Silent, *, drain: bool
+) -> tuple[Summary, signal.Signals | None]:
     loaded = settings_of(config)
     settings = loaded.settings
     chosen = log_format or settings.log_format
     logs.set_up(settings.log_level, chosen)
     logger.info("aura-daemon {}, configured by {}", __version__, loaded.origin)
     with daemon_of(settings, worker_of(settings, chosen, listener.worker_log_level), listener, drain=drain) as daemon:
-        stop_on_signals(daemon)
+        stopper = Stopper(daemon)
         summary = daemon.run()
     logger.info("stopped: {} done, {} failed, {} waiting", summary.done, summary.failed, summary.waiting)
-    return summary
+    return summary, stopper.stopped_by
 
 
-def stop_on_signals(daemon: Daemon) -> None:
+class Stopper:
     """SIGTERM and Ctrl-C end the daemon in order; a second one ends it at once."""
 
-    def stop(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        daemon.stop()
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self.stopped_by: signal.Signals | None = None
+        signal.signal(signal.SIGTERM, self._stop)
+        signal.signal(signal.SIGINT, self._stop)
 
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    def _stop(self, number: int, frame: object) -> None:
+        self.stopped_by = signal.Signals(number)
+        signal.signal(number, signal.SIG_DFL)
+        self._daemon.stop()

@@ -1,0 +1,119 @@
+"""A file's way: claimed, admitted, and put where it belongs once its jobs have ended. In: looks. Out: queued jobs."""
+
+from __future__ import annotations
+
+import time
+
+from loguru import logger
+
+from aura_daemon.core import names
+from aura_daemon.core.lifecycle import SourceState
+from aura_daemon.journal import SourceRow
+from aura_daemon.rooms import SOURCES, Listener, Rooms
+
+
+class Receiving:
+    """The files of one inbox."""
+
+    def __init__(self, rooms: Rooms, listener: Listener) -> None:
+        self._rooms = rooms
+        self._listener = listener
+        self._ended: dict[str, SourceRow] = {}
+        self._unadmitted: dict[str, SourceRow] = {}
+        self._claimed_s: dict[str, float] = {}
+        self._looked = False
+        self.failed = 0
+        """Files that ask for nothing that could be run."""
+
+    @property
+    def has_seen_all(self) -> bool:
+        """Whether the inbox was looked at, and nothing lies there that only needs time to settle."""
+        arrivals = self._rooms.arrivals
+        return self._looked and len(arrivals.pending) <= arrivals.refused
+
+    @property
+    def has_put_all_away(self) -> bool:
+        """Whether no source is left that could be put where it belongs."""
+        return not self._ended or self._rooms.holdups.has_failed(SOURCES)
+
+    def recover(self) -> None:
+        """Takes up claims that a crash or a stop left."""
+        self._rooms.intake.adopt()
+        for source in self._rooms.journal.unfinished_sources():
+            self._admit(source)
+
+    def claim(self) -> None:
+        """Looks, waits for files to settle, claims them and journals what they ask for."""
+        arrivals, now = self._rooms.arrivals, time.monotonic()
+        arrivals.take(self._rooms.watch.look(now, arrivals.pending), now)
+        self._looked = True
+        for arrival in arrivals.ready(now):
+            try:
+                source = self._rooms.intake.claim(arrival.path, arrival.kind, settled_s=arrival.settled_s)
+            except OSError as error:
+                arrivals.postpone(arrival.path, now, f"it cannot be claimed: {error.strerror}")
+                continue
+            arrivals.forget(arrival.path)
+            if source is not None:
+                self._claimed_s[source.id] = time.monotonic()
+                self._admit(source)
+            self._rooms.heartbeat.change()
+
+    def job_ended(self, source: SourceRow) -> None:
+        """One of its jobs came to an end; `dispose` finds out whether it was the last."""
+        self._ended[source.id] = source
+
+    def dispose(self) -> None:
+        """Puts sources whose jobs have all ended where they belong; one that cannot be put there keeps no other."""
+        holdups = self._rooms.holdups
+        if holdups.is_held(SOURCES, time.monotonic()):
+            return
+        refusal: tuple[SourceRow, OSError] | None = None
+        unadmitted, self._unadmitted = self._unadmitted, {}
+        for source in unadmitted.values():
+            self._admit(source)
+        for source in tuple(self._ended.values()):
+            try:
+                self._rooms.disposal.dispose(source)
+            except OSError as error:
+                refusal = source, error
+                continue
+            del self._ended[source.id]
+            if self._rooms.journal.source(source.id).state is SourceState.CLOSED:
+                self._claimed_s.pop(source.id, None)
+        if refusal is not None:
+            refused = f"{names.escaped(refusal[0].path)} cannot be put where it belongs"
+            self._rooms.hold_up(SOURCES, refused, refusal[1])
+        elif not self._unadmitted and holdups.clear(SOURCES):
+            logger.info("sources go where they belong again")
+            self._rooms.heartbeat.change()
+
+    def since_claim_s(self, source: SourceRow) -> float:
+        """How long a source has been ours; by the wall clock only where the claim was made before a restart."""
+        claimed_s = self._claimed_s.get(source.id)
+        if claimed_s is not None:
+            return time.monotonic() - claimed_s
+        return max(0.0, time.time() - source.claimed_at)
+
+    def oldest(self) -> tuple[str, float] | None:
+        """Name and seconds of the file that has waited longest: in the queue, else in the inbox."""
+        queued = self._rooms.journal.oldest_queued()
+        if queued is None:
+            return self._rooms.arrivals.oldest(time.monotonic())
+        return names.escaped(queued.path), self.since_claim_s(queued) + queued.settled_s
+
+    def _admit(self, source: SourceRow) -> None:
+        """Journals the jobs of a claimed source; one without jobs has ended already."""
+        if source.state is SourceState.CLAIMED:
+            try:
+                self._rooms.intake.admit(source)
+            except OSError as error:
+                self._unadmitted[source.id] = source
+                self._rooms.hold_up(SOURCES, f"{names.escaped(source.path)} cannot be taken in", error)
+                return
+            source = self._rooms.journal.source(source.id)
+        self._ended[source.id] = source
+        if source.failure is not None:
+            self.failed += 1
+            self._rooms.pulse.error(f"{names.escaped(source.path)}: {source.failure.message}")
+            self._listener.failed(source.id, source, source.failure)

@@ -1,0 +1,74 @@
+"""The parts the flow runs through, the rules it keeps, and who listens. Joined in `cli.compose`."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from loguru import logger
+
+from aura_daemon.arrivals import Arrivals
+from aura_daemon.core import names
+from aura_daemon.core.job import Failure, Produced
+from aura_daemon.delivery import Delivered, Outbox
+from aura_daemon.disposal import Disposal
+from aura_daemon.health import Heartbeat
+from aura_daemon.holdups import Holdups
+from aura_daemon.intake import Intake
+from aura_daemon.journal import JobRow, Journal, SourceRow
+from aura_daemon.pulse import Pulse
+from aura_daemon.watching import Watch
+from aura_daemon.workers.protocol import Loading, Progress, Worker
+
+OUTBOX: Final = "outbox"
+"""Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
+
+SOURCES: Final = "sources"
+"""Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""
+
+
+class Listener(Protocol):
+    """Who wants to know as it happens: the terminal's progress bars."""
+
+    def started(self, job: JobRow, source: SourceRow) -> None: ...
+    def loading(self, message: Loading) -> None: ...
+    def progress(self, message: Progress) -> None: ...
+    def delivered(self, delivered: Delivered, produced: Produced) -> None: ...
+    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rules:
+    """What the flow needs to know of the configuration."""
+
+    attempts: int
+    stop_timeout_s: float
+    unload_after_s: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rooms:
+    """Everything a file or a job passes on its way."""
+
+    journal: Journal
+    watch: Watch
+    intake: Intake
+    arrivals: Arrivals
+    outbox: Outbox
+    disposal: Disposal
+    heartbeat: Heartbeat
+    holdups: Holdups
+    pulse: Pulse
+    worker: Worker
+
+    def hold_up(self, what: str, refused: str, error: OSError) -> None:
+        """A file system says no: nothing is lost, it is said everywhere, and tried again after a while."""
+        place = f" ({names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
+        reason = f"{refused}: {error.strerror or error}{place}"
+        mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."
+        wait_s = self.holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())
+        logger.error("{}; tried again in {:g} s", reason, wait_s)
+        self.pulse.error(reason)
+        self.heartbeat.change()
