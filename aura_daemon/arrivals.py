@@ -1,27 +1,35 @@
-"""What lies in the inbox and is not ours yet: sightings -> settled -> judged. In: looks. Out: files to claim.
+"""What lies in the inbox and is not ours yet: sightings -> complete -> judged. In: looks. Out: files to claim.
 
 Remembers why files are left alone, so that each is judged once, logged once and counted in health until it changes.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Final
 
 from loguru import logger
 
+from aura_daemon import completeness
 from aura_daemon.core import names
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.stability import Stability, Stamp
 from aura_daemon.intake import Intake, Leave, Ready, Wait
-from aura_daemon.watching import Look
+from aura_daemon.watching import Look, Sighting
 
 UNREADABLE_S: Final = 30.0
 """How long a file that cannot be opened is left unchanged before the next try."""
 
 AT_ONCE: Final = 64
 """Files judged between two looks at everything else, so that the heart keeps beating with ten thousand of them."""
+
+NEVER_ENDS_S: Final = 60.0
+"""A file that somebody has been writing for so long is not waited for where the inbox is only drained."""
+
+MOST_PENDING: Final = 5_000
+"""Files remembered before they are claimed; the rest of a hundred thousand is found by another scan."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,20 +47,20 @@ class Arrivals:
 
     def __init__(self, intake: Intake, *, settle_s: float) -> None:
         self._intake = intake
-        self._stability = Stability(settle_s)
-        self._left: dict[str, tuple[Stamp, str]] = {}
+        self._settle_s = settle_s
+        self._stability = Stability()
+        self._left: dict[str, tuple[int, str]] = {}
         self._reasons: Counter[str] = Counter()
         self._waiting: dict[str, str] = {}
         self._refused: set[str] = set()
 
-    @property
-    def pending(self) -> tuple[str, ...]:
-        """Files that have not settled: to be looked at again."""
-        return tuple(self._stability)
+    def __len__(self) -> int:
+        """How many files are not claimed, and not left alone either."""
+        return len(self._stability)
 
     @property
     def refused(self) -> int:
-        """How many of those the file system lets nobody read or claim; only somebody's mend ends their wait."""
+        """How many of those nobody can read or claim, or a writer does not let go of: only their mend ends the wait."""
         return len(self._refused)
 
     def left_alone(self) -> dict[str, int]:
@@ -61,66 +69,38 @@ class Arrivals:
 
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
-        ages = ((self._stability.waited_s(path, now), path) for path in self._stability)
-        age_s, path = max(ages, default=(0.0, ""))
-        return (names.escaped(path), age_s) if path else None
+        path = self._stability.oldest()
+        return (names.escaped(path), self._stability.waited_s(path, now)) if path is not None else None
 
     def next_s(self) -> float | None:
-        """When the next file may have settled."""
+        """When the next file is to be judged."""
         return self._stability.next_s()
 
-    def take(self, look: Look, now: float) -> None:
-        """Notes what a look brought."""
+    def due(self, now: float) -> list[str]:
+        """The files that `ready` is going to judge: they are looked at once more before."""
+        return self._stability.due(now, AT_ONCE)
+
+    def take(self, look: Look, now: float) -> bool:
+        """Notes what a look brought; False where there was more of it than is remembered at once."""
+        before = {*self._left, *self._stability} if look.complete else set()
+        has_room = True
         for sighting in look.seen:
-            left = self._left.get(sighting.path)
-            if left is not None and left[0] == sighting.stamp:
-                continue
-            self._welcome_back(sighting.path)
-            if sighting.is_regular:
-                self._stability.sight(sighting.path, sighting.stamp, now)
-            else:
-                self._leave(
-                    sighting.path,
-                    sighting.stamp,
-                    "a link, pipe, socket or device; only regular files are opened",
-                )
-        gone = set(look.gone)
-        if look.complete:
-            gone = ({*self._left, *self._stability}) - {sighting.path for sighting in look.seen}
-        for path in gone:
+            before.discard(sighting.path)
+            has_room &= self._sight(sighting, now, is_scan=look.complete)
+        for path in (*look.gone, *before):
             self._welcome_back(path)
             self.forget(path)
+        return has_room
 
     def ready(self, now: float) -> list[Arrival]:
-        """Judges what has settled and returns what is to be claimed."""
-        found: list[Arrival] = []
-        for path in self._stability.settled(now)[:AT_ONCE]:
-            stamp = self._stability.stamp(path)
-            try:
-                judgement = self._intake.judge(path, stamp, unchanged_s=self._stability.unchanged_s(path, now))
-            except FileNotFoundError:
-                self.forget(path)
-                continue
-            except OSError as error:
-                self.postpone(path, now, f"it cannot be read: {error.strerror}")
-                continue
-            self._refused.discard(path)
-            match judgement:
-                case Ready(kind=kind):
-                    settled_s = self._stability.waited_s(path, now)
-                    found.append(Arrival(path=path, kind=kind, settled_s=settled_s))
-                case Wait(unchanged_s=unchanged_s, reason=reason):
-                    self._stability.hold(path, unchanged_s)
-                    self._say_once(path, reason)
-                case Leave(reason=reason):
-                    self._leave(path, stamp, reason)
-        return found
+        """Judges what is due and returns what is to be claimed."""
+        return [arrival for path in self.due(now) if (arrival := self._judge(path, now)) is not None]
 
     def postpone(self, path: str, now: float, reason: str) -> None:
         """The file system refused to let it be read or claimed: try again later."""
         self._stability.hold(path, self._stability.unchanged_s(path, now) + UNREADABLE_S)
         self._refused.add(path)
-        self._say_once(path, reason)
+        self._waits(path, reason)
 
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
@@ -128,10 +108,60 @@ class Arrivals:
         self._waiting.pop(path, None)
         self._refused.discard(path)
 
+    def _sight(self, sighting: Sighting, now: float, *, is_scan: bool) -> bool:
+        """Notes one file; False where there is no room for another."""
+        path, stamp = sighting.path, sighting.stamp
+        left = self._left.get(path)
+        if left is not None and left[0] == hash(stamp):
+            return True
+        if path not in self._stability and len(self._stability) >= MOST_PENDING:
+            return False
+        self._welcome_back(path)
+        if not sighting.is_regular:
+            self._leave(path, stamp, "a link, pipe, socket or device; only regular files are opened")
+            return True
+        self._stability.sight(path, stamp, now, came_whole=sighting.came_whole)
+        if not is_scan:
+            self._stability.recall(path, now)
+        return True
+
+    def _judge(self, path: str, now: float) -> Arrival | None:
+        unchanged_s, stamp = self._stability.unchanged_s(path, now), self._stability.stamp(path)
+        try:
+            waits_for = completeness.incompleteness(
+                self._intake.inbox / path,
+                unchanged_s=unchanged_s,
+                settle_s=self._settle_s,
+                came_whole=self._stability.came_whole(path),
+            )
+            if waits_for is not None:
+                if self._stability.waited_s(path, now) >= NEVER_ENDS_S:
+                    self._refused.add(path)
+                self._stability.hold(path, waits_for.unchanged_s)
+                self._waits(path, waits_for.reason, level="INFO" if waits_for.is_said else "DEBUG")
+                return None
+            judgement = self._intake.judge(path, stamp, unchanged_s=unchanged_s)
+        except FileNotFoundError:
+            self.forget(path)
+            return None
+        except OSError as error:
+            self.postpone(path, now, f"it cannot be read: {error.strerror}")
+            return None
+        self._refused.discard(path)
+        match judgement:
+            case Ready(kind=kind):
+                return Arrival(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
+            case Wait(unchanged_s=wanted_s, reason=reason):
+                self._stability.hold(path, wanted_s)
+                self._waits(path, reason)
+            case Leave(reason=reason):
+                self._leave(path, stamp, reason)
+        return None
+
     def _leave(self, path: str, stamp: Stamp, reason: str) -> None:
         self.forget(path)
-        reason = names.escaped(reason)  # it may name an extension, which need not be text
-        self._left[path] = (stamp, reason)
+        reason = sys.intern(names.escaped(reason))  # it may name an extension, which need not be text
+        self._left[path] = (hash(stamp), reason)
         self._reasons[reason] += 1
         logger.debug("left alone: {}: {}", names.escaped(path), reason)
 
@@ -140,7 +170,8 @@ class Arrivals:
         if left is not None:
             self._reasons[left[1]] -= 1
 
-    def _say_once(self, path: str, reason: str) -> None:
+    def _waits(self, path: str, reason: str, *, level: str = "INFO") -> None:
+        """Says what a file waits for, once."""
         if self._waiting.get(path) != reason:
             self._waiting[path] = reason
-            logger.info("waiting: {}: {}", names.escaped(path), reason)
+            logger.log(level, "waiting: {}: {}", names.escaped(path), reason)

@@ -111,7 +111,7 @@ class Daemon:
             return
         rooms, now = self.rooms, time.monotonic()
         due = [rooms.watch.scan_due_s(), rooms.arrivals.next_s(), rooms.holdups.next_s(now)]
-        descriptors = [rooms.watch.wake_descriptor, *rooms.worker.waitables()]
+        descriptors = [*rooms.watch.waitables(), *rooms.worker.waitables()]
         if self._paused:  # events are not looked at now: only the return of the folders counts
             due, descriptors = [], rooms.worker.waitables()
         if self._dispatching.is_running or self._paused:
@@ -148,12 +148,13 @@ class Daemon:
         rooms = self.rooms
         known = Known(
             counts=rooms.journal.counts(),
-            unsettled=len(rooms.arrivals.pending),
+            unsettled=len(rooms.arrivals),
             oldest=self._receiving.oldest(),
             left_alone=rooms.arrivals.left_alone(),
             holdups=rooms.holdups.records(time.monotonic()),
             archive_bytes=rooms.disposal.archive_bytes,
-            overflows=rooms.watch.overflows,
+            polls_because=rooms.watch.polls_because,
+            event_losses=rooms.watch.losses,
             worker_pid=rooms.worker.pid,
             stopping=self._stopping,
             paused=self._paused,

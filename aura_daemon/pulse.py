@@ -44,7 +44,8 @@ class Known:
     left_alone: dict[str, int]
     holdups: list[Holdup]
     archive_bytes: int
-    overflows: int
+    polls_because: str
+    event_losses: int
     worker_pid: int | None
     stopping: bool
     paused: bool
@@ -151,7 +152,8 @@ class Pulse:
             job_p50_s=percentile(self._recent_s, 0.5),
             job_p95_s=percentile(self._recent_s, 0.95),
             archive_bytes=known.archive_bytes,
-            event_overflows=known.overflows,
+            polls_because=known.polls_because,
+            event_losses=known.event_losses,
             versions=dict(ready.versions) if ready else {},
         )
 

@@ -6,6 +6,7 @@ import time
 
 from loguru import logger
 
+from aura_daemon.arrivals import MOST_PENDING
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.journal import SourceRow
@@ -20,8 +21,8 @@ class Receiving:
         self._listener = listener
         self._ended: dict[str, SourceRow] = {}
         self._unadmitted: dict[str, SourceRow] = {}
-        self._claimed_s: dict[str, float] = {}
         self._looked = False
+        self._more_to_find = False
         self.failed = 0
         """Files that ask for nothing that could be run."""
 
@@ -29,7 +30,7 @@ class Receiving:
     def has_seen_all(self) -> bool:
         """Whether the inbox was looked at, and nothing lies there that only needs time to settle."""
         arrivals = self._rooms.arrivals
-        return self._looked and len(arrivals.pending) <= arrivals.refused
+        return self._looked and not self._more_to_find and len(arrivals) <= arrivals.refused
 
     @property
     def has_put_all_away(self) -> bool:
@@ -44,8 +45,12 @@ class Receiving:
 
     def claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""
-        arrivals, now = self._rooms.arrivals, time.monotonic()
-        arrivals.take(self._rooms.watch.look(now, arrivals.pending), now)
+        arrivals, watch, now = self._rooms.arrivals, self._rooms.watch, time.monotonic()
+        if self._more_to_find and len(arrivals) < MOST_PENDING // 2:
+            watch.scan_soon()
+        look = watch.look(now, arrivals.due(now))
+        has_room = arrivals.take(look, now)
+        self._more_to_find = not has_room or (self._more_to_find and not look.complete)
         self._looked = True
         for arrival in arrivals.ready(now):
             try:
@@ -55,7 +60,6 @@ class Receiving:
                 continue
             arrivals.forget(arrival.path)
             if source is not None:
-                self._claimed_s[source.id] = time.monotonic()
                 self._admit(source)
             self._rooms.heartbeat.change()
 
@@ -79,8 +83,6 @@ class Receiving:
                 refusal = source, error
                 continue
             del self._ended[source.id]
-            if self._rooms.journal.source(source.id).state is SourceState.CLOSED:
-                self._claimed_s.pop(source.id, None)
         if refusal is not None:
             refused = f"{names.escaped(refusal[0].path)} cannot be put where it belongs"
             self._rooms.hold_up(SOURCES, refused, refusal[1])
@@ -89,11 +91,8 @@ class Receiving:
             self._rooms.heartbeat.change()
 
     def since_claim_s(self, source: SourceRow) -> float:
-        """How long a source has been ours; by the wall clock only where the claim was made before a restart."""
-        claimed_s = self._claimed_s.get(source.id)
-        if claimed_s is not None:
-            return time.monotonic() - claimed_s
-        return max(0.0, time.time() - source.claimed_at)
+        """How long a source has been ours."""
+        return max(0.0, self._rooms.clock.now() - source.claimed_at)
 
     def oldest(self) -> tuple[str, float] | None:
         """Name and seconds of the file that has waited longest: in the queue, else in the inbox."""

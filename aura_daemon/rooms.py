@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
+from aura_daemon.clock import SteadyClock
 from aura_daemon.core import names
 from aura_daemon.core.job import Failure, Produced
 from aura_daemon.delivery import Delivered, Outbox
@@ -52,6 +53,7 @@ class Rules:
 class Rooms:
     """Everything a file or a job passes on its way."""
 
+    clock: SteadyClock
     journal: Journal
     watch: Watch
     intake: Intake

@@ -1,33 +1,30 @@
-"""Inbox -> sightings. Events only wake: a handler notes a path and nothing else; the truth is `scandir` and `lstat`.
+"""Inbox -> sightings. Events only wake and name; the truth is `scandir` and `lstat`, and one scan now and then.
 
-`Watch.look` lstats what events named since the last look and, every `scan_interval_s` or when events may have been
-lost, everything there is. Hidden names, and `failed/` at the top, are not looked into.
+`Watch.look` lstats what events named since the last look and, when a scan is due or events may have been lost,
+everything there is. Where no events are to be had the folder is polled; events that end are tried for again with
+backoff. Hidden names, and `failed/` at the top, are not looked into.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import stat
-import threading
-import warnings
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
-from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
 
-from aura_daemon.core.names import FAILED_FOLDER, OWN_FOLDER
+from aura_daemon.core import names
+from aura_daemon.core.recovery import backoff_s
 from aura_daemon.core.stability import Stamp
+from aura_daemon.events import Deaf, Events, listen
 
-_OVERFLOW_LOGGER: Final = "watchdog.observers.inotify_c"
-"""The one place where watchdog says that the kernel dropped events."""
+REBUILD_FIRST_S: Final = 1.0
+REBUILD_AT_MOST_S: Final = 300.0
+"""How long after events ended they are tried for again: doubling in between."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,56 +35,58 @@ class Sighting:
     """Below the inbox, `/` between folders."""
     stamp: Stamp
     is_regular: bool
+    came_whole: bool = False
+    """Renamed to this name: no writer makes it under our eyes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What one look brought: sightings, and the names that are not there any more."""
+    """What one look brings: sightings (read once), and the names that are not there any more."""
 
-    seen: tuple[Sighting, ...]
+    seen: Iterable[Sighting]
     gone: tuple[str, ...]
     complete: bool
-    """Everything was looked at: a name not in `seen` does not exist."""
+    """Everything is looked at: a name not in `seen` does not exist."""
 
 
 class Watch:
-    """Watches a folder tree. `start`, then `look` whenever `wake_descriptor` is readable or a scan is due."""
+    """Watches a folder tree. `start`, then `look` whenever one of `waitables` is readable or a scan is due."""
 
-    def __init__(self, root: Path, *, scan_interval_s: float) -> None:
-        self._root = root.resolve()  # watchdog gives no events, and no error, for a root that is a symlink
+    def __init__(self, root: Path, *, scan_interval_s: float, poll_interval_s: float = 5.0) -> None:
+        self._root = root.resolve()  # a root that is a link gives no events, and no error
         self._scan_interval_s = scan_interval_s
-        self._named: deque[str] = deque()
+        self._poll_interval_s = min(poll_interval_s, scan_interval_s)
         self._scan_due_s: float | None = None
-        self._events_lost = threading.Event()
-        self._observer: BaseObserver | None = None
-        self._overflow = _OverflowAlarm(self._lose_events)
-        self._wake_reader, self._wake_writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.overflows = 0
+        self._rebuild_due_s: float | None = None
+        self._failures = 0
+        self._identity: tuple[int, int] | None = None
+        self._events: Events | None = None
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+        self.polls_because = ""
+        """Why the folder is polled; empty where events tell what happens."""
+        self.losses = 0
+        """How often events were lost or ended, and everything was looked at again."""
 
-    @property
-    def wake_descriptor(self) -> int:
-        """Readable when there is something to look at."""
-        return self._wake_reader
+    def waitables(self) -> tuple[int, ...]:
+        """Descriptors that are readable when there is something to look at."""
+        return (self._wake_reader, *((self._events.descriptor,) if self._events is not None else ()))
 
     def start(self) -> None:
-        """Begins to listen; where the system gives no events the periodic scan does the work, and the log says so."""
-        logging.getLogger(_OVERFLOW_LOGGER).addHandler(self._overflow)
-        # watchdog 7.1 says so of a folder made inside one just made, as every claim does below `.aura/work`; no harm.
-        warnings.filterwarnings("ignore", message="Callback with id", category=RuntimeWarning)
-        observer = Observer()
+        """Begins to listen; where the system gives no events the scan does the work, and the log says so."""
+        self._identity = self._identify()
         try:
-            observer.schedule(_Notes(self, self._root), os.fspath(self._root), recursive=True)
-            observer.start()
-        except OSError as error:
-            reason = error.strerror or error
-            logger.warning(
-                "no file events for {} ({}): scanning every {:g} s instead",
-                self._root,
-                reason,
-                self._scan_interval_s,
-            )
+            self._events = listen(self._root)
+        except Deaf as deaf:
+            if self.polls_because != str(deaf):
+                logger.warning("no file events for {}: {}; looking every {:g} s", self._root, deaf, self.interval_s)
+            self.polls_because = str(deaf)
             return
-        self._observer = observer
+        self._failures = 0
+        if self.polls_because:
+            logger.info("file events for {} again", self._root)
+        self.polls_because = ""
 
     def stop(self) -> None:
         """Stops listening."""
@@ -101,52 +100,92 @@ class Watch:
         self.start()
         self._scan_due_s = None
 
-    def note(self, path: str) -> None:
-        """Called by the handler, in watchdog's thread: something happened at this absolute path."""
-        self._named.append(path)
-        self.wake()
+    def scan_soon(self) -> None:
+        """Makes the next look a complete one."""
+        self._scan_due_s = None
 
     def wake(self) -> None:
-        """Makes `wake_descriptor` readable; safe in any thread and in a signal handler."""
+        """Makes a waitable readable; safe in a signal handler."""
         with contextlib.suppress(BlockingIOError, OSError):  # full: it is readable already; closed: nobody waits
             os.write(self._wake_writer, b"!")
+
+    @property
+    def interval_s(self) -> float:
+        """How often everything is looked at."""
+        return self._scan_interval_s if self._events is not None else self._poll_interval_s
 
     def scan_due_s(self) -> float | None:
         """When the next scan of everything is due, on `look`'s clock; None before the first."""
         return self._scan_due_s
 
-    def look(self, now: float, pending: tuple[str, ...]) -> Look:
+    def look(self, now: float, pending: Iterable[str]) -> Look:
         """What lies there: everything where a scan is due, else what events named, and `pending`."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_reader, 4096):
                 pass
-        lost = self._events_lost.is_set()
-        if lost:
-            self._events_lost.clear()
-            self.overflows += 1
+        named = self._hear(now)
+        if self._scan_due_s is None or now >= self._scan_due_s:
+            self._check(now)
+            self._scan_due_s = now + self.interval_s
+            return Look(seen=self._walk(""), gone=(), complete=True)
+        return self._look_at({**dict.fromkeys(pending, False), **named})
+
+    # -- listening -------------------------------------------------------------------------------------------------
+
+    def _hear(self, now: float) -> dict[str, bool]:
+        """What events named; lost or ended ones make a scan due."""
+        if self._events is None:
+            return {}
+        heard = self._events.hear()
+        if heard.ended:
+            self._lose(now, heard.ended)
+        elif heard.lost:
+            self.losses += 1
+            self._scan_due_s = None
             logger.warning("file events were lost: everything is looked at again")
-        if lost or self._scan_due_s is None or now >= self._scan_due_s:
-            self._scan_due_s = now + self._scan_interval_s
-            self._named.clear()
-            return Look(seen=tuple(self._walk(self._root)), gone=(), complete=True)
-        return self._look_at(pending)
+        return heard.named
+
+    def _check(self, now: float) -> None:
+        """Before a scan: is this still the folder we listen to, and is it time to try for events once more?"""
+        identity = self._identify()
+        if self._events is not None and identity != self._identity:
+            self._lose(now, "another folder stands under its name")
+        if self._events is None and self._rebuild_due_s is not None and now >= self._rebuild_due_s:
+            self._rebuild_due_s = now + self._backoff_s()
+            self.start()
+
+    def _lose(self, now: float, reason: str) -> None:
+        """Events have ended: poll, and try for new ones soon."""
+        self._silence()
+        self.losses += 1
+        self.polls_because = reason
+        self._rebuild_due_s = now + self._backoff_s()
+        self._scan_due_s = None
+        logger.warning("file events for {} ended: {}; looking every {:g} s", self._root, reason, self.interval_s)
+
+    def _backoff_s(self) -> float:
+        self._failures += 1
+        return backoff_s(self._failures, first_s=REBUILD_FIRST_S, most_s=REBUILD_AT_MOST_S)
 
     def _silence(self) -> None:
-        logging.getLogger(_OVERFLOW_LOGGER).removeHandler(self._overflow)
-        if self._observer is not None:
-            self._observer.stop()
-            self._observer.join(timeout=5.0)
-            self._observer = None
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
-    def _look_at(self, pending: tuple[str, ...]) -> Look:
-        names = dict.fromkeys(pending)
-        for _ in range(len(self._named)):
-            with contextlib.suppress(ValueError):
-                names[os.path.relpath(self._named.popleft(), self._root)] = None
+    def _identify(self) -> tuple[int, int] | None:
+        try:
+            status = self._root.stat()
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    # -- looking ---------------------------------------------------------------------------------------------------
+
+    def _look_at(self, wanted: dict[str, bool]) -> Look:
         seen: dict[str, Sighting] = {}
         gone: list[str] = []
-        for name in names:
-            if is_hidden(name):
+        for name, came_whole in wanted.items():
+            if names.is_out_of_bounds(name):
                 continue
             try:
                 status = (self._root / name).lstat()
@@ -154,45 +193,34 @@ class Watch:
                 gone.append(name)
                 continue
             if stat.S_ISDIR(status.st_mode):
-                seen.update((sighting.path, sighting) for sighting in self._walk(self._root / name))
+                seen.update((sighting.path, sighting) for sighting in self._walk(name, came_whole=came_whole))
             else:
-                seen[name] = _sighting(name, status)
-        return Look(seen=tuple(seen.values()), gone=tuple(gone), complete=False)
+                seen[name] = _sighting(name, status, came_whole=came_whole)
+        return Look(seen=seen.values(), gone=tuple(gone), complete=False)
 
-    def _walk(self, folder: Path) -> Iterator[Sighting]:
+    def _walk(self, folder: str, *, came_whole: bool = False) -> Iterator[Sighting]:
         """Every file below a folder; folders that vanish or cannot be read are passed over, and said once a scan."""
         folders = [folder]
         while folders:
             current = folders.pop()
             try:
-                with os.scandir(current) as entries:
+                with os.scandir(self._root / current) as entries:
                     for entry in entries:
-                        name = os.path.relpath(entry.path, self._root)
-                        if is_hidden(name):
+                        name = f"{current}/{entry.name}" if current else entry.name
+                        if names.is_out_of_bounds(name):
                             continue
                         with contextlib.suppress(FileNotFoundError):
                             if entry.is_dir(follow_symlinks=False):
-                                folders.append(Path(entry.path))
+                                folders.append(name)
                             else:
-                                yield _sighting(name, entry.stat(follow_symlinks=False))
+                                yield _sighting(name, entry.stat(follow_symlinks=False), came_whole=came_whole)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                logger.warning("cannot look into {}: {}", current, error.strerror)
-
-    def _lose_events(self) -> None:
-        self._events_lost.set()
-        self.wake()
+                logger.warning("cannot look into {}: {}", names.escaped(str(self._root / current)), error.strerror)
 
 
-def is_hidden(name: str) -> bool:
-    """Whether a path below the inbox is out of bounds: hidden in any part, or in `failed/` at the top."""
-    parts = name.split("/")
-    in_failed = len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER
-    return in_failed or any(part.startswith(".") for part in parts)
-
-
-def _sighting(name: str, status: os.stat_result) -> Sighting:
+def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:
     stamp = Stamp(
         device=status.st_dev,
         inode=status.st_ino,
@@ -200,35 +228,4 @@ def _sighting(name: str, status: os.stat_result) -> Sighting:
         modified_ns=status.st_mtime_ns,
         changed_ns=status.st_ctime_ns,
     )
-    return Sighting(path=name, stamp=stamp, is_regular=stat.S_ISREG(status.st_mode))
-
-
-class _Notes(FileSystemEventHandler):
-    """Notes the paths of events. An exception here would kill watchdog's thread for good: nothing else is done."""
-
-    def __init__(self, watch: Watch, root: Path) -> None:
-        self._watch = watch
-        self._own = os.fspath(root / OWN_FOLDER / "_")[:-1]
-        """Our own claims and archive."""
-
-    def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type in ("opened", "closed_no_write"):
-            return  # our own reads; answering them would never end
-        if event.is_directory and event.event_type == "modified":
-            return  # a name in it came or went, which has an event of its own; the folder need not be walked
-        for path in (event.src_path, event.dest_path):
-            name = os.fsdecode(path)
-            if name and not name.startswith(self._own):
-                self._watch.note(name)
-
-
-class _OverflowAlarm(logging.Handler):
-    """Turns watchdog's log line about dropped events into a rescan."""
-
-    def __init__(self, alarm: object) -> None:
-        super().__init__(level=logging.WARNING)
-        self._alarm = alarm
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if callable(self._alarm):
-            self._alarm()
+    return Sighting(path=name, stamp=stamp, is_regular=stat.S_ISREG(status.st_mode), came_whole=came_whole)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from aura_daemon import completeness
 from tests.house import Door, House
 
 Mount = Callable[..., Path]
@@ -30,6 +31,12 @@ def door(house: House) -> Iterator[Door]:
     opened = Door(house)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network share, or for somebody else's files: nobody tells whether a writer has a file open."""
+    monkeypatch.setattr(completeness, "writer_of", lambda file: completeness.Writer.UNKNOWN)
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ def hall(door: Door) -> Hall:
     return Hall(door)
 
 
-def test_a_file_is_claimed_when_it_has_not_changed_for_the_settle_time(door: Door, hall: Hall) -> None:
+def test_without_leases_a_file_is_claimed_when_it_has_not_changed_for_the_settle_time(
+    door: Door, hall: Hall, no_leases: None
+) -> None:
     door.house.drop("cat.yaml")
     assert hall.look() == []
     door.house.drop("cat.yaml", b"prompt: a larger circle\n")
@@ -39,7 +41,52 @@ def test_a_file_is_claimed_when_it_has_not_changed_for_the_settle_time(door: Doo
     assert hall.look(1) == []
     assert hall.look(1) == ["cat.yaml"]
     hall.arrivals.forget("cat.yaml")
-    assert hall.arrivals.pending == ()
+    assert len(hall.arrivals) == 0
+
+
+def test_a_closed_file_is_claimed_after_an_afterthought_and_an_open_one_when_its_writer_closes_it(
+    door: Door, hall: Hall
+) -> None:
+    with (door.house.inbox / "cat.yaml").open("wb") as writer:
+        writer.write(b"prompt: a")
+        writer.flush()
+        hall.look()
+        assert hall.arrivals.refused == 0
+        for _ in range(5):
+            assert hall.look(100) == []  # however long it pauses
+        assert hall.arrivals.refused == 1  # no drain is kept by it
+        writer.write(b" circle")
+    assert hall.look() == []
+    assert hall.look() == ["cat.yaml"]
+    assert hall.arrivals.refused == 0
+
+
+def test_a_file_renamed_in_is_claimed_at_once(door: Door, hall: Hall) -> None:
+    hall.watch.start()
+    hall.look()
+    door.house.drop(".cat.yaml.tmp").rename(door.house.inbox / "cat.yaml")
+    arrivals, watch = hall.arrivals, hall.watch
+    arrivals.take(watch.look(hall.now, arrivals.due(hall.now)), hall.now)
+    assert [arrival.path for arrival in arrivals.ready(hall.now)] == ["cat.yaml"]
+    watch.stop()
+
+
+def test_more_files_than_are_remembered_at_once_are_found_by_another_scan(
+    door: Door, hall: Hall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aura_daemon.arrivals.MOST_PENDING", 10)
+    for number in range(25):
+        door.house.drop(f"{number}.yaml")
+    found: set[str] = set()
+    looks = 0
+    while len(found) < 25:
+        looks += 1
+        assert looks < 20
+        for path in hall.look(5):
+            (door.house.inbox / path).unlink()
+            hall.arrivals.forget(path)
+            found.add(path)
+        assert len(hall.arrivals) <= 10
 
 
 def test_an_empty_file_and_half_an_image_wait_and_go_on_when_they_are_whole(door: Door, hall: Hall) -> None:
@@ -74,7 +121,7 @@ def test_what_is_no_job_is_judged_and_said_once_and_counted_until_it_changes(
     (door.house.inbox / "fifo.yaml").unlink()
     hall.look()
     assert sum(hall.arrivals.left_alone().values()) == 2
-    assert hall.arrivals.pending == ()
+    assert len(hall.arrivals) == 0
 
 
 def test_something_that_was_left_alone_becomes_a_job_when_it_becomes_a_file(door: Door, hall: Hall) -> None:
@@ -130,4 +177,4 @@ def test_a_file_that_goes_before_it_is_judged_is_forgotten(door: Door, hall: Hal
     hall.arrivals.take(hall.watch.look(hall.now, ("cat.yaml",)), hall.now)
     place.unlink()
     assert [arrival.path for arrival in hall.arrivals.ready(hall.now + 5)] == []
-    assert hall.arrivals.pending == ()
+    assert len(hall.arrivals) == 0

@@ -282,7 +282,9 @@ def test_a_folder_that_cannot_be_made_in_the_outbox_fails_its_jobs_alone(house: 
     assert "a file is called" in house.sidecar("failed/cat.png/dog.yaml.json")["reason"]
 
 
-def test_an_image_written_to_while_it_waits_runs_as_it_is_and_the_sidecar_says_so(house: House) -> None:
+def test_an_image_written_to_while_it_waits_runs_as_it_is_and_the_sidecar_says_so(
+    house: House, no_leases: None
+) -> None:
     house.drop("a.yaml")
     place = house.drop("b.png", PNG)
     with place.open("ab") as writer:

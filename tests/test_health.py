@@ -75,7 +75,8 @@ def document(status: Status = Status.OK, *, pid: int = 1, since: str = "", heart
         job_p50_s=None,
         job_p95_s=None,
         archive_bytes=0,
-        event_overflows=0,
+        polls_because="",
+        event_losses=0,
         versions={},
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
+from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, Settings, load
 from aura_daemon.core import names
 from aura_daemon.daemon import Daemon
@@ -62,6 +63,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     lock.acquire()
     journal = Journal(state / JOURNAL)
     try:
+        clock = SteadyClock()
         watch = Watch(inbox, scan_interval_s=settings.scan_interval)
         reference_wait_s = settings.reference_wait
         if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
@@ -78,10 +80,11 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
                 max_image_bytes=settings.limits.image_bytes,
             ),
             journal,
-            now=time.time,
+            now=clock.now,
         )
         box = Outbox(outbox, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
+            clock=clock,
             journal=journal,
             watch=watch,
             intake=intake,

@@ -80,6 +80,8 @@ def _print(document: Health, running: bool) -> None:
             print(f"running    {current.source} ({current.kind}): {where}")
         if document.device is not None:
             print(f"device     {document.device} ({document.device_name}), {document.dtype}, rung {document.rung}")
+        if document.polls_because:
+            print(f"watching   by looking again and again: {document.polls_because}")
         print(f"models     {', '.join(document.models) or 'none loaded'}")
     for holdup in document.holdups:
         print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}")

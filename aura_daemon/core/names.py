@@ -99,6 +99,13 @@ def verdict(path: str) -> Verdict | None:
     return None
 
 
+def is_out_of_bounds(path: str) -> bool:
+    """Whether nothing is ever looked for there: hidden in any part, or in `failed/` at the top."""
+    parts = path.split("/")
+    in_failed = len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER
+    return in_failed or any(part.startswith(".") for part in parts)
+
+
 def output_stem(source_stem: str, number: int | None) -> str:
     """What the outputs of a source are called, short enough for any extension; `number` for one document of several."""
     suffix = "" if number is None else f"-{number}"

@@ -83,18 +83,26 @@ def extension_of(name: str) -> str:
 
 def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:
     """The kind of a file by its name (without folders) and its first bytes (4096 are enough)."""
+    kind = route_by_name(name, accept)
+    if isinstance(kind, Foreign):
+        return kind
+    if not head.strip(b"\0"):
+        return Unfinished(reason="it holds nothing yet")
+    if kind is SourceKind.SIDECAR:
+        return kind if _schema_of(head) == SIDECAR_SCHEMA else Foreign(reason=_described_json(head))
+    if kind is SourceKind.IMAGE and format_of(head) is None:
+        return Mismatch(reason=f"it is named {extension_of(name)} but holds {_described(head)}")
+    return kind
+
+
+def route_by_name(name: str, accept: frozenset[Accept]) -> SourceKind | Foreign:
+    """What a file wants to be, before it is opened."""
     extension = extension_of(name)
     kind = _kind_by(extension)
     if kind is None:
         return Foreign(reason=f"not a kind of file it knows ({extension or 'no extension'})")
     if ACCEPTED_AS[kind] not in accept:
         return Foreign(reason=f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files")
-    if not head.strip(b"\0"):
-        return Unfinished(reason="it holds nothing yet")
-    if kind is SourceKind.SIDECAR:
-        return kind if _schema_of(head) == SIDECAR_SCHEMA else Foreign(reason=_described_json(head))
-    if kind is SourceKind.IMAGE and format_of(head) is None:
-        return Mismatch(reason=f"it is named {extension} but holds {_described(head)}")
     return kind
 
 

@@ -44,7 +44,7 @@ class Holdup(BaseModel):
     """Something that waits for a mend, and when it is tried again."""
 
     model_config = _CONFIG
-    what: str = Field(description="generate, caption or outbox")
+    what: str = Field(description="generate, caption, outbox or sources")
     reason: str
     mend: str
     retry_in_s: float
@@ -92,7 +92,8 @@ class Health(BaseModel):
     job_p50_s: float | None = Field(description="median time from first sight to delivery, last 200 jobs")
     job_p95_s: float | None
     archive_bytes: int
-    event_overflows: int
+    polls_because: str = Field(description="why the inbox is polled; empty where the system tells what happens in it")
+    event_losses: int = Field(description="how often file events were lost, so that all was looked at again")
     versions: dict[str, str]
 
     def to_json(self) -> bytes:

@@ -1,0 +1,20 @@
+"""Time of day for what is remembered: begins with the wall clock and goes on with the monotonic one.
+
+Claims keep their order and waits their length when the wall clock is set; only a restart (another boot's monotonic
+clock means nothing) takes the wall clock's word again. Stamps for people come from the wall clock itself.
+"""
+
+from __future__ import annotations
+
+import time
+
+
+class SteadyClock:
+    """Seconds since the epoch that never jump."""
+
+    def __init__(self) -> None:
+        self._offset_s = time.time() - time.monotonic()
+
+    def now(self) -> float:
+        """Seconds since the epoch, as the wall clock would have it had nobody touched it since the start."""
+        return time.monotonic() + self._offset_s

@@ -1,0 +1,74 @@
+"""Has a file been delivered completely? In: a path, how long it has looked the same. Out: yes, or what it waits for.
+
+On Linux a read lease is granted only while nobody has the file open for writing (fcntl(2), F_SETLEASE): an answer that
+needs no waiting. It takes the file's owner or CAP_LEASE, and a local file system. Elsewhere a file is complete when it
+has not changed for the settle time.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from aura_daemon import durable
+
+AFTERTHOUGHT_S: Final = 0.25
+"""A tool that wrote a file in place often sets its times and rights just after it closed it (rsync --inplace, rclone
+--inplace, curl -R), and would find it gone. A file renamed in has them already."""
+
+
+class Writer(StrEnum):
+    """Whether somebody has a file open for writing."""
+
+    NONE = "none"
+    SOMEBODY = "somebody"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incomplete:
+    """Look again when the file has been unchanged for `unchanged_s`."""
+
+    unchanged_s: float
+    reason: str
+    is_said: bool
+    """Worth a line in the log: it may take long."""
+
+
+def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whole: bool) -> Incomplete | None:
+    """What a file waits for, or None where it is complete; raises OSError where it cannot be opened."""
+    match writer_of(file):
+        case Writer.SOMEBODY:
+            recheck_s = unchanged_s + max(settle_s, AFTERTHOUGHT_S)
+            return Incomplete(unchanged_s=recheck_s, reason="a writer has it open", is_said=unchanged_s >= settle_s)
+        case Writer.NONE:
+            wait_s = 0.0 if came_whole else min(AFTERTHOUGHT_S, settle_s)
+        case Writer.UNKNOWN:
+            wait_s = settle_s
+    if unchanged_s < wait_s:
+        return Incomplete(unchanged_s=wait_s, reason="it may not be complete yet", is_said=False)
+    return None
+
+
+def writer_of(file: Path) -> Writer:
+    """Whether somebody has a regular file open for writing, where the system tells; raises OSError."""
+    if sys.platform != "linux":
+        return Writer.UNKNOWN
+    descriptor = durable.open_regular(file)
+    try:
+        # A writer that comes while the lease is held makes the kernel send a signal: one that nobody minds.
+        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError as error:
+        return Writer.SOMEBODY if error.errno == errno.EAGAIN else Writer.UNKNOWN
+    finally:
+        os.close(descriptor)
+    return Writer.NONE

@@ -1,0 +1,72 @@
+"""Events through watchdog, for systems without inotify. Its thread notes a path and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from aura_daemon.core.names import is_out_of_bounds
+from aura_daemon.events import Deaf, Heard
+
+
+class WatchdogEvents(FileSystemEventHandler):
+    """Listens to a tree. An exception in a handler would kill watchdog's thread for good: handlers only note."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = os.fspath(root)
+        self._noted: deque[tuple[str, bool]] = deque()
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+        self._observer = Observer()
+        try:
+            self._observer.schedule(self, self._root, recursive=True)
+            self._observer.start()
+        except OSError as error:
+            self._close_pipe()
+            raise Deaf(error.strerror or str(error)) from None
+
+    @property
+    def descriptor(self) -> int:
+        return self._reader
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """In watchdog's thread."""
+        if event.event_type in ("opened", "closed_no_write"):
+            return  # our own reads; answering them would never end
+        if event.event_type == "modified" and event.is_directory:
+            return  # a name in it came or went, which has an event of its own
+        is_move = event.event_type == "moved"
+        self._noted.append((os.fsdecode(event.src_path), False))
+        if is_move:
+            self._noted.append((os.fsdecode(event.dest_path), True))
+        with contextlib.suppress(BlockingIOError, OSError):
+            os.write(self._writer, b"!")
+
+    def hear(self) -> Heard:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._reader, 4096):
+                pass
+        named: dict[str, bool] = {}
+        for _ in range(len(self._noted)):
+            place, is_whole = self._noted.popleft()
+            with contextlib.suppress(ValueError):
+                path = os.path.relpath(place, self._root)
+                if not is_out_of_bounds(path):
+                    named[path] = is_whole
+        alive = self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
+        return Heard(named=named, lost=False, ended="" if alive else "watchdog's thread has ended")
+
+    def close(self) -> None:
+        self._observer.stop()
+        self._observer.join(timeout=5.0)
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)

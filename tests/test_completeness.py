@@ -1,0 +1,92 @@
+"""A file is complete when nobody writes it any more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.completeness import AFTERTHOUGHT_S, Writer, incompleteness, writer_of
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    place = tmp_path / "cat.yaml"
+    place.write_bytes(b"prompt: x")
+    return place
+
+
+def test_a_writer_is_known_until_it_closes_the_file_and_a_reader_does_not_count(file: Path) -> None:
+    with file.open("rb"):
+        assert writer_of(file) is Writer.NONE
+    with file.open("ab"):
+        assert writer_of(file) is Writer.SOMEBODY
+    assert writer_of(file) is Writer.NONE
+
+
+def test_a_writer_in_another_process_is_known(file: Path) -> None:
+    code = "import sys; f = open(sys.argv[1], 'ab'); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "open\n"
+        assert writer_of(file) is Writer.SOMEBODY
+        writer.communicate("")
+    assert writer_of(file) is Writer.NONE
+
+
+def test_a_hard_link_with_a_writer_has_a_writer(file: Path, tmp_path: Path) -> None:
+    os.link(file, tmp_path / "other.yaml")
+    with (tmp_path / "other.yaml").open("ab"):
+        assert writer_of(file) is Writer.SOMEBODY
+
+
+def test_asking_while_others_open_the_file_harms_nobody(file: Path) -> None:
+    """A lease that is broken while it is held sends a signal; the usual one would end the process."""
+    stop = threading.Event()
+
+    def write() -> None:
+        while not stop.is_set():
+            with file.open("ab"):
+                pass
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        answers = {writer_of(file) for _ in range(3_000)}
+    finally:
+        stop.set()
+        thread.join()
+    assert answers <= {Writer.NONE, Writer.SOMEBODY}
+
+
+@pytest.mark.parametrize(
+    ("came_whole", "unchanged_s", "is_complete"),
+    [(True, 0.0, True), (False, 0.0, False), (False, AFTERTHOUGHT_S, True)],
+)
+def test_a_file_in_place_gets_a_moment_for_its_times_and_rights_and_one_renamed_in_needs_none(
+    file: Path, came_whole: bool, unchanged_s: float, is_complete: bool
+) -> None:
+    found = incompleteness(file, unchanged_s=unchanged_s, settle_s=2.0, came_whole=came_whole)
+    assert (found is None) is is_complete
+
+
+def test_an_open_file_waits_however_long_it_has_been_unchanged(file: Path) -> None:
+    with file.open("ab"):
+        found = incompleteness(file, unchanged_s=1e6, settle_s=2.0, came_whole=True)
+    assert found is not None
+    assert found.reason == "a writer has it open"
+    assert found.unchanged_s == 1e6 + 2.0
+    assert found.is_said
+
+
+def test_without_leases_the_settle_time_counts(file: Path, no_leases: None) -> None:
+    found = incompleteness(file, unchanged_s=1.9, settle_s=2.0, came_whole=True)
+    assert found is not None
+    assert found.unchanged_s == 2.0
+    assert incompleteness(file, unchanged_s=2.0, settle_s=2.0, came_whole=True) is None
