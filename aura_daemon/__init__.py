@@ -3,13 +3,16 @@
 Where is...? A decision is in `core/`, an effect is a top-level verb, a tensor is in `engines/`, a process boundary is
 in `workers/`. A job's way through the house, as `daemon.py` reads:
 
-    watching   sights what lies in the inbox            (core.names, core.stability: what has settled)
-    intake     claims it by rename and reads it         (core.routing, core.request: what it asks for)
-    journal    remembers it, through kill -9            (core.lifecycle: what may happen next)
-    workers    run it in a child process                (engines: Stable Diffusion, BLIP)
-    daemon     turns a failure into a decision          (core.recovery)
-    delivery   publishes payload, then sidecar          (core.sidecar), and puts the source where it belongs
-    health     says how all that goes                   (`health.json`, `aura-daemon status`)
+    watching     sights what lies in the inbox          (events wake it; core.stability: when to judge)
+    judging      says what is to become of it           (completeness, core.names, core.routing)
+    claims       makes it ours by a rename
+    intake       reads it and queues what it asks for   (core.request)
+    journal      remembers it, through kill -9          (core.lifecycle: what may happen next)
+    workers      run it in a child process              (engines: Stable Diffusion, BLIP)
+    dispatching  turns a failure into a decision        (core.recovery)
+    delivery     publishes payload, then sidecar        (core.sidecar)
+    disposal     puts the source where it belongs
+    health       says how all that goes                 (`health.json`, `aura-daemon status`)
 
 `cli/` is the only code that prints, `config.py` the only code that reads settings, `mini/` the embedded model.
 Imports go downward only, and this process never imports torch; `pyproject.toml` holds both as a contract.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from loguru import logger
@@ -16,7 +17,7 @@ from aura_daemon import completeness
 from aura_daemon.core import names
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.stability import Stability, Stamp
-from aura_daemon.intake import Intake, Leave, Ready, Wait
+from aura_daemon.judging import Judging, Leave, Ready, Wait
 from aura_daemon.watching import Look, Sighting
 
 UNREADABLE_S: Final = 30.0
@@ -45,8 +46,9 @@ class Arrival:
 class Arrivals:
     """Everything in the inbox that has no journal entry yet."""
 
-    def __init__(self, intake: Intake, *, settle_s: float) -> None:
-        self._intake = intake
+    def __init__(self, inbox: Path, judging: Judging, *, settle_s: float) -> None:
+        self._inbox = inbox
+        self._judging = judging
         self._settle_s = settle_s
         self._stability = Stability()
         self._left: dict[str, tuple[int, str]] = {}
@@ -127,9 +129,13 @@ class Arrivals:
 
     def _judge(self, path: str, now: float) -> Arrival | None:
         unchanged_s, stamp = self._stability.unchanged_s(path, now), self._stability.stamp(path)
+        foreign = self._judging.by_name(path)
+        if foreign is not None:
+            self._leave(path, stamp, foreign.reason)
+            return None
         try:
             waits_for = completeness.incompleteness(
-                self._intake.inbox / path,
+                self._inbox / path,
                 unchanged_s=unchanged_s,
                 settle_s=self._settle_s,
                 came_whole=self._stability.came_whole(path),
@@ -140,7 +146,7 @@ class Arrivals:
                 self._stability.hold(path, waits_for.unchanged_s)
                 self._waits(path, waits_for.reason, level="INFO" if waits_for.is_said else "DEBUG")
                 return None
-            judgement = self._intake.judge(path, stamp, unchanged_s=unchanged_s)
+            judgement = self._judging.judge(path, stamp, unchanged_s=unchanged_s)
         except FileNotFoundError:
             self.forget(path)
             return None

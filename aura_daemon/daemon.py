@@ -84,7 +84,7 @@ class Daemon:
 
     def _look_after_folders(self) -> None:
         """Pauses while inbox or outbox is away: what is not there must not be taken for empty, or made anew."""
-        away = [folder for folder in (self.rooms.intake.inbox, self.rooms.outbox.root) if not folder.is_dir()]
+        away = [folder for folder in (self.rooms.claims.inbox, self.rooms.outbox.root) if not folder.is_dir()]
         if away and not self._paused:
             logger.error("paused: {} is away", " and ".join(str(folder) for folder in away))
             self.rooms.pulse.error(f"{away[0]} is away")

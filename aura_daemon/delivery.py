@@ -23,7 +23,8 @@ from aura_daemon.core import names, sidecar
 from aura_daemon.core.job import EngineTiming, Payload, Produced
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import OutputRecord, Sidecar, SourceRecord, TimingRecord
-from aura_daemon.journal import JobRow, Journal, SourceRow
+from aura_daemon.journal import Journal
+from aura_daemon.records import JobRow, SourceRow
 
 PAYLOAD_EXTENSIONS: Final = (".png", ".txt")
 SIDECAR_EXTENSION: Final = ".json"

@@ -15,8 +15,8 @@ from aura_daemon.core import names
 from aura_daemon.core.job import Failure, FailureKind, JobKind, Produced
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
 from aura_daemon.delivery import Clocked
-from aura_daemon.journal import JobRow, SourceRow
 from aura_daemon.receiving import Receiving
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task
 

@@ -19,12 +19,13 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import durable
+from aura_daemon.claims import Claims
 from aura_daemon.core import names, sidecar
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.delivery import Outbox, source_record
-from aura_daemon.intake import Intake
-from aura_daemon.journal import JobRow, Journal, SourceRow
+from aura_daemon.journal import Journal
+from aura_daemon.records import JobRow, SourceRow
 
 
 class Disposition(StrEnum):
@@ -77,21 +78,21 @@ def choose(sources: str, inbox: Path) -> Choice:
 class Disposal:
     """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
 
-    def __init__(self, disposition: Disposition, intake: Intake, outbox: Outbox, journal: Journal) -> None:
+    def __init__(self, disposition: Disposition, claims: Claims, outbox: Outbox, journal: Journal) -> None:
         self.disposition = disposition
-        self._intake = intake
+        self._claims = claims
         self._outbox = outbox
         self._journal = journal
-        self.archive_bytes = _size_of(intake.done)
+        self.archive_bytes = _size_of(claims.done)
 
     def dispose(self, source: SourceRow) -> bool:
         """Deals with a source all of whose jobs have ended; False where some have not."""
         jobs = self._journal.jobs_of(source.id)
         if any(job.state not in (JobState.DONE, JobState.FAILED) for job in jobs):
             return False
-        file = self._intake.work_file(source)
+        file = self._claims.file_of(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
-        if self._intake.give_back(source):
+        if self._claims.give_back(source):
             pass  # what is there now has not run yet
         elif source.failure is not None:
             self._fail_whole(file, source, None, source.failure)
@@ -102,21 +103,21 @@ class Disposal:
                 self._fail_document(source, job)
             self._put_away(file, source)
         file.unlink(missing_ok=True)
-        self._intake.forget_work(source.id, source.path)
+        self._claims.forget(source.id, source.path)
         for job in jobs:
-            (self._intake.inputs / job.id).unlink(missing_ok=True)
+            (self._claims.inputs / job.id).unlink(missing_ok=True)
         self._journal.close_source(source.id)
         return True
 
     def _put_away(self, file: Path, source: SourceRow) -> None:
         """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
-        if self.disposition is Disposition.DELETE or self._intake.is_copy(file) or not os.path.lexists(file):
+        if self.disposition is Disposition.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
-        for target in _free_names(_unobstructed(self._intake.done, source.path)):
+        for target in _free_names(_unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds these very bytes
             try:
-                durable.move(file, target, temp_folder=self._intake.done / ".tmp")
+                durable.move(file, target, temp_folder=self._claims.done / ".tmp")
             except FileExistsError:
                 continue
             self.archive_bytes += source.size_bytes

@@ -12,114 +12,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
 
-from aura_daemon.core.job import Failure, FailureKind, Request
+from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
-from aura_daemon.core.names import collision_key
-from aura_daemon.core.request import request_from_dict, request_to_dict
-from aura_daemon.core.routing import SourceKind
-from aura_daemon.errors import BrokenState, Problem
-
-VERSION: Final = 1
-"""Schema version; a newer journal than this is refused."""
-
-_SCHEMA: Final = """
-CREATE TABLE sources (
-    id TEXT PRIMARY KEY,
-    path BLOB NOT NULL,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    sha256 TEXT NOT NULL DEFAULT '',
-    settled_s REAL NOT NULL,
-    claimed_at REAL NOT NULL,
-    failure TEXT,
-    problems TEXT NOT NULL DEFAULT '[]'
-) WITHOUT ROWID;
-CREATE INDEX sources_path ON sources (path);
-CREATE INDEX sources_unfinished ON sources (id) WHERE state <> 'closed';
-CREATE TABLE jobs (
-    id TEXT PRIMARY KEY,
-    source_id TEXT NOT NULL REFERENCES sources (id),
-    number INTEGER,
-    state TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    request TEXT NOT NULL,
-    text BLOB NOT NULL,
-    folder BLOB NOT NULL,
-    stem BLOB NOT NULL,
-    stem_key TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    payload_sha256 TEXT,
-    failure TEXT,
-    finished_at REAL,
-    total_s REAL
-) WITHOUT ROWID;
-CREATE INDEX jobs_source ON jobs (source_id);
-CREATE INDEX jobs_next ON jobs (state, kind, id);
-CREATE INDEX jobs_oldest ON jobs (state, id);
-CREATE INDEX jobs_stem ON jobs (stem_key, folder);
-CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
-CREATE TABLE companions (
-    path BLOB PRIMARY KEY,
-    size_bytes INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-
-_IS_OPEN: Final = "state NOT IN ('done', 'failed')"
-"""The condition of the index `jobs_next`, word for word: SQLite uses the index only where it stands in the query."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceRow:
-    """A claimed file."""
-
-    id: str
-    path: str
-    """Below the inbox, `/` between folders; surrogates stand for bytes that are no text."""
-    kind: SourceKind
-    state: SourceState = SourceState.CLAIMED
-    size_bytes: int
-    modified_ns: int
-    inode: int
-    sha256: str = ""
-    settled_s: float
-    """Seconds from first sight to the claim."""
-    claimed_at: float
-    """Seconds since the epoch."""
-    failure: Failure | None = None
-    """Why it has no jobs, where it has none."""
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JobRow:
-    """A job and where it stands."""
-
-    id: str
-    source_id: str
-    number: int | None
-    """Which document of several, from 1."""
-    state: JobState = JobState.QUEUED
-    kind: str
-    request: Request
-    text: bytes
-    """The document's own bytes, so that it can be handed back alone; empty for images."""
-    folder: str
-    """Where its outputs go, below the outbox; empty for the outbox itself."""
-    stem: str
-    attempts: int = 0
-    payload_sha256: str | None = None
-    """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
-    failure: Failure | None = None
-    finished_at: float | None = None
-    total_s: float | None = None
+from aura_daemon.core.request import request_to_dict
+from aura_daemon.errors import BrokenState
+from aura_daemon.records import SCHEMA, VERSION, JobRow, SourceRow, failure_text, job_of, source_of, stem_key
 
 
 class Journal:
@@ -141,7 +41,7 @@ class Journal:
         if version > VERSION:
             raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
         if version == 0 and not read_only:
-            self._database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+            self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state")
         self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
 
@@ -171,7 +71,7 @@ class Journal:
             self._move_source(source.id, SourceState.ADMITTED)
             database.execute(
                 "UPDATE sources SET sha256 = ?, kind = ?, failure = ?, problems = ? WHERE id = ?",
-                (source.sha256, source.kind, _failure_text(source.failure),
+                (source.sha256, source.kind, failure_text(source.failure),
                  json.dumps([asdict(problem) for problem in source.problems]), source.id),
             )  # fmt: skip
             database.executemany(
@@ -180,7 +80,7 @@ class Journal:
                 [
                     (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
                      json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
-                     os.fsencode(job.stem), _stem_key(job.stem))
+                     os.fsencode(job.stem), stem_key(job.stem))
                     for job in jobs
                 ],
             )  # fmt: skip
@@ -204,7 +104,7 @@ class Journal:
         row = self._database.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
         if row is None:
             raise BrokenState(f"the journal knows no source {source_id}")
-        return _source(row)
+        return source_of(row)
 
     def knows_source(self, source_id: str) -> bool:
         """Whether this claim is in the journal."""
@@ -213,19 +113,18 @@ class Journal:
     def unfinished_sources(self) -> list[SourceRow]:
         """Sources with something left to do, oldest first."""
         rows = self._database.execute("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
-        return [_source(row) for row in rows]
+        return [source_of(row) for row in rows]
 
     def latest_source(self, path: str) -> SourceRow | None:
         """The last file that was claimed under this name."""
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
         row = self._database.execute(query, (os.fsencode(path),)).fetchone()
-        return _source(row) if row is not None else None
+        return source_of(row) if row is not None else None
 
     def sources_at(self, path: str) -> list[SourceRow]:
         """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
-        return [
-            _source(row) for row in self._database.execute("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
-        ]
+        rows = self._database.execute("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
+        return [source_of(row) for row in rows]
 
     def succeeded(self, source: SourceRow) -> bool:
         """Whether the same path, content and modification time has been done already: a redelivery."""
@@ -268,7 +167,7 @@ class Journal:
             job,
             JobState.DELIVERING,
             stem=os.fsencode(stem),
-            stem_key=_stem_key(stem),
+            stem_key=stem_key(stem),
             payload_sha256=payload_sha256,
         )
 
@@ -278,7 +177,7 @@ class Journal:
 
     def fail(self, job: JobRow, failure: Failure, *, now: float) -> JobRow:
         """The job will not be tried again by itself."""
-        return self._move(job, JobState.FAILED, failure=_failure_text(failure), finished_at=now)
+        return self._move(job, JobState.FAILED, failure=failure_text(failure), finished_at=now)
 
     def requeue_interrupted(self) -> list[JobRow]:
         """After a restart: whatever was under way is queued again; its attempt is not held against it."""
@@ -286,22 +185,20 @@ class Journal:
 
     def interrupted(self) -> list[JobRow]:
         """After a restart: the jobs that were under way."""
-        rows = self._database.execute(
-            f"SELECT * FROM jobs WHERE state IN ('running', 'delivering') AND {_IS_OPEN} ORDER BY id"
-        )
-        return [_job(row) for row in rows]
+        rows = self._database.execute("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
+        return [job_of(row) for row in rows]
 
     def job(self, job_id: str) -> JobRow:
         """One job; raises BrokenState where there is none."""
         row = self._database.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
         if row is None:
             raise BrokenState(f"the journal knows no job {job_id}")
-        return _job(row)
+        return job_of(row)
 
     def jobs_of(self, source_id: str) -> list[JobRow]:
         """All jobs of a source, in the order of its documents."""
         rows = self._database.execute("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
-        return [_job(row) for row in rows]
+        return [job_of(row) for row in rows]
 
     def next_job(self, kinds: frozenset[str]) -> JobRow | None:
         """The oldest queued job of one of these kinds."""
@@ -309,29 +206,29 @@ class Journal:
             row
             for kind in kinds
             for row in self._database.execute(
-                f"SELECT * FROM jobs WHERE state = 'queued' AND {_IS_OPEN} AND kind = ? ORDER BY id LIMIT 1", (kind,)
+                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1", (kind,)
             )
         ]
-        return min((_job(row) for row in best), key=lambda job: job.id, default=None)
+        return min((job_of(row) for row in best), key=lambda job: job.id, default=None)
 
     def oldest_queued(self) -> SourceRow | None:
         """The source of the job that has been queued for longest."""
         query = (
             "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
-            f" WHERE jobs.state = 'queued' AND jobs.{_IS_OPEN} ORDER BY jobs.id LIMIT 1"
+            " WHERE jobs.state = 'queued' ORDER BY jobs.id LIMIT 1"
         )
         row = self._database.execute(query).fetchone()
-        return _source(row) if row is not None else None
+        return source_of(row) if row is not None else None
 
     def recent(self, limit: int) -> list[JobRow]:
         """The jobs that ended last, newest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
-        return [_job(row) for row in self._database.execute(query, (limit,))]
+        return [job_of(row) for row in self._database.execute(query, (limit,))]
 
     def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
         """Stems of other jobs that some file system takes for the same (`Cat` and `cat`)."""
         query = "SELECT DISTINCT stem FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'done'"
-        rows = self._database.execute(query, (_stem_key(stem), os.fsencode(folder), but_not_of))
+        rows = self._database.execute(query, (stem_key(stem), os.fsencode(folder), but_not_of))
         return [os.fsdecode(row[0]) for row in rows]
 
     def all_done(self, source_id: str) -> bool:
@@ -342,7 +239,7 @@ class Journal:
     def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
         """Whether a job that is being delivered, other than `but_not_to`, has been given this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
-        row = self._database.execute(query, (_stem_key(stem), os.fsencode(folder), but_not_to)).fetchone()
+        row = self._database.execute(query, (stem_key(stem), os.fsencode(folder), but_not_to)).fetchone()
         return row is not None
 
     # -- below -----------------------------------------------------------------------------------------------------
@@ -375,55 +272,3 @@ class Journal:
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         self._database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
-
-
-def _stem_key(stem: str) -> str:
-    """What two names have in common that some file system takes for the same."""
-    return collision_key(stem).encode("utf-8", "backslashreplace").decode()
-
-
-def _failure_text(failure: Failure | None) -> str | None:
-    return json.dumps(asdict(failure)) if failure is not None else None
-
-
-def _failure(text: str | None) -> Failure | None:
-    if text is None:
-        return None
-    fields = json.loads(text)
-    return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
-
-
-def _source(row: sqlite3.Row) -> SourceRow:
-    return SourceRow(
-        id=row["id"],
-        path=os.fsdecode(row["path"]),
-        kind=SourceKind(row["kind"]),
-        state=SourceState(row["state"]),
-        size_bytes=row["size_bytes"],
-        modified_ns=row["modified_ns"],
-        inode=row["inode"],
-        sha256=row["sha256"],
-        settled_s=row["settled_s"],
-        claimed_at=row["claimed_at"],
-        failure=_failure(row["failure"]),
-        problems=tuple(Problem(**fields) for fields in json.loads(row["problems"])),
-    )
-
-
-def _job(row: sqlite3.Row) -> JobRow:
-    return JobRow(
-        id=row["id"],
-        source_id=row["source_id"],
-        number=row["number"],
-        state=JobState(row["state"]),
-        kind=row["kind"],
-        request=request_from_dict(json.loads(row["request"])),
-        text=row["text"],
-        folder=os.fsdecode(row["folder"]),
-        stem=os.fsdecode(row["stem"]),
-        attempts=row["attempts"],
-        payload_sha256=row["payload_sha256"],
-        failure=_failure(row["failure"]),
-        finished_at=row["finished_at"],
-        total_s=row["total_s"],
-    )

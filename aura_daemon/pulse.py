@@ -26,7 +26,7 @@ from aura_daemon.core.vitals import (
     percentile,
     status_of,
 )
-from aura_daemon.journal import JobRow
+from aura_daemon.records import JobRow
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Progress, Ready
 
 RECENT: Final = 200

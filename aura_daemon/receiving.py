@@ -9,7 +9,7 @@ from loguru import logger
 from aura_daemon.arrivals import MOST_PENDING
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import SourceState
-from aura_daemon.journal import SourceRow
+from aura_daemon.records import SourceRow
 from aura_daemon.rooms import SOURCES, Listener, Rooms
 
 
@@ -39,7 +39,7 @@ class Receiving:
 
     def recover(self) -> None:
         """Takes up claims that a crash or a stop left."""
-        self._rooms.intake.adopt()
+        self._rooms.claims.adopt()
         for source in self._rooms.journal.unfinished_sources():
             self._admit(source)
 
@@ -54,7 +54,7 @@ class Receiving:
         self._looked = True
         for arrival in arrivals.ready(now):
             try:
-                source = self._rooms.intake.claim(arrival.path, arrival.kind, settled_s=arrival.settled_s)
+                source = self._rooms.claims.claim(arrival.path, arrival.kind, settled_s=arrival.settled_s)
             except OSError as error:
                 arrivals.postpone(arrival.path, now, f"it cannot be claimed: {error.strerror}")
                 continue

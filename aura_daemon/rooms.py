@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
+from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.core import names
 from aura_daemon.core.job import Failure, Produced
@@ -18,8 +19,9 @@ from aura_daemon.disposal import Disposal
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.intake import Intake
-from aura_daemon.journal import JobRow, Journal, SourceRow
+from aura_daemon.journal import Journal
 from aura_daemon.pulse import Pulse
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.watching import Watch
 from aura_daemon.workers.protocol import Loading, Progress, Worker
 
@@ -56,8 +58,9 @@ class Rooms:
     clock: SteadyClock
     journal: Journal
     watch: Watch
-    intake: Intake
     arrivals: Arrivals
+    claims: Claims
+    intake: Intake
     outbox: Outbox
     disposal: Disposal
     heartbeat: Heartbeat

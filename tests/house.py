@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import JOURNAL, daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config import Settings
@@ -32,6 +33,8 @@ from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
+from aura_daemon.judging import Judging, JudgingSettings
+from aura_daemon.references import References
 from aura_daemon.workers.protocol import Task
 from tests.doubles.scripted_worker import Play, ScriptedWorker
 
@@ -139,11 +142,19 @@ class Door:
             "reference_wait_s": 600.0,
             "max_image_bytes": 1_000_000,
         }
-        self.intake = Intake(
-            IntakeSettings(inbox=house.inbox, state=house.state, keeps=keeps, **{**defaults, **settings}),
+        chosen = {**defaults, **settings}
+        self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
+        references = References(self.claims, self.journal)
+        shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
+        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s")}
+        self.judging = Judging(
+            JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
+            references,
             self.journal,
             now=self.now,
         )
+        admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
+        self.intake = Intake(admission, self.claims, references, self.journal)
         self.outbox = Outbox(house.outbox, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
 
@@ -154,7 +165,7 @@ class Door:
 
     def disposal(self, disposition: Disposition | None = None) -> Disposal:
         """The last room."""
-        return Disposal(disposition or self.disposition, self.intake, self.outbox, self.journal)
+        return Disposal(disposition or self.disposition, self.claims, self.outbox, self.journal)
 
     def close(self) -> None:
         """As a process ends."""

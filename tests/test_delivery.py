@@ -18,7 +18,7 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.delivery import Clocked, Delivered
-from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House, make, sha256
@@ -33,7 +33,7 @@ class PowerCut(BaseException):
 def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[SourceRow, JobRow]:
     """A job that has been started."""
     door.house.drop(name, content)
-    source = door.intake.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
+    source = door.claims.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
     assert source is not None
     (job,) = door.intake.admit(source)
     return door.journal.source(source.id), door.journal.start(job)

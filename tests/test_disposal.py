@@ -18,7 +18,7 @@ from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import FailureReport
 from aura_daemon.disposal import TWO_WAY_SYNC_MARKS, Disposition, choose
-from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House
 
@@ -33,7 +33,7 @@ class PowerCut(BaseException):
 
 def taken(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[SourceRow, tuple[JobRow, ...]]:
     door.house.drop(name, content)
-    source = door.intake.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
+    source = door.claims.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
     assert source is not None
     jobs = door.intake.admit(source)
     return door.journal.source(source.id), jobs
@@ -110,7 +110,7 @@ def test_a_source_that_is_done_goes_where_it_belongs(door: Door, disposition: Di
     source = ended(door, "sub/cat.yaml")
     assert door.disposal(disposition).dispose(source)
     assert (door.house.archived(), door.house.waiting()) == (archived, [])
-    assert list(door.intake.work.iterdir()) == []
+    assert list(door.claims.work.iterdir()) == []
     assert door.journal.source(source.id).state is SourceState.CLOSED
 
 
@@ -119,7 +119,7 @@ def test_a_source_with_a_job_to_come_stays_in_work(door: Door) -> None:
     for job in jobs[:2]:
         done(door, job)
     assert not door.disposal().dispose(source)
-    assert door.intake.work_file(source).exists()
+    assert door.claims.file_of(source).exists()
 
 
 def test_a_name_taken_in_the_archive_is_left_and_the_same_bytes_are_not_kept_twice(door: Door) -> None:
@@ -127,7 +127,7 @@ def test_a_name_taken_in_the_archive_is_left_and_the_same_bytes_are_not_kept_twi
         source = ended(door, content=content)
         assert door.disposal().dispose(source)
     assert door.house.archived() == ["cat.r2.yaml", "cat.yaml"]
-    assert (door.intake.done / "cat.yaml").read_bytes() == PROMPT
+    assert (door.claims.done / "cat.yaml").read_bytes() == PROMPT
 
 
 def test_the_archives_size_is_known_from_the_start_and_grows(door: Door) -> None:
@@ -140,11 +140,11 @@ def test_the_archives_size_is_known_from_the_start_and_grows(door: Door) -> None
 
 def test_an_archive_on_another_disk_works(door: Door, mount: Mount) -> None:
     source = ended(door)
-    door.intake.done.mkdir(parents=True)
-    mount(door.intake.done, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
+    door.claims.done.mkdir(parents=True)
+    mount(door.claims.done, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
     assert door.disposal().dispose(source)
     assert door.house.archived() == ["cat.yaml"]
-    assert list(door.intake.work.iterdir()) == []
+    assert list(door.claims.work.iterdir()) == []
 
 
 @pytest.mark.parametrize("disposition", [Disposition.ARCHIVE, Disposition.DELETE])
@@ -274,7 +274,7 @@ def test_a_full_disk_keeps_the_source_until_there_is_room(house: House, mount: M
         door.disposal().dispose(source)
     assert full.value.errno == errno.ENOSPC
     assert house.failed() == []
-    assert door.intake.work_file(source).stat().st_size > 60_000
+    assert door.claims.file_of(source).stat().st_size > 60_000
     (house.outbox / ".filler").unlink()
     mount(house.outbox, "-o", "remount,size=1m")
     assert door.disposal().dispose(source)
@@ -298,7 +298,7 @@ def test_under_keep_a_failed_source_is_copied_and_stays(house: House) -> None:
     door.disposal().dispose(ended(door, "bad.yaml", BAD))
     assert place.read_bytes() == BAD
     assert house.failed() == ["bad.yaml", "bad.yaml.json"]
-    assert house.visible(door.intake.work) == []
+    assert house.visible(door.claims.work) == []
     door.close()
 
 

@@ -14,8 +14,8 @@ from aura_daemon.core.job import CaptionRequest, GenerateRequest
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.sidecar import SourceRecord, TimingRecord, sidecar
-from aura_daemon.intake import COMPANION_S, Judgement, Leave, Ready, Wait
-from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.judging import COMPANION_S, Judgement, Leave, Ready, Wait
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House, make, sha256, stamp_of
@@ -32,11 +32,11 @@ def keeping(house: House) -> Iterator[Door]:
 
 
 def judge(door: Door, path: str, unchanged_s: float = 2.0) -> Judgement:
-    return door.intake.judge(path, stamp_of(door.house.inbox / path), unchanged_s=unchanged_s)
+    return door.judging.judge(path, stamp_of(door.house.inbox / path), unchanged_s=unchanged_s)
 
 
 def claim(door: Door, path: str, kind: SourceKind = SourceKind.JOB_FILE) -> SourceRow:
-    source = door.intake.claim(path, kind, settled_s=2.0)
+    source = door.claims.claim(path, kind, settled_s=2.0)
     assert source is not None
     return source
 
@@ -309,7 +309,7 @@ def test_any_name_is_claimed_by_rename_read_and_queued(door: Door, name: str, lo
     inode = door.house.drop(name).stat().st_ino
     source, (job,) = admit(door, name)
     assert not (door.house.inbox / name).exists()
-    assert door.intake.work_file(source).stat().st_ino == inode
+    assert door.claims.file_of(source).stat().st_ino == inode
     assert source.sha256 == sha256(PROMPT)
     assert isinstance(job.request, GenerateRequest)
     assert job.request.seed is not None
@@ -320,9 +320,9 @@ def test_any_name_is_claimed_by_rename_read_and_queued(door: Door, name: str, lo
 @pytest.mark.parametrize("keeps", [False, True])
 def test_a_file_that_is_gone_or_no_file_any_more_is_quietly_not_claimed(house: House, keeps: bool) -> None:
     door = Door(house, keeps=keeps)
-    assert door.intake.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
+    assert door.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     assert house.temporary() == []
-    assert list(door.intake.work.iterdir()) == []
+    assert list(door.claims.work.iterdir()) == []
     door.close()
 
 
@@ -392,18 +392,18 @@ def test_a_claimed_file_that_the_journal_does_not_know_is_adopted(house: House) 
     for file in house.state.glob("journal*"):
         file.unlink()
     door = Door(house)
-    (adopted,) = door.intake.adopt()
+    (adopted,) = door.claims.adopt()
     assert (adopted.id, adopted.path) == (source.id, "a/caf\udce9.yaml")
-    assert door.intake.adopt() == []
+    assert door.claims.adopt() == []
     (job,) = door.intake.admit(adopted)
     assert job.state is JobState.QUEUED
     door.close()
 
 
 def test_folders_that_a_crash_left_empty_go(door: Door) -> None:
-    (door.intake.work / "20260101T000000.000-abcdef" / "deep" / "er").mkdir(parents=True)
-    assert door.intake.adopt() == []
-    assert list(door.intake.work.iterdir()) == []
+    (door.claims.work / "20260101T000000.000-abcdef" / "deep" / "er").mkdir(parents=True)
+    assert door.claims.adopt() == []
+    assert list(door.claims.work.iterdir()) == []
 
 
 def test_an_image_that_cannot_be_copied_leaves_the_source_to_be_admitted_later(
@@ -412,8 +412,8 @@ def test_an_image_that_cannot_be_copied_leaves_the_source_to_be_admitted_later(
     door.house.drop("job.yaml", CAPTION)
     door.house.drop("beach.png", PNG + b"x" * 200_000)
     source = claim(door, "job.yaml")
-    door.intake.inputs.mkdir()
-    mount(door.intake.inputs, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
+    door.claims.inputs.mkdir()
+    mount(door.claims.inputs, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
     with pytest.raises(OSError) as refused:
         door.intake.admit(source)
     assert refused.value.errno in (errno.EROFS, errno.EXDEV, errno.ENOSPC)
@@ -463,12 +463,12 @@ def test_under_keep_a_crash_before_the_journal_neither_loses_nor_doubles(keeping
     keeping.house.drop("cat.yaml")
     durable.copy(
         keeping.house.inbox / "cat.yaml",
-        keeping.intake.work / "20260101T000000.000-abcdef" / "cat.yaml",
+        keeping.claims.work / "20260101T000000.000-abcdef" / "cat.yaml",
         temp_folder=keeping.house.state / "copying",
     )
     (keeping.house.state / "copying" / "1-x.tmp").write_bytes(b"half a cop")
-    assert keeping.intake.adopt() == []
-    assert keeping.house.visible(keeping.intake.work) == []
+    assert keeping.claims.adopt() == []
+    assert keeping.house.visible(keeping.claims.work) == []
     assert keeping.house.temporary() == []
     assert isinstance(judge(keeping, "cat.yaml"), Ready)
 
@@ -537,7 +537,7 @@ def test_bad_input_is_refused_in_words_and_the_file_is_kept(
     assert source.failure is not None
     assert message in source.failure.message + " ".join(map(str, source.problems))
     assert source.sha256 == sha256(content)
-    assert door.intake.work_file(source).read_bytes() == content
+    assert door.claims.file_of(source).read_bytes() == content
 
 
 def test_one_invalid_document_runs_none_of_them_and_every_problem_is_told(door: Door) -> None:

@@ -14,7 +14,8 @@ from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateR
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import BrokenState, Problem
-from aura_daemon.journal import VERSION, JobRow, Journal, SourceRow
+from aura_daemon.journal import VERSION, Journal
+from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount
 
 FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")

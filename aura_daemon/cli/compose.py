@@ -10,6 +10,7 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
+from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, Settings, load
 from aura_daemon.core import names
@@ -23,7 +24,9 @@ from aura_daemon.holdups import Holdups
 from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
+from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.pulse import RECENT, Pulse
+from aura_daemon.references import References
 from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.watching import Watch
 from aura_daemon.workers.process import ProcessWorker
@@ -68,29 +71,34 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         reference_wait_s = settings.reference_wait
         if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
             reference_wait_s = min(reference_wait_s, settings.incomplete_after)
-        intake = Intake(
-            IntakeSettings(
+        keeps, skips = choice.disposition is Disposition.KEEP, settings.redelivery == "skip"
+        accept = frozenset(settings.accept)
+        claims = Claims(inbox, state, journal, keeps=keeps, now=clock.now)
+        references = References(claims, journal)
+        judging = Judging(
+            JudgingSettings(
                 inbox=inbox,
-                state=state,
-                accept=frozenset(settings.accept),
-                keeps=choice.disposition is Disposition.KEEP,
-                skips_redeliveries=settings.redelivery == "skip",
+                accept=accept,
+                keeps=keeps,
+                skips_redeliveries=skips,
                 incomplete_after_s=settings.incomplete_after,
                 reference_wait_s=reference_wait_s,
-                max_image_bytes=settings.limits.image_bytes,
             ),
+            references,
             journal,
             now=clock.now,
         )
+        door = IntakeSettings(accept=accept, skips_redeliveries=skips, max_image_bytes=settings.limits.image_bytes)
         box = Outbox(outbox, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
             journal=journal,
             watch=watch,
-            intake=intake,
-            arrivals=Arrivals(intake, settle_s=settings.settle),
+            arrivals=Arrivals(inbox, judging, settle_s=settings.settle),
+            claims=claims,
+            intake=Intake(door, claims, references, journal),
             outbox=box,
-            disposal=Disposal(choice.disposition, intake, box, journal),
+            disposal=Disposal(choice.disposition, claims, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),

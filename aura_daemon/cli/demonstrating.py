@@ -19,7 +19,7 @@ from aura_daemon.config import Settings
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
 from aura_daemon.core.names import OWN_FOLDER
 from aura_daemon.delivery import Delivered
-from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from aura_daemon.core import names
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
 from aura_daemon.delivery import Delivered
-from aura_daemon.journal import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 
 

@@ -1,0 +1,162 @@
+"""What is to become of a file that has been delivered: claim it, wait for more, or leave it alone. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, TypeAlias
+
+from aura_daemon import durable
+from aura_daemon.core import names, pictures, request, routing
+from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core.request import Rejected
+from aura_daemon.core.routing import Accept, SourceKind
+from aura_daemon.core.stability import Stamp
+from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.journal import Journal
+from aura_daemon.references import References
+
+HEAD_BYTES: Final = 4096
+TAIL_BYTES: Final = 65_536
+
+COMPANION_S: Final = 900.0
+"""For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ready:
+    """The file is complete and a job: claim it."""
+
+    kind: SourceKind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Not yet: look again when it has been unchanged for `unchanged_s`."""
+
+    unchanged_s: float
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Leave:
+    """Never a job: leave it alone and count it, until it changes."""
+
+    reason: str
+
+
+Judgement: TypeAlias = Ready | Wait | Leave
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgingSettings:
+    """What judging needs to know of the configuration."""
+
+    inbox: Path
+    accept: frozenset[Accept]
+    keeps: bool
+    """Sources stay where they are: remembered by path and content."""
+    skips_redeliveries: bool
+    incomplete_after_s: float
+    reference_wait_s: float
+
+
+class Judging:
+    """The judge of one inbox."""
+
+    def __init__(
+        self, settings: JudgingSettings, references: References, journal: Journal, *, now: Callable[[], float]
+    ) -> None:
+        """`now`: seconds since the epoch."""
+        self._settings = settings
+        self._references = references
+        self._journal = journal
+        self._now = now
+
+    def by_name(self, path: str) -> Leave | None:
+        """What the name alone says; None where the file must be opened to know."""
+        private = names.verdict(path)
+        if private is not None:
+            return Leave(reason=private.reason)
+        route = routing.route_by_name(PurePosixPath(path).name, self._settings.accept)
+        return Leave(reason=route.reason) if isinstance(route, routing.Foreign) else None
+
+    def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
+        """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
+        private = self.by_name(path)
+        if private is not None:
+            return private
+        file = self._settings.inbox / path
+        try:
+            head, tail, status = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
+        except durable.NotARegularFile:
+            return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
+        route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
+        if isinstance(route, routing.Foreign):
+            return Leave(reason=route.reason)
+        if self._settings.keeps and self._is_remembered(path, stamp):
+            return Leave(reason="done already, and kept where it is")
+        patient = unchanged_s >= self._settings.incomplete_after_s
+        if (status.st_size == 0 or isinstance(route, routing.Unfinished)) and not patient:
+            return Wait(unchanged_s=self._settings.incomplete_after_s, reason="it is empty so far")
+        if not isinstance(route, SourceKind):
+            return Ready(kind=SourceKind.IMAGE)  # admission says what is wrong with it
+        match route:
+            case SourceKind.IMAGE:
+                if not patient and pictures.ends_properly(head, tail, status.st_size) is False:
+                    return Wait(
+                        unchanged_s=self._settings.incomplete_after_s,
+                        reason="the end of the image is missing",
+                    )
+            case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
+                if self._is_companion(path, stamp):
+                    return Leave(reason="it lies beside an image of the same name")
+            case SourceKind.JOB_FILE:
+                missing = self._missing_image(file, path)
+                if missing and unchanged_s < self._settings.reference_wait_s:
+                    return Wait(
+                        unchanged_s=min(unchanged_s + 1.0, self._settings.reference_wait_s),
+                        reason=f"it waits for {missing}",
+                    )
+        return Ready(kind=route)
+
+    def _is_remembered(self, path: str, stamp: Stamp) -> bool:
+        """Under `keep`: whether this path with this content has been claimed before."""
+        seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
+        if any((source.modified_ns, source.inode) == (stamp.modified_ns, stamp.inode) for source in seen):
+            return True
+        if not seen or not self._settings.skips_redeliveries:
+            return False
+        sha256 = durable.sha256_of(self._settings.inbox / path)
+        # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
+        return any(
+            source.sha256 == sha256 and (source.modified_ns == stamp.modified_ns or self._journal.all_done(source.id))
+            for source in seen
+        )
+
+    def _is_companion(self, path: str, stamp: Stamp) -> bool:
+        """Whether a `.txt` or `.json` belongs to an image that lies, or lately lay, beside it."""
+        if self._journal.is_companion(path, stamp.size_bytes, stamp.modified_ns):
+            return True
+        stem = path.rpartition(".")[0]
+        for extension in routing.IMAGE_EXTENSIONS:
+            image = stem + extension
+            lies_there = any(
+                (self._settings.inbox / (stem + cased)).exists() for cased in (extension, extension.upper())
+            )
+            taken = None if lies_there else self._journal.latest_source(image)
+            lately = taken is not None and self._now() - taken.claimed_at < COMPANION_S
+            if lies_there or lately:
+                self._journal.add_companion(path, stamp.size_bytes, stamp.modified_ns)
+                return True
+        return False
+
+    def _missing_image(self, file: Path, path: str) -> str | None:
+        """The first image a job file names that is nowhere to be found; None for files that admission will refuse."""
+        found = durable.read(file, most_bytes=MOST_BYTES + 1)
+        parsed = request.parse_job_file(found.content, file=path)
+        if isinstance(parsed, Rejected):
+            return None
+        wanted = [job.request.image for job in parsed.jobs if isinstance(job.request, CaptionRequest)]
+        return next((name for name in wanted if name and self._references.find(path, name) is None), None)

@@ -1,0 +1,167 @@
+"""The journal's tables and their rows: schema, rows as data, and the way between."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from aura_daemon.core.job import Failure, FailureKind, Request
+from aura_daemon.core.lifecycle import JobState, SourceState
+from aura_daemon.core.names import collision_key
+from aura_daemon.core.request import request_from_dict
+from aura_daemon.core.routing import SourceKind
+from aura_daemon.errors import Problem
+
+VERSION: Final = 1
+"""Schema version; a newer journal than this is refused."""
+
+SCHEMA: Final = """
+CREATE TABLE sources (
+    id TEXT PRIMARY KEY,
+    path BLOB NOT NULL,
+    kind TEXT NOT NULL,
+    state TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    inode INTEGER NOT NULL,
+    sha256 TEXT NOT NULL DEFAULT '',
+    settled_s REAL NOT NULL,
+    claimed_at REAL NOT NULL,
+    failure TEXT,
+    problems TEXT NOT NULL DEFAULT '[]'
+) WITHOUT ROWID;
+CREATE INDEX sources_path ON sources (path);
+CREATE INDEX sources_unfinished ON sources (id) WHERE state <> 'closed';
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    source_id TEXT NOT NULL REFERENCES sources (id),
+    number INTEGER,
+    state TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    request TEXT NOT NULL,
+    text BLOB NOT NULL,
+    folder BLOB NOT NULL,
+    stem BLOB NOT NULL,
+    stem_key TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    payload_sha256 TEXT,
+    failure TEXT,
+    finished_at REAL,
+    total_s REAL
+) WITHOUT ROWID;
+CREATE INDEX jobs_source ON jobs (source_id);
+CREATE INDEX jobs_next ON jobs (state, kind, id);
+CREATE INDEX jobs_oldest ON jobs (state, id);
+CREATE INDEX jobs_stem ON jobs (stem_key, folder);
+CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
+CREATE TABLE companions (
+    path BLOB PRIMARY KEY,
+    size_bytes INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRow:
+    """A claimed file."""
+
+    id: str
+    path: str
+    """Below the inbox, `/` between folders; surrogates stand for bytes that are no text."""
+    kind: SourceKind
+    state: SourceState = SourceState.CLAIMED
+    size_bytes: int
+    modified_ns: int
+    inode: int
+    sha256: str = ""
+    settled_s: float
+    """Seconds from first sight to the claim."""
+    claimed_at: float
+    """Seconds since the epoch."""
+    failure: Failure | None = None
+    """Why it has no jobs, where it has none."""
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRow:
+    """A job and where it stands."""
+
+    id: str
+    source_id: str
+    number: int | None
+    """Which document of several, from 1."""
+    state: JobState = JobState.QUEUED
+    kind: str
+    request: Request
+    text: bytes
+    """The document's own bytes, so that it can be handed back alone; empty for images."""
+    folder: str
+    """Where its outputs go, below the outbox; empty for the outbox itself."""
+    stem: str
+    attempts: int = 0
+    payload_sha256: str | None = None
+    """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
+    failure: Failure | None = None
+    finished_at: float | None = None
+    total_s: float | None = None
+
+
+def stem_key(stem: str) -> str:
+    """What two names have in common that some file system takes for the same."""
+    return collision_key(stem).encode("utf-8", "backslashreplace").decode()
+
+
+def failure_text(failure: Failure | None) -> str | None:
+    """A failure as a column holds it."""
+    return json.dumps(asdict(failure)) if failure is not None else None
+
+
+def failure_of(text: str | None) -> Failure | None:
+    """And back."""
+    if text is None:
+        return None
+    fields = json.loads(text)
+    return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
+
+
+def source_of(row: sqlite3.Row) -> SourceRow:
+    """A row of `sources`."""
+    return SourceRow(
+        id=row["id"],
+        path=os.fsdecode(row["path"]),
+        kind=SourceKind(row["kind"]),
+        state=SourceState(row["state"]),
+        size_bytes=row["size_bytes"],
+        modified_ns=row["modified_ns"],
+        inode=row["inode"],
+        sha256=row["sha256"],
+        settled_s=row["settled_s"],
+        claimed_at=row["claimed_at"],
+        failure=failure_of(row["failure"]),
+        problems=tuple(Problem(**fields) for fields in json.loads(row["problems"])),
+    )
+
+
+def job_of(row: sqlite3.Row) -> JobRow:
+    """A row of `jobs`."""
+    return JobRow(
+        id=row["id"],
+        source_id=row["source_id"],
+        number=row["number"],
+        state=JobState(row["state"]),
+        kind=row["kind"],
+        request=request_from_dict(json.loads(row["request"])),
+        text=row["text"],
+        folder=os.fsdecode(row["folder"]),
+        stem=os.fsdecode(row["stem"]),
+        attempts=row["attempts"],
+        payload_sha256=row["payload_sha256"],
+        failure=failure_of(row["failure"]),
+        finished_at=row["finished_at"],
+        total_s=row["total_s"],
+    )
