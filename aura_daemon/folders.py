@@ -22,6 +22,7 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
         elif not exists and key in loaded.named_folders:
             message = f"{folder} does not exist: make it, or mount what belongs there"
             problems.append(Problem(key=key, message=message))
+    problems.extend(_too_wide(folders))
     problems.extend(_overlaps(folders))
     if problems:
         return tuple(problems)
@@ -36,6 +37,16 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
             verb = "read" if key == "inbox" else "written"
             problems.append(Problem(key=key, message=f"{folder} cannot be {verb}: mend its permissions"))
     return tuple(problems)
+
+
+def _too_wide(folders: Mapping[str, Path]) -> list[Problem]:
+    """`inbox: ~` would run, and move away, whatever lies anywhere in somebody's home."""
+    wide = {Path("/"): "the whole file system", Path(os.path.realpath(os.path.expanduser("~"))): "a whole home folder"}  # noqa: PTH111 - never raises
+    return [
+        Problem(key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}")
+        for key, folder in folders.items()
+        if (resolved := Path(os.path.realpath(folder))) in wide
+    ]
 
 
 def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:

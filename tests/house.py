@@ -13,7 +13,6 @@ from typing import Any
 from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import JOURNAL, daemon_of
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.config import Settings
 from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
@@ -34,6 +33,7 @@ from aura_daemon.disposal import Disposal, Disposition
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
+from aura_daemon.options import Settings
 from aura_daemon.references import References
 from aura_daemon.workers.protocol import Task
 from tests.doubles.scripted_worker import Play, ScriptedWorker

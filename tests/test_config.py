@@ -14,11 +14,12 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon import config
-from aura_daemon.config import Loaded, Settings, config_schema, find, load
+from aura_daemon.config import Loaded, config_schema, find, load
 from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import Scheduler
 from aura_daemon.errors import UserError
 from aura_daemon.folders import check_folders
+from aura_daemon.options import Settings
 
 SHIPPED = Path(__file__).parent.parent / "config" / "aura.yaml"
 
@@ -425,3 +426,24 @@ def test_an_unknown_variable_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UserError) as error:
         load(None)
     assert len(error.value.problems) == 1
+
+
+@pytest.mark.parametrize("key", ["inbox", "outbox"])
+@pytest.mark.parametrize("wide", ["~", "/"])
+def test_a_whole_home_or_file_system_is_no_inbox_or_outbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, wide: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("AURA_STATE", str(tmp_path / "state"))
+    (tmp_path / "aura.yaml").write_text(f"{key}: {wide}\n")
+    problems = check_folders(load(tmp_path / "aura.yaml"))
+    assert [problem for problem in problems if problem.key == key and "name a folder of its own" in problem.message]
+
+
+def test_an_unknown_variable_is_told_whatever_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("aura_outbocks", "/x")
+    with pytest.raises(UserError) as caught:
+        load(None)
+    (problem,) = caught.value.problems
+    assert problem.key == "$aura_outbocks"

@@ -12,7 +12,7 @@ from loguru import logger
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
-from aura_daemon.config import Loaded, Settings, load
+from aura_daemon.config import Loaded, load
 from aura_daemon.core import names
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
@@ -25,6 +25,7 @@ from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
+from aura_daemon.options import Settings
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.references import References
 from aura_daemon.rooms import Listener, Rooms, Rules

@@ -15,10 +15,10 @@ from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.config import Settings
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
 from aura_daemon.core.names import OWN_FOLDER
 from aura_daemon.delivery import Delivered
+from aura_daemon.options import Settings
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 

@@ -27,6 +27,16 @@ MOST_NAME_CHARACTERS: Final = 1000
 TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "image"})
 """Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
 
+_TEXT_CHARACTER: Final = r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]"
+_IMAGE_ENDINGS: Final = "|".join(
+    "".join(f"[{letter}{letter.upper()}]" for letter in ending[1:]) for ending in IMAGE_EXTENSIONS
+)
+_IMAGE_PATTERN: Final = (
+    r"^(?![./\s])(?!.*/[./])(?!.*[^/]{256})"
+    rf"[^\\\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^/.\\\u0000-\u001f\u007f-\u009f\u2028\u2029]\.({_IMAGE_ENDINGS})$"
+)
+"""Below the job file and nothing hidden. A pattern cannot count bytes: of names the parser takes 255 bytes."""
+
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 _RATIO_BY_KEY: Final = {ratio.casefold(): ratio for ratio in NATIVE_512}
 
@@ -243,13 +253,20 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
 
 
 def job_schema() -> dict[str, Any]:
-    """JSON Schema of one document of a job file. Text may be written as a number or a boolean: it is taken as text."""
+    """JSON Schema of one document of a job file: what it accepts is accepted.
+
+    The parser takes more than an editor should offer: other tools' spellings of schedulers and ratios, and space
+    around text. Text may be written as a number or a boolean: it is taken as text.
+    """
     generate, caption = GenerateJob.model_json_schema(), CaptionJob.model_json_schema()
     definitions = {**generate.pop("$defs", {}), **caption.pop("$defs", {})}
     for schema in (generate, caption):
-        for key in TEXT_KEYS & set(schema["properties"]) - {"aspect_ratio"}:
+        for key in TEXT_KEYS & set(schema["properties"]) - {"aspect_ratio", "image"}:
             field = schema["properties"][key]
-            field["type"] = ["string", "number", "boolean"]
+            field["type"] = ["string", "number", "boolean"] + (["null"] if key not in schema["required"] else [])
+            field["pattern"] = f"^{_TEXT_CHARACTER}*$"
+    generate["properties"]["prompt"]["pattern"] = rf"^(?=[\s\S]*\S){_TEXT_CHARACTER}*$"
+    caption["properties"]["image"]["pattern"] = _IMAGE_PATTERN
     caption["required"] = ["image"]
     caption["dependentRequired"] = {"prompt": ["task"]}  # a prompt with an image and no task could mean either
     return {

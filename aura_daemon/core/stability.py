@@ -83,8 +83,7 @@ class Stability:
         taken: set[str] = set()
         while self._queue and self._queue[0][0] <= now and len(found) < most:
             entry = heapq.heappop(self._queue)
-            seen = self._sightings.get(entry[2])
-            if seen is not None and (seen.due_s, seen.first_s) == entry[:2] and entry[2] not in taken:
+            if self._is_valid(entry) and entry[2] not in taken:
                 found.append(entry)
                 taken.add(entry[2])
         for entry in found:
@@ -113,13 +112,13 @@ class Stability:
 
     def next_s(self) -> Seconds | None:
         """When the next file is due, on the same clock; None where nothing waits."""
-        while self._queue:
-            due_s, first_s, path = self._queue[0]
-            seen = self._sightings.get(path)
-            if seen is not None and (seen.due_s, seen.first_s) == (due_s, first_s):
-                return due_s
+        while self._queue and not self._is_valid(self._queue[0]):
             heapq.heappop(self._queue)
-        return None
+        return self._queue[0][0] if self._queue else None
+
+    def _is_valid(self, entry: tuple[Seconds, Seconds, str]) -> bool:
+        seen = self._sightings.get(entry[2])
+        return seen is not None and (seen.due_s, seen.first_s) == entry[:2]
 
     def _due(self, path: str, due_s: Seconds) -> None:
         seen = self._sightings[path]

@@ -247,8 +247,9 @@ _MOST_SOURCE: Final = 1000
 
 
 def _as_written(node: yaml.ScalarNode) -> str | None:
-    """A scalar as it stands; None where nothing does."""
-    return str(node.value) if node.value or not _is_plain(node) else None
+    """A scalar as it stands; None where nothing does, or the `null` that programs write for nothing."""
+    is_nothing = _is_plain(node) and str(node.value) in ("", "null", "Null", "NULL")
+    return None if is_nothing else str(node.value)
 
 
 def _is_plain(node: Any) -> bool:

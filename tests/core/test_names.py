@@ -221,3 +221,20 @@ def test_an_escaped_name_is_one_line_and_always_encodable(name: str) -> None:
 )
 def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -> None:
     assert names.escaped(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("a.yaml", False),
+        (".a.yaml", True),
+        ("a/.b/c", True),
+        ("failed/x", True),
+        ("Failed/x", True),
+        ("failed", False),
+        ("a/failed/x", False),
+        ("..", True),
+    ],
+)
+def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) -> None:
+    assert names.is_out_of_bounds(path) is expected

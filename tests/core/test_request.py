@@ -272,3 +272,38 @@ def test_the_published_schema_agrees_with_the_parser(text: str, valid: bool) -> 
     checker = jsonschema.Draft202012Validator(job_schema())
     assert checker.is_valid(yaml.safe_load(text)) is valid
     assert isinstance(parse_job_file(text.encode(), file="a"), Parsed) is valid
+
+
+ODD_TEXT = ["a red circle", "no", " ", "", "x\x07y", "x\x85y", "beach.jpg", "../b.png", "/b.png", "a/b.PNG", "a//b.png"]
+ODD_TEXT += [".b.png", "a/.b/c.png", "b\\c.png", "b.gif.txt", "x" * 300 + ".png", "16:9", "16x9", "Auto", "auto"]
+ODD_TEXT += ["euler", "Euler", "generate", "caption", "\u2028", "b\u2028.png", "a\nb", "a\nb.png", "-", "~", "b.png\n"]
+ODD = st.sampled_from(ODD_TEXT) | st.none() | st.booleans() | st.integers(-2, 3000) | st.floats(-1, 200) | WORDS
+DOCUMENTS = st.one_of(
+    st.fixed_dictionaries(
+        {"prompt": ODD | WORDS},
+        optional={
+            "task": st.sampled_from(["generate", "caption", None]),
+            "negative_prompt": ODD,
+            "aspect_ratio": ODD,
+            "steps": ODD,
+            "width": ODD,
+            "guidance_scale": ODD,
+            "scheduler": ODD,
+            "seed": ODD,
+        },
+    ),
+    st.fixed_dictionaries(
+        {"image": ODD}, optional={"task": st.just("caption"), "prompt": ODD, "max_new_tokens": ODD, "stepz": ODD}
+    ),
+)
+CHECKER = jsonschema.Draft202012Validator(job_schema())
+
+
+@given(DOCUMENTS)
+@settings(max_examples=1000, deadline=None)
+def test_what_the_schema_accepts_the_parser_accepts(mapping: dict[str, object]) -> None:
+    if any(isinstance(value, float) and value.is_integer() for value in mapping.values()):
+        return  # JSON has no difference between 3 and 3.0; YAML has
+    content = yaml.safe_dump(mapping, allow_unicode=True).encode()
+    if CHECKER.is_valid(mapping):
+        assert isinstance(parse_job_file(content, file="x.yaml"), Parsed), content

@@ -84,6 +84,13 @@ def test_a_file_that_comes_back_at_the_same_moment_is_due_once() -> None:
     assert files.due(0.0, ALL) == ["a"]
 
 
+def test_what_is_out_of_date_in_the_queue_does_not_tell_the_next_moment() -> None:
+    files = Stability()
+    files.sight("a", stamp(), 0.0)
+    files.hold("a", 5.0)
+    assert files.next_s() == 5.0
+
+
 def test_those_come_first_that_were_due_first_and_no_more_than_are_asked_for() -> None:
     files = Stability()
     for now, path in enumerate(["c", "a", "b"]):

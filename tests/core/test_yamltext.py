@@ -84,7 +84,7 @@ def test_what_stands_in_quotes_is_text(text: str) -> None:
     assert documents(f"key: '{text}'\nother: \"{text}\"\n")[0].mapping == {"key": text, "other": text}
 
 
-@pytest.mark.parametrize("text", ["no", "1984", "true", "~", "null", "2026-01-01", "16:9", "1e3"])
+@pytest.mark.parametrize("text", ["no", "1984", "true", "~", "2026-01-01", "16:9", "1e3"])
 def test_under_a_text_key_everything_is_text(text: str) -> None:
     assert documents(f"prompt: {text}\n")[0].mapping["prompt"] == text
     assert documents(f"inner: {{prompt: {text}}}\n")[0].mapping["inner"] == {"prompt": resolved(text)}
@@ -92,6 +92,8 @@ def test_under_a_text_key_everything_is_text(text: str) -> None:
 
 def test_a_text_key_without_a_value_has_none() -> None:
     assert documents("prompt:\n")[0].mapping == {"prompt": None}
+    assert documents("prompt: null\n")[0].mapping == {"prompt": None}
+    assert documents("prompt: 'null'\n")[0].mapping == {"prompt": "null"}
     assert documents("prompt: ''\n")[0].mapping == {"prompt": ""}
 
 
