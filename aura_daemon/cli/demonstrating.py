@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from importlib import resources
 from itertools import count
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from aura_daemon import durable, logs
 from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core.job import Failure, GenerateRequest, Produced
+from aura_daemon.core import names
+from aura_daemon.core.job import EngineTiming, Failure, GenerateRequest, Produced
 from aura_daemon.core.names import OWN_FOLDER
 from aura_daemon.delivery import Delivered
 from aura_daemon.options import Settings
@@ -28,7 +31,7 @@ def demo(config: Path | None, log_format: str | None) -> int:
     settings = settings_of(config).settings
     folder = put_examples(settings)
     print(
-        f"put the examples into {folder}; the first picture takes some seconds more, while the models load",
+        f"put the examples into {shown(folder)}; loading the models takes some seconds",
         flush=True,
     )
     chosen = log_format or settings.log_format
@@ -40,8 +43,8 @@ def demo(config: Path | None, log_format: str | None) -> int:
             stopper = Stopper(daemon)
             summary = daemon.run()
     results.print()
-    print(f"\nhealth: {settings.outbox / 'health.json'}")
-    print("next: `make run` (or `aura-daemon run`), then drop prompts and images into the inbox")
+    print(f"\nhealth: {shown(settings.outbox / 'health.json')}")
+    print("next: `make run` or `aura-daemon run`, then drop files into the inbox")
     return exit_code(summary, stopper.stopped_by)
 
 
@@ -62,13 +65,13 @@ class Results:
 
     def __init__(self, listener: Silent) -> None:
         self._listener = listener
-        self._rows: list[tuple[str, str, Path | None, str]] = []
+        self._rows: list[tuple[str, str, str, str]] = []
         self._asked: dict[str, str] = {}
 
     def started(self, job: JobRow, source: SourceRow) -> None:
         """Remembers what was asked for."""
         asked = f"\n{job.request.prompt}" if isinstance(job.request, GenerateRequest) else ""
-        self._asked[job.id] = f"{source.path}{asked}"
+        self._asked[job.id] = names.escaped(source.path) + asked
         self._listener.started(job, source)
 
     def loading(self, message: protocol.Loading) -> None:
@@ -83,12 +86,12 @@ class Results:
         """Remembers the result."""
         asked = self._asked.get(delivered.job.id, "")
         said = f"says: {produced.text}" if produced.text else ""
-        self._rows.append((asked, said, delivered.payload, f"{delivered.total_s:.1f} s"))
+        self._rows.append((asked, said, shown(delivered.payload), spent(produced.timing)))
         self._listener.delivered(delivered, produced)
 
     def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
         """Remembers the failure."""
-        self._rows.append((source.path, f"failed: {failure.message}", None, ""))
+        self._rows.append((names.escaped(source.path), f"failed: {failure.message} {failure.mend}", "", ""))
         self._listener.failed(job_id, source, failure)
 
     def print(self) -> None:
@@ -96,8 +99,22 @@ class Results:
         table = Table(show_edge=False)
         for title in ("dropped", "result", "time"):
             table.add_column(title, overflow="fold")
-        for asked, said, payload, seconds in self._rows:
-            place = str(payload) if payload is not None else ""
-            table.add_row(asked, "\n".join(part for part in (place, said) if part), seconds)
+        for asked, said, place, seconds in self._rows:
+            result = "\n".join(part for part in (place, said) if part)
+            table.add_row(*(Text(cell) for cell in (asked, result, seconds)))
         console = Console(width=None if sys.stdout.isatty() else 160)
         console.print(table)
+
+
+def shown(file: Path) -> str:
+    """A path as one would type it here."""
+    with suppress(ValueError, FileNotFoundError):
+        file = file.relative_to(Path.cwd())
+    return names.escaped(str(file))
+
+
+def spent(timing: EngineTiming) -> str:
+    """What the models needed, and what loading them needed where they were not there yet."""
+    made_s = timing.encoded_s + timing.denoised_s + timing.decoded_s
+    loading = f"\n+ {timing.loaded_s:.1f} s loading" if timing.loaded_s >= 0.05 else ""
+    return f"{made_s:.1f} s{loading}"
