@@ -45,7 +45,13 @@ class Daemon:
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain
         self._stopping = False
-        self._paused = False
+        self._has_recovered = False
+        self._presences = (rooms.presence, rooms.outbox.presence)
+        self._absences: list[str] = []
+
+    @property
+    def _is_paused(self) -> bool:
+        return bool(self._absences)
 
     def stop(self) -> None:
         """Asks the loop to end; safe in a signal handler."""
@@ -54,12 +60,13 @@ class Daemon:
 
     def run(self) -> Summary:
         """The whole life of the daemon."""
-        self._recover()
+        self._beat_now()
         self.rooms.watch.start()
         try:
             while not self._stopping:
                 self._look_after_folders()
-                if not self._paused:
+                if not self._is_paused:
+                    self._recover()
                     self._receiving.claim()
                     self._receiving.dispose()
                     self._dispatching.dispatch()
@@ -75,8 +82,12 @@ class Daemon:
         return self._summary()
 
     def _recover(self) -> None:
-        """Takes up whatever a crash or a stop left: nothing lost, nothing doubled."""
-        self._beat_now()
+        """Once, when the folders are there: takes up whatever a crash or a stop left. Nothing lost, nothing doubled."""
+        if self._has_recovered:
+            return
+        self._has_recovered = True
+        for presence in self._presences:
+            presence.mark()
         self._dispatching.recover()
         self._receiving.recover()
         self.rooms.pulse.started()
@@ -84,20 +95,21 @@ class Daemon:
 
     def _look_after_folders(self) -> None:
         """Pauses while inbox or outbox is away: what is not there must not be taken for empty, or made anew."""
-        away = [folder for folder in (self.rooms.claims.inbox, self.rooms.outbox.root) if not folder.is_dir()]
-        if away and not self._paused:
-            logger.error("paused: {} is away", " and ".join(str(folder) for folder in away))
-            self.rooms.pulse.error(f"{away[0]} is away")
-        elif self._paused and not away:
+        absences = [absence for presence in self._presences if (absence := presence.absence())]
+        if absences and absences != self._absences:
+            logger.error("paused: {}", "; ".join(absences))
+            self.rooms.pulse.error(absences[0])
+        elif self._absences and not absences:
             logger.info("inbox and outbox are back")
+            self.rooms.lock.renew()
             self.rooms.watch.restart()
-        if self._paused != bool(away):
-            self._paused = bool(away)
+        if bool(self._absences) != bool(absences):
             self.rooms.heartbeat.change()
+        self._absences = absences
 
     def _is_drained(self) -> bool:
         """Whether nothing is left that could be done without waiting for a mend."""
-        if self._paused:
+        if self._is_paused:
             return True
         if self._dispatching.is_running or not self._receiving.has_seen_all:
             return False
@@ -112,9 +124,9 @@ class Daemon:
         rooms, now = self.rooms, time.monotonic()
         due = [rooms.watch.scan_due_s(), rooms.arrivals.next_s(), rooms.holdups.next_s(now)]
         descriptors = [*rooms.watch.waitables(), *rooms.worker.waitables()]
-        if self._paused:  # events are not looked at now: only the return of the folders counts
+        if self._is_paused:  # events are not looked at now: only the return of the folders counts
             due, descriptors = [], rooms.worker.waitables()
-        if self._dispatching.is_running or self._paused:
+        if self._dispatching.is_running or self._is_paused:
             due.append(now + TICK_S)
         wait_s = min([rooms.heartbeat.due_in_s(), *(moment - now for moment in due if moment is not None)])
         poll = select.poll()
@@ -157,7 +169,7 @@ class Daemon:
             event_losses=rooms.watch.losses,
             worker_pid=rooms.worker.pid,
             stopping=self._stopping,
-            paused=self._paused,
+            paused=self._is_paused,
         )
         rooms.heartbeat.beat(rooms.pulse.document(known, since=rooms.heartbeat.since))
 
@@ -167,5 +179,5 @@ class Daemon:
             done=self._dispatching.done,
             failed=self._dispatching.failed + self._receiving.failed,
             waiting=self.rooms.journal.counts()[JobState.QUEUED],
-            stuck=bool(refused) or self._paused,
+            stuck=bool(refused) or self._is_paused,
         )

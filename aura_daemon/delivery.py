@@ -7,7 +7,6 @@ up again under the same name.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from aura_daemon.core.job import EngineTiming, Payload, Produced
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.journal import Journal
+from aura_daemon.presence import Presence
 from aura_daemon.records import JobRow, SourceRow
 
 PAYLOAD_EXTENSIONS: Final = (".png", ".txt")
@@ -53,8 +53,11 @@ class Delivered:
 class Outbox:
     """One outbox's door. Raises OSError when the file system refuses; the delivery can then simply be tried again."""
 
-    def __init__(self, root: Path, journal: Journal, *, overwrites: bool, monotonic: Callable[[], float]) -> None:
-        self.root = root
+    def __init__(
+        self, presence: Presence, journal: Journal, *, overwrites: bool, monotonic: Callable[[], float]
+    ) -> None:
+        self.presence = presence
+        self.root = root = presence.folder
         self.temp_folder = root / names.OWN_FOLDER / "tmp"
         self._journal = journal
         self._overwrites = overwrites
@@ -69,7 +72,7 @@ class Outbox:
     def deliver(self, job: JobRow, source: SourceRow, produced: Produced, clocked: Clocked) -> Delivered:
         """Publishes one result; `job` is running, or delivering where an earlier try was refused by the file system."""
         started_s = self._monotonic()
-        self._be_there()
+        self.presence.require()
         payload = produced.payloads[0]
         while True:
             published = self.published(job)
@@ -113,13 +116,8 @@ class Outbox:
 
     def write_page(self, name: str, content: bytes) -> None:
         """Puts a page of our own (health, gallery) at the top of the outbox, replacing the one before."""
-        self._be_there()
+        self.presence.require()
         durable.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
-
-    def _be_there(self) -> None:
-        """An outbox that is away must not be made anew: its mount may come back over it."""
-        if not self.root.is_dir():
-            raise FileNotFoundError(errno.ENOENT, "it is away", os.fspath(self.root))
 
     def _publish(self, target: Path, content: bytes) -> None:
         durable.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)

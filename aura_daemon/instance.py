@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from aura_daemon.core.names import OWN_FOLDER
@@ -18,26 +19,36 @@ class InstanceLock:
     """Held from `acquire` until `release` or the end of the process, however it ends."""
 
     def __init__(self, inbox: Path, state: Path) -> None:
-        self._folders = {"state": (state, state)}
-        if is_writable(inbox):
-            self._folders = {"inbox": (inbox, inbox / OWN_FOLDER), **self._folders}
-        self._descriptors: list[int] = []
+        self._inbox, self._state = inbox, state
+        self._descriptors: dict[str, int] = {}
 
-    def acquire(self) -> None:
-        """Raises UserError naming the process that has one of them."""
+    def acquire(self, *, inbox_is_there: bool = True) -> None:
+        """Raises UserError naming the process that has one of them; of an inbox that is away, see `renew`."""
         try:
-            for key, (folder, place) in self._folders.items():
-                self._descriptors.append(_lock(place / "lock", key, folder))
+            if inbox_is_there:
+                self.renew()
+            self._descriptors["state"] = _lock(self._state / "lock", "state", self._state)
         except BaseException:
             self.release()
             raise
 
+    def renew(self) -> None:
+        """Locks the inbox that stands there now: it may be another file system than before. A read-only one is not."""
+        self._let_go("inbox")
+        if is_writable(self._inbox):
+            self._descriptors["inbox"] = _lock(self._inbox / OWN_FOLDER / "lock", "inbox", self._inbox)
+
     def release(self) -> None:
         """Lets the next one in; the files stay, so that nobody locks a file that has just been unlinked."""
-        for descriptor in self._descriptors:
-            os.ftruncate(descriptor, 0)
+        for key in tuple(self._descriptors):
+            self._let_go(key)
+
+    def _let_go(self, key: str) -> None:
+        descriptor = self._descriptors.pop(key, None)
+        if descriptor is not None:
+            with suppress(OSError):  # its file system may be gone
+                os.ftruncate(descriptor, 0)
             os.close(descriptor)
-        self._descriptors = []
 
 
 def _lock(file: Path, key: str, folder: Path) -> int:

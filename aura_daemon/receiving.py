@@ -70,8 +70,8 @@ class Receiving:
     def dispose(self) -> None:
         """Puts sources whose jobs have all ended where they belong; one that cannot be put there keeps no other."""
         holdups = self._rooms.holdups
-        if holdups.is_held(SOURCES, time.monotonic()):
-            return
+        if holdups.is_held(SOURCES, time.monotonic()) or self._rooms.presence.absence():
+            return  # an unmounted inbox looks as if its claims had been dealt with
         refusal: tuple[SourceRow, OSError] | None = None
         unadmitted, self._unadmitted = self._unadmitted, {}
         for source in unadmitted.values():

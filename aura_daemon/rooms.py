@@ -18,8 +18,10 @@ from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
+from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake
 from aura_daemon.journal import Journal
+from aura_daemon.presence import Presence
 from aura_daemon.pulse import Pulse
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.watching import Watch
@@ -59,6 +61,9 @@ class Rooms:
     journal: Journal
     watch: Watch
     arrivals: Arrivals
+    lock: InstanceLock
+    presence: Presence
+    """Of the inbox; the outbox has its own."""
     claims: Claims
     intake: Intake
     outbox: Outbox

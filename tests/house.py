@@ -34,6 +34,7 @@ from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
+from aura_daemon.presence import Presence
 from aura_daemon.references import References
 from aura_daemon.workers.protocol import Task
 from tests.doubles.scripted_worker import Play, ScriptedWorker
@@ -110,8 +111,9 @@ class House:
 
     def temporary(self) -> list[str]:
         """What writing may have left behind."""
-        places = (self.outbox / ".aura", self.state / "copying", self.inbox / ".aura" / "work", self.state / "inputs")
-        return [name for place in places for name in self.visible(place)]
+        ours = (self.outbox / ".aura" / "tmp", self.inbox / ".aura" / "tmp", self.inbox / ".aura" / "work")
+        state = (self.state / "copying", self.state / "inputs")
+        return [name for place in (*ours, *state) for name in self.visible(place)]
 
     def sidecar(self, name: str) -> dict[str, Any]:
         """A JSON document of the outbox."""
@@ -155,7 +157,8 @@ class Door:
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
         self.intake = Intake(admission, self.claims, references, self.journal)
-        self.outbox = Outbox(house.outbox, self.journal, overwrites=overwrites, monotonic=self.now)
+        presence = Presence(house.outbox, house.state)
+        self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
 
     def now(self) -> float:

@@ -26,6 +26,7 @@ from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
+from aura_daemon.presence import Presence
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.references import References
 from aura_daemon.rooms import Listener, Rooms, Rules
@@ -63,8 +64,9 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
     logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
+    here, there = Presence(inbox, state), Presence(outbox, state)
     lock = InstanceLock(inbox, state)
-    lock.acquire()
+    lock.acquire(inbox_is_there=not here.absence())
     journal = Journal(state / JOURNAL)
     try:
         clock = SteadyClock()
@@ -90,12 +92,14 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             now=clock.now,
         )
         door = IntakeSettings(accept=accept, skips_redeliveries=skips, max_image_bytes=settings.limits.image_bytes)
-        box = Outbox(outbox, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
+        box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
             journal=journal,
             watch=watch,
             arrivals=Arrivals(inbox, judging, settle_s=settings.settle),
+            lock=lock,
+            presence=here,
             claims=claims,
             intake=Intake(door, claims, references, journal),
             outbox=box,

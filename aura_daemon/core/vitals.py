@@ -105,10 +105,10 @@ def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool) ->
     """The one word, the gravest first."""
     if stopping:
         return Status.STOPPING
-    if starting:
-        return Status.STARTING
     if paused:
         return Status.PAUSED
+    if starting:
+        return Status.STARTING
     return Status.DEGRADED if held_up else Status.OK
 
 

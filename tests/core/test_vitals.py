@@ -12,7 +12,8 @@ from aura_daemon.core.vitals import Health, Status, eta_s, percentile, status_of
     ("starting", "stopping", "paused", "held_up", "status"),
     [
         (True, True, True, True, Status.STOPPING),
-        (True, False, True, True, Status.STARTING),
+        (True, False, True, True, Status.PAUSED),
+        (True, False, False, True, Status.STARTING),
         (False, False, True, True, Status.PAUSED),
         (False, False, False, True, Status.DEGRADED),
         (False, False, False, False, Status.OK),

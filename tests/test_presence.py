@@ -1,0 +1,112 @@
+"""A folder that is not mounted is not mistaken for an empty one, and nothing is written where it should be."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.core.vitals import Status
+from aura_daemon.presence import MARKER, Presence
+from tests.conftest import Mount
+from tests.house import House
+from tests.programs import Program
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(place.name for place in folder.iterdir())
+
+
+def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_is_away(house: House) -> None:
+    presence = Presence(house.inbox, house.state)
+    assert presence.absence() == ""
+    presence.mark()
+    assert (house.inbox / MARKER).is_file()
+    assert Presence(house.inbox, house.state).absence() == ""
+    (house.inbox / MARKER).unlink()
+    later = Presence(house.inbox, house.state)
+    later.mark()
+    assert "lacks its marker" in later.absence()
+    with pytest.raises(FileNotFoundError):
+        later.require()
+    (house.inbox / MARKER).touch()
+    assert later.absence() == ""
+
+
+def test_another_state_folder_takes_a_marked_folder_over(house: House) -> None:
+    Presence(house.inbox, house.state).mark()
+    other = Presence(house.inbox, house.root / "other")
+    other.mark()
+    (house.inbox / MARKER).unlink()
+    assert other.absence()
+
+
+def test_a_folder_that_cannot_be_written_to_is_not_marked(house: House, mount: Mount) -> None:
+    mount(house.inbox, "-t", "tmpfs", "-o", "ro", "tmpfs")
+    presence = Presence(house.inbox, house.state)
+    presence.mark()
+    assert everything(house.inbox) == []
+    assert presence.absence() == ""
+
+
+def test_an_odd_file_of_known_folders_is_taken_for_none(house: House) -> None:
+    (house.state / "known-folders.json").write_bytes(b"{}")
+    Presence(house.inbox, house.state).mark()
+    assert (house.inbox / MARKER).is_file()
+
+
+@pytest.mark.parametrize("which", ["inbox", "outbox"])
+def test_a_daemon_started_before_its_mount_waits_for_it_and_writes_nothing_meanwhile(
+    house: House, mount: Mount, which: str
+) -> None:
+    disk, place = house.root / "disk", house.root / which
+    disk.mkdir()
+    mount(place, "--bind", str(disk))
+    house.drop("cat.yaml")
+    assert house.drain().done == 1
+    house.drop("dog.yaml")
+    subprocess.run(["umount", str(place)], check=True)
+    if which == "outbox":
+        assert house.waiting() == ["dog.yaml"]
+    program = Program(house)
+    program.start("run")
+    try:
+        program.until(lambda: program.health().get("status") == Status.PAUSED)
+        assert everything(place) == []
+        assert "lacks its marker" in program.log()
+        mount(place, "--bind", str(disk))
+        program.until(lambda: "dog.json" in house.results())
+        program.until(lambda: program.health().get("status") == Status.OK)
+        (house.inbox / "bird.yaml").write_bytes(b"prompt: a bird")
+        program.until(lambda: "bird.json" in house.results())
+        assert program.end() == 0
+    finally:
+        program.close()
+
+
+@pytest.mark.parametrize("which", ["inbox", "outbox"])
+def test_a_mount_that_goes_pauses_the_daemon_and_one_that_is_back_loses_nothing(
+    house: House, mount: Mount, which: str
+) -> None:
+    disk, place = house.root / "disk", house.root / which
+    disk.mkdir()
+    mount(place, "--bind", str(disk))
+    program = Program(house)
+    program.start("run")
+    try:
+        house.drop("cat.yaml")
+        program.until(lambda: "cat.json" in house.results())
+        subprocess.run(["umount", "-l", str(place)], check=True)
+        program.until(lambda: program.health().get("status") == Status.PAUSED)
+        assert everything(place) == []
+        if which == "inbox":
+            (disk / "dog.yaml").write_bytes(b"prompt: a dog")
+        else:
+            house.drop("dog.yaml", b"prompt: a dog")
+        mount(place, "--bind", str(disk))
+        program.until(lambda: "dog.json" in house.results())
+        assert program.end() == 0
+    finally:
+        program.close()
+    assert house.failed() == house.temporary() == []
