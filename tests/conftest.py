@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share."""
+"""Fixtures that several rooms share. The house is imported when it is asked for: core/ is tested without it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from loguru import logger
 
-from aura_daemon import completeness
-from tests.house import Door, House
+if TYPE_CHECKING:
+    from tests.house import Door, House
 
 Mount = Callable[..., Path]
 
@@ -22,12 +23,16 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """Empty folders, and an environment that says nothing."""
     for name in [name for name in os.environ if name.startswith("AURA_")]:
         monkeypatch.delenv(name)
+    from tests.house import House
+
     return House(tmp_path)
 
 
 @pytest.fixture
 def door(house: House) -> Iterator[Door]:
     """The rooms on those folders, with a journal that is closed after the test."""
+    from tests.house import Door
+
     opened = Door(house)
     yield opened
     opened.close()
@@ -36,6 +41,8 @@ def door(house: House) -> Iterator[Door]:
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network share, or for somebody else's files: nobody tells whether a writer has a file open."""
+    from aura_daemon import completeness
+
     monkeypatch.setattr(completeness, "writer_of", lambda file: completeness.Writer.UNKNOWN)
 
 

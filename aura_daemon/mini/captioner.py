@@ -2,8 +2,9 @@
 
 It learns from fresh drawings; from drawings in colours without a name, asked for size and shape alone (else it
 learns which shapes it never saw in which colours, and holds that against what it sees); from an album of drawings
-squeezed to a square from other proportions or sent through the autoencoder with disturbed latents; and from what the
-generator draws, where geometry (not a captioner) finds the picture to show its prompt.
+squeezed to a square from other proportions or sent through the autoencoder with disturbed latents; from what the
+generator draws, where geometry (not a captioner) finds the picture to show its prompt; and from the generator's shapes
+in colours without a name.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from typing import Final
 import numpy as np
 import torch
 from diffusers import AutoencoderKL
-from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
@@ -22,17 +22,17 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 from aura_daemon.mini import NATIVE_SIZE_PX
 from aura_daemon.mini.autoencoder import decode, encode
 from aura_daemon.mini.drawing import cover, mix
-from aura_daemon.mini.grammar import COLOURS, PALETTE, Sentence, held_out, seen_sentences
+from aura_daemon.mini.grammar import COLOURS, PALETTE, SIZES, Sentence, held_out, seen_sentences
 from aura_daemon.mini.knowledge import shows
 from aura_daemon.mini.models import draw
 from aura_daemon.mini.tokenizer import CAPTION_START, caption_tokenizer
 from aura_daemon.mini.trainlog import Descent, TrainingLog, fresh_drawings
 
 STEPS: Final = 9000
-CONTINUED_STEPS: Final = 1500  # after an earlier run's checkpoint
-PLAIN, TINTED, KEPT, GENERATED = 12, 12, 8, 32  # of every batch, in the order above
+PLAIN, TINTED, KEPT, GENERATED, RECOLOURED = 8, 8, 8, 20, 20  # of every batch, in the order above
 LEAST_CONTRAST: Final = 0.6  # distance of two nameless colours; black and white are 3.5 apart
-PROMPTS: Final = 2048  # given to the generator
+PROMPTS: Final = ((64, 64, 3072), (64, 112, 512), (112, 64, 512))  # height, width, how many the generator is given
+SMALL_SHARE: Final = 0.7  # of those prompts: small shapes are drawn worst
 GUIDANCE: Final = (2.0, 3.0, 4.0)
 FIRST_SEED: Final = 1_000_000  # far from any seed the evaluation uses
 PEAK_RATE: Final = 1.5e-3
@@ -76,49 +76,41 @@ def processor() -> BlipProcessor:
     return BlipProcessor(images, caption_tokenizer())
 
 
-def train(
-    log: TrainingLog,
-    vae: AutoencoderKL,
-    generator: Path,
-    *,
-    seed: int,
-    start: BlipForConditionalGeneration | None = None,
-) -> BlipForConditionalGeneration:
-    """Train from nothing, or go on from `start` for `CONTINUED_STEPS`."""
+def train(log: TrainingLog, vae: AutoencoderKL, generator: Path, *, seed: int) -> BlipForConditionalGeneration:
+    """Train from nothing; `generator`: the folder of the finished pipeline."""
     torch.manual_seed(seed)
-    dice = torch.Generator().manual_seed(seed + (1 if start is None else 11))
-    blip, steps = (build(), STEPS) if start is None else (start.train(), CONTINUED_STEPS)
+    dice = torch.Generator().manual_seed(seed + 1)
+    blip = build()
     millions = sum(parameter.numel() for parameter in blip.parameters()) / 1e6
-    origin = "from nothing" if start is None else "going on from an earlier run"
-    log.begin(
-        "blip", f"{steps} steps of {PLAIN} + {TINTED} + {KEPT} + {GENERATED}, {millions:.2f} M parameters, {origin}"
-    )
+    parts = " + ".join(map(str, (PLAIN, TINTED, KEPT, GENERATED, RECOLOURED)))
+    log.begin("blip", f"{STEPS} steps of {parts}, {millions:.2f} M parameters")
     album, kept = _album(vae, dice)
     prompts, drawn = _generated(generator, dice)
-    log.note(f"album of {len(album)} pictures, {len(prompts)} of {PROMPTS} generated ones")
-    descent = Descent(blip.parameters(), peak_rate=PEAK_RATE if start is None else PEAK_RATE / 2, steps=steps)
-    for step in range(1, steps + 1):
-        sentences, pictures = fresh_drawings(PLAIN, dice)
+    covered = _covered(prompts, drawn)
+    log.note(f"album of {len(album)} pictures, {len(prompts)} of {sum(row[2] for row in PROMPTS)} generated ones")
+    descent = Descent(blip.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
+    for step in range(1, STEPS + 1):
+        fresh, pictures = fresh_drawings(PLAIN, dice)
         shapes, tinted = _tinted_drawings(dice)
         old = torch.randint(len(album), (KEPT,), generator=dice)
         new = torch.randint(len(prompts), (GENERATED,), generator=dice)
-        sentences = [
-            *sentences,
-            *shapes,
-            *(album[pick] for pick in old.tolist()),
-            *(prompts[pick] for pick in new.tolist()),
-        ]
-        seen = torch.cat([pictures, tinted, torch.cat([kept[old], drawn[new]]).float() / 127.5 - 1])
+        again = torch.randint(len(prompts), (RECOLOURED,), generator=dice)
+        reshaped = [prompts[pick] for pick in again.tolist()]
+        recoloured = mix(covered[again], *_nameless_colours(reshaped, dice))
+        # What must not name its colours comes last.
+        named = [*fresh, *(album[pick] for pick in old.tolist()), *(prompts[pick] for pick in new.tolist())]
+        stored = torch.cat([kept[old], drawn[new]]).float() / 127.5 - 1
+        seen = _mirrored(torch.cat([pictures, stored, tinted, recoloured]), dice)
         seen += torch.rand(len(seen), 1, 1, 1, generator=dice) * PIXEL_NOISE * torch.randn(seen.shape, generator=dice)
-        tokens, labels = _captions(sentences, dice)
-        _hide_colours(tokens[PLAIN : PLAIN + TINTED], labels[PLAIN : PLAIN + TINTED])
+        tokens, labels = _captions([*named, *shapes, *reshaped], dice)
+        _hide_colours(tokens[len(named) :], labels[len(named) :])
         loss = blip(pixel_values=seen, input_ids=tokens, labels=labels).loss
         descent.down(loss)
         log.step(step, loss)
     blip.eval()
-    unseen, fresh = fresh_drawings(512, dice)
-    exact = sum(name == str(sentence) for name, sentence in zip(read(blip, fresh), unseen, strict=True))
-    log.note(f"{exact} of {len(unseen)} fresh drawings exact")
+    asked, unseen = fresh_drawings(512, dice)
+    exact = sum(name == str(sentence) for name, sentence in zip(read(blip, unseen), asked, strict=True))
+    log.note(f"{exact} of {len(asked)} fresh drawings exact")
     return blip
 
 
@@ -154,40 +146,71 @@ def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], T
 def _generated(folder: Path, dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
     """Prompts of the training, and what the generator draws where it shows them: uint8 [N, 3, 64, 64]."""
     known = seen_sentences()
-    asked = [known[pick] for pick in torch.randint(len(known), (PROMPTS,), generator=dice).tolist()]
-    images: list[Image.Image] = []
-    for part, guidance in enumerate(GUIDANCE):
-        prompts = [str(sentence) for sentence in asked[part :: len(GUIDANCE)]]
-        first = FIRST_SEED + part * PROMPTS
-        images += draw(
-            prompts,
-            range(first, first + len(prompts)),
-            num_inference_steps=15,
-            guidance_scale=guidance,
-            folder=folder,
-        )
-    ordered = [sentence for part in range(len(GUIDANCE)) for sentence in asked[part :: len(GUIDANCE)]]
-    kept = [(words, image) for words, image in zip(ordered, images, strict=True) if shows(image, words)]
-    pixels = [torch.from_numpy(np.array(image)).permute(2, 0, 1) for _, image in kept]
-    return [words for words, _ in kept], torch.stack(pixels)
+    by_size = {size: [sentence for sentence in known if sentence.size == size] for size in SIZES}
+    kept: list[Sentence] = []
+    pixels: list[Tensor] = []
+    seed = FIRST_SEED
+    for height_px, width_px, count in PROMPTS:
+        for guidance in GUIDANCE:
+            asked = []
+            for _ in range(count // len(GUIDANCE)):
+                pool = by_size["small" if torch.rand((), generator=dice) < SMALL_SHARE else "large"]
+                asked.append(pool[int(torch.randint(len(pool), (), generator=dice))])
+            images = draw(
+                [str(sentence) for sentence in asked],
+                range(seed, seed + len(asked)),
+                height_px=height_px,
+                width_px=width_px,
+                num_inference_steps=15,
+                guidance_scale=guidance,
+                folder=folder,
+            )
+            seed += len(asked)
+            for sentence, image in zip(asked, images, strict=True):
+                if shows(image, sentence):
+                    kept.append(sentence)
+                    pixels.append(torch.from_numpy(np.array(image)).permute(2, 0, 1)[None])
+    square = [_squeezed(picture.float()).clamp(0, 255).round().byte() for picture in pixels]
+    return kept, torch.cat(square)
+
+
+def _covered(sentences: Sequence[Sentence], pictures: Tensor) -> Tensor:
+    """How much of each pixel has the shape's colour: float32 [N, 1, 64, 64] in [0, 1]."""
+    inside, outside = (
+        torch.tensor([PALETTE[colour] for colour in colours], dtype=torch.float32)[..., None, None]
+        for colours in zip(*((sentence.colour, sentence.background) for sentence in sentences), strict=True)
+    )
+    line = inside - outside
+    along = ((pictures.float() - outside) * line).sum(1, keepdim=True) / (line * line).sum(1, keepdim=True)
+    return along.clamp(0, 1)
 
 
 def _tinted_drawings(dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
-    """Shapes in two colours of any kind, but none near a held-out combination: float32 [TINTED, 3, 64, 64]."""
-    known, palette = seen_sentences(), torch.tensor(list(PALETTE.values())) / 127.5 - 1
-    sentences: list[Sentence] = []
-    colours: list[Tensor] = []
-    while len(sentences) < TINTED:
-        sentence = known[int(torch.randint(len(known), (1,), generator=dice))]
+    """Shapes in two colours of any kind: float32 [TINTED, 3, 64, 64]."""
+    known = seen_sentences()
+    sentences = [known[pick] for pick in torch.randint(len(known), (TINTED,), generator=dice).tolist()]
+    covered = cover(sentences, dice, height_px=NATIVE_SIZE_PX, width_px=NATIVE_SIZE_PX)
+    return sentences, mix(covered, *_nameless_colours(sentences, dice))
+
+
+def _nameless_colours(sentences: Sequence[Sentence], dice: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Two colours a shape that can be told apart and are near no held-out combination: float32 [B, 3, 1, 1] each."""
+    palette = torch.tensor(list(PALETTE.values())) / 127.5 - 1
+    pairs: list[Tensor] = []
+    while len(pairs) < len(sentences):
         pair = torch.rand(2, 3, generator=dice) * 2 - 1
         colour, background = (COLOURS[index] for index in torch.cdist(pair, palette).argmin(1).tolist())
-        if torch.dist(pair[0], pair[1]) < LEAST_CONTRAST or (sentence.shape, colour, background) in held_out():
-            continue
-        sentences.append(sentence)
-        colours.append(pair)
-    inside, outside = torch.stack(colours)[..., None, None].unbind(1)
-    covered = cover(sentences, dice, height_px=NATIVE_SIZE_PX, width_px=NATIVE_SIZE_PX)
-    return sentences, mix(covered, inside, outside)
+        is_held_out = (sentences[len(pairs)].shape, colour, background) in held_out()
+        if torch.dist(pair[0], pair[1]) >= LEAST_CONTRAST and not is_held_out:
+            pairs.append(pair)
+    inside, outside = torch.stack(pairs)[..., None, None].unbind(1)
+    return inside, outside
+
+
+def _mirrored(pictures: Tensor, dice: torch.Generator) -> Tensor:
+    """Every other picture, by chance, with left and right exchanged: every shape is its own mirror image."""
+    turned = torch.rand(len(pictures), 1, 1, 1, generator=dice) < 0.5
+    return torch.where(turned, pictures.flip(-1), pictures)
 
 
 def _hide_colours(tokens: Tensor, labels: Tensor) -> None:

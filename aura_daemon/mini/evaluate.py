@@ -16,6 +16,7 @@ from typing import Final
 
 import torch
 
+from aura_daemon.engines.libraries import quiet_libraries
 from aura_daemon.mini import NAME, QUALITY
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import (
@@ -67,6 +68,7 @@ def main() -> int:
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="also draw a contact sheet")
     options = parser.parse_args()
 
+    quiet_libraries()
     rows = measure(options.prompts, options.seed, options.steps, options.guidance, quick=options.quick)
     print(table(rows))
     passed = all(row.reached for row in rows)

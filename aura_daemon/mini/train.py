@@ -25,16 +25,15 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "aura-mini", help="checkpoints")
     parser.add_argument("--stage", choices=STAGES, action="append", help="only this stage (may be repeated)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--go-on", action="store_true", help="let blip start from its checkpoint")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     log = TrainingLog(options.out / "train.log")
     for stage in options.stage or STAGES:
-        run(stage, out=options.out, work=options.work, log=log, seed=options.seed, go_on=options.go_on)
+        run(stage, out=options.out, work=options.work, log=log, seed=options.seed)
 
 
-def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int, go_on: bool = False) -> None:
+def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int) -> None:
     """One stage: from the checkpoints it needs in `work` to the one it leaves there."""
     if stage == "vae":
         autoencoder.train(log, seed=seed).save_pretrained(work / "vae")
@@ -42,8 +41,7 @@ def run(stage: str, *, out: Path, work: Path, log: TrainingLog, seed: int, go_on
     vae = AutoencoderKL.from_pretrained(work / "vae")
     match stage:
         case "blip":
-            start = BlipForConditionalGeneration.from_pretrained(work / "blip") if go_on else None
-            captioner.train(log, vae, out / "generator", seed=seed, start=start).save_pretrained(work / "blip")
+            captioner.train(log, vae, out / "generator", seed=seed).save_pretrained(work / "blip")
             export_captioner(out / "captioner", BlipForConditionalGeneration.from_pretrained(work / "blip"))
         case "unet":
 

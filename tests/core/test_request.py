@@ -300,7 +300,7 @@ CHECKER = jsonschema.Draft202012Validator(job_schema())
 
 
 @given(DOCUMENTS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_the_schema_accepts_the_parser_accepts(mapping: dict[str, object]) -> None:
     if any(isinstance(value, float) and value.is_integer() for value in mapping.values()):
         return  # JSON has no difference between 3 and 3.0; YAML has
