@@ -103,6 +103,19 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) 
     raise typer.Exit(reporting.schema(name))
 
 
+@app.command()
+def bench(
+    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken and what a job costs, no model.")],
+    files: Annotated[int, typer.Option(min=1, help="Files to drain.")] = 1000,
+    latencies: Annotated[int, typer.Option(min=1, help="Files delivered one by one.")] = 200,
+    folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
+) -> None:
+    """Measure this machine."""
+    from aura_daemon.cli import benchmarking
+
+    raise typer.Exit(benchmarking.intake(files, latencies, folder))
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from aura_daemon import __version__

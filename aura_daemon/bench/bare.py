@@ -1,0 +1,76 @@
+"""The same renames, fsyncs and writes as the daemon makes for a job, with no daemon: what the disk alone costs.
+
+A claim: a folder, a rename, three fsyncs. Six commits of the journal. Payload and sidecar: a temp file, fsync, link,
+unlink, fsync of the folder each. The archive: link, unlink, two fsyncs, a folder removed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.bench.instant import PICTURE_BYTES
+
+COMMITS: Final = 6
+COMMIT_BYTES: Final = 4_096
+"""A page of the write-ahead log."""
+SIDECAR_BYTES: Final = 2_000
+
+
+def run(folder: Path, names: list[str]) -> float:
+    """Seconds for all files of `folder/inbox`, into folders beside it."""
+    inbox, work, done, outbox = (folder / name for name in ("inbox", "work", "done", "outbox"))
+    for place in (work, done, outbox):
+        place.mkdir()
+    journal = os.open(folder / "journal", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    began_s = time.monotonic()
+    try:
+        for name in names:
+            _claim(inbox, work, name)
+            (work / name / name).read_bytes()
+            for _ in range(COMMITS):
+                os.write(journal, bytes(COMMIT_BYTES))
+                os.fsync(journal)
+            _publish(outbox, name + ".png", PICTURE_BYTES)
+            _publish(outbox, name + ".json", SIDECAR_BYTES)
+            _archive(work, done, name)
+        return time.monotonic() - began_s
+    finally:
+        os.close(journal)
+
+
+def _claim(inbox: Path, work: Path, name: str) -> None:
+    (work / name).mkdir()
+    _sync(work)
+    (inbox / name).rename(work / name / name)
+    _sync(work / name)
+    _sync(inbox)
+
+
+def _publish(outbox: Path, name: str, size_bytes: int) -> None:
+    temp = outbox / ".temp"
+    with temp.open("wb") as file:
+        file.write(bytes(size_bytes))
+        file.flush()
+        os.fsync(file.fileno())
+    os.link(temp, outbox / name)
+    temp.unlink()
+    _sync(outbox)
+
+
+def _archive(work: Path, done: Path, name: str) -> None:
+    os.link(work / name / name, done / name)
+    (work / name / name).unlink()
+    _sync(done)
+    _sync(work / name)
+    (work / name).rmdir()
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,93 @@
+"""A worker whose pictures cost nothing: what is left of a job's time is the daemon's own."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from aura_daemon.core.job import (
+    CaptionRequest,
+    EngineTiming,
+    GenerateRequest,
+    Payload,
+    Produced,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Task, Up
+
+NAME: Final = "instant"
+PICTURE_BYTES: Final = 8_192
+"""About what a picture of aura-mini takes; made of zeros, and nobody's picture."""
+
+_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
+_READY: Final = Ready(device="none", device_name=NAME, dtype="none", rung="none", versions=())
+
+
+class InstantWorker:
+    """Keeps the worker's contract; a batch has ended as soon as it is submitted."""
+
+    pid: int | None = None
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        self._up: list[Up] = []
+
+    @property
+    def idle(self) -> bool:
+        return not self._up
+
+    def submit(self, batch: Batch) -> None:
+        self._up.append(_READY)
+        for task in batch.tasks:
+            finished = Finished(job_id=task.job_id, outcome=_produced(task), memory=_MEMORY, models=(NAME,))
+            self._up.append(finished)
+        os.write(self._writer, b"!")
+
+    def poll(self) -> list[Up]:
+        up, self._up = self._up, []
+        if up:
+            os.read(self._reader, 1)
+        return up
+
+    def waitables(self) -> list[int]:
+        return [self._reader]
+
+    def unload(self) -> None:
+        """There is nothing to give back."""
+
+    def stop(self, timeout_s: float) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+def _produced(task: Task) -> Produced:
+    asked = task.request
+    match asked:
+        case GenerateRequest():
+            resolved: ResolvedGenerate | ResolvedCaption = ResolvedGenerate(
+                prompt=asked.prompt,
+                negative_prompt=asked.negative_prompt,
+                steps=asked.steps or 1,
+                guidance_scale=asked.guidance_scale or 0.0,
+                scheduler=asked.scheduler or "none",
+                seed=asked.seed or 0,
+                width=64,
+                height=64,
+            )
+            payload = Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
+        case CaptionRequest():
+            resolved = ResolvedCaption(image=asked.image, prompt=asked.prompt, max_new_tokens=1)
+            payload = Payload(extension=".txt", content=b"an instant caption\n")
+    return Produced(
+        payloads=(payload,),
+        resolved=resolved,
+        model=NAME,
+        model_sha256="",
+        device="none",
+        dtype="none",
+        rung="none",
+        batch_size=1,
+        timing=EngineTiming(),
+        peak_bytes=0,
+    )
