@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo run once test test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
+.PHONY: demo run once test torture test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -36,6 +36,9 @@ once: $(INSTALLED) ## drain the inbox and exit
 
 test: check ## lint, types, contracts and the whole test suite
 	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+
+torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real faults: minutes, best as root, see the README
+	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,9 @@ AT_ONCE: Final = 64
 
 NEVER_ENDS_S: Final = 60.0
 """A file that somebody has been writing for so long is not waited for where the inbox is only drained."""
+
+MOST_CONFLICTS: Final = 20
+"""Conflict copies named in health; all are counted."""
 
 MOST_PENDING: Final = 5_000
 """Files remembered before they are claimed; the rest of a hundred thousand is found by another scan."""
@@ -53,6 +57,7 @@ class Arrivals:
         self._stability = Stability()
         self._left: dict[str, tuple[int, str]] = {}
         self._reasons: Counter[str] = Counter()
+        self._conflicts: dict[str, None] = {}
         self._waiting: dict[str, str] = {}
         self._refused: set[str] = set()
 
@@ -68,6 +73,10 @@ class Arrivals:
     def left_alone(self) -> dict[str, int]:
         """Files that are no jobs, counted by reason."""
         return {reason: count for reason, count in self._reasons.items() if count}
+
+    def conflicts(self) -> list[str]:
+        """Copies that sync tools made of files that two sides changed, the first few: somebody must decide."""
+        return [names.escaped(path) for path in islice(self._conflicts, MOST_CONFLICTS)]
 
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
@@ -120,7 +129,7 @@ class Arrivals:
             return False
         self._welcome_back(path)
         if not sighting.is_regular:
-            self._leave(path, stamp, "a link, pipe, socket or device; only regular files are opened")
+            self._leave(path, stamp, Leave(reason="a link, pipe, socket or device; only regular files are opened"))
             return True
         self._stability.sight(path, stamp, now, came_whole=sighting.came_whole)
         if not is_scan:
@@ -131,7 +140,7 @@ class Arrivals:
         unchanged_s, stamp = self._stability.unchanged_s(path, now), self._stability.stamp(path)
         foreign = self._judging.by_name(path)
         if foreign is not None:
-            self._leave(path, stamp, foreign.reason)
+            self._leave(path, stamp, foreign)
             return None
         try:
             waits_for = completeness.incompleteness(
@@ -160,21 +169,24 @@ class Arrivals:
             case Wait(unchanged_s=wanted_s, reason=reason):
                 self._stability.hold(path, wanted_s)
                 self._waits(path, reason)
-            case Leave(reason=reason):
-                self._leave(path, stamp, reason)
+            case Leave():
+                self._leave(path, stamp, judgement)
         return None
 
-    def _leave(self, path: str, stamp: Stamp, reason: str) -> None:
+    def _leave(self, path: str, stamp: Stamp, why: Leave) -> None:
         self.forget(path)
-        reason = sys.intern(names.escaped(reason))  # it may name an extension, which need not be text
+        reason = sys.intern(names.escaped(why.reason))  # it may name an extension, which need not be text
+        if why.is_conflict:
+            self._conflicts[path] = None
         self._left[path] = (hash(stamp), reason)
         self._reasons[reason] += 1
-        logger.debug("left alone: {}: {}", names.escaped(path), reason)
+        logger.log("WARNING" if why.is_conflict else "DEBUG", "left alone: {}: {}", names.escaped(path), reason)
 
     def _welcome_back(self, path: str) -> None:
         left = self._left.pop(path, None)
         if left is not None:
             self._reasons[left[1]] -= 1
+            self._conflicts.pop(path, None)
 
     def _waits(self, path: str, reason: str, *, level: str = "INFO") -> None:
         """Says what a file waits for, once."""

@@ -8,18 +8,26 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.core import names
 from aura_daemon.core.routing import SourceKind
+from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import Journal
-from aura_daemon.records import SourceRow
+from aura_daemon.records import SourceRow, in_64_bits
+
+_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")
+"""What `new_id` makes."""
 
 
 class Claims:
@@ -47,76 +55,44 @@ class Claims:
         file, target = self.inbox / path, self.work / source_id / path
         try:
             durable.make_folder(target.parent)
-            if self._keeps:
-                status = file.lstat()
-                durable.copy(file, target, temp_folder=self.temp)
-                if not _is_unchanged(file, status):
-                    target.unlink()
-                    raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
-            else:
-                file.rename(target)
-                durable.sync_folder(target.parent)
-                durable.sync_folder(file.parent)
-                status = target.lstat()
+            status = self._copy(file, target) if self._keeps else self._take(file, target, path)
         except OSError as error:
             self.forget(source_id, path)
             if isinstance(error, FileNotFoundError | durable.NotARegularFile):
                 return None
             raise
-        source = SourceRow(
-            id=source_id,
-            path=path,
-            kind=kind,
-            size_bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
-            inode=status.st_ino,
-            settled_s=settled_s,
-            claimed_at=self._now(),
-        )
-        self._journal.claim(source)
+        try:
+            source = self._journaled(source_id, path, kind, status, settled_s)
+        except JournalRefused:
+            if self._keeps:
+                target.unlink(missing_ok=True)
+            else:
+                self._put_back(target, path)
+            self.forget(source_id, path)
+            raise
         logger.info("{} claimed {}", source.id, names.escaped(path))
         return source
 
     def adopt(self) -> list[SourceRow]:
-        """Journals files in the work folder that the journal does not know: a crash came between, or it was lost."""
+        """Journals files in the work folder that the journal does not know: a crash came between, or it was lost.
+
+        What the file system keeps from being taken up stays where it is, until the next start.
+        """
         adopted = []
-        for leftover in self.temp.iterdir() if self.temp.is_dir() else ():
-            leftover.unlink(missing_ok=True)
-        folders = [
-            folder for work in (self._claims, self._copies) if work.is_dir() for folder in sorted(work.iterdir())
-        ]
-        for folder in folders:
-            if not folder.is_dir() or self._journal.knows_source(folder.name):
+        for leftover in _entries(self.temp):
+            with suppress(OSError):  # the next copy of that name replaces it
+                leftover.unlink()
+        for folder in (*_entries(self._claims), *_entries(self._copies)):
+            # Other folders are a NAS's or a stranger's; and only a name of ours is sure to be text.
+            if not _ID.fullmatch(folder.name) or self._journal.knows_source(folder.name):
                 continue
-            files = [file for file in folder.rglob("*") if file.is_file() and not file.is_symlink()]
-            for file in files[:1]:
-                path = file.relative_to(folder).as_posix()
-                if folder.parent == self._copies and (self.inbox / path).is_file():
-                    file.unlink()  # a copy that was not claimed yet; the file itself will be judged once more
-                    files = []
-                    break
-                status = file.lstat()
-                source = SourceRow(
-                    id=folder.name,
-                    path=path,
-                    kind=SourceKind.IMAGE,  # admission looks at the bytes and knows better
-                    size_bytes=status.st_size,
-                    modified_ns=status.st_mtime_ns,
-                    inode=status.st_ino,
-                    settled_s=0.0,
-                    claimed_at=self._now(),
-                )
-                self._journal.claim(source)
-                logger.warning(
-                    "{} found claimed but unknown to the journal, queued again: {}",
-                    source.id,
-                    names.escaped(path),
-                )
+            try:
+                source = self._adopt(folder)
+            except OSError as error:
+                logger.error("{} cannot be taken up, and stays: {}", names.escaped(os.fspath(folder)), error.strerror)
+                continue
+            if source is not None:
                 adopted.append(source)
-            if not files:
-                for inner in sorted((inner for inner in folder.rglob("*") if inner.is_dir()), reverse=True):
-                    inner.rmdir()
-                folder.rmdir()
         return adopted
 
     def file_of(self, source: SourceRow) -> Path:
@@ -148,21 +124,108 @@ class Claims:
             return False
         try:
             status = file.lstat()
-            if (status.st_size, status.st_mtime_ns) == (source.size_bytes, source.modified_ns):
+            if (status.st_size, in_64_bits(status.st_mtime_ns)) == (source.size_bytes, source.modified_ns):
                 return False
             if durable.sha256_of(file) == source.sha256:
                 return False
         except OSError:
             return False
-        wanted = self.inbox / source.path
-        for stem in names.candidates(names.output_stem(wanted.stem, None)):
-            try:
-                durable.move(file, wanted.with_name(stem + wanted.suffix), temp_folder=self._own / "tmp")
-            except FileExistsError:
-                continue
-            break
+        self._put_back(file, source.path)
         logger.warning("{} was written to after it was read: put back into the inbox as a new file", source.id)
         return True
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
+        """A claim by rename; what cannot be one goes back where it was."""
+        file.rename(target)
+        try:
+            durable.sync_folder(target.parent)
+            durable.sync_folder(file.parent)
+            status = target.lstat()
+            if not stat.S_ISREG(status.st_mode):  # put there since the file was judged
+                raise durable.NotARegularFile(errno.EINVAL, "not a regular file", os.fspath(file))
+        except OSError:
+            self._put_back(target, path)
+            raise
+        return status
+
+    def _copy(self, file: Path, target: Path) -> os.stat_result:
+        """A claim under `keep`; no copy is left of a file that was not claimed."""
+        status = file.lstat()
+        try:
+            durable.copy(file, target, temp_folder=self.temp)
+            if not _is_unchanged(file, status):
+                raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
+        except OSError:
+            target.unlink(missing_ok=True)
+            raise
+        return status
+
+    def _journaled(
+        self, source_id: str, path: str, kind: SourceKind, status: os.stat_result, settled_s: float
+    ) -> SourceRow:
+        source = SourceRow(
+            id=source_id,
+            path=path,
+            kind=kind,
+            size_bytes=status.st_size,
+            modified_ns=in_64_bits(status.st_mtime_ns),
+            inode=in_64_bits(status.st_ino),
+            settled_s=settled_s,
+            claimed_at=self._now(),
+        )
+        self._journal.claim(source)
+        return source
+
+    def _adopt(self, folder: Path) -> SourceRow | None:
+        """Takes up the one file of a claim; anything else that got there goes back. Raises OSError."""
+        is_copy = folder.parent == self._copies
+        found = {
+            path: file
+            for file in sorted(folder.rglob("*"))
+            if (file.is_symlink() or not file.is_dir())
+            and not _is_by_others(path := file.relative_to(folder).as_posix())
+        }
+        if is_copy:
+            for path in [path for path in found if (self.inbox / path).is_file()]:
+                found.pop(path).unlink()  # a copy that was not claimed yet; the file itself will be judged once more
+        if len(found) == 1:
+            path, file = found.popitem()
+            status = file.lstat()
+            if stat.S_ISREG(status.st_mode):
+                # Admission looks at the bytes and knows better what kind it is.
+                source = self._journaled(folder.name, path, SourceKind.IMAGE, status, 0.0)
+                logger.warning(
+                    "{} found claimed but unknown to the journal, queued again: {}",
+                    source.id,
+                    names.escaped(path),
+                )
+                return source
+            found[path] = file
+        for path, file in () if is_copy else found.items():  # a link, or a whole folder, was taken for a file
+            self._put_back(file, path)
+        for emptied in (*sorted((inner for inner in folder.rglob("*") if inner.is_dir()), reverse=True), folder):
+            with suppress(OSError):  # something of a stranger lies there
+                emptied.rmdir()
+        return None
+
+    def _put_back(self, file: Path, path: str) -> None:
+        """Gives a file of ours its place in the inbox again, or a free name beside it."""
+        for place in free_names(self.inbox / path):
+            try:
+                durable.move(file, place, temp_folder=self._own / "tmp")
+            except FileExistsError:
+                continue
+            return
+
+
+def free_names(wanted: Path) -> Iterator[Path]:
+    """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …; a long name is cut short where a number follows."""
+    yield wanted
+    for stem in names.candidates(names.output_stem(wanted.stem, None)):
+        if stem != wanted.stem:
+            yield wanted.with_name(stem + wanted.suffix)
 
 
 def new_id(now: float) -> str:
@@ -178,3 +241,20 @@ def _is_unchanged(file: Path, before: os.stat_result) -> bool:
         getattr(now, name) == getattr(before, name)
         for name in ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
     )
+
+
+def _is_by_others(path: str) -> bool:
+    """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
+    parent = path.rpartition("/")[0]
+    return names.is_out_of_bounds(path) or (parent != "" and names.verdict(f"{parent}/x") is not None)
+
+
+def _entries(folder: Path) -> list[Path]:
+    """What lies in a folder of ours; nothing where it is not there or cannot be read, which is said."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        logger.error("{} cannot be read: {}", names.escaped(os.fspath(folder)), error.strerror)
+        return []

@@ -15,9 +15,13 @@ from loguru import logger
 
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.dispatching import Dispatching
+from aura_daemon.errors import JournalRefused
 from aura_daemon.pulse import Known
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import OUTBOX, SOURCES, Listener, Rooms, Rules
+from aura_daemon.rooms import JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
+
+_STUCK: Final = (JOURNAL, OUTBOX, SOURCES)
+"""Hold-ups that are no model's."""
 
 TICK_S: Final = 1.0
 """The loop turns at least this often while a job runs, so that deadlines are seen."""
@@ -65,8 +69,7 @@ class Daemon:
         try:
             while not self._stopping:
                 self._look_after_folders()
-                if not self._is_paused:
-                    self._recover()
+                if not self._is_paused and self.rooms.can_journal() and self._recover():
                     self._receiving.claim()
                     self._receiving.dispose()
                     self._dispatching.dispatch()
@@ -81,17 +84,22 @@ class Daemon:
             self._shut_down()
         return self._summary()
 
-    def _recover(self) -> None:
+    def _recover(self) -> bool:
         """Once, when the folders are there: takes up whatever a crash or a stop left. Nothing lost, nothing doubled."""
         if self._has_recovered:
-            return
-        self._has_recovered = True
+            return True
         for presence in self._presences:
             presence.mark()
-        self._dispatching.recover()
-        self._receiving.recover()
+        try:
+            self._dispatching.recover()
+            self._receiving.recover()
+        except JournalRefused as error:
+            self.rooms.hold_up(JOURNAL, "nothing is taken up", error)
+            return False
+        self._has_recovered = True
         self.rooms.pulse.started()
         self.rooms.heartbeat.change()
+        return True
 
     def _look_after_folders(self) -> None:
         """Pauses while inbox or outbox is away: what is not there must not be taken for empty, or made anew."""
@@ -113,7 +121,7 @@ class Daemon:
             return True
         if self._dispatching.is_running or not self._receiving.has_seen_all:
             return False
-        if self.rooms.holdups.has_failed(OUTBOX):
+        if any(self.rooms.holdups.has_failed(what) for what in (JOURNAL, OUTBOX)):
             return True
         return self._receiving.has_put_all_away and not self._dispatching.has_work()
 
@@ -163,6 +171,7 @@ class Daemon:
             unsettled=len(rooms.arrivals),
             oldest=self._receiving.oldest(),
             left_alone=rooms.arrivals.left_alone(),
+            conflicts=rooms.arrivals.conflicts(),
             holdups=rooms.holdups.records(time.monotonic()),
             archive_bytes=rooms.disposal.archive_bytes,
             polls_because=rooms.watch.polls_because,
@@ -174,7 +183,7 @@ class Daemon:
         rooms.heartbeat.beat(rooms.pulse.document(known, since=rooms.heartbeat.since))
 
     def _summary(self) -> Summary:
-        refused = self.rooms.arrivals.refused or any(self.rooms.holdups.has_failed(on) for on in (OUTBOX, SOURCES))
+        refused = self.rooms.arrivals.refused or any(self.rooms.holdups.has_failed(on) for on in _STUCK)
         return Summary(
             done=self._dispatching.done,
             failed=self._dispatching.failed + self._receiving.failed,

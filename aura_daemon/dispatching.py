@@ -15,9 +15,10 @@ from aura_daemon.core import names
 from aura_daemon.core.job import Failure, FailureKind, JobKind, Produced
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
 from aura_daemon.delivery import Clocked
+from aura_daemon.errors import JournalRefused
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
-from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import JOURNAL, OUTBOX, Listener, Rooms, Rules
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
@@ -29,6 +30,15 @@ class _Running:
     job: JobRow
     source: SourceRow
     waited_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Ended:
+    """A failure about which nothing is journaled yet."""
+
+    job: JobRow
+    source: SourceRow
+    failure: Failure
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,6 +59,7 @@ class Dispatching:
         self._receiving = receiving
         self._running: _Running | None = None
         self._undelivered: _Undelivered | None = None
+        self._ended: _Ended | None = None
         self._idle_since_s = time.monotonic()
         self._has_ended = False
         self.done = 0
@@ -67,7 +78,7 @@ class Dispatching:
     def has_work(self) -> bool:
         """Whether a job runs, or could run now."""
         now = time.monotonic()
-        if self._running or (self._undelivered and not self._rooms.holdups.has_failed(OUTBOX)):
+        if self._running or self._ended or (self._undelivered and not self._rooms.holdups.has_failed(OUTBOX)):
             return True
         return not self._rooms.holdups.has_failed(OUTBOX) and self._rooms.journal.next_job(self._ready(now)) is not None
 
@@ -86,7 +97,8 @@ class Dispatching:
     def dispatch(self) -> None:
         """Hands the oldest job whose model is to be had to an idle worker."""
         now = time.monotonic()
-        is_busy = self._running is not None or self._undelivered is not None or not self._rooms.worker.idle
+        is_waiting = self._undelivered is not None or self._ended is not None
+        is_busy = self._running is not None or is_waiting or not self._rooms.worker.idle
         if is_busy or self._rooms.holdups.is_held(OUTBOX, now):
             return
         job = self._rooms.journal.next_job(self._ready(now))
@@ -96,16 +108,20 @@ class Dispatching:
         obstacle = self._rooms.outbox.obstacle(job)
         if obstacle is not None:
             message = f"its folder cannot be made in the outbox: a file is called {names.escaped(str(obstacle))}"
-            self._fail(job, source, _bad_input(message, "Rename that file or the folder, then move the job back."))
+            self._conclude(job, source, _bad_input(message, "Rename that file or the folder, then move the job back."))
             return
         try:
             image = self._rooms.intake.image_of(job, source)
         except OSError as error:
             message = f"the claimed image cannot be read any more: {error.strerror}"
-            self._fail(job, source, _bad_input(message, "Put the image into the inbox again."))
+            self._conclude(job, source, _bad_input(message, "Put the image into the inbox again."))
             return
-        source = self._rooms.intake.recorded(source, job, image)
-        job = self._rooms.journal.start(job)
+        try:
+            source = self._rooms.intake.recorded(source, job, image)
+            job = self._rooms.journal.start(job)
+        except JournalRefused as error:
+            self._rooms.hold_up(JOURNAL, f"{job.id} is not started", error)
+            return
         self._running = _Running(job=job, source=source, waited_s=self._receiving.since_claim_s(source))
         logger.info("{} running {} (attempt {})", job.id, job.kind, job.attempts)
         name = names.escaped(source.path)
@@ -135,7 +151,8 @@ class Dispatching:
             self._rooms.heartbeat.change()
 
     def redeliver(self) -> None:
-        """Tries once more to publish what the outbox refused."""
+        """Tries once more to publish what the outbox refused, and to decide what the journal did not take."""
+        self._end()
         if self._undelivered is not None and not self._rooms.holdups.is_held(OUTBOX, time.monotonic()):
             self._deliver(self._undelivered)
 
@@ -151,7 +168,13 @@ class Dispatching:
             self._rooms.heartbeat.change()
 
     def give_back(self) -> None:
-        """Queues again what will not end any more; the attempt is not held against it."""
+        """Queues again what will not end any more; the attempt is not held against it. The next start does the same."""
+        try:
+            self._give_back()
+        except JournalRefused as error:
+            logger.warning("{}", error.strerror)
+
+    def _give_back(self) -> None:
         if self._running is not None:
             self._rooms.journal.give_back(self._running.job, count_attempt=False)
             logger.info(
@@ -183,7 +206,23 @@ class Dispatching:
             clocked = Clocked(waited_s=running.waited_s, since_claim_s=max(since_claim_s, running.waited_s))
             self._deliver(_Undelivered(job=job, source=source, produced=outcome, clocked=clocked))
         else:
-            self._decide(job, source, outcome)
+            self._conclude(job, source, outcome)
+
+    def _conclude(self, job: JobRow, source: SourceRow, failure: Failure) -> None:
+        self._ended = _Ended(job=job, source=source, failure=failure)
+        self._end()
+
+    def _end(self) -> None:
+        """Journals what follows from a failure; where the journal refuses, it is decided again later."""
+        ended = self._ended
+        if ended is None:
+            return
+        try:
+            self._decide(ended.job, ended.source, ended.failure)
+        except JournalRefused as error:
+            self._rooms.hold_up(JOURNAL, f"what follows for {ended.job.id} is not decided", error)
+            return
+        self._ended = None
 
     def _decide(self, job: JobRow, source: SourceRow, failure: Failure) -> None:
         journal, holdups = self._rooms.journal, self._rooms.holdups
@@ -211,6 +250,7 @@ class Dispatching:
         journal, job_id = self._rooms.journal, result.job.id
         try:
             delivered = self._rooms.outbox.deliver(result.job, result.source, result.produced, result.clocked)
+            journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         except OSError as error:
             self._undelivered = replace(result, job=journal.job(job_id))
             self._rooms.hold_up(OUTBOX, "the outbox refuses files", error)
@@ -219,7 +259,6 @@ class Dispatching:
         self._has_ended = True
         if self._rooms.holdups.clear(OUTBOX):
             logger.info("the outbox takes files again")
-        journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         self.done += 1
         self._rooms.pulse.done(delivered.total_s)
         self._receiving.job_ended(result.source)

@@ -46,5 +46,9 @@ class UserError(AuraError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class JournalRefused(AuraError, OSError):
+    """The journal's disk does not take a write (full, read-only, broken): nothing was changed, try again later."""
+
+
 class BrokenState(AuraError):
     """The machine or our own records are not as they must be; a bug or a broken disk, never the user's words."""

@@ -22,7 +22,7 @@ from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.journal import Journal
 from aura_daemon.judging import HEAD_BYTES
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow, in_64_bits
 from aura_daemon.references import References
 
 SEED_BELOW: Final = 2**32
@@ -48,16 +48,23 @@ class Intake:
         self._journal = journal
 
     def admit(self, source: SourceRow) -> tuple[JobRow, ...]:
-        """Reads the claimed bytes, once, and journals the jobs or the reason why there are none."""
+        """Reads the claimed bytes, once, and journals the jobs or the reason why there are none.
+
+        Raises OSError, with nothing journaled, where the file system may say otherwise later.
+        """
+        file = self._claims.file_of(source)
         try:
-            found = durable.read(self._claims.file_of(source), most_bytes=self._settings.max_image_bytes + 1)
-        except OSError as error:
-            failure = _bad_input(f"it cannot be read: {error.strerror}", "Mend its permissions, then move it back.")
-            self._journal.admit(replace(source, failure=failure), ())
-            logger.info("{} refused: {}", source.id, failure.message)
-            return ()
+            found = durable.read(file, most_bytes=self._settings.max_image_bytes + 1)
+        except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
+            if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
+                raise  # everything of ours is away, not this file alone
+            return self._refuse(
+                source,
+                f"it cannot be read: {error.strerror}",
+                "Mend its permissions, then move it back.",
+            )
         whole = found.status.st_size <= len(found.content)
-        source = replace(source, sha256=found.sha256 if whole else durable.sha256_of(self._claims.file_of(source)))
+        source = replace(source, sha256=found.sha256 if whole else durable.sha256_of(file))
         if self._settings.skips_redeliveries and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, names.escaped(source.path))
@@ -65,40 +72,39 @@ class Intake:
         kind, parsed = self._parse(source.path, found.content)
         source = replace(source, kind=kind)
         if isinstance(parsed, Rejected):
-            reason = (
-                parsed.problems[0].message
-                if len(parsed.problems) == 1
-                else f"{len(parsed.problems)} problems, see the list"
-            )
-            failure = _bad_input(
-                reason, "Mend what the list of problems names, then move the file back into the inbox."
-            )
-            self._journal.admit(replace(source, failure=failure, problems=parsed.problems), ())
-            for problem in parsed.problems:
-                logger.info("{} refused: {}", source.id, problem)
-            return ()
+            return self._refuse_problems(source, parsed.problems)
         several = len(parsed.jobs) > 1
         jobs = tuple(
             self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1)
         )
         missing = self._take_images(source, jobs)
         if missing:
-            self._journal.admit(
-                replace(
-                    source,
-                    failure=_bad_input(
-                        f"the image it names did not arrive: {missing}",
-                        "Put the image beside the job file, then move the job file back into the inbox.",
-                    ),
-                ),
-                (),
+            return self._refuse(
+                source,
+                f"the image it names did not arrive: {names.escaped(missing)}",
+                "Put the image beside the job file, then move the job file back into the inbox.",
             )
-            logger.info("{} refused: waited for {}", source.id, missing)
-            return ()
         self._journal.admit(source, jobs)
         for row in jobs:
             logger.info("{} queued {} from {}", row.id, row.kind, names.escaped(source.path))
         return jobs
+
+    def _refuse(self, source: SourceRow, message: str, mend: str) -> tuple[()]:
+        """Journals why a file asks for nothing."""
+        failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        self._journal.admit(replace(source, failure=failure), ())
+        logger.info("{} refused: {}", source.id, message)
+        return ()
+
+    def _refuse_problems(self, source: SourceRow, problems: tuple[Problem, ...]) -> tuple[()]:
+        """Journals everything that is wrong with what a person wrote."""
+        message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
+        mend = "Mend what the list of problems names, then move the file back into the inbox."
+        failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        self._journal.admit(replace(source, failure=failure, problems=problems), ())
+        for problem in problems:
+            logger.info("{} refused: {}", source.id, problem)
+        return ()
 
     def _parse(self, path: str, content: bytes) -> tuple[SourceKind, request.Parsed | Rejected]:
         """What the bytes ask for, as their name and their beginning say."""
@@ -175,10 +181,8 @@ class Intake:
             return source
         logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
         status = image.status
-        source = replace(source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=status.st_mtime_ns)
+        source = replace(
+            source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=in_64_bits(status.st_mtime_ns)
+        )
         self._journal.correct(source)
         return source
-
-
-def _bad_input(message: str, mend: str) -> Failure:
-    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)

@@ -6,6 +6,7 @@ text. Counts by state are kept in memory, so that health costs the same with ten
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -18,8 +19,18 @@ from pathlib import Path
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.core.request import request_to_dict
-from aura_daemon.errors import BrokenState
-from aura_daemon.records import SCHEMA, VERSION, JobRow, SourceRow, failure_text, job_of, source_of, stem_key
+from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.records import (
+    SCHEMA,
+    VERSION,
+    JobRow,
+    SourceRow,
+    failure_text,
+    in_64_bits,
+    job_of,
+    source_of,
+    stem_key,
+)
 
 
 class Journal:
@@ -27,6 +38,7 @@ class Journal:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Opens the journal, making it where there is none; raises BrokenState for one of a newer version."""
+        self.is_read_only = read_only
         if read_only:
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
         else:
@@ -48,6 +60,12 @@ class Journal:
     def close(self) -> None:
         """Folds the write-ahead log back and lets go."""
         self._database.close()
+
+    def probe(self) -> None:
+        """Writes something that changes nothing; raises JournalRefused where even that is refused."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM companions WHERE path = x''")
+            database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
     def counts(self) -> dict[JobState, int]:
         """How many jobs stand in each state."""
@@ -143,13 +161,14 @@ class Journal:
         with self._transaction() as database:
             database.execute(
                 "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
-                (os.fsencode(path), size_bytes, modified_ns),
+                (os.fsencode(path), size_bytes, in_64_bits(modified_ns)),
             )
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
         """Whether this very file was judged a companion before."""
         query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
-        return self._database.execute(query, (os.fsencode(path), size_bytes, modified_ns)).fetchone() is not None
+        values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
+        return self._database.execute(query, values).fetchone() is not None
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -246,13 +265,16 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._database.execute("BEGIN IMMEDIATE")
+        """All or nothing; raises JournalRefused where the disk does not take it."""
         try:
+            self._database.execute("BEGIN IMMEDIATE")
             yield self._database
             self._database.execute("COMMIT")
-        except BaseException:
+        except BaseException as error:
             if self._database.in_transaction:  # a full disk makes SQLite roll back by itself
                 self._database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise JournalRefused(errno.EIO, f"the journal cannot be written: {error}") from None
             raise
 
     def _move(self, job: JobRow, after: JobState, **columns: object) -> JobRow:

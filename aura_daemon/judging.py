@@ -1,4 +1,4 @@
-"""What is to become of a file that has been delivered: claim it, wait for more, or leave it alone. Changes nothing."""
+"""What is to become of a file that has been delivered: claim it, wait for more, or leave it alone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Final, TypeAlias
 from aura_daemon import durable
 from aura_daemon.core import names, pictures, request, routing
 from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core.names import NO_RULES, NameRules
 from aura_daemon.core.request import Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.journal import Journal
-from aura_daemon.references import References
+from aura_daemon.records import in_64_bits
+from aura_daemon.references import References, status_of
 
 HEAD_BYTES: Final = 4096
 TAIL_BYTES: Final = 65_536
@@ -44,6 +46,8 @@ class Leave:
     """Never a job: leave it alone and count it, until it changes."""
 
     reason: str
+    is_conflict: bool = False
+    """Somebody's data, copied by a sync tool: it is reported."""
 
 
 Judgement: TypeAlias = Ready | Wait | Leave
@@ -60,6 +64,7 @@ class JudgingSettings:
     skips_redeliveries: bool
     incomplete_after_s: float
     reference_wait_s: float
+    names: NameRules = NO_RULES
 
 
 class Judging:
@@ -76,9 +81,9 @@ class Judging:
 
     def by_name(self, path: str) -> Leave | None:
         """What the name alone says; None where the file must be opened to know."""
-        private = names.verdict(path)
+        private = names.verdict(path, self._settings.names)
         if private is not None:
-            return Leave(reason=private.reason)
+            return Leave(reason=private.reason, is_conflict=private.is_conflict)
         route = routing.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return Leave(reason=route.reason) if isinstance(route, routing.Foreign) else None
 
@@ -117,21 +122,22 @@ class Judging:
                 if missing and unchanged_s < self._settings.reference_wait_s:
                     return Wait(
                         unchanged_s=min(unchanged_s + 1.0, self._settings.reference_wait_s),
-                        reason=f"it waits for {missing}",
+                        reason=f"it waits for {names.escaped(missing)}",
                     )
         return Ready(kind=route)
 
     def _is_remembered(self, path: str, stamp: Stamp) -> bool:
         """Under `keep`: whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
-        if any((source.modified_ns, source.inode) == (stamp.modified_ns, stamp.inode) for source in seen):
+        modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
+        if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):
             return True
         if not seen or not self._settings.skips_redeliveries:
             return False
         sha256 = durable.sha256_of(self._settings.inbox / path)
         # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
         return any(
-            source.sha256 == sha256 and (source.modified_ns == stamp.modified_ns or self._journal.all_done(source.id))
+            source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
         )
 
@@ -143,12 +149,13 @@ class Judging:
         for extension in routing.IMAGE_EXTENSIONS:
             image = stem + extension
             lies_there = any(
-                (self._settings.inbox / (stem + cased)).exists() for cased in (extension, extension.upper())
+                status_of(self._settings.inbox / (stem + cased)) is not None for cased in (extension, extension.upper())
             )
             taken = None if lies_there else self._journal.latest_source(image)
             lately = taken is not None and self._now() - taken.claimed_at < COMPANION_S
             if lies_there or lately:
-                self._journal.add_companion(path, stamp.size_bytes, stamp.modified_ns)
+                if not self._journal.is_read_only:  # `why` only asks
+                    self._journal.add_companion(path, stamp.size_bytes, stamp.modified_ns)
                 return True
         return False
 

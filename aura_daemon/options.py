@@ -125,6 +125,13 @@ class Settings(BaseSettings):
     incomplete_after: Number = _seconds(60, what="unchanged for so long, an incomplete file fails")
     reference_wait: Number = _seconds(600, what="how long a job file waits for the image it names")
     scan_interval: Number = _seconds(60, least=1, what="how often everything is looked at")
+    poll_interval: Number = _seconds(5, least=0.5, what="how often everything is looked at where there are no events")
+    ignore: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="a list of globs: names that are never taken"
+    )
+    take: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        (), description="a list of globs: names that are taken though they look like another tool's"
+    )
     device: Device = Field(Device.AUTO, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(Dtype.AUTO, description=f"one of {', '.join(Dtype)}")
     unload_after: Number | None = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")

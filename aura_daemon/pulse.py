@@ -42,6 +42,7 @@ class Known:
     oldest: tuple[str, float] | None
     """Name and seconds of the file that has waited longest."""
     left_alone: dict[str, int]
+    conflicts: list[str]
     holdups: list[Holdup]
     archive_bytes: int
     polls_because: str
@@ -139,6 +140,7 @@ class Pulse:
             unsettled_files=known.unsettled,
             oldest_waiting=known.oldest[0] if known.oldest else None,
             oldest_waiting_s=round(known.oldest[1], 1) if known.oldest else None,
+            conflict_copies=known.conflicts,
             left_alone=known.left_alone,
             current=self._current_job(),
             holdups=known.holdups,

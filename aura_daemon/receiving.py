@@ -9,8 +9,9 @@ from loguru import logger
 from aura_daemon.arrivals import MOST_PENDING
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import SourceState
+from aura_daemon.errors import JournalRefused
 from aura_daemon.records import SourceRow
-from aura_daemon.rooms import SOURCES, Listener, Rooms
+from aura_daemon.rooms import JOURNAL, SOURCES, Listener, Rooms
 
 
 class Receiving:
@@ -55,6 +56,9 @@ class Receiving:
         for arrival in arrivals.ready(now):
             try:
                 source = self._rooms.claims.claim(arrival.path, arrival.kind, settled_s=arrival.settled_s)
+            except JournalRefused as error:
+                self._rooms.hold_up(JOURNAL, f"{names.escaped(arrival.path)} stays where it is", error)
+                return
             except OSError as error:
                 arrivals.postpone(arrival.path, now, f"it cannot be claimed: {error.strerror}")
                 continue

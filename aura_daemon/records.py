@@ -76,6 +76,7 @@ class SourceRow:
     state: SourceState = SourceState.CLAIMED
     size_bytes: int
     modified_ns: int
+    """This and `inode` as `in_64_bits` has them."""
     inode: int
     sha256: str = ""
     settled_s: float
@@ -109,6 +110,11 @@ class JobRow:
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
+
+
+def in_64_bits(number: int) -> int:
+    """A time or inode number as a column holds it: file systems know larger ones. Equal numbers stay equal."""
+    return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def stem_key(stem: str) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from aura_daemon import durable
-from aura_daemon.claims import Claims
-from aura_daemon.core import names
+from aura_daemon.claims import Claims, free_names
 from aura_daemon.journal import Journal
+
+_NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
+"""What file systems answer where nothing of a name lies, or can lie."""
 
 
 class References:
@@ -25,8 +31,7 @@ class References:
             return self._claims.inbox / beside
         if taken is not None and self._claims.file_of(taken).is_file():
             return self._claims.file_of(taken)
-        for stem in names.candidates(beside.stem):  # several of this name may be archived: the one that came last
-            archived = self._claims.done / beside.with_name(stem + beside.suffix)
+        for archived in free_names(self._claims.done / beside):  # several may be archived: the one that came last
             if not _lies_below(archived, self._claims.done):
                 return None
             if taken is None or durable.sha256_of(archived) == taken.sha256:
@@ -34,6 +39,19 @@ class References:
         return None
 
 
+def status_of(place: Path) -> os.stat_result | None:
+    """What lies where people's names lead, links followed; None where nothing does, OSError where nobody can tell."""
+    try:
+        return place.stat()
+    except OSError as error:
+        if error.errno in _NOT_THERE:
+            return None
+        raise
+
+
 def _lies_below(place: Path, root: Path) -> bool:
     """Whether a regular file lies below a folder, with no link on the way that leads elsewhere."""
-    return place.is_file() and not place.is_symlink() and place.resolve().is_relative_to(root.resolve())
+    status = status_of(place)
+    if status is None or not stat.S_ISREG(status.st_mode) or place.is_symlink():
+        return False
+    return place.resolve().is_relative_to(root.resolve())

@@ -16,6 +16,7 @@ from aura_daemon.core import names
 from aura_daemon.core.job import Failure, Produced
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
+from aura_daemon.errors import JournalRefused
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.instance import InstanceLock
@@ -26,6 +27,9 @@ from aura_daemon.pulse import Pulse
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.watching import Watch
 from aura_daemon.workers.protocol import Loading, Progress, Worker
+
+JOURNAL: Final = "journal"
+"""Name of the hold-up of a journal that cannot be written: nothing is claimed, run or put away meanwhile."""
 
 OUTBOX: Final = "outbox"
 """Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
@@ -73,8 +77,27 @@ class Rooms:
     pulse: Pulse
     worker: Worker
 
+    def can_journal(self) -> bool:
+        """Whether the journal takes writes, as far as is known; one that did not is tried again when that is due."""
+        now = time.monotonic()
+        if not self.holdups.has_failed(JOURNAL):
+            return True
+        if self.holdups.is_held(JOURNAL, now):
+            return False
+        try:
+            self.journal.probe()
+        except OSError as error:
+            self.hold_up(JOURNAL, "nothing can be claimed", error)
+            return False
+        self.holdups.clear(JOURNAL)
+        logger.info("the journal can be written again")
+        self.heartbeat.change()
+        return True
+
     def hold_up(self, what: str, refused: str, error: OSError) -> None:
         """A file system says no: nothing is lost, it is said everywhere, and tried again after a while."""
+        if isinstance(error, JournalRefused):
+            what = JOURNAL
         place = f" ({names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
         reason = f"{refused}: {error.strerror or error}{place}"
         mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."

@@ -178,3 +178,14 @@ def test_a_file_that_goes_before_it_is_judged_is_forgotten(door: Door, hall: Hal
     place.unlink()
     assert [arrival.path for arrival in hall.arrivals.ready(hall.now + 5)] == []
     assert len(hall.arrivals) == 0
+
+
+def test_a_conflict_copy_stays_and_is_reported_once_by_its_name(door: Door, hall: Hall, log: list[str]) -> None:
+    copy = door.house.drop("cat.sync-conflict-20260101-120000-ABCDEFG.yaml")
+    for _ in range(3):
+        assert hall.look(5) == []
+    assert hall.arrivals.conflicts() == [copy.name]
+    assert sum(line.startswith("WARNING") and "conflict copy (Syncthing)" in line for line in log) == 1
+    copy.unlink()
+    hall.look(5)
+    assert hall.arrivals.conflicts() == []

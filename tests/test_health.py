@@ -56,6 +56,7 @@ def document(status: Status = Status.OK, *, pid: int = 1, since: str = "", heart
         unsettled_files=0,
         oldest_waiting=None,
         oldest_waiting_s=None,
+        conflict_copies=[],
         left_alone={},
         current=None,
         holdups=[],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pytest
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.errors import BrokenState, Problem
+from aura_daemon.errors import BrokenState, JournalRefused, Problem
 from aura_daemon.journal import VERSION, Journal
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.records import JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
 
 FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")
@@ -176,16 +176,27 @@ def test_the_oldest_queued_job_of_the_kinds_that_can_run_comes_next(journal: Jou
     assert oldest.id == "source-1"
 
 
-def test_choosing_the_next_job_costs_the_same_however_many_are_done(journal: Journal, path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (lambda journal: journal.next_job(frozenset({"generate"})), "jobs_next"),
+        (lambda journal: journal.interrupted(), "jobs_"),
+        (lambda journal: journal.oldest_queued(), "jobs_oldest"),
+    ],
+    ids=["next_job", "interrupted", "oldest_queued"],
+)
+def test_choosing_the_next_job_costs_the_same_however_many_are_done(
+    journal: Journal, ask: Callable[[Journal], object], index: str
+) -> None:
     statements: list[str] = []
     journal._database.set_trace_callback(statements.append)
-    journal.next_job(frozenset({"generate"}))
-    journal.interrupted()
-    journal.oldest_queued()
+    ask(journal)
     journal._database.set_trace_callback(None)
-    for statement in statements:
-        plan = " ".join(row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {statement}"))
-        assert "SCAN" not in plan, (statement, plan)
+    (statement,) = statements
+    plan = " ".join(row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    assert f"SEARCH jobs USING INDEX {index}" in plan, plan
+    assert "SCAN" not in plan, plan
+    assert "TEMP B-TREE" not in plan or index == "jobs_", plan  # the few that were under way may be sorted
 
 
 @pytest.mark.parametrize(
@@ -233,6 +244,17 @@ def test_composed_and_decomposed_characters_are_the_same_name(journal: Journal) 
     assert not journal.stem_is_promised("", "cafe\u0301", but_not_to="job-1")
 
 
+@pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 10**19])
+def test_times_and_inodes_larger_than_a_column_are_held_and_stay_equal_to_themselves(
+    journal: Journal, number: int
+) -> None:
+    held = in_64_bits(number)
+    journal.claim(source(modified_ns=held, inode=held))
+    row = journal.source("source-1")
+    assert row.modified_ns == row.inode == held == in_64_bits(held)
+    assert (held == number) is (-(2**63) <= number < 2**63)
+
+
 @pytest.mark.parametrize("name", ["caf\udce9.yaml", "\udcff\udcfe", "new\nline.yaml", "\u202efig.yaml", "猫.yaml"])
 def test_any_name_goes_in_and_comes_out_the_same(journal: Journal, name: str) -> None:
     admitted(journal, job(folder=name, stem=name), path=f"{name}/{name}")
@@ -253,7 +275,7 @@ def test_others_read_while_one_writes(path: Path, journal: Journal) -> None:
         assert reader.job("job-1").state is JobState.QUEUED
     started = journal.start(journal.job("job-1"))
     assert reader.job("job-1") == started
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(JournalRefused):
         reader.claim(source(2))
     reader.close()
 
@@ -288,7 +310,7 @@ def test_a_full_disk_fails_one_transaction_whole_and_the_journal_goes_on_when_th
         with pytest.raises(OSError, match="No space"):
             (disk / "filler").write_bytes(b"x" * 1_000_000)
         for number in (2, 3):
-            with pytest.raises(sqlite3.OperationalError, match="full"):
+            with pytest.raises(JournalRefused, match="full"):
                 journal.claim(source(number, path="x" * 50_000))
         assert [row.id for row in journal.unfinished_sources()] == ["source-1"]
         (disk / "filler").unlink()

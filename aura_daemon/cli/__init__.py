@@ -96,6 +96,17 @@ def status(
 
 
 @app.command()
+def why(
+    path: Annotated[Path, typer.Argument(help="A file in the inbox, or one that was there.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say what the daemon thinks of a file."""
+    from aura_daemon.cli import explaining
+
+    raise typer.Exit(explaining.why(path, config))
+
+
+@app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""
     from aura_daemon.cli import reporting

@@ -14,6 +14,7 @@ from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, load
 from aura_daemon.core import names
+from aura_daemon.core.names import NameRules
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition, choose
@@ -57,6 +58,27 @@ def worker_of(settings: Settings, log_format: str, log_level: str | None = None)
     )
 
 
+def judging_of(
+    settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False
+) -> tuple[Claims, References, Judging]:
+    """What says of a file what is to become of it, and what that stands on."""
+    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
+    references = References(claims, journal)
+    reference_wait_s = settings.reference_wait
+    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
+    chosen = JudgingSettings(
+        inbox=settings.inbox,
+        accept=frozenset(settings.accept),
+        keeps=keeps,
+        skips_redeliveries=settings.redelivery == "skip",
+        incomplete_after_s=settings.incomplete_after,
+        reference_wait_s=reference_wait_s,
+        names=NameRules(ignore=settings.ignore, take=settings.take),
+    )
+    return claims, references, Judging(chosen, references, journal, now=clock.now)
+
+
 @contextmanager
 def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: bool) -> Iterator[Daemon]:
     """A daemon that holds the inbox's lock for as long as the context lasts; raises UserError where another has it."""
@@ -70,28 +92,14 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     journal = Journal(state / JOURNAL)
     try:
         clock = SteadyClock()
-        watch = Watch(inbox, scan_interval_s=settings.scan_interval)
-        reference_wait_s = settings.reference_wait
-        if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
-            reference_wait_s = min(reference_wait_s, settings.incomplete_after)
-        keeps, skips = choice.disposition is Disposition.KEEP, settings.redelivery == "skip"
-        accept = frozenset(settings.accept)
-        claims = Claims(inbox, state, journal, keeps=keeps, now=clock.now)
-        references = References(claims, journal)
-        judging = Judging(
-            JudgingSettings(
-                inbox=inbox,
-                accept=accept,
-                keeps=keeps,
-                skips_redeliveries=skips,
-                incomplete_after_s=settings.incomplete_after,
-                reference_wait_s=reference_wait_s,
-            ),
-            references,
-            journal,
-            now=clock.now,
+        watch = Watch(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
+        keeps = choice.disposition is Disposition.KEEP
+        claims, references, judging = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
+        door = IntakeSettings(
+            accept=frozenset(settings.accept),
+            skips_redeliveries=settings.redelivery == "skip",
+            max_image_bytes=settings.limits.image_bytes,
         )
-        door = IntakeSettings(accept=accept, skips_redeliveries=skips, max_image_bytes=settings.limits.image_bytes)
         box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,

@@ -83,6 +83,8 @@ def _print(document: Health, running: bool) -> None:
         if document.polls_because:
             print(f"watching   by looking again and again: {document.polls_because}")
         print(f"models     {', '.join(document.models) or 'none loaded'}")
+    for copy in document.conflict_copies:
+        print(f"conflict   {copy}: left alone, decide which one you want")
     for holdup in document.holdups:
         print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}")
 

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Final
 
@@ -87,9 +88,25 @@ _ROOM_FOR_SUFFIX_BYTES: Final = 40
 """Left free in a stem for `.r123`, an extension and a report's `.json`."""
 
 
-def verdict(path: str) -> Verdict | None:
+@dataclass(frozen=True, slots=True)
+class NameRules:
+    """What a user adds to the tables above and cuts from them: globs, matched against the name and the whole path."""
+
+    ignore: tuple[str, ...] = ()
+    take: tuple[str, ...] = ()
+    """Taken whatever the tables say; hidden names never are."""
+
+
+NO_RULES: Final = NameRules()
+
+
+def verdict(path: str, rules: NameRules = NO_RULES) -> Verdict | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it."""
     parts = path.split("/")
+    if _matches(rules.ignore, path):
+        return Verdict(reason="`ignore` in the configuration names it", is_conflict=False)
+    if _matches(rules.take, path) and not any(part.startswith(".") for part in parts):
+        return None
     private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
     if private is not None:
         return Verdict(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
@@ -131,6 +148,11 @@ def collision_key(name: str) -> str:
 def escaped(name: str) -> str:
     """A name for the log and for JSON: printable, on one line, always encodable."""
     return "".join(character if _is_harmless(character) else _escape(character) for character in name)
+
+
+def _matches(globs: Iterable[str], path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatchcase(path, glob) or fnmatchcase(name, glob) for glob in globs)
 
 
 def _first_match(patterns: Iterable[Pattern], parts: Sequence[str]) -> Pattern | None:

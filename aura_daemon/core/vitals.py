@@ -79,6 +79,7 @@ class Health(BaseModel):
     unsettled_files: int = Field(description="files that are still arriving or wait for something")
     oldest_waiting: str | None = Field(description="the file that has waited longest for its turn")
     oldest_waiting_s: float | None = Field(description="for how long, in seconds")
+    conflict_copies: list[str] = Field(description="copies made by sync tools in the inbox: decide which one you want")
     left_alone: dict[str, int] = Field(description="files in the inbox that are no jobs, by reason")
     current: CurrentJob | None
     holdups: list[Holdup]

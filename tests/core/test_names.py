@@ -238,3 +238,22 @@ def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -
 )
 def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) -> None:
     assert names.is_out_of_bounds(path) is expected
+
+
+@pytest.mark.parametrize(
+    ("path", "is_left", "because"),
+    [
+        ("a.draft.yaml", True, "`ignore`"),
+        ("old/a.yaml", True, "`ignore`"),
+        ("new/a.yaml", False, ""),
+        ("a~.png", False, ""),
+        ("cat.sync-conflict-20260101-120000-ABCDEFG.yaml", False, ""),
+        (".b~.png", True, "hidden"),
+        ("b~", True, "editor"),
+    ],
+)
+def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: str) -> None:
+    rules = names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
+    found = names.verdict(path, rules)
+    assert (found is not None) is is_left
+    assert because in (found.reason if found else "")

@@ -1,0 +1,142 @@
+"""`why`: what the daemon thinks of a file, in one line. From the journal, the inbox and the health document."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from pathlib import Path
+
+from aura_daemon import completeness, health
+from aura_daemon.cli.compose import JOURNAL, judging_of
+from aura_daemon.clock import SteadyClock
+from aura_daemon.completeness import Writer
+from aura_daemon.config import load
+from aura_daemon.core import names
+from aura_daemon.core.lifecycle import JobState, SourceState
+from aura_daemon.core.stability import Stamp
+from aura_daemon.core.vitals import Health
+from aura_daemon.disposal import Disposition, choose
+from aura_daemon.journal import Journal
+from aura_daemon.judging import Judging, Leave, Wait
+from aura_daemon.options import Settings
+from aura_daemon.records import JobRow, SourceRow
+
+UNKNOWN = 1
+
+
+def why(path: Path, config: Path | None) -> int:
+    """Prints one line; 1 where nothing is known of the file."""
+    settings = load(config).settings
+    state = settings.state_folder()
+    document = health.read(state)
+    running = document is not None and health.is_alive(document)
+    name = _below(path, settings.inbox)
+    if name is None:
+        print(f"{names.escaped(str(path))}: not in the inbox, {names.escaped(str(settings.inbox))}")
+        return UNKNOWN
+    try:
+        journal = Journal(state / JOURNAL, read_only=True)
+    except sqlite3.OperationalError:
+        print(f"{names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
+        return UNKNOWN
+    try:
+        source = journal.latest_source(name)
+        if os.path.lexists(settings.inbox / name):
+            answer: str | None = _waiting(name, settings, journal, source, running=running)
+        else:
+            answer = _claimed(source, journal, settings, document if running else None) if source else None
+    finally:
+        journal.close()
+    print(f"{names.escaped(name)}: {answer or 'never seen, and not in the inbox now'}")
+    return 0 if answer else UNKNOWN
+
+
+def _below(path: Path, inbox: Path) -> str | None:
+    """The path below the inbox: as given from here, or from the inbox."""
+    root = Path(os.path.realpath(inbox))
+    for place in (Path.cwd() / path, inbox / path):
+        full = Path(os.path.realpath(place.parent)) / place.name
+        if full.is_relative_to(root) and full != root:
+            return full.relative_to(root).as_posix()
+    return None
+
+
+def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow | None, *, running: bool) -> str:
+    """Of a file in the inbox."""
+    disposition = choose(settings.sources, settings.inbox).disposition
+    if names.is_out_of_bounds(name):
+        return "left alone: hidden, or in `failed/`, where nothing is looked for"
+    keeps = disposition is Disposition.KEEP
+    _, _, judging = judging_of(settings, journal, SteadyClock(), keeps=keeps)
+    answer = _judged(settings.inbox / name, name, judging, settings.settle)
+    if answer is None:
+        return "complete: " + ("it is taken now" if running else "it is taken when the daemon runs")
+    if keeps and source is not None and answer.startswith("left alone: done already"):
+        return _claimed(source, journal, settings, None)
+    return answer
+
+
+def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | None:
+    """Why a file is not taken; None where nothing speaks against it."""
+    left = judging.by_name(name)
+    if left is not None:
+        return f"left alone: {left.reason}"
+    try:
+        status = file.lstat()
+        unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
+        writer = completeness.writer_of(file)
+        stamp = Stamp(
+            device=status.st_dev,
+            inode=status.st_ino,
+            size_bytes=status.st_size,
+            modified_ns=status.st_mtime_ns,
+            changed_ns=status.st_ctime_ns,
+        )
+        judgement = judging.judge(name, stamp, unchanged_s=unchanged_s)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if isinstance(judgement, Leave):
+        return f"left alone: {judgement.reason}"
+    if writer is Writer.SOMEBODY:
+        return "not taken yet: a writer has it open"
+    if isinstance(judgement, Wait):
+        return f"not taken yet: {judgement.reason}"
+    if writer is Writer.UNKNOWN and unchanged_s < settle_s:
+        return f"not taken yet: it changed {unchanged_s:.1f} s ago, and may still grow"
+    return None
+
+
+def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: Health | None) -> str:
+    """Of a file that has been ours."""
+    jobs = journal.jobs_of(source.id)
+    if source.failure is not None:
+        place = settings.outbox / names.FAILED_FOLDER / source.path
+        return f"failed: {source.failure.message} (see {names.escaped(str(place))}.json)"
+    if not jobs:
+        is_open = source.state is SourceState.CLAIMED
+        return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
+    if len(jobs) == 1:
+        return _job(jobs[0], settings, document)
+    return "; ".join(f"{job.number}: {_job(job, settings, document)}" for job in jobs)
+
+
+def _job(job: JobRow, settings: Settings, document: Health | None) -> str:
+    place = names.escaped(str(settings.outbox / job.folder / job.stem))
+    match job.state:
+        case JobState.QUEUED:
+            held = next((holdup for holdup in document.holdups if holdup.what == job.kind), None) if document else None
+            return f"queued, held up: {held.reason}" if held else f"queued, attempt {job.attempts + 1} to come"
+        case JobState.RUNNING:
+            current = document.current if document is not None else None
+            if current is None or current.id != job.id:
+                return f"running (attempt {job.attempts})"
+            rung = f" on rung {document.rung}" if document is not None and document.rung else ""
+            where = f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+            return f"running{rung}: {where} (attempt {job.attempts})"
+        case JobState.DELIVERING:
+            return f"being delivered as {place}"
+        case JobState.DONE:
+            return f"done, see {place}.json"
+        case JobState.FAILED:
+            return f"failed: {job.failure.message if job.failure else 'unknown'}"

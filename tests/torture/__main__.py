@@ -1,0 +1,107 @@
+"""`python -m tests.torture [--kills N] [--files N] [--only WORD]`: every fault, and a table of what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.house import House
+from tests.torture import faults, tools
+from tests.torture.ledger import Verdict, living
+
+Fault = Callable[[House], Verdict]
+
+
+def every_fault(kills: int, files: int) -> dict[str, tuple[Fault, str]]:
+    """Name -> the fault, and why it cannot be made here (empty: it can)."""
+    no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
+    no_limits = "" if faults.is_root_with_mounts() else "takes root"
+    found: dict[str, tuple[Fault, str]] = {
+        f"kill -9 at {kills} random instants": (partial(faults.killed_at_random, times=kills), ""),
+        "a worker killed under one job": (faults.killed_worker, ""),
+    }
+    for name, (program, deliver, variables) in tools.TOOLS.items():
+        path = "/usr/sbin/sshd" if name.startswith("scp") else program
+        missing = "" if shutil.which(path) else f"{path} is not installed"
+        found[f"delivered by {name}"] = (partial(living, work=deliver, **variables), missing)
+    return found | {
+        "the outbox's disk is full, then not": (faults.full_disk, no_mounts),
+        "the outbox is remounted read-only": (faults.read_only_outbox, no_mounts),
+        "the journal's disk is full, then not": (faults.full_state_disk, no_mounts),
+        "the inbox is unmounted and back": (faults.unmounted("inbox"), no_mounts),
+        "the outbox is unmounted and back": (faults.unmounted("outbox"), no_mounts),
+        "chmod 000, later mended": (faults.unreadable, ""),
+        "the clock jumps by days": (
+            faults.clock_jumps,
+            "" if shutil.which("faketime") else "faketime is not installed",
+        ),
+        f"{files} files at once, events overflow": (partial(faults.flood, count=files), no_limits),
+        "no inotify watch left": (faults.no_watches, no_limits),
+        f"{len(faults.NAMES_OF_OTHERS)} names of other tools": (faults.names_of_others, ""),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--only", default="", help="faults whose name holds this")
+    options = parser.parse_args()
+    rows: list[tuple[str, Verdict | None, str, float]] = []
+    for name, (fault, missing) in every_fault(options.kills, options.files).items():
+        if options.only not in name:
+            continue
+        began_s = time.monotonic()
+        verdict, note = (None, f"not tried: {missing}") if missing else tried(name, fault)
+        rows.append((name, verdict, note, time.monotonic() - began_s))
+        print(f"{name}: {note or 'survived'} ({rows[-1][3]:.0f} s)", file=sys.stderr, flush=True)
+    show(rows)
+    failed = [name for name, verdict, note, _ in rows if note and not note.startswith("not tried")]
+    return 1 if failed else 0
+
+
+def tried(name: str, fault: Fault) -> tuple[Verdict | None, str]:
+    """The verdict, and what went wrong in words."""
+    with tempfile.TemporaryDirectory(prefix="aura-torture-", ignore_cleanup_errors=True) as folder:
+        house = House(Path(folder))
+        try:
+            verdict = fault(house)
+        except Exception as error:  # noqa: BLE001 - one fault must not keep the others from being tried
+            traceback.print_exc()
+            log = house.root / "log"
+            print(log.read_text(errors="replace")[-3000:] if log.exists() else "", file=sys.stderr)
+            return None, f"broke: {type(error).__name__}: {str(error)[:80]}"
+        if verdict.survived == verdict.tried and not verdict.wrong:
+            return verdict, ""
+        log = house.root / "log"
+        print(log.read_text(errors="replace")[-6000:] if log.exists() else "", file=sys.stderr)
+        return verdict, f"lost {verdict.lost[:3]}, doubled {verdict.doubled[:3]}, wrong {verdict.wrong[:3]}"
+
+
+def show(rows: list[tuple[str, Verdict | None, str, float]]) -> None:
+    """One line a fault."""
+    table = Table(show_edge=False)
+    table.add_column("fault")
+    for title in ("tried", "survived", "lost", "doubled", "seconds"):
+        table.add_column(title, justify="right")
+    for name, verdict, note, seconds in rows:
+        if verdict is None:
+            table.add_row(name, "-", "-", "-", "-", note)
+            continue
+        counts = (verdict.tried, verdict.survived, len(verdict.lost), len(verdict.doubled))
+        table.add_row(name, *map(str, counts), f"{seconds:.0f}")
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

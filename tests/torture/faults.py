@@ -1,0 +1,260 @@
+"""Real faults: kills, disks that fill, go read-only and go away, clocks, floods, limits, permissions, names."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tests.house import House
+from tests.programs import Program
+from tests.torture.ledger import Ledger, Verdict, living, place_of
+
+
+def killed_at_random(house: House, times: int) -> Verdict:
+    """kill -9 at random instants while files come in; then a daemon that is let live."""
+    ledger, dice = Ledger(house), random.Random(0)
+    for number in range(times):
+        program = Program(house)
+        program.start("run")
+        for file in range(3):
+            name = f"{number}-{file}.{'png' if file == 2 else 'yaml'}"
+            temp = house.inbox / f".{name}.tmp"
+            temp.write_bytes(ledger.content(name))
+            temp.rename(house.inbox / name)
+        time.sleep(dice.uniform(0.1, 1.2))
+        program.end(signal.SIGKILL)
+    _finish(house)
+    verdict = ledger.verdict()
+    verdict.wrong += [f"left behind: {name}" for name in (*house.temporary(), *house.waiting())]
+    return verdict
+
+
+def full_disk(house: House) -> Verdict:
+    """The outbox fills and is emptied again."""
+    with mounted(house.outbox, "-t", "tmpfs", "-o", "size=256k", "tmpfs"):
+
+        def work(program: Program, ledger: Ledger) -> None:
+            filler = house.outbox / ".filler"
+            fill(filler)
+            _drop(house, ledger, 5)
+            program.until(lambda: program.health().get("status") == "degraded")
+            filler.unlink()
+
+        return living(house, work, AURA_RETRY_FIRST="0.3", AURA_RETRY_AT_MOST="0.5")
+
+
+def read_only_outbox(house: House) -> Verdict:
+    """Remounted read-only, and writable again."""
+    with mounted(house.outbox, "-t", "tmpfs", "tmpfs"):
+
+        def work(program: Program, ledger: Ledger) -> None:
+            _run("mount", "-o", "remount,ro", house.outbox)
+            _drop(house, ledger, 5)
+            program.until(lambda: program.health().get("status") == "degraded")
+            _run("mount", "-o", "remount,rw", house.outbox)
+
+        return living(house, work, AURA_RETRY_FIRST="0.3", AURA_RETRY_AT_MOST="0.5")
+
+
+def full_state_disk(house: House) -> Verdict:
+    """The journal's disk fills: claiming stops, nothing is lost, and all goes on when there is room."""
+    with mounted(house.state, "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
+
+        def work(program: Program, ledger: Ledger) -> None:
+            filler = house.state / "filler"
+            fill(filler)
+            _drop(house, ledger, 40)
+            time.sleep(2)
+            filler.unlink()
+
+        return living(house, work, AURA_RETRY_FIRST="0.3", AURA_RETRY_AT_MOST="0.5")
+
+
+def unmounted(which: str) -> object:
+    """A bind mount that goes and comes back while files are delivered to what lies below it."""
+
+    def fault(house: House) -> Verdict:
+        disk, place = place_of(house.root / "disk"), house.root / which
+        with mounted(place, "--bind", str(disk)):
+
+            def work(program: Program, ledger: Ledger) -> None:
+                _drop(house, ledger, 3)
+                ledger.wait(program)
+                _run("umount", "-l", place)
+                program.until(lambda: program.health().get("status") == "paused")
+                assert not any(place.iterdir()), "something was written to the bare mount point"
+                target = disk if which == "inbox" else house.inbox
+                for number in range(3):
+                    (target / f"late-{number}.yaml").write_bytes(ledger.content(f"late-{number}.yaml"))
+                _run("mount", "--bind", disk, place)
+
+            return living(house, work)
+
+    return fault
+
+
+def unreadable(house: House) -> Verdict:
+    """chmod 000, later mended. root reads everything: there it only must do no harm."""
+
+    def work(program: Program, ledger: Ledger) -> None:
+        place = house.inbox / "secret.yaml"
+        temp = house.inbox / ".secret"
+        temp.write_bytes(ledger.content("secret.yaml"))
+        temp.chmod(0)
+        temp.rename(place)
+        time.sleep(1)
+        if place.exists():
+            place.chmod(0o644)
+
+    return living(house, work)
+
+
+def clock_jumps(house: House) -> Verdict:
+    """The wall clock a day back and a day ahead, between and during runs."""
+    ledger = Ledger(house)
+    for shift in ("-1d", "+1d", "+0", "-1d"):
+        _drop(house, ledger, 3, prefix=shift.strip("+-"))
+        program = Program(house)
+        command = ["faketime", "-f", shift, *_command(program), "once"]
+        subprocess.run(command, env=program.environment(), cwd=house.root, check=True, capture_output=True, timeout=90)
+    return ledger.verdict()
+
+
+def flood(house: House, count: int) -> Verdict:
+    """Very many files at once, more than the kernel's queue of events holds."""
+    with limit("max_queued_events", "256"):
+
+        def work(program: Program, ledger: Ledger) -> None:
+            _drop(house, ledger, count)
+            deadline_s = time.monotonic() + 600
+            while not ledger.all_have_one() and time.monotonic() < deadline_s:
+                time.sleep(1)
+
+        return living(house, work, AURA_SCAN_INTERVAL="30")
+
+
+def no_watches(house: House) -> Verdict:
+    """The limit on watches is reached: the daemon polls."""
+    with limit("max_user_watches", "0"):
+
+        def work(program: Program, ledger: Ledger) -> None:
+            assert "max_user_watches" in program.health()["polls_because"]
+            _drop(house, ledger, 5)
+
+        return living(house, work, AURA_POLL_INTERVAL="0.5")
+
+
+def killed_worker(house: House) -> Verdict:
+    """The worker dies again and again; the job it dies of is quarantined and the others go on."""
+
+    def work(program: Program, ledger: Ledger) -> None:
+        gate = house.root / "gate"
+        content = f"prompt: wait {gate}\n".encode()
+        (house.inbox / "stuck.yaml").write_bytes(content)
+        for attempt in range(1, 4):
+            program.until(lambda attempt=attempt: f"(attempt {attempt})" in program.log())
+            time.sleep(1.5)  # a worker that dies before it is ready costs no attempt
+            program.worker().kill()
+        _drop(house, ledger, 3)
+        program.until(lambda: house.failed() == ["stuck.yaml", "stuck.yaml.json"])
+        ledger.note("stuck.yaml", content)
+
+    return living(house, work)
+
+
+NAMES_OF_OTHERS = (
+    ".syncthing.a.yaml.tmp", "~syncthing~a.yaml.tmp", ".a.yaml.X7gh2k", "a.yaml.0a1b2c3d.partial",
+    ".unison.a.yaml.0123.unison.tmp", ".a.yaml.~1f3", "a.yaml.filepart", "a.yaml.part", "a.yaml.sbak", "#a.yaml#",
+    "a.yaml~", "~a.yaml", ".~a.yaml", "a.yaml.tmp", "a.yaml.!sync", "a.yaml.bts", "a.yaml.SyncPart", "a.yaml.SyncTemp",
+    "a.yaml.SyncOld", ".dropbox.attr", ".a.yaml.icloud", "a.yaml.crdownload", "Unconfirmed 123.yaml", "a.yaml.download",
+    "a.yaml.insyncdl", "4913", ".a.yaml.swp", ".#a.yaml", "a.yaml___jb_tmp___", ".goutputstream-X", "~$a.yaml",
+    ".~lock.a.yaml#", "._a.yaml", ".DS_Store", "Thumbs.db", "desktop.ini", ".nfs000123", ".fuse_hidden0001",
+    "a.sync-conflict-20260101-120000-ABCDEFG.yaml", "a.conflict1.yaml", "a (conflict 1_on_2026-01-01).yaml",
+    "a (conflicted copy 2026-01-01).yaml", "a_conflict-20260101.yaml", "a (SFConflict x 2026-01-01).yaml",
+    "a (case conflict 1).yaml", "a-host-safeBackup-0001.yaml", "a.Conflict.yaml", "a (x's conflicted copy).yaml",
+    ".stversions/a.yaml", ".~tmp~/a.yaml", ".rsync-partial/a.yaml", "@eaDir/a.yaml", "__MACOSX/a.yaml", ".sync/a.yaml",
+    ".dropbox.cache/a.yaml", ".Trashes/a.yaml",
+)  # fmt: skip
+
+
+def names_of_others(house: House) -> Verdict:
+    """Temporary files and conflict copies of every known tool are never run, and stay."""
+    for name in NAMES_OF_OTHERS:
+        place_of((house.inbox / name).parent)
+        (house.inbox / name).write_bytes(b"prompt: not mine\n")
+
+    def work(program: Program, ledger: Ledger) -> None:
+        _drop(house, ledger, 1)
+
+    verdict = living(house, work)
+    verdict.tried += len(NAMES_OF_OTHERS)
+    verdict.lost += [name for name in NAMES_OF_OTHERS if not (house.inbox / name).exists()]
+    return verdict
+
+
+# -- below -------------------------------------------------------------------------------------------------------------
+
+
+def _drop(house: House, ledger: Ledger, count: int, *, prefix: str = "") -> None:
+    for number in range(count):
+        name = f"{prefix}{number}.yaml"
+        temp = house.inbox / f".{name}.tmp"
+        temp.write_bytes(ledger.content(name))
+        temp.rename(house.inbox / name)
+
+
+def _finish(house: House) -> None:
+    ran = Program(house).call("once")
+    assert ran.returncode == 0, ran.stderr
+
+
+def _command(program: Program) -> list[str]:
+    return [sys.executable, "-m", program._module]
+
+
+def _run(*command: str | Path) -> None:
+    subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=60)
+
+
+def fill(place: Path) -> None:
+    """Takes all the room there is."""
+    descriptor = os.open(place, os.O_WRONLY | os.O_CREAT)
+    with suppress(OSError):
+        while True:
+            os.write(descriptor, bytes(4096))
+    os.close(descriptor)
+
+
+@contextmanager
+def mounted(place: Path, *arguments: str) -> Iterator[None]:
+    """A real mount, for as long as the context lasts."""
+    _run("mount", *arguments, place)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=False, capture_output=True)
+
+
+@contextmanager
+def limit(name: str, value: str) -> Iterator[None]:
+    """A limit of inotify, for as long as the context lasts."""
+    place = Path("/proc/sys/fs/inotify") / name
+    before = place.read_text()
+    place.write_text(value)
+    try:
+        yield
+    finally:
+        place.write_text(before)
+
+
+def is_root_with_mounts() -> bool:
+    """Whether faults that take a mount can be made here."""
+    return os.geteuid() == 0 and shutil.which("mount") is not None

@@ -1,0 +1,120 @@
+"""What was delivered, and what became of it, by hashes. The contract in a dozen lines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.house import PNG, House, sha256
+from tests.programs import Program
+
+FATE_DEADLINE_S = 60.0
+
+
+@dataclass(kw_only=True, slots=True)
+class Verdict:
+    """How a fault was survived."""
+
+    tried: int
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    """Anything else that must not be: half a file under a final name, bytes that are not those delivered."""
+
+    @property
+    def survived(self) -> int:
+        return self.tried - len(set(self.lost + self.doubled + self.wrong))
+
+
+class Ledger:
+    """The files of one house."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._delivered: dict[str, str] = {}
+        self._count = 0
+
+    def content(self, name: str, *, size_bytes: int = 0) -> bytes:
+        """New bytes for a file, unlike any other's; noted as delivered."""
+        self._count += 1
+        token = f"{name} number {self._count}"
+        if name.endswith(".png"):
+            content = PNG[:8] + token.encode() + b"x" * size_bytes + PNG[-12:]
+        else:
+            content = f"prompt: {json.dumps(token)}\n".encode() + b"#" * size_bytes
+        self.note(name, content)
+        return content
+
+    def note(self, name: str, content: bytes) -> None:
+        """These bytes were delivered."""
+        self._delivered[sha256(content)] = name
+
+    def fates(self) -> Counter[str]:
+        """How many results and failures every hash has."""
+        found: Counter[str] = Counter()
+        for place in self.house.outbox.rglob("*.json"):
+            try:
+                document = json.loads(place.read_bytes())
+            except FileNotFoundError:
+                continue
+            if str(document.get("schema", "")).startswith(("aura-daemon/sidecar", "aura-daemon/failure")):
+                found[document["source"]["sha256"]] += 1
+        return found
+
+    def all_have_one(self) -> bool:
+        fates = self.fates()
+        return all(fates[sha] for sha in self._delivered)
+
+    def wait(self, program: Program) -> None:
+        """Until everything has a fate, or for so long that something must be lost."""
+        deadline_s = time.monotonic() + FATE_DEADLINE_S
+        while not self.all_have_one() and time.monotonic() < deadline_s:
+            assert program.process is None or program.process.poll() is None, program.log()
+            time.sleep(0.05)
+
+    def verdict(self) -> Verdict:
+        """The contract, checked."""
+        fates = self.fates()
+        verdict = Verdict(tried=len(self._delivered))
+        verdict.lost = [name for sha, name in self._delivered.items() if not fates[sha]]
+        verdict.doubled = [name for sha, name in self._delivered.items() if fates[sha] > 1]
+        verdict.wrong = [*self._half_written(), *(f"nobody sent {sha[:12]}" for sha in fates.keys() - self._delivered)]
+        return verdict
+
+    def _half_written(self) -> list[str]:
+        """Sidecars whose payload is not the one they tell."""
+        wrong = []
+        for name in self.house.results():
+            if not name.endswith(".json"):
+                continue
+            for output in self.house.sidecar(name)["outputs"]:
+                payload = (self.house.outbox / name).with_name(output["name"])
+                if not payload.is_file() or sha256(payload.read_bytes()) != output["sha256"]:
+                    wrong.append(name)
+        return wrong
+
+
+def living(house: House, work: Callable[[Program, Ledger], None], **variables: str) -> Verdict:
+    """A running daemon, something done to it, and what came of it."""
+    ledger = Ledger(house)
+    program = Program(house, **variables)
+    program.start("run")
+    try:
+        program.until(lambda: program.health().get("status") == "ok")
+        work(program, ledger)
+        ledger.wait(program)
+        time.sleep(0.5)  # what comes twice comes soon
+    finally:
+        program.end() if program.process is not None and program.process.poll() is None else None
+        program.close()
+    return ledger.verdict()
+
+
+def place_of(path: Path) -> Path:
+    """A folder that is there."""
+    path.mkdir(parents=True, exist_ok=True)
+    return path
