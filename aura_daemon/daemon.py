@@ -107,8 +107,10 @@ class Daemon:
         if absences and absences != self._absences:
             logger.error("paused: {}", "; ".join(absences))
             self.rooms.pulse.error(absences[0])
-        elif self._absences and not absences:
-            logger.info("inbox and outbox are back")
+        elif not absences and (self._absences or any(presence.lacks_marker() for presence in self._presences)):
+            logger.info("inbox and outbox are back" if self._absences else "a folder was made anew")
+            for presence in self._presences:
+                presence.mark()
             self.rooms.lock.renew()
             self.rooms.watch.restart()
         if bool(self._absences) != bool(absences):

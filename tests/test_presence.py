@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,28 +19,61 @@ def everything(folder: Path) -> list[str]:
     return sorted(place.name for place in folder.iterdir())
 
 
-def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_is_away(house: House) -> None:
+def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_on_another_mount_is_away(
+    house: House, mount: Mount
+) -> None:
+    disk = house.root / "disk"
+    disk.mkdir()
+    mount(house.inbox, "--bind", str(disk))
     presence = Presence(house.inbox, house.state)
     assert presence.absence() == ""
-    presence.mark()
+    assert presence.mark()
+    assert not presence.mark()
     assert (house.inbox / MARKER).is_file()
     assert Presence(house.inbox, house.state).absence() == ""
-    (house.inbox / MARKER).unlink()
+    subprocess.run(["umount", str(house.inbox)], check=True)
     later = Presence(house.inbox, house.state)
-    later.mark()
+    assert not later.mark()
+    assert everything(house.inbox) == []
     assert "lacks its marker" in later.absence()
     with pytest.raises(FileNotFoundError):
         later.require()
-    (house.inbox / MARKER).touch()
+    (house.inbox / MARKER).parent.mkdir()
+    (house.inbox / MARKER).touch()  # the user says that it is the right one
     assert later.absence() == ""
+    assert later.mark()
 
 
-def test_another_state_folder_takes_a_marked_folder_over(house: House) -> None:
+def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None:
     Presence(house.inbox, house.state).mark()
-    other = Presence(house.inbox, house.root / "other")
-    other.mark()
-    (house.inbox / MARKER).unlink()
-    assert other.absence()
+    shutil.rmtree(house.inbox)
+    house.inbox.mkdir()
+    again = Presence(house.inbox, house.state)
+    assert again.absence() == ""
+    assert again.lacks_marker()
+    assert again.mark()
+    assert not again.lacks_marker()
+
+
+def test_an_inbox_that_is_deleted_and_made_anew_under_the_daemon_goes_on(house: House) -> None:
+    program = Program(house)
+    program.start("run")
+    try:
+        house.drop("cat.yaml")
+        program.until(lambda: "cat.json" in house.results())
+        program.until(lambda: house.archived() == ["cat.yaml"])
+        shutil.rmtree(house.inbox)
+        house.inbox.mkdir()
+        (house.inbox / "dog.yaml").write_bytes(b"prompt: a dog")
+        program.until(lambda: "dog.json" in house.results())
+        (house.inbox / "bird.yaml").write_bytes(b"prompt: a bird")
+        program.until(lambda: "bird.json" in house.results())
+        second = Program(house, AURA_STATE=str(house.root / "other-state")).call("once")
+        assert second.returncode == 2
+        assert "another aura-daemon" in second.stderr
+        assert program.end() == 0
+    finally:
+        program.close()
 
 
 def test_a_folder_that_cannot_be_written_to_is_not_marked(house: House, mount: Mount) -> None:
@@ -51,7 +85,7 @@ def test_a_folder_that_cannot_be_written_to_is_not_marked(house: House, mount: M
 
 
 def test_an_odd_file_of_known_folders_is_taken_for_none(house: House) -> None:
-    (house.state / "known-folders.json").write_bytes(b"{}")
+    (house.state / "known-folders.json").write_bytes(b"[1]")
     Presence(house.inbox, house.state).mark()
     assert (house.inbox / MARKER).is_file()
 
