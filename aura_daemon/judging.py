@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -97,6 +98,8 @@ class Judging:
             head, tail, status = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
         except durable.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
+        if status.st_nlink > 1 and status.st_uid not in (os.geteuid(), self._settings.inbox.stat().st_uid):
+            return Leave(reason="a hard link to a file of somebody else, which its owner may not mean to be read here")
         route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, routing.Foreign):
             return Leave(reason=route.reason)

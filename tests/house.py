@@ -146,17 +146,17 @@ class Door:
         }
         chosen = {**defaults, **settings}
         self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
-        references = References(self.claims, self.journal)
+        self.references = References(self.claims, self.journal)
         shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
         patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s")}
         self.judging = Judging(
             JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
-            references,
+            self.references,
             self.journal,
             now=self.now,
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.intake = Intake(admission, self.claims, references, self.journal)
+        self.intake = Intake(admission, self.claims, self.references, self.journal)
         presence = Presence(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE

@@ -1,0 +1,219 @@
+"""What is to become of a file: claimed, waited for or left alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from aura_daemon.core.routing import Accept, SourceKind
+from aura_daemon.judging import COMPANION_S, Leave, Ready, Wait
+from tests.house import PNG, PROMPT, Door, House
+from tests.steps import CAPTION, SIDECAR, admit, finish, judge
+
+
+@pytest.fixture
+def keeping(house: House) -> Iterator[Door]:
+    opened = Door(house, keeps=True)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("cat.yaml", PROMPT, SourceKind.JOB_FILE),
+        ("cat.YML", PROMPT, SourceKind.JOB_FILE),
+        ("cat.txt", b"a red circle", SourceKind.PROMPT_TEXT),
+        ("cat.png", PNG, SourceKind.IMAGE),
+        ("cat.jpg", PNG, SourceKind.IMAGE),  # the bytes say it is an image all the same
+        ("cat.json", SIDECAR, SourceKind.SIDECAR),
+        ("cat.png", b"this is text", SourceKind.IMAGE),  # admission says what is wrong with it
+    ],
+)
+def test_a_whole_file_of_a_known_kind_is_ready(door: Door, name: str, content: bytes, expected: SourceKind) -> None:
+    door.house.drop(name, content)
+    assert judge(door, name) == Ready(kind=expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("notes.md", b"x", "not a kind of file it knows (.md)"),
+        ("README", b"x", "no extension"),
+        ("health.json", b'{"schema": "aura-daemon/health/1"}', "our own health documents"),
+        ("bad.yaml.json", b'{\n  "schema": "aura-daemon/failure/1"}', "failure reports"),
+        ("data.json", b"[1, 2]", "not one of our sidecars"),
+        ("cat.yaml.filepart", b"x", "temporary"),
+        ("~$cat.yaml", PROMPT, "temporary"),
+        ("cat.sync-conflict-20260101-120000-ABCDEFG.yaml", PROMPT, "conflict copy (Syncthing)"),
+    ],
+)
+def test_what_is_no_job_is_left_alone_with_a_reason(door: Door, name: str, content: bytes, reason: str) -> None:
+    door.house.drop(name, content)
+    judgement = judge(door, name)
+    assert isinstance(judgement, Leave)
+    assert reason in judgement.reason
+    assert (door.house.inbox / name).read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["fifo.yaml", "link.png", "folder.txt"])
+@pytest.mark.timeout(10)
+def test_what_is_no_regular_file_is_left_alone_unopened(door: Door, name: str) -> None:
+    place = door.house.inbox / name
+    makers: dict[str, Callable[[], None]] = {
+        "fifo.yaml": lambda: os.mkfifo(place),
+        "link.png": lambda: place.symlink_to("/etc/passwd"),
+        "folder.txt": place.mkdir,
+    }
+    makers[name]()
+    judgement = judge(door, name)
+    assert isinstance(judgement, Leave)
+    assert "only regular files are opened" in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("cat.yaml", b"", "empty"),
+        ("cat.txt", b"\0" * 10_000, "empty"),
+        ("cat.png", b"", "empty"),
+        ("cat.png", PNG[:-12], "the end of the image is missing"),
+        ("cat.jpg", b"\xff\xd8\xff" + b"x" * 100, "the end of the image is missing"),
+    ],
+)
+def test_what_looks_incomplete_waits_for_so_long_and_then_is_taken(
+    door: Door, name: str, content: bytes, reason: str
+) -> None:
+    door.house.drop(name, content)
+    judgement = judge(door, name)
+    assert isinstance(judgement, Wait)
+    assert judgement.unchanged_s == 60.0
+    assert reason in judgement.reason
+    assert isinstance(judge(door, name, unchanged_s=60.0), Ready)
+
+
+@pytest.mark.parametrize(
+    ("accept", "left"),
+    [(Accept.PROMPT, {"a.png", "c.json"}), (Accept.IMAGE, {"a.yaml", "b.txt", "c.json"})],
+)
+def test_kinds_that_are_not_accepted_are_left_alone(house: House, accept: Accept, left: set[str]) -> None:
+    door = Door(house, accept=frozenset({accept}))
+    for name, content in {"a.yaml": PROMPT, "b.txt": PROMPT, "a.png": PNG, "c.json": SIDECAR}.items():
+        house.drop(name, content)
+    found = {name for name in ("a.yaml", "b.txt", "a.png", "c.json") if isinstance(judge(door, name), Leave)}
+    door.close()
+    assert found == left
+
+
+# -- companions --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["cat.txt", "cat.json", "album/cat.txt"])
+@pytest.mark.parametrize("extension", [".png", ".PNG", ".jpeg", ".webp"])
+def test_text_and_sidecars_beside_an_image_of_their_name_are_no_jobs(door: Door, name: str, extension: str) -> None:
+    door.house.drop(name, SIDECAR)
+    door.house.drop(name.rpartition(".")[0] + extension, PNG)
+    assert judge(door, name) == Leave(reason="it lies beside an image of the same name")
+
+
+def test_a_companion_stays_one_when_its_image_has_been_taken_also_over_a_restart(house: House) -> None:
+    door = Door(house)
+    house.drop("cat.png", PNG)
+    admit(door, "cat.png")
+    house.drop("cat.txt", b"late")
+    assert isinstance(judge(door, "cat.txt"), Leave)
+    door.clock_s += COMPANION_S * 10
+    assert isinstance(judge(door, "cat.txt"), Leave)
+    door.close()
+    door = Door(house)
+    door.clock_s += COMPANION_S * 20
+    assert isinstance(judge(door, "cat.txt"), Leave)
+    house.drop("cat.txt", b"a prompt of its own, long after")
+    assert isinstance(judge(door, "cat.txt"), Ready)
+    door.close()
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "x" * 250 + ".json"])
+def test_a_name_too_long_for_an_image_beside_it_is_judged_like_any_other(door: Door, name: str) -> None:
+    door.house.drop(name, SIDECAR)
+    assert isinstance(judge(door, name), Ready)
+
+
+def test_a_companion_dated_beyond_all_reason_is_one(door: Door) -> None:
+    door.journal.add_companion("cat.txt", 1, 10**19)
+    assert door.journal.is_companion("cat.txt", 1, 10**19)
+    assert not door.journal.is_companion("cat.txt", 1, 10**19 + 1)
+
+
+# -- references --------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end(door: Door) -> None:
+    door.house.drop("sub/job.yaml", CAPTION)
+    door.house.drop("beach.png", PNG)  # not beside it
+    judgement = judge(door, "sub/job.yaml")
+    assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png")
+    assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), Ready)
+    door.house.drop("sub/beach.png", PNG)
+    assert isinstance(judge(door, "sub/job.yaml"), Ready)
+
+
+def test_a_named_image_is_said_on_one_line(door: Door) -> None:
+    door.house.drop("job.yaml", b'image: "a\\nb.png"\n')
+    assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason=r"it waits for a\nb.png")
+
+
+# -- keep --------------------------------------------------------------------------------------------------------------
+
+
+def test_under_keep_a_file_stays_and_is_remembered_by_path_and_content(keeping: Door, log: list[str]) -> None:
+    place = keeping.house.drop("cat.yaml")
+    source, jobs = admit(keeping, "cat.yaml")
+    assert isinstance(judge(keeping, "cat.yaml"), Leave)  # at once, and not only when it is done
+    finish(keeping, jobs)
+    keeping.disposal().dispose(source)
+    assert place.read_bytes() == PROMPT
+    assert keeping.house.visible(keeping.house.inbox) == ["cat.yaml"]
+    assert not (keeping.house.inbox / ".aura").exists()
+    assert isinstance(judge(keeping, "cat.yaml"), Leave)
+    os.utime(place, ns=(9, 9))
+    assert isinstance(judge(keeping, "cat.yaml"), Leave)  # touched: the same content
+    keeping.house.drop("cat.yaml", b"prompt: a new one!!\n\n")
+    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+
+
+def test_under_keep_a_touched_file_that_failed_is_tried_again(keeping: Door) -> None:
+    place = keeping.house.drop("cat.yaml", b"nonsense: 1\n")
+    source, jobs = admit(keeping, "cat.yaml")
+    assert jobs == ()
+    keeping.disposal().dispose(source)
+    assert isinstance(judge(keeping, "cat.yaml"), Leave)
+    os.utime(place, ns=(9, 9))
+    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+
+
+def test_under_keep_a_clock_that_jumps_back_makes_no_loop(keeping: Door) -> None:
+    keeping.house.drop("cat.yaml")
+    admit(keeping, "cat.yaml")
+    keeping.clock_s -= 86_400
+    keeping.house.drop("cat.yaml", b"prompt: the second version\n")
+    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+    admit(keeping, "cat.yaml")
+    assert isinstance(judge(keeping, "cat.yaml"), Leave)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root to give files to others")
+def test_a_hard_link_of_another_owner_is_left_alone_and_a_plain_file_of_theirs_is_not(door: Door) -> None:
+    secret = door.house.root / "secret.txt"
+    secret.write_bytes(b"a red circle")
+    os.chown(secret, 12345, 12345)
+    os.link(secret, door.house.inbox / "stolen.txt")
+    plain = door.house.drop("plain.txt", b"a red circle")
+    os.chown(plain, 12345, 12345)
+    own = door.house.drop("own.txt", b"a blue circle")
+    os.link(own, door.house.root / "second name")
+    for name, kind in (("stolen.txt", Leave), ("plain.txt", Ready), ("own.txt", Ready)):
+        judgement = judge(door, name)
+        assert isinstance(judgement, kind), name
