@@ -43,6 +43,8 @@ def load(config: Path | None) -> Loaded:
     file = str(place) if place else ""
     document = _read(place) if place is not None else None
     values = _said(document.mapping, Settings) if document is not None else {}
+    if document is not None:  # null to YAML, but whoever writes it here means the home folder, which is then refused
+        values.update({key: "~" for key in ("inbox", "outbox") if document.written.get(key) == "~"})
     problems = _unknown_variables()
     # Names with an underscore in front would be taken for pydantic-settings' own arguments.
     for key in [key for key in values if key.startswith("_")]:
@@ -59,7 +61,7 @@ def load(config: Path | None) -> Loaded:
         raise UserError([*(problem for problem in said if problem.key not in unknown), *problems]) from None
     if problems:
         raise UserError(problems)
-    base, variables = _base_of(place), {name.upper() for name, value in os.environ.items() if value}
+    base, variables = _base_of(place), {name for name, value in os.environ.items() if value}
     resolved: dict[str, object] = {
         key: (Path.cwd() if PREFIX + key.upper() in variables else base) / getattr(settings, key)
         for key in ("inbox", "outbox", "state")
@@ -138,12 +140,12 @@ def _model_from(start: Path, model: str) -> str:
 
 
 def _unknown_variables() -> list[Problem]:
-    """Variables that look like ours and are no key."""
+    """Variables that look like ours and are no key. Keys are in capitals, so that no two variables mean the same."""
     known = {CONFIG_VARIABLE, *_variables(Settings, PREFIX)}
     return [
         Problem(key=f"${name}", message="is no key of the configuration", suggestion=nearest(name, known))
         for name in sorted(os.environ)
-        if name.upper().startswith(PREFIX) and name.upper() not in known and not name.startswith(RESERVED_PREFIX)
+        if name.upper().startswith(PREFIX) and name not in known and not name.startswith(RESERVED_PREFIX)
     ]
 
 
@@ -160,9 +162,10 @@ def _variables(model: type[BaseModel], prefix: str) -> list[str]:
 def _from_environment(problem: Problem, error: ValidationError) -> Problem:
     """A wrong value that came from a variable says so."""
     key = problem.key
+    variables = {name.upper(): name for name, value in os.environ.items() if value}
     while key:
-        variable = PREFIX + key.upper().replace(".", "__")
-        if os.environ.get(variable):
+        variable = variables.get(PREFIX + key.upper().replace(".", "__"))
+        if variable is not None:
             inputs = {".".join(map(str, fault["loc"])): fault["input"] for fault in error.errors(include_url=False)}
             given = shown(inputs[problem.key]) if problem.given and problem.key in inputs else problem.given
             return replace(problem, file="", line=None, key=f"${variable}", given=given)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from aura_daemon import durable
 from aura_daemon.config import Loaded
 from aura_daemon.errors import Problem
 
@@ -22,8 +23,9 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
         elif not exists and key in loaded.named_folders:
             message = f"{folder} does not exist: make it, or mount what belongs there"
             problems.append(Problem(key=key, message=message))
-    problems.extend(_too_wide(folders))
-    problems.extend(_overlaps(folders))
+    too_wide = _too_wide(folders)
+    problems.extend(too_wide.values())
+    problems.extend(_overlaps({key: folder for key, folder in folders.items() if key not in too_wide}))
     if problems:
         return tuple(problems)
     for key, folder in folders.items():
@@ -36,17 +38,24 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
         if not os.access(folder, needed):
             verb = "read" if key == "inbox" else "written"
             problems.append(Problem(key=key, message=f"{folder} cannot be {verb}: mend its permissions"))
+        elif key == "inbox" and settings.sources in ("archive", "delete") and not durable.is_writable(folder):
+            message = f"`{settings.sources}` takes files out of the inbox, but {folder} cannot be written"
+            problems.append(Problem(key="sources", message=f"{message}: make it writable, or say `sources: keep`"))
     return tuple(problems)
 
 
-def _too_wide(folders: Mapping[str, Path]) -> list[Problem]:
+def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
     """`inbox: ~` would run, and move away, whatever lies anywhere in somebody's home."""
-    wide = {Path("/"): "the whole file system", Path(os.path.realpath(os.path.expanduser("~"))): "a whole home folder"}  # noqa: PTH111 - never raises
-    return [
-        Problem(key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}")
+    home = os.path.expanduser("~")  # noqa: PTH111 - never raises
+    wide = {os.path.realpath(home): "a whole home folder", "/": "the whole file system"}
+    return {
+        key: Problem(
+            key=key,
+            message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}",
+        )
         for key, folder in folders.items()
-        if (resolved := Path(os.path.realpath(folder))) in wide
-    ]
+        if (resolved := os.path.realpath(folder)) in wide
+    }
 
 
 def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:

@@ -60,7 +60,9 @@ def _no_boolean(value: object) -> object:
 
 
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
+WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
+NumberOrNull = Annotated[float | None, BeforeValidator(_no_boolean)]
 
 
 class GenerateConfig(BaseModel):
@@ -74,8 +76,8 @@ class GenerateConfig(BaseModel):
     )
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
-    steps: Whole | None = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
-    guidance_scale: Number | None = Field(None, ge=0, le=30, description="a number from 0 to 30")
+    steps: WholeOrNull = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
+    guidance_scale: NumberOrNull = Field(None, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
 
 
@@ -86,7 +88,7 @@ class CaptionConfig(BaseModel):
     model: str = Field("aura-mini", min_length=1, description="aura-mini, blip-base, owner/name on the hub or a folder")
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
-    max_new_tokens: Whole | None = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
+    max_new_tokens: WholeOrNull = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
 
 
 class LimitsConfig(BaseModel):
@@ -134,7 +136,7 @@ class Settings(BaseSettings):
     )
     device: Device = Field(Device.AUTO, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(Dtype.AUTO, description=f"one of {', '.join(Dtype)}")
-    unload_after: Number | None = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
+    unload_after: NumberOrNull = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
     deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
     attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
     retry_first: Number = _seconds(30, least=0.1, what="the first wait for what is held up")

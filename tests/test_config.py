@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from aura_daemon import config
+from aura_daemon import cli, config
 from aura_daemon.config import Loaded, config_schema, find, load
 from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import Scheduler
@@ -430,21 +430,105 @@ def test_an_unknown_variable_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("key", ["inbox", "outbox"])
-@pytest.mark.parametrize("wide", ["~", "/"])
+@pytest.mark.parametrize(
+    ("wide", "what"),
+    [
+        ("~", "a whole home folder"),
+        ("'~'", "a whole home folder"),
+        ("~/", "a whole home folder"),
+        ("link", "a whole home folder"),
+        ("/", "the whole file system"),
+        ("/usr/..", "the whole file system"),
+    ],
+)
 def test_a_whole_home_or_file_system_is_no_inbox_or_outbox(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, wide: str
+    alone: Path, tmp_path: Path, key: str, wide: str, what: str
 ) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
-    monkeypatch.setenv("AURA_STATE", str(tmp_path / "state"))
-    (tmp_path / "aura.yaml").write_text(f"{key}: {wide}\n")
-    problems = check_folders(load(tmp_path / "aura.yaml"))
-    assert [problem for problem in problems if problem.key == key and "name a folder of its own" in problem.message]
+    (alone / "link").symlink_to(tmp_path / "home")
+    (said,) = folder_problems(f"{key}: {wide}\nstate: {tmp_path / 'home' / 'state'}")
+    assert said.startswith(f"{key}: /")
+    assert f" is {what}: name a folder of its own, for example " in said
 
 
-def test_an_unknown_variable_is_told_whatever_its_case(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("aura_outbocks", "/x")
-    with pytest.raises(UserError) as caught:
-        load(None)
-    (problem,) = caught.value.problems
-    assert problem.key == "$aura_outbocks"
+def test_null_for_a_folder_keeps_the_default(alone: Path) -> None:
+    assert settings_from("inbox: null\noutbox:").inbox == alone / "inbox"
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("aura_outbocks", "AURA_OUTBOX"),
+        ("aura_outbox", "AURA_OUTBOX"),
+        ("Aura_Generate__Model", "AURA_GENERATE__MODEL"),
+        ("aura_config", "AURA_CONFIG"),
+    ],
+)
+def test_variables_count_in_capitals_only_and_others_are_told(
+    monkeypatch: pytest.MonkeyPatch, name: str, suggestion: str
+) -> None:
+    monkeypatch.setenv(name, "/x")
+    (said,) = complaints()
+    assert said == f"${name}: is no key of the configuration; did you mean `{suggestion}`?"
+
+
+def test_a_wrong_value_in_a_variable_that_does_not_count_is_not_the_file_s_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("aura_settle", "soon")
+    (said,) = complaints("settle: 1")
+    assert said.startswith("$aura_settle: is no key")
+
+
+@pytest.mark.parametrize("sources", ["archive", "delete"])
+def test_sources_are_not_taken_out_of_an_inbox_that_cannot_be_written(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, sources: str
+) -> None:
+    (alone / "in").mkdir()
+    refuse_writing(monkeypatch, alone / "in")
+    assert folder_problems(f"inbox: in\nsources: {sources}") == [
+        f"sources: `{sources}` takes files out of the inbox, but {alone}/in cannot be written: "
+        "make it writable, or say `sources: keep`"
+    ]
+    for other in ("auto", "keep"):
+        assert folder_problems(f"inbox: in\nsources: {other}") == []
+
+
+def test_the_command_line_says_so_before_anything_starts(
+    alone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (alone / "inbox").mkdir()
+    refuse_writing(monkeypatch, alone / "inbox")
+    monkeypatch.setenv("AURA_SOURCES", "delete")
+    monkeypatch.setattr(sys, "argv", ["aura-daemon", "once"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "error: sources: `delete` takes files out of the inbox" in capsys.readouterr().err
+    assert list((alone / "inbox").iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_inbox_without_write_permission_cannot_be_archived(alone: Path) -> None:
+    (alone / "sealed").mkdir(mode=0o500)
+    (said,) = folder_problems("inbox: sealed\nsources: archive")
+    assert said.startswith("sources: `archive` takes files out of the inbox")
+
+
+def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As a read-only mount does, which holds root back too."""
+    access = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: access(path, mode) and not (Path(path) == folder and mode & os.W_OK)
+    )
+
+
+def test_the_schema_holds_the_bounds_that_the_file_is_held_to() -> None:
+    schema = config_schema()
+    checker = jsonschema.Draft202012Validator(schema)
+    for mapping in ({"unload_after": 0}, {"generate": {"steps": 0}}, {"caption": {"max_new_tokens": 201}}):
+        assert not checker.is_valid(mapping)
+        assert complaints(yaml.safe_dump(mapping))
+    for mapping in ({"unload_after": None}, {"generate": {"scheduler": "Euler a", "steps": None}}):
+        assert checker.is_valid(mapping)
+        settings_from(yaml.safe_dump(mapping))

@@ -24,7 +24,7 @@ from tests.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
         ("a.yaml", b"prompt: x\nsteps: 0\n", "1 to 150"),
         ("a.yaml", b"prompt: x\nwidth: 100000\n", "64 to 2048"),
         ("a.yaml", b"prompt: x\nsteps: many\n", "1 to 150"),
-        ("a.yaml", b"---\nprompt: x\n" * 2000, "more than 500 documents"),
+        ("a.yaml", b"---\nprompt: x\n" * 2000, "2,000 documents"),
         ("a.png", b"this is text", "named .png but holds text"),
         ("a.png", PNG + b"x" * 1_000_001, "larger than 1,000,000 bytes"),
         ("a.txt", b"\xff\xfa", "no text"),

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import resources
 from itertools import count
 from pathlib import Path
+from typing import Final
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +24,7 @@ from aura_daemon.cli.terminal import Silent
 from aura_daemon.core import names
 from aura_daemon.core.job import EngineTiming, Failure, GenerateRequest, Produced
 from aura_daemon.core.names import OWN_FOLDER
+from aura_daemon.core.problems import cut
 from aura_daemon.delivery import Delivered
 from aura_daemon.options import Settings
 from aura_daemon.records import JobRow, SourceRow
@@ -65,13 +70,13 @@ class Results:
 
     def __init__(self, listener: Silent) -> None:
         self._listener = listener
-        self._rows: list[tuple[str, str, str, str]] = []
-        self._asked: dict[str, str] = {}
+        self._rows: list[Row] = []
+        self._asked: dict[str, tuple[str, str]] = {}
 
     def started(self, job: JobRow, source: SourceRow) -> None:
         """Remembers what was asked for."""
-        asked = f"\n{job.request.prompt}" if isinstance(job.request, GenerateRequest) else ""
-        self._asked[job.id] = names.escaped(source.path) + asked
+        asked = cut(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
+        self._asked[job.id] = (names.escaped(source.path), asked)
         self._listener.started(job, source)
 
     def loading(self, message: protocol.Loading) -> None:
@@ -84,26 +89,71 @@ class Results:
 
     def delivered(self, delivered: Delivered, produced: Produced) -> None:
         """Remembers the result."""
-        asked = self._asked.get(delivered.job.id, "")
-        said = f"says: {produced.text}" if produced.text else ""
-        self._rows.append((asked, said, shown(delivered.payload), spent(produced.timing)))
+        dropped, asked = self._asked.get(delivered.job.id, ("", ""))
+        said = f"says: {names.escaped(produced.text)}" if produced.text else ""
+        took = spent(produced.timing)
+        self._rows.append(Row(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
         self._listener.delivered(delivered, produced)
 
     def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
         """Remembers the failure."""
-        self._rows.append((names.escaped(source.path), f"failed: {failure.message} {failure.mend}", "", ""))
+        said = names.escaped(f"failed: {failure.message} {failure.mend}")
+        self._rows.append(Row(dropped=names.escaped(source.path), said=said))
         self._listener.failed(job_id, source, failure)
 
     def print(self) -> None:
         """The table at the end."""
-        table = Table(show_edge=False)
-        for title in ("dropped", "result", "time"):
-            table.add_column(title, overflow="fold")
-        for asked, said, place, seconds in self._rows:
-            result = "\n".join(part for part in (place, said) if part)
-            table.add_row(*(Text(cell) for cell in (asked, result, seconds)))
-        console = Console(width=None if sys.stdout.isatty() else 160)
-        console.print(table)
+        console = Console(width=None if sys.stdout.isatty() else WIDTH_IN_A_FILE)
+        console.print(table_of(self._rows, console.width))
+
+
+WIDTH_IN_A_FILE: Final = 1000
+"""Characters of a line where there is no terminal: enough to break nothing."""
+
+_TITLES: Final = ("dropped", "result", "time")
+_RULES: Final = 8
+"""Characters of a line that hold no text: a blank on both sides of three columns, and two lines between them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One job, in words that do no harm on a terminal."""
+
+    dropped: str
+    asked: str = ""
+    result: str = ""
+    said: str = ""
+    took: str = ""
+
+    def cells(self) -> tuple[str, str, str]:
+        """A text a column."""
+        return f"{self.dropped}\n{self.asked}".strip("\n"), f"{self.result}\n{self.said}".strip("\n"), self.took
+
+
+def table_of(rows: Sequence[Row], width: int) -> Table:
+    """The rows in so many characters: where that is too few, sentences are broken, and names only as a last resort."""
+    table = Table(show_edge=False)
+    for title, column_width in zip(_TITLES, _widths(rows, width), strict=True):
+        table.add_column(title, overflow="fold", width=column_width)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row.cells()))  # a Text's [brackets] are no markup
+    return table
+
+
+def _widths(rows: Sequence[Row], width: int) -> tuple[int | None, int | None, int | None]:
+    """Of the columns, so that no name is broken; None leaves it to rich: all fits, or it cannot be done."""
+    whole = [_longest(*texts) for texts in zip(_TITLES, *(row.cells() for row in rows), strict=True)]
+    least = _longest("dropped", *(row.dropped for row in rows)), _longest("result", *(row.result for row in rows))
+    room = width - _RULES - whole[2]
+    if whole[0] + whole[1] <= room or sum(least) > room:
+        return None, None, None
+    right = min(max(least[1], room // 2, room - whole[0]), room - least[0], whole[1])
+    return room - right, right, whole[2]
+
+
+def _longest(*texts: str) -> int:
+    """Cells of the longest line."""
+    return max(cell_len(line) for text in texts for line in text.split("\n"))
 
 
 def shown(file: Path) -> str:

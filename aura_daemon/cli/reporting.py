@@ -12,8 +12,8 @@ from typing import Any
 from aura_daemon import health
 from aura_daemon.cli.compose import JOURNAL
 from aura_daemon.config import config_schema, load
+from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.lifecycle import OPEN
-from aura_daemon.core.request import job_schema
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health
 from aura_daemon.journal import Journal

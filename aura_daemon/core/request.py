@@ -1,145 +1,22 @@
 """What a job file may say. In: bytes of a job file or prompt text. Out: requests, or every problem of every document.
 
-The two models below are the published schema (`aura-daemon schema job`); their descriptions are the error messages.
+Every key, with its bounds, is in `jobkeys`; the descriptions there are the error messages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ValidationError
 
 from aura_daemon.core import yamltext
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Request
-from aura_daemon.core.names import MOST_NAME_BYTES
+from aura_daemon.core.jobkeys import MOST_PROMPT_CHARACTERS, TEXT_KEYS, CaptionJob, GenerateJob
 from aura_daemon.core.problems import MISSING, capped, nearest, problems_of, shown
-from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
-from aura_daemon.core.settings import MULTIPLE_PX, NATIVE_512, Scheduler
 from aura_daemon.core.yamltext import NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
-
-MOST_PROMPT_CHARACTERS: Final = 10_000
-MOST_NAME_CHARACTERS: Final = 1000
-"""Of the image a job file names, folders included."""
-
-TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "image"})
-"""Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
-
-_TEXT_CHARACTER: Final = r"[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u0084\u0086-\u009f\ufffe\uffff]"
-_IMAGE_ENDINGS: Final = "|".join(
-    "".join(f"[{letter}{letter.upper()}]" for letter in ending[1:]) for ending in IMAGE_EXTENSIONS
-)
-_IMAGE_PATTERN: Final = (
-    r"^(?![./\s])(?!.*/[./])(?!.*[^/]{256})"
-    rf"[^\\\u0000-\u001f\u007f-\u009f\u2028\u2029]*[^/.\\\u0000-\u001f\u007f-\u009f\u2028\u2029]\.({_IMAGE_ENDINGS})$"
-)
-"""Below the job file and nothing hidden. A pattern cannot count bytes: of names the parser takes 255 bytes."""
-
-_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
-_RATIO_BY_KEY: Final = {ratio.casefold(): ratio for ratio in NATIVE_512}
-
-
-def _known_ratio(value: object) -> object:
-    """`16x9`, ` 16 : 9 ` and `auto` are understood."""
-    if not isinstance(value, str):
-        return value
-    key = "".join(value.casefold().split()).replace("x", ":").replace("/", ":")
-    return _RATIO_BY_KEY.get(key, value)
-
-
-def _text(value: str) -> str:
-    """Text without what no text holds and without the space around it."""
-    strange = NOT_TEXT.search(value)
-    if strange is not None:
-        raise ValueError(f"holds the control character U+{ord(strange[0]):04X}, which no text needs")
-    return value.strip()
-
-
-_Text = Annotated[str, AfterValidator(_text)]
-
-
-def _size_field() -> Any:
-    description = f"a whole number of pixels from 64 to 2048; it is rounded to a multiple of {MULTIPLE_PX}"
-    return Field(None, strict=True, ge=64, le=2048, description=description)
-
-
-class GenerateJob(BaseModel):
-    """A picture of a prompt."""
-
-    model_config = _CONFIG
-    task: Literal["generate"] = Field("generate", description="`generate` or `caption`")
-    prompt: _Text = Field(
-        min_length=1,
-        max_length=MOST_PROMPT_CHARACTERS,
-        description=f"text of 1 to {MOST_PROMPT_CHARACTERS} characters: what to draw",
-    )
-    negative_prompt: _Text = Field(
-        "",
-        max_length=MOST_PROMPT_CHARACTERS,
-        description=f"text of at most {MOST_PROMPT_CHARACTERS} characters",
-    )
-    aspect_ratio: Annotated[
-        Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "5:4", "4:5", "21:9", "Auto"] | None,
-        BeforeValidator(_known_ratio),
-    ] = Field(None, description=f"one of {', '.join(NATIVE_512)}; `width` and `height` give any other size")
-    width: int | None = _size_field()
-    height: int | None = _size_field()
-    steps: int | None = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
-    guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
-    scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
-    seed: int | None = Field(None, strict=True, ge=0, lt=2**63, description="a whole number from 0 to 2**63 - 1")
-
-    @field_validator("prompt")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value:
-            raise ValueError("must say what to draw; it is blank")
-        return value
-
-    def request(self) -> GenerateRequest:
-        """What the engine is asked for."""
-        return GenerateRequest(
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            steps=self.steps,
-            guidance_scale=self.guidance_scale,
-            scheduler=self.scheduler,
-            seed=self.seed,
-            aspect_ratio=self.aspect_ratio,
-            width=self.width,
-            height=self.height,
-        )
-
-
-class CaptionJob(BaseModel):
-    """A caption of an image."""
-
-    model_config = _CONFIG
-    task: Literal["caption"] = Field("caption", description="`generate` or `caption`")
-    image: _Text = Field(
-        max_length=MOST_NAME_CHARACTERS,
-        description="the name of an image beside the job file, or in a folder below it",
-    )
-    prompt: _Text = Field("", max_length=500, description="text of at most 500 characters: how the caption begins")
-    max_new_tokens: int | None = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
-
-    @field_validator("image")
-    @classmethod
-    def _stays_below(cls, value: str) -> str:
-        parts = value.split("/")
-        if "\\" in value or any(not part or part.startswith(".") for part in parts):
-            raise ValueError("must name a file beside the job file or below it: no `..`, hidden, absolute or `\\` path")
-        if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
-            raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
-        if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:
-            raise ValueError(f"must name an image: {', '.join(IMAGE_EXTENSIONS)}")
-        return value
-
-    def request(self) -> CaptionRequest:
-        """What the engine is asked for."""
-        return CaptionRequest(image=self.image, prompt=self.prompt, max_new_tokens=self.max_new_tokens)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -209,7 +86,8 @@ def validated(
     """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`, or empty."""
     task = mapping.get("task")
     if task is None:
-        task = JobKind.CAPTION if mapping.get("image") is not None and "prompt" not in mapping else JobKind.GENERATE
+        is_caption = mapping.get("image") is not None and mapping.get("prompt") is None
+        task = JobKind.CAPTION if is_caption else JobKind.GENERATE
     if task not in tuple(JobKind):
         message = f"must be one of {', '.join(JobKind)}"
         given = written.get("task") or shown(task)
@@ -250,30 +128,3 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """From the journal."""
     values = {key: value for key, value in fields.items() if key != "task"}
     return GenerateRequest(**values) if fields["task"] == JobKind.GENERATE else CaptionRequest(**values)
-
-
-def job_schema() -> dict[str, Any]:
-    """JSON Schema of one document of a job file: what it accepts is accepted.
-
-    The parser takes more than an editor should offer: other tools' spellings of schedulers and ratios, and space
-    around text. Text may be written as a number or a boolean: it is taken as text.
-    """
-    generate, caption = GenerateJob.model_json_schema(), CaptionJob.model_json_schema()
-    definitions = {**generate.pop("$defs", {}), **caption.pop("$defs", {})}
-    for schema in (generate, caption):
-        for key in TEXT_KEYS & set(schema["properties"]) - {"aspect_ratio", "image"}:
-            field = schema["properties"][key]
-            field["type"] = ["string", "number", "boolean"] + (["null"] if key not in schema["required"] else [])
-            field["pattern"] = f"^{_TEXT_CHARACTER}*$"
-    generate["properties"]["prompt"]["pattern"] = rf"^(?=[\s\S]*\S){_TEXT_CHARACTER}*$"
-    caption["properties"]["image"]["pattern"] = _IMAGE_PATTERN
-    caption["required"] = ["image"]
-    caption["dependentRequired"] = {"prompt": ["task"]}  # a prompt with an image and no task could mean either
-    return {
-        "$id": "urn:aura-daemon:job:1",
-        "title": "aura-daemon job",
-        "description": "One document of a job file.",
-        "anyOf": [generate, caption],
-        "examples": [{"prompt": "a lighthouse at dawn, oil painting", "aspect_ratio": "16:9"}],
-        "$defs": definitions,
-    }

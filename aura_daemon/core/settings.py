@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption, ResolvedGenerate
+from aura_daemon.core.spelling import alone, in_any_case
 
 Number = TypeVar("Number", int, float)
 
@@ -43,10 +44,24 @@ class Scheduler(StrEnum):
     DDIM = "ddim"
     PNDM = "pndm"
 
+    @property
+    def spelling(self) -> str:
+        """The pattern of what is understood as this one."""
+        return in_any_case(self.value).replace(r"\+\+", r"(?:\+\+|[Pp][Pp])").replace("_", r"[ \t_-]+")
+
     @classmethod
     def _missing_(cls, value: object) -> Scheduler | None:
-        name = re.sub(r"[\s_-]+", "_", str(value).strip().casefold()).replace("dpmpp", "dpm++")
-        return next((member for member in cls if member.value == name), None)
+        text = value if isinstance(value, str) else ""
+        return next((member for member in cls if re.match(alone(member.spelling), text)), None)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        """The names for an editor to offer, and every spelling that is understood."""
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        names = {"enum": schema.pop("enum")}
+        others = {"type": schema.pop("type"), "pattern": alone("|".join(member.spelling for member in cls))}
+        schema["anyOf"] = [names, others]
+        return schema
 
 
 ALIASES: Final = {

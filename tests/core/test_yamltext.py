@@ -1,14 +1,11 @@
 """YAML as people write it."""
 
-import math
-import tracemalloc
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core import yamltext
-from aura_daemon.core.yamltext import Document, Documents, Unreadable, parse, resolved
+from aura_daemon.core.yamlscalars import resolved
+from aura_daemon.core.yamltext import Document, Documents, Unreadable, parse
 
 TEXT_KEYS = frozenset({"prompt", "aspect_ratio"})
 
@@ -30,61 +27,12 @@ def complaint(content: str | bytes) -> str:
     return "\n".join(str(problem) for problem in found.problems)
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("16:9", "16:9"),
-        ("1:1", "1:1"),
-        ("no", "no"),
-        ("yes", "yes"),
-        ("on", "on"),
-        ("Off", "Off"),
-        ("1984", 1984),
-        ("0777", 777),
-        ("-7", -7),
-        ("+7", 7),
-        ("0o17", 15),
-        ("0x1F", 31),
-        ("1e3", 1000.0),
-        ("1.", 1.0),
-        (".5", 0.5),
-        ("-1.5E-1", -0.15),
-        ("2026-01-01", "2026-01-01"),
-        ("2026-01-01 10:00:00", "2026-01-01 10:00:00"),
-        ("1_000", "1_000"),
-        ("~", None),
-        ("null", None),
-        ("NULL", None),
-        ("", None),
-        ("nULL", "nULL"),
-        ("true", True),
-        ("FALSE", False),
-        ("tRUE", "tRUE"),
-        (".inf", math.inf),
-        ("-.INF", -math.inf),
-        (".", "."),
-        ("=", "="),
-        ("9" * 401, "9" * 401),
-    ],
-)
-def test_plain_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
-    assert resolved(text) == value
-    assert type(resolved(text)) is type(value)
-    assert documents(f"key: {text}\n")[0].mapping["key"] == value
-
-
-def test_not_a_number_is_a_number() -> None:
-    value = resolved(".nan")
-    assert isinstance(value, float)
-    assert math.isnan(value)
-
-
 @pytest.mark.parametrize("text", ["16:9", "no", "1984", "true", "null", "~", "0777", "1e3", "2026-01-01", "a, b: c"])
 def test_what_stands_in_quotes_is_text(text: str) -> None:
     assert documents(f"key: '{text}'\nother: \"{text}\"\n")[0].mapping == {"key": text, "other": text}
 
 
-@pytest.mark.parametrize("text", ["no", "1984", "true", "~", "2026-01-01", "16:9", "1e3"])
+@pytest.mark.parametrize("text", ["no", "1984", "true", "2026-01-01", "16:9", "1e3"])
 def test_under_a_text_key_everything_is_text(text: str) -> None:
     assert documents(f"prompt: {text}\n")[0].mapping["prompt"] == text
     assert documents(f"inner: {{prompt: {text}}}\n")[0].mapping["inner"] == {"prompt": resolved(text)}
@@ -93,6 +41,7 @@ def test_under_a_text_key_everything_is_text(text: str) -> None:
 def test_a_text_key_without_a_value_has_none() -> None:
     assert documents("prompt:\n")[0].mapping == {"prompt": None}
     assert documents("prompt: null\n")[0].mapping == {"prompt": None}
+    assert documents("prompt: ~\n")[0].mapping == {"prompt": None}
     assert documents("prompt: 'null'\n")[0].mapping == {"prompt": "null"}
     assert documents("prompt: ''\n")[0].mapping == {"prompt": ""}
 
@@ -199,39 +148,6 @@ def test_bytes_that_happen_to_be_text_in_another_encoding_are_refused() -> None:
     assert "U+0000" in complaint("prompt: x".encode("utf-16-le"))
 
 
-BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 24))
-
-
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (BOMB, "stands for a list"),
-        ("a: &a x\nb: [" + "*a, " * 51 + "x]\n", "more than 50 aliases"),
-        ("a: " + "[" * 200_000, "nested more than 20 deep"),
-        ("{a: " * 100_000, "nested more than 20 deep"),
-        ("- " * 200_000, "nested more than 20 deep"),
-        ("---\nprompt: x\n" * 501, "more than 500 documents"),
-        ("---\nprompt: x\n" * 2000, "more than 500 documents"),
-        ("{" + "a, " * 25_000 + "}", "more than 20,000 keys and values"),
-        ("prompt: " + "x" * (1 << 20), "at most 1,048,576"),
-    ],
-)
-def test_bombs_are_refused_before_anything_is_built(content: str, words: str) -> None:
-    raw = content.encode()
-    tracemalloc.start()
-    try:
-        assert words in complaint(raw)
-        assert tracemalloc.get_traced_memory()[1] < 20_000_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_what_is_within_the_limits_is_read() -> None:
-    assert len(documents("---\nprompt: x\n" * 500)) == 500
-    assert documents("a: " + "[" * 19 + "]" * 19)
-    assert documents("a: &a x\nb: [" + "*a, " * 50 + "x]\n")
-
-
 @given(st.binary(max_size=60) | st.text("ab:-{}[]&*!|>'\"#%?,~<= \n\t\r.0", max_size=40).map(str.encode))
 @settings(max_examples=60)
 def test_no_bytes_break_the_reader(content: bytes) -> None:
@@ -295,7 +211,3 @@ def test_the_first_document_keeps_the_comments_before_it() -> None:
     first, second = documents("# $schema=x\nprompt: a\n---\n# b\nprompt: b\n")
     assert first.text == "# $schema=x\nprompt: a\n"
     assert second.text == "# b\nprompt: b\n"
-
-
-def test_the_limit_on_values_leaves_room_for_the_largest_honest_file() -> None:
-    assert yamltext.MOST_DOCUMENTS * (1 + 2 * 10) < yamltext.MOST_VALUES

@@ -1,0 +1,87 @@
+"""How much a YAML file may hold, and what is never built. In: its text. Out: what is too much; where documents lie.
+
+Everything is counted on the stream of events, before anything is built: a bomb costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import yaml
+
+from aura_daemon.core.problems import cut
+from aura_daemon.errors import Problem
+
+LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MOST_ALIASES: Final = 50
+MOST_DEPTH: Final = 20
+MOST_DOCUMENTS: Final = 500
+MOST_VALUES: Final = 20_000
+"""Keys and values of a whole file; 500 documents with every key there is have 11,000."""
+
+_MARKER: Final = re.compile(r"(?<![^\n\r])---(?=[ \t\n\r]|\Z)")
+"""Begins a document. Nothing else can stand so at the start of a line."""
+
+
+class Survey:
+    """Reads the stream of events: what must not be built, and where the documents lie. Nothing is built."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._collections: set[str] = set()
+        self._aliases = self._depth = self._values = 0
+        self.starts: list[tuple[int, int]] = []
+        """Of every document: where its `---` begins and where it ends; the same where it has none."""
+
+    def problems_in(self, text: str) -> tuple[Problem, ...]:
+        """Every tag; or the first limit that is broken, which ends the reading. Raises yaml.YAMLError."""
+        tags: list[Problem] = []
+        event: Any  # every event has its marks, whatever the stubs say
+        for event in yaml.parse(text, Loader=LOADER):
+            self._count(event)
+            broken = self._broken_limit(event, text)
+            if broken:
+                return (Problem(file=self._file, line=event.start_mark.line + 1, message=broken),)
+            tag = getattr(event, "tag", None)
+            if tag is not None:
+                name = cut(tag.replace("tag:yaml.org,2002:", "!!"))
+                message = f"tags are not read: {name} (a value that begins with `!` needs quotes around it)"
+                tags.append(Problem(file=self._file, line=event.start_mark.line + 1, message=message))
+        return tuple(tags)
+
+    def _count(self, event: Any) -> None:
+        start, end = event.start_mark, event.end_mark
+        match event:
+            case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                self._depth += 1
+                self._values += 1
+                if event.anchor is not None:
+                    self._collections.add(event.anchor)
+            case yaml.MappingEndEvent() | yaml.SequenceEndEvent():
+                self._depth -= 1
+            case yaml.ScalarEvent():
+                self._values += 1
+            case yaml.AliasEvent():
+                self._aliases += 1
+            case yaml.DocumentStartEvent():
+                self.starts.append((start.index, end.index))
+                self._collections.clear()
+            case _:
+                pass
+
+    def _broken_limit(self, event: Any, text: str) -> str:
+        """What is too much by now; empty while nothing is."""
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self._collections:
+            return f"`*{cut(event.anchor)}` stands for a list or a mapping; an alias may stand for a single value only"
+        if self._aliases > MOST_ALIASES:
+            return f"more than {MOST_ALIASES} aliases (`*name`) are not read"
+        if self._depth > MOST_DEPTH:
+            return f"values are nested more than {MOST_DEPTH} deep"
+        if len(self.starts) > MOST_DOCUMENTS:
+            documents = sum(1 for _ in _MARKER.finditer(text)) + (self.starts[0][0] == self.starts[0][1])
+            return f"the file holds {documents:,} documents (`---`); more than {MOST_DOCUMENTS} are not read: split it"
+        if self._values > MOST_VALUES:
+            return f"more than {MOST_VALUES:,} keys and values in one file: split it"
+        return ""

@@ -1,0 +1,222 @@
+"""The published schema of job files and the parser: what one takes the other takes."""
+
+import json
+import math
+import re
+import sys
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.jobkeys import job_schema
+from aura_daemon.core.names import MOST_NAME_BYTES
+from aura_daemon.core.request import Parsed, parse_job_file
+from aura_daemon.core.routing import IMAGE_EXTENSIONS
+from aura_daemon.core.settings import NATIVE_512, Scheduler
+from aura_daemon.core.spelling import CONTROL, SPACE
+from aura_daemon.core.yamltext import NOT_TEXT
+
+CHECKER = jsonschema.Draft202012Validator(job_schema())
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])  # no file holds half a surrogate pair
+TEXTS = st.text(CHARACTERS, max_size=8) | st.text("aB1. \t\n\x07\x85\xa0\u2028/\\:x_-+", max_size=8)
+PADDING = st.sampled_from(["", " ", "\n", "\t ", "\u3000", "_"])
+RATIOS = st.builds(
+    "".join,
+    st.tuples(
+        PADDING,
+        st.sampled_from(["16", "9", "1", "4", "3", "21", "10"]),
+        st.sampled_from([":", "x", "X", "/", " : ", "\u00d7", ""]),
+        st.sampled_from(["16", "9", "1", "4", "3", "21", "10"]),
+        PADDING,
+    ),
+) | st.sampled_from([*NATIVE_512, "auto", "AUTO", "aut\u03bf"])
+SCHEDULERS = st.builds(
+    lambda name, old, new, start, end, shape: start + shape(name.replace(old, new)) + end,
+    st.sampled_from([str(scheduler) for scheduler in Scheduler]),
+    st.sampled_from(["_", "++", "k", "s"]),
+    st.sampled_from(["_", " ", "-", " - ", "", "pp", "\u212a", "\u017f"]),
+    PADDING,
+    PADDING,
+    st.sampled_from([str.lower, str.upper, str.title]),
+)
+PARTS = st.text("a.\u00fc \\\n\x07", max_size=4) | st.sampled_from(
+    ["", "..", "a", ".a", "sub", "a" * 251, "\u00fc" * 252]
+)
+IMAGES = st.builds(
+    lambda start, parts, ending, end: start + "/".join(parts) + ending + end,
+    PADDING,
+    st.lists(PARTS, min_size=1, max_size=3),
+    st.sampled_from([*IMAGE_EXTENSIONS, ".PNG", ".Jpeg", ".txt", "", "png", ".t\u0131f"]),
+    PADDING,
+)
+LONG = st.builds(
+    lambda length, padding: "x" * length + padding, st.sampled_from([499, 500, 999, 9_999, 10_000]), PADDING
+)
+WHOLES = st.sampled_from([0, 1, 63, 64, 150, 151, 200, 201, 2048, 2049, 2**63 - 1, 2**63, 10**390, -1])
+NUMBERS = WHOLES | WHOLES.filter(lambda number: number < 2**64).map(float) | st.floats(allow_nan=False)
+JUNK = st.sampled_from([[], ["a"], {}, {"a": 1}])
+ANYTHING = st.one_of(
+    st.none(),
+    st.booleans(),
+    NUMBERS,
+    TEXTS,
+    RATIOS,
+    SCHEDULERS,
+    IMAGES,
+    LONG,
+    JUNK,
+    st.sampled_from(["generate", "caption"]),
+)
+
+
+def mostly(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return values | values | values | st.none() | ANYTHING
+
+
+VALUES = {
+    "task": mostly(st.sampled_from(["generate", "caption"])),
+    "prompt": mostly(TEXTS | LONG),
+    "negative_prompt": mostly(TEXTS | LONG),
+    "aspect_ratio": mostly(RATIOS),
+    "width": mostly(st.integers(64, 2048)),
+    "height": mostly(st.integers(64, 2048)),
+    "steps": mostly(st.integers(1, 150)),
+    "guidance_scale": mostly(st.floats(0, 30)),
+    "scheduler": mostly(SCHEDULERS),
+    "seed": mostly(st.integers(0, 2**63 - 1)),
+    "image": mostly(IMAGES),
+    "max_new_tokens": mostly(st.integers(1, 200)),
+    "stepz": ANYTHING,
+}
+
+
+def some(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Mappings with a few of these keys: with many, one of them is always wrong."""
+    chosen = st.lists(st.sampled_from(keys), unique=True, max_size=3)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: VALUES[name] for name in names}))
+
+
+DOCUMENTS = st.one_of(
+    some(*VALUES),
+    st.builds(lambda prompt, rest: {"prompt": prompt, **rest}, VALUES["prompt"], some(*list(VALUES)[:10])),
+    st.builds(lambda image, rest: {"image": image, **rest}, VALUES["image"], some("task", "prompt", "max_new_tokens")),
+)
+
+
+def written(value: Any) -> str:
+    """As YAML, every unusual character escaped, so that the reader folds no line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{written(key)}: {written(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    if isinstance(value, float) and math.isinf(value):
+        return ".inf" if value > 0 else "-.inf"
+    if isinstance(value, str):
+        return '"' + "".join(c if c.isascii() and c.isalnum() else f"\\U{ord(c):08x}" for c in value) + '"'
+    return json.dumps(value)
+
+
+def parses(mapping: dict[str, Any]) -> bool:
+    return isinstance(parse_job_file(written(mapping).encode(), file="x.yaml"), Parsed)
+
+
+def cannot_be_said(mapping: dict[str, Any]) -> bool:
+    """What JSON Schema has no words for: the length of a name in bytes, and of a number in digits."""
+    image = mapping.get("image")
+    parts = image.strip().split("/") if isinstance(image, str) else []
+    long_name = any(len(part) <= MOST_NAME_BYTES < len(part.encode("utf-8", "replace")) for part in parts)
+    return long_name or any(isinstance(value, int) and value > 10**300 for value in mapping.values())
+
+
+@given(DOCUMENTS)
+@settings(max_examples=400, deadline=None)
+@example({"prompt": "x", "aspect_ratio": " 16 x 9\n"})
+@example({"prompt": "x", "aspect_ratio": "1 6:9"})
+@example({"prompt": "x", "scheduler": "DPM++ 2M Karras"})
+@example({"prompt": "x", "scheduler": "dpmpp-2m"})
+@example({"prompt": "x", "scheduler": "dpm++_2m_\u212aarras"})
+@example({"prompt": "x", "steps": 3.0, "seed": -0.0})
+@example({"prompt": "x", "steps": 3.5})
+@example({"prompt": "x", "steps": True})
+@example({"prompt": True, "negative_prompt": 1e30})
+@example({"prompt": "x", "seed": 2.0**63})
+@example({"prompt": None})
+@example({"prompt": "x", "negative_prompt": None, "aspect_ratio": None, "task": None, "seed": None})
+@example({"prompt": "x", "image": None})
+@example({"prompt": None, "image": "a.png"})
+@example({"prompt": "x", "image": "a.png"})
+@example({"prompt": "x", "image": "a.png", "task": "caption", "max_new_tokens": 9.0})
+@example({"image": "../x.png"})
+@example({"image": "/x.png"})
+@example({"image": " sub/ x.PNG\n"})
+@example({"image": " .x.png"})
+@example({"image": "a/" * 498 + "a.png"})
+@example({"image": "a/" * 498 + "a.png "})
+@example({"image": "a" * 251 + ".png"})
+@example({"image": "a" * 252 + ".png"})
+@example({"image": "a" * 250 + ".webp"})
+@example({"image": "a" * 251 + ".webp"})
+@example({"image": "a" * 256 + "/a.png"})
+@example({"prompt": " " + "x" * 9_999})
+@example({"prompt": " " + "x" * 10_000})
+def test_the_schema_and_the_parser_take_the_same(mapping: dict[str, Any]) -> None:
+    is_valid = CHECKER.is_valid(mapping)
+    if cannot_be_said(mapping):
+        assert is_valid or not parses(mapping)  # never stricter than the parser
+    else:
+        assert is_valid is parses(mapping)
+
+
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {"image": "\u00fc" * 130 + ".png"},
+        {"prompt": int("9" * 501), "task": "caption", "image": "a.png"},
+        {"prompt": "x", "guidance_scale": math.nan},
+    ],
+)
+def test_what_json_schema_cannot_say_the_parser_says(mapping: dict[str, Any]) -> None:
+    assert CHECKER.is_valid(mapping)
+    assert not parses(mapping)
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("prompt: x\naspect_ratio: '16:9'", True),
+        ("prompt: 1984", True),
+        ("image: a.png", True),
+        ("task: caption\nimage: a.png\nprompt: a photo of", True),
+        ("prompt: x\nsteps: 0", False),
+        ("promt: x", False),
+        ("prompt: x\nimage: a.png", False),
+        ("prompt: null", False),
+        ("prompt: ~", False),
+        ("prompt:", False),
+        ("prompt: x\nnegative_prompt: ~\naspect_ratio: null\nscheduler:", True),
+    ],
+)
+def test_a_file_as_people_write_it_is_the_same_to_an_editor(text: str, valid: bool) -> None:
+    assert CHECKER.is_valid(yaml.safe_load(text)) is valid
+    assert isinstance(parse_job_file(text.encode(), file="a"), Parsed) is valid
+
+
+def test_the_patterns_know_the_same_characters_as_python() -> None:
+    space, control = re.compile(f"[{SPACE}]"), re.compile(f"[{CONTROL}]")
+    for number in range(sys.maxunicode + 1):
+        character = chr(number)
+        if not "\ud800" <= character <= "\udfff":
+            assert bool(control.match(character)) is bool(NOT_TEXT.match(character)), hex(number)
+            if not control.match(character):
+                assert bool(space.match(character)) is not bool(character.strip()), hex(number)
+
+
+def test_an_editor_has_names_to_offer() -> None:
+    schema = job_schema()
+    assert schema["$defs"]["Scheduler"]["anyOf"][0] == {"enum": [str(scheduler) for scheduler in Scheduler]}
+    assert schema["anyOf"][0]["properties"]["aspect_ratio"]["anyOf"][0] == {"enum": list(NATIVE_512)}

@@ -1,0 +1,59 @@
+"""What is too much for a YAML file."""
+
+import time
+import tracemalloc
+
+import pytest
+
+from aura_daemon.core import yamllimits
+from tests.core.test_yamltext import complaint, documents
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 24))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (BOMB, "stands for a list"),
+        ("a: &a x\nb: [" + "*a, " * 51 + "x]\n", "more than 50 aliases"),
+        ("a: " + "[" * 200_000, "nested more than 20 deep"),
+        ("{a: " * 100_000, "nested more than 20 deep"),
+        ("- " * 200_000, "nested more than 20 deep"),
+        ("---\nprompt: x\n" * 501, "a.yaml:1001: the file holds 501 documents (`---`); more than 500 are not read"),
+        ("prompt: x\r\n---\r\n" * 2000 + "prompt: -----", "the file holds 2,001 documents"),
+        ("---\r" * 2000, "the file holds 2,000 documents"),
+        ("---\n" * (1 << 18), "the file holds 262,144 documents"),
+        ("{" + "a, " * 25_000 + "}", "more than 20,000 keys and values"),
+        ("prompt: " + "x" * (1 << 20), "at most 1,048,576"),
+    ],
+)
+def test_bombs_are_refused_before_anything_is_built(content: str, words: str) -> None:
+    raw = content.encode()
+    tracemalloc.start()
+    try:
+        assert words in complaint(raw)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_is_within_the_limits_is_read() -> None:
+    assert len(documents("---\nprompt: x\n" * 500)) == 500
+    assert documents("a: " + "[" * 19 + "]" * 19)
+    assert documents("a: &a x\nb: [" + "*a, " * 50 + "x]\n")
+
+
+@pytest.mark.parametrize("content", ["---\nprompt: x\n" * 2000, "---\n" * (1 << 18)])
+def test_too_many_documents_are_counted_in_no_time(content: str) -> None:
+    fastest_s = min(_timed_s(content) for _ in range(5))
+    assert fastest_s < 0.25  # 5 and 35 ms measured; a busy machine takes longer
+
+
+def _timed_s(content: str) -> float:
+    began_s = time.process_time()
+    complaint(content)
+    return time.process_time() - began_s
+
+
+def test_the_limit_on_values_leaves_room_for_the_largest_honest_file() -> None:
+    assert yamllimits.MOST_DOCUMENTS * (1 + 2 * 10) < yamllimits.MOST_VALUES
