@@ -88,6 +88,8 @@ class Claims:
                 continue
             try:
                 source = self._adopt(folder)
+            except JournalRefused:
+                raise  # it says nothing about this claim, and what is not adopted now would wait for a restart
             except OSError as error:
                 logger.error("{} cannot be taken up, and stays: {}", names.escaped(os.fspath(folder)), error.strerror)
                 continue
