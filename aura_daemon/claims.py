@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from loguru import logger
 
@@ -64,10 +64,7 @@ class Claims:
         try:
             source = self._journaled(source_id, path, kind, status, settled_s)
         except JournalRefused:
-            if self._keeps:
-                target.unlink(missing_ok=True)
-            else:
-                self._put_back(target, path)
+            self._undo(target, path)
             self.forget(source_id, path)
             raise
         logger.info("{} claimed {}", source.id, names.escaped(path))
@@ -76,7 +73,8 @@ class Claims:
     def adopt(self) -> list[SourceRow]:
         """Journals files in the work folder that the journal does not know: a crash came between, or it was lost.
 
-        What the file system keeps from being taken up stays where it is, until the next start.
+        What the file system keeps from being taken up stays where it is, until the next start. Raises JournalRefused;
+        can be called again.
         """
         adopted = []
         for leftover in _entries(self.temp):
@@ -148,9 +146,26 @@ class Claims:
             if not stat.S_ISREG(status.st_mode):  # put there since the file was judged
                 raise durable.NotARegularFile(errno.EINVAL, "not a regular file", os.fspath(file))
         except OSError:
-            self._put_back(target, path)
+            self._undo(target, path)
             raise
         return status
+
+    def _undo(self, target: Path, path: str) -> None:
+        """Takes a claim back; what cannot be put back waits in the work folder, and `adopt` finds it there."""
+        try:
+            if self._keeps:
+                target.unlink(missing_ok=True)
+            else:
+                self._put_back(target, path)
+        except FileNotFoundError:
+            pass  # somebody took it away
+        except OSError as error:
+            logger.error(
+                "{} is neither claimed nor back in the inbox ({}): the next start takes it up from {}",
+                names.escaped(path),
+                error.strerror,
+                names.escaped(os.fspath(target)),
+            )
 
     def _copy(self, file: Path, target: Path) -> os.stat_result:
         """A claim under `keep`; no copy is left of a file that was not claimed."""
@@ -183,12 +198,8 @@ class Claims:
     def _adopt(self, folder: Path) -> SourceRow | None:
         """Takes up the one file of a claim; anything else that got there goes back. Raises OSError."""
         is_copy = folder.parent == self._copies
-        found = {
-            path: file
-            for file in sorted(folder.rglob("*"))
-            if (file.is_symlink() or not file.is_dir())
-            and not _is_by_others(path := file.relative_to(folder).as_posix())
-        }
+        files, folders = _below(folder)
+        found = {path: file for file in files if not _is_by_others(path := file.relative_to(folder).as_posix())}
         if is_copy:
             for path in [path for path in found if (self.inbox / path).is_file()]:
                 found.pop(path).unlink()  # a copy that was not claimed yet; the file itself will be judged once more
@@ -207,7 +218,7 @@ class Claims:
             found[path] = file
         for path, file in () if is_copy else found.items():  # a link, or a whole folder, was taken for a file
             self._put_back(file, path)
-        for emptied in (*sorted((inner for inner in folder.rglob("*") if inner.is_dir()), reverse=True), folder):
+        for emptied in (*reversed(folders), folder):
             with suppress(OSError):  # something of a stranger lies there
                 emptied.rmdir()
         return None
@@ -249,6 +260,21 @@ def _is_by_others(path: str) -> bool:
     """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
     parent = path.rpartition("/")[0]
     return names.is_out_of_bounds(path) or (parent != "" and names.verdict(f"{parent}/x") is not None)
+
+
+def _below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The files (links are files) and the folders below a folder, sorted; raises OSError where a part is unreadable."""
+    found = [
+        Path(place, name)
+        for place, folders, files in os.walk(folder, onerror=_raise)  # `rglob` passes over what it cannot read
+        for name in (*folders, *files)
+    ]
+    inner = {file for file in found if file.is_dir() and not file.is_symlink()}
+    return sorted({*found} - inner), sorted(inner)
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -6,6 +6,7 @@ do not matter.
 
 from __future__ import annotations
 
+import os
 import secrets
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -77,13 +78,9 @@ class Intake:
         jobs = tuple(
             self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1)
         )
-        missing = self._take_images(source, jobs)
-        if missing:
-            return self._refuse(
-                source,
-                f"the image it names did not arrive: {names.escaped(missing)}",
-                "Put the image beside the job file, then move the job file back into the inbox.",
-            )
+        obstacle = self._take_images(source, jobs)
+        if obstacle is not None:
+            return self._refuse(source, *obstacle)
         self._journal.admit(source, jobs)
         for row in jobs:
             logger.info("{} queued {} from {}", row.id, row.kind, names.escaped(source.path))
@@ -149,21 +146,32 @@ class Intake:
             stem=names.output_stem(path.stem, number),
         )
 
-    def _take_images(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> str | None:
-        """Copies the images that jobs refer to, so that later changes do not matter; names the first missing one."""
+    def _take_images(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[str, str] | None:
+        """Copies the images that jobs name, so that later changes do not matter; of the first without, why and mend."""
         for job in jobs:
             wanted = job.request
             if not isinstance(wanted, CaptionRequest) or not wanted.image:
                 continue
+            name, target = names.escaped(wanted.image), self._claims.inputs / job.id
+            absent = (
+                f"the image it names did not arrive: {name}",
+                "Put the image beside the job file, then move the job file back into the inbox.",
+            )
             image = self._references.find(source.path, wanted.image)
             if image is None:
-                return wanted.image
-            target = self._claims.inputs / job.id
+                return absent
             target.unlink(missing_ok=True)
             try:
                 durable.copy(image, target, temp_folder=self._claims.temp)
             except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
-                return wanted.image
+                return absent
+            except PermissionError as error:
+                if error.filename != os.fspath(image):  # a folder of ours, which concerns every file
+                    raise
+                return (
+                    f"the image it names cannot be read: {name}: {error.strerror}",
+                    "Mend the image's permissions, then move the job file back into the inbox.",
+                )
         return None
 
     def image_of(self, job: JobRow, source: SourceRow) -> durable.Content | None:

@@ -21,13 +21,12 @@ from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState
 from aura_daemon.core.request import request_to_dict
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.records import (
-    SCHEMA,
-    VERSION,
     JobRow,
     SourceRow,
     failure_text,
     in_64_bits,
     job_of,
+    prepare,
     source_of,
     stem_key,
 )
@@ -37,7 +36,10 @@ class Journal:
     """The daemon's memory. Every method is one transaction."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Opens the journal, making it where there is none; raises BrokenState for one of a newer version."""
+        """Opens the journal, making it where there is none; raises BrokenState for one that this program cannot use.
+
+        sqlite3.OperationalError where the disk does not take it; for readers, where nothing was written there yet.
+        """
         self.is_read_only = read_only
         if read_only:
             self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
@@ -46,16 +48,16 @@ class Journal:
             self._database = sqlite3.connect(path, timeout=10.0)
         self._database.isolation_level = None
         self._database.row_factory = sqlite3.Row
-        if not read_only:
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
-        version = self._database.execute("PRAGMA user_version").fetchone()[0]
-        if version > VERSION:
-            raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
-        if version == 0 and not read_only:
-            self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state")
-        self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
+        try:
+            prepare(self._database, path, read_only=read_only)
+            rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state")
+            self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
+        except (sqlite3.Error, BrokenState) as error:
+            self._database.close()
+            if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.OperationalError):
+                raise
+            mend = "move it away, and what is claimed is taken up again"
+            raise BrokenState(f"{path} is damaged or no journal ({error}): {mend}") from None
 
     def close(self) -> None:
         """Folds the write-ahead log back and lets go."""

@@ -150,17 +150,17 @@ class Judging:
             return True
         stem = path.rpartition(".")[0]
         for extension in routing.IMAGE_EXTENSIONS:
-            image = stem + extension
-            lies_there = any(
-                status_of(self._settings.inbox / (stem + cased)) is not None for cased in (extension, extension.upper())
-            )
-            taken = None if lies_there else self._journal.latest_source(image)
-            lately = taken is not None and self._now() - taken.claimed_at < COMPANION_S
-            if lies_there or lately:
+            for image in (stem + extension, stem + extension.upper()):
+                if status_of(self._settings.inbox / image) is None and not self._was_taken_lately(image):
+                    continue
                 if not self._journal.is_read_only:  # `why` only asks
                     self._journal.add_companion(path, stamp.size_bytes, stamp.modified_ns)
                 return True
         return False
+
+    def _was_taken_lately(self, image: str) -> bool:
+        taken = self._journal.latest_source(image)
+        return taken is not None and self._now() - taken.claimed_at < COMPANION_S
 
     def _missing_image(self, file: Path, path: str) -> str | None:
         """The first image a job file names that is nowhere to be found; None for files that admission will refuse."""

@@ -1,4 +1,7 @@
-"""The journal's tables and their rows: schema, rows as data, and the way between."""
+"""The journal's tables and their rows: schema, rows as data, and the way between.
+
+In: an open database, a row as SQLite has it. Out: a database with our tables, a row as data.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import os
 import sqlite3
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 from aura_daemon.core.job import Failure, FailureKind, Request
@@ -13,7 +17,7 @@ from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.request import request_from_dict
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.errors import Problem
+from aura_daemon.errors import BrokenState, Problem
 
 VERSION: Final = 1
 """Schema version; a newer journal than this is refused."""
@@ -110,6 +114,18 @@ class JobRow:
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
+
+
+def prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
+    """Makes the tables where there are none; raises BrokenState for a journal of a newer version."""
+    if not read_only:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+    version = database.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
+    if version == 0 and not read_only:
+        database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def in_64_bits(number: int) -> int:

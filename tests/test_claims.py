@@ -13,6 +13,7 @@ from aura_daemon import durable
 from aura_daemon.core.job import GenerateRequest
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import SourceKind
+from aura_daemon.errors import JournalRefused
 from aura_daemon.judging import Leave, Ready
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House, sha256
@@ -238,6 +239,55 @@ def test_a_claim_that_cannot_be_taken_up_keeps_no_other_and_no_daemon_from_start
         assert [source.path for source in door.claims.adopt()] == ["2.yaml"]
     assert any("cannot be taken up, and stays: Stale file handle" in line for line in log)
     assert [source.path for source in door.claims.adopt()] == ["1.yaml"]
+
+
+def test_a_claim_whose_folder_cannot_be_read_is_spoken_of_and_stays(
+    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    closed = door.claims.work / "20260101T000000.000-000001" / "closed"
+    closed.mkdir(parents=True)
+    (closed / "cat.yaml").write_bytes(PROMPT)
+    scandir = os.scandir
+
+    def refused(folder: Path | str) -> object:
+        if Path(folder) == closed:
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(folder))
+        return scandir(folder)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refused)
+        assert door.claims.adopt() == []
+    assert any("cannot be taken up, and stays: Permission denied" in line for line in log)
+    assert [source.path for source in door.claims.adopt()] == ["closed/cat.yaml"]
+
+
+def test_a_journal_that_refuses_leaves_no_claim_to_the_next_start(door: Door) -> None:
+    folder = door.claims.work / "20260101T000000.000-000001"
+    folder.mkdir(parents=True)
+    (folder / "cat.yaml").write_bytes(PROMPT)
+    door.journal._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(JournalRefused):
+        door.claims.adopt()
+    door.journal._database.execute("PRAGMA query_only = OFF")
+    assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
+
+
+def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_taken_up_later(
+    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    door.house.drop("cat.yaml")
+    door.journal._database.execute("PRAGMA query_only = ON")
+
+    def refused(source: Path, target: Path, **_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", os.fspath(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "move", refused)
+        with pytest.raises(JournalRefused):
+            claim(door, "cat.yaml")
+    assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
+    door.journal._database.execute("PRAGMA query_only = OFF")
+    assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
 
 
 @pytest.mark.parametrize("place", ["temp", "work"])

@@ -24,7 +24,7 @@ from tests.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
         ("a.yaml", b"prompt: x\nsteps: 0\n", "1 to 150"),
         ("a.yaml", b"prompt: x\nwidth: 100000\n", "64 to 2048"),
         ("a.yaml", b"prompt: x\nsteps: many\n", "1 to 150"),
-        ("a.yaml", b"---\nprompt: x\n" * 2000, "2,000 documents"),
+        ("a.yaml", b"---\nprompt: x\n" * 2000, "more than 500"),
         ("a.png", b"this is text", "named .png but holds text"),
         ("a.png", PNG + b"x" * 1_000_001, "larger than 1,000,000 bytes"),
         ("a.txt", b"\xff\xfa", "no text"),
@@ -164,3 +164,42 @@ def test_an_image_that_cannot_be_copied_leaves_the_source_to_be_admitted_later(
         door.intake.admit(source)
     assert refused.value.errno in (errno.EROFS, errno.EXDEV, errno.ENOSPC)
     assert door.journal.source(source.id).state == "claimed"
+
+
+def test_an_image_that_nobody_may_read_fails_the_job_file_naming_it_and_holds_up_no_other(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.house.drop("job.yaml", CAPTION)
+    image = door.house.drop("beach.png", PNG)
+    source = claim(door, "job.yaml")
+    open_regular = durable.open_regular
+
+    def refused(path: Path) -> int:
+        if path == image:
+            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+        return open_regular(path)
+
+    monkeypatch.setattr(durable, "open_regular", refused)
+    assert door.intake.admit(source) == ()
+    failure = door.journal.source(source.id).failure
+    assert failure is not None
+    assert failure.message == "the image it names cannot be read: beach.png: Permission denied"
+    assert "permissions" in failure.mend
+
+
+def test_a_folder_of_ours_that_cannot_be_written_is_no_fault_of_the_image(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.house.drop("job.yaml", CAPTION)
+    door.house.drop("beach.png", PNG)
+    source = claim(door, "job.yaml")
+
+    def refused(source: Path, target: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(target))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, "copy", refused)
+        with pytest.raises(PermissionError):
+            door.intake.admit(source)
+    assert door.journal.source(source.id).state == "claimed"
+    assert len(door.intake.admit(source)) == 1

@@ -14,8 +14,8 @@ from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateR
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
-from aura_daemon.journal import VERSION, Journal
-from aura_daemon.records import JobRow, SourceRow, in_64_bits
+from aura_daemon.journal import Journal
+from aura_daemon.records import VERSION, JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
 
 FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")
@@ -288,6 +288,30 @@ def test_a_journal_of_a_newer_version_is_refused_in_words(path: Path) -> None:
     for read_only in (False, True):
         with pytest.raises(BrokenState, match=r"of version \d+, this program knows"):
             Journal(path, read_only=read_only)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("damage", ["no journal at all", "its first page", "its second page"])
+def test_a_damaged_journal_is_refused_in_words(path: Path, read_only: bool, damage: str) -> None:
+    Journal(path).close()
+    content = bytearray(path.read_bytes())
+    if damage == "no journal at all":
+        content[:] = b"holiday notes\n" * 1000
+    else:
+        begin = 100 if damage == "its first page" else 4096
+        content[begin:] = b"\xff" * (len(content) - begin)
+    path.write_bytes(content)
+    with pytest.raises(BrokenState, match=r"damaged or no journal .*: move it away"):
+        Journal(path, read_only=read_only)
+
+
+def test_a_journal_in_which_nothing_was_written_yet_is_for_its_reader_to_try_later(path: Path) -> None:
+    path.parent.mkdir()
+    path.touch()
+    with pytest.raises(sqlite3.OperationalError):
+        Journal(path, read_only=True)
+    Journal(path).close()
+    Journal(path, read_only=True).close()
 
 
 def test_a_transaction_that_fails_changes_nothing_and_the_next_one_works(journal: Journal) -> None:

@@ -135,6 +135,14 @@ def test_a_companion_stays_one_when_its_image_has_been_taken_also_over_a_restart
     door.close()
 
 
+@pytest.mark.parametrize("image", ["cat.png", "cat.PNG", "cat.JPG"])
+def test_what_comes_after_its_image_was_taken_belongs_to_it_however_that_was_spelled(door: Door, image: str) -> None:
+    door.house.drop(image, PNG)
+    admit(door, image)
+    door.house.drop("cat.txt", b"late")
+    assert isinstance(judge(door, "cat.txt"), Leave)
+
+
 @pytest.mark.parametrize("name", ["x" * 251 + ".txt", "x" * 250 + ".json"])
 def test_a_name_too_long_for_an_image_beside_it_is_judged_like_any_other(door: Door, name: str) -> None:
     door.house.drop(name, SIDECAR)

@@ -81,7 +81,7 @@ class Survey:
             return f"values are nested more than {MOST_DEPTH} deep"
         if len(self.starts) > MOST_DOCUMENTS:
             documents = sum(1 for _ in _MARKER.finditer(text)) + (self.starts[0][0] == self.starts[0][1])
-            return f"the file holds {documents:,} documents (`---`); more than {MOST_DOCUMENTS} are not read: split it"
+            return f"more than {MOST_DOCUMENTS} documents (`---`) in one file, {documents:,} in all: split it"
         if self._values > MOST_VALUES:
             return f"more than {MOST_VALUES:,} keys and values in one file: split it"
         return ""

@@ -1,0 +1,25 @@
+"""What columns hold, and the way there and back."""
+
+from __future__ import annotations
+
+import pytest
+
+from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.records import failure_of, failure_text, in_64_bits, stem_key
+
+
+def test_a_failure_goes_in_and_comes_out_the_same() -> None:
+    failure = Failure(kind=FailureKind.BAD_INPUT, message="it is \udcff blue", mend="paint it red\n")
+    assert failure_of(failure_text(failure)) == failure
+    assert failure_of(failure_text(None)) is None
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 10**19])
+def test_any_number_fits_a_column_and_stays_equal_to_itself(number: int) -> None:
+    assert -(2**63) <= in_64_bits(number) < 2**63
+    assert in_64_bits(in_64_bits(number)) == in_64_bits(number)
+
+
+def test_a_key_of_any_name_is_text() -> None:
+    assert stem_key("caf\udce9").encode()
+    assert stem_key("Cat") == stem_key("cat") != stem_key("dog")
