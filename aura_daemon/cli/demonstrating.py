@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import count
 from pathlib import Path
@@ -45,12 +45,14 @@ def demo(config: Path | None, log_format: str | None) -> int:
         results = Results(listener)
         worker = worker_of(settings, chosen, listener.worker_log_level)
         with daemon_of(settings, worker, results, drain=True) as daemon:
+            results.expect_earlier(daemon.rooms.journal.unfinished_sources())
             stopper = Stopper(daemon)
             summary = daemon.run()
     results.print()
     print(f"\nhealth: {shown(settings.outbox / 'health.json')}")
     print("next: `make run` or `aura-daemon run`, then drop files into the inbox")
-    return exit_code(summary, stopper.stopped_by)
+    # What an earlier life of this inbox left behind is told, but says nothing of the examples.
+    return exit_code(replace(summary, failed=summary.failed - results.earlier_failed), stopper.stopped_by)
 
 
 def put_examples(settings: Settings) -> Path:
@@ -72,11 +74,18 @@ class Results:
         self._listener = listener
         self._rows: list[Row] = []
         self._asked: dict[str, tuple[str, str]] = {}
+        self._earlier: frozenset[str] = frozenset()
+        self.earlier_failed = 0
+        """Failures of what an earlier run had left in the queue."""
+
+    def expect_earlier(self, sources: Iterable[SourceRow]) -> None:
+        """These were claimed before the examples were put there."""
+        self._earlier = frozenset(source.id for source in sources)
 
     def started(self, job: JobRow, source: SourceRow) -> None:
         """Remembers what was asked for."""
         asked = cut(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
-        self._asked[job.id] = (names.escaped(source.path), asked)
+        self._asked[job.id] = (self._dropped(source), asked)
         self._listener.started(job, source)
 
     def loading(self, message: protocol.Loading) -> None:
@@ -98,8 +107,13 @@ class Results:
     def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
         """Remembers the failure."""
         said = names.escaped(f"failed: {failure.message} {failure.mend}")
-        self._rows.append(Row(dropped=names.escaped(source.path), said=said))
+        self._rows.append(Row(dropped=self._dropped(source), said=said))
+        self.earlier_failed += source.id in self._earlier
         self._listener.failed(job_id, source, failure)
+
+    def _dropped(self, source: SourceRow) -> str:
+        name = names.escaped(source.path)
+        return f"{name} (of an earlier run)" if source.id in self._earlier else name
 
     def print(self) -> None:
         """The table at the end."""

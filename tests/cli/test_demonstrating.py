@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ from rich.console import Console
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.demonstrating import Results, Row, shown, table_of
 from aura_daemon.cli.terminal import Silent
+from aura_daemon.core.job import FailureKind
 from tests.doubles.scripted_worker import ScriptedWorker
-from tests.house import House, make
+from tests.house import PNG, House, fail, make
+from tests.programs import Program
 
 ROWS = [
     Row(
@@ -91,3 +94,13 @@ def test_what_was_dropped_is_printed_without_harm(
     assert "bad.yaml" in text
     assert "failed: " in text
     assert "\x1b" not in text
+
+
+def test_what_an_earlier_inbox_left_in_the_queue_is_told_but_is_no_failure_of_the_demo(house: House) -> None:
+    house.drop("drawing.png", PNG)
+    assert house.drain(fail(FailureKind.MODEL_UNAVAILABLE)).waiting == 1
+    shutil.rmtree(house.inbox)  # the whole folder was thrown away and made anew
+    house.inbox.mkdir()
+    ended = Program(house).call("demo")
+    assert "drawing.png (of an earlier run)" in ended.stdout
+    assert ended.returncode == 0, ended.stderr
