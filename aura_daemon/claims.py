@@ -73,8 +73,8 @@ class Claims:
     def adopt(self) -> list[SourceRow]:
         """Journals files in the work folder that the journal does not know: a crash came between, or it was lost.
 
-        What the file system keeps from being taken up stays where it is, until the next start. Raises JournalRefused;
-        can be called again.
+        What the file system keeps from being taken up stays where it is, until this is called again. Raises
+        JournalRefused.
         """
         adopted = []
         for leftover in _entries(self.temp):
@@ -96,9 +96,9 @@ class Claims:
         return adopted
 
     def file_of(self, source: SourceRow) -> Path:
-        """Where the claimed bytes are, or were."""
+        """Where the claimed bytes are, or were; raises OSError where the file system cannot tell."""
         other = (self._copies if self.work == self._claims else self._claims) / source.id / source.path
-        return other if os.path.lexists(other) else self.work / source.id / source.path
+        return other if durable.exists(other) else self.work / source.id / source.path
 
     def is_copy(self, file: Path) -> bool:
         """Whether a work file is only a copy of one that stays in the inbox."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,9 +19,9 @@ from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.pulse import Known
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
+from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
 
-_STUCK: Final = (JOURNAL, OUTBOX, SOURCES)
+_STUCK: Final = (JOURNAL, OUTBOX, SOURCES, IMAGES)
 """Hold-ups that are no model's."""
 
 TICK_S: Final = 1.0
@@ -68,35 +69,47 @@ class Daemon:
         self.rooms.watch.start()
         try:
             while not self._stopping:
-                self._look_after_folders()
-                if not self._is_paused and self.rooms.can_journal() and self._recover():
-                    self._receiving.claim()
-                    self._receiving.dispose()
-                    self._dispatching.dispatch()
-                    self._dispatching.redeliver()
-                self._dispatching.collect()
-                self._dispatching.unload()
-                self._beat()
-                if self._drain and self._is_drained():
+                if self._turn():
                     break
                 self._wait()
         finally:
             self._shut_down()
         return self._summary()
 
+    def _turn(self) -> bool:
+        """Everything that can be done now; True where that was the last of it."""
+        try:
+            self._look_after_folders()
+            if not self._is_paused and self.rooms.can_journal() and self._recover():
+                self._receiving.claim()
+                self._receiving.dispose()
+                self._dispatching.dispatch()
+                self._dispatching.redeliver()
+            self._dispatching.collect()
+            self._dispatching.unload()
+            self._beat()
+            return self._drain and self._is_drained()
+        except JournalRefused as error:  # where nobody expected it, in the middle of something: all is taken up anew
+            self.rooms.hold_up(JOURNAL, "the daemon waits", error)
+            self._has_recovered = False
+            return False
+
     def _recover(self) -> bool:
-        """Once, when the folders are there: takes up whatever a crash or a stop left. Nothing lost, nothing doubled."""
+        """When all is there (again): takes up what a crash, a stop or a fault left. Nothing lost, nothing doubled."""
         if self._has_recovered:
             return True
+        if self.rooms.holdups.is_held(OUTBOX, time.monotonic()):
+            return False
         for presence in self._presences:
             presence.mark()
         try:
             self._dispatching.recover()
             self._receiving.recover()
-        except JournalRefused as error:
-            self.rooms.hold_up(JOURNAL, "nothing is taken up", error)
+        except OSError as error:
+            self.rooms.hold_up(OUTBOX, "what was under way cannot be taken up", error)
             return False
         self._has_recovered = True
+        self.rooms.holdups.clear(OUTBOX)
         self.rooms.pulse.started()
         self.rooms.heartbeat.change()
         return True
@@ -113,6 +126,7 @@ class Daemon:
                 presence.mark()
             self.rooms.lock.renew()
             self.rooms.watch.restart()
+            self._has_recovered = False  # what could not be put back while they were away is found now
         if bool(self._absences) != bool(absences):
             self.rooms.heartbeat.change()
         self._absences = absences
@@ -121,6 +135,8 @@ class Daemon:
         """Whether nothing is left that could be done without waiting for a mend."""
         if self._is_paused:
             return True
+        if not self._has_recovered:
+            return any(self.rooms.holdups.has_failed(what) for what in (JOURNAL, OUTBOX))
         if self._dispatching.is_running or not self._receiving.has_seen_all:
             return False
         if any(self.rooms.holdups.has_failed(what) for what in (JOURNAL, OUTBOX)):
@@ -150,16 +166,19 @@ class Daemon:
         self.rooms.heartbeat.change()
         deadline_s = time.monotonic() + self._stop_timeout_s
         while self._dispatching.is_running and time.monotonic() < deadline_s:
-            self._beat()
-            self._dispatching.collect()
+            with suppress(JournalRefused):
+                self._beat()
+                self._dispatching.collect()
             if self._dispatching.is_running:
                 time.sleep(0.05)
-        self._dispatching.give_back()
-        self._receiving.dispose()
+        with suppress(JournalRefused):  # the next start takes up what is left
+            self._dispatching.give_back()
+            self._receiving.dispose()
         self.rooms.worker.stop(timeout_s=1.0)
         self.rooms.watch.stop()
         self.rooms.heartbeat.change()
-        self._beat_now()
+        with suppress(JournalRefused):
+            self._beat_now()
 
     def _beat(self) -> None:
         """Writes the health document where it is due."""

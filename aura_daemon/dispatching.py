@@ -11,6 +11,7 @@ from typing import Final, assert_never
 
 from loguru import logger
 
+from aura_daemon import durable
 from aura_daemon.core import names
 from aura_daemon.core.job import Failure, FailureKind, JobKind, Produced
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
@@ -18,7 +19,7 @@ from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
-from aura_daemon.rooms import JOURNAL, OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, Listener, Rooms, Rules
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
@@ -83,9 +84,12 @@ class Dispatching:
         return not self._rooms.holdups.has_failed(OUTBOX) and self._rooms.journal.next_job(self._ready(now)) is not None
 
     def recover(self) -> None:
-        """Takes up the jobs that a crash or a stop left under way: nothing lost, nothing doubled."""
+        """Takes up the jobs that a crash, a stop or a fault left under way: nothing lost, nothing doubled."""
         self._rooms.outbox.clear_temp()
+        at_hand = {state.job.id for state in (self._running, self._undelivered, self._ended) if state is not None}
         for job in self._rooms.journal.interrupted():
+            if job.id in at_hand:
+                continue
             total_s = self._rooms.outbox.published(job)
             if total_s is None:
                 self._rooms.journal.give_back(job, count_attempt=False)
@@ -112,10 +116,15 @@ class Dispatching:
             return
         try:
             image = self._rooms.intake.image_of(job, source)
-        except OSError as error:
+        except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
             message = f"the claimed image cannot be read any more: {error.strerror}"
             self._conclude(job, source, _bad_input(message, "Put the image into the inbox again."))
             return
+        except OSError as error:  # a mount that falters, too many open files: it says nothing about this image
+            self._rooms.hold_up(IMAGES, f"{job.id} is not started", error)
+            return
+        if image is not None and self._rooms.holdups.clear(IMAGES):
+            logger.info("images can be read again")
         try:
             source = self._rooms.intake.recorded(source, job, image)
             job = self._rooms.journal.start(job)
@@ -188,8 +197,13 @@ class Dispatching:
     # -- below -----------------------------------------------------------------------------------------------------
 
     def _ready(self, now: float) -> frozenset[JobKind]:
-        """The kinds of job whose model is to be had."""
-        return frozenset(kind for kind in JobKind if not self._rooms.holdups.is_held(kind, now))
+        """The kinds of job that can be run: their model is to be had, and what they are about."""
+        held = self._rooms.holdups
+        return frozenset(
+            kind
+            for kind in JobKind
+            if not held.is_held(kind, now) and not (kind is JobKind.CAPTION and held.is_held(IMAGES, now))
+        )
 
     def _finished(self, message: Finished) -> None:
         self._has_ended = True

@@ -72,6 +72,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def exists(place: Path) -> bool:
+    """Whether anything, a dangling link too, lies there; raises OSError where the file system cannot tell."""
+    try:
+        place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def is_writable(folder: Path) -> bool:
     """Whether files can be renamed within a folder."""
     return os.access(folder, os.W_OK | os.X_OK)

@@ -6,19 +6,17 @@ text. Counts by state are kept in memory, so that health costs the same with ten
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.core.request import request_to_dict
+from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.records import (
     JobRow,
@@ -33,31 +31,27 @@ from aura_daemon.records import (
 
 
 class Journal:
-    """The daemon's memory. Every method is one transaction."""
+    """The daemon's memory. Every method is one transaction; JournalRefused where the disk does not take it now."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         """Opens the journal, making it where there is none; raises BrokenState for one that this program cannot use.
 
-        sqlite3.OperationalError where the disk does not take it; for readers, where nothing was written there yet.
+        For readers: JournalRefused where nothing was written there yet.
         """
         self.is_read_only = read_only
-        if read_only:
-            self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(path, timeout=10.0)
-        self._database.isolation_level = None
-        self._database.row_factory = sqlite3.Row
+        self._database = Database(path, read_only=read_only)
         try:
             prepare(self._database, path, read_only=read_only)
-            rows = self._database.execute("SELECT state, count(*) FROM jobs GROUP BY state")
-            self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
-        except (sqlite3.Error, BrokenState) as error:
+            rows = self._database.rows("SELECT state, count(*) FROM jobs GROUP BY state")
+        except JournalRefused as error:
             self._database.close()
-            if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.OperationalError):
+            if read_only:
                 raise
-            mend = "move it away, and what is claimed is taken up again"
-            raise BrokenState(f"{path} is damaged or no journal ({error}): {mend}") from None
+            raise BrokenState(f"{path}: {error.strerror}: make room there, or mount it writable") from None
+        except BaseException:
+            self._database.close()
+            raise
+        self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
 
     def close(self) -> None:
         """Folds the write-ahead log back and lets go."""
@@ -65,7 +59,7 @@ class Journal:
 
     def probe(self) -> None:
         """Writes something that changes nothing; raises JournalRefused where even that is refused."""
-        with self._transaction() as database:
+        with self._database.transaction() as database:
             database.execute("DELETE FROM companions WHERE path = x''")
             database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
@@ -77,7 +71,7 @@ class Journal:
 
     def claim(self, source: SourceRow) -> None:
         """Remembers a file that is ours now."""
-        with self._transaction() as database:
+        with self._database.transaction() as database:
             database.execute(
                 "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -87,8 +81,8 @@ class Journal:
 
     def admit(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> None:
         """Remembers what a claimed file asks for, or (`source.failure`) why it asks for nothing."""
-        with self._transaction() as database:
-            self._move_source(source.id, SourceState.ADMITTED)
+        with self._database.transaction() as database:
+            self._move_source(database, source.id, SourceState.ADMITTED)
             database.execute(
                 "UPDATE sources SET sha256 = ?, kind = ?, failure = ?, problems = ? WHERE id = ?",
                 (source.sha256, source.kind, failure_text(source.failure),
@@ -108,7 +102,7 @@ class Journal:
 
     def correct(self, source: SourceRow) -> None:
         """The claimed bytes were written to until now: these are the ones that run."""
-        with self._transaction() as database:
+        with self._database.transaction() as database:
             database.execute(
                 "UPDATE sources SET sha256 = ?, size_bytes = ?, modified_ns = ? WHERE id = ?",
                 (source.sha256, source.size_bytes, source.modified_ns, source.id),
@@ -116,34 +110,39 @@ class Journal:
 
     def close_source(self, source_id: str) -> None:
         """Nothing is left to do for this file."""
-        with self._transaction():
-            self._move_source(source_id, SourceState.CLOSED)
+        with self._database.transaction() as database:
+            self._move_source(database, source_id, SourceState.CLOSED)
 
     def source(self, source_id: str) -> SourceRow:
         """One source; raises BrokenState where there is none."""
-        row = self._database.execute("SELECT * FROM sources WHERE id = ?", (source_id,)).fetchone()
+        row = self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))
         if row is None:
             raise BrokenState(f"the journal knows no source {source_id}")
         return source_of(row)
 
     def knows_source(self, source_id: str) -> bool:
         """Whether this claim is in the journal."""
-        return self._database.execute("SELECT 1 FROM sources WHERE id = ?", (source_id,)).fetchone() is not None
+        return self._database.row("SELECT 1 FROM sources WHERE id = ?", (source_id,)) is not None
 
     def unfinished_sources(self) -> list[SourceRow]:
         """Sources with something left to do, oldest first."""
-        rows = self._database.execute("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
+        rows = self._database.rows("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
         return [source_of(row) for row in rows]
 
     def latest_source(self, path: str) -> SourceRow | None:
         """The last file that was claimed under this name."""
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
-        row = self._database.execute(query, (os.fsencode(path),)).fetchone()
+        row = self._database.row(query, (os.fsencode(path),))
         return source_of(row) if row is not None else None
+
+    def last_claim(self) -> float:
+        """Seconds since the epoch, as the clock had it then; 0 where nothing was ever claimed."""
+        row = self._database.row("SELECT claimed_at FROM sources ORDER BY id DESC LIMIT 1")
+        return float(row[0] or 0.0) if row is not None else 0.0
 
     def sources_at(self, path: str) -> list[SourceRow]:
         """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
-        rows = self._database.execute("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
+        rows = self._database.rows("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
         return [source_of(row) for row in rows]
 
     def succeeded(self, source: SourceRow) -> bool:
@@ -154,13 +153,13 @@ class Journal:
             " AND NOT EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id AND state <> 'done')"
         )
         values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
-        return self._database.execute(query, values).fetchone() is not None
+        return self._database.row(query, values) is not None
 
     # -- companions ------------------------------------------------------------------------------------------------
 
     def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:
         """Remembers that this very file lies beside an image and is no job, also when the image has gone."""
-        with self._transaction() as database:
+        with self._database.transaction() as database:
             database.execute(
                 "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
                 (os.fsencode(path), size_bytes, in_64_bits(modified_ns)),
@@ -170,7 +169,7 @@ class Journal:
         """Whether this very file was judged a companion before."""
         query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
         values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
-        return self._database.execute(query, values).fetchone() is not None
+        return self._database.row(query, values) is not None
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -206,19 +205,19 @@ class Journal:
 
     def interrupted(self) -> list[JobRow]:
         """After a restart: the jobs that were under way."""
-        rows = self._database.execute("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
+        rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
         return [job_of(row) for row in rows]
 
     def job(self, job_id: str) -> JobRow:
         """One job; raises BrokenState where there is none."""
-        row = self._database.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
         if row is None:
             raise BrokenState(f"the journal knows no job {job_id}")
         return job_of(row)
 
     def jobs_of(self, source_id: str) -> list[JobRow]:
         """All jobs of a source, in the order of its documents."""
-        rows = self._database.execute("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
+        rows = self._database.rows("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
         return [job_of(row) for row in rows]
 
     def next_job(self, kinds: frozenset[str]) -> JobRow | None:
@@ -226,7 +225,7 @@ class Journal:
         best = [
             row
             for kind in kinds
-            for row in self._database.execute(
+            for row in self._database.rows(
                 "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1", (kind,)
             )
         ]
@@ -238,18 +237,18 @@ class Journal:
             "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
             " WHERE jobs.state = 'queued' ORDER BY jobs.id LIMIT 1"
         )
-        row = self._database.execute(query).fetchone()
+        row = self._database.row(query)
         return source_of(row) if row is not None else None
 
     def recent(self, limit: int) -> list[JobRow]:
         """The jobs that ended last, newest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
-        return [job_of(row) for row in self._database.execute(query, (limit,))]
+        return [job_of(row) for row in self._database.rows(query, (limit,))]
 
     def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
         """Stems of other jobs that some file system takes for the same (`Cat` and `cat`)."""
         query = "SELECT DISTINCT stem FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'done'"
-        rows = self._database.execute(query, (stem_key(stem), os.fsencode(folder), but_not_of))
+        rows = self._database.rows(query, (stem_key(stem), os.fsencode(folder), but_not_of))
         return [os.fsdecode(row[0]) for row in rows]
 
     def all_done(self, source_id: str) -> bool:
@@ -260,28 +259,14 @@ class Journal:
     def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
         """Whether a job that is being delivered, other than `but_not_to`, has been given this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
-        row = self._database.execute(query, (stem_key(stem), os.fsencode(folder), but_not_to)).fetchone()
+        row = self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to))
         return row is not None
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; raises JournalRefused where the disk does not take it."""
-        try:
-            self._database.execute("BEGIN IMMEDIATE")
-            yield self._database
-            self._database.execute("COMMIT")
-        except BaseException as error:
-            if self._database.in_transaction:  # a full disk makes SQLite roll back by itself
-                self._database.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                raise JournalRefused(errno.EIO, f"the journal cannot be written: {error}") from None
-            raise
-
     def _move(self, job: JobRow, after: JobState, **columns: object) -> JobRow:
         """One legal transition, with what is learned by it; raises BrokenState for any other."""
-        with self._transaction() as database:
+        with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
@@ -291,8 +276,8 @@ class Journal:
         self._counts[after] += 1
         return self.job(job.id)
 
-    def _move_source(self, source_id: str, after: SourceState) -> None:
+    def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState) -> None:
         before = self.source(source_id).state
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
-        self._database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
+        database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))

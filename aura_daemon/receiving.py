@@ -42,7 +42,8 @@ class Receiving:
         """Takes up claims that a crash or a stop left."""
         self._rooms.claims.adopt()
         for source in self._rooms.journal.unfinished_sources():
-            self._admit(source)
+            if source.id not in self._ended and source.id not in self._unadmitted:
+                self._admit(source)
 
     def claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""

@@ -5,6 +5,7 @@ In: an open database, a row as SQLite has it. Out: a database with our tables, a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sqlite3
@@ -17,7 +18,8 @@ from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.request import request_from_dict
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.errors import BrokenState, Problem
+from aura_daemon.database import Database
+from aura_daemon.errors import BrokenState, JournalRefused, Problem
 
 VERSION: Final = 1
 """Schema version; a newer journal than this is refused."""
@@ -116,16 +118,18 @@ class JobRow:
     total_s: float | None = None
 
 
-def prepare(database: sqlite3.Connection, path: Path, *, read_only: bool) -> None:
-    """Makes the tables where there are none; raises BrokenState for a journal of a newer version."""
+def prepare(database: Database, path: Path, *, read_only: bool) -> None:
+    """Makes the tables where there are none (JournalRefused for readers); BrokenState for a newer version."""
     if not read_only:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-    version = database.execute("PRAGMA user_version").fetchone()[0]
+        database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+    row = database.row("PRAGMA user_version")
+    version = row[0] if row is not None else 0
     if version > VERSION:
         raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
-    if version == 0 and not read_only:
-        database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    if version == 0 and read_only:
+        raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
+    if version == 0:
+        database.run(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def in_64_bits(number: int) -> int:

@@ -34,6 +34,9 @@ JOURNAL: Final = "journal"
 OUTBOX: Final = "outbox"
 """Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
 
+IMAGES: Final = "images"
+"""Name of the hold-up of images that are ours and cannot be read now: captions wait meanwhile."""
+
 SOURCES: Final = "sources"
 """Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""
 

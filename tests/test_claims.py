@@ -265,10 +265,10 @@ def test_a_journal_that_refuses_leaves_no_claim_to_the_next_start(door: Door) ->
     folder = door.claims.work / "20260101T000000.000-000001"
     folder.mkdir(parents=True)
     (folder / "cat.yaml").write_bytes(PROMPT)
-    door.journal._database.execute("PRAGMA query_only = ON")
+    door.journal._database._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(JournalRefused):
         door.claims.adopt()
-    door.journal._database.execute("PRAGMA query_only = OFF")
+    door.journal._database._connection.execute("PRAGMA query_only = OFF")
     assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
 
 
@@ -276,7 +276,7 @@ def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_
     door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     door.house.drop("cat.yaml")
-    door.journal._database.execute("PRAGMA query_only = ON")
+    door.journal._database._connection.execute("PRAGMA query_only = ON")
 
     def refused(source: Path, target: Path, **_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system", os.fspath(target))
@@ -286,7 +286,7 @@ def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_
         with pytest.raises(JournalRefused):
             claim(door, "cat.yaml")
     assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
-    door.journal._database.execute("PRAGMA query_only = OFF")
+    door.journal._database._connection.execute("PRAGMA query_only = OFF")
     assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
 
 
@@ -385,3 +385,20 @@ def test_under_keep_no_copy_is_left_of_a_file_that_went_or_changed_while_it_was_
             keeping.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0)
     assert list(keeping.claims.work.iterdir()) == []
     assert keeping.claims.adopt() == []
+
+
+def test_a_mount_that_falters_is_no_claim_that_is_gone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    door.house.drop("cat.yaml")
+    source = claim(door, "cat.yaml")
+    lstat = Path.lstat
+
+    def stale(path: Path) -> os.stat_result:
+        if path.name == "cat.yaml":
+            raise OSError(errno.ESTALE, "Stale file handle", os.fspath(path))
+        return lstat(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "lstat", stale)
+        with pytest.raises(OSError, match="Stale file handle"):
+            door.claims.file_of(source)
+    assert door.claims.file_of(source).read_bytes() == PROMPT

@@ -417,7 +417,10 @@ def test_a_delivered_result_whose_journal_entry_a_crash_cost_is_not_run_again(ho
         with pytest.raises(KeyboardInterrupt):
             daemon.run()
         journal.finish = finish  # type: ignore[method-assign]
-        journal._database.execute("UPDATE jobs SET state = 'delivering'")  # the stop of a dying test gave it back
+        # The stop of a dying test gave it back.
+        journal._database._connection.execute(
+            "UPDATE jobs SET state = 'delivering'"
+        )  # the stop of a dying test gave it back
     before = house.sidecar("cat.json")
     worker = ScriptedWorker(fail(FailureKind.OUT_OF_MEMORY))
     assert exit_code(house.drain(worker)) == 0

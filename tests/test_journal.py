@@ -189,11 +189,11 @@ def test_choosing_the_next_job_costs_the_same_however_many_are_done(
     journal: Journal, ask: Callable[[Journal], object], index: str
 ) -> None:
     statements: list[str] = []
-    journal._database.set_trace_callback(statements.append)
+    journal._database._connection.set_trace_callback(statements.append)
     ask(journal)
-    journal._database.set_trace_callback(None)
+    journal._database._connection.set_trace_callback(None)
     (statement,) = statements
-    plan = " ".join(row[3] for row in journal._database.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    plan = " ".join(row[3] for row in journal._database._connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
     assert f"SEARCH jobs USING INDEX {index}" in plan, plan
     assert "SCAN" not in plan, plan
     assert "TEMP B-TREE" not in plan or index == "jobs_", plan  # the few that were under way may be sorted
@@ -271,7 +271,7 @@ def test_any_name_goes_in_and_comes_out_the_same(journal: Journal, name: str) ->
 def test_others_read_while_one_writes(path: Path, journal: Journal) -> None:
     admitted(journal)
     reader = Journal(path, read_only=True)
-    with journal._transaction():
+    with journal._database.transaction():
         assert reader.job("job-1").state is JobState.QUEUED
     started = journal.start(journal.job("job-1"))
     assert reader.job("job-1") == started
@@ -308,7 +308,7 @@ def test_a_damaged_journal_is_refused_in_words(path: Path, read_only: bool, dama
 def test_a_journal_in_which_nothing_was_written_yet_is_for_its_reader_to_try_later(path: Path) -> None:
     path.parent.mkdir()
     path.touch()
-    with pytest.raises(sqlite3.OperationalError):
+    with pytest.raises(JournalRefused):
         Journal(path, read_only=True)
     Journal(path).close()
     Journal(path, read_only=True).close()

@@ -91,7 +91,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     lock.acquire(inbox_is_there=not here.absence())
     journal = Journal(state / JOURNAL)
     try:
-        clock = SteadyClock()
+        clock = SteadyClock(not_before=journal.last_claim())
         watch = Watch(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is Disposition.KEEP
         claims, references, judging = judging_of(settings, journal, clock, keeps=keeps, drain=drain)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import Health
 from aura_daemon.disposal import Disposition, choose
+from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.options import Settings
@@ -37,7 +37,7 @@ def why(path: Path, config: Path | None) -> int:
         return UNKNOWN
     try:
         journal = Journal(state / JOURNAL, read_only=True)
-    except sqlite3.OperationalError:
+    except JournalRefused:
         print(f"{names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
         return UNKNOWN
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.lifecycle import OPEN
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health
+from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import Journal
 
 
@@ -52,8 +52,8 @@ def _journal(path: Path) -> tuple[dict[str, int] | None, list[str]]:
         return None, []
     try:
         journal = Journal(path, read_only=True)
-    except sqlite3.OperationalError as error:
-        print(f"the journal cannot be read: {error}", file=sys.stderr)
+    except JournalRefused as error:
+        print(f"{error.strerror}", file=sys.stderr)
         return None, []
     try:
         failures = [f"{job.id}: {job.failure.message}" for job in journal.recent(20) if job.failure is not None]

@@ -212,7 +212,7 @@ def test_an_unreadable_configuration_is_refused(program: Program) -> None:
 
 def test_a_journal_of_a_newer_version_is_refused_without_a_traceback(program: Program) -> None:
     journal = Journal(program.house.state / "journal.sqlite3")
-    journal._database.execute("PRAGMA user_version = 99")
+    journal._database._connection.execute("PRAGMA user_version = 99")
     journal.close()
     for command in ("once", "status"):
         ran = program.call(command)

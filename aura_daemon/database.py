@@ -1,0 +1,109 @@
+"""One SQLite file: opened, read, written in transactions, its errors in our words. In: SQL. Out: rows.
+
+A disk that is full, read-only or busy is a passing fault (JournalRefused); a damaged file is not (BrokenState); a
+mistake in our own SQL stays what it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.errors import BrokenState, JournalRefused
+
+_PASSING: Final = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PROTOCOL,
+    }
+)
+"""What the disk or another process may take back."""
+
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+
+_MOVE_IT: Final = "move it away, and what is claimed is taken up again"
+
+
+class Database:
+    """A connection of one thread."""
+
+    def __init__(self, path: Path, *, read_only: bool) -> None:
+        """Opens it; raises JournalRefused for readers where there is none, BrokenState for writers."""
+        self._path = path
+        self._connection = _opened_for_reading(path) if read_only else _opened(path)
+        self._connection.isolation_level = None
+        self._connection.row_factory = sqlite3.Row
+
+    def close(self) -> None:
+        """Folds the write-ahead log back and lets go."""
+        self._connection.close()
+
+    def run(self, statement: str) -> None:
+        """A statement that is no part of a transaction, or several of them."""
+        with self._in_words("used"):
+            self._connection.executescript(statement)
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
+        """All that a query finds; raises JournalRefused where the disk cannot be read."""
+        with self._in_words("read"):
+            return self._connection.execute(query, values).fetchall()
+
+    def row(self, query: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
+        """The first of it."""
+        with self._in_words("read"):
+            found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
+            return found
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; raises JournalRefused where the disk does not take it."""
+        with self._in_words("written"):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # it would hide what went wrong first
+                    if self._connection.in_transaction:  # a full disk makes SQLite roll back by itself
+                        self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _in_words(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without its extension
+            if code in _PASSING:
+                raise JournalRefused(errno.EIO, f"the journal cannot be {verb}: {error}") from None
+            if code in _DAMAGED:
+                raise BrokenState(f"{self._path} is damaged or no journal ({error}): {_MOVE_IT}") from None
+            raise
+
+
+def _opened_for_reading(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
+    except sqlite3.OperationalError as error:
+        raise JournalRefused(errno.ENOENT, f"the journal cannot be opened: {error}") from None
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """For writing, in a folder that is made where there is none."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return sqlite3.connect(path, timeout=10.0)
+    except (OSError, sqlite3.OperationalError) as error:
+        mend = "make room there, or name another folder with `state`"
+        raise BrokenState(f"{path} cannot be opened for writing ({error}): {mend}") from None

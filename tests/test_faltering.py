@@ -1,0 +1,133 @@
+"""Faults that pass: what falters is waited for, said, and costs no file. The daemon with a scripted worker."""
+
+from __future__ import annotations
+
+import errno
+import time
+from pathlib import Path
+
+import pytest
+
+from aura_daemon import durable
+from aura_daemon.cli.running import exit_code
+from aura_daemon.delivery import Outbox
+from aura_daemon.errors import JournalRefused
+from aura_daemon.intake import Intake
+from aura_daemon.journal import Journal
+from aura_daemon.records import JobRow, SourceRow
+from tests.house import PNG, House
+
+
+def failing(error: OSError, times: int) -> list[OSError]:
+    """To be raised so many times."""
+    return [error] * times
+
+
+def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
+    house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]
+) -> None:
+    house.drop("a.png", PNG)
+    house.drop("b.yaml")
+    read = Intake.image_of
+
+    def stale(self: Intake, job: JobRow, source: SourceRow) -> durable.Content | None:
+        if job.kind == "caption":
+            raise OSError(errno.ESTALE, "Stale file handle", "a.png")
+        return read(self, job, source)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Intake, "image_of", stale)
+        summary = house.drain(retry_first=3600)
+    assert (summary.done, summary.failed, summary.waiting, exit_code(summary)) == (1, 0, 1, 1)
+    assert any("is not started: Stale file handle (a.png); tried again in 3600 s" in line for line in log)
+    assert exit_code(house.drain()) == 0
+    assert house.results() == ["a.json", "a.txt", "b.json", "b.png"]
+
+
+def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.drop("a.yaml")
+    clear, refusals = Outbox.clear_temp, failing(OSError(errno.EIO, "Input/output error"), 2)
+
+    def faltering(self: Outbox) -> None:
+        if refusals:
+            raise refusals.pop()
+        clear(self)
+
+    monkeypatch.setattr(Outbox, "clear_temp", faltering)
+    summary = house.drain()
+    assert exit_code(summary) == 1
+    assert len(refusals) == 1
+    refusals.clear()
+    assert exit_code(house.drain()) == 0
+
+
+@pytest.mark.parametrize("method", ["jobs_of", "next_job", "oldest_queued", "source", "stems_like", "all_done"])
+def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    for name in ("a.yaml", "b.yaml"):
+        house.drop(name)
+    house.drop("c.png", PNG)
+    ask, calls = getattr(Journal, method), [0]
+
+    def faltering(self: Journal, *arguments: object, **options: object) -> object:
+        calls[0] += 1
+        if calls[0] in (2, 3, 5):
+            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
+        return ask(self, *arguments, **options)
+
+    monkeypatch.setattr(Journal, method, faltering)
+    deadline_s = time.monotonic() + 60
+    while len(house.results()) < 6 and time.monotonic() < deadline_s:
+        house.drain(retry_first=0.1, retry_at_most=0.1)
+    assert house.results() == ["a.json", "a.png", "b.json", "b.png", "c.json", "c.txt"]
+    assert house.failed() == []
+    assert house.temporary() == []
+
+
+def test_a_clock_set_back_over_a_restart_does_not_mix_up_which_file_came_last(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("cat.yaml", b"prompt: first\n")
+    house.drain()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 86_400)
+    house.drop("cat.yaml", b"prompt: second\n")
+    house.drain()
+    journal = house.journal()
+    latest = journal.latest_source("cat.yaml")
+    assert latest is not None
+    (job,) = journal.jobs_of(latest.id)
+    journal.close()
+    assert b"second" in job.text
+
+
+def test_what_could_not_be_put_back_while_the_inbox_was_away_is_taken_up_when_it_is_back(house: House) -> None:
+    away = Path(f"{house.inbox}.away")
+    with house.daemon(drain=False, retry_first=0.1) as daemon:
+        turns = iter(range(10_000))
+
+        def step() -> None:
+            number = next(turns)
+            if number == 1:
+                house.inbox.rename(away)
+            elif number == 2:  # a claim whose daemon could neither journal it nor put it back
+                stranded = away / ".aura" / "work" / "20260101T000000.000-000001" / "cat.yaml"
+                stranded.parent.mkdir(parents=True)
+                stranded.write_bytes(b"prompt: stranded\n")
+                away.rename(house.inbox)
+            elif number > 2 and (house.results() or number == 300):
+                daemon.stop()
+
+        wait = daemon._wait
+
+        def waiting() -> None:
+            step()
+            daemon.rooms.watch.wake()
+            wait()
+            time.sleep(0.01)
+
+        daemon._wait = waiting  # type: ignore[method-assign]
+        daemon.run()
+    assert house.results() == ["cat.json", "cat.png"]
+    assert house.waiting() == []
