@@ -14,7 +14,8 @@ in `workers/`. A job's way through the house, as `daemon.py` reads:
     disposal     puts the source where it belongs
     health       says how all that goes                 (`health.json`, `aura-daemon status`)
 
-`receiving` takes a file along this way, `dispatching` a job; the parts they pass stand in `rooms`.
+`receiving` takes a file along this way, `dispatching` a job; the parts they pass stand in `rooms`. `orders` carries out
+what people ask of their jobs, through the socket of `control`.
 `cli/` is the only code that prints, `config.py` the only code that reads settings, `mini/` the embedded model.
 Imports go downward only, and this process never imports torch; `pyproject.toml` holds both as a contract.
 """

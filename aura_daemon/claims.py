@@ -70,6 +70,20 @@ class Claims:
         logger.info("{} claimed {}", source.id, names.escaped(path))
         return source
 
+    def reclaim(self, file: Path, path: str, kind: SourceKind) -> SourceRow:
+        """Takes a file back that had failed, as a new one under its path of then; raises OSError, and it is left."""
+        source_id = new_id(self._now())
+        target = self.work / source_id / path
+        durable.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
+        try:
+            source = self._journaled(source_id, path, kind, target.lstat(), 0.0)
+        except OSError:
+            durable.move(target, file, temp_folder=file.parent)
+            self.forget(source_id, path)
+            raise
+        logger.info("{} claimed {} once more", source.id, names.escaped(path))
+        return source
+
     def adopt(self) -> list[SourceRow]:
         """Journals files in the work folder that the journal does not know: a crash came between, or it was lost.
 

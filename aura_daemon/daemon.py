@@ -14,9 +14,12 @@ from typing import Final
 
 from loguru import logger
 
+from aura_daemon.control import Answer, Order
+from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
+from aura_daemon.orders import Orders
 from aura_daemon.pulse import Known
 from aura_daemon.receiving import Receiving
 from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
@@ -47,6 +50,7 @@ class Daemon:
         self.rooms = rooms
         self._receiving = Receiving(rooms, listener)
         self._dispatching = Dispatching(rooms, rules, listener, self._receiving)
+        self._orders = Orders(rooms, self._dispatching, self._receiving)
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain
         self._stopping = False
@@ -80,6 +84,8 @@ class Daemon:
         """Everything that can be done now; True where that was the last of it."""
         try:
             self._look_after_folders()
+            for order in self.rooms.control.hear():
+                self.rooms.control.answer(order, self.carry_out(order))
             if not self._is_paused and self.rooms.can_journal() and self._recover():
                 self._receiving.claim()
                 self._receiving.dispose()
@@ -93,6 +99,16 @@ class Daemon:
             self.rooms.hold_up(JOURNAL, "the daemon waits", error)
             self._has_recovered = False
             return False
+
+    def carry_out(self, order: Order) -> Answer:
+        """Cancels or retries jobs, or says why not now."""
+        obstacle = "; ".join(self._absences) or "its journal or its outbox refuses"
+        try:
+            if not self._is_paused and self.rooms.can_journal() and self._recover():
+                return self._orders.carry_out(order)
+        except OSError as error:
+            obstacle = error.strerror or str(error)
+        return Answer(done=False, said=(f"{names.escaped(order.name)}: not now: {obstacle}",))
 
     def _recover(self) -> bool:
         """When all is there (again): takes up what a crash, a stop or a fault left. Nothing lost, nothing doubled."""
@@ -149,9 +165,9 @@ class Daemon:
             return
         rooms, now = self.rooms, time.monotonic()
         due = [rooms.watch.scan_due_s(), rooms.arrivals.next_s(), rooms.holdups.next_s(now)]
-        descriptors = [*rooms.watch.waitables(), *rooms.worker.waitables()]
+        descriptors = [*rooms.watch.waitables(), *rooms.control.waitables(), *rooms.worker.waitables()]
         if self._is_paused:  # events are not looked at now: only the return of the folders counts
-            due, descriptors = [], rooms.worker.waitables()
+            due, descriptors = [], [*rooms.control.waitables(), *rooms.worker.waitables()]
         if self._dispatching.is_running or self._is_paused:
             due.append(now + TICK_S)
         wait_s = min([rooms.heartbeat.due_in_s(), *(moment - now for moment in due if moment is not None)])

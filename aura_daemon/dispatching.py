@@ -13,7 +13,8 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.core import names
-from aura_daemon.core.job import Failure, FailureKind, JobKind, Produced
+from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind, Produced
+from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
 from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
@@ -176,6 +177,16 @@ class Dispatching:
             self._rooms.pulse.unloaded()
             self._rooms.heartbeat.change()
 
+    def cancel(self, job: JobRow, source: SourceRow) -> tuple[bool, str]:
+        """Ends an open job for good: whether that can be done, and what was done; raises JournalRefused."""
+        if self._running is not None and self._running.job.id == job.id:
+            self._rooms.worker.cancel(job.id)
+            return True, f"{job.id}: it runs, and is told to stop at its next step"
+        if job.state is not JobState.QUEUED:
+            return False, f"{job.id}: it is made already, and only waits for the outbox"
+        self._fail(job, source, CANCELLED)
+        return True, f"{job.id}: cancelled"
+
     def give_back(self) -> None:
         """Queues again what will not end any more; the attempt is not held against it. The next start does the same."""
         try:
@@ -240,7 +251,8 @@ class Dispatching:
 
     def _decide(self, job: JobRow, source: SourceRow, failure: Failure) -> None:
         journal, holdups = self._rooms.journal, self._rooms.holdups
-        self._rooms.pulse.error(f"{job.id}: {failure.message}")
+        if failure.kind is not FailureKind.CANCELLED:
+            self._rooms.pulse.error(f"{job.id}: {failure.message}")
         if failure.kind in _MODEL_IS_THERE:
             self._model_works(job.kind)
         match decide(failure, attempts=job.attempts, attempts_allowed=self._rules.attempts):
@@ -287,8 +299,11 @@ class Dispatching:
         self._rooms.journal.fail(job, failure, now=time.time())
         self.failed += 1
         self._receiving.job_ended(source)
-        self._rooms.pulse.error(f"{job.id}: {failure.message}")
-        logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
+        if failure.kind is FailureKind.CANCELLED:
+            logger.info("{} cancelled", job.id)
+        else:
+            self._rooms.pulse.error(f"{job.id}: {failure.message}")
+            logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
         self._listener.failed(job.id, source, failure)
         self._rooms.heartbeat.change()
 

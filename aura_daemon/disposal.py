@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -26,6 +27,9 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.delivery import Outbox, source_record
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
+
+MOST_NAMESAKES: Final = 200
+"""Failed files of one name that are looked through for the report about a certain job."""
 
 
 class Disposition(StrEnum):
@@ -109,6 +113,16 @@ class Disposal:
         self._journal.close_source(source.id)
         return True
 
+    def failed_file(self, source: SourceRow, job: JobRow | None) -> tuple[str, Path | None, Path]:
+        """What failed: its path below the inbox, where it lies (None: not any more), and the report beside it."""
+        alone = job is not None and job.number is not None
+        path = _document_path(source, job) if job is not None and alone else source.path
+        for target in islice(_free_names(self._failed_place(path)), MOST_NAMESAKES):
+            report = _report_beside(target)
+            if _is_report_of(report, job.id if job is not None else source.id):
+                return path, target if os.path.lexists(target) else None, report
+        return path, None, _report_beside(self._failed_place(path))
+
     def _put_away(self, file: Path, source: SourceRow) -> None:
         """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
         if self.disposition is Disposition.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
@@ -127,7 +141,7 @@ class Disposal:
         """A source none of whose jobs worked out goes to `failed/` as it is, its report beside it."""
         wanted = self._failed_place(source.path)
         for target in _free_names(wanted):
-            report = target.with_name(target.name + ".json")
+            report = _report_beside(target)
             if _is_report_of(report, source.id):
                 return  # a crash came after the report
             ours = os.path.lexists(target) and _same_content(target, source.sha256)
@@ -141,10 +155,8 @@ class Disposal:
 
     def _fail_document(self, source: SourceRow, job: JobRow) -> None:
         """One document of several goes to `failed/` alone, as a file that can be moved back."""
-        path = PurePosixPath(source.path)
-        name = names.output_stem(path.stem, job.number) + path.suffix
-        for target in _free_names(self._failed_place(str(path.with_name(name)))):
-            report = target.with_name(target.name + ".json")
+        for target in _free_names(self._failed_place(_document_path(source, job))):
+            report = _report_beside(target)
             if _is_report_of(report, job.id):
                 return  # a crash came after the report
             ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
@@ -170,6 +182,16 @@ class Disposal:
     def _failed_place(self, path: str) -> Path:
         place = _unobstructed(self._outbox.root / names.FAILED_FOLDER, path)
         return place.with_name(names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
+
+
+def _document_path(source: SourceRow, job: JobRow) -> str:
+    """What one document of several is called where it stands alone."""
+    path = PurePosixPath(source.path)
+    return str(path.with_name(names.output_stem(path.stem, job.number) + path.suffix))
+
+
+def _report_beside(file: Path) -> Path:
+    return file.with_name(file.name + ".json")
 
 
 def _unobstructed(root: Path, path: str) -> Path:

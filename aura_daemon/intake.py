@@ -18,7 +18,7 @@ from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names, request, routing, sidecar
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, Request, kind_of
-from aura_daemon.core.request import ParsedJob, Rejected
+from aura_daemon.core.request import Asked, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.journal import Journal
@@ -116,12 +116,12 @@ class Intake:
                 document = sidecar.parse(content, file=file)
                 if isinstance(document, tuple):
                     return route, Rejected(problems=document)
-                return route, request.Parsed(jobs=(ParsedJob(request=sidecar.request_of(document), text=content),))
+                return route, _one_job(sidecar.request_of(document), content)
             case SourceKind.IMAGE:
                 if len(content) > self._settings.max_image_bytes:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
                     return route, Rejected(problems=(Problem(file=file, message=message),))
-                return route, request.Parsed(jobs=(ParsedJob(request=CaptionRequest(), text=b""),))
+                return route, _one_job(CaptionRequest(), b"")
             case routing.Mismatch():
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
             case routing.Unfinished():
@@ -132,7 +132,7 @@ class Intake:
 
     def _job(self, source: SourceRow, parsed: ParsedJob, number: int | None) -> JobRow:
         path = PurePosixPath(source.path)
-        wanted: Request = parsed.request
+        wanted = parsed.asked.request
         if isinstance(wanted, GenerateRequest) and wanted.seed is None:
             wanted = replace(wanted, seed=secrets.randbelow(SEED_BELOW))
         return JobRow(
@@ -144,6 +144,7 @@ class Intake:
             text=parsed.text,
             folder="" if str(path.parent) == "." else str(path.parent),
             stem=names.output_stem(path.stem, number),
+            priority=parsed.asked.priority,
         )
 
     def _take_images(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[str, str] | None:
@@ -194,3 +195,7 @@ class Intake:
         )
         self._journal.correct(source)
         return source
+
+
+def _one_job(asked: Request, text: bytes) -> request.Parsed:
+    return request.Parsed(jobs=(ParsedJob(asked=Asked(request=asked), text=text),))

@@ -89,12 +89,12 @@ class Journal:
                  json.dumps([asdict(problem) for problem in source.problems]), source.id),
             )  # fmt: skip
             database.executemany(
-                "INSERT INTO jobs (id, source_id, number, state, kind, request, text, folder, stem, stem_key)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO jobs (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
                      json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
-                     os.fsencode(job.stem), stem_key(job.stem))
+                     os.fsencode(job.stem), stem_key(job.stem), job.priority)
                     for job in jobs
                 ],
             )  # fmt: skip
@@ -210,10 +210,15 @@ class Journal:
 
     def job(self, job_id: str) -> JobRow:
         """One job; raises BrokenState where there is none."""
-        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        if row is None:
+        job = self.find_job(job_id)
+        if job is None:
             raise BrokenState(f"the journal knows no job {job_id}")
-        return job_of(row)
+        return job
+
+    def find_job(self, job_id: str) -> JobRow | None:
+        """One job, as somebody names it; None where there is none."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return job_of(row) if row is not None else None
 
     def jobs_of(self, source_id: str) -> list[JobRow]:
         """All jobs of a source, in the order of its documents."""
@@ -221,15 +226,15 @@ class Journal:
         return [job_of(row) for row in rows]
 
     def next_job(self, kinds: frozenset[str]) -> JobRow | None:
-        """The oldest queued job of one of these kinds."""
+        """The queued job of one of these kinds with the highest priority, of several the oldest."""
         best = [
             row
             for kind in kinds
             for row in self._database.rows(
-                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY id LIMIT 1", (kind,)
+                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY priority DESC, id LIMIT 1", (kind,)
             )
         ]
-        return min((job_of(row) for row in best), key=lambda job: job.id, default=None)
+        return min((job_of(row) for row in best), key=lambda job: (-job.priority, job.id), default=None)
 
     def oldest_queued(self) -> SourceRow | None:
         """The source of the job that has been queued for longest."""

@@ -168,5 +168,5 @@ class Judging:
         parsed = request.parse_job_file(found.content, file=path)
         if isinstance(parsed, Rejected):
             return None
-        wanted = [job.request.image for job in parsed.jobs if isinstance(job.request, CaptionRequest)]
+        wanted = [job.asked.request.image for job in parsed.jobs if isinstance(job.asked.request, CaptionRequest)]
         return next((name for name in wanted if name and self._references.find(path, name) is None), None)

@@ -43,7 +43,7 @@ class Receiving:
         self._rooms.claims.adopt()
         for source in self._rooms.journal.unfinished_sources():
             if source.id not in self._ended and source.id not in self._unadmitted:
-                self._admit(source)
+                self.admit(source)
 
     def claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""
@@ -65,7 +65,7 @@ class Receiving:
                 continue
             arrivals.forget(arrival.path)
             if source is not None:
-                self._admit(source)
+                self.admit(source)
             self._rooms.heartbeat.change()
 
     def job_ended(self, source: SourceRow) -> None:
@@ -80,7 +80,7 @@ class Receiving:
         refusal: tuple[SourceRow, OSError] | None = None
         unadmitted, self._unadmitted = self._unadmitted, {}
         for source in unadmitted.values():
-            self._admit(source)
+            self.admit(source)
         for source in tuple(self._ended.values()):
             try:
                 self._rooms.disposal.dispose(source)
@@ -106,7 +106,7 @@ class Receiving:
             return self._rooms.arrivals.oldest(time.monotonic())
         return names.escaped(queued.path), self.since_claim_s(queued) + queued.settled_s
 
-    def _admit(self, source: SourceRow) -> None:
+    def admit(self, source: SourceRow) -> None:
         """Journals the jobs of a claimed source; one without jobs has ended already."""
         if source.state is SourceState.CLAIMED:
             try:

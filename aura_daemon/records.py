@@ -21,10 +21,7 @@ from aura_daemon.core.routing import SourceKind
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 
-VERSION: Final = 1
-"""Schema version; a newer journal than this is refused."""
-
-SCHEMA: Final = """
+_TABLES: Final = """
 CREATE TABLE sources (
     id TEXT PRIMARY KEY,
     path BLOB NOT NULL,
@@ -70,6 +67,18 @@ CREATE TABLE companions (
 ) WITHOUT ROWID;
 """
 
+_PRIORITY: Final = """
+ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+DROP INDEX jobs_next;
+CREATE INDEX jobs_next ON jobs (state, kind, priority DESC, id);
+"""
+
+MIGRATIONS: Final = (_TABLES, _PRIORITY)
+"""What leads from each version to the next; a journal of version n has had the first n."""
+
+VERSION: Final = len(MIGRATIONS)
+"""A newer journal than this is refused."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceRow:
@@ -110,6 +119,8 @@ class JobRow:
     folder: str
     """Where its outputs go, below the outbox; empty for the outbox itself."""
     stem: str
+    priority: int = 0
+    """Higher runs first, else the oldest."""
     attempts: int = 0
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
@@ -119,17 +130,21 @@ class JobRow:
 
 
 def prepare(database: Database, path: Path, *, read_only: bool) -> None:
-    """Makes the tables where there are none (JournalRefused for readers); BrokenState for a newer version."""
+    """Brings the tables up to date (JournalRefused for readers where they are not); BrokenState for a newer version."""
     if not read_only:
         database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
     row = database.row("PRAGMA user_version")
     version = row[0] if row is not None else 0
     if version > VERSION:
         raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
-    if version == 0 and read_only:
-        raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
-    if version == 0:
-        database.run(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    if read_only and version < VERSION:
+        said = (
+            "the journal holds nothing yet" if version == 0 else "the journal is of an earlier release: run the daemon"
+        )
+        raise JournalRefused(errno.ENOENT, said)
+    if version < VERSION:
+        steps = "".join(MIGRATIONS[version:])
+        database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def in_64_bits(number: int) -> int:
@@ -185,6 +200,7 @@ def job_of(row: sqlite3.Row) -> JobRow:
         text=row["text"],
         folder=os.fsdecode(row["folder"]),
         stem=os.fsdecode(row["stem"]),
+        priority=row["priority"],
         attempts=row["attempts"],
         payload_sha256=row["payload_sha256"],
         failure=failure_of(row["failure"]),

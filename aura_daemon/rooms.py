@@ -12,6 +12,7 @@ from loguru import logger
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
+from aura_daemon.control import Control
 from aura_daemon.core import names
 from aura_daemon.core.job import Failure, Produced
 from aura_daemon.delivery import Delivered, Outbox
@@ -78,6 +79,7 @@ class Rooms:
     heartbeat: Heartbeat
     holdups: Holdups
     pulse: Pulse
+    control: Control
     worker: Worker
 
     def can_journal(self) -> bool:

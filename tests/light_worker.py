@@ -34,6 +34,7 @@ class ScriptRunner:
         if script.startswith("wait "):
             while not Path(script.removeprefix("wait ")).exists():
                 time.sleep(POLL_S)
+                say(Progress(job_id=job_id, step=1, steps=2))
         return make(Task(job_id=job_id, request=request, image=image))
 
     def memory(self) -> Memory:

@@ -106,6 +106,29 @@ def why(
     raise typer.Exit(explaining.why(path, config))
 
 
+JobsArgument = Annotated[
+    list[str], typer.Argument(metavar="JOB…", help="Ids as they stand in the log, or files as they lay in the inbox.")
+]
+
+
+@app.command()
+def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
+    """Cancel jobs that are not done yet; their files go to `failed/`."""
+    from aura_daemon.cli import ordering
+    from aura_daemon.control import Verb
+
+    raise typer.Exit(ordering.order(Verb.CANCEL, jobs, config))
+
+
+@app.command()
+def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
+    """Queue failed jobs again; their files are taken back from `failed/`."""
+    from aura_daemon.cli import ordering
+    from aura_daemon.control import Verb
+
+    raise typer.Exit(ordering.order(Verb.RETRY, jobs, config))
+
+
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""

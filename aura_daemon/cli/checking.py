@@ -58,7 +58,7 @@ def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
 def _said(parsed: request.Parsed | request.Rejected) -> str | tuple[Problem, ...]:
     if isinstance(parsed, request.Rejected):
         return parsed.problems
-    drawn = sum(isinstance(job.request, GenerateRequest) for job in parsed.jobs)
+    drawn = sum(isinstance(job.asked.request, GenerateRequest) for job in parsed.jobs)
     captioned = len(parsed.jobs) - drawn
     parts = [f"{drawn} to draw"] * bool(drawn) + [f"{captioned} to caption"] * bool(captioned)
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"

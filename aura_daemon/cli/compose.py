@@ -13,6 +13,7 @@ from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, load
+from aura_daemon.control import Control
 from aura_daemon.core import names
 from aura_daemon.core.names import NameRules
 from aura_daemon.daemon import Daemon
@@ -90,6 +91,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     lock = InstanceLock(inbox, state)
     lock.acquire(inbox_is_there=not here.absence())
     journal = Journal(state / JOURNAL)
+    control = Control(state)
     try:
         clock = SteadyClock(not_before=journal.last_claim())
         watch = Watch(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
@@ -122,6 +124,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
                 sources=choice.disposition,
                 recent_s=[job.total_s for job in reversed(journal.recent(RECENT)) if job.total_s is not None],
             ),
+            control=control,
             worker=worker,
         )
         rules = Rules(
@@ -131,5 +134,6 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         )
         yield Daemon(rooms, rules, listener, drain=drain)
     finally:
+        control.close()
         journal.close()
         lock.release()

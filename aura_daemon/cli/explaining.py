@@ -31,7 +31,7 @@ def why(path: Path, config: Path | None) -> int:
     state = settings.state_folder()
     document = health.read(state)
     running = document is not None and health.is_alive(document)
-    name = _below(path, settings.inbox)
+    name = below(path, settings.inbox)
     if name is None:
         print(f"{names.escaped(str(path))}: not in the inbox, {names.escaped(str(settings.inbox))}")
         return UNKNOWN
@@ -52,7 +52,7 @@ def why(path: Path, config: Path | None) -> int:
     return 0 if answer else UNKNOWN
 
 
-def _below(path: Path, inbox: Path) -> str | None:
+def below(path: Path, inbox: Path) -> str | None:
     """The path below the inbox: as given from here, or from the inbox."""
     root = Path(os.path.realpath(inbox))
     for place in (Path.cwd() / path, inbox / path):
@@ -117,8 +117,8 @@ def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: 
         is_open = source.state is SourceState.CLAIMED
         return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
     if len(jobs) == 1:
-        return _job(jobs[0], settings, document)
-    return "; ".join(f"{job.number}: {_job(job, settings, document)}" for job in jobs)
+        return f"{_job(jobs[0], settings, document)} [{jobs[0].id}]"
+    return "; ".join(f"{job.number}: {_job(job, settings, document)} [{job.id}]" for job in jobs)
 
 
 def _job(job: JobRow, settings: Settings, document: Health | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 
 class JobKind(StrEnum):
@@ -92,6 +92,8 @@ class FailureKind(StrEnum):
     """The job ran past its deadline and its worker was ended."""
     UNEXPECTED = "unexpected"
     """An exception nobody foresaw; its traceback is in the log."""
+    CANCELLED = "cancelled"
+    """Somebody said so (`aura-daemon cancel`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -103,6 +105,14 @@ class Failure:
     """One line: what happened, with the figures."""
     mend: str = ""
     """One line: what the user can do about it."""
+
+
+CANCELLED: Final = Failure(
+    kind=FailureKind.CANCELLED,
+    message="it was cancelled",
+    mend="`aura-daemon retry` with its name runs it after all; so does moving the file back into the inbox.",
+)
+"""What a job ends with that somebody cancelled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -76,6 +76,7 @@ def _whole(value: object) -> object:
 
 _Text = Annotated[str, AfterValidator(_text)]
 _Whole = Annotated[int | None, BeforeValidator(_whole)]
+_Priority = Annotated[int, BeforeValidator(_whole)]
 _Ratio = Annotated[
     Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "5:4", "4:5", "21:9", "Auto"] | None,
     BeforeValidator(_known_ratio),
@@ -96,6 +97,14 @@ _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", Non
 def _as_text(pattern: str, *, may_be_null: bool = True) -> dict[str, Any]:
     """What the schema says of text: it may be written as a number or a boolean."""
     return {"type": ["string", "number", "boolean"] + ["null"] * may_be_null, "pattern": pattern}
+
+
+MOST_PRIORITY: Final = 1000
+
+
+def _priority_field() -> Any:
+    description = f"a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}: higher runs first, else the oldest"
+    return Field(0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description)
 
 
 def _size_field() -> Any:
@@ -129,6 +138,7 @@ class GenerateJob(BaseModel):
     guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
     seed: _Whole = Field(None, strict=True, ge=0, lt=2**63, description="a whole number from 0 to 2**63 - 1")
+    priority: _Priority = _priority_field()
 
     @field_validator("prompt")
     @classmethod
@@ -178,6 +188,7 @@ class CaptionJob(BaseModel):
         json_schema_extra=_as_text(_ANY_TEXT),
     )
     max_new_tokens: _Whole = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
+    priority: _Priority = _priority_field()
 
     @field_validator("image")
     @classmethod

@@ -40,7 +40,7 @@ def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decisio
             if attempts < attempts_allowed:
                 return Retry()
             return GiveUp(failure=_quarantined(failure, attempts))
-        case FailureKind.BAD_INPUT | FailureKind.OUT_OF_MEMORY | FailureKind.UNEXPECTED:
+        case FailureKind.BAD_INPUT | FailureKind.OUT_OF_MEMORY | FailureKind.UNEXPECTED | FailureKind.CANCELLED:
             return GiveUp(failure=failure)
         case _:  # pragma: no cover
             assert_never(failure.kind)

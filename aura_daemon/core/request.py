@@ -20,10 +20,19 @@ from aura_daemon.errors import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What the keys of one job ask for."""
+
+    request: Request
+    priority: int = 0
+    """Higher runs first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ParsedJob:
     """One job of a file, with its own bytes, so that it can be handed back alone."""
 
-    request: Request
+    asked: Asked
     text: bytes
 
 
@@ -56,7 +65,7 @@ def parse_job_file(content: bytes, *, file: str) -> ParseResult:
         if isinstance(found, tuple):
             problems.extend(found)
         else:
-            jobs.append(ParsedJob(request=found, text=document.text.encode()))
+            jobs.append(ParsedJob(asked=found, text=document.text.encode()))
     if not read.documents:
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
     return Rejected(problems=capped(problems, file=file)) if problems else Parsed(jobs=tuple(jobs))
@@ -77,12 +86,13 @@ def parse_prompt_text(content: bytes, *, file: str) -> ParseResult:
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return Rejected(problems=(Problem(file=file, message=message),))
-    return Parsed(jobs=(ParsedJob(request=GenerateRequest(prompt=prompt), text=content),))
+    asked = Asked(request=GenerateRequest(prompt=prompt))
+    return Parsed(jobs=(ParsedJob(asked=asked, text=content),))
 
 
 def validated(
     mapping: Mapping[str, object], *, file: str, lines: Mapping[str, int], written: Mapping[str, str]
-) -> Request | tuple[Problem, ...]:
+) -> Asked | tuple[Problem, ...]:
     """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`, or empty."""
     task = mapping.get("task")
     if task is None:
@@ -98,7 +108,8 @@ def validated(
     try:
         # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
         said = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
-        return model.model_validate(said).request()
+        job = model.model_validate(said)
+        return Asked(request=job.request(), priority=job.priority)
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)
         return tuple(_explained(problem, mapping, str(task)) for problem in found)

@@ -252,7 +252,8 @@ def _asked(document: Sidecar) -> Request | tuple[Problem, ...]:
     keys = document.request.model_dump()
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
-    return validated(keys, file="", lines={}, written={})
+    asked = validated(keys, file="", lines={}, written={})
+    return asked if isinstance(asked, tuple) else asked.request
 
 
 def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:

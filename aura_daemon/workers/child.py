@@ -26,14 +26,16 @@ from typing import Final, NoReturn, Protocol, cast
 from loguru import logger
 
 from aura_daemon import logs
-from aura_daemon.core.job import Outcome, Request
+from aura_daemon.core.job import CANCELLED, Outcome, Request
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
+    Cancel,
     Configure,
     Finished,
     Memory,
+    Progress,
     Ready,
     Up,
 )
@@ -58,8 +60,12 @@ took 200 times as long (measured: 2 cores, 9.9 s against 0.05 s).
 """
 
 
+class Cancelled(BaseException):
+    """Raised by `Say` at a step of a job that was cancelled; no engine may take it for a fault of its own."""
+
+
 class Say(Protocol):
-    """Sends a message up; called from any thread."""
+    """Sends a message up; called from any thread. Raises Cancelled."""
 
     def __call__(self, message: Up) -> None: ...
 
@@ -117,10 +123,13 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
     """Reads Configure, starts the runner, runs batches; the other side's closing ends this process."""
     channel.set_inheritable(False)
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(channel, inbox), name="messages", daemon=True).start()
+    cancelled: set[str] = set()
+    threading.Thread(target=_read, args=(channel, inbox, cancelled), name="messages", daemon=True).start()
     lock = threading.Lock()
 
     def say(message: Up) -> None:
+        if isinstance(message, Progress) and message.job_id in cancelled:
+            raise Cancelled
         try:
             with lock:
                 send(channel, message)
@@ -131,16 +140,23 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
     say(runner.ready())
     while True:
         for task in cast(Batch, inbox.get()).tasks:
-            outcome = runner.run(task.request, task.image, task.image_name, task.job_id, say)
+            outcome: Outcome = CANCELLED
+            if task.job_id not in cancelled:
+                with suppress(Cancelled):
+                    outcome = runner.run(task.request, task.image, task.image_name, task.job_id, say)
+            cancelled.discard(task.job_id)
             say(Finished(job_id=task.job_id, outcome=outcome, memory=runner.memory(), models=runner.models()))
 
 
-def _read(channel: socket.socket, inbox: queue.SimpleQueue[object]) -> None:
+def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
     """Takes messages off the socket as they come; once the daemon is gone, ends even a running job."""
     receiver = Receiver(channel)
     while messages := receiver.wait():
         for message in messages:
-            inbox.put(message)
+            if isinstance(message, Cancel):
+                cancelled.add(message.job_id)
+            else:
+                inbox.put(message)
     os._exit(0)
 
 

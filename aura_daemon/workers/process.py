@@ -23,6 +23,7 @@ from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
+    Cancel,
     Configure,
     Finished,
     Loading,
@@ -119,6 +120,11 @@ class ProcessWorker:
                 self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
                 return
         self._child.send(messages)
+
+    def cancel(self, job_id: str) -> None:
+        """Tells the child, which looks at every step; one that hangs is ended by its deadline."""
+        if self._child is not None and job_id in self._unfinished:
+            self._child.send([Cancel(job_id=job_id)])
 
     def poll(self) -> list[Up]:
         """What came up since the last call; a Failure for each unfinished job of a dead or silent child."""
@@ -236,9 +242,9 @@ class _Child:
         return self._receiver.ended
 
     def send(self, messages: Sequence[object]) -> None:
-        """Copies messages down in a thread that ends with them, or with the child."""
+        """Copies messages down, after those before, in a thread that ends with them, or with the child."""
         self._sender = threading.Thread(
-            target=_send_all, args=(self.channel, messages), name="to the worker", daemon=True
+            target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
         )
         self._sender.start()
 
@@ -279,7 +285,9 @@ class _Child:
         self.channel.close()
 
 
-def _send_all(channel: socket.socket, messages: Sequence[object]) -> None:
+def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
+    if before is not None:
+        before.join()
     with suppress(OSError):  # the child died: `poll` tells
         for message in messages:
             send(channel, message)

@@ -1,7 +1,7 @@
 """The typed messages that cross to a worker and back, and the interface every worker keeps.
 
-Down: `Configure` once, then a `Batch` at a time. Up: `Ready`, `Loading`, `Progress`, `Finished`. A worker that dies
-says nothing; the process worker notices and reports a `Failure` for what was running.
+Down: `Configure` once, then a `Batch` at a time, `Cancel` at any time. Up: `Ready`, `Loading`, `Progress`, `Finished`.
+A worker that dies says nothing; the process worker notices and reports a `Failure` for what was running.
 """
 
 from __future__ import annotations
@@ -35,6 +35,13 @@ class Batch:
     """Jobs that run together: the same engine, model and settings but for prompt and seed."""
 
     tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cancel:
+    """Stop this job at its next step, without decoding; its last word is a Failure of kind CANCELLED."""
+
+    job_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +95,7 @@ class Finished:
     """Names of the models that are loaded now."""
 
 
-Down: TypeAlias = Configure | Batch
+Down: TypeAlias = Configure | Batch | Cancel
 Up: TypeAlias = Ready | Loading | Progress | Finished
 
 
@@ -97,6 +104,9 @@ class Worker(Protocol):
 
     def submit(self, batch: Batch) -> None:
         """Hands a batch over, starting the worker where it is not running. Only when `idle`."""
+
+    def cancel(self, job_id: str) -> None:
+        """Has a job of the running batch stop within a step; one that is over by then keeps its outcome."""
 
     def poll(self) -> list[Up]:
         """What came up since the last call; a death or a missed deadline is in it as `Finished` with a `Failure`."""

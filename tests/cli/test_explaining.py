@@ -80,7 +80,8 @@ def test_of_a_file_that_was_taken_it_says_what_came_of_it(
     house.drop("oom.yaml", b"prompt: big")
     house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"))
     monkeypatch.chdir(house.inbox)
-    assert why(config, "sub/cat.yaml", capsys)[1] == f"sub/cat.yaml: done, see {house.outbox}/sub/cat.json"
+    job_id = house.sidecar("sub/cat.json")["job_id"]
+    assert why(config, "sub/cat.yaml", capsys)[1] == f"sub/cat.yaml: done, see {house.outbox}/sub/cat.json [{job_id}]"
     assert "failed: " in why(config, "bad.yaml", capsys)[1]
     assert why(config, "two.yaml", capsys)[1].count("done, see") == 2
     assert "failed: it needs 9 GB" in why(config, "oom.yaml", capsys)[1]

@@ -44,7 +44,7 @@ CAPTION = st.builds(
 def requests(text: str) -> list[Request]:
     found = parse_job_file(text.encode(), file="cat.yaml")
     assert isinstance(found, Parsed), found
-    return [job.request for job in found.jobs]
+    return [job.asked.request for job in found.jobs]
 
 
 def complaints(text: str) -> list[str]:
@@ -220,7 +220,7 @@ def test_one_document_of_several_can_stand_alone() -> None:
 def test_a_text_file_is_one_prompt(content: bytes) -> None:
     found = parse_prompt_text(content, file="cat.txt")
     assert isinstance(found, Parsed)
-    assert found.jobs[0].request == GenerateRequest(prompt="a red circle")
+    assert found.jobs[0].asked.request == GenerateRequest(prompt="a red circle")
     assert found.jobs[0].text == content
 
 
@@ -260,4 +260,4 @@ def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> No
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
     found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
     assert isinstance(found, Parsed), found
-    assert found.jobs[0].request == request_
+    assert found.jobs[0].asked.request == request_

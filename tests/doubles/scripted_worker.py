@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from aura_daemon.core.job import Outcome
+from aura_daemon.core.job import CANCELLED, Outcome
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Progress, Ready, Task, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
@@ -72,6 +72,10 @@ class ScriptedWorker:
         for job_id in list(self._open):
             self.finish(job_id, outcome)
         self._loaded = False
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._open:
+            self.finish(job_id, CANCELLED)
 
     def poll(self) -> list[Up]:
         if self._up:

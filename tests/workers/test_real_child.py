@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, Produced
+from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, FailureKind, GenerateRequest, Produced
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task
@@ -78,6 +78,23 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_caption(worker: ProcessWor
     (said,) = finished(worker)
     assert isinstance(said.outcome, Produced), said.outcome
     assert said.models == ("tiny/generator", "tiny/captioner")
+
+
+def test_a_cancelled_drawing_stops_at_a_step_and_the_next_is_drawn_as_ever(worker: ProcessWorker) -> None:
+    worker.submit(drawing())
+    (before,) = finished(worker)
+    worker.submit(drawing(steps=150))
+    wait_for(worker, Progress)
+    worker.cancel("draw")
+    messages = wait_for(worker, Finished)
+    assert isinstance(messages[-1], Finished)
+    assert messages[-1].outcome == CANCELLED
+    assert all(message.step < 150 for message in messages if isinstance(message, Progress))
+    worker.submit(drawing())
+    (after,) = finished(worker)
+    assert isinstance(before.outcome, Produced)
+    assert isinstance(after.outcome, Produced)
+    assert after.outcome.payloads == before.outcome.payloads
 
 
 def test_a_bad_picture_fails_its_job_alone(worker: ProcessWorker) -> None:

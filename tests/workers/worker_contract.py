@@ -1,6 +1,7 @@
 """What every worker promises: a class of tests that each implementation inherits.
 
-A task's prompt is its script: `fine` is produced, `bad` fails as BAD_INPUT, `hang` never ends by itself.
+A task's prompt is its script: `fine` is produced, `bad` fails as BAD_INPUT, `hang` never ends by itself, `slow`
+neither, but takes step after step.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.core.job import (
+    CANCELLED,
     EngineTiming,
     Failure,
     FailureKind,
@@ -42,7 +44,7 @@ def outcome_of(task: Task) -> Outcome | None:
     """What the script in a task's prompt says."""
     assert isinstance(task.request, GenerateRequest)
     script = task.request.prompt
-    if script == "hang":
+    if script in ("hang", "slow"):
         return None
     if script == "bad":
         return Failure(kind=FailureKind.BAD_INPUT, message="bad on request")
@@ -163,6 +165,28 @@ class WorkerContract:
         worker.stop(PATIENCE_S)
         assert worker.idle
         assert worker.pid is None
+        assert worker.poll() == []
+
+    def test_a_cancelled_job_says_so_and_the_next_one_runs(self, worker: Worker) -> None:
+        worker.submit(batch_of("slow"))
+        wait_for(worker, Progress)
+        worker.cancel("job-1")
+        (word,) = finished(worker)
+        assert word.outcome == CANCELLED
+        assert word.models != ()
+        worker.submit(batch_of("fine"))
+        messages = wait_for(worker, Finished)
+        assert not any(isinstance(message, Ready) for message in messages)
+        assert isinstance(messages[-1], Finished)
+        assert isinstance(messages[-1].outcome, Produced)
+
+    def test_cancelling_what_does_not_run_is_harmless(self, worker: Worker) -> None:
+        worker.cancel("job-1")
+        worker.submit(batch_of("fine"))
+        worker.cancel("job-2")
+        (word,) = finished(worker)
+        worker.cancel("job-1")
+        assert isinstance(word.outcome, Produced)
         assert worker.poll() == []
 
     def test_stopping_twice_or_before_the_start_is_harmless(self, worker: Worker) -> None:

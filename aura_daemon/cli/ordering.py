@@ -1,0 +1,47 @@
+"""`cancel` and `retry`: asked of the running daemon, or done here where none runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aura_daemon import control, logs
+from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
+from aura_daemon.cli.explaining import below
+from aura_daemon.cli.terminal import Silent
+from aura_daemon.control import Answer, Order, Verb
+from aura_daemon.errors import Problem, UserError
+from aura_daemon.options import Settings
+
+REFUSED = 1
+PATIENCE_S = 60.0
+"""The daemon answers between two files it reads or writes."""
+
+
+def order(verb: Verb, jobs: list[str], config: Path | None) -> int:
+    """Prints what came of it, a line a job; 1 where something could not be done."""
+    settings = settings_of(config).settings
+    answers = [_answer(verb, job, settings) for job in jobs]
+    for answer in answers:
+        print("\n".join(answer.said))
+    return 0 if all(answer.done for answer in answers) else REFUSED
+
+
+def _answer(verb: Verb, job: str, settings: Settings) -> Answer:
+    asked = Order(verb=verb, name=job, path=below(Path(job), settings.inbox) or "")
+    state = settings.state_folder()
+    try:
+        answer = control.ask(state, asked, timeout_s=PATIENCE_S)
+    except TimeoutError:
+        message = f"the daemon did not answer within {PATIENCE_S:g} s; it may still do it: `aura-daemon why` tells"
+        return Answer(done=False, said=(message,))
+    except OSError as error:
+        message = f"the daemon cannot be asked through {state / control.NAME}: {error.strerror}; be its user"
+        raise UserError([Problem(message=message)]) from None
+    return answer or _alone(asked, settings)
+
+
+def _alone(asked: Order, settings: Settings) -> Answer:
+    """Where no daemon runs, under its lock."""
+    logs.set_up("WARNING", settings.log_format)
+    with daemon_of(settings, worker_of(settings, settings.log_format), Silent(), drain=True) as daemon:
+        return daemon.carry_out(asked)

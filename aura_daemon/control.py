@@ -1,0 +1,153 @@
+"""A socket in the state folder, for its owner alone: what people ask of a running daemon, and its answers.
+
+In: datagrams of JSON. Out: orders. The asker binds a name of its own in the same folder, where the answer goes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+NAME: Final = "control.sock"
+MOST_BYTES: Final = 65_536
+MOST_PATH_BYTES: Final = 100
+"""A socket's path has at most 108 bytes with its end (unix(7)); longer ones are reached through a descriptor."""
+
+
+class Verb(StrEnum):
+    """What can be asked for."""
+
+    CANCEL = "cancel"
+    RETRY = "retry"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """Something to be done with jobs."""
+
+    verb: Verb
+    name: str
+    """The id of a job or of a file, as they stand in the log."""
+    path: str = ""
+    """Where it may mean a file: below the inbox."""
+    reply: str = ""
+    """Name of the asker's socket."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What came of it, a line a job."""
+
+    done: bool
+    said: tuple[str, ...]
+
+
+class Control:
+    """The listening end; without it where the file system knows no sockets, which is said."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._socket: socket.socket | None = None
+        try:
+            (state / NAME).unlink(missing_ok=True)  # of a daemon that was killed: the lock is ours now
+            self._socket = _bound(state, NAME)
+        except OSError as error:
+            logger.warning("`cancel` and `retry` cannot reach this daemon: {}", error.strerror or error)
+
+    def waitables(self) -> tuple[int, ...]:
+        """Readable when somebody asks for something."""
+        return (self._socket.fileno(),) if self._socket is not None else ()
+
+    def hear(self) -> list[Order]:
+        """What was asked for since the last call."""
+        orders: list[Order] = []
+        while self._socket is not None:
+            try:
+                content = self._socket.recv(MOST_BYTES)
+            except OSError:
+                break
+            try:
+                fields = json.loads(content)
+                orders.append(Order(**{**fields, "verb": Verb(fields["verb"])}))
+            except (ValueError, TypeError, KeyError):
+                logger.warning("something that is no order came through {}", NAME)
+        return orders
+
+    def answer(self, order: Order, answer: Answer) -> None:
+        """Tells the asker, where it still listens."""
+        if self._socket is None or "/" in order.reply:
+            return
+        content = json.dumps({"done": answer.done, "said": answer.said}).encode()
+        with suppress(OSError), _Address(self._state, order.reply) as address:
+            self._socket.sendto(content[:MOST_BYTES], address)
+
+    def close(self) -> None:
+        """Nobody listens any more."""
+        if self._socket is not None:
+            self._socket.close()
+            (self._state / NAME).unlink(missing_ok=True)
+            self._socket = None
+
+
+def ask(state: Path, order: Order, *, timeout_s: float) -> Answer | None:
+    """The daemon's answer; None where no daemon listens. Raises TimeoutError, or OSError where it may not be asked."""
+    mine = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
+    if not (state / NAME).exists():
+        return None
+    asking = _bound(state, mine)
+    try:
+        asking.settimeout(timeout_s)
+        fields = {"verb": order.verb.value, "name": order.name, "path": order.path, "reply": mine}
+        with _Address(state, NAME) as address:
+            asking.sendto(json.dumps(fields).encode(), address)
+        told = json.loads(asking.recv(MOST_BYTES))
+    except ConnectionRefusedError:
+        return None  # left by a daemon that was killed
+    finally:
+        asking.close()
+        (state / mine).unlink(missing_ok=True)
+    return Answer(done=bool(told["done"]), said=tuple(told["said"]))
+
+
+def _bound(state: Path, name: str) -> socket.socket:
+    """A datagram socket under a name in the state folder, which only its owner may use."""
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    mask = os.umask(0o177)
+    try:
+        opened.setblocking(False)
+        with _Address(state, name) as address:
+            opened.bind(address)
+    except OSError:
+        opened.close()
+        raise
+    finally:
+        os.umask(mask)
+    return opened
+
+
+class _Address:
+    """A socket's path, short enough for the system for as long as the context lasts."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder, self._name = folder, name
+        self._descriptor: int | None = None
+
+    def __enter__(self) -> str:
+        place = self._folder / self._name
+        if len(os.fsencode(place)) <= MOST_PATH_BYTES:
+            return os.fspath(place)
+        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return f"/proc/self/fd/{self._descriptor}/{self._name}"
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
