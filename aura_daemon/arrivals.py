@@ -60,6 +60,7 @@ class Arrivals:
         self._conflicts: dict[str, None] = {}
         self._waiting: dict[str, str] = {}
         self._refused: set[str] = set()
+        self._bound: set[str] = set()
 
     def __len__(self) -> int:
         """How many files are not claimed, and not left alone either."""
@@ -69,6 +70,11 @@ class Arrivals:
     def refused(self) -> int:
         """How many of those nobody can read or claim, or a writer does not let go of: only their mend ends the wait."""
         return len(self._refused)
+
+    @property
+    def bound(self) -> int:
+        """How many of those belong to a job file and wait for its end."""
+        return len(self._bound)
 
     def left_alone(self) -> dict[str, int]:
         """Files that are no jobs, counted by reason."""
@@ -113,11 +119,20 @@ class Arrivals:
         self._refused.add(path)
         self._waits(path, reason)
 
+    def recall(self, path: str, now: float) -> bool:
+        """What it waited for may have come: judged at once; True where it was left alone, and is to be looked for."""
+        if path in self._stability:
+            self._stability.recall(path, now)
+        was_left = path in self._left
+        self._welcome_back(path)
+        return was_left
+
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
         self._stability.forget(path)
         self._waiting.pop(path, None)
         self._refused.discard(path)
+        self._bound.discard(path)
 
     def _sight(self, sighting: Sighting, now: float, *, is_scan: bool) -> bool:
         """Notes one file; False where there is no room for another."""
@@ -131,7 +146,10 @@ class Arrivals:
         if not sighting.is_regular:
             self._leave(path, stamp, Leave(reason="a link, pipe, socket or device; only regular files are opened"))
             return True
+        is_new = path not in self._stability
         self._stability.sight(path, stamp, now, came_whole=sighting.came_whole)
+        for waiting in self._judging.waiting_for(path) if is_new else ():
+            self.recall(waiting, now)
         if not is_scan:
             self._stability.recall(path, now)
         return True
@@ -163,11 +181,14 @@ class Arrivals:
             self.postpone(path, now, f"it cannot be read: {error.strerror}")
             return None
         self._refused.discard(path)
+        self._bound.discard(path)
         match judgement:
             case Ready(kind=kind):
                 return Arrival(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
             case Wait(unchanged_s=wanted_s, reason=reason):
                 self._stability.hold(path, wanted_s)
+                if judgement.is_for_others:
+                    self._bound.add(path)
                 self._waits(path, reason)
             case Leave():
                 self._leave(path, stamp, judgement)

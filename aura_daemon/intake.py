@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from loguru import logger
@@ -22,12 +22,16 @@ from aura_daemon.core.request import Asked, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.journal import Journal
-from aura_daemon.judging import HEAD_BYTES
-from aura_daemon.records import JobRow, SourceRow, in_64_bits
-from aura_daemon.references import References
+from aura_daemon.pairing import HEAD_BYTES
+from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
+from aura_daemon.references import Ambiguous, Found, References, is_others_link
 
 SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
+
+
+MOST_NAMESAKES: Final = 5
+"""Images of one name that a refusal lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +41,15 @@ class IntakeSettings:
     accept: frozenset[Accept]
     skips_redeliveries: bool
     max_image_bytes: int
+
+
+class _NotTaken(Exception):
+    """An image that a job names cannot be had, and why."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
 
 
 class Intake:
@@ -78,10 +91,14 @@ class Intake:
         jobs = tuple(
             self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1)
         )
-        obstacle = self._take_images(source, jobs)
-        if obstacle is not None:
-            return self._refuse(source, *obstacle)
-        self._journal.admit(source, jobs)
+        if self._is_put_away(source):
+            self._journal.admit(source, ())
+            return ()
+        try:
+            jobs, named = self._take_images(source, jobs)
+        except _NotTaken as obstacle:
+            return self._refuse(source, obstacle.message, obstacle.mend)
+        self._journal.admit(source, jobs, named)
         for row in jobs:
             logger.info("{} queued {} from {}", row.id, row.kind, names.escaped(source.path))
         return jobs
@@ -147,33 +164,67 @@ class Intake:
             priority=parsed.asked.priority,
         )
 
-    def _take_images(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[str, str] | None:
-        """Copies the images that jobs name, so that later changes do not matter; of the first without, why and mend."""
+    def _is_put_away(self, source: SourceRow) -> bool:
+        """Whether it is an image that belongs to a job file whose jobs are done: it has its result."""
+        if source.kind is not SourceKind.IMAGE:
+            return False
+        namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
+        done = next((namer for namer in namers if self._journal.all_done(namer.id)), None)
+        if done is not None:
+            logger.info("{} belongs to {}, which is done: put away", source.id, names.escaped(done.path))
+        return done is not None
+
+    def _take_images(
+        self, source: SourceRow, jobs: tuple[JobRow, ...]
+    ) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
+        """Copies the images that jobs name, so that later changes do not matter; raises _NotTaken, or OSError."""
+        named: list[NamedImage] = []
+        taken: list[JobRow] = []
         for job in jobs:
             wanted = job.request
-            if not isinstance(wanted, CaptionRequest) or not wanted.image:
+            if source.kind is SourceKind.IMAGE or not isinstance(wanted, CaptionRequest):
+                taken.append(job)
                 continue
-            name, target = names.escaped(wanted.image), self._claims.inputs / job.id
-            absent = (
-                f"the image it names did not arrive: {name}",
-                "Put the image beside the job file, then move the job file back into the inbox.",
-            )
-            image = self._references.find(source.path, wanted.image)
-            if image is None:
-                return absent
-            target.unlink(missing_ok=True)
-            try:
-                durable.copy(image, target, temp_folder=self._claims.temp)
-            except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
-                return absent
-            except PermissionError as error:
-                if error.filename != os.fspath(image):  # a folder of ours, which concerns every file
-                    raise
-                return (
-                    f"the image it names cannot be read: {name}: {error.strerror}",
-                    "Mend the image's permissions, then move the job file back into the inbox.",
+            found = self._named_image(source, wanted.image)
+            if found.is_waiting and not self._references.is_companion_image(found.path):
+                status = found.file.lstat()
+                named.append(NamedImage(path=found.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns))
+            self._take_image(found, self._claims.inputs / job.id)
+            name = wanted.image or PurePosixPath(found.path).name
+            taken.append(replace(job, request=replace(wanted, image=name)))
+        return tuple(taken), tuple(named)
+
+    def _named_image(self, source: SourceRow, name: str | None) -> Found:
+        """Where the image lies that a job names."""
+        shown = names.escaped(name or PurePosixPath(source.path).stem)
+        match self._references.find(source.path, name):
+            case Found() as image:
+                return image
+            case Ambiguous(paths=paths):
+                several = ", ".join(names.escaped(path) for path in paths[:MOST_NAMESAKES])
+                raise _NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
+            case None:
+                raise _NotTaken(
+                    f"the image it names did not arrive: {shown}" + " with any of the known endings" * (name is None),
+                    "Put the image beside the job file, then move the job file back into the inbox.",
                 )
-        return None
+
+    def _take_image(self, image: Found, target: Path) -> None:
+        """Copies one image to where the job finds it."""
+        name = names.escaped(image.path)
+        if is_others_link(image.file.lstat(), self._claims.inbox):
+            raise _NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
+        target.unlink(missing_ok=True)
+        try:
+            durable.copy(image.file, target, temp_folder=self._claims.temp)
+        except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
+            mend = "Put the image beside the job file, then move the job file back into the inbox."
+            raise _NotTaken(f"the image it names did not arrive: {name}", mend) from None
+        except PermissionError as error:
+            if error.filename != os.fspath(image.file):  # a folder of ours, which concerns every file
+                raise
+            mend = "Mend the image's permissions, then move the job file back into the inbox."
+            raise _NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
 
     def image_of(self, job: JobRow, source: SourceRow) -> durable.Content | None:
         """The bytes a caption job is about; None for a generate job. Raises OSError where they are gone."""

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import durable
-from aura_daemon.core import names, pictures, request, routing
-from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core import names, pictures, routing
 from aura_daemon.core.names import NO_RULES, NameRules
-from aura_daemon.core.request import Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.stability import Stamp
-from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.journal import Journal
+from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits
-from aura_daemon.references import References, status_of
+from aura_daemon.references import References, is_others_link, status_of
 
-HEAD_BYTES: Final = 4096
-TAIL_BYTES: Final = 65_536
+OWNER_S: Final = 10.0
+"""How often it is looked whether an image's job file has ended, should nobody say so."""
 
 COMPANION_S: Final = 900.0
 """For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it."""
@@ -40,6 +37,8 @@ class Wait:
 
     unchanged_s: float
     reason: str
+    is_for_others: bool = False
+    """It can take as long as other jobs do."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +64,7 @@ class JudgingSettings:
     skips_redeliveries: bool
     incomplete_after_s: float
     reference_wait_s: float
+    pair_wait_s: float
     names: NameRules = NO_RULES
 
 
@@ -72,11 +72,18 @@ class Judging:
     """The judge of one inbox."""
 
     def __init__(
-        self, settings: JudgingSettings, references: References, journal: Journal, *, now: Callable[[], float]
+        self,
+        settings: JudgingSettings,
+        references: References,
+        pairing: Pairing,
+        journal: Journal,
+        *,
+        now: Callable[[], float],
     ) -> None:
         """`now`: seconds since the epoch."""
         self._settings = settings
         self._references = references
+        self._pairing = pairing
         self._journal = journal
         self._now = now
 
@@ -88,6 +95,10 @@ class Judging:
         route = routing.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return Leave(reason=route.reason) if isinstance(route, routing.Foreign) else None
 
+    def waiting_for(self, path: str) -> set[str]:
+        """The job files that wait for an image like this one."""
+        return self._pairing.waiting_for(path)
+
     def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
         """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
         private = self.by_name(path)
@@ -98,7 +109,7 @@ class Judging:
             head, tail, status = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
         except durable.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
-        if status.st_nlink > 1 and status.st_uid not in (os.geteuid(), self._settings.inbox.stat().st_uid):
+        if is_others_link(status, self._settings.inbox):
             return Leave(reason="a hard link to a file of somebody else, which its owner may not mean to be read here")
         route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, routing.Foreign):
@@ -117,17 +128,37 @@ class Judging:
                         unchanged_s=self._settings.incomplete_after_s,
                         reason="the end of the image is missing",
                     )
+                kept = self._kept_back(path, stamp, unchanged_s=unchanged_s)
+                if kept is not None:
+                    return kept
             case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
                 if self._is_companion(path, stamp):
                     return Leave(reason="it lies beside an image of the same name")
             case SourceKind.JOB_FILE:
-                missing = self._missing_image(file, path)
-                if missing and unchanged_s < self._settings.reference_wait_s:
-                    return Wait(
-                        unchanged_s=min(unchanged_s + 1.0, self._settings.reference_wait_s),
-                        reason=f"it waits for {names.escaped(missing)}",
-                    )
+                lack = self._pairing.lack(path)
+                if lack and unchanged_s < self._settings.reference_wait_s:
+                    # Looking for an image may mean looking through the whole inbox: less and less often.
+                    again_s = unchanged_s + max(1.0, unchanged_s / 10)
+                    wanted_s = min(again_s, self._settings.reference_wait_s)
+                    return Wait(unchanged_s=wanted_s, reason=f"it waits for {lack}")
         return Ready(kind=route)
+
+    def _kept_back(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Wait | Leave | None:
+        """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""
+        if self._references.is_companion_image(path):
+            return Leave(reason="it lies in a companion folder, for job files to name")
+        owner = self._pairing.owner(path, stamp.size_bytes, stamp.modified_ns)
+        if owner is None:
+            wait_s = self._settings.pair_wait_s if Accept.PROMPT in self._settings.accept else 0.0
+            if unchanged_s >= wait_s:
+                return None
+            return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
+        name = names.escaped(owner.path)
+        if owner.is_open:
+            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", is_for_others=True)
+        if owner.has_failed:
+            return Leave(reason=f"it belongs to {name}, which failed")
+        return Leave(reason=f"it belongs to {name}, which is done") if self._settings.keeps else None
 
     def _is_remembered(self, path: str, stamp: Stamp) -> bool:
         """Under `keep`: whether this path with this content has been claimed before."""
@@ -161,12 +192,3 @@ class Judging:
     def _was_taken_lately(self, image: str) -> bool:
         taken = self._journal.latest_source(image)
         return taken is not None and self._now() - taken.claimed_at < COMPANION_S
-
-    def _missing_image(self, file: Path, path: str) -> str | None:
-        """The first image a job file names that is nowhere to be found; None for files that admission will refuse."""
-        found = durable.read(file, most_bytes=MOST_BYTES + 1)
-        parsed = request.parse_job_file(found.content, file=path)
-        if isinstance(parsed, Rejected):
-            return None
-        wanted = [job.asked.request.image for job in parsed.jobs if isinstance(job.asked.request, CaptionRequest)]
-        return next((name for name in wanted if name and self._references.find(path, name) is None), None)

@@ -126,6 +126,10 @@ class Settings(BaseSettings):
     settle: Number = _seconds(2, what="unchanged for so long, a file is complete")
     incomplete_after: Number = _seconds(60, what="unchanged for so long, an incomplete file fails")
     reference_wait: Number = _seconds(600, what="how long a job file waits for the image it names")
+    pair_wait: Number = _seconds(2, what="how long an image waits for a job file that names it")
+    companions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        ("assets",), description="a list of names of folders whose images are only there for job files to name"
+    )
     scan_interval: Number = _seconds(60, least=1, what="how often everything is looked at")
     poll_interval: Number = _seconds(5, least=0.5, what="how often everything is looked at where there are no events")
     ignore: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(

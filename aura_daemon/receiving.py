@@ -31,7 +31,10 @@ class Receiving:
     def has_seen_all(self) -> bool:
         """Whether the inbox was looked at, and nothing lies there that only needs time to settle."""
         arrivals = self._rooms.arrivals
-        return self._looked and not self._more_to_find and len(arrivals) <= arrivals.refused
+        next_s = arrivals.next_s()
+        is_due = self._rooms.watch.scan_due_s() is None or (next_s is not None and next_s <= time.monotonic())
+        is_pending = len(arrivals) > arrivals.refused + arrivals.bound
+        return self._looked and not self._more_to_find and not is_due and not is_pending
 
     @property
     def has_put_all_away(self) -> bool:
@@ -83,7 +86,8 @@ class Receiving:
             self.admit(source)
         for source in tuple(self._ended.values()):
             try:
-                self._rooms.disposal.dispose(source)
+                if self._rooms.disposal.dispose(source):
+                    self._recall_images(source)
             except OSError as error:
                 refusal = source, error
                 continue
@@ -94,6 +98,13 @@ class Receiving:
         elif not self._unadmitted and holdups.clear(SOURCES):
             logger.info("sources go where they belong again")
             self._rooms.heartbeat.change()
+
+    def _recall_images(self, source: SourceRow) -> None:
+        """The images that it named can be put away with it, or stay for its next try."""
+        now = time.monotonic()
+        for path in self._rooms.journal.named_by(source.id):
+            if self._rooms.arrivals.recall(path, now):
+                self._rooms.watch.scan_soon()
 
     def since_claim_s(self, source: SourceRow) -> float:
         """How long a source has been ours."""

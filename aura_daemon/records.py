@@ -67,13 +67,21 @@ CREATE TABLE companions (
 ) WITHOUT ROWID;
 """
 
-_PRIORITY: Final = """
+_PRIORITY_AND_PAIRS: Final = """
 ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 DROP INDEX jobs_next;
 CREATE INDEX jobs_next ON jobs (state, kind, priority DESC, id);
+CREATE TABLE named_images (
+    path BLOB NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    modified_ns INTEGER NOT NULL,
+    source_id TEXT NOT NULL REFERENCES sources (id),
+    PRIMARY KEY (path, size_bytes, modified_ns, source_id)
+) WITHOUT ROWID;
+CREATE INDEX named_images_source ON named_images (source_id);
 """
 
-MIGRATIONS: Final = (_TABLES, _PRIORITY)
+MIGRATIONS: Final = (_TABLES, _PRIORITY_AND_PAIRS)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -101,6 +109,15 @@ class SourceRow:
     failure: Failure | None = None
     """Why it has no jobs, where it has none."""
     problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedImage:
+    """The very image that a job file named: another one under its path is another image."""
+
+    path: str
+    size_bytes: int
+    modified_ns: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

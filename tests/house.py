@@ -34,6 +34,7 @@ from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
+from aura_daemon.pairing import Pairing
 from aura_daemon.presence import Presence
 from aura_daemon.references import References
 from aura_daemon.workers.protocol import Task
@@ -63,7 +64,8 @@ class House:
 
     def settings(self, **changes: Any) -> Settings:
         """Nothing waits for anything."""
-        patience = {"settle": 0, "incomplete_after": 0, "reference_wait": 0, "retry_first": 0.1, "stop_timeout": 0}
+        patience = {"settle": 0, "incomplete_after": 0, "reference_wait": 0, "pair_wait": 0}
+        patience |= {"retry_first": 0.1, "stop_timeout": 0}
         folders = {"inbox": self.inbox, "outbox": self.outbox, "state": self.state}
         return Settings(**{**folders, **patience, **changes})
 
@@ -142,16 +144,27 @@ class Door:
             "skips_redeliveries": True,
             "incomplete_after_s": 60.0,
             "reference_wait_s": 600.0,
+            "pair_wait_s": 2.0,
             "max_image_bytes": 1_000_000,
+            "companions": ("assets",),
         }
         chosen = {**defaults, **settings}
         self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
-        self.references = References(self.claims, self.journal)
+        self.references = References(self.claims, self.journal, companions=chosen["companions"])
         shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
-        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s")}
+        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
+        pairing = Pairing(
+            house.inbox,
+            self.references,
+            self.journal,
+            settle_s=2.0,
+            incomplete_after_s=chosen["incomplete_after_s"],
+            now=self.now,
+        )
         self.judging = Judging(
             JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
             self.references,
+            pairing,
             self.journal,
             now=self.now,
         )

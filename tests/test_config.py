@@ -367,7 +367,7 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     written = flat(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")))
     expected = keys_of(Settings)
     assert list(written) == list(expected)
-    for key in ("accept", "ignore", "take"):
+    for key in ("accept", "companions", "ignore", "take"):
         assert written.pop(key) == [str(word) for word in expected.pop(key)]
     assert written == {key: str(value) if isinstance(value, Path) else value for key, value in expected.items()}
 

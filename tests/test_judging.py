@@ -160,7 +160,7 @@ def test_a_companion_dated_beyond_all_reason_is_one(door: Door) -> None:
 
 def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end(door: Door) -> None:
     door.house.drop("sub/job.yaml", CAPTION)
-    door.house.drop("beach.png", PNG)  # not beside it
+    door.house.drop("other/beach.jpg", PNG)
     judgement = judge(door, "sub/job.yaml")
     assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png")
     assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), Ready)

@@ -56,7 +56,7 @@ def test_a_sidecar_cannot_name_an_image_outside_the_inbox(door: Door, image: str
     source, jobs = admit(door, "again.json")
     assert jobs == ()
     assert source.failure is not None
-    assert any(words in source.failure.message for words in ("did not arrive", "beside the job file or below it"))
+    assert any(words in source.failure.message for words in ("did not arrive", "below the inbox"))
 
 
 def test_a_sidecar_of_a_caption_finds_the_archived_image_it_was_made_from(door: Door) -> None:

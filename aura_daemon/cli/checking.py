@@ -9,7 +9,7 @@ from aura_daemon.core import names, pictures, request, routing, sidecar
 from aura_daemon.core.job import GenerateRequest
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
-from aura_daemon.judging import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1
 

@@ -28,6 +28,7 @@ from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
+from aura_daemon.pairing import Pairing
 from aura_daemon.presence import Presence
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.references import References
@@ -64,7 +65,7 @@ def judging_of(
 ) -> tuple[Claims, References, Judging]:
     """What says of a file what is to become of it, and what that stands on."""
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
-    references = References(claims, journal)
+    references = References(claims, journal, companions=settings.companions)
     reference_wait_s = settings.reference_wait
     if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
         reference_wait_s = min(reference_wait_s, settings.incomplete_after)
@@ -75,9 +76,18 @@ def judging_of(
         skips_redeliveries=settings.redelivery == "skip",
         incomplete_after_s=settings.incomplete_after,
         reference_wait_s=reference_wait_s,
+        pair_wait_s=settings.pair_wait,
         names=NameRules(ignore=settings.ignore, take=settings.take),
     )
-    return claims, references, Judging(chosen, references, journal, now=clock.now)
+    pairing = Pairing(
+        settings.inbox,
+        references,
+        journal,
+        settle_s=settings.settle,
+        incomplete_after_s=settings.incomplete_after,
+        now=clock.now,
+    )
+    return claims, references, Judging(chosen, references, pairing, journal, now=clock.now)
 
 
 @contextmanager

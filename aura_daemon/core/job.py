@@ -36,7 +36,8 @@ class CaptionRequest:
     """An image to describe. The bytes travel beside the request."""
 
     image: str | None = None
-    """The name a job file refers to; None where the image itself was dropped."""
+    """The name a job file refers to; None where the image itself was dropped, or, until the job is journaled, for the
+    image that is called as the job file."""
     prompt: str = ""
     """How the caption begins (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None

@@ -171,14 +171,16 @@ class CaptionJob(BaseModel):
         json_schema_extra={
             "anyOf": [
                 {"properties": {"task": {"const": "caption"}}, "required": ["task"]},
-                {"properties": {"prompt": {"type": "null"}}},
+                {"properties": {"prompt": {"type": "null"}, "image": {"type": "string"}}, "required": ["image"]},
             ]
         },
     )
     task: _Caption = Field("caption", description="`generate` or `caption`")
-    image: _Text = Field(
+    image: _Text | None = Field(
+        None,
         max_length=MOST_NAME_CHARACTERS,
-        description="the name of an image beside the job file, or in a folder below it",
+        description="the name of an image: beside the job file, or anywhere below the inbox with its folders before it;"
+        " without it the image that is called as the job file",
         json_schema_extra={"pattern": _image_pattern()},
     )
     prompt: _Text = Field(
@@ -192,10 +194,12 @@ class CaptionJob(BaseModel):
 
     @field_validator("image")
     @classmethod
-    def _stays_below(cls, value: str) -> str:
+    def _stays_below(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         parts = value.split("/")
         if "\\" in value or any(not part or part.startswith(".") for part in parts):
-            raise ValueError("must name a file beside the job file or below it: no `..`, hidden, absolute or `\\` path")
+            raise ValueError("must name a file below the inbox: no `..`, hidden, absolute or `\\` path")
         if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
             raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
         if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:

@@ -124,8 +124,7 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
             message = "goes with `task: caption`: add that line, and the prompt is how the caption begins"
         return replace(problem, message=message, suggestion="")
     if problem.message == MISSING:
-        question = "what should be drawn?" if problem.key == "prompt" else "which image should be captioned?"
-        return replace(problem, message=f"{MISSING}: {question}")
+        return replace(problem, message=f"{MISSING}: what should be drawn?")
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
 
 

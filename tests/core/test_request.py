@@ -112,6 +112,7 @@ def test_aspect_ratios_are_understood_in_many_spellings(ratio: str, known: str) 
 
 def test_an_image_alone_is_to_be_captioned() -> None:
     assert requests("image: sub/beach.jpg") == [CaptionRequest(image="sub/beach.jpg")]
+    assert requests("task: caption") == [CaptionRequest()]  # the image that is called as the job file
     assert requests("task: caption\nimage: beach.jpg\nprompt: a photo of\nmax_new_tokens: 9") == [
         CaptionRequest(image="beach.jpg", prompt="a photo of", max_new_tokens=9)
     ]
@@ -149,7 +150,6 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: null", "cat.yaml:1: prompt: is missing: what should be drawn?"),
         ("prompt:", "cat.yaml:1: prompt: is missing: what should be drawn?"),
         ("prompt: x\n---\nsteps: 3", "cat.yaml:3: prompt: is missing: what should be drawn?"),
-        ("task: caption", "cat.yaml:1: image: is missing: which image should be captioned?"),
         ("prompt: x\nscheduler: DDIMM", "scheduler: must be one of dpm++_2m_karras"),
         ("prompt: x\nscheduler: DDIMM", "(given: DDIMM); did you mean `ddim`?"),
         ("prompt: x\naspect_ratio: 16:10", "`width` and `height` give any other size (given: 16:10)"),
@@ -162,7 +162,7 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("task: caption\nimage: a.png\nsteps: 4", "cat.yaml:3: steps: `steps` does not go with `task: caption`"),
         ("task: generate\nprompt: x\nimage: a.png", "image: `image` does not go with `task: generate`"),
         ("image: a.png\nprompt: x", "image: goes with `task: caption`: add that line"),
-        ("image: ../a.png", "image: must name a file beside the job file or below it"),
+        ("image: ../a.png", "image: must name a file below the inbox"),
         ("image: /etc/a.png", "image: must name a file"),
         ("image: sub//a.png", "image: must name a file"),
         ("image: .hidden/a.png", "image: must name a file"),

@@ -1,0 +1,153 @@
+"""What the journal can be asked: about files, the images they name, and jobs. In: ids and names. Out: rows."""
+
+from __future__ import annotations
+
+import os
+
+from aura_daemon.core.lifecycle import JobState
+from aura_daemon.database import Database
+from aura_daemon.errors import BrokenState
+from aura_daemon.records import JobRow, SourceRow, in_64_bits, job_of, source_of, stem_key
+
+
+class Lookups:
+    """The reading half of the journal. Raises JournalRefused where its disk cannot be read now."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def source(self, source_id: str) -> SourceRow:
+        """One source; raises BrokenState where there is none."""
+        row = self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))
+        if row is None:
+            raise BrokenState(f"the journal knows no source {source_id}")
+        return source_of(row)
+
+    def knows_source(self, source_id: str) -> bool:
+        """Whether this claim is in the journal."""
+        return self._database.row("SELECT 1 FROM sources WHERE id = ?", (source_id,)) is not None
+
+    def unfinished_sources(self) -> list[SourceRow]:
+        """Sources with something left to do, oldest first."""
+        rows = self._database.rows("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
+        return [source_of(row) for row in rows]
+
+    def latest_source(self, path: str) -> SourceRow | None:
+        """The last file that was claimed under this name."""
+        query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
+        row = self._database.row(query, (os.fsencode(path),))
+        return source_of(row) if row is not None else None
+
+    def last_claim(self) -> float:
+        """Seconds since the epoch, as the clock had it then; 0 where nothing was ever claimed."""
+        row = self._database.row("SELECT claimed_at FROM sources ORDER BY id DESC LIMIT 1")
+        return float(row[0] or 0.0) if row is not None else 0.0
+
+    def sources_at(self, path: str) -> list[SourceRow]:
+        """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
+        rows = self._database.rows("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
+        return [source_of(row) for row in rows]
+
+    def succeeded(self, source: SourceRow) -> bool:
+        """Whether the same path, content and modification time has been done already: a redelivery."""
+        query = (
+            "SELECT 1 FROM sources WHERE path = ? AND sha256 = ? AND modified_ns = ? AND id <> ? AND failure IS NULL"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id)"
+            " AND NOT EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id AND state <> 'done')"
+        )
+        values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
+        return self._database.row(query, values) is not None
+
+    # -- images, and what belongs to them ------------------------------------------------------------------------------
+
+    def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
+        """Whether this very file was judged a companion before."""
+        query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
+        values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
+        return self._database.row(query, values) is not None
+
+    def namers(self, path: str, size_bytes: int, modified_ns: int) -> list[SourceRow]:
+        """The files that named this very image, the last one last."""
+        query = (
+            "SELECT sources.* FROM named_images JOIN sources ON sources.id = source_id"
+            " WHERE named_images.path = ? AND named_images.size_bytes = ? AND named_images.modified_ns = ? ORDER BY id"
+        )
+        rows = self._database.rows(query, (os.fsencode(path), size_bytes, in_64_bits(modified_ns)))
+        return [source_of(row) for row in rows]
+
+    def named_by(self, source_id: str) -> list[str]:
+        """Paths of the images that a file named."""
+        rows = self._database.rows("SELECT path FROM named_images WHERE source_id = ?", (source_id,))
+        return [os.fsdecode(row[0]) for row in rows]
+
+    def images_called(self, name: str) -> list[str]:
+        """Every path ending in `/name` under which an image was ever claimed."""
+        end = b"/" + os.fsencode(name)
+        query = "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND (path = ? OR substr(path, ?) = ?)"
+        return [os.fsdecode(row[0]) for row in self._database.rows(query, (end[1:], -len(end), end))]
+
+    # -- jobs ----------------------------------------------------------------------------------------------------------
+
+    def find_job(self, job_id: str) -> JobRow | None:
+        """One job, as somebody names it; None where there is none."""
+        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        return job_of(row) if row is not None else None
+
+    def job(self, job_id: str) -> JobRow:
+        """One job; raises BrokenState where there is none."""
+        job = self.find_job(job_id)
+        if job is None:
+            raise BrokenState(f"the journal knows no job {job_id}")
+        return job
+
+    def jobs_of(self, source_id: str) -> list[JobRow]:
+        """All jobs of a source, in the order of its documents."""
+        rows = self._database.rows("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
+        return [job_of(row) for row in rows]
+
+    def interrupted(self) -> list[JobRow]:
+        """After a restart: the jobs that were under way."""
+        rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
+        return [job_of(row) for row in rows]
+
+    def next_job(self, kinds: frozenset[str]) -> JobRow | None:
+        """The queued job of one of these kinds with the highest priority, of several the oldest."""
+        best = [
+            row
+            for kind in kinds
+            for row in self._database.rows(
+                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY priority DESC, id LIMIT 1", (kind,)
+            )
+        ]
+        return min((job_of(row) for row in best), key=lambda job: (-job.priority, job.id), default=None)
+
+    def oldest_queued(self) -> SourceRow | None:
+        """The source of the job that has been queued for longest."""
+        query = (
+            "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            " WHERE jobs.state = 'queued' ORDER BY jobs.id LIMIT 1"
+        )
+        row = self._database.row(query)
+        return source_of(row) if row is not None else None
+
+    def recent(self, limit: int) -> list[JobRow]:
+        """The jobs that ended last, newest first."""
+        query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
+        return [job_of(row) for row in self._database.rows(query, (limit,))]
+
+    def all_done(self, source_id: str) -> bool:
+        """Whether every job of a source succeeded."""
+        jobs = self.jobs_of(source_id)
+        return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
+
+    def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
+        """Stems of other jobs that some file system takes for the same (`Cat` and `cat`)."""
+        query = "SELECT DISTINCT stem FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'done'"
+        rows = self._database.rows(query, (stem_key(stem), os.fsencode(folder), but_not_of))
+        return [os.fsdecode(row[0]) for row in rows]
+
+    def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
+        """Whether a job that is being delivered, other than `but_not_to`, has been given this name."""
+        query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
+        row = self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to))
+        return row is not None

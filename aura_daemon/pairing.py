@@ -1,0 +1,133 @@
+"""Job files and the images they name: which waits for which, and whose an image is.
+
+An image that a job file names is no job of its own: it waits until that job has ended, and is put away with it. The
+journal remembers which very image was named (path, size, time), so that another one of that name is a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aura_daemon import completeness, durable
+from aura_daemon.core import names, pictures, request
+from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core.lifecycle import SourceState
+from aura_daemon.core.request import Rejected
+from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.journal import Journal
+from aura_daemon.references import Ambiguous, Found, References, status_of
+
+HEAD_BYTES = 4096
+TAIL_BYTES = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Owner:
+    """The job file to which an image belongs."""
+
+    path: str
+    is_open: bool
+    has_failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    state: tuple[int, int, int]
+    since_s: float
+
+
+class Pairing:
+    """Of one inbox."""
+
+    def __init__(
+        self,
+        inbox: Path,
+        references: References,
+        journal: Journal,
+        *,
+        settle_s: float,
+        incomplete_after_s: float,
+        now: Callable[[], float],
+    ) -> None:
+        """`now`: seconds on a clock that does not jump."""
+        self._inbox = inbox
+        self._references = references
+        self._journal = journal
+        self._settle_s = settle_s
+        self._incomplete_after_s = incomplete_after_s
+        self._now = now
+        self._missing: dict[str, set[str]] = {}
+        """Last part of a missing image's name, or its stem -> the job files that wait for it."""
+        self._bound: dict[str, str] = {}
+        """Image -> the job file in the inbox that names it."""
+        self._seen: dict[str, _Seen] = {}
+
+    def lack(self, path: str) -> str:
+        """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
+        content = durable.read(self._inbox / path, most_bytes=MOST_BYTES + 1).content
+        parsed = request.parse_job_file(content, file=path)
+        if isinstance(parsed, Rejected):
+            return ""
+        lacks = [
+            self._lack_of(path, job.asked.request.image)
+            for job in parsed.jobs
+            if isinstance(job.asked.request, CaptionRequest)
+        ]
+        return next(filter(None, lacks), "")
+
+    def waiting_for(self, path: str) -> set[str]:
+        """The job files that wait for an image like this one, which has just come."""
+        place = PurePosixPath(path)
+        return self._missing.pop(place.name, set()) | self._missing.pop(place.stem, set())
+
+    def owner(self, path: str, size_bytes: int, modified_ns: int) -> Owner | None:
+        """Whose this very image is; None for one that is a job of its own."""
+        namers = self._journal.namers(path, size_bytes, modified_ns)
+        running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
+        if running is not None:
+            return Owner(path=running.path, is_open=True)
+        waiting = self._bound.get(path)
+        if waiting is not None:
+            if status_of(self._inbox / waiting) is not None:
+                return Owner(path=waiting, is_open=True)
+            del self._bound[path]
+        if not namers:
+            return None
+        done = next((source for source in namers if self._journal.all_done(source.id)), None)
+        return Owner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
+
+    def _lack_of(self, path: str, name: str | None) -> str:
+        wanted = name or PurePosixPath(path).stem
+        match self._references.find(path, name):
+            case None:
+                self._missing.setdefault(PurePosixPath(wanted).name, set()).add(path)
+                return names.escaped(name) if name else f"an image called {names.escaped(wanted)}"
+            case Found(is_waiting=True) as image:
+                if not self._references.is_companion_image(image.path):
+                    self._bound[image.path] = path
+                reason = self._incompleteness(image)
+                return f"{names.escaped(image.path)}: {reason}" if reason else ""
+            case Found() | Ambiguous():
+                return ""
+
+    def _incompleteness(self, image: Found) -> str:
+        """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
+        status = image.file.lstat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        seen = self._seen.get(image.path)
+        if seen is None or seen.state != state:
+            self._seen[image.path] = seen = _Seen(state=state, since_s=self._now())
+        unchanged_s = self._now() - seen.since_s
+        waits = completeness.incompleteness(
+            image.file, unchanged_s=unchanged_s, settle_s=self._settle_s, came_whole=True
+        )
+        if waits is not None:
+            return waits.reason
+        head, tail, status = durable.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
+        is_cut = pictures.ends_properly(head, tail, status.st_size) is False
+        if is_cut and unchanged_s < self._incomplete_after_s:
+            return "its end is missing"
+        del self._seen[image.path]
+        return ""
