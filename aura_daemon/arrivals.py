@@ -16,6 +16,7 @@ from loguru import logger
 
 from aura_daemon import completeness
 from aura_daemon.core import names
+from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.stability import Stability, Stamp
 from aura_daemon.judging import Judging, Leave, Ready, Wait
@@ -61,6 +62,7 @@ class Arrivals:
         self._waiting: dict[str, str] = {}
         self._refused: set[str] = set()
         self._bound: set[str] = set()
+        self._held: dict[str, str] = {}
 
     def __len__(self) -> int:
         """How many files are not claimed, and not left alone either."""
@@ -69,7 +71,7 @@ class Arrivals:
     @property
     def refused(self) -> int:
         """How many of those nobody can read or claim, or a writer does not let go of: only their mend ends the wait."""
-        return len(self._refused)
+        return len(self._refused) + len(self._held)
 
     @property
     def bound(self) -> int:
@@ -83,6 +85,10 @@ class Arrivals:
     def conflicts(self) -> list[str]:
         """Copies that sync tools made of files that two sides changed, the first few: somebody must decide."""
         return [names.escaped(path) for path in islice(self._conflicts, MOST_CONFLICTS)]
+
+    def held(self) -> dict[str, int]:
+        """Why files are held up by the settings of their folders, and how many."""
+        return dict(Counter(self._held.values()))
 
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
@@ -105,6 +111,7 @@ class Arrivals:
             before.discard(sighting.path)
             has_room &= self._sight(sighting, now, is_scan=look.complete)
         for path in (*look.gone, *before):
+            self._settings_changed(path, now)
             self._welcome_back(path)
             self.forget(path)
         return has_room
@@ -133,6 +140,7 @@ class Arrivals:
         self._waiting.pop(path, None)
         self._refused.discard(path)
         self._bound.discard(path)
+        self._held.pop(path, None)
 
     def _sight(self, sighting: Sighting, now: float, *, is_scan: bool) -> bool:
         """Notes one file; False where there is no room for another."""
@@ -146,6 +154,7 @@ class Arrivals:
         if not sighting.is_regular:
             self._leave(path, stamp, Leave(reason="a link, pipe, socket or device; only regular files are opened"))
             return True
+        self._settings_changed(path, now)
         is_new = path not in self._stability
         self._stability.sight(path, stamp, now, came_whole=sighting.came_whole)
         for waiting in self._judging.waiting_for(path) if is_new else ():
@@ -182,6 +191,7 @@ class Arrivals:
             return None
         self._refused.discard(path)
         self._bound.discard(path)
+        self._held.pop(path, None)
         match judgement:
             case Ready(kind=kind):
                 return Arrival(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
@@ -189,7 +199,9 @@ class Arrivals:
                 self._stability.hold(path, wanted_s)
                 if judgement.is_for_others:
                     self._bound.add(path)
-                self._waits(path, reason)
+                if judgement.is_held:
+                    self._held[path] = reason
+                self._waits(path, reason, level="WARNING" if judgement.is_held else "INFO")
             case Leave():
                 self._leave(path, stamp, judgement)
         return None
@@ -202,6 +214,12 @@ class Arrivals:
         self._left[path] = (hash(stamp), reason)
         self._reasons[reason] += 1
         logger.log("WARNING" if why.is_conflict else "DEBUG", "left alone: {}: {}", names.escaped(path), reason)
+
+    def _settings_changed(self, path: str, now: float) -> None:
+        """A folder's settings came, changed or went: what they held up is judged at once."""
+        if path.rpartition("/")[2] == FILE_NAME:
+            for held in tuple(self._held):
+                self._stability.recall(held, now)
 
     def _welcome_back(self, path: str) -> None:
         left = self._left.pop(path, None)

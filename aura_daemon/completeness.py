@@ -12,6 +12,7 @@ import fcntl
 import os
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -55,6 +56,32 @@ def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whol
     if unchanged_s < wait_s:
         return Incomplete(unchanged_s=wait_s, reason="it may not be complete yet", is_said=False)
     return None
+
+
+class Steadiness:
+    """Completeness of files that nobody else keeps an eye on: job files' images, folders' settings."""
+
+    def __init__(self, settle_s: float, *, now: Callable[[], float]) -> None:
+        """`now`: seconds on a clock that does not jump."""
+        self._settle_s = settle_s
+        self._now = now
+        self._seen: dict[Path, tuple[tuple[int, int, int], float]] = {}
+
+    def incompleteness(self, file: Path) -> Incomplete | None:
+        """What a file waits for; None where it is complete. Raises OSError."""
+        waits = incompleteness(file, unchanged_s=self.unchanged_s(file), settle_s=self._settle_s, came_whole=True)
+        if waits is None:
+            self._seen.pop(file, None)
+        return waits
+
+    def unchanged_s(self, file: Path) -> float:
+        """For how long it has looked the same whenever it was looked at."""
+        status = file.lstat()
+        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        seen = self._seen.get(file)
+        if seen is None or seen[0] != state:
+            self._seen[file] = seen = (state, self._now())
+        return self._now() - seen[1]
 
 
 def writer_of(file: Path) -> Writer:

@@ -20,7 +20,7 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.orders import Orders
-from aura_daemon.pulse import Known
+from aura_daemon.pulse import Known, held_by_folders
 from aura_daemon.receiving import Receiving
 from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
 
@@ -209,7 +209,7 @@ class Daemon:
             oldest=self._receiving.oldest(),
             left_alone=rooms.arrivals.left_alone(),
             conflicts=rooms.arrivals.conflicts(),
-            holdups=rooms.holdups.records(time.monotonic()),
+            holdups=[*rooms.holdups.records(time.monotonic()), *held_by_folders(rooms.arrivals.held())],
             archive_bytes=rooms.disposal.archive_bytes,
             polls_because=rooms.watch.polls_because,
             event_losses=rooms.watch.losses,

@@ -188,6 +188,7 @@ class Outbox:
             attempts=job.attempts,
             timing_s=_timing(produced.timing, source.settled_s, clocked.waited_s, delivered_s, total_s),
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
+            defaults=job.defaults,
             warnings=warnings,
         )
 

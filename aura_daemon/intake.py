@@ -17,10 +17,19 @@ from loguru import logger
 from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names, request, routing, sidecar
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, Request, kind_of
+from aura_daemon.core.defaults import FolderDefaults
+from aura_daemon.core.job import (
+    AppliedDefaults,
+    CaptionRequest,
+    Failure,
+    FailureKind,
+    GenerateRequest,
+    kind_of,
+)
 from aura_daemon.core.request import Asked, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
+from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
@@ -55,8 +64,16 @@ class _NotTaken(Exception):
 class Intake:
     """One inbox's door."""
 
-    def __init__(self, settings: IntakeSettings, claims: Claims, references: References, journal: Journal) -> None:
+    def __init__(
+        self,
+        settings: IntakeSettings,
+        claims: Claims,
+        references: References,
+        folders: FolderSettings,
+        journal: Journal,
+    ) -> None:
         self._settings = settings
+        self._folders = folders
         self._claims = claims
         self._references = references
         self._journal = journal
@@ -83,13 +100,15 @@ class Intake:
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, names.escaped(source.path))
             return ()
-        kind, parsed = self._parse(source.path, found.content)
+        folders = self._folders.above(source.path)
+        kind, parsed = self._parse(source.path, found.content, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, Rejected):
             return self._refuse_problems(source, parsed.problems)
         several = len(parsed.jobs) > 1
         jobs = tuple(
-            self._job(source, job, number if several else None) for number, job in enumerate(parsed.jobs, start=1)
+            self._job(source, job, number if several else None, folders if kind is not SourceKind.SIDECAR else ())
+            for number, job in enumerate(parsed.jobs, start=1)
         )
         if self._is_put_away(source):
             self._journal.admit(source, ())
@@ -120,25 +139,27 @@ class Intake:
             logger.info("{} refused: {}", source.id, problem)
         return ()
 
-    def _parse(self, path: str, content: bytes) -> tuple[SourceKind, request.Parsed | Rejected]:
+    def _parse(
+        self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
+    ) -> tuple[SourceKind, request.Parsed | Rejected]:
         """What the bytes ask for, as their name and their beginning say."""
         file = names.escaped(path)
         route = routing.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
             case SourceKind.JOB_FILE:
-                return route, request.parse_job_file(content, file=file)
+                return route, request.parse_job_file(content, file=file, folders=folders)
             case SourceKind.PROMPT_TEXT:
-                return route, request.parse_prompt_text(content, file=file)
+                return route, request.parse_prompt_text(content, file=file, folders=folders)
             case SourceKind.SIDECAR:
                 document = sidecar.parse(content, file=file)
                 if isinstance(document, tuple):
                     return route, Rejected(problems=document)
-                return route, _one_job(sidecar.request_of(document), content)
+                return route, _one_job(Asked(request=sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) > self._settings.max_image_bytes:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
                     return route, Rejected(problems=(Problem(file=file, message=message),))
-                return route, _one_job(CaptionRequest(), b"")
+                return route, _one_job(request.for_image(folders), b"")
             case routing.Mismatch():
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
             case routing.Unfinished():
@@ -147,7 +168,9 @@ class Intake:
             case routing.Foreign():  # it was a job by its first bytes when it was judged
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
 
-    def _job(self, source: SourceRow, parsed: ParsedJob, number: int | None) -> JobRow:
+    def _job(
+        self, source: SourceRow, parsed: ParsedJob, number: int | None, folders: tuple[FolderDefaults, ...]
+    ) -> JobRow:
         path = PurePosixPath(source.path)
         wanted = parsed.asked.request
         if isinstance(wanted, GenerateRequest) and wanted.seed is None:
@@ -162,6 +185,7 @@ class Intake:
             folder="" if str(path.parent) == "." else str(path.parent),
             stem=names.output_stem(path.stem, number),
             priority=parsed.asked.priority,
+            defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
 
     def _is_put_away(self, source: SourceRow) -> bool:
@@ -248,5 +272,5 @@ class Intake:
         return source
 
 
-def _one_job(asked: Request, text: bytes) -> request.Parsed:
-    return request.Parsed(jobs=(ParsedJob(asked=Asked(request=asked), text=text),))
+def _one_job(asked: Asked, text: bytes) -> request.Parsed:
+    return request.Parsed(jobs=(ParsedJob(asked=asked, text=text),))

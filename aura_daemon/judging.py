@@ -9,13 +9,18 @@ from typing import Final, TypeAlias
 
 from aura_daemon import durable
 from aura_daemon.core import names, pictures, routing
+from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.names import NO_RULES, NameRules
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.stability import Stamp
+from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits
 from aura_daemon.references import References, is_others_link, status_of
+
+HELD_S: Final = 5.0
+"""How often a folder's invalid settings are looked at once more, should no event name them."""
 
 OWNER_S: Final = 10.0
 """How often it is looked whether an image's job file has ended, should nobody say so."""
@@ -39,6 +44,8 @@ class Wait:
     reason: str
     is_for_others: bool = False
     """It can take as long as other jobs do."""
+    is_held: bool = False
+    """Until somebody mends the settings of its folder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,6 +83,7 @@ class Judging:
         settings: JudgingSettings,
         references: References,
         pairing: Pairing,
+        folders: FolderSettings,
         journal: Journal,
         *,
         now: Callable[[], float],
@@ -84,6 +92,7 @@ class Judging:
         self._settings = settings
         self._references = references
         self._pairing = pairing
+        self._folders = folders
         self._journal = journal
         self._now = now
 
@@ -92,6 +101,8 @@ class Judging:
         private = names.verdict(path, self._settings.names)
         if private is not None:
             return Leave(reason=private.reason, is_conflict=private.is_conflict)
+        if PurePosixPath(path).name == FILE_NAME:
+            return Leave(reason="the settings of its folder, for the jobs below")
         route = routing.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return Leave(reason=route.reason) if isinstance(route, routing.Foreign) else None
 
@@ -141,6 +152,11 @@ class Judging:
                     again_s = unchanged_s + max(1.0, unchanged_s / 10)
                     wanted_s = min(again_s, self._settings.reference_wait_s)
                     return Wait(unchanged_s=wanted_s, reason=f"it waits for {lack}")
+        if route is not SourceKind.SIDECAR:  # it says everything itself
+            try:
+                self._folders.above(path)
+            except Held as held:
+                return Wait(unchanged_s=unchanged_s + HELD_S, reason=f"held up by {held.strerror}", is_held=True)
         return Ready(kind=route)
 
     def _kept_back(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Wait | Leave | None:

@@ -6,11 +6,11 @@ journal remembers which very image was named (path, size, time), so that another
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aura_daemon import completeness, durable
+from aura_daemon import durable
+from aura_daemon.completeness import Steadiness
 from aura_daemon.core import names, pictures, request
 from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.lifecycle import SourceState
@@ -32,12 +32,6 @@ class Owner:
     has_failed: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Seen:
-    state: tuple[int, int, int]
-    since_s: float
-
-
 class Pairing:
     """Of one inbox."""
 
@@ -46,23 +40,19 @@ class Pairing:
         inbox: Path,
         references: References,
         journal: Journal,
+        steadiness: Steadiness,
         *,
-        settle_s: float,
         incomplete_after_s: float,
-        now: Callable[[], float],
     ) -> None:
-        """`now`: seconds on a clock that does not jump."""
         self._inbox = inbox
         self._references = references
         self._journal = journal
-        self._settle_s = settle_s
+        self._steadiness = steadiness
         self._incomplete_after_s = incomplete_after_s
-        self._now = now
         self._missing: dict[str, set[str]] = {}
         """Last part of a missing image's name, or its stem -> the job files that wait for it."""
         self._bound: dict[str, str] = {}
         """Image -> the job file in the inbox that names it."""
-        self._seen: dict[str, _Seen] = {}
 
     def lack(self, path: str) -> str:
         """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
@@ -114,20 +104,10 @@ class Pairing:
 
     def _incompleteness(self, image: Found) -> str:
         """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
-        status = image.file.lstat()
-        state = (status.st_ino, status.st_size, status.st_mtime_ns)
-        seen = self._seen.get(image.path)
-        if seen is None or seen.state != state:
-            self._seen[image.path] = seen = _Seen(state=state, since_s=self._now())
-        unchanged_s = self._now() - seen.since_s
-        waits = completeness.incompleteness(
-            image.file, unchanged_s=unchanged_s, settle_s=self._settle_s, came_whole=True
-        )
-        if waits is not None:
-            return waits.reason
+        unchanged_s = self._steadiness.unchanged_s(image.file)
         head, tail, status = durable.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
         is_cut = pictures.ends_properly(head, tail, status.st_size) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"
-        del self._seen[image.path]
-        return ""
+        waits = self._steadiness.incompleteness(image.file)
+        return waits.reason if waits is not None else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -50,6 +50,15 @@ class Known:
     worker_pid: int | None
     stopping: bool
     paused: bool
+
+
+def held_by_folders(reasons: Mapping[str, int]) -> list[Holdup]:
+    """Files that wait for the mend of their folder's settings, as hold-ups: reason -> how many."""
+    mend = "Mend that file: the jobs below it are taken as soon as it is well."
+    return [
+        Holdup(what="folder settings", reason=f"{count} waiting, {reason}", mend=mend, retry_in_s=0.0)
+        for reason, count in reasons.items()
+    ]
 
 
 @dataclass(kw_only=True, slots=True)

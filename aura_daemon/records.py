@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.job import Failure, FailureKind, Request
+from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, Request
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.request import request_from_dict
@@ -67,8 +67,9 @@ CREATE TABLE companions (
 ) WITHOUT ROWID;
 """
 
-_PRIORITY_AND_PAIRS: Final = """
+_ORDER_AND_FOLDERS: Final = """
 ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE jobs ADD COLUMN defaults TEXT NOT NULL DEFAULT '[]';
 DROP INDEX jobs_next;
 CREATE INDEX jobs_next ON jobs (state, kind, priority DESC, id);
 CREATE TABLE named_images (
@@ -81,7 +82,7 @@ CREATE TABLE named_images (
 CREATE INDEX named_images_source ON named_images (source_id);
 """
 
-MIGRATIONS: Final = (_TABLES, _PRIORITY_AND_PAIRS)
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -138,6 +139,8 @@ class JobRow:
     stem: str
     priority: int = 0
     """Higher runs first, else the oldest."""
+    defaults: tuple[AppliedDefaults, ...] = ()
+    """The folders' settings that are in `request`, the nearest first."""
     attempts: int = 0
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
@@ -218,6 +221,7 @@ def job_of(row: sqlite3.Row) -> JobRow:
         folder=os.fsdecode(row["folder"]),
         stem=os.fsdecode(row["stem"]),
         priority=row["priority"],
+        defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
         attempts=row["attempts"],
         payload_sha256=row["payload_sha256"],
         failure=failure_of(row["failure"]),

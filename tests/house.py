@@ -13,6 +13,7 @@ from typing import Any
 from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import JOURNAL, daemon_of
 from aura_daemon.cli.terminal import Silent
+from aura_daemon.completeness import Steadiness
 from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
@@ -30,6 +31,7 @@ from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition
+from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
@@ -153,23 +155,25 @@ class Door:
         self.references = References(self.claims, self.journal, companions=chosen["companions"])
         shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
         patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
+        steadiness = Steadiness(2.0, now=self.now)
         pairing = Pairing(
             house.inbox,
             self.references,
             self.journal,
-            settle_s=2.0,
+            steadiness,
             incomplete_after_s=chosen["incomplete_after_s"],
-            now=self.now,
         )
+        self.folders = FolderSettings(house.inbox, steadiness)
         self.judging = Judging(
             JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
             self.references,
             pairing,
+            self.folders,
             self.journal,
             now=self.now,
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.intake = Intake(admission, self.claims, self.references, self.journal)
+        self.intake = Intake(admission, self.claims, self.references, self.folders, self.journal)
         presence = Presence(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE

@@ -32,6 +32,7 @@ class SchemaName(StrEnum):
 
     JOB = "job"
     CONFIG = "config"
+    DEFAULTS = "defaults"
     SIDECAR = "sidecar"
     HEALTH = "health"
 

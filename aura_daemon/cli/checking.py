@@ -6,6 +6,7 @@ from pathlib import Path
 
 from aura_daemon import durable
 from aura_daemon.core import names, pictures, request, routing, sidecar
+from aura_daemon.core.defaults import FILE_NAME, parse_defaults
 from aura_daemon.core.job import GenerateRequest
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
@@ -34,6 +35,9 @@ def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
         content = durable.read(file, most_bytes=200_000_000).content
     except OSError as error:
         return (Problem(file=name, message=f"cannot be read: {error.strerror}"),)
+    if file.name == FILE_NAME:
+        settings = parse_defaults(content, file=name, sha256="")
+        return settings if isinstance(settings, tuple) else "the settings of its folder"
     route = routing.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
     match route:
         case SourceKind.JOB_FILE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
@@ -12,6 +13,7 @@ from loguru import logger
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
+from aura_daemon.completeness import Steadiness
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
 from aura_daemon.core import names
@@ -21,6 +23,7 @@ from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition, choose
 from aura_daemon.errors import UserError
 from aura_daemon.folders import check_folders
+from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.instance import InstanceLock
@@ -60,9 +63,17 @@ def worker_of(settings: Settings, log_format: str, log_level: str | None = None)
     )
 
 
-def judging_of(
-    settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False
-) -> tuple[Claims, References, Judging]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """The rooms that a file in the inbox passes before it is ours."""
+
+    claims: Claims
+    references: References
+    folders: FolderSettings
+    judging: Judging
+
+
+def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
     """What says of a file what is to become of it, and what that stands on."""
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
     references = References(claims, journal, companions=settings.companions)
@@ -79,15 +90,11 @@ def judging_of(
         pair_wait_s=settings.pair_wait,
         names=NameRules(ignore=settings.ignore, take=settings.take),
     )
-    pairing = Pairing(
-        settings.inbox,
-        references,
-        journal,
-        settle_s=settings.settle,
-        incomplete_after_s=settings.incomplete_after,
-        now=clock.now,
-    )
-    return claims, references, Judging(chosen, references, pairing, journal, now=clock.now)
+    steadiness = Steadiness(settings.settle, now=clock.now)
+    pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
+    folders = FolderSettings(settings.inbox, steadiness)
+    judging = Judging(chosen, references, pairing, folders, journal, now=clock.now)
+    return Door(claims=claims, references=references, folders=folders, judging=judging)
 
 
 @contextmanager
@@ -106,8 +113,8 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         clock = SteadyClock(not_before=journal.last_claim())
         watch = Watch(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is Disposition.KEEP
-        claims, references, judging = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
-        door = IntakeSettings(
+        door = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
+        admission = IntakeSettings(
             accept=frozenset(settings.accept),
             skips_redeliveries=settings.redelivery == "skip",
             max_image_bytes=settings.limits.image_bytes,
@@ -117,13 +124,13 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             clock=clock,
             journal=journal,
             watch=watch,
-            arrivals=Arrivals(inbox, judging, settle_s=settings.settle),
+            arrivals=Arrivals(inbox, door.judging, settle_s=settings.settle),
             lock=lock,
             presence=here,
-            claims=claims,
-            intake=Intake(door, claims, references, journal),
+            claims=door.claims,
+            intake=Intake(admission, door.claims, door.references, door.folders, journal),
             outbox=box,
-            disposal=Disposal(choice.disposition, claims, box, journal),
+            disposal=Disposal(choice.disposition, door.claims, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),

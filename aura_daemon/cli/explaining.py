@@ -68,8 +68,8 @@ def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow 
     if names.is_out_of_bounds(name):
         return "left alone: hidden, or in `failed/`, where nothing is looked for"
     keeps = disposition is Disposition.KEEP
-    _, _, judging = judging_of(settings, journal, SteadyClock(), keeps=keeps)
-    answer = _judged(settings.inbox / name, name, judging, settings.settle)
+    door = judging_of(settings, journal, SteadyClock(), keeps=keeps)
+    answer = _judged(settings.inbox / name, name, door.judging, settings.settle)
     if answer is None:
         return "complete: " + ("it is taken now" if running else "it is taken when the daemon runs")
     if keeps and source is not None and answer.startswith("left alone: done already"):

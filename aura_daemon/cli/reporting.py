@@ -11,6 +11,7 @@ from typing import Any
 from aura_daemon import health
 from aura_daemon.cli.compose import JOURNAL
 from aura_daemon.config import config_schema, load
+from aura_daemon.core.defaults import defaults_schema
 from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.lifecycle import OPEN
 from aura_daemon.core.sidecar import Sidecar
@@ -94,6 +95,7 @@ def schema(name: str) -> int:
     schemas: dict[str, Callable[[], dict[str, Any]]] = {
         "job": job_schema,
         "config": config_schema,
+        "defaults": defaults_schema,
         "sidecar": lambda: Sidecar.model_json_schema(by_alias=True),
         "health": lambda: Health.model_json_schema(by_alias=True),
     }

@@ -79,6 +79,15 @@ class ResolvedCaption:
 Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AppliedDefaults:
+    """A folder's settings that counted for a job."""
+
+    name: str
+    """Path below the inbox, fit to be shown."""
+    sha256: str
+
+
 class FailureKind(StrEnum):
     """Why a job did not work out; `core.recovery` decides what follows from it."""
 

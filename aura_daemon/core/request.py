@@ -5,13 +5,14 @@ Every key, with its bounds, is in `jobkeys`; the descriptions there are the erro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, TypeAlias
 
 from pydantic import ValidationError
 
 from aura_daemon.core import yamltext
+from aura_daemon.core.defaults import FolderDefaults, taken
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Request
 from aura_daemon.core.jobkeys import MOST_PROMPT_CHARACTERS, TEXT_KEYS, CaptionJob, GenerateJob
 from aura_daemon.core.problems import MISSING, capped, nearest, problems_of, shown
@@ -53,15 +54,15 @@ class Rejected:
 ParseResult: TypeAlias = Parsed | Rejected
 
 
-def parse_job_file(content: bytes, *, file: str) -> ParseResult:
-    """A YAML job file; `file` is its name for the problems."""
+def parse_job_file(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
+    """A YAML job file; `file` is its name for the problems, `folders` the settings of its folders, nearest first."""
     read = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
     if isinstance(read, Unreadable):
         return Rejected(problems=capped(read.problems, file=file))
     jobs: list[ParsedJob] = []
     problems: list[Problem] = []
     for document in read.documents:
-        found = validated(document.mapping, file=file, lines=document.lines, written=document.written)
+        found = validated(document.mapping, file=file, lines=document.lines, written=document.written, folders=folders)
         if isinstance(found, tuple):
             problems.extend(found)
         else:
@@ -71,7 +72,7 @@ def parse_job_file(content: bytes, *, file: str) -> ParseResult:
     return Rejected(problems=capped(problems, file=file)) if problems else Parsed(jobs=tuple(jobs))
 
 
-def parse_prompt_text(content: bytes, *, file: str) -> ParseResult:
+def parse_prompt_text(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
     """A text file that is one prompt."""
     text = yamltext.decoded(content)
     if text is None:
@@ -86,14 +87,33 @@ def parse_prompt_text(content: bytes, *, file: str) -> ParseResult:
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return Rejected(problems=(Problem(file=file, message=message),))
-    asked = Asked(request=GenerateRequest(prompt=prompt))
+    asked = _valid({"prompt": prompt}, folders)
     return Parsed(jobs=(ParsedJob(asked=asked, text=content),))
 
 
+def for_image(folders: Sequence[FolderDefaults]) -> Asked:
+    """What is asked of an image that was dropped alone."""
+    return _valid({"task": JobKind.CAPTION.value}, folders)
+
+
+def _valid(mapping: Mapping[str, object], folders: Sequence[FolderDefaults]) -> Asked:
+    """What keys of our own ask for, with settings that `parse_defaults` has let through."""
+    asked = validated(mapping, file="", folders=folders)
+    if isinstance(asked, tuple):
+        raise ValueError(str(asked[0]))
+    return asked
+
+
 def validated(
-    mapping: Mapping[str, object], *, file: str, lines: Mapping[str, int], written: Mapping[str, str]
+    mapping: Mapping[str, object],
+    *,
+    file: str,
+    lines: Mapping[str, int] | None = None,
+    written: Mapping[str, str] | None = None,
+    folders: Sequence[FolderDefaults] = (),
 ) -> Asked | tuple[Problem, ...]:
-    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`, or empty."""
+    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`."""
+    lines, written = lines or {}, written or {}
     task = mapping.get("task")
     if task is None:
         is_caption = mapping.get("image") is not None and mapping.get("prompt") is None
@@ -108,7 +128,7 @@ def validated(
     try:
         # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
         said = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
-        job = model.model_validate(said)
+        job = model.model_validate(taken(said, JobKind(str(task)), folders))
         return Asked(request=job.request(), priority=job.priority)
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)

@@ -7,12 +7,14 @@ published schema (`aura-daemon schema sidecar`); field order is the order in the
 from __future__ import annotations
 
 import codecs
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aura_daemon.core.job import (
+    AppliedDefaults,
     Failure,
     FailureKind,
     Produced,
@@ -65,6 +67,14 @@ class SourceRecord(BaseModel):
     document: int | None = Field(description="which document of a YAML file with several, from 1")
 
 
+class DefaultsRecord(BaseModel):
+    """A `_defaults.yaml` that counted for the job."""
+
+    model_config = _CONFIG
+    name: str = Field(description="path below the inbox")
+    sha256: str
+
+
 class ModelRecord(BaseModel):
     """The model that did it."""
 
@@ -107,6 +117,7 @@ class Sidecar(BaseModel):
     finished: str = Field(description="UTC, ISO 8601")
     source: SourceRecord
     request: RequestRecord
+    defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
     caption: str | None = Field(description="the caption, for a caption job")
     model: ModelRecord
     seeds: list[int]
@@ -172,6 +183,7 @@ def sidecar(
     attempts: int,
     timing_s: TimingRecord,
     outputs: list[OutputRecord],
+    defaults: Iterable[AppliedDefaults] = (),
     warnings: tuple[str, ...] = (),
 ) -> Sidecar:
     """Everything known about one result."""
@@ -182,6 +194,7 @@ def sidecar(
         finished=finished,
         source=source,
         request=request,
+        defaults=[DefaultsRecord(name=one.name, sha256=one.sha256) for one in defaults],
         caption=produced.text if isinstance(request, CaptionRecord) else None,
         model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
         seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
@@ -252,7 +265,7 @@ def _asked(document: Sidecar) -> Request | tuple[Problem, ...]:
     keys = document.request.model_dump()
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
-    asked = validated(keys, file="", lines={}, written={})
+    asked = validated(keys, file="")
     return asked if isinstance(asked, tuple) else asked.request
 
 

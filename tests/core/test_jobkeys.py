@@ -12,7 +12,8 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.jobkeys import job_schema
+from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core.jobkeys import CaptionJob, job_schema
 from aura_daemon.core.names import MOST_NAME_BYTES
 from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.core.routing import IMAGE_EXTENSIONS
@@ -91,8 +92,13 @@ VALUES = {
     "seed": mostly(st.integers(0, 2**63 - 1)),
     "image": mostly(IMAGES),
     "max_new_tokens": mostly(st.integers(1, 200)),
+    "priority": mostly(st.integers(-1000, 1000)),
     "stepz": ANYTHING,
 }
+
+
+def test_no_image_at_all_is_an_image_that_is_not_named() -> None:
+    assert CaptionJob.model_validate({"task": "caption", "image": None}).request() == CaptionRequest()
 
 
 def some(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
@@ -104,7 +110,11 @@ def some(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
 DOCUMENTS = st.one_of(
     some(*VALUES),
     st.builds(lambda prompt, rest: {"prompt": prompt, **rest}, VALUES["prompt"], some(*list(VALUES)[:10])),
-    st.builds(lambda image, rest: {"image": image, **rest}, VALUES["image"], some("task", "prompt", "max_new_tokens")),
+    st.builds(
+        lambda image, rest: {"image": image, **rest},
+        VALUES["image"],
+        some("task", "prompt", "max_new_tokens", "priority"),
+    ),
 )
 
 

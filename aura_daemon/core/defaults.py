@@ -1,0 +1,115 @@
+"""What a folder's `_defaults.yaml` may say, and what of it a job takes. In: its bytes; the job's own keys. Out: keys.
+
+The nearest folder wins over those further up, and the job over all. Aspect ratio, width and height are one choice: who
+says one of them has said all three.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from aura_daemon.core import yamltext
+from aura_daemon.core.job import JobKind
+from aura_daemon.core.jobkeys import TEXT_KEYS, CaptionJob, GenerateJob
+from aura_daemon.core.problems import capped, nearest, problems_of
+from aura_daemon.core.yamltext import Document, Unreadable
+from aura_daemon.errors import Problem
+
+FILE_NAME: Final = "_defaults.yaml"
+
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image"})
+"""What a job is about: no folder can say that for all."""
+
+_SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
+
+MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
+
+KEYS: Final = frozenset(key for model in MODELS.values() for key in model.model_fields) - ABOUT_ONE_JOB
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderDefaults:
+    """What one file says, and which bytes said it."""
+
+    name: str
+    """Its path below the inbox."""
+    sha256: str
+    keys: Mapping[str, object]
+
+
+def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
+    """The settings of a folder, or everything that is wrong with them; a file that says nothing is well."""
+    read = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
+    if isinstance(read, Unreadable):
+        return capped(read.problems, file=file)
+    if len(read.documents) > 1:
+        line = read.documents[1].lines.get("")
+        return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
+    problems: list[Problem] = []
+    said: dict[str, object] = {}
+    for document in read.documents:
+        said = {key: value for key, value in document.mapping.items() if value is not None}
+        problems = [_unknown(key, document, file) for key in document.mapping if key not in KEYS]
+        for kind, model in MODELS.items():
+            problems += _wrong(kind, model, said, document, file)
+    if problems:
+        found = dict.fromkeys(sorted(problems, key=lambda problem: problem.line or 0))
+        return capped(tuple(found), file=file)
+    return FolderDefaults(name=file, sha256=sha256, keys=said)
+
+
+def taken(keys: Mapping[str, object], kind: JobKind, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
+    """The keys of a job with what its folders add to them."""
+    found = dict(keys)
+    for defaults in nearest_first:
+        settled = _SIZE if any(found.get(key) is not None for key in _SIZE) else frozenset()
+        for key, value in defaults.keys.items():
+            if key in MODELS[kind].model_fields and key not in settled and found.get(key) is None:
+                found[key] = value
+    return found
+
+
+def defaults_schema() -> dict[str, Any]:
+    """JSON Schema of `_defaults.yaml`."""
+    properties: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for model in reversed(MODELS.values()):
+        schema = model.model_json_schema()
+        definitions.update(schema.get("$defs", {}))
+        properties.update({key: rule for key, rule in schema["properties"].items() if key in KEYS})
+    for rule in properties.values():
+        rule.pop("default", None)
+    return {
+        "$id": "urn:aura-daemon:defaults:1",
+        "title": "aura-daemon folder settings",
+        "description": f"`{FILE_NAME}`: what every job below its folder takes where it says nothing itself.",
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def _wrong(
+    kind: JobKind, model: type[BaseModel], said: Mapping[str, object], document: Document, file: str
+) -> Sequence[Problem]:
+    """What is wrong with the keys that jobs of one kind take."""
+    mine = {key: value for key, value in said.items() if key in model.model_fields and key in KEYS}
+    about = {"prompt": "x"} if kind is JobKind.GENERATE else {}
+    try:
+        model.model_validate({"task": kind.value, **about, **mine})
+    except ValidationError as error:
+        return problems_of(error, model, file=file, lines=document.lines, written=document.written)
+    return ()
+
+
+def _unknown(key: str, document: Document, file: str) -> Problem:
+    message = "unknown key"
+    suggestion = nearest(key, KEYS)
+    if key in ABOUT_ONE_JOB:
+        message, suggestion = "is what one job is about; a folder cannot say it for all", ""
+    return Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)

@@ -1,0 +1,70 @@
+"""The `_defaults.yaml` of the folders above a file: read once for every state of it, nearest first.
+
+In: a path below the inbox. Out: the settings that count there; Held where one of them is invalid or still written.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from aura_daemon import durable
+from aura_daemon.completeness import Steadiness
+from aura_daemon.core import defaults, names
+from aura_daemon.core.defaults import FolderDefaults
+from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.errors import AuraError, Problem
+
+
+class Held(AuraError, OSError):
+    """A folder's settings cannot be used now: the jobs below wait for their mend."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Read:
+    state: tuple[int, int, int, int]
+    found: FolderDefaults | tuple[Problem, ...]
+
+
+class FolderSettings:
+    """Of one inbox."""
+
+    def __init__(self, inbox: Path, steadiness: Steadiness) -> None:
+        self._inbox = inbox
+        self._steadiness = steadiness
+        self._read: dict[str, _Read] = {}
+
+    def above(self, path: str) -> tuple[FolderDefaults, ...]:
+        """What the folders of a file say, the nearest first; raises Held, or another OSError."""
+        return tuple(self._settings_above(path))
+
+    def _settings_above(self, path: str) -> Iterator[FolderDefaults]:
+        for folder in PurePosixPath(path).parents:
+            name = str(folder / defaults.FILE_NAME)
+            try:
+                status = (self._inbox / name).lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                self._read.pop(name, None)
+                continue
+            state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            read = self._read.get(name)
+            if read is None or read.state != state:
+                self._read[name] = read = _Read(state=state, found=self._settings_in(name))
+            if not isinstance(read.found, FolderDefaults):
+                raise Held(errno.EINVAL, "; ".join(str(problem) for problem in read.found))
+            yield read.found
+
+    def _settings_in(self, name: str) -> FolderDefaults | tuple[Problem, ...]:
+        file, shown = self._inbox / name, names.escaped(name)
+        try:
+            waits = self._steadiness.incompleteness(file)
+            if waits is not None:
+                raise Held(errno.EAGAIN, f"{shown}: {waits.reason}")
+            read = durable.read(file, most_bytes=MOST_BYTES + 1)
+        except durable.NotARegularFile:
+            return (Problem(file=shown, message="is no regular file; only those are opened"),)
+        except PermissionError as error:
+            return (Problem(file=shown, message=f"cannot be read: {error.strerror}"),)
+        return defaults.parse_defaults(read.content, file=shown, sha256=read.sha256)

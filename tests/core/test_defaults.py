@@ -1,0 +1,127 @@
+"""Folder settings: what they may say, and what of it a job takes."""
+
+from __future__ import annotations
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aura_daemon.core.defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.core.request import Asked, Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
+
+GOOD = {
+    "negative_prompt": ["blurry", "no", 7],
+    "aspect_ratio": ["16:9", "16x9", "auto"],
+    "width": [64, 512.0],
+    "height": [2048],
+    "steps": [1, 150],
+    "guidance_scale": [0, 7.5],
+    "scheduler": ["euler a", "ddim"],
+    "seed": [0, 7],
+    "max_new_tokens": [1, 200],
+    "priority": [-1000, 10],
+}
+BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
+
+
+def folder(**keys: object) -> FolderDefaults:
+    return FolderDefaults(name="_defaults.yaml", sha256="0" * 64, keys=keys)
+
+
+def parsed(text: str) -> FolderDefaults | tuple[str, ...]:
+    found = parse_defaults(text.encode(), file="sub/_defaults.yaml", sha256="1" * 64)
+    return found if isinstance(found, FolderDefaults) else tuple(str(problem) for problem in found)
+
+
+def asked(text: str, *folders: FolderDefaults) -> Asked:
+    found = parse_job_file(text.encode(), file="cat.yaml", folders=folders)
+    assert not isinstance(found, Rejected), found.problems
+    return found.jobs[0].asked
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in GOOD.items() for value in values])
+def test_every_key_but_those_of_one_job_can_be_set_for_a_folder(key: str, value: object) -> None:
+    assert set(GOOD) == KEYS
+    text = yaml.safe_dump({key: value})
+    assert isinstance(parsed(text), FolderDefaults), parsed(text)
+    jsonschema.validate({key: value}, defaults_schema())
+
+
+@pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in BAD.items() for value in values])
+def test_a_wrong_value_is_refused_as_in_a_job_file(key: str, value: object) -> None:
+    (problem,) = parsed(f"# a comment\n{key}: {value}\n")  # type: ignore[misc]
+    assert problem.startswith(f"sub/_defaults.yaml:2: {key}: must be ")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({key: value}, defaults_schema())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("stepps: 4", ":1: stepps: unknown key; did you mean `steps`?"),
+        ("prompt: a cat", ":1: prompt: is what one job is about; a folder cannot say it for all"),
+        ("image: a.png", "a folder cannot say it for all"),
+        ("task: caption", "a folder cannot say it for all"),
+        ("steps: 4\n---\nsteps: 5", ":3: holds several documents"),
+        ("[1, 2]", ":1: "),
+        ("steps: [", "no valid YAML"),
+        ("a: &a 1\nb: *a", ":1: "),
+    ],
+)
+def test_what_is_no_folder_setting_is_refused_with_the_mend(text: str, words: str) -> None:
+    found = parsed(text)
+    assert not isinstance(found, FolderDefaults)
+    assert words in found[0]
+
+
+def test_a_file_that_says_nothing_is_well() -> None:
+    for text in ("", "# nothing yet\n", "steps:\n"):
+        assert parsed(text) == FolderDefaults(name="sub/_defaults.yaml", sha256="1" * 64, keys={})
+
+
+def test_the_nearest_folder_wins_and_the_job_over_all() -> None:
+    near, far = folder(steps=10, seed=1), folder(steps=20, guidance_scale=3.0, priority=5)
+    job = asked("prompt: x\nseed: 9\n", near, far)
+    assert job == Asked(request=GenerateRequest(prompt="x", steps=10, guidance_scale=3.0, seed=9), priority=5)
+    assert asked("prompt: x\nseed: 9\nsteps: 1\npriority: 0\n", near, far).priority == 0
+
+
+def test_a_size_is_one_choice() -> None:
+    near, far = folder(aspect_ratio="16:9"), folder(width=512, height=768)
+    request = asked("prompt: x", near, far).request
+    assert request == GenerateRequest(prompt="x", aspect_ratio="16:9")
+    assert asked("prompt: x\nheight: 640", near, far).request == GenerateRequest(prompt="x", height=640)
+    assert asked("prompt: x", far, near).request == GenerateRequest(prompt="x", width=512, height=768)
+
+
+def test_each_kind_of_job_takes_its_own_keys() -> None:
+    both = folder(steps=10, max_new_tokens=9, negative_prompt="blurry", priority=2)
+    assert asked("task: caption\nimage: a.png", both).request == CaptionRequest(image="a.png", max_new_tokens=9)
+    assert for_image([both]) == Asked(request=CaptionRequest(max_new_tokens=9), priority=2)
+    text = parse_prompt_text(b"a red circle", file="cat.txt", folders=[both])
+    assert isinstance(text, Parsed)
+    assert text.jobs[0].asked.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
+
+
+def test_settings_that_nobody_checked_are_a_bug() -> None:
+    with pytest.raises(ValueError, match="priority"):
+        for_image([folder(priority=5000)])
+
+
+KEYS_OF_A_FOLDER = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in GOOD.items()})
+
+
+@given(st.lists(KEYS_OF_A_FOLDER, max_size=3), KEYS_OF_A_FOLDER, st.sampled_from(JobKind))
+def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
+    said: list[dict[str, object]], own: dict[str, object], kind: JobKind
+) -> None:
+    other = {JobKind.GENERATE: {"max_new_tokens"}, JobKind.CAPTION: KEYS - {"max_new_tokens", "priority"}}[kind]
+    own = {key: value for key, value in own.items() if key not in other}
+    keys = taken({"task": kind.value, "prompt": "x", **own}, kind, [folder(**one) for one in said])
+    assert {key: keys[key] for key in own} == own
+    assert not keys.keys() & other
+    result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")
+    assert isinstance(result, Parsed), result
