@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import select
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -54,6 +55,9 @@ class Daemon:
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain
         self._stopping = False
+        self._is_to_reload = False
+        self._hands_over = False
+        self._renew: Callable[[], bool] = lambda: False
         self._has_recovered = False
         self._presences = (rooms.presence, rooms.outbox.presence)
         self._absences: list[str] = []
@@ -67,8 +71,14 @@ class Daemon:
         self._stopping = True
         self.rooms.watch.wake()
 
-    def run(self) -> Summary:
-        """The whole life of the daemon."""
+    def reload(self) -> None:
+        """Asks for the configuration to be read again; safe in a signal handler."""
+        self._is_to_reload = True
+        self.rooms.watch.wake()
+
+    def run(self, *, renew: Callable[[], bool] = lambda: False) -> Summary:
+        """The whole life of the daemon. `renew` reads the configuration; True: another daemon is to take over."""
+        self._renew = renew
         self._beat_now()
         self.rooms.watch.start()
         try:
@@ -89,11 +99,17 @@ class Daemon:
             if not self._is_paused and self.rooms.can_journal() and self._recover():
                 self._receiving.claim()
                 self._receiving.dispose()
-                self._dispatching.dispatch()
+                if not self._hands_over:
+                    self._dispatching.dispatch()
                 self._dispatching.redeliver()
             self._dispatching.collect()
             self._dispatching.unload()
             self._beat()
+            if self._is_to_reload:
+                self._is_to_reload = False
+                self._hands_over = self._renew()
+            if self._hands_over and not self._dispatching.is_running:
+                return True
             return self._drain and self._is_drained()
         except JournalRefused as error:  # where nobody expected it, in the middle of something: all is taken up anew
             self.rooms.hold_up(JOURNAL, "the daemon waits", error)
@@ -178,6 +194,7 @@ class Daemon:
 
     def _shut_down(self) -> None:
         """No new work; the running job ends within `stop_timeout` or is given back."""
+        self._hands_over = self._hands_over and not self._stopping  # stopped meanwhile: nobody takes over
         self._stopping = True
         self.rooms.heartbeat.change()
         deadline_s = time.monotonic() + self._stop_timeout_s
@@ -190,7 +207,8 @@ class Daemon:
         with suppress(JournalRefused):  # the next start takes up what is left
             self._dispatching.give_back()
             self._receiving.dispose()
-        self.rooms.worker.stop(timeout_s=1.0)
+        if not self._hands_over:
+            self.rooms.worker.stop(timeout_s=1.0)
         self.rooms.watch.stop()
         self.rooms.heartbeat.change()
         with suppress(JournalRefused):

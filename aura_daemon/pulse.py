@@ -95,6 +95,10 @@ class Pulse:
         """A job was handed to the worker."""
         self._current = _Current(id=job.id, kind=kind_of(job.request), source=source)
 
+    def inherit(self, before: Pulse) -> None:
+        """What the daemon that hands over knew of its worker, which goes on."""
+        self._ready, self._models, self._memory = before._ready, before._models, before._memory
+
     def ready(self, message: Ready) -> None:
         """The worker found its device."""
         self._ready = message

@@ -73,6 +73,11 @@ class Door:
     judging: Judging
 
 
+def worker_settings(settings: Settings) -> tuple[object, ...]:
+    """What a worker is made from: another one is needed where any of it changes."""
+    return settings.engine(), settings.deadline, settings.log_level, settings.log_format
+
+
 def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
     """What says of a file what is to become of it, and what that stands on."""
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
