@@ -23,7 +23,17 @@ from aura_daemon.core.settings import EngineSettings
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names; every other decoder of Pillow stays shut."""
 
-BROKEN: Final = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error)
+BROKEN: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+)
 """What Pillow's decoders raise on damaged data."""
 
 SIGNATURES: Final = (

@@ -1,4 +1,4 @@
-"""`python -m tests.torture [--kills N] [--files N] [--only WORD]`: every fault, and a table of what came of it."""
+"""`python -m tests.torture [--kills N] [--files N] [--fuzz-seconds N] [--only WORD]`: every fault, and a table."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests import corpus
 from tests.house import House
-from tests.torture import faults, tools
+from tests.torture import faults, inputs, tools
 from tests.torture.ledger import Verdict, living
 
 Fault = Callable[[House], Verdict]
 
 
-def every_fault(kills: int, files: int) -> dict[str, tuple[Fault, str]]:
+def every_fault(kills: int, files: int, fuzz_s: float) -> dict[str, tuple[Fault, str]]:
     """Name -> the fault, and why it cannot be made here (empty: it can)."""
     no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
     no_limits = "" if faults.is_root_with_mounts() else "takes root"
@@ -48,6 +49,15 @@ def every_fault(kills: int, files: int) -> dict[str, tuple[Fault, str]]:
         f"{files} files at once, events overflow": (partial(faults.flood, count=files), no_limits),
         "no inotify watch left": (faults.no_watches, no_limits),
         f"{len(faults.NAMES_OF_OTHERS)} names of other tools": (faults.names_of_others, ""),
+        f"{len(corpus.inputs())} bad inputs": (inputs.whole_corpus, ""),
+        f"the job parser, fuzzed for {fuzz_s:g} s": (
+            partial(inputs.fuzzed, strategy=inputs.TEXTS, read=inputs.read_as_text, seconds=fuzz_s),
+            "",
+        ),
+        f"the image probe, fuzzed for {fuzz_s:g} s": (
+            partial(inputs.fuzzed, strategy=inputs.IMAGES, read=inputs.read_as_image, seconds=fuzz_s),
+            "",
+        ),
     }
 
 
@@ -55,10 +65,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--fuzz-seconds", type=float, default=150, help="for the parser, and for the image probe")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     options = parser.parse_args()
     rows: list[tuple[str, Verdict | None, str, float]] = []
-    for name, (fault, missing) in every_fault(options.kills, options.files).items():
+    for name, (fault, missing) in every_fault(options.kills, options.files, options.fuzz_seconds).items():
         if options.only not in name:
             continue
         began_s = time.monotonic()

@@ -36,6 +36,7 @@ class Ledger:
     def __init__(self, house: House) -> None:
         self.house = house
         self._delivered: dict[str, str] = {}
+        self._most: dict[str, int] = {}
         self._count = 0
 
     def content(self, name: str, *, size_bytes: int = 0) -> bytes:
@@ -49,16 +50,21 @@ class Ledger:
         self.note(name, content)
         return content
 
-    def note(self, name: str, content: bytes) -> None:
-        """These bytes were delivered."""
+    def note(self, name: str, content: bytes, *, jobs: int = 1) -> None:
+        """These bytes were delivered; a file of several documents has a fate for each, or one for all."""
         self._delivered[sha256(content)] = name
+        self._most[sha256(content)] = jobs
 
     def fates(self) -> Counter[str]:
         """How many results and failures every hash has."""
         found: Counter[str] = Counter()
-        for place in self.house.outbox.rglob("*.json"):
+        failed = {f"failed/{name}" for name in self.house.failed()}
+        reports = {name for name in failed if name.endswith(".json") and name.removesuffix(".json") in failed}
+        for name in (*self.house.results(), *reports):  # failed sources may end in `.json` too, and hold anything
+            if not name.endswith(".json"):
+                continue
             try:
-                document = json.loads(place.read_bytes())
+                document = json.loads((self.house.outbox / name).read_bytes())
             except FileNotFoundError:
                 continue
             if str(document.get("schema", "")).startswith(("aura-daemon/sidecar", "aura-daemon/failure")):
@@ -69,9 +75,9 @@ class Ledger:
         fates = self.fates()
         return all(fates[sha] for sha in self._delivered)
 
-    def wait(self, program: Program) -> None:
+    def wait(self, program: Program, *, patience_s: float = FATE_DEADLINE_S) -> None:
         """Until everything has a fate, or for so long that something must be lost."""
-        deadline_s = time.monotonic() + FATE_DEADLINE_S
+        deadline_s = time.monotonic() + patience_s
         while not self.all_have_one() and time.monotonic() < deadline_s:
             assert program.process is None or program.process.poll() is None, program.log()
             time.sleep(0.05)
@@ -81,7 +87,7 @@ class Ledger:
         fates = self.fates()
         verdict = Verdict(tried=len(self._delivered))
         verdict.lost = [name for sha, name in self._delivered.items() if not fates[sha]]
-        verdict.doubled = [name for sha, name in self._delivered.items() if fates[sha] > 1]
+        verdict.doubled = [name for sha, name in self._delivered.items() if fates[sha] > self._most[sha]]
         verdict.wrong = [*self._half_written(), *(f"nobody sent {sha[:12]}" for sha in fates.keys() - self._delivered)]
         return verdict
 

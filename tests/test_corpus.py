@@ -1,0 +1,78 @@
+"""Every bad input of the corpus ends as a job or as a refusal that a person can act on: no exception, little memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import PurePosixPath
+
+import pytest
+
+from aura_daemon.core import request, routing, sidecar
+from aura_daemon.core.job import Failure
+from aura_daemon.core.names import escaped
+from aura_daemon.core.request import Rejected
+from aura_daemon.core.routing import Accept, SourceKind
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.engines.picture import read_picture
+from aura_daemon.errors import Problem
+from aura_daemon.pairing import HEAD_BYTES
+from tests.corpus import inputs
+
+MOST_MEMORY_BYTES = 50_000_000
+TEXTS = {".yaml", ".yml", ".txt", ".json"}
+LEAST = 200
+
+
+def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
+    """What is wrong with a text, as the door says it; nothing where it is a job, or no kind of file we know."""
+    match routing.route(name, content[:HEAD_BYTES], frozenset(Accept)):
+        case SourceKind.JOB_FILE:
+            parsed = request.parse_job_file(content, file=name)
+        case SourceKind.PROMPT_TEXT:
+            parsed = request.parse_prompt_text(content, file=name)
+        case SourceKind.SIDECAR:
+            document = sidecar.parse(content, file=name)
+            return document if isinstance(document, tuple) else ()
+        case _:
+            return ()
+    return parsed.problems if isinstance(parsed, Rejected) else ()
+
+
+def names(*, texts: bool) -> list[str]:
+    return [name for name in inputs() if (PurePosixPath(name).suffix in TEXTS) is texts]
+
+
+def test_the_corpus_is_whole() -> None:
+    stems = [PurePosixPath(name).stem for name in inputs()]
+    assert len(set(stems)) == len(stems) >= LEAST
+
+
+@pytest.mark.parametrize("name", names(texts=True))
+def test_a_bad_text_is_a_job_or_is_refused_in_words(name: str) -> None:
+    tracemalloc.start()
+    try:
+        problems = problems_of(name, inputs()[name])
+        assert tracemalloc.get_traced_memory()[1] < MOST_MEMORY_BYTES
+    finally:
+        tracemalloc.stop()
+    for problem in problems:
+        said = str(problem)
+        assert problem.message
+        assert said == escaped(said)
+        assert len(said) < 1000
+    assert not problems or any(problem.file == name for problem in problems)
+
+
+@pytest.mark.parametrize("name", names(texts=False))
+def test_a_bad_image_is_a_picture_or_is_refused_in_words(name: str) -> None:
+    content = inputs()[name]
+    if routing.route(name, content[:HEAD_BYTES], frozenset(Accept)) is not SourceKind.IMAGE:
+        return
+    picture = read_picture(content, name, EngineSettings())
+    if isinstance(picture, Failure):
+        assert name in picture.message
+        assert picture.mend
+        assert picture.message == escaped(picture.message)
+    else:
+        assert picture.mode == "RGB"
+        assert picture.width * picture.height <= EngineSettings().max_image_pixels

@@ -1,0 +1,149 @@
+"""Bad inputs: the whole corpus through the real daemon with its real models, and fuzzing of what reads files first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import PurePosixPath
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core import pictures, request, routing, sidecar
+from aura_daemon.core.routing import Accept, SourceKind
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.engines.picture import read_picture
+from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
+from tests.corpus import inputs
+from tests.house import House
+from tests.programs import REAL, Program
+from tests.torture.ledger import Ledger, Verdict
+
+ALL = frozenset(Accept)
+PIECES = (b"\0" * 8, b"\xff" * 8, b": ", b"- ", b"\n", b"---\n", b"&a ", b"*a", b"!!", b"[{", b"\\u0000")
+WORDS = ("prompt", "steps", "image", "task", "%YAML 1.1\n", "!!str ", "1e9", "x", "~", "<<", "\ufeff", "\u2028", "\t")
+SIGNS = (": ", "- ", "? ", "\n", "\n  ", "---\n", "...\n", *"#|>!,[]{}'\"", "&a", "*a")
+AT_A_TIME = 500
+"""Examples between two looks at the clock."""
+
+
+def whole_corpus(house: House) -> Verdict:
+    """Everything at once: each a result or a failure, but for what is no kind of file that is known."""
+    ledger = Ledger(house)
+    left = []
+    for name, content in inputs().items():
+        (house.inbox / name).write_bytes(content)
+        if isinstance(routing.route(name, content[:HEAD_BYTES], ALL), routing.Foreign):
+            left.append(name)
+        else:
+            ledger.note(name, content, jobs=jobs_in(name, content))
+    patience = {"AURA_INCOMPLETE_AFTER": "2", "AURA_REFERENCE_WAIT": "2", "AURA_PAIR_WAIT": "0.5"}
+    program = Program(house, REAL, **patience)
+    program.start("run")
+    try:
+        ledger.wait(program, patience_s=600.0)
+        program.until(lambda: program.health()["jobs"]["queued"] == 0)
+        health = program.health()
+        status = program.end()
+    finally:
+        program.close()
+    verdict = ledger.verdict()
+    verdict.tried += len(left)
+    verdict.lost += [name for name in left if not (house.inbox / name).exists()]
+    verdict.wrong += [f"taken: {name}" for name in house.waiting() if name not in left]
+    if health["status"] not in ("ok", "busy") or status != 0:
+        verdict.wrong.append(f"health {health['status']}, exit {status}")
+    return verdict
+
+
+def jobs_in(name: str, content: bytes) -> int:
+    """How many results or failures a file may end as."""
+    if PurePosixPath(name).suffix not in routing.JOB_FILE_EXTENSIONS:
+        return 1
+    parsed = request.parse_job_file(content, file=name)
+    return len(parsed.jobs) if isinstance(parsed, request.Parsed) else 1
+
+
+def read_as_text(name: str, content: bytes) -> None:
+    """What the door does with a file that may be a job."""
+    match routing.route(name, content[:HEAD_BYTES], ALL):
+        case SourceKind.JOB_FILE:
+            request.parse_job_file(content, file=name)
+        case SourceKind.PROMPT_TEXT:
+            request.parse_prompt_text(content, file=name)
+        case SourceKind.SIDECAR:
+            sidecar.parse(content, file=name)
+
+
+def read_as_image(name: str, content: bytes) -> None:
+    """What the door and the worker do with a file that may be an image."""
+    if routing.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
+        pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
+        read_picture(content, name, EngineSettings(max_image_pixels=1_000_000))
+
+
+def _of_corpus(extensions: tuple[str, ...]) -> st.SearchStrategy[tuple[str, bytes]]:
+    chosen = [(name, content) for name, content in inputs().items() if PurePosixPath(name).suffix in extensions]
+    return st.sampled_from(chosen)
+
+
+@st.composite
+def accidents(draw: st.DrawFn, extensions: tuple[str, ...]) -> tuple[str, bytes]:
+    """A file of the corpus with parts cut, changed, doubled, or exchanged with those of another one."""
+    name, content = draw(_of_corpus(extensions))
+    for _ in range(draw(st.integers(1, 6))):
+        start = draw(st.integers(0, len(content)))
+        end = min(len(content), start + draw(st.integers(0, 64)))
+        _, other = draw(_of_corpus(extensions))
+        patch = draw(
+            st.one_of(
+                st.binary(max_size=16),
+                st.just(content[start:end] * 2),
+                st.just(b""),
+                st.just(other[start : start + 64]),
+                st.sampled_from(PIECES),
+            )
+        )
+        content = content[:start] + patch + content[end:]
+    return name, content
+
+
+def _yaml_like() -> st.SearchStrategy[tuple[str, bytes]]:
+    """Pieces that mean something to YAML, in any order."""
+    pieces = st.sampled_from((*WORDS, *SIGNS))
+    texts = st.lists(pieces | st.text(max_size=4), max_size=40).map("".join)
+    return st.tuples(st.just("a.yaml"), texts.map(lambda text: text.encode("utf-8", "surrogatepass")))
+
+
+ANY_BYTES = st.tuples(st.just("a.yaml"), st.binary(max_size=200))
+TEXTS = accidents((".yaml", ".yml", ".txt", ".json")) | _yaml_like() | ANY_BYTES
+IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif"))
+
+
+def fuzzed(
+    house: House, *, strategy: st.SearchStrategy[tuple[str, bytes]], read: Callable[[str, bytes], None], seconds: float
+) -> Verdict:
+    """As many examples as there is time for; what breaks is printed by Hypothesis, shrunk, with its bytes."""
+    verdict, until_s, number = Verdict(tried=0), time.monotonic() + seconds, time.time_ns() % 2**32
+    while time.monotonic() < until_s:
+        number += 1
+
+        @seed(number)
+        @settings(
+            max_examples=AT_A_TIME,
+            deadline=None,
+            database=None,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(strategy)
+        def tried(example: tuple[str, bytes]) -> None:
+            verdict.tried += 1
+            read(*example)
+
+        try:
+            tried()
+        except Exception as error:  # noqa: BLE001 - that is what is looked for
+            print(f"seed {number}: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n")
+            verdict.wrong.append(f"seed {number}: {type(error).__name__}")
+    return verdict
