@@ -48,6 +48,7 @@ class Claims:
         self.inputs = state / "inputs"
         """Images that jobs refer to, as they were when the job was admitted."""
         self.temp = state / "copying"
+        self._temps = (self.temp, self._own / "tmp", self.done / ".tmp", state / "tmp")
 
     def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> SourceRow | None:
         """Makes a file ours and journals it; None where it has gone in the meantime. Raises OSError."""
@@ -91,8 +92,8 @@ class Claims:
         JournalRefused.
         """
         adopted = []
-        for leftover in _entries(self.temp):
-            with suppress(OSError):  # the next copy of that name replaces it
+        for leftover in (entry for folder in self._temps for entry in _entries(folder)):
+            with suppress(OSError):  # what a killed daemon was writing; the next of that name replaces it
                 leftover.unlink()
         for folder in (*_entries(self._claims), *_entries(self._copies)):
             # Other folders are a NAS's or a stranger's; and only a name of ours is sure to be text.

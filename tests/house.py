@@ -116,7 +116,7 @@ class House:
     def temporary(self) -> list[str]:
         """What writing may have left behind."""
         ours = (self.outbox / ".aura" / "tmp", self.inbox / ".aura" / "tmp", self.inbox / ".aura" / "work")
-        state = (self.state / "copying", self.state / "inputs")
+        state = (self.state / "copying", self.state / "inputs", self.state / "tmp")
         return [name for place in (*ours, *state) for name in self.visible(place)]
 
     def sidecar(self, name: str) -> dict[str, Any]:
