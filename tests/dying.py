@@ -1,18 +1,22 @@
-"""A daemon that dies by a real kill -9 at each of its steps in turn, and another one after it that does not.
+"""The moments of a daemon's life, by name: before and after each step that changes something that lasts.
 
-`python -m tests.dying ROOT FIRST STRIDE`: one house a step below ROOT. Every process is forked from this one, which has
-imported everything and started no thread. The last house is the one in which the daemon came through.
+`attend` is the one hook into them. On it stand `die_at`, a real kill -9 at a moment like `journal.claim:after:3` (the
+third time), which `tests.light_daemon` takes from `AURA_TEST_DIE_AT`; and `tests.torture.machine`, which does worse.
+
+`python -m tests.dying ROOT FIRST STRIDE`: a daemon that dies at every STRIDE-th moment of a whole run, and another one
+after it that does not; a house a moment below ROOT. Every process is forked from this one, which has imported all there
+is and started no thread.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from loguru import logger
 
@@ -21,73 +25,129 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.journal import Journal
 from tests.house import PNG, House
 
-STEPS: tuple[tuple[Any, str], ...] = (
-    (durable, "_publish"),
-    (durable, "sync_folder"),
-    (Path, "rename"),
-    (Path, "unlink"),
-    (Path, "rmdir"),
-    (Journal, "claim"),
-    (Journal, "admit"),
-    (Journal, "close_source"),
-    (Journal, "_move"),
+VARIABLE: Final = "AURA_TEST_DIE_AT"
+
+STEPS: Final[dict[str, tuple[Any, str]]] = {
+    "claims.rename": (Path, "rename"),
+    "durable.publish": (durable, "_publish"),
+    "durable.sync_folder": (durable, "sync_folder"),
+    "file.unlink": (Path, "unlink"),
+    "folder.mkdir": (Path, "mkdir"),
+    "folder.rmdir": (Path, "rmdir"),
+    "journal.add_companion": (Journal, "add_companion"),
+    "journal.claim": (Journal, "claim"),
+    "journal.admit": (Journal, "admit"),
+    "journal.correct": (Journal, "correct"),
+    "journal.start": (Journal, "start"),
+    "journal.give_back": (Journal, "give_back"),
+    "journal.deliver": (Journal, "deliver"),
+    "journal.finish": (Journal, "finish"),
+    "journal.fail": (Journal, "fail"),
+    "journal.close_source": (Journal, "close_source"),
+}
+"""What changes something that lasts."""
+
+BEFORE: Final = "before"
+AFTER: Final = "after"
+
+MOMENTS: Final = tuple(f"{step}:{when}" for step in STEPS for when in (BEFORE, AFTER))
+"""All of them, but for the number."""
+
+FILES: Final = (
+    ("sub/cat.yaml", b"prompt: one\n---\nprompt: two\n", 2),
+    ("cat.png", PNG, 0),
+    ("say.yaml", b"task: caption\nimage: cat.png\n", 0),
+    ("bad.yaml", b"steps: 0\n", 0),
 )
-"""What changes something that lasts; death comes before and after each."""
+"""One of every fate: name, content, how many documents where there are several."""
+
+COMPANION: Final = ("cat.txt", b"an image of a cat")
+"""No job: it belongs to the image, and stays."""
 
 
 def fill(house: House) -> None:
-    """One of every fate."""
-    house.drop("sub/cat.yaml", b"prompt: one\n---\nprompt: two\n")
-    house.drop("cat.png", PNG)
-    house.drop("say.yaml", b"task: caption\nimage: cat.png\n")
-    house.drop("bad.yaml", b"steps: 0\n")
+    """Files of every fate, and one of none."""
+    for name, content, _ in FILES:
+        house.drop(name, content)
+    house.drop(*COMPANION)
 
 
-def die_at(number: int) -> None:
-    """kill -9 at the n-th moment before or after a step."""
-    left = itertools.count(number, -1)
+def attend(hear: Callable[[str], None]) -> None:
+    """For the rest of this process `hear` is told of every moment; what it raises, the step raises."""
 
-    def wrapped(step: Callable[..., Any]) -> Callable[..., Any]:
+    def attended(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
         def take(*arguments: Any, **options: Any) -> Any:
-            if next(left) == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            hear(f"{name}:{BEFORE}")
             result = step(*arguments, **options)
-            if next(left) == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            hear(f"{name}:{AFTER}")
             return result
 
         return take
 
-    for owner, name in STEPS:
-        setattr(owner, name, wrapped(getattr(owner, name)))
+    for name, (owner, attribute) in STEPS.items():
+        setattr(owner, attribute, attended(name, getattr(owner, attribute)))
+
+
+def die_at(moment: str) -> None:
+    """kill -9 at `STEP:before:N` or `STEP:after:N`; raises ValueError for what is no moment."""
+    step, when, time = moment.split(":")
+    if f"{step}:{when}" not in MOMENTS:
+        raise ValueError(f"no moment is called {moment}")
+    left = int(time)
+
+    def hear(heard: str) -> None:
+        nonlocal left
+        left -= heard == f"{step}:{when}"
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    attend(hear)
+
+
+def note_in(file: Path) -> None:
+    """Every moment of this process goes into a file, a line each: `journal.claim:after:3`."""
+    times: Counter[str] = Counter()
+
+    def hear(moment: str) -> None:
+        times[moment] += 1
+        with open(file, "a", encoding="utf-8") as notes:  # noqa: PTH123 - no step of `Path` is taken here
+            notes.write(f"{moment}:{times[moment]}\n")
+
+    attend(hear)
 
 
 def in_a_process(work: Callable[[], int]) -> int:
     """Exit code of a forked process; negative where a signal ended it."""
     child = os.fork()
     if child == 0:
-        os._exit(work())
+        code = 70
+        try:
+            code = work()
+        finally:
+            os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:
+    """A forked daemon that drains the house after `prepare` was called in its process."""
+
+    def work() -> int:
+        prepare()
+        return exit_code(house.drain())
+
+    return in_a_process(work)
 
 
 def main(root: Path, first: int, stride: int) -> None:
     logger.remove()
-    for number in itertools.count(first, stride):
-        house = House(root / str(number))
+    whole = House(root / "whole")
+    fill(whole)
+    drained(whole, lambda: note_in(root / "moments"))
+    for moment in (root / "moments").read_text(encoding="utf-8").split()[first::stride]:
+        house = House(root / "died" / moment)
         fill(house)
-
-        def once(house: House = house) -> int:
-            return exit_code(house.drain())
-
-        def dying(house: House = house, number: int = number) -> int:
-            die_at(number)
-            return exit_code(house.drain())
-
-        came_through = in_a_process(dying) >= 0
-        if not came_through:
-            in_a_process(once)
-        if came_through:
-            return
+        if drained(house, lambda moment=moment: die_at(moment)) < 0:  # type: ignore[misc]
+            drained(house)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests import dying
 from tests.house import PNG, House
 from tests.programs import DEADLINE_S, LIGHT, ROOT, Program
 
@@ -52,7 +54,7 @@ def gate(tmp_path: Path) -> Path:
 
 FIRST = os.environ.get("AURA_TEST_FIRST_STEP", "0")
 STRIDE = os.environ.get("AURA_TEST_STRIDE", "23")
-"""Which of the some 260 moments are tried; 0 and 1 try all of them, in two minutes."""
+"""Which of the some 320 moments of a whole run are tried; 0 and 1 try all of them, in two minutes."""
 
 
 def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path) -> None:
@@ -62,19 +64,33 @@ def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: 
         check=True,
         timeout=DEADLINE_S,
     )
-    houses = [House(folder) for folder in tmp_path.iterdir() if folder.name.isdigit()]
+    houses = [House(folder) for folder in (tmp_path / "died").iterdir()]
     assert len(houses) > 5
     for house in houses:
-        fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
-        assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
-        for name in fate:
-            (output,) = house.sidecar(name)["outputs"]
-            assert (house.outbox / name).with_name(output["name"]).stat().st_size == output["bytes"]
-        assert len(house.results()) == 8, (house.root, house.results())
-        assert house.failed() == ["bad.yaml", "bad.yaml.json"], house.root
-        assert house.archived() == ["cat.png", "say.yaml", "sub/cat.yaml"], house.root
-        assert house.waiting() == [], house.root
-        assert house.temporary() == [], house.root
+        assert_every_file_has_its_fate(house)
+
+
+def assert_every_file_has_its_fate(house: House) -> None:
+    """What `dying.fill` put there has come to what it must come to, and nothing is left over."""
+    fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
+    assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
+    for name in fate:
+        (output,) = house.sidecar(name)["outputs"]
+        assert (house.outbox / name).with_name(output["name"]).stat().st_size == output["bytes"]
+    assert len(house.results()) == 8, (house.root, house.results())
+    assert house.failed() == ["bad.yaml", "bad.yaml.json"], house.root
+    assert house.archived() == ["cat.png", "say.yaml", "sub/cat.yaml"], house.root
+    assert house.waiting() == ["cat.txt"], house.root
+    assert house.temporary() == [], house.root
+
+
+def test_a_process_dies_at_the_moment_that_one_variable_names(house: House) -> None:
+    dying.fill(house)
+    assert Program(house, AURA_TEST_DIE_AT="journal.claim:after:2").call("once").returncode == -signal.SIGKILL
+    with closing(house.journal()) as journal:
+        assert len(journal.unfinished_sources()) == 2
+    assert Program(house).call("once").returncode == 1
+    assert_every_file_has_its_fate(house)
 
 
 # -- the daemon --------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""`python -m tests.torture [--kills N] [--files N] [--fuzz-seconds N] [--only WORD]`: every fault, and a table."""
+"""`python -m tests.torture`: every fault, and a table of what came of it. `--help` tells the options."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests import corpus
+from tests import corpus, dying
 from tests.house import House
 from tests.torture import faults, inputs, tools
 from tests.torture.ledger import Verdict, living
 
 Fault = Callable[[House], Verdict]
 
+ALWAYS = 1_000_000
+"""More often than any step is taken."""
 
-def every_fault(kills: int, files: int, fuzz_s: float) -> dict[str, tuple[Fault, str]]:
+
+def every_fault(kills: int, files: int, fuzz_s: float, times: int = ALWAYS) -> dict[str, tuple[Fault, str]]:
     """Name -> the fault, and why it cannot be made here (empty: it can)."""
     no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
     no_limits = "" if faults.is_root_with_mounts() else "takes root"
     found: dict[str, tuple[Fault, str]] = {
         f"kill -9 at {kills} random instants": (partial(faults.killed_at_random, times=kills), ""),
+        f"kill -9 at {len(dying.MOMENTS)} named steps": (partial(faults.killed_at_named_steps, times=times), ""),
         "a worker killed under one job": (faults.killed_worker, ""),
     }
     for name, (program, deliver, variables) in tools.TOOLS.items():
@@ -62,14 +66,16 @@ def every_fault(kills: int, files: int, fuzz_s: float) -> dict[str, tuple[Fault,
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Every fault, and a table of what came of it.")
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--times", type=int, default=ALWAYS, help="of each named step at most so many (default: all)")
     parser.add_argument("--fuzz-seconds", type=float, default=150, help="for the parser, and for the image probe")
     parser.add_argument("--only", default="", help="faults whose name holds this")
     options = parser.parse_args()
     rows: list[tuple[str, Verdict | None, str, float]] = []
-    for name, (fault, missing) in every_fault(options.kills, options.files, options.fuzz_seconds).items():
+    faults_to_try = every_fault(options.kills, options.files, options.fuzz_seconds, options.times)
+    for name, (fault, missing) in faults_to_try.items():
         if options.only not in name:
             continue
         began_s = time.monotonic()

@@ -10,9 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
+from aura_daemon.cli.running import FAILED
+from tests import dying
 from tests.house import House
 from tests.programs import Program
 from tests.torture.ledger import Ledger, Verdict, living, place_of
@@ -35,6 +39,35 @@ def killed_at_random(house: House, times: int) -> Verdict:
     verdict = ledger.verdict()
     verdict.wrong += [f"left behind: {name}" for name in (*house.temporary(), *house.waiting())]
     return verdict
+
+
+def killed_at_named_steps(house: House, times: int) -> Verdict:
+    """kill -9 before and after each step of `dying.STEPS`, every time it is taken; then a daemon that is let live."""
+    verdict = Verdict(tried=0)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        for place, died in pool.map(partial(_killed_every_time, house.root, times), dying.MOMENTS):
+            verdict.add(died, place)
+    return verdict
+
+
+def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdict]:
+    """One moment: the first time it comes, the second, until the daemon comes through."""
+    verdict = Verdict(tried=0)
+    for number in range(1, times + 1):
+        house = House(root / f"{moment}:{number}")
+        ledger = Ledger(house)
+        dying.fill(house)
+        for name, content, documents in dying.FILES:
+            ledger.note(name, content, documents=documents)
+        if Program(house, **{dying.VARIABLE: house.root.name}).call("once").returncode != -signal.SIGKILL:
+            break
+        code = Program(house).call("once").returncode
+        survived = ledger.verdict()
+        survived.wrong += [] if code in (0, FAILED) else [f"exit code {code}"]  # one of the files is no job
+        left = [name for name in (*house.temporary(), *house.waiting()) if name != dying.COMPANION[0]]
+        survived.wrong += [f"left behind: {name}" for name in left]
+        verdict.add(survived, str(number))
+    return moment, verdict
 
 
 def full_disk(house: House) -> Verdict:

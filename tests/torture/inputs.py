@@ -36,7 +36,7 @@ def whole_corpus(house: House) -> Verdict:
         if isinstance(routing.route(name, content[:HEAD_BYTES], ALL), routing.Foreign):
             left.append(name)
         else:
-            ledger.note(name, content, jobs=jobs_in(name, content))
+            ledger.note(name, content, documents=documents_in(name, content))
     patience = {"AURA_INCOMPLETE_AFTER": "2", "AURA_REFERENCE_WAIT": "2", "AURA_PAIR_WAIT": "0.5"}
     program = Program(house, REAL, **patience)
     program.start("run")
@@ -56,12 +56,12 @@ def whole_corpus(house: House) -> Verdict:
     return verdict
 
 
-def jobs_in(name: str, content: bytes) -> int:
-    """How many results or failures a file may end as."""
+def documents_in(name: str, content: bytes) -> int:
+    """How many documents with fates of their own a file holds; 0 where it has one as a whole."""
     if PurePosixPath(name).suffix not in routing.JOB_FILE_EXTENSIONS:
-        return 1
+        return 0
     parsed = request.parse_job_file(content, file=name)
-    return len(parsed.jobs) if isinstance(parsed, request.Parsed) else 1
+    return len(parsed.jobs) if isinstance(parsed, request.Parsed) and len(parsed.jobs) > 1 else 0
 
 
 def read_as_text(name: str, content: bytes) -> None:

@@ -8,11 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from tests.house import PNG, House, sha256
 from tests.programs import Program
 
 FATE_DEADLINE_S = 60.0
+
+Wanted: TypeAlias = tuple[str, int | None]
+"""What must have one fate: a file, by its hash, or one document of several, by its number."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -29,14 +33,20 @@ class Verdict:
     def survived(self) -> int:
         return self.tried - len(set(self.lost + self.doubled + self.wrong))
 
+    def add(self, other: Verdict, place: str) -> None:
+        """Takes the verdict on another house into this one."""
+        self.tried += other.tried
+        self.lost += [f"{place} {name}" for name in other.lost]
+        self.doubled += [f"{place} {name}" for name in other.doubled]
+        self.wrong += [f"{place} {name}" for name in other.wrong]
+
 
 class Ledger:
     """The files of one house."""
 
     def __init__(self, house: House) -> None:
         self.house = house
-        self._delivered: dict[str, str] = {}
-        self._most: dict[str, int] = {}
+        self._delivered: dict[Wanted, str] = {}
         self._count = 0
 
     def content(self, name: str, *, size_bytes: int = 0) -> bytes:
@@ -50,14 +60,14 @@ class Ledger:
         self.note(name, content)
         return content
 
-    def note(self, name: str, content: bytes, *, jobs: int = 1) -> None:
-        """These bytes were delivered; a file of several documents has a fate for each, or one for all."""
-        self._delivered[sha256(content)] = name
-        self._most[sha256(content)] = jobs
+    def note(self, name: str, content: bytes, *, documents: int = 0) -> None:
+        """These bytes were delivered; `documents` where there are several in them, each with a fate of its own."""
+        for number in range(1, documents + 1) if documents else (None,):
+            self._delivered[sha256(content), number] = name
 
-    def fates(self) -> Counter[str]:
-        """How many results and failures every hash has."""
-        found: Counter[str] = Counter()
+    def fates(self) -> Counter[Wanted]:
+        """How many results and failures everything has; what befell a file as a whole befell all that is in it."""
+        found: Counter[Wanted] = Counter()
         failed = {f"failed/{name}" for name in self.house.failed()}
         reports = {name for name in failed if name.endswith(".json") and name.removesuffix(".json") in failed}
         for name in (*self.house.results(), *reports):  # failed sources may end in `.json` too, and hold anything
@@ -68,12 +78,18 @@ class Ledger:
             except FileNotFoundError:
                 continue
             if str(document.get("schema", "")).startswith(("aura-daemon/sidecar", "aura-daemon/failure")):
-                found[document["source"]["sha256"]] += 1
+                found.update(self._told(document["source"]["sha256"], document["source"]["document"]))
         return found
+
+    def _told(self, sha: str, number: int | None) -> list[Wanted]:
+        """Whose fate a document of ours tells."""
+        if number is not None or (sha, 1) not in self._delivered:
+            return [(sha, number)]
+        return [wanted for wanted in self._delivered if wanted[0] == sha]
 
     def all_have_one(self) -> bool:
         fates = self.fates()
-        return all(fates[sha] for sha in self._delivered)
+        return all(fates[wanted] for wanted in self._delivered)
 
     def wait(self, program: Program, *, patience_s: float = FATE_DEADLINE_S) -> None:
         """Until everything has a fate, or for so long that something must be lost."""
@@ -86,9 +102,10 @@ class Ledger:
         """The contract, checked."""
         fates = self.fates()
         verdict = Verdict(tried=len(self._delivered))
-        verdict.lost = [name for sha, name in self._delivered.items() if not fates[sha]]
-        verdict.doubled = [name for sha, name in self._delivered.items() if fates[sha] > self._most[sha]]
-        verdict.wrong = [*self._half_written(), *(f"nobody sent {sha[:12]}" for sha in fates.keys() - self._delivered)]
+        verdict.lost = [name for wanted, name in self._delivered.items() if not fates[wanted]]
+        verdict.doubled = [name for wanted, name in self._delivered.items() if fates[wanted] > 1]
+        strangers = fates.keys() - self._delivered
+        verdict.wrong = [*self._half_written(), *(f"nobody sent {sha[:12]}" for sha, _ in strangers)]
         return verdict
 
     def _half_written(self) -> list[str]:
