@@ -110,7 +110,7 @@ def note_in(file: Path) -> None:
 
     def hear(moment: str) -> None:
         times[moment] += 1
-        with open(file, "a", encoding="utf-8") as notes:  # noqa: PTH123 - no step of `Path` is taken here
+        with file.open("a", encoding="utf-8") as notes:
             notes.write(f"{moment}:{times[moment]}\n")
 
     attend(hear)

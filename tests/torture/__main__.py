@@ -9,6 +9,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
@@ -22,17 +23,40 @@ from tests.torture.ledger import Verdict, living
 
 Fault = Callable[[House], Verdict]
 
+STEPS = 20
+"""Of one example of the state machine, at most."""
+
 ALWAYS = 1_000_000
 """More often than any step is taken."""
 
 
-def every_fault(kills: int, files: int, fuzz_s: float, times: int = ALWAYS) -> dict[str, tuple[Fault, str]]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How much of everything is tried."""
+
+    kills: int = 200
+    files: int = 10_000
+    times: int = ALWAYS
+    """Of each named step at most so many."""
+    examples: int = 400
+    """Of the state machine, each of `STEPS`."""
+    seed: int = 0
+    """Of the state machine; 0 for a new one, which is printed."""
+    fuzz_s: float = 150.0
+    """For the parser, and for the image probe."""
+
+
+def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
     """Name -> the fault, and why it cannot be made here (empty: it can)."""
     no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
     no_limits = "" if faults.is_root_with_mounts() else "takes root"
     found: dict[str, tuple[Fault, str]] = {
-        f"kill -9 at {kills} random instants": (partial(faults.killed_at_random, times=kills), ""),
-        f"kill -9 at {len(dying.MOMENTS)} named steps": (partial(faults.killed_at_named_steps, times=times), ""),
+        f"kill -9 at {extent.kills} random instants": (partial(faults.killed_at_random, times=extent.kills), ""),
+        f"kill -9 at {len(dying.MOMENTS)} named steps": (partial(faults.killed_at_named_steps, times=extent.times), ""),
+        f"a state machine of {extent.examples * STEPS} steps": (
+            partial(faults.state_machine, examples=extent.examples, steps=STEPS, seed=extent.seed),
+            "",
+        ),
         "a worker killed under one job": (faults.killed_worker, ""),
     }
     for name, (program, deliver, variables) in tools.TOOLS.items():
@@ -50,16 +74,16 @@ def every_fault(kills: int, files: int, fuzz_s: float, times: int = ALWAYS) -> d
             faults.clock_jumps,
             "" if shutil.which("faketime") else "faketime is not installed",
         ),
-        f"{files} files at once, events overflow": (partial(faults.flood, count=files), no_limits),
+        f"{extent.files} files at once, events overflow": (partial(faults.flood, count=extent.files), no_limits),
         "no inotify watch left": (faults.no_watches, no_limits),
         f"{len(faults.NAMES_OF_OTHERS)} names of other tools": (faults.names_of_others, ""),
         f"{len(corpus.inputs())} bad inputs": (inputs.whole_corpus, ""),
-        f"the job parser, fuzzed for {fuzz_s:g} s": (
-            partial(inputs.fuzzed, strategy=inputs.TEXTS, read=inputs.read_as_text, seconds=fuzz_s),
+        f"the job parser, fuzzed for {extent.fuzz_s:g} s": (
+            partial(inputs.fuzzed, strategy=inputs.TEXTS, read=inputs.read_as_text, seconds=extent.fuzz_s),
             "",
         ),
-        f"the image probe, fuzzed for {fuzz_s:g} s": (
-            partial(inputs.fuzzed, strategy=inputs.IMAGES, read=inputs.read_as_image, seconds=fuzz_s),
+        f"the image probe, fuzzed for {extent.fuzz_s:g} s": (
+            partial(inputs.fuzzed, strategy=inputs.IMAGES, read=inputs.read_as_image, seconds=extent.fuzz_s),
             "",
         ),
     }
@@ -67,16 +91,14 @@ def every_fault(kills: int, files: int, fuzz_s: float, times: int = ALWAYS) -> d
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Every fault, and a table of what came of it.")
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--times", type=int, default=ALWAYS, help="of each named step at most so many (default: all)")
-    parser.add_argument("--fuzz-seconds", type=float, default=150, help="for the parser, and for the image probe")
+    for extent in fields(Extent):
+        parser.add_argument(f"--{extent.name.replace('_', '-')}", type=type(extent.default), default=extent.default)
     parser.add_argument("--only", default="", help="faults whose name holds this")
-    options = parser.parse_args()
+    options = vars(parser.parse_args())
+    only = options.pop("only")
     rows: list[tuple[str, Verdict | None, str, float]] = []
-    faults_to_try = every_fault(options.kills, options.files, options.fuzz_seconds, options.times)
-    for name, (fault, missing) in faults_to_try.items():
-        if options.only not in name:
+    for name, (fault, missing) in every_fault(Extent(**options)).items():
+        if only not in name:
             continue
         began_s = time.monotonic()
         verdict, note = (None, f"not tried: {missing}") if missing else tried(name, fault)

@@ -18,7 +18,7 @@ from pathlib import Path
 from aura_daemon.cli.running import FAILED
 from tests import dying
 from tests.house import House
-from tests.programs import Program
+from tests.programs import ROOT, Program
 from tests.torture.ledger import Ledger, Verdict, living, place_of
 
 
@@ -68,6 +68,23 @@ def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdic
         survived.wrong += [f"left behind: {name}" for name in left]
         verdict.add(survived, str(number))
     return moment, verdict
+
+
+def state_machine(house: House, examples: int, steps: int, seed: int) -> Verdict:
+    """Sequences of deliveries, rewrites, deletions, crashes and faults as Hypothesis draws them."""
+    options = (f"--examples={examples}", f"--steps={steps}", f"--seed={seed}")
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.torture.machine", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if ran.returncode != 0:
+        return Verdict(tried=1, wrong=["see the sequence above"])
+    print(ran.stdout, file=sys.stderr, end="")
+    counts = dict(pair.split("=") for pair in ran.stdout.split())
+    return Verdict(tried=int(counts["delivered"]))
 
 
 def full_disk(house: House) -> Verdict:

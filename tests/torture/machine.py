@@ -1,0 +1,284 @@
+"""The contract as a state machine: Hypothesis finds the sequence of deliveries, crashes and faults that breaks it.
+
+`python -m tests.torture.machine --examples N --steps N [--seed N]`: draws such sequences, prints the shortest one that
+fails, and at last how much was tried. A process of its own: its daemons are forked from it, so it must have no thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import hypothesis
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from loguru import logger
+
+from aura_daemon.core.job import FailureKind, GenerateRequest
+from aura_daemon.disposal import Disposition
+from tests.house import PNG, House
+from tests.steps import sidecar_bytes
+from tests.torture.expectations import WHOLE, Expectations, is_report
+from tests.torture.runs import ENDED_BY, Run, live, without_outbox
+
+TRIED: Final[Counter[str]] = Counter()
+"""How often what was done, over all examples."""
+
+KINDS: Final = {
+    "prompt": ".yaml",
+    "two prompts": ".yaml",
+    "prompt and caption": ".yaml",
+    "caption of a": ".yaml",
+    "nothing it knows": ".yaml",
+    "two, one wrong": ".yaml",
+    "text": ".txt",
+    "image": ".png",
+    "no image": ".png",
+    "sidecar": ".json",
+}
+"""What is delivered -> extension."""
+
+stems = st.sampled_from(["a", "b", "A", "sub/a", "sub/b"])
+kinds = st.sampled_from(sorted(KINDS))
+moments = st.integers(1, 150)
+spans = st.builds(lambda first, count: range(first, first + count), moments, st.sampled_from([1, 2, 5, 20, 1000]))
+lasting = st.sampled_from([0, 0, 1]).flatmap(lambda dies: moments if dies else st.just(0))
+"""A moment to die at; mostly never."""
+choices = st.integers(0, 1000)
+outcomes = st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=4).map(tuple)
+"""What becomes of the jobs."""
+STRANGERS: Final = ("a.png", "a.json", "b.txt", "sub", "sub/a-1.png", "a.r2.json", "failed/a.yaml", "failed/sub")
+
+
+class Contract(RuleBasedStateMachine):
+    """One house, its users, and a daemon that lives and dies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.house = House(Path(tempfile.mkdtemp(prefix="aura-machine-")))
+        self.expectations = Expectations(house=self.house, disposition=Disposition.ARCHIVE)
+        self.count = 0
+        self.is_broken = False
+
+    @initialize(disposition=st.sampled_from(Disposition))
+    def configure(self, disposition: Disposition) -> None:
+        self.expectations.disposition = disposition
+
+    # -- users -----------------------------------------------------------------------------------------------------
+
+    @rule(files=st.lists(st.tuples(stems, kinds), min_size=1, max_size=4), in_place=st.booleans())
+    def deliver(self, files: list[tuple[str, str]], in_place: bool) -> None:
+        for stem, kind in files:
+            TRIED["delivered"] += 1
+            content, documents = self.content(kind)
+            self.expectations.put(stem + KINDS[kind], content, documents, in_place=in_place)
+
+    @rule(stem=stems)
+    def deliver_an_image_with_its_caption(self, stem: str) -> None:
+        self.deliver([(stem, "image"), (stem, "text")], in_place=False)
+
+    @precondition(lambda self: self.expectations.deliveries)
+    @rule(which=choices)
+    def deliver_again(self, which: int) -> None:
+        TRIED["delivered"] += 1
+        deliveries = self.expectations.deliveries
+        self.expectations.again(deliveries[which % len(deliveries)])
+
+    @precondition(lambda self: self.house.waiting())
+    @rule(which=choices, kind=kinds, in_place=st.booleans())
+    def rewrite(self, which: int, kind: str, in_place: bool) -> None:
+        TRIED["delivered"] += 1
+        path = self.waiting(which)
+        content, documents = self.content(kind)
+        if path.endswith(KINDS[kind]):
+            self.expectations.put(path, content, documents, in_place=in_place)
+
+    @precondition(lambda self: self.house.waiting())
+    @rule(which=choices)
+    def delete(self, which: int) -> None:
+        self.expectations.remove(self.waiting(which))
+
+    @precondition(lambda self: self.house.waiting())
+    @rule(which=choices, stem=stems)
+    def rename(self, which: int, stem: str) -> None:
+        path = self.waiting(which)
+        self.expectations.rename(path, stem + Path(path).suffix)
+
+    @precondition(lambda self: self.house.waiting())
+    @rule(which=choices)
+    def touch(self, which: int) -> None:
+        self.expectations.touch(self.waiting(which))
+
+    @precondition(lambda self: self.reports())
+    @rule(which=choices)
+    def try_again(self, which: int) -> None:
+        reports = self.reports()
+        self.expectations.try_again(reports[which % len(reports)])
+
+    @rule(path=st.sampled_from(STRANGERS))
+    def put_a_stranger_into_the_outbox(self, path: str) -> None:
+        self.expectations.meet(path, b"a stranger's\n")
+
+    # -- daemons ---------------------------------------------------------------------------------------------------
+
+    @rule()
+    def drain(self) -> None:
+        self.live(Run())
+
+    @rule(at=moments)
+    def crash(self, at: int) -> None:
+        self.live(Run(dies_at=at))
+
+    @rule(at=moments)
+    def stop(self, at: int) -> None:
+        self.live(Run(stops_at=at))
+
+    @rule(outcomes=outcomes, dies_at=lasting)
+    def fail_in_the_worker(self, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+        self.live(Run(outcomes=outcomes, dies_at=dies_at))
+
+    @rule(span=spans, outcomes=outcomes, dies_at=lasting)
+    def break_the_disk(self, span: range, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+        self.live(Run(disk_refuses=span, outcomes=outcomes, dies_at=dies_at))
+
+    @rule(span=spans, outcomes=outcomes, dies_at=lasting)
+    def break_the_journals_disk(self, span: range, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+        self.live(Run(journal_refuses=span, outcomes=outcomes, dies_at=dies_at))
+
+    @precondition(lambda self: (self.house.outbox / ".aura").is_dir())
+    @rule(is_a_file=st.booleans())
+    def run_without_outbox(self, is_a_file: bool) -> None:
+        with without_outbox(self.expectations, is_a_file=is_a_file):
+            self.live(Run())
+
+    @precondition(lambda self: self.expectations.deliveries)
+    @rule(at=moments, which=choices, kind=kinds, how=st.sampled_from(["rewrite", "delete", "rename", "touch"]))
+    def meddle_while_it_runs(self, at: int, which: int, kind: str, how: str) -> None:
+        TRIED["delivered"] += how == "rewrite"
+        path = self.expectations.deliveries[which % len(self.expectations.deliveries)].path
+        content, documents = self.content(kind)
+
+        def deed(expectations: Expectations) -> None:
+            if how == "delete":
+                expectations.remove(path)
+            elif how == "rename":
+                expectations.rename(path, f"renamed/{path}")
+            elif how == "touch":
+                expectations.touch(path)
+            elif path.endswith(KINDS[kind]):
+                expectations.put(path, content, documents)
+
+        self.live(Run(meanwhile_at=at, meanwhile=deed))
+
+    # -- the contract ----------------------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_lost_doubled_or_half_written(self) -> None:
+        TRIED["steps"] += 1
+        self.demand("\n".join(self.expectations.complaints()))
+
+    def teardown(self) -> None:
+        TRIED["examples"] += 1
+        try:
+            if not self.is_broken:
+                self.live(Run())
+                self.live(Run())
+                self.demand("\n".join(self.expectations.last_complaints()))
+        finally:
+            shutil.rmtree(self.house.root)
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def live(self, run: Run) -> None:
+        TRIED["runs"] += 1
+        self.expectations, complaint = live(run, self.expectations)
+        self.demand(complaint)
+
+    def demand(self, complaint: str) -> None:
+        """Breaks where there is something to complain about."""
+        self.is_broken = bool(complaint)
+        assert not complaint, complaint
+
+    def waiting(self, which: int) -> str:
+        """One of the files in the inbox."""
+        names = self.house.waiting()
+        return names[which % len(names)]
+
+    def reports(self) -> list[str]:
+        """Reports in `failed/` whose files can be moved back."""
+        failed = self.house.outbox / "failed"
+        return [name for name in self.house.failed() if is_report((failed / name).read_bytes())]
+
+    def content(self, kind: str) -> tuple[bytes, tuple[int | None, ...]]:
+        """New bytes, unlike any other's, and the documents in them that have fates of their own."""
+        self.count += 1
+        token = f"number {self.count}"
+        prompt, both = f"prompt: {token}\n", (1, 2)
+        caption = f"# {token}\ntask: caption\nimage: a.png\n"
+        texts: dict[str, tuple[str, tuple[int | None, ...]]] = {
+            "prompt": (prompt, WHOLE),
+            "two prompts": (f"{prompt}---\nprompt: and {token}\n", both),
+            "prompt and caption": (f"{prompt}---\n{caption}", both),
+            "caption of a": (caption, WHOLE),
+            "nothing it knows": (f"steps: 0\n# {token}\n", WHOLE),
+            "two, one wrong": (f"{prompt}---\nstps: 1\n", WHOLE),
+            "text": (token, WHOLE),
+            "no image": (token, WHOLE),
+        }
+        if kind in texts:
+            text, documents = texts[kind]
+            return text.encode(), documents
+        if kind == "image":
+            return PNG[:8] + token.encode() + PNG[-12:], WHOLE
+        return sidecar_bytes(GenerateRequest(prompt=token, seed=self.count)), WHOLE
+
+
+def run(examples: int, steps: int, seed: int | None, *, shrinks: bool) -> None:
+    """Draws sequences; raises with the shortest that fails. Without a seed always the same ones."""
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        derandomize=seed is None,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate, Phase.shrink] if shrinks else [Phase.generate],
+        report_multiple_bugs=False,
+    )
+    machine = Contract if seed is None else hypothesis.seed(seed)(Contract)
+    run_state_machine_as_test(machine, settings=chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="The contract as a state machine.")
+    parser.add_argument("--examples", type=int, required=True)
+    parser.add_argument("--steps", type=int, required=True, help="of an example, at most")
+    parser.add_argument("--seed", type=int, help="0 for a new one; without it always the same is drawn")
+    parser.add_argument("--as-found", action="store_true", help="do not look for a shorter sequence that fails")
+    options = parser.parse_args()
+    logger.remove()
+    seed = options.seed if options.seed != 0 else random.SystemRandom().randrange(1, 2**32)
+    if seed is not None:
+        print(f"seed {seed}", file=sys.stderr, flush=True)
+    run(options.examples, options.steps, seed, shrinks=not options.as_found)
+    for place, count in ENDED_BY.most_common():
+        print(f"{count} times a failing disk ended the daemon: {place}", file=sys.stderr)
+    print(" ".join(f"{what}={count}" for what, count in TRIED.items()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""One life of a daemon in a forked process, and what goes wrong in it. In: a `Run`, expectations. Out: how it ended.
+
+Moments are counted from the first step after the daemon was joined; see `tests.dying`.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import pickle
+import signal
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.core.job import Failure, FailureKind, Outcome
+from aura_daemon.daemon import Daemon
+from aura_daemon.workers.protocol import Task
+from tests import dying
+from tests.house import make
+from tests.torture.expectations import Expectations
+
+BROKEN = 99
+"""Exit code of a daemon that broke the contract, or raised."""
+
+RAISED = 98
+"""Exit code of a daemon that a failing disk ended with an exception: as good as a crash, and worse than holding up."""
+
+ENDED_BY: Final[Counter[str]] = Counter()
+"""The places in the daemon where a failing disk ended it."""
+
+LIFE_S = 30
+"""A drain that lasts longer hangs."""
+
+NEVER = range(0)
+_CHANGES = ("durable.publish:after", "file.unlink:after", "claims.rename:after", "folder.rmdir:after")
+"""After these the contract is checked: nothing else changes what is seen."""
+
+Deed = Callable[[Expectations], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """What happens at which moments."""
+
+    dies_at: int = 0
+    """kill -9."""
+    stops_at: int = 0
+    """As by SIGTERM."""
+    disk_refuses: range = NEVER
+    """Writes, renames and deletions fail."""
+    journal_refuses: range = NEVER
+    outcomes: tuple[FailureKind | None, ...] = (None,)
+    """What becomes of one job after the other, again and again; None is a result."""
+    meanwhile_at: int = 0
+    meanwhile: Deed | None = None
+    """What a user does at that moment."""
+
+
+def live(run: Run, expectations: Expectations) -> tuple[Expectations, str]:
+    """Drains the house; what is expected afterwards, and what was wrong (empty: nothing)."""
+    root = expectations.house.root
+    said, known = root / "complaint", root / "expectations"
+    code = dying.in_a_process(lambda: _Life(run, expectations, said, known).drain())
+    if known.exists():
+        expectations = pickle.loads(known.read_bytes())
+        known.unlink()
+    if code == RAISED:
+        ENDED_BY[said.read_text(encoding="utf-8")] += 1
+        return expectations, ""
+    if code == BROKEN:
+        return expectations, said.read_text(encoding="utf-8")
+    if code == -signal.SIGALRM:
+        return expectations, f"it did not end within {LIFE_S} s"
+    return expectations, "" if code == 0 or (run.dies_at and code == -signal.SIGKILL) else f"it ended with {code}"
+
+
+@contextmanager
+def without_outbox(expectations: Expectations, *, is_a_file: bool) -> Iterator[None]:
+    """The outbox is away, or a file stands in its place, and nobody may make it anew."""
+    outbox, away = expectations.house.outbox, expectations.house.root / "away"
+    outbox.rename(away)
+    if is_a_file:
+        outbox.write_bytes(b"a file\n")
+    yield
+    assert outbox.is_file() if is_a_file else not outbox.exists(), "something was put in the place of the outbox"
+    outbox.unlink(missing_ok=True)
+    away.rename(outbox)
+
+
+class _Life:
+    def __init__(self, run: Run, expectations: Expectations, said: Path, known: Path) -> None:
+        self._run = run
+        self._expectations = expectations
+        self._said = said
+        self._known = known
+        self._number = 0
+        self._is_heard = False
+        self._outcomes = itertools.cycle(run.outcomes)
+        self._daemon: Daemon | None = None
+
+    def drain(self) -> int:
+        """In the forked process."""
+        signal.alarm(LIFE_S)
+        house = self._expectations.house
+        try:
+            with house.daemon(self._play, sources=self._expectations.disposition) as daemon:
+                self._daemon = daemon
+                dying.attend(self._hear)
+                daemon.run()
+        except Exception as error:  # noqa: BLE001 - the parent is told
+            if not (self._run.disk_refuses and isinstance(error, OSError)):
+                self._complain(traceback.format_exc())
+            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "aura_daemon" in frame.filename]
+            self._said.write_text(" > ".join(f"{Path(frame.filename).stem}.{frame.name}" for frame in frames), "utf-8")
+            return RAISED
+        return 0
+
+    def _play(self, task: Task) -> Outcome:
+        kind = next(self._outcomes)
+        return make(task) if kind is None else Failure(kind=kind, message="it went wrong", mend="mend it")
+
+    def _hear(self, moment: str) -> None:
+        if self._is_heard:  # a step of the user's, or of ours
+            return
+        self._is_heard = True
+        try:
+            self._meet(moment)
+        finally:
+            self._is_heard = False
+
+    def _meet(self, moment: str) -> None:
+        """One moment of the daemon's life."""
+        run, self._number = self._run, self._number + 1
+        assert self._daemon is not None
+        if self._number == run.meanwhile_at and run.meanwhile is not None:
+            run.meanwhile(self._expectations)
+            self._known.write_bytes(pickle.dumps(self._expectations))
+        if moment in _CHANGES and self._expectations.house.outbox.is_dir():
+            found = list(self._expectations.complaints())
+            if found:
+                self._complain(f"at moment {self._number}, {moment}: {'; '.join(found)}")
+        if self._number == run.dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._number == run.stops_at:
+            self._daemon.stop()
+        if run.journal_refuses:
+            refuses = self._number in run.journal_refuses
+            self._daemon.rooms.journal._database.execute(f"PRAGMA query_only = {int(refuses)}")
+        if self._number in run.disk_refuses and not moment.startswith("journal.") and moment.endswith(dying.BEFORE):
+            raise OSError(errno.EIO, "Input/output error", "a file")
+
+    def _complain(self, what: str) -> None:
+        self._said.write_text(what, "utf-8")
+        os._exit(BROKEN)
