@@ -7,7 +7,7 @@ import sys
 
 from tests.programs import DEADLINE_S, ROOT
 
-EXAMPLES, STEPS = 26, 12
+EXAMPLES, STEPS = 22, 12
 
 
 def test_no_sequence_of_deliveries_crashes_and_faults_breaks_the_contract() -> None:

@@ -30,10 +30,11 @@ from loguru import logger
 
 from aura_daemon.core.job import FailureKind, GenerateRequest
 from aura_daemon.disposal import Disposition
+from tests import dying
 from tests.house import PNG, House
 from tests.steps import sidecar_bytes
 from tests.torture.expectations import WHOLE, Expectations, is_report
-from tests.torture.runs import ENDED_BY, Run, live, without_outbox
+from tests.torture.runs import ENDED_BY, Run, Span, live, without_outbox
 
 TRIED: Final[Counter[str]] = Counter()
 """How often what was done, over all examples."""
@@ -52,16 +53,29 @@ KINDS: Final = {
 }
 """What is delivered -> extension."""
 
+TURNS: Final = (
+    "claims.rename", "durable.publish", "journal.claim", "journal.admit", "journal.deliver", "journal.finish",
+    "journal.fail", "journal.close_source",
+)  # fmt: skip
+"""The steps at which a file's fate turns: drawn more often than the others."""
+
 stems = st.sampled_from(["a", "b", "A", "sub/a", "sub/b"])
 kinds = st.sampled_from(sorted(KINDS))
-moments = st.integers(1, 150)
-spans = st.builds(lambda first, count: range(first, first + count), moments, st.sampled_from([1, 2, 5, 20, 1000]))
-lasting = st.sampled_from([0, 0, 1]).flatmap(lambda dies: moments if dies else st.just(0))
+files = st.lists(st.tuples(stems, kinds), min_size=1, max_size=4)
+likely = [moment for moment in dying.MOMENTS if moment.startswith(TURNS)]
+times = st.sampled_from([1, 1, 1, 2, 2, 3, 4, 6])
+moments = st.builds(
+    lambda moment, time: f"{moment}:{time}", st.sampled_from(likely) | st.sampled_from(dying.MOMENTS), times
+)
+spans = st.tuples(moments, st.sampled_from([1, 2, 5, 20, 1000]))
+deaths = st.just("") | moments
 """A moment to die at; mostly never."""
 choices = st.integers(0, 1000)
 outcomes = st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=4).map(tuple)
 """What becomes of the jobs."""
 STRANGERS: Final = ("a.png", "a.json", "b.txt", "sub", "sub/a-1.png", "a.r2.json", "failed/a.yaml", "failed/sub")
+
+MEDDLING: Final = ("rewrite", "delete", "rename", "touch", "get in the way")
 
 
 class Contract(RuleBasedStateMachine):
@@ -73,15 +87,19 @@ class Contract(RuleBasedStateMachine):
         self.expectations = Expectations(house=self.house, disposition=Disposition.ARCHIVE)
         self.count = 0
         self.is_broken = False
+        self.is_quiet = True
+        """Nothing was done since a daemon did all there was to do."""
 
-    @initialize(disposition=st.sampled_from(Disposition))
-    def configure(self, disposition: Disposition) -> None:
+    @initialize(disposition=st.sampled_from(Disposition), files=files)
+    def configure(self, disposition: Disposition, files: list[tuple[str, str]]) -> None:
         self.expectations.disposition = disposition
+        self.deliver(files, in_place=False)
 
     # -- users -----------------------------------------------------------------------------------------------------
 
-    @rule(files=st.lists(st.tuples(stems, kinds), min_size=1, max_size=4), in_place=st.booleans())
+    @rule(files=files, in_place=st.booleans())
     def deliver(self, files: list[tuple[str, str]], in_place: bool) -> None:
+        self.is_quiet = False
         for stem, kind in files:
             TRIED["delivered"] += 1
             content, documents = self.content(kind)
@@ -94,6 +112,7 @@ class Contract(RuleBasedStateMachine):
     @precondition(lambda self: self.expectations.deliveries)
     @rule(which=choices)
     def deliver_again(self, which: int) -> None:
+        self.is_quiet = False
         TRIED["delivered"] += 1
         deliveries = self.expectations.deliveries
         self.expectations.again(deliveries[which % len(deliveries)])
@@ -101,6 +120,7 @@ class Contract(RuleBasedStateMachine):
     @precondition(lambda self: self.house.waiting())
     @rule(which=choices, kind=kinds, in_place=st.booleans())
     def rewrite(self, which: int, kind: str, in_place: bool) -> None:
+        self.is_quiet = False
         TRIED["delivered"] += 1
         path = self.waiting(which)
         content, documents = self.content(kind)
@@ -110,22 +130,26 @@ class Contract(RuleBasedStateMachine):
     @precondition(lambda self: self.house.waiting())
     @rule(which=choices)
     def delete(self, which: int) -> None:
+        self.is_quiet = False
         self.expectations.remove(self.waiting(which))
 
     @precondition(lambda self: self.house.waiting())
     @rule(which=choices, stem=stems)
     def rename(self, which: int, stem: str) -> None:
+        self.is_quiet = False
         path = self.waiting(which)
         self.expectations.rename(path, stem + Path(path).suffix)
 
     @precondition(lambda self: self.house.waiting())
     @rule(which=choices)
     def touch(self, which: int) -> None:
+        self.is_quiet = False
         self.expectations.touch(self.waiting(which))
 
     @precondition(lambda self: self.reports())
     @rule(which=choices)
     def try_again(self, which: int) -> None:
+        self.is_quiet = False
         reports = self.reports()
         self.expectations.try_again(reports[which % len(reports)])
 
@@ -135,45 +159,56 @@ class Contract(RuleBasedStateMachine):
 
     # -- daemons ---------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: not self.is_quiet)
     @rule()
     def drain(self) -> None:
         self.live(Run())
 
+    @precondition(lambda self: not self.is_quiet)
     @rule(at=moments)
-    def crash(self, at: int) -> None:
+    def crash(self, at: str) -> None:
         self.live(Run(dies_at=at))
 
+    @precondition(lambda self: not self.is_quiet)
     @rule(at=moments)
-    def stop(self, at: int) -> None:
+    def stop(self, at: str) -> None:
         self.live(Run(stops_at=at))
 
-    @rule(outcomes=outcomes, dies_at=lasting)
-    def fail_in_the_worker(self, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+    @precondition(lambda self: not self.is_quiet)
+    @rule(outcomes=outcomes, dies_at=deaths)
+    def fail_in_the_worker(self, outcomes: tuple[FailureKind | None, ...], dies_at: str) -> None:
         self.live(Run(outcomes=outcomes, dies_at=dies_at))
 
-    @rule(span=spans, outcomes=outcomes, dies_at=lasting)
-    def break_the_disk(self, span: range, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+    @precondition(lambda self: not self.is_quiet)
+    @rule(span=spans, outcomes=outcomes, dies_at=deaths)
+    def break_the_disk(self, span: Span, outcomes: tuple[FailureKind | None, ...], dies_at: str) -> None:
+        self.expectations.had_a_broken_disk = True
         self.live(Run(disk_refuses=span, outcomes=outcomes, dies_at=dies_at))
 
-    @rule(span=spans, outcomes=outcomes, dies_at=lasting)
-    def break_the_journals_disk(self, span: range, outcomes: tuple[FailureKind | None, ...], dies_at: int) -> None:
+    @precondition(lambda self: not self.is_quiet)
+    @rule(span=spans, outcomes=outcomes, dies_at=deaths)
+    def break_the_journals_disk(self, span: Span, outcomes: tuple[FailureKind | None, ...], dies_at: str) -> None:
         self.live(Run(journal_refuses=span, outcomes=outcomes, dies_at=dies_at))
 
-    @precondition(lambda self: (self.house.outbox / ".aura").is_dir())
+    @precondition(lambda self: not self.is_quiet and (self.house.outbox / ".aura").is_dir())
     @rule(is_a_file=st.booleans())
     def run_without_outbox(self, is_a_file: bool) -> None:
         with without_outbox(self.expectations, is_a_file=is_a_file):
             self.live(Run())
 
-    @precondition(lambda self: self.expectations.deliveries)
-    @rule(at=moments, which=choices, kind=kinds, how=st.sampled_from(["rewrite", "delete", "rename", "touch"]))
-    def meddle_while_it_runs(self, at: int, which: int, kind: str, how: str) -> None:
+    @precondition(lambda self: not self.is_quiet)
+    @rule(at=moments, which=choices, kind=kinds, how=st.sampled_from(MEDDLING))
+    def meddle_while_it_runs(self, at: str, which: int, kind: str, how: str) -> None:
         TRIED["delivered"] += how == "rewrite"
         path = self.expectations.deliveries[which % len(self.expectations.deliveries)].path
         content, documents = self.content(kind)
 
+        stranger = str(Path(path).with_suffix(".txt" if path.endswith(".png") else ".png"))
+
         def deed(expectations: Expectations) -> None:
-            if how == "delete":
+            if how == "get in the way":
+                expectations.meet(stranger, b"a stranger's\n")
+            elif how == "delete":
                 expectations.remove(path)
             elif how == "rename":
                 expectations.rename(path, f"renamed/{path}")
@@ -205,6 +240,7 @@ class Contract(RuleBasedStateMachine):
 
     def live(self, run: Run) -> None:
         TRIED["runs"] += 1
+        self.is_quiet = run == Run()
         self.expectations, complaint = live(run, self.expectations)
         self.demand(complaint)
 

@@ -1,6 +1,6 @@
 """One life of a daemon in a forked process, and what goes wrong in it. In: a `Run`, expectations. Out: how it ended.
 
-Moments are counted from the first step after the daemon was joined; see `tests.dying`.
+A moment is `journal.claim:after:3`, the third time after its rooms were joined; see `tests.dying`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import itertools
 import os
 import pickle
 import signal
+import sqlite3
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from aura_daemon.core.job import Failure, FailureKind, Outcome
 from aura_daemon.daemon import Daemon
@@ -37,27 +38,32 @@ ENDED_BY: Final[Counter[str]] = Counter()
 LIFE_S = 30
 """A drain that lasts longer hangs."""
 
-NEVER = range(0)
+MENDED_S = 0.2
+"""A journal that refuses takes writes again after so long, if not before: no other moment may come until it does."""
+
+NEVER = ("", 0)
 _CHANGES = ("durable.publish:after", "file.unlink:after", "claims.rename:after", "folder.rmdir:after")
 """After these the contract is checked: nothing else changes what is seen."""
 
 Deed = Callable[[Expectations], None]
+Span: TypeAlias = tuple[str, int]
+"""From which moment on, for how many moments of any name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
     """What happens at which moments."""
 
-    dies_at: int = 0
+    dies_at: str = ""
     """kill -9."""
-    stops_at: int = 0
+    stops_at: str = ""
     """As by SIGTERM."""
-    disk_refuses: range = NEVER
+    disk_refuses: Span = NEVER
     """Writes, renames and deletions fail."""
-    journal_refuses: range = NEVER
+    journal_refuses: Span = NEVER
     outcomes: tuple[FailureKind | None, ...] = (None,)
     """What becomes of one job after the other, again and again; None is a result."""
-    meanwhile_at: int = 0
+    meanwhile_at: str = ""
     meanwhile: Deed | None = None
     """What a user does at that moment."""
 
@@ -99,7 +105,8 @@ class _Life:
         self._expectations = expectations
         self._said = said
         self._known = known
-        self._number = 0
+        self._times: Counter[str] = Counter()
+        self._disk_refuses = self._journal_refuses = 0
         self._is_heard = False
         self._outcomes = itertools.cycle(run.outcomes)
         self._daemon: Daemon | None = None
@@ -114,7 +121,7 @@ class _Life:
                 dying.attend(self._hear)
                 daemon.run()
         except Exception as error:  # noqa: BLE001 - the parent is told
-            if not (self._run.disk_refuses and isinstance(error, OSError)):
+            if not (self._run.disk_refuses != NEVER and isinstance(error, OSError)):
                 self._complain(traceback.format_exc())
             frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "aura_daemon" in frame.filename]
             self._said.write_text(" > ".join(f"{Path(frame.filename).stem}.{frame.name}" for frame in frames), "utf-8")
@@ -136,24 +143,47 @@ class _Life:
 
     def _meet(self, moment: str) -> None:
         """One moment of the daemon's life."""
-        run, self._number = self._run, self._number + 1
-        assert self._daemon is not None
-        if self._number == run.meanwhile_at and run.meanwhile is not None:
+        run, daemon = self._run, self._daemon
+        assert daemon is not None
+        self._times[moment] += 1
+        now = f"{moment}:{self._times[moment]}"
+        if now == run.meanwhile_at and run.meanwhile is not None:
             run.meanwhile(self._expectations)
             self._known.write_bytes(pickle.dumps(self._expectations))
         if moment in _CHANGES and self._expectations.house.outbox.is_dir():
             found = list(self._expectations.complaints())
             if found:
-                self._complain(f"at moment {self._number}, {moment}: {'; '.join(found)}")
-        if self._number == run.dies_at:
+                self._complain(f"at {now}: {'; '.join(found)}")
+        if now == run.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
-        if self._number == run.stops_at:
-            self._daemon.stop()
-        if run.journal_refuses:
-            refuses = self._number in run.journal_refuses
-            self._daemon.rooms.journal._database.execute(f"PRAGMA query_only = {int(refuses)}")
-        if self._number in run.disk_refuses and not moment.startswith("journal.") and moment.endswith(dying.BEFORE):
-            raise OSError(errno.EIO, "Input/output error", "a file")
+        if now == run.stops_at:
+            daemon.stop()
+        if self._journal_refuses:
+            self._journal_refuses -= 1
+            self._let_the_journal(refuse=self._journal_refuses > 0)
+        if now == run.journal_refuses[0]:
+            self._journal_refuses = run.journal_refuses[1]
+            self._let_the_journal(refuse=True)
+            signal.signal(signal.SIGALRM, self._mend)
+            signal.setitimer(signal.ITIMER_REAL, MENDED_S)
+        if now == run.disk_refuses[0]:
+            self._disk_refuses = run.disk_refuses[1]
+        if self._disk_refuses:
+            self._disk_refuses -= 1
+            if not moment.startswith("journal.") and moment.endswith(dying.BEFORE):
+                raise OSError(errno.EIO, "Input/output error", "a file")
+
+    def _mend(self, number: int, frame: object) -> None:
+        """Called by the clock."""
+        self._journal_refuses = 0
+        with suppress(sqlite3.ProgrammingError):  # it is closed already
+            self._let_the_journal(refuse=False)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(LIFE_S)
+
+    def _let_the_journal(self, *, refuse: bool) -> None:
+        assert self._daemon is not None
+        self._daemon.rooms.journal._database.execute(f"PRAGMA query_only = {int(refuse)}")
 
     def _complain(self, what: str) -> None:
         self._said.write_text(what, "utf-8")
