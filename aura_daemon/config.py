@@ -104,12 +104,14 @@ def _read(place: Path) -> Document | None:
         content = place.read_bytes()
     except OSError as error:
         raise UserError([Problem(file=str(place), message=f"cannot be read: {error.strerror}")]) from None
-    read = yamltext.parse(content, file=str(place), text_keys=frozenset({"inbox", "outbox"}))
-    if isinstance(read, yamltext.Unreadable):
-        raise UserError(capped(read.problems, file=str(place)))
-    if len(read.documents) > 1:
-        raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])
-    return read.documents[0] if read.documents else None
+    found: Document | None = None
+    for read in yamltext.parse(content, file=str(place), text_keys=frozenset({"inbox", "outbox"})):
+        if isinstance(read, yamltext.Unreadable):
+            raise UserError(capped(read.problems, file=str(place)))
+        if found is not None:
+            raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])
+        found = read
+    return found
 
 
 def _said(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:

@@ -16,7 +16,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, request, routing, sidecar
+from aura_daemon.core import names, request, routing, sidecar, yamltext
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
     AppliedDefaults,
@@ -85,7 +85,8 @@ class Intake:
         """
         file = self._claims.file_of(source)
         try:
-            found = durable.read(file, most_bytes=self._settings.max_image_bytes + 1)
+            head, _, _ = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=0)
+            found = durable.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
         except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # everything of ours is away, not this file alone
@@ -138,6 +139,12 @@ class Intake:
         for problem in problems:
             logger.info("{} refused: {}", source.id, problem)
         return ()
+
+    def _most_bytes(self, path: str, head: bytes) -> int:
+        """Longer ones are refused, unread."""
+        route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
+        is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
+        return yamltext.MOST_BYTES if is_text else self._settings.max_image_bytes
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]

@@ -63,6 +63,15 @@ def test_a_bad_text_is_a_job_or_is_refused_in_words(name: str) -> None:
     assert not problems or any(problem.file == name for problem in problems)
 
 
+def test_sloppy_exif_spoils_no_picture() -> None:
+    found = [name for name in inputs() if name.startswith("found-image-exif-of")]
+    assert len(found) == 4
+    for name in found:
+        picture = read_picture(inputs()[name], name, EngineSettings())
+        assert not isinstance(picture, Failure)
+        assert picture.height > picture.width  # turned by 90 degrees, as it says
+
+
 @pytest.mark.parametrize("name", names(texts=False))
 def test_a_bad_image_is_a_picture_or_is_refused_in_words(name: str) -> None:
     content = inputs()[name]

@@ -43,15 +43,14 @@ class FolderDefaults:
 
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
     """The settings of a folder, or everything that is wrong with them; a file that says nothing is well."""
-    read = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
-    if isinstance(read, Unreadable):
-        return capped(read.problems, file=file)
-    if len(read.documents) > 1:
-        line = read.documents[1].lines.get("")
-        return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
     problems: list[Problem] = []
     said: dict[str, object] = {}
-    for document in read.documents:
+    for document in yamltext.parse(content, file=file, text_keys=TEXT_KEYS):
+        if isinstance(document, Unreadable):
+            return capped(document.problems, file=file)
+        if document.number > 1:
+            line = document.lines.get("")
+            return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
         said = {key: value for key, value in document.mapping.items() if value is not None}
         problems = [_unknown(key, document, file) for key in document.mapping if key not in KEYS]
         for kind, model in MODELS.items():

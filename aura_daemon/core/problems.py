@@ -48,11 +48,12 @@ def problems_of(
     return (*sorted(found, key=lambda problem: problem.line or 0), *more)
 
 
-def capped(problems: Sequence[Problem], *, file: str) -> tuple[Problem, ...]:
-    """As many problems as anyone reads, and how many more there are."""
+def capped(problems: Sequence[Problem], *, file: str, are_all: bool = True) -> tuple[Problem, ...]:
+    """As many problems as anyone reads, and how many more there are, where that is known."""
     if len(problems) <= MOST_PROBLEMS:
         return tuple(problems)
-    return (*problems[:MOST_PROBLEMS], _and_more(len(problems) - MOST_PROBLEMS, file))
+    more = f"{len(problems) - MOST_PROBLEMS:,}" if are_all else "many"
+    return (*problems[:MOST_PROBLEMS], Problem(file=file, message=f"… and {more} more problems"))
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -67,13 +68,9 @@ def shown(value: object) -> str:
     return cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
-def cut(text: str) -> str:
+def cut(text: str, most: int = MOST_GIVEN) -> str:
     """Words of the user's, cut short and made harmless for a log."""
-    return escaped(text if len(text) <= MOST_GIVEN else text[: MOST_GIVEN - 1] + "…")
-
-
-def _and_more(number: int, file: str) -> Problem:
-    return Problem(file=file, message=f"… and {number:,} more problems")
+    return escaped(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def _line_of(key: str, lines: Mapping[str, int]) -> int | None:

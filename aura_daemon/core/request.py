@@ -15,8 +15,8 @@ from aura_daemon.core import yamltext
 from aura_daemon.core.defaults import FolderDefaults, taken
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Request
 from aura_daemon.core.jobkeys import MOST_PROMPT_CHARACTERS, TEXT_KEYS, CaptionJob, GenerateJob
-from aura_daemon.core.problems import MISSING, capped, nearest, problems_of, shown
-from aura_daemon.core.yamltext import NOT_TEXT, Unreadable
+from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, nearest, problems_of, shown
+from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
 
 
@@ -56,24 +56,34 @@ ParseResult: TypeAlias = Parsed | Rejected
 
 def parse_job_file(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
     """A YAML job file; `file` is its name for the problems, `folders` the settings of its folders, nearest first."""
-    read = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
-    if isinstance(read, Unreadable):
-        return Rejected(problems=capped(read.problems, file=file))
     jobs: list[ParsedJob] = []
     problems: list[Problem] = []
-    for document in read.documents:
-        found = validated(document.mapping, file=file, lines=document.lines, written=document.written, folders=folders)
-        if isinstance(found, tuple):
-            problems.extend(found)
+    documents = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
+    for read in documents:
+        if isinstance(read, Unreadable):
+            problems += read.problems
         else:
-            jobs.append(ParsedJob(asked=found, text=document.text.encode()))
-    if not read.documents:
+            found = validated(read.mapping, file=file, lines=read.lines, written=read.written, folders=folders)
+            if isinstance(found, tuple):
+                problems += found
+            else:
+                jobs.append(ParsedJob(asked=found, text=read.text.encode()))
+        if len(problems) > MOST_PROBLEMS:
+            break
+    if not jobs and not problems:
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
-    return Rejected(problems=capped(problems, file=file)) if problems else Parsed(jobs=tuple(jobs))
+    if problems:
+        return Rejected(problems=capped(problems, file=file, are_all=next(documents, None) is None))
+    return Parsed(jobs=tuple(jobs))
 
 
 def parse_prompt_text(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
     """A text file that is one prompt."""
+    if len(content) > MOST_BYTES:
+        message = (
+            f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
+        )
+        return Rejected(problems=(Problem(file=file, message=message),))
     text = yamltext.decoded(content)
     if text is None:
         return Rejected(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))

@@ -234,8 +234,18 @@ def report(
     )
 
 
+MOST_BYTES: Final = 1 << 20
+
+MOST_SIGNS: Final = 20_000
+"""Commas and brackets, those in texts too, so that nothing huge is built; a sidecar has about a hundred."""
+
+
 def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
     """A sidecar read back, or what is wrong with it; what it asks for is held to the rules of a job file."""
+    if len(content) > MOST_BYTES or sum(map(content.count, (b",", b"{", b"["))) > MOST_SIGNS:
+        return (
+            Problem(file=file, message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: it holds too much"),
+        )
     try:
         document = Sidecar.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
@@ -243,7 +253,7 @@ def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
             Problem(
                 file=file,
                 key=cut(".".join(str(part) for part in fault["loc"])),
-                message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: {fault['msg'].lower()}",
+                message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: {cut(fault['msg'].lower(), 200)}",
             )
             for fault in error.errors(include_url=False, include_input=False)
         ]

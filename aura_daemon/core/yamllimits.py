@@ -20,6 +20,7 @@ MOST_DEPTH: Final = 20
 MOST_DOCUMENTS: Final = 500
 MOST_VALUES: Final = 20_000
 """Keys and values of a whole file; 500 documents with every key there is have 11,000."""
+MOST_VALUES_OF_A_DOCUMENT: Final = 2_000
 
 _MARKER: Final = re.compile(r"(?<![^\n\r])---(?=[ \t\n\r]|\Z)")
 """Begins a document. Nothing else can stand so at the start of a line."""
@@ -31,7 +32,7 @@ class Survey:
     def __init__(self, file: str) -> None:
         self._file = file
         self._collections: set[str] = set()
-        self._aliases = self._depth = self._values = 0
+        self._aliases = self._depth = self._values = self._before = 0
         self.starts: list[tuple[int, int]] = []
         """Of every document: where its `---` begins and where it ends; the same where it has none."""
 
@@ -68,6 +69,7 @@ class Survey:
             case yaml.DocumentStartEvent():
                 self.starts.append((start.index, end.index))
                 self._collections.clear()
+                self._before = self._values
             case _:
                 pass
 
@@ -84,4 +86,6 @@ class Survey:
             return f"more than {MOST_DOCUMENTS} documents (`---`) in one file, {documents:,} in all: split it"
         if self._values > MOST_VALUES:
             return f"more than {MOST_VALUES:,} keys and values in one file: split it"
+        if self._values - self._before > MOST_VALUES_OF_A_DOCUMENT:
+            return f"more than {MOST_VALUES_OF_A_DOCUMENT:,} keys and values in one document"
         return ""

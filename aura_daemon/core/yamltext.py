@@ -1,4 +1,4 @@
-"""YAML as people write it -> mappings, or every problem. In: bytes of a file. Out: documents with their lines.
+"""YAML as people write it -> mappings, or what is wrong. In: bytes of a file. Out: documents with their lines.
 
 What a scalar means is in `yamlscalars`; tags, aliases that expand and files that hold too much are refused by
 `yamllimits`; `yamlmistakes` says what usually lies behind a complaint of the parser. Merge keys are refused here.
@@ -7,7 +7,7 @@ What a scalar means is in `yamlscalars`; tags, aliases that expand and files tha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,38 +41,40 @@ class Document:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Documents:
-    """All documents of a file that hold something."""
-
-    documents: tuple[Document, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """Everything that is wrong with a file as YAML."""
+    """Everything that is wrong, as YAML, with one document, or with the file."""
 
     problems: tuple[Problem, ...]
 
 
-def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Documents | Unreadable:
-    """The documents of a file. Scalars under `text_keys` of a document's top level are kept as they are written."""
+def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Iterator[Document | Unreadable]:
+    """The documents of a file that hold something, one by one: whoever has seen enough need not pay for the rest.
+
+    Scalars under `text_keys` of a document's top level are kept as they are written.
+    """
     if len(content) > MOST_BYTES:
-        message = f"the file is {len(content):,} bytes long; at most {MOST_BYTES:,} are read as YAML"
-        return Unreadable(problems=(Problem(file=file, message=message),))
+        message = f"the file is too long: at most {MOST_BYTES:,} bytes are read as YAML"
+        yield Unreadable(problems=(Problem(file=file, message=message),))
+        return
     text = decoded(content)
     if text is None:
-        return Unreadable(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
+        yield Unreadable(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
+        return
     strange = NOT_TEXT.search(text)
     if strange is not None:
         line = text.count("\n", 0, strange.start()) + 1
         message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
-        return Unreadable(problems=(Problem(file=file, line=line, message=message),))
+        yield Unreadable(problems=(Problem(file=file, line=line, message=message),))
+        return
     try:
         survey = Survey(file)
         problems = survey.problems_in(text)
-        return Unreadable(problems=problems) if problems else _Reader(file, text, text_keys, survey).read()
+        if problems:
+            yield Unreadable(problems=problems)
+        else:
+            yield from _Reader(file, text, text_keys, survey).read()
     except yaml.YAMLError as error:
-        return Unreadable(problems=(syntax_problem(error, file),))
+        yield Unreadable(problems=(syntax_problem(error, file),))
 
 
 def decoded(content: bytes) -> str | None:
@@ -85,7 +87,7 @@ def decoded(content: bytes) -> str | None:
 
 
 class _Reader:
-    """Builds documents from nodes and collects what is wrong with them."""
+    """Builds documents from nodes, or says what is wrong with them."""
 
     def __init__(self, file: str, text: str, text_keys: frozenset[str], survey: Survey) -> None:
         self._file = file
@@ -96,29 +98,30 @@ class _Reader:
         self._lines: dict[str, int] = {}
         self._written: dict[str, str] = {}
 
-    def read(self) -> Documents | Unreadable:
-        """All documents, or all problems."""
-        documents: list[Document] = []
+    def read(self) -> Iterator[Document | Unreadable]:
+        """One document after the other."""
+        number = 0
         for index, node in enumerate(yaml.compose_all(self._text, Loader=LOADER)):
             if isinstance(node, yaml.MappingNode):
+                number += 1
                 self._lines, self._written = {"": node.start_mark.line + 1}, {}
                 mapping = self._mapping(node, "")
-                document = Document(
-                    number=len(documents) + 1,
-                    mapping=mapping,
-                    lines=self._lines,
-                    written=self._written,
-                    text=self._own_text(index),
-                )
-                documents.append(document)
+                if not self._problems:
+                    yield Document(
+                        number=number,
+                        mapping=mapping,
+                        lines=self._lines,
+                        written=self._written,
+                        text=self._own_text(index),
+                    )
             elif isinstance(node, yaml.SequenceNode):
                 self._add(node, "", "`key: value` lines are needed; this is a list")
             elif node.value or not _is_plain(node):
                 message = f"`key: value` lines are needed, with a space after the colon; this is: {self._source(node)}"
                 self._add(node, "", message)
-        if self._problems:
-            return Unreadable(problems=tuple(self._problems))
-        return Documents(documents=tuple(documents))
+            if self._problems:
+                yield Unreadable(problems=tuple(self._problems))
+                self._problems = []
 
     def _own_text(self, index: int) -> str:
         """What lies between a document's `---` and the next one's; of the first also the comments before it."""

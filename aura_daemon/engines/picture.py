@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
@@ -24,17 +24,33 @@ FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names; every other decoder of Pillow stays shut."""
 
 BROKEN: Final = (
-    OSError,
-    SyntaxError,
-    ValueError,
+    ArithmeticError,
+    AttributeError,
     EOFError,
-    IndexError,
-    KeyError,
+    LookupError,
+    OSError,
     RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise on damaged data."""
+"""What Pillow's decoders raise on damaged data. Only they are called where these are caught."""
+
+ORIENTATION: Final = 0x0112
+"""EXIF tag."""
+
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF 2.32, orientation -> how to put the picture upright."""
 
 SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -60,7 +76,7 @@ def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.I
         )
     try:
         with _limited(settings.max_image_pixels):
-            return _decode(content)
+            return _in_rgb(_upright(_decoded(content)))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
     except UnidentifiedImageError:
@@ -84,11 +100,24 @@ def _limited(most_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = usual
 
 
-def _decode(content: bytes) -> Image.Image:
-    """RGB pixels; raises what Pillow raises."""
+def _decoded(content: bytes) -> Image.Image:
+    """Raises what Pillow raises."""
     picture: Image.Image = Image.open(BytesIO(content), formats=FORMATS)
     picture.load()
-    picture = ImageOps.exif_transpose(picture)
+    return picture
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF says; sloppy EXIF, which `ImageOps.exif_transpose` fails to write anew, spoils no picture."""
+    try:
+        turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
+    except BROKEN:
+        turn = None
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _in_rgb(picture: Image.Image) -> Image.Image:
+    """Whatever mode it had, on white where it is transparent."""
     if picture.mode.startswith("I"):  # 16 bits of grey: Pillow's own conversion clips them at 255
         return picture.point(lambda value: value / 256).convert("L").convert("RGB")
     if not picture.has_transparency_data:

@@ -200,7 +200,7 @@ def test_no_more_problems_are_listed_than_anyone_reads() -> None:
     assert found[-1] == "cat.yaml: … and 400 more problems"
     found = complaints("---\nsteps: 0\nprompt: x\n" * 120)
     assert len(found) == 101
-    assert found[-1] == "cat.yaml: … and 20 more problems"
+    assert found[-1] == "cat.yaml: … and many more problems"  # the others were not looked at
     found = complaints("a: 1\n" * 300)
     assert found[-1] == "cat.yaml: … and 199 more problems"
 
