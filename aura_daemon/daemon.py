@@ -167,13 +167,16 @@ class Daemon:
         """Whether nothing is left that could be done without waiting for a mend."""
         if self._is_paused:
             return True
-        if not self._has_recovered:
-            return any(self.rooms.holdups.has_failed(what) for what in (JOURNAL, OUTBOX))
-        if self._dispatching.is_running or not self._receiving.has_seen_all:
+        if self._dispatching.is_running:
             return False
-        if any(self.rooms.holdups.has_failed(what) for what in (JOURNAL, OUTBOX)):
+        has_failed = self.rooms.holdups.has_failed
+        if has_failed(JOURNAL):  # nothing can be claimed, or known to be done
             return True
-        return self._receiving.has_put_all_away and not self._dispatching.has_work()
+        if not self._has_recovered:
+            return has_failed(OUTBOX)
+        if not self._receiving.has_seen_all:
+            return False
+        return has_failed(OUTBOX) or (self._receiving.has_put_all_away and not self._dispatching.has_work())
 
     def _wait(self) -> None:
         """Sleeps until an event, a message or the next thing that is due."""

@@ -148,6 +148,8 @@ class Disposal:
             if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
             if not ours and os.path.lexists(file):
+                if self._claims.is_copy(file):
+                    os.utime(file)  # moved back, it is told by its time from the one that stays in the inbox
                 durable.copy(file, target, temp_folder=self._outbox.temp_folder)
             self._write_report(report, source, job, failure)
             logger.info("{} failed: {} (see {})", source.id, failure.message, names.escaped(os.fspath(report)))

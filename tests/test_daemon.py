@@ -19,6 +19,7 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
+from aura_daemon.disposal import Disposition
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
@@ -197,13 +198,15 @@ def test_a_job_that_kills_its_worker_again_and_again_is_given_up_and_the_others_
     assert "(3 attempts)" in document["reason"]
 
 
-def test_a_failed_file_moved_back_is_tried_again(house: House) -> None:
+@pytest.mark.parametrize("sources", Disposition)
+def test_a_failed_file_moved_back_is_tried_again(house: House, sources: Disposition) -> None:
     house.drop("cat.yaml")
-    house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"))
+    house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"), sources=sources)
     assert house.failed() == ["cat.yaml", "cat.yaml.json"]
     (house.outbox / "failed" / "cat.yaml").rename(house.inbox / "cat.yaml")
-    assert house.drain().done == 1
+    assert house.drain(sources=sources).done == 1
     assert house.results() == ["cat.json", "cat.png"]
+    assert house.drain(sources=sources).done == 0
 
 
 def test_a_model_that_is_not_to_be_had_holds_its_jobs_and_the_other_kind_goes_on(house: House) -> None:

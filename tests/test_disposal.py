@@ -298,6 +298,7 @@ def test_under_keep_a_failed_source_is_copied_and_stays(house: House) -> None:
     door.disposal().dispose(ended(door, "bad.yaml", BAD))
     assert place.read_bytes() == BAD
     assert house.failed() == ["bad.yaml", "bad.yaml.json"]
+    assert (house.outbox / "failed" / "bad.yaml").stat().st_mtime_ns != place.stat().st_mtime_ns
     assert house.visible(door.claims.work) == []
     door.close()
 

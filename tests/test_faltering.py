@@ -61,6 +61,19 @@ def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, monkeyp
     assert exit_code(house.drain()) == 0
 
 
+def test_a_drain_ends_where_the_journal_takes_no_claim(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.drop("a.yaml")
+
+    def full(self: Journal, source: SourceRow) -> None:
+        raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "claim", full)
+        assert exit_code(house.drain(retry_first=3600)) == 1
+    assert house.waiting() == ["a.yaml"]
+    assert exit_code(house.drain()) == 0
+
+
 @pytest.mark.parametrize("method", ["jobs_of", "next_job", "oldest_queued", "source", "stems_like", "all_done"])
 def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch, method: str
