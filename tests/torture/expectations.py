@@ -315,15 +315,13 @@ class Expectations:
                     ours = path.relative_to(place).as_posix()
                     if self.had_a_broken_disk and path.is_dir():  # a claim's folder that could not be removed
                         continue
-                    if not _BELONGS.fullmatch(ours) and not _KNOWN.fullmatch(told):
+                    if not _BELONGS.fullmatch(ours):
                         yield told
 
 
 _BELONGS = re.compile(
     r"marker|lock|tmp|work|copying|inputs|done(/(?!\.tmp/).*)?|journal\.sqlite3.*|(health|known-folders)\.json"
 )
-_KNOWN = re.compile(r"(inbox/\.aura|state)/tmp/[0-9]+-[0-9a-f]{16}\.tmp")
-"""What a daemon was writing there when it was killed stays for good. Known; only the outbox's is cleared."""
 
 
 def is_report(content: bytes) -> bool:
