@@ -97,7 +97,10 @@ class Claims:
                 leftover.unlink()
         for folder in (*_entries(self._claims), *_entries(self._copies)):
             # Other folders are a NAS's or a stranger's; and only a name of ours is sure to be text.
-            if not _ID.fullmatch(folder.name) or self._journal.knows_source(folder.name):
+            if not _ID.fullmatch(folder.name):
+                continue
+            if self._journal.knows_source(folder.name):
+                _remove_empty(folder)  # a folder that could not be removed when its file left
                 continue
             try:
                 source = self._adopt(folder)
@@ -213,7 +216,7 @@ class Claims:
     def _adopt(self, folder: Path) -> SourceRow | None:
         """Takes up the one file of a claim; anything else that got there goes back. Raises OSError."""
         is_copy = folder.parent == self._copies
-        files, folders = _below(folder)
+        files, _ = _below(folder)
         found = {path: file for file in files if not _is_by_others(path := file.relative_to(folder).as_posix())}
         if is_copy:
             for path in [path for path in found if (self.inbox / path).is_file()]:
@@ -233,9 +236,7 @@ class Claims:
             found[path] = file
         for path, file in () if is_copy else found.items():  # a link, or a whole folder, was taken for a file
             self._put_back(file, path)
-        for emptied in (*reversed(folders), folder):
-            with suppress(OSError):  # something of a stranger lies there
-                emptied.rmdir()
+        _remove_empty(folder)
         return None
 
     def _put_back(self, file: Path, path: str) -> None:
@@ -275,6 +276,14 @@ def _is_by_others(path: str) -> bool:
     """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
     parent = path.rpartition("/")[0]
     return names.is_out_of_bounds(path) or (parent != "" and names.verdict(f"{parent}/x") is not None)
+
+
+def _remove_empty(folder: Path) -> None:
+    """Removes the folders of a claim that hold no file; what something lies in stays."""
+    with suppress(OSError):
+        for emptied in (*reversed(_below(folder)[1]), folder):
+            with suppress(OSError):
+                emptied.rmdir()
 
 
 def _below(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -94,7 +94,8 @@ class Control:
         """Nobody listens any more."""
         if self._socket is not None:
             self._socket.close()
-            (self._state / NAME).unlink(missing_ok=True)
+            with suppress(OSError):  # the next daemon puts its own in its place
+                (self._state / NAME).unlink()
             self._socket = None
 
 

@@ -56,7 +56,7 @@ MOMENTS: Final = tuple(f"{step}:{when}" for step in STEPS for when in (BEFORE, A
 FILES: Final = (
     ("sub/cat.yaml", b"prompt: one\n---\nprompt: two\n", 2),
     ("cat.png", PNG, 0),
-    ("say.yaml", b"task: caption\nimage: cat.png\n", 0),
+    ("say.yaml", b"task: caption\nimage: sea.png\n", 0),
     ("bad.yaml", b"steps: 0\n", 0),
 )
 """One of every fate: name, content, how many documents where there are several."""
@@ -64,12 +64,19 @@ FILES: Final = (
 COMPANION: Final = ("cat.txt", b"an image of a cat")
 """No job: it belongs to the image, and stays."""
 
+NAMED: Final = ("sea.png", PNG + b"the sea" + PNG[-12:])
+"""No job of its own: it is put away with the one that names it."""
+
+PAIR_WAIT_S: Final = 0.02
+"""Files that are there together are paired all the same: all of them are looked at before so much time has passed."""
+
 
 def fill(house: House) -> None:
     """Files of every fate, and one of none."""
     for name, content, _ in FILES:
         house.drop(name, content)
     house.drop(*COMPANION)
+    house.drop(*NAMED)
 
 
 def attend(hear: Callable[[str], None]) -> None:
@@ -133,7 +140,7 @@ def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:
 
     def work() -> int:
         prepare()
-        return exit_code(house.drain())
+        return exit_code(house.drain(pair_wait=PAIR_WAIT_S))
 
     return in_a_process(work)
 

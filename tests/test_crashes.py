@@ -79,7 +79,7 @@ def assert_every_file_has_its_fate(house: House) -> None:
         assert (house.outbox / name).with_name(output["name"]).stat().st_size == output["bytes"]
     assert len(house.results()) == 8, (house.root, house.results())
     assert house.failed() == ["bad.yaml", "bad.yaml.json"], house.root
-    assert house.archived() == ["cat.png", "say.yaml", "sub/cat.yaml"], house.root
+    assert house.archived() == ["cat.png", "say.yaml", "sea.png", "sub/cat.yaml"], house.root
     assert house.waiting() == ["cat.txt"], house.root
     assert house.temporary() == [], house.root
 

@@ -31,6 +31,9 @@ WHOLE = (None,)
 
 FIRST_MTIME_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
+NAMING = b"image: a.png"
+"""In job files that name an image."""
+
 HELD = re.compile(rb"an image of ([0-9a-f]{64})")
 
 
@@ -65,7 +68,6 @@ class Expectations:
     cleared: Counter[Wanted] = field(default_factory=Counter)
     """Reports that their user removed when the file went back into the inbox."""
     mtime_ns: int = FIRST_MTIME_NS
-    had_a_broken_disk: bool = False
 
     # -- what users do ---------------------------------------------------------------------------------------------
 
@@ -164,8 +166,12 @@ class Expectations:
             if fates[wanted] < count:
                 yield f"{self._name(wanted)} has {fates[wanted]} fates and must have {count} at least"
         kept = self.disposition is Disposition.KEEP
-        companions = {delivery.path for delivery in self.deliveries if delivery.low == 0 and _is_text(delivery.path)}
-        yield from (f"left in the inbox: {path}" for path in self.house.waiting() if not kept | (path in companions))
+        stay = {
+            delivery.path
+            for delivery in self.deliveries
+            if delivery.low == 0 and (_is_text(delivery.path) or _can_be_named(delivery.path))
+        }
+        yield from (f"left in the inbox: {path}" for path in self.house.waiting() if not kept | (path in stay))
         yield from (f"left behind: {path}" for path in self._leftovers())
 
     # -- below -----------------------------------------------------------------------------------------------------
@@ -173,6 +179,7 @@ class Expectations:
     def _note(self, delivery: Delivery) -> None:
         """Adds a delivery whose file has just been put there."""
         delivery.low, delivery.high = self._to_come(delivery)
+        self._pair(delivery)
         stem, extension = _stem(delivery.path), PurePosixPath(delivery.path).suffix
         if extension in IMAGE_EXTENSIONS:
             for other in self.deliveries:
@@ -185,6 +192,15 @@ class Expectations:
             elif any(other.path in images for other in self.deliveries):
                 delivery.low = 0
         self.deliveries.append(delivery)
+
+    def _pair(self, delivery: Delivery) -> None:
+        """An image that a job file names shares that one's fate, unless it was taken before the job file was seen."""
+        if _can_be_named(delivery.path) and any(NAMING in other.content for other in self.deliveries):
+            delivery.low = 0
+        elif NAMING in delivery.content:
+            for other in self.deliveries:
+                if _can_be_named(other.path) and not self._is_claimed(other):
+                    other.low = 0
 
     def _to_come(self, delivery: Delivery) -> tuple[int, int]:
         """How many fates a delivery adds, as the README says of what is delivered again."""
@@ -298,8 +314,10 @@ class Expectations:
         return [(sha256, document) for document in (known if number is None else (number,))]
 
     def _held(self) -> set[str]:
-        """Hashes of everything of the users' that is still there."""
-        return _hashes(self.house.inbox, self.house.state / "work", self.house.outbox / "failed")
+        """Hashes of everything of the users' that is still there, and of the images that were captioned."""
+        captions = (_bytes(place) for place in self.house.outbox.rglob("*.txt"))
+        captioned = {held[1].decode() for caption in captions if (held := HELD.fullmatch(caption))}
+        return captioned | _hashes(self.house.inbox, self.house.state / "work", self.house.outbox / "failed")
 
     def _worked_on(self) -> set[str]:
         return _hashes(self.house.inbox / ".aura" / "work", self.house.state / "work")
@@ -313,8 +331,6 @@ class Expectations:
                     path = Path(folder, name)
                     told = path.relative_to(self.house.root).as_posix()
                     ours = path.relative_to(place).as_posix()
-                    if self.had_a_broken_disk and path.is_dir():  # a claim's folder that could not be removed
-                        continue
                     if not _BELONGS.fullmatch(ours):
                         yield told
 
@@ -346,6 +362,10 @@ def _bytes(place: Path) -> bytes:
 
 def _is_text(path: str) -> bool:
     return PurePosixPath(path).suffix in (".txt", ".json")
+
+
+def _can_be_named(path: str) -> bool:
+    return PurePosixPath(path).name == "a.png"
 
 
 def _stem(path: str) -> str:

@@ -34,7 +34,7 @@ from tests import dying
 from tests.house import PNG, House
 from tests.steps import sidecar_bytes
 from tests.torture.expectations import WHOLE, Expectations, is_report
-from tests.torture.runs import ENDED_BY, Run, Span, live, without_outbox
+from tests.torture.runs import Run, Span, live, without_outbox
 
 TRIED: Final[Counter[str]] = Counter()
 """How often what was done, over all examples."""
@@ -182,7 +182,6 @@ class Contract(RuleBasedStateMachine):
     @precondition(lambda self: not self.is_quiet)
     @rule(span=spans, outcomes=outcomes, dies_at=deaths)
     def break_the_disk(self, span: Span, outcomes: tuple[FailureKind | None, ...], dies_at: str) -> None:
-        self.expectations.had_a_broken_disk = True
         self.live(Run(disk_refuses=span, outcomes=outcomes, dies_at=dies_at))
 
     @precondition(lambda self: not self.is_quiet)
@@ -311,8 +310,6 @@ def main() -> None:
     if seed is not None:
         print(f"seed {seed}", file=sys.stderr, flush=True)
     run(options.examples, options.steps, seed, shrinks=not options.as_found)
-    for place, count in ENDED_BY.most_common():
-        print(f"{count} times a failing disk ended the daemon: {place}", file=sys.stderr)
     print(" ".join(f"{what}={count}" for what, count in TRIED.items()))
 
 

@@ -10,14 +10,13 @@ import itertools
 import os
 import pickle
 import signal
-import sqlite3
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from aura_daemon.core.job import Failure, FailureKind, Outcome
 from aura_daemon.daemon import Daemon
@@ -29,17 +28,8 @@ from tests.torture.expectations import Expectations
 BROKEN = 99
 """Exit code of a daemon that broke the contract, or raised."""
 
-RAISED = 98
-"""Exit code of a daemon that a failing disk ended with an exception: as good as a crash, and worse than holding up."""
-
-ENDED_BY: Final[Counter[str]] = Counter()
-"""The places in the daemon where a failing disk ended it."""
-
 LIFE_S = 30
 """A drain that lasts longer hangs."""
-
-MENDED_S = 0.2
-"""A journal that refuses takes writes again after so long, if not before: no other moment may come until it does."""
 
 NEVER = ("", 0)
 _CHANGES = ("durable.publish:after", "file.unlink:after", "claims.rename:after", "folder.rmdir:after")
@@ -76,9 +66,6 @@ def live(run: Run, expectations: Expectations) -> tuple[Expectations, str]:
     if known.exists():
         expectations = pickle.loads(known.read_bytes())
         known.unlink()
-    if code == RAISED:
-        ENDED_BY[said.read_text(encoding="utf-8")] += 1
-        return expectations, ""
     if code == BROKEN:
         return expectations, said.read_text(encoding="utf-8")
     if code == -signal.SIGALRM:
@@ -120,12 +107,8 @@ class _Life:
                 self._daemon = daemon
                 dying.attend(self._hear)
                 daemon.run()
-        except Exception as error:  # noqa: BLE001 - the parent is told
-            if not (self._run.disk_refuses != NEVER and isinstance(error, OSError)):
-                self._complain(traceback.format_exc())
-            frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "aura_daemon" in frame.filename]
-            self._said.write_text(" > ".join(f"{Path(frame.filename).stem}.{frame.name}" for frame in frames), "utf-8")
-            return RAISED
+        except Exception:  # noqa: BLE001 - the parent is told
+            self._complain(traceback.format_exc())
         return 0
 
     def _play(self, task: Task) -> Outcome:
@@ -164,22 +147,12 @@ class _Life:
         if now == run.journal_refuses[0]:
             self._journal_refuses = run.journal_refuses[1]
             self._let_the_journal(refuse=True)
-            signal.signal(signal.SIGALRM, self._mend)
-            signal.setitimer(signal.ITIMER_REAL, MENDED_S)
         if now == run.disk_refuses[0]:
             self._disk_refuses = run.disk_refuses[1]
         if self._disk_refuses:
             self._disk_refuses -= 1
             if not moment.startswith("journal.") and moment.endswith(dying.BEFORE):
                 raise OSError(errno.EIO, "Input/output error", "a file")
-
-    def _mend(self, number: int, frame: object) -> None:
-        """Called by the clock."""
-        self._journal_refuses = 0
-        with suppress(sqlite3.ProgrammingError):  # it is closed already
-            self._let_the_journal(refuse=False)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(LIFE_S)
 
     def _let_the_journal(self, *, refuse: bool) -> None:
         assert self._daemon is not None
