@@ -19,7 +19,7 @@ from aura_daemon.core.problems import capped, nearest, problems_of, shown
 from aura_daemon.core.settings import ALIASES, EMBEDDED
 from aura_daemon.core.yamltext import Document
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.options import PREFIX, Settings, xdg_folder
+from aura_daemon.options import PREFIX, GenerateConfig, Settings, xdg_folder
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
@@ -70,6 +70,7 @@ def load(config: Path | None) -> Loaded:
     for key, section in (("generate", settings.generate), ("caption", settings.caption)):
         start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
+    resolved["generate"] = _with_folders(resolved["generate"], base, variables)
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
     return Loaded(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
@@ -132,6 +133,22 @@ def _base_of(place: Path | None) -> Path:
     if place is None:
         return Path.cwd()
     return place.parent.parent if place.parent.name == "config" else place.parent
+
+
+def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateConfig:
+    """The generator's folders and further models, made absolute."""
+    assert isinstance(section, GenerateConfig)
+
+    def start(key: str) -> Path:
+        return Path.cwd() if f"{PREFIX}GENERATE__{key.upper()}" in variables else base
+
+    folders = {
+        key: start(key) / folder
+        for key in ("loras", "embeddings", "wildcards")
+        if (folder := getattr(section, key)) is not None
+    }
+    models = tuple(_model_from(start("models"), model) for model in section.models)
+    return section.model_copy(update={**folders, "models": models})
 
 
 def _model_from(start: Path, model: str) -> str:

@@ -14,8 +14,17 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aura_daemon.core.job import ImageFormat, Metadata
 from aura_daemon.core.routing import Accept
-from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings, Scheduler
+from aura_daemon.core.settings import (
+    CaptionSettings,
+    Device,
+    Dtype,
+    EngineSettings,
+    GenerateSettings,
+    Safety,
+    Scheduler,
+)
 from aura_daemon.errors import Problem, UserError
 
 PREFIX: Final = "AURA_"
@@ -79,6 +88,20 @@ class GenerateConfig(BaseModel):
     steps: WholeOrNull = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
     guidance_scale: NumberOrNull = Field(None, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
+    models: tuple[str, ...] = Field((), description="a list of further models that a job may name, as under `model`")
+    loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
+    embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
+    wildcards: Folder | None = Field(None, description="a folder of word lists (.txt) for `__name__`, or null")
+    safety: Safety = Field(Safety.BLOCK, description=f"one of {', '.join(Safety)}")
+    format: ImageFormat = Field(ImageFormat.PNG, description=f"one of {', '.join(ImageFormat)}")
+    quality: Whole = Field(90, ge=1, le=100, description="a whole number from 1 to 100")
+    metadata: Metadata = Field(Metadata.FULL, description=f"one of {', '.join(Metadata)}")
+
+    def engine(self) -> GenerateSettings:
+        """What the worker is told; word lists are read before it."""
+        keys = self.model_dump(exclude={"wildcards", "loras", "embeddings"})
+        folders = {key: os.fspath(folder) for key in ("loras", "embeddings") if (folder := getattr(self, key))}
+        return GenerateSettings(**keys, **folders)
 
 
 class CaptionConfig(BaseModel):
@@ -189,7 +212,7 @@ class Settings(BaseSettings):
         return EngineSettings(
             device=self.device,
             dtype=self.dtype,
-            generate=GenerateSettings(**self.generate.model_dump()),
+            generate=self.generate.engine(),
             caption=CaptionSettings(**self.caption.model_dump()),
             max_image_bytes=self.limits.image_bytes,
             max_image_pixels=self.limits.image_pixels,

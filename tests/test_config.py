@@ -209,7 +209,7 @@ def test_the_state_folder_is_the_service_manager_s_or_one_an_inbox(
         ),
         ("accept: []", "accept: must be a list of one or more"),
         ("generate: sd-1.4", "generate: must be keys of the generator, one below the other"),
-        ("generate: {scheduler: unipc}", "generate.scheduler: must be one of dpm++_2m_karras"),
+        ("generate: {scheduler: restart}", "generate.scheduler: must be one of dpm++_2m_karras"),
         ("inbox: ''", "inbox: must name a folder"),
         ("inbox: .", "inbox: must name a folder"),
         ('outbox: "a\\0b"', "outbox: must name a folder"),
@@ -367,7 +367,7 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     written = flat(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")))
     expected = keys_of(Settings)
     assert list(written) == list(expected)
-    for key in ("accept", "companions", "ignore", "take"):
+    for key in ("accept", "companions", "ignore", "take", "generate.models"):
         assert written.pop(key) == [str(word) for word in expected.pop(key)]
     assert written == {key: str(value) if isinstance(value, Path) else value for key, value in expected.items()}
 

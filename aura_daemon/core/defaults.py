@@ -13,15 +13,17 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from aura_daemon.core import yamltext
+from aura_daemon.core.captionkeys import CaptionJob
+from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.job import JobKind
-from aura_daemon.core.jobkeys import TEXT_KEYS, CaptionJob, GenerateJob
+from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.problems import capped, nearest, problems_of
 from aura_daemon.core.yamltext import Document, Unreadable
 from aura_daemon.errors import Problem
 
 FILE_NAME: Final = "_defaults.yaml"
 
-ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image"})
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask"})
 """What a job is about: no folder can say that for all."""
 
 _SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
@@ -64,10 +66,11 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
 def taken(keys: Mapping[str, object], kind: JobKind, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
     """The keys of a job with what its folders add to them."""
     found = dict(keys)
+    useless = frozenset({"strength"}) if found.get("image") is None else frozenset()
     for defaults in nearest_first:
         settled = _SIZE if any(found.get(key) is not None for key in _SIZE) else frozenset()
         for key, value in defaults.keys.items():
-            if key in MODELS[kind].model_fields and key not in settled and found.get(key) is None:
+            if key in MODELS[kind].model_fields and key not in settled | useless and found.get(key) is None:
                 found[key] = value
     return found
 
@@ -98,7 +101,7 @@ def _wrong(
 ) -> Sequence[Problem]:
     """What is wrong with the keys that jobs of one kind take."""
     mine = {key: value for key, value in said.items() if key in model.model_fields and key in KEYS}
-    about = {"prompt": "x"} if kind is JobKind.GENERATE else {}
+    about = {"prompt": "x", "image": "x.png"} if kind is JobKind.GENERATE else {}
     try:
         model.model_validate({"task": kind.value, **about, **mine})
     except ValidationError as error:

@@ -14,6 +14,39 @@ class JobKind(StrEnum):
     CAPTION = "caption"
 
 
+class ImageFormat(StrEnum):
+    """Of a picture in the outbox; the extension too."""
+
+    PNG = "png"
+    JPG = "jpg"
+    WEBP = "webp"
+    AVIF = "avif"
+
+
+class Metadata(StrEnum):
+    """What is embedded in a picture: settings and origin, the origin alone (IPTC digital source type), nothing."""
+
+    FULL = "full"
+    MINIMAL = "minimal"
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lora:
+    """A small change to a model, by its name in the configured folder."""
+
+    name: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hires:
+    """A second pass: the picture enlarged by `scale`, and drawn anew with `strength`, 0 (as it is) to 1 (all new)."""
+
+    scale: float = 2.0
+    strength: float = 0.5
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:
     """A prompt to draw. None means "the configuration's default, else the model's own" (see `core.settings`)."""
@@ -29,6 +62,28 @@ class GenerateRequest:
     width: int | None = None
     """Pixels; with `height`, overrides `aspect_ratio`."""
     height: int | None = None
+    model: str | None = None
+    """One of those that the configuration allows."""
+    loras: tuple[Lora, ...] = ()
+    image: str | None = None
+    """The name of an image to start from; its bytes travel beside the request, as those of the mask do."""
+    mask: str | None = None
+    """The name of an image that is white where the other one is drawn anew."""
+    strength: float | None = None
+    """Of the image how much is drawn anew: 0 (nothing) to 1 (all)."""
+    hires: Hires | None = None
+    clip_skip: int | None = None
+    """Layers of the text encoder that are left out, counted as A1111 does: 1 is none, 2 the last one."""
+    format: ImageFormat | None = None
+    quality: int | None = None
+    """Of a lossy format, 1 to 100."""
+    metadata: Metadata | None = None
+    preview: int = 0
+    """A small picture of how far it is after every so many steps; 0: none."""
+    output: str | None = None
+    """What the result is called: a template for `core.templates`."""
+    tags: tuple[str, ...] = ()
+    notes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +119,23 @@ class ResolvedGenerate:
     width: int
     """Pixels, a multiple of 8."""
     height: int
-    """Pixels, a multiple of 8."""
+    """Pixels, a multiple of 8; before the second pass, where there is one."""
+    model: str | None = None
+    """None where the job left the choice to the configuration."""
+    loras: tuple[Lora, ...] = ()
+    image: str | None = None
+    mask: str | None = None
+    strength: float | None = None
+    """None without an image."""
+    hires: Hires | None = None
+    clip_skip: int = 1
+    format: ImageFormat = ImageFormat.PNG
+    quality: int | None = None
+    """None for a format without loss."""
+    metadata: Metadata = Metadata.FULL
+    preview: int = 0
+    tags: tuple[str, ...] = ()
+    notes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
@@ -121,13 +121,21 @@ def _choices(fault: Mapping[str, Any]) -> list[str]:
 
 
 def _owner(model: type[BaseModel], place: tuple[str, ...]) -> type[BaseModel] | None:
-    """The model that holds a key."""
+    """The model that holds a key; it may be optional, or one of a list."""
     current: type[BaseModel] | None = model
     for part in place:
+        if part.isdecimal():
+            continue
         field = current.model_fields.get(part) if current is not None else None
-        kind = field.annotation if field is not None else None
-        current = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+        current = _model_in(field.annotation) if field is not None else None
     return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a type is, or is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)
 
 
 def _field(model: type[BaseModel], place: tuple[str, ...]) -> FieldInfo | None:

@@ -12,9 +12,21 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from aura_daemon.core import yamltext
+from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.defaults import FolderDefaults, taken
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Request
-from aura_daemon.core.jobkeys import MOST_PROMPT_CHARACTERS, TEXT_KEYS, CaptionJob, GenerateJob
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.job import (
+    CaptionRequest,
+    GenerateRequest,
+    Hires,
+    ImageFormat,
+    JobKind,
+    Lora,
+    Metadata,
+    Request,
+)
+from aura_daemon.core.jobkeys import TEXT_KEYS
+from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, nearest, problems_of, shown
 from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
@@ -150,8 +162,6 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     other = CaptionJob if task == JobKind.GENERATE else GenerateJob
     if problem.message.startswith("unknown key") and problem.key in other.model_fields:
         message = f"`{problem.key}` does not go with `task: {task}`"
-        if problem.key == "image" and mapping.get("task") is None:
-            message = "goes with `task: caption`: add that line, and the prompt is how the caption begins"
         return replace(problem, message=message, suggestion="")
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
@@ -165,6 +175,13 @@ def request_to_dict(request: Request) -> dict[str, object]:
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    """From the journal."""
+    """From the journal; what an older version did not know yet has its default."""
     values = {key: value for key, value in fields.items() if key != "task"}
-    return GenerateRequest(**values) if fields["task"] == JobKind.GENERATE else CaptionRequest(**values)
+    if fields["task"] != JobKind.GENERATE:
+        return CaptionRequest(**values)
+    values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
+    values["tags"] = tuple(values.get("tags", ()))
+    values["hires"] = Hires(**values["hires"]) if values.get("hires") else None
+    for key, choice in (("format", ImageFormat), ("metadata", Metadata)):
+        values[key] = choice(values[key]) if values.get(key) else None
+    return GenerateRequest(**values)

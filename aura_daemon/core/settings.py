@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption, ResolvedGenerate
+from aura_daemon.core.job import (
+    CaptionRequest,
+    GenerateRequest,
+    ImageFormat,
+    Metadata,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
 from aura_daemon.core.spelling import alone, in_any_case
 
 Number = TypeVar("Number", int, float)
@@ -34,15 +41,37 @@ class Dtype(StrEnum):
     FLOAT16 = "float16"
 
 
+class Safety(StrEnum):
+    """What becomes of a picture that the model's own safety checker flags."""
+
+    BLOCK = "block"
+    """It is black."""
+    BLUR = "blur"
+    MARK = "mark"
+    """The sidecar says so."""
+    OFF = "off"
+    """Nothing is checked."""
+
+
 class Scheduler(StrEnum):
     """Samplers a job may name; other tools' spellings (`DPM++ 2M Karras`, `Euler a`, `dpmpp_2m`) are understood."""
 
     DPMPP_2M_KARRAS = "dpm++_2m_karras"
     DPMPP_2M = "dpm++_2m"
+    DPMPP_SDE_KARRAS = "dpm++_sde_karras"
+    DPMPP_SDE = "dpm++_sde"
+    DPMPP_2M_SDE_KARRAS = "dpm++_2m_sde_karras"
+    DPMPP_2M_SDE = "dpm++_2m_sde"
     EULER = "euler"
     EULER_A = "euler_a"
+    HEUN = "heun"
+    LMS_KARRAS = "lms_karras"
+    LMS = "lms"
     DDIM = "ddim"
     PNDM = "pndm"
+    UNIPC = "unipc"
+    LCM = "lcm"
+    ALIGN_YOUR_STEPS = "align_your_steps"
 
     @property
     def spelling(self) -> str:
@@ -92,6 +121,16 @@ class GenerateSettings(ModelSettings):
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: Scheduler | None = None
+    models: tuple[str, ...] = ()
+    """Further models that a job may name."""
+    loras: str | None = None
+    """Folder of `.safetensors` files."""
+    embeddings: str | None = None
+    """Folder of textual inversions, `.safetensors` files."""
+    safety: Safety = Safety.BLOCK
+    format: ImageFormat = ImageFormat.PNG
+    quality: int = 90
+    metadata: Metadata = Metadata.FULL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,6 +163,12 @@ class ModelDefaults:
     max_new_tokens: int = 50
 
 
+STRENGTH: Final = 0.75
+"""Of image to image, where a job does not say; A1111's."""
+
+MOST_PX: Final = 2048
+"""Of either side."""
+
 MULTIPLE_PX: Final = 8
 """Width and height must be multiples of this: the VAE's factor."""
 
@@ -149,13 +194,28 @@ def size_for(aspect_ratio: str, native_size_px: int) -> tuple[int, int]:
     return _round(width * native_size_px / 512), _round(height * native_size_px / 512)
 
 
+def size_like(image_px: tuple[int, int], native_size_px: int) -> tuple[int, int]:
+    """Width and height in pixels of a picture made from an image: shaped like it, its shorter side the native size."""
+    width, height = image_px
+    scale = native_size_px / min(width, height)
+    return _round(min(width * scale, MOST_PX)), _round(min(height * scale, MOST_PX))
+
+
 def resolve_generate(
-    request: GenerateRequest, configured: GenerateSettings, own: ModelDefaults
+    request: GenerateRequest,
+    configured: GenerateSettings,
+    own: ModelDefaults,
+    image_px: tuple[int, int] | None = None,
 ) -> tuple[ResolvedGenerate, tuple[str, ...]]:
-    """Fills every gap of a journaled request (its seed is drawn); says what was rounded in the second value."""
+    """Fills every gap of a journaled request (its seed is drawn); says what was rounded in the second value.
+
+    `image_px`: width and height of the image it starts from.
+    """
     if request.seed is None:
         raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
     width, height = size_for(request.aspect_ratio or "Auto", own.native_size_px)
+    if image_px is not None and request.aspect_ratio is None:
+        width, height = size_like(image_px, own.native_size_px)
     if request.width is not None or request.height is not None:
         width = _round(request.width if request.width is not None else own.native_size_px)
         height = _round(request.height if request.height is not None else own.native_size_px)
@@ -164,6 +224,7 @@ def resolve_generate(
         for name, asked, got in (("width", request.width, width), ("height", request.height, height))
         if asked is not None and asked != got
     ]
+    picture_format = request.format or configured.format
     resolved = ResolvedGenerate(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
@@ -173,6 +234,19 @@ def resolve_generate(
         seed=request.seed,
         width=width,
         height=height,
+        model=request.model,
+        loras=request.loras,
+        image=request.image,
+        mask=request.mask,
+        strength=_first(request.strength, None, STRENGTH) if request.image is not None else None,
+        hires=request.hires,
+        clip_skip=request.clip_skip or 1,
+        format=picture_format,
+        quality=None if picture_format is ImageFormat.PNG else _first(request.quality, None, configured.quality),
+        metadata=request.metadata or configured.metadata,
+        preview=request.preview,
+        tags=request.tags,
+        notes=request.notes,
     )
     return resolved, tuple(notes)
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 
 from aura_daemon.core.job import (
     AppliedDefaults,
     Failure,
     FailureKind,
+    ImageFormat,
+    Metadata,
     Produced,
     Request,
     ResolvedCaption,
@@ -29,8 +38,24 @@ from aura_daemon.errors import Problem
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 
 
+class LoraRecord(BaseModel):
+    """One LoRA."""
+
+    model_config = _CONFIG
+    name: str
+    weight: float
+
+
+class HiresRecord(BaseModel):
+    """The second pass."""
+
+    model_config = _CONFIG
+    scale: float
+    strength: float
+
+
 class GenerateRecord(BaseModel):
-    """Everything the picture was made from."""
+    """Everything the picture was made from; what was not asked for is left out."""
 
     model_config = _CONFIG
     task: Literal["generate"] = "generate"
@@ -42,6 +67,24 @@ class GenerateRecord(BaseModel):
     seed: int
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
+    model: str | None = Field(None, description="where the job named one")
+    loras: list[LoraRecord] = Field([], description="applied, in this order")
+    image: str | None = Field(None, description="name of the image it started from")
+    mask: str | None = Field(None, description="name of the mask")
+    strength: float | None = Field(None, description="how much of the image was drawn anew, 0 to 1")
+    hires: HiresRecord | None = Field(None, description="the second pass")
+    clip_skip: int = Field(1, description="2: the text encoder's last layer was left out")
+    format: ImageFormat = ImageFormat.PNG
+    quality: int | None = Field(None, description="of a lossy format")
+    metadata: Metadata = Metadata.FULL
+    preview: int = Field(0, description="steps between previews")
+    tags: list[str] = Field([], description="as the job said")
+    notes: str = Field("", description="as the job said")
+
+    @model_serializer(mode="wrap")
+    def _without_what_was_not_asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "task"}
+        return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
 
 
 class CaptionRecord(BaseModel):
@@ -171,6 +214,19 @@ def request_record(produced: Produced) -> GenerateRecord | CaptionRecord:
         seed=made.seed,
         width=made.width,
         height=made.height,
+        model=made.model,
+        loras=[LoraRecord(name=lora.name, weight=lora.weight) for lora in made.loras],
+        image=made.image,
+        mask=made.mask,
+        strength=made.strength,
+        hires=HiresRecord(scale=made.hires.scale, strength=made.hires.strength) if made.hires is not None else None,
+        clip_skip=made.clip_skip,
+        format=made.format,
+        quality=made.quality,
+        metadata=made.metadata,
+        preview=made.preview,
+        tags=list(made.tags),
+        notes=made.notes,
     )
 
 

@@ -27,7 +27,9 @@ class Task:
     job_id: str
     request: Request
     image: bytes | None = field(default=None, repr=False)
+    """What is described, or where a picture starts from."""
     image_name: str = ""
+    mask: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,6 +21,18 @@ GOOD = {
     "guidance_scale": [0, 7.5],
     "scheduler": ["euler a", "ddim"],
     "seed": [0, 7],
+    "model": ["sd-1.4"],
+    "loras": [["ink"], [{"name": "ink", "weight": 0.5}, "grain"]],
+    "strength": [0, 0.5],
+    "hires": [{"scale": 1.5}, {"strength": 0.3, "scale": 2}],
+    "clip_skip": [1, 2],
+    "format": ["webp", "JPEG"],
+    "quality": [80],
+    "metadata": ["none"],
+    "preview": [0, 5],
+    "output": ["{stem}-{seed}"],
+    "tags": [["a", "b c"]],
+    "notes": ["no", 7],
     "max_new_tokens": [1, 200],
     "priority": [-1000, 10],
 }
@@ -97,6 +109,12 @@ def test_a_size_is_one_choice() -> None:
     assert asked("prompt: x", far, near).request == GenerateRequest(prompt="x", width=512, height=768)
 
 
+def test_a_strength_is_for_jobs_that_start_from_an_image() -> None:
+    assert asked("prompt: x", folder(strength=0.5)).request == GenerateRequest(prompt="x")
+    with_image = asked("prompt: x\nimage: a.png", folder(strength=0.5)).request
+    assert with_image == GenerateRequest(prompt="x", image="a.png", strength=0.5)
+
+
 def test_each_kind_of_job_takes_its_own_keys() -> None:
     both = folder(steps=10, max_new_tokens=9, negative_prompt="blurry", priority=2)
     assert asked("task: caption\nimage: a.png", both).request == CaptionRequest(image="a.png", max_new_tokens=9)
@@ -120,7 +138,8 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
 ) -> None:
     other = {JobKind.GENERATE: {"max_new_tokens"}, JobKind.CAPTION: KEYS - {"max_new_tokens", "priority"}}[kind]
     own = {key: value for key, value in own.items() if key not in other}
-    keys = taken({"task": kind.value, "prompt": "x", **own}, kind, [folder(**one) for one in said])
+    about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
+    keys = taken({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
     assert {key: keys[key] for key in own} == own
     assert not keys.keys() & other
     result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")

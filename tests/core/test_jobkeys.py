@@ -12,8 +12,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.job import CaptionRequest
-from aura_daemon.core.jobkeys import CaptionJob, job_schema
+from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.names import MOST_NAME_BYTES
 from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.core.routing import IMAGE_EXTENSIONS
@@ -79,6 +80,12 @@ def mostly(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return values | values | values | st.none() | ANYTHING
 
 
+def some_of(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
+
 VALUES = {
     "task": mostly(st.sampled_from(["generate", "caption"])),
     "prompt": mostly(TEXTS | LONG),
@@ -93,6 +100,19 @@ VALUES = {
     "image": mostly(IMAGES),
     "max_new_tokens": mostly(st.integers(1, 200)),
     "priority": mostly(st.integers(-1000, 1000)),
+    "model": mostly(TEXTS | LONG),
+    "loras": mostly(st.lists(TEXTS | LORAS, max_size=3) | st.just(["ink"] * 11)),
+    "mask": mostly(IMAGES),
+    "strength": mostly(st.floats(0, 1)),
+    "hires": mostly(some_of(scale=mostly(st.floats(1, 4)), strength=mostly(st.floats(0, 1)), steps=ANYTHING)),
+    "clip_skip": mostly(st.integers(1, 12)),
+    "format": mostly(st.sampled_from(["png", "JPEG", " jpg\n", "wepb", "Webp", "avif", "av\u0131f", "", " "])),
+    "quality": mostly(st.integers(1, 100)),
+    "metadata": mostly(st.sampled_from(["full", "minimal", "none", "None"])),
+    "preview": mostly(st.integers(0, 150)),
+    "output": mostly(TEXTS | LONG),
+    "tags": mostly(st.lists(TEXTS | LONG, max_size=3) | st.just(["ink"] * 51)),
+    "notes": mostly(TEXTS | LONG),
     "stepz": ANYTHING,
 }
 
@@ -204,7 +224,12 @@ def test_what_json_schema_cannot_say_the_parser_says(mapping: dict[str, Any]) ->
         ("task: caption\nimage: a.png\nprompt: a photo of", True),
         ("prompt: x\nsteps: 0", False),
         ("promt: x", False),
-        ("prompt: x\nimage: a.png", False),
+        ("prompt: x\nimage: a.png", True),
+        ("prompt: x\nimage: a.png\nmask: b.png\nstrength: 0.5", True),
+        ("prompt: x\nmask: b.png", False),
+        ("prompt: x\nloras: [ink, {name: grain, weight: 0.5}]\nhires: {scale: 1.5}\ntags: [a]", True),
+        ("prompt: x\nloras: ink", False),
+        ("prompt: x\ntags: [' ']", False),
         ("prompt: null", False),
         ("prompt: ~", False),
         ("prompt:", False),

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, Request
-from aura_daemon.core.jobkeys import MOST_PROMPT_CHARACTERS
+from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import (
     Parsed,
     Rejected,
@@ -160,8 +160,14 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
         ("task: [a]", "task: must be one of generate, caption (given: [a])"),
         ("task: caption\nimage: a.png\nsteps: 4", "cat.yaml:3: steps: `steps` does not go with `task: caption`"),
-        ("task: generate\nprompt: x\nimage: a.png", "image: `image` does not go with `task: generate`"),
-        ("image: a.png\nprompt: x", "image: goes with `task: caption`: add that line"),
+        ("prompt: x\nmask: a.png", "`mask` goes with `image`: name the image that it is about"),
+        ("prompt: x\nstrength: 0.5", "`strength` goes with `image`: name the image that it is about"),
+        ("prompt: x\nloras: [{name: ink, weight: 9}]", "loras.0.weight: must be a number from -4 to 4 (given: 9)"),
+        ("prompt: x\nhires: 2", "hires: must be keys of the second pass: `scale` and `strength` (given: 2)"),
+        ("prompt: x\nhires: {scal: 2}", "hires.scal: unknown key; did you mean `scale`?"),
+        ("prompt: x\nformat: wepb", "format: must be one of png, jpg, webp, avif (given: wepb); did you mean `webp`?"),
+        ("prompt: x\nclip_skip: 0", "clip_skip: must be a whole number from 1 to 12"),
+        ("prompt: x\ntags: a", "tags: must be a list of at most 50 texts"),
         ("image: ../a.png", "image: must name a file below the inbox"),
         ("image: /etc/a.png", "image: must name a file"),
         ("image: sub//a.png", "image: must name a file"),

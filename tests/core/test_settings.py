@@ -114,5 +114,5 @@ def test_samplers_are_understood_as_other_tools_spell_them(spelling: str, schedu
 
 
 def test_an_unknown_sampler_is_none() -> None:
-    with pytest.raises(ValueError, match="UniPC"):
-        Scheduler("UniPC")
+    with pytest.raises(ValueError, match="Restart"):
+        Scheduler("Restart")

@@ -169,7 +169,7 @@ def test_a_sidecar_saved_by_another_tool_is_read(indent: int | None) -> None:
         (changed(prompt=" "), "cat.json: prompt: must say what to draw"),
         (changed(prompt="a\0b"), "cat.json: prompt: holds the control character"),
         (changed(seed=2**64), "cat.json: seed: must be"),
-        (changed(scheduler="UniPC"), "cat.json: scheduler: must be one of"),
+        (changed(scheduler="Restart"), "cat.json: scheduler: must be one of"),
     ],
 )
 def test_a_sidecar_that_was_broken_or_changed_says_what_is_wrong(content: bytes, words: str) -> None:

@@ -1,0 +1,51 @@
+"""Keys of a caption job, with their bounds. In: a mapping. Out: a request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from aura_daemon.core.job import CaptionRequest
+from aura_daemon.core.keytypes import (
+    ANY_TEXT,
+    CONFIG,
+    ImageName,
+    Priority,
+    Text,
+    Whole,
+    as_text,
+    image_field,
+    priority_field,
+)
+
+_Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
+
+
+class CaptionJob(BaseModel):
+    """A caption of an image."""
+
+    # A prompt with an image and no task could mean either.
+    model_config = ConfigDict(
+        **CONFIG,
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {"task": {"const": "caption"}}, "required": ["task"]},
+                {"properties": {"prompt": {"type": "null"}, "image": {"type": "string"}}, "required": ["image"]},
+            ]
+        },
+    )
+    task: _Caption = Field("caption", description="`generate` or `caption`")
+    image: ImageName | None = image_field("without it the image that is called as the job file")
+    prompt: Text = Field(
+        "",
+        max_length=500,
+        description="text of at most 500 characters: how the caption begins",
+        json_schema_extra=as_text(ANY_TEXT),
+    )
+    max_new_tokens: Whole = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
+    priority: Priority = priority_field()
+
+    def request(self) -> CaptionRequest:
+        """What the engine is asked for."""
+        return CaptionRequest(image=self.image, prompt=self.prompt, max_new_tokens=self.max_new_tokens)

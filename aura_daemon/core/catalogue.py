@@ -1,0 +1,54 @@
+"""What a job may name: models, LoRAs, word lists. In: what the configuration allows. Out: whether a name is among it.
+
+A name that is not allowed is refused with the nearest that is; nothing a job says leads to a path of its choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from aura_daemon.core.job import CaptionRequest, Request
+from aura_daemon.core.problems import cut, nearest
+from aura_daemon.errors import Problem
+
+MOST_LISTED: Final = 20
+"""Names that a refusal lists."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Catalogue:
+    """Everything that jobs may name, as it is now."""
+
+    models: tuple[str, ...] = ()
+    """The configured one first."""
+    loras: tuple[str, ...] = ()
+    wildcards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Name of a word list, folders with `/` before it -> its lines."""
+
+
+NOTHING: Final = Catalogue()
+
+
+def problems_of_names(request: Request, catalogue: Catalogue, *, file: str) -> tuple[Problem, ...]:
+    """Every name in a request that is not allowed."""
+    if isinstance(request, CaptionRequest):
+        return ()
+    named = [("loras", lora.name, catalogue.loras, "LoRAs") for lora in request.loras]
+    if request.model is not None:
+        named.append(("model", request.model, catalogue.models, "models"))
+    return tuple(_problem(file, *one) for one in named if one[1] not in one[2])
+
+
+def _problem(file: str, key: str, name: str, known: Iterable[str], what: str) -> Problem:
+    listed = ", ".join(_listed(known))
+    message = f"is none of the {what} that the configuration allows" + (f": {listed}" if listed else "; it allows none")
+    return Problem(file=file, key=key, message=message, given=cut(name), suggestion=nearest(name, known))
+
+
+def _listed(known: Iterable[str]) -> Iterator[str]:
+    names = list(known)
+    yield from map(cut, names[:MOST_LISTED])
+    if len(names) > MOST_LISTED:
+        yield f"… and {len(names) - MOST_LISTED} more"

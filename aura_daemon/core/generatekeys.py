@@ -1,0 +1,211 @@
+"""Keys of a job that draws, with their bounds. In: a mapping. Out: a request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+
+from aura_daemon.core.job import GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.core.keytypes import (
+    ANY_TEXT,
+    CONFIG,
+    MOST_NAME_CHARACTERS,
+    MOST_PROMPT_CHARACTERS,
+    NOT_BLANK,
+    ImageName,
+    Priority,
+    Ratio,
+    Text,
+    Whole,
+    Word,
+    as_pattern,
+    as_text,
+    image_field,
+    priority_field,
+    size_field,
+)
+from aura_daemon.core.settings import NATIVE_512, Scheduler
+from aura_daemon.core.spelling import alone, in_any_case
+
+_Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", None]})]
+
+
+def _known_format(value: object) -> object:
+    """`JPEG` is understood."""
+    text = value.strip(" \t\r\n").lower() if isinstance(value, str) else ""
+    return {"jpeg": ImageFormat.JPG}.get(text, text) if text else value
+
+
+_Format = Annotated[
+    ImageFormat | None,
+    BeforeValidator(_known_format),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(ImageFormat)},
+                {"type": "string", "pattern": alone("|".join(map(in_any_case, (*ImageFormat, "jpeg"))))},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+_Tag = Annotated[Word, Field(max_length=100, json_schema_extra=as_pattern(NOT_BLANK))]
+
+
+class LoraKeys(BaseModel):
+    """One of a job's LoRAs; its name alone will do."""
+
+    model_config = CONFIG
+    name: Word = Field(
+        max_length=MOST_NAME_CHARACTERS,
+        description="the name of a LoRA in the configured folder, without `.safetensors`",
+        json_schema_extra=as_pattern(NOT_BLANK),
+    )
+    weight: float = Field(1.0, strict=True, ge=-4, le=4, description="a number from -4 to 4")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
+        schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
+        keys = dict(schema)
+        schema.clear()
+        schema["anyOf"] = [keys, {"type": "string", "maxLength": MOST_NAME_CHARACTERS, "pattern": NOT_BLANK}]
+        return schema
+
+
+class HiresKeys(BaseModel):
+    """The second pass."""
+
+    model_config = CONFIG
+    scale: float = Field(2.0, strict=True, ge=1, le=4, description="a number from 1 to 4: how much larger")
+    strength: float = Field(0.5, strict=True, ge=0, le=1, description="a number from 0 to 1: how much is drawn anew")
+
+
+def _goes_with_an_image(key: str) -> dict[str, Any]:
+    """What the schema says of a key that is about the image."""
+    given = {"properties": {key: {"not": {"type": "null"}}}, "required": [key]}
+    return {"if": given, "then": {"properties": {"image": {"type": "string"}}, "required": ["image"]}}
+
+
+class GenerateJob(BaseModel):
+    """A picture of a prompt."""
+
+    model_config = ConfigDict(
+        **CONFIG, json_schema_extra={"allOf": [_goes_with_an_image("mask"), _goes_with_an_image("strength")]}
+    )
+    task: _Generate = Field("generate", description="`generate` or `caption`")
+    prompt: Text = Field(
+        min_length=1,
+        max_length=MOST_PROMPT_CHARACTERS,
+        description=f"text of 1 to {MOST_PROMPT_CHARACTERS} characters: what to draw",
+        json_schema_extra=as_text(NOT_BLANK, may_be_null=False),
+    )
+    negative_prompt: Text = Field(
+        "",
+        max_length=MOST_PROMPT_CHARACTERS,
+        description=f"text of at most {MOST_PROMPT_CHARACTERS} characters",
+        json_schema_extra=as_text(ANY_TEXT),
+    )
+    aspect_ratio: Ratio = Field(
+        None, description=f"one of {', '.join(NATIVE_512)}; `width` and `height` give any other size"
+    )
+    width: Whole = size_field()
+    height: Whole = size_field()
+    steps: Whole = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
+    guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
+    scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
+    seed: Whole = Field(None, strict=True, ge=0, lt=2**63, description="a whole number from 0 to 2**63 - 1")
+    model: Word | None = Field(
+        None,
+        max_length=MOST_NAME_CHARACTERS,
+        description="one of the models that the configuration allows",
+        json_schema_extra=as_pattern(NOT_BLANK),
+    )
+    loras: tuple[LoraKeys, ...] | None = Field(
+        None,
+        max_length=10,
+        description="a list of at most 10 of `{name: NAME, weight: 0.8}`, or names, of the configured folder",
+    )
+    image: ImageName | None = image_field("the picture is made from it")
+    mask: ImageName | None = image_field("white where the image is drawn anew")
+    strength: float | None = Field(
+        None, strict=True, ge=0, le=1, description="a number from 0 to 1: how much of the image is drawn anew"
+    )
+    hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
+    clip_skip: Whole = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=12,
+        description="a whole number from 1 to 12: 2 leaves out the last layer",
+    )
+    format: _Format = Field(None, description=f"one of {', '.join(ImageFormat)}")
+    quality: Whole = Field(None, strict=True, ge=1, le=100, description="a whole number from 1 to 100")
+    metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
+    preview: Whole = Field(
+        None, strict=True, ge=0, le=150, description="a whole number from 0 to 150: a small picture every so many steps"
+    )
+    output: Word | None = Field(
+        None,
+        max_length=MOST_NAME_CHARACTERS,
+        description="a template for the result's name below the outbox",
+        json_schema_extra=as_pattern(NOT_BLANK),
+    )
+    tags: tuple[_Tag, ...] | None = Field(
+        None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
+    )
+    notes: Text = Field(
+        "",
+        max_length=2000,
+        description="text of at most 2000 characters, for the sidecar",
+        json_schema_extra=as_text(ANY_TEXT),
+    )
+    priority: Priority = priority_field()
+
+    @model_validator(mode="after")
+    def _has_its_image(self) -> Self:
+        for key in ("mask", "strength"):
+            if getattr(self, key) is not None and self.image is None:
+                raise ValueError(f"`{key}` goes with `image`: name the image that it is about")
+        return self
+
+    @field_validator("prompt")
+    @classmethod
+    def _not_blank(cls, value: str) -> str:
+        if not value:
+            raise ValueError("must say what to draw; it is blank")
+        return value
+
+    def request(self) -> GenerateRequest:
+        """What the engine is asked for."""
+        return GenerateRequest(
+            prompt=self.prompt,
+            negative_prompt=self.negative_prompt,
+            steps=self.steps,
+            guidance_scale=self.guidance_scale,
+            scheduler=self.scheduler,
+            seed=self.seed,
+            aspect_ratio=self.aspect_ratio,
+            width=self.width,
+            height=self.height,
+            model=self.model,
+            loras=tuple(Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ()),
+            image=self.image,
+            mask=self.mask,
+            strength=self.strength,
+            hires=Hires(scale=self.hires.scale, strength=self.hires.strength) if self.hires is not None else None,
+            clip_skip=self.clip_skip,
+            format=self.format,
+            quality=self.quality,
+            metadata=self.metadata,
+            preview=self.preview or 0,
+            output=self.output,
+            tags=self.tags or (),
+            notes=self.notes,
+        )

@@ -1,0 +1,135 @@
+"""What values of keys are made of: text, numbers, ratios, names of images. In: raw values. Out: checked, or why not.
+
+Schema and parser take the same, so everything is said twice here: as a check, and as a pattern of `core.spelling`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from aura_daemon.core.names import MOST_NAME_BYTES
+from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.core.settings import MULTIPLE_PX, NATIVE_512
+from aura_daemon.core.spelling import CONTROL, SPACE, alone, in_any_case
+from aura_daemon.core.yamltext import NOT_TEXT
+
+MOST_PROMPT_CHARACTERS: Final = 10_000
+MOST_NAME_CHARACTERS: Final = 1000
+"""Of the image a job file names, folders included."""
+
+CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+
+_RATIOS: Final = {ratio: in_any_case(ratio).replace(":", r"[ \t]*[:xX/][ \t]*") for ratio in NATIVE_512}
+"""Aspect ratio -> the pattern of what is understood as this one."""
+
+ANY_TEXT: Final = f"^[^{CONTROL}]*$"
+NOT_BLANK: Final = f"^[{SPACE}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$"
+
+
+def _known_ratio(value: object) -> object:
+    """`16x9`, ` 16 : 9 ` and `auto` are understood."""
+    text = value if isinstance(value, str) else ""
+    return next((ratio for ratio, pattern in _RATIOS.items() if re.match(alone(pattern), text)), value)
+
+
+def _text(value: str) -> str:
+    """Text without what no text holds and without the space around it."""
+    strange = NOT_TEXT.search(value)
+    if strange is not None:
+        raise ValueError(f"holds the control character U+{ord(strange[0]):04X}, which no text needs")
+    return value.strip()
+
+
+def _whole(value: object) -> object:
+    """`25.0` is a whole number, as JSON Schema has it: programs write one so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _word(value: str) -> str:
+    """Text that says something."""
+    if not value:
+        raise ValueError("must not be blank")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Word = Annotated[Text, AfterValidator(_word)]
+Whole = Annotated[int | None, BeforeValidator(_whole)]
+Priority = Annotated[int, BeforeValidator(_whole)]
+Ratio = Annotated[
+    Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "5:4", "4:5", "21:9", "Auto"] | None,
+    BeforeValidator(_known_ratio),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": list(NATIVE_512)},
+                {"type": "string", "pattern": alone("|".join(_RATIOS.values()))},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
+
+
+def as_pattern(pattern: str) -> dict[str, Any]:
+    """What the schema says of text that must be written as text."""
+    return {"pattern": pattern}
+
+
+def as_text(pattern: str, *, may_be_null: bool = True) -> dict[str, Any]:
+    """What the schema says of text: it may be written as a number or a boolean."""
+    return {"type": ["string", "number", "boolean"] + ["null"] * may_be_null, "pattern": pattern}
+
+
+MOST_PRIORITY: Final = 1000
+
+
+def priority_field() -> Any:
+    description = f"a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}: higher runs first, else the oldest"
+    return Field(0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description)
+
+
+def size_field() -> Any:
+    description = f"a whole number of pixels from 64 to 2048; it is rounded to a multiple of {MULTIPLE_PX}"
+    return Field(None, strict=True, ge=64, le=2048, description=description)
+
+
+def _stays_below(value: str) -> str:
+    """The name of an image below the inbox."""
+    parts = value.split("/")
+    if "\\" in value or any(not part or part.startswith(".") for part in parts):
+        raise ValueError("must name a file below the inbox: no `..`, hidden, absolute or `\\` path")
+    if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
+        raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
+    if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:
+        raise ValueError(f"must name an image: {', '.join(IMAGE_EXTENSIONS)}")
+    return value
+
+
+ImageName = Annotated[Text, AfterValidator(_stays_below)]
+
+
+def _image_pattern() -> str:
+    """An image below the job file's folder; no part of its path is hidden or too long."""
+    first, further = rf"[^./\\{CONTROL}]", rf"[^/\\{CONTROL}]"
+    names = [
+        f"{first}{further}{{0,{MOST_NAME_BYTES - 1 - length}}}[.](?:{'|'.join(endings)})"
+        for length in (4, 5)
+        if (endings := [in_any_case(ending[1:]) for ending in IMAGE_EXTENSIONS if len(ending) == length])
+    ]
+    folders = f"(?:{first}{further}{{0,{MOST_NAME_BYTES - 1}}}/)*"
+    return f"^[{SPACE}]*(?![{SPACE}]){folders}(?:{'|'.join(names)})[{SPACE}]*$"
+
+
+def image_field(what: str) -> Any:
+    """A key that names an image."""
+    description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
+    return Field(
+        None,
+        max_length=MOST_NAME_CHARACTERS,
+        description=f"{description}; {what}",
+        json_schema_extra={"pattern": _image_pattern()},
+    )
