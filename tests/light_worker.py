@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome, Request
+from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import Say, become_a_child, serve
 from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
@@ -25,7 +25,8 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
 
-    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+    def run(self, task: Task, say: Say) -> Outcome:
+        request, job_id = task.request, task.job_id
         say(Loading(model="light"))
         say(Progress(job_id=job_id, step=1, steps=2))
         script = request.prompt if isinstance(request, GenerateRequest) else ""
@@ -35,7 +36,7 @@ class ScriptRunner:
             while not Path(script.removeprefix("wait ")).exists():
                 time.sleep(POLL_S)
                 say(Progress(job_id=job_id, step=1, steps=2))
-        return make(Task(job_id=job_id, request=request, image=image))
+        return make(task)
 
     def memory(self) -> Memory:
         return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)

@@ -76,7 +76,8 @@ class Scheduler(StrEnum):
     @property
     def spelling(self) -> str:
         """The pattern of what is understood as this one."""
-        return in_any_case(self.value).replace(r"\+\+", r"(?:\+\+|[Pp][Pp])").replace("_", r"[ \t_-]+")
+        names = (self.value, *_OTHER_NAMES.get(self.value, ()))
+        return "|".join(map(_spelling, names))
 
     @classmethod
     def _missing_(cls, value: object) -> Scheduler | None:
@@ -91,6 +92,19 @@ class Scheduler(StrEnum):
         others = {"type": schema.pop("type"), "pattern": alone("|".join(member.spelling for member in cls))}
         schema["anyOf"] = [names, others]
         return schema
+
+
+_OTHER_NAMES: Final = {
+    "euler_a": ("euler_ancestral",),
+    "pndm": ("plms",),
+    "unipc": ("uni_pc",),
+    "align_your_steps": ("ays",),
+}
+"""Our name -> what A1111, ComfyUI and InvokeAI call it, beyond the spelling."""
+
+
+def _spelling(name: str) -> str:
+    return in_any_case(name).replace(r"\+\+", r"(?:\+\+|[Pp][Pp])").replace("_", r"[ \t_-]+")
 
 
 ALIASES: Final = {
@@ -191,14 +205,14 @@ NATIVE_512: Final = {
 def size_for(aspect_ratio: str, native_size_px: int) -> tuple[int, int]:
     """Width and height in pixels for an aspect ratio of `NATIVE_512` at a model's native size."""
     width, height = NATIVE_512[aspect_ratio]
-    return _round(width * native_size_px / 512), _round(height * native_size_px / 512)
+    return round_px(width * native_size_px / 512), round_px(height * native_size_px / 512)
 
 
 def size_like(image_px: tuple[int, int], native_size_px: int) -> tuple[int, int]:
     """Width and height in pixels of a picture made from an image: shaped like it, its shorter side the native size."""
     width, height = image_px
     scale = native_size_px / min(width, height)
-    return _round(min(width * scale, MOST_PX)), _round(min(height * scale, MOST_PX))
+    return round_px(min(width * scale, MOST_PX)), round_px(min(height * scale, MOST_PX))
 
 
 def resolve_generate(
@@ -217,8 +231,8 @@ def resolve_generate(
     if image_px is not None and request.aspect_ratio is None:
         width, height = size_like(image_px, own.native_size_px)
     if request.width is not None or request.height is not None:
-        width = _round(request.width if request.width is not None else own.native_size_px)
-        height = _round(request.height if request.height is not None else own.native_size_px)
+        width = round_px(request.width if request.width is not None else own.native_size_px)
+        height = round_px(request.height if request.height is not None else own.native_size_px)
     notes = [
         f"{name} {asked} was rounded to {got}, a multiple of {MULTIPLE_PX}"
         for name, asked, got in (("width", request.width, width), ("height", request.height, height))
@@ -257,7 +271,7 @@ def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: M
     return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
 
 
-def _round(length_px: float) -> int:
+def round_px(length_px: float) -> int:
     """The nearest multiple of 8 (halves go up), at least one."""
     return max(MULTIPLE_PX, int((length_px + MULTIPLE_PX / 2) // MULTIPLE_PX) * MULTIPLE_PX)
 

@@ -2,13 +2,13 @@
 
 In: a resolved request. Out: Produced | Failure.
 
-The phases are diffusers' own, so the pixels are those of one plain call of `StableDiffusionPipeline`.
+The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any, Final
 
@@ -26,41 +26,39 @@ from aura_daemon.core.job import (
     Produced,
     ResolvedGenerate,
 )
-from aura_daemon.core.settings import EMBEDDED, GenerateSettings, Scheduler, resolve_generate
+from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.models import ModelFiles
+from aura_daemon.engines.pipelines import Encoded, Pipelines, Start
 from aura_daemon.engines.placement import PeakMemory, Placement
 from aura_daemon.engines.report import Report
+from aura_daemon.engines.safety import SafetyGuard
 
-SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
-    Scheduler.DPMPP_2M_KARRAS: (
-        "DPMSolverMultistepScheduler",
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": True},
-    ),
-    Scheduler.DPMPP_2M: (
-        "DPMSolverMultistepScheduler",
-        {"algorithm_type": "dpmsolver++", "solver_order": 2, "use_karras_sigmas": False},
-    ),
-    Scheduler.EULER: ("EulerDiscreteScheduler", {"use_karras_sigmas": False}),
-    Scheduler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Scheduler.DDIM: ("DDIMScheduler", {}),
-    Scheduler.PNDM: ("PNDMScheduler", {"skip_prk_steps": True}),
-}
-"""Our names -> diffusers' class and what it is told beyond the model's own scheduler configuration."""
+BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
 
-BLOCKED: Final = "the model's safety checker blocked this picture: it is black; another prompt or seed may pass"
+PREVIEW_QUALITY: Final = 75
+"""Of a JPEG."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Encoded:
-    """Embeddings, `[1, 77, D]`; no negative ones where guidance is off."""
+PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
+"""Of `EngineTiming`."""
 
-    prompt: torch.Tensor
-    negative: torch.Tensor | None
+
+@dataclass(slots=True)
+class _Clock:
+    """What the phases took; a second pass adds to the first."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    since_s: float = field(default_factory=time.monotonic)
+
+    def ended(self, phase: str) -> None:
+        now = time.monotonic()
+        self.seconds[phase] += now - self.since_s
+        self.since_s = now
 
 
 class Generator:
-    """A loaded pipeline; its safety checker stays on the CPU (580 MiB in half precision that 4 GB cards lack)."""
+    """A loaded pipeline."""
 
     def __init__(self, files: ModelFiles, placement: Placement, configured: GenerateSettings) -> None:
         """Loads; raises what diffusers raises."""
@@ -68,37 +66,43 @@ class Generator:
         self._placement = placement
         self._configured = configured
         pipe = _load(files, placement)
-        self._checker = pipe.safety_checker
-        pipe.safety_checker = None
-        if self._checker is not None and placement.on_cuda:
-            self._checker.to("cpu", torch.float32)
+        checker, pipe.safety_checker = pipe.safety_checker, None
+        if checker is not None and placement.on_cuda:
+            checker.to("cpu", torch.float32)
+        self._guard = SafetyGuard(checker, pipe.feature_extractor, configured.safety)
         pipe.to(placement.device)
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         pipe.set_progress_bar_config(disable=True)
-        self._scheduler_config = dict(pipe.scheduler.config)
         self._pipe = pipe
+        self._pipelines = Pipelines(pipe, placement)
 
     @torch.no_grad()
-    def run(self, request: GenerateRequest, report: Report, peak: PeakMemory) -> Produced | Failure:
+    def run(
+        self, request: GenerateRequest, start: Start | None, report: Report, peak: PeakMemory
+    ) -> Produced | Failure:
         """One picture; raises what torch raises."""
-        resolved, notes = resolve_generate(request, self._configured, self.files.own)
-        began = time.monotonic()
-        random = torch.Generator("cpu").manual_seed(resolved.seed)
+        size = start.picture.size if start is not None else None
+        resolved, notes = resolve_generate(request, self._configured, self.files.own, size)
+        standstill = _standstill(resolved)
+        if standstill is not None:
+            return standstill
+        clock = _Clock()
         encoded = self._encode(resolved)
-        encoded_at = time.monotonic()
-        latents = self._denoise(resolved, encoded, random, report, peak)
-        denoised_at = time.monotonic()
-        decoded = self._decode(latents, random)
-        if decoded is None:
+        clock.ended("encoded_s")
+        drawn = self._draw(resolved, encoded, start, _Steps(self, resolved, report, peak), clock)
+        if drawn is None:
             return Failure(
                 kind=FailureKind.UNEXPECTED,
                 message=f"the model made no picture but NaN in {self._placement.dtype}",
                 mend="set dtype: float32; if that does not help, the weights are damaged",
             )
-        picture, blocked = decoded
+        picture, is_black = drawn
+        picture, flagged = self._guard.checked(picture)
         png = BytesIO()
         picture.save(png, "PNG")
+        clock.ended("decoded_s")
+        warnings = (*notes, *self._warnings(resolved), flagged, BLACK if is_black and not flagged else "")
         return Produced(
             payloads=(Payload(extension=".png", content=png.getvalue(), width=picture.width, height=picture.height),),
             resolved=resolved,
@@ -108,17 +112,47 @@ class Generator:
             dtype=self._placement.dtype,
             rung=self._placement.rung,
             batch_size=1,
-            timing=EngineTiming(
-                encoded_s=encoded_at - began,
-                denoised_s=denoised_at - encoded_at,
-                decoded_s=time.monotonic() - denoised_at,
-            ),
+            timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
-            warnings=(*notes, *self._warnings(resolved, blocked)),
+            warnings=tuple(filter(None, warnings)),
             versions=versions(),
         )
 
-    def _encode(self, resolved: ResolvedGenerate) -> _Encoded:
+    def preview(self, latents: torch.Tensor) -> bytes:
+        """A small JPEG of latents on their way, as the safety checker lets it be seen."""
+        picture, _ = self._guard.checked(self._pipelines.preview(latents))
+        content = BytesIO()
+        picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
+        return content.getvalue()
+
+    def _draw(
+        self, resolved: ResolvedGenerate, encoded: Encoded, start: Start | None, steps: _Steps, clock: _Clock
+    ) -> tuple[Image.Image, bool] | None:
+        """The picture, after a second pass where one is asked for; whether it is black; None where it is NaN."""
+        drawn = self._pass(resolved, encoded, start, steps, clock)
+        if resolved.hires is None or drawn is None:
+            return drawn
+        width, height = (round_px(length * resolved.hires.scale) for length in (resolved.width, resolved.height))
+        enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
+        again = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
+        return self._pass(again, encoded, enlarged, steps, clock)
+
+    def _pass(
+        self, resolved: ResolvedGenerate, encoded: Encoded, start: Start | None, steps: _Steps, clock: _Clock
+    ) -> tuple[Image.Image, bool] | None:
+        """Noise or start to picture. The noise is made on the CPU: the same on every device and rung."""
+        random = torch.Generator("cpu").manual_seed(resolved.seed)
+        fitted = start.fitted(resolved.width, resolved.height) if start is not None else None
+        latents = self._pipelines.denoise(resolved, encoded, fitted, random, steps.stepped)
+        steps.pass_ended()
+        clock.ended("denoised_s")
+        decoded = self._pipelines.decode(latents, random)
+        clock.ended("decoded_s")
+        if decoded is None or fitted is None:
+            return decoded
+        return fitted.around(decoded[0]), decoded[1]
+
+    def _encode(self, resolved: ResolvedGenerate) -> Encoded:
         """Prompts to embeddings."""
         prompt, negative = self._pipe.encode_prompt(
             resolved.prompt,
@@ -127,74 +161,17 @@ class Generator:
             do_classifier_free_guidance=resolved.guidance_scale > 1,
             negative_prompt=resolved.negative_prompt,
         )
-        return _Encoded(prompt=prompt, negative=negative)
+        return Encoded(prompt=prompt, negative=negative)
 
-    def _denoise(
-        self,
-        resolved: ResolvedGenerate,
-        encoded: _Encoded,
-        random: torch.Generator,
-        report: Report,
-        peak: PeakMemory,
-    ) -> torch.Tensor:
-        """Noise to latents `[1, 4, H / 8, W / 8]`."""
-        name, told = SCHEDULERS[Scheduler(resolved.scheduler)]
-        scheduler_class: Any = getattr(diffusers, name)
-        self._pipe.scheduler = scheduler_class.from_config(self._scheduler_config, **told)
-
-        def stepped(_pipe: Any, step: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-            peak.sample()
-            report.stepped(min(step + 1, resolved.steps), resolved.steps)  # PNDM calls once more than it was asked for
-            return tensors
-
-        latents: torch.Tensor = self._pipe(
-            prompt_embeds=encoded.prompt,
-            negative_prompt_embeds=encoded.negative,
-            width=resolved.width,
-            height=resolved.height,
-            num_inference_steps=resolved.steps,
-            guidance_scale=resolved.guidance_scale,
-            generator=random,
-            output_type="latent",
-            callback_on_step_end=stepped,
-        ).images
-        return latents
-
-    def _decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
-        """Latents to picture and whether it was blocked; None where there is no picture in them."""
-        vae = self._pipe.vae
-        scaled = latents / vae.config.scaling_factor
-        image = vae.decode(scaled, return_dict=False, generator=random)[0]
-        if not bool(torch.isfinite(image).all()) and vae.dtype != torch.float32:
-            logger.warning("the picture is NaN in {}: decoding once more in float32", self._placement.dtype)
-            vae.to(torch.float32)
-            image = vae.decode(scaled.float(), return_dict=False, generator=random)[0]
-            vae.to(self._placement.torch_dtype)
-        if not bool(torch.isfinite(image).all()):
-            return None
-        image, blocked = self._check(image)
-        pictures = self._pipe.image_processor.postprocess(image, "pil", [not blocked])
-        return pictures[0], blocked
-
-    def _check(self, image: torch.Tensor) -> tuple[torch.Tensor, bool]:
-        """The picture, or black and True where the model's own safety checker flags it."""
-        if self._checker is None:
-            return image, False
-        seen = self._pipe.image_processor.postprocess(image, "pil")
-        features = self._pipe.feature_extractor(seen, return_tensors="pt").pixel_values
-        images, flagged = self._checker(images=image, clip_input=features.to("cpu", self._checker.dtype))
-        return images, bool(flagged[0])
-
-    def _warnings(self, resolved: ResolvedGenerate, blocked: bool) -> list[str]:
+    def _warnings(self, resolved: ResolvedGenerate) -> list[str]:
         """What the user should know about this picture."""
         texts = (("prompt", resolved.prompt), ("negative_prompt", resolved.negative_prompt))
         said = [self._cut(key, text) for key, text in texts]
-        said.append(BLOCKED if blocked else "")
         if self.files.carried_name == EMBEDDED:
             from aura_daemon.mini.knowledge import prompt_warning
 
             said.append(prompt_warning(resolved.prompt) or "")
-        return [warning for warning in said if warning]
+        return said
 
     def _cut(self, key: str, text: str) -> str:
         """Says what CLIP does not read: it takes 77 tokens with the two that mark begin and end."""
@@ -205,6 +182,54 @@ class Generator:
             return ""
         lost = tokenizer.decode(tokens[limit - 1 : -1]).strip()
         return f"{key} has {len(tokens)} tokens and the model reads {limit}; this was cut: {lost}"
+
+
+class _Steps:
+    """Tells how far a picture is, over both passes, and shows it where that was asked for."""
+
+    def __init__(self, generator: Generator, resolved: ResolvedGenerate, report: Report, peak: PeakMemory) -> None:
+        self._generator = generator
+        self._resolved = resolved
+        self._report = report
+        self._peak = peak
+        self._passes = _steps_of_passes(resolved)
+        self._before = 0
+        self._shown = 0
+
+    def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
+        """After each evaluation of the model; a step of some samplers takes two."""
+        self._peak.sample()
+        steps = self._passes[0]
+        done = self._before + min(-(-evaluation * steps // evaluations), steps)
+        every, is_last = self._resolved.preview, evaluation == evaluations
+        preview = b""
+        if every and done // every > self._shown and not is_last:
+            self._shown = done // every
+            preview = self._generator.preview(latents)
+        self._report.stepped(done, self._before + sum(self._passes), preview)
+
+    def pass_ended(self) -> None:
+        """The steps of the next pass follow."""
+        self._before += self._passes.pop(0)
+
+
+def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
+    """How many steps each pass takes: from an image only those that its strength leaves."""
+    strengths = [resolved.strength if resolved.strength is not None else 1.0]
+    strengths += [resolved.hires.strength] if resolved.hires is not None else []
+    return [min(int(resolved.steps * strength), resolved.steps) for strength in strengths]
+
+
+def _standstill(resolved: ResolvedGenerate) -> Failure | None:
+    """Why nothing would be drawn: diffusers takes `steps * strength` steps, whole ones."""
+    if min(_steps_of_passes(resolved)) >= 1:
+        return None
+    least = -(-1000 // resolved.steps) / 1000
+    return Failure(
+        kind=FailureKind.BAD_INPUT,
+        message=f"so small a strength leaves less than one of the {resolved.steps} steps: nothing would be drawn",
+        mend=f"set strength to {least:g} at least, or more steps",
+    )
 
 
 def timed(produced: Produced, loaded_s: float) -> Produced:

@@ -30,6 +30,7 @@ from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memor
 from aura_daemon.engines.generate import Generator, timed
 from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.picture import read_picture
+from aura_daemon.engines.pipelines import read_start
 from aura_daemon.engines.placement import (
     MemoryFigures,
     PeakMemory,
@@ -62,14 +63,16 @@ class Session:
         """Memory as it is now."""
         return memory_figures(self.placement if isinstance(self.placement, Placement) else None)
 
-    def run(self, request: Request, image: bytes | None, image_name: str, report: Report) -> Outcome:
+    def run(
+        self, request: Request, image: bytes | None, image_name: str, report: Report, *, mask: bytes | None = None
+    ) -> Outcome:
         """One request; never raises for what a request, a model or the memory can cause."""
         if isinstance(self.placement, Failure):
             return self.placement
         self._loading = ""
         try:
             if isinstance(request, GenerateRequest):
-                return self._draw(request, self.placement, report)
+                return self._draw(request, image, mask, self.placement, report)
             return self._describe(request, image, image_name, self.placement, report)
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
             failure = self._in_words(error)
@@ -78,7 +81,17 @@ class Session:
         release(self.placement)
         return failure
 
-    def _draw(self, request: GenerateRequest, placement: Placement, report: Report) -> Outcome:
+    def _draw(
+        self,
+        request: GenerateRequest,
+        image: bytes | None,
+        mask: bytes | None,
+        placement: Placement,
+        report: Report,
+    ) -> Outcome:
+        start = read_start(request, image, mask, self._settings)
+        if isinstance(start, Failure):
+            return start
         began = time.monotonic()
         peak = PeakMemory(placement)
         if self._generator is None:
@@ -94,7 +107,7 @@ class Session:
                 return loaded
             self._generator = loaded
         loaded_s = time.monotonic() - began
-        produced = self._generator.run(request, report, peak)
+        produced = self._generator.run(request, start, report, peak)
         return produced if isinstance(produced, Failure) else timed(produced, loaded_s)
 
     def _describe(

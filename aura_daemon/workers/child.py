@@ -26,7 +26,7 @@ from typing import Final, NoReturn, Protocol, cast
 from loguru import logger
 
 from aura_daemon import logs
-from aura_daemon.core.job import CANCELLED, Outcome, Request
+from aura_daemon.core.job import CANCELLED, Outcome
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
@@ -37,6 +37,7 @@ from aura_daemon.workers.protocol import (
     Memory,
     Progress,
     Ready,
+    Task,
     Up,
 )
 
@@ -76,7 +77,7 @@ class Runner(Protocol):
     def ready(self) -> Ready:
         """What it found when it started."""
 
-    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+    def run(self, task: Task, say: Say) -> Outcome:
         """One task; an exception is a broken process, which ends here and is started anew by the daemon."""
 
     def memory(self) -> Memory:
@@ -143,7 +144,7 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
             outcome: Outcome = CANCELLED
             if task.job_id not in cancelled:
                 with suppress(Cancelled):
-                    outcome = runner.run(task.request, task.image, task.image_name, task.job_id, say)
+                    outcome = runner.run(task, say)
             cancelled.discard(task.job_id)
             say(Finished(job_id=task.job_id, outcome=outcome, memory=runner.memory(), models=runner.models()))
 

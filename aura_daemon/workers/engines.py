@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aura_daemon.core.job import Failure, Outcome, Request
+from aura_daemon.core.job import Failure, Outcome
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.libraries import quiet_libraries, versions
-from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready
+from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
 
 if TYPE_CHECKING:
     from aura_daemon.workers.child import Say
@@ -39,9 +39,9 @@ class EngineRunner:
             versions=versions(),
         )
 
-    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+    def run(self, task: Task, say: Say) -> Outcome:
         """One task on the session."""
-        return self._session.run(request, image, image_name, _Told(job_id, say))
+        return self._session.run(task.request, task.image, task.image_name, _Told(task.job_id, say), mask=task.mask)
 
     def memory(self) -> Memory:
         """The device's memory and this process's."""
@@ -67,5 +67,5 @@ class _Told:
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         self._say(Loading(model=model, done_bytes=done_bytes, total_bytes=total_bytes))
 
-    def stepped(self, step: int, steps: int) -> None:
-        self._say(Progress(job_id=self._job_id, step=step, steps=steps))
+    def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+        self._say(Progress(job_id=self._job_id, step=step, steps=steps, preview=preview))

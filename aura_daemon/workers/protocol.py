@@ -84,6 +84,8 @@ class Progress:
     job_id: str
     step: int
     steps: int
+    preview: bytes = field(default=b"", repr=False)
+    """A small JPEG of the picture by now, where one was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -107,6 +107,17 @@ def test_the_length_of_a_caption_has_the_same_precedence(
         ("Euler a", Scheduler.EULER_A),
         (" EULER ", Scheduler.EULER),
         ("ddim", Scheduler.DDIM),
+        ("DPM++ SDE Karras", Scheduler.DPMPP_SDE_KARRAS),
+        ("DPM++ 2M SDE", Scheduler.DPMPP_2M_SDE),
+        ("LMS Karras", Scheduler.LMS_KARRAS),
+        ("Heun", Scheduler.HEUN),
+        ("PLMS", Scheduler.PNDM),
+        ("UniPC", Scheduler.UNIPC),
+        ("uni_pc", Scheduler.UNIPC),
+        ("euler_ancestral", Scheduler.EULER_A),
+        ("LCM", Scheduler.LCM),
+        ("Align Your Steps", Scheduler.ALIGN_YOUR_STEPS),
+        ("AYS", Scheduler.ALIGN_YOUR_STEPS),
     ],
 )
 def test_samplers_are_understood_as_other_tools_spell_them(spelling: str, scheduler: Scheduler) -> None:

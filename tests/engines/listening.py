@@ -9,9 +9,11 @@ class Listener:
     def __init__(self) -> None:
         self.loads: list[tuple[str, int, int]] = []
         self.steps: list[tuple[int, int]] = []
+        self.previews: list[bytes] = []
 
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         self.loads.append((model, done_bytes, total_bytes))
 
-    def stepped(self, step: int, steps: int) -> None:
+    def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
         self.steps.append((step, steps))
+        self.previews += [preview] if preview else []

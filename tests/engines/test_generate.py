@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome, Produced, ResolvedGenerate
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
-from aura_daemon.engines.generate import SCHEDULERS
+from aura_daemon.engines.schedulers import scheduler_for
 from aura_daemon.engines.session import Session
 from tests.engines.listening import Listener
 from tests.tiny_models import write_generator
@@ -80,14 +80,14 @@ def test_pixels_equal_a_plain_diffusers_call(
         guidance_scale=guidance,
         scheduler=scheduler,
     )
-    name, told = SCHEDULERS[scheduler]
     own = plain.scheduler
-    plain.scheduler = getattr(diffusers, name).from_config(own.config, **told)
+    chosen = scheduler_for(scheduler, own.config, 3)
+    plain.scheduler = chosen.scheduler
     expected = plain(
         "a red circle",
         negative_prompt=negative or None,
-        num_inference_steps=3,
         guidance_scale=guidance,
+        **chosen.steps,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
     plain.scheduler = own

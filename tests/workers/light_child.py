@@ -12,7 +12,7 @@ import socket
 import sys
 import time
 
-from aura_daemon.core.job import GenerateRequest, Outcome, Request
+from aura_daemon.core.job import GenerateRequest, Outcome
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import Say, become_a_child, log_to_stderr, serve
 from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
@@ -27,7 +27,8 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
 
-    def run(self, request: Request, image: bytes | None, image_name: str, job_id: str, say: Say) -> Outcome:
+    def run(self, task: Task, say: Say) -> Outcome:
+        request, job_id = task.request, task.job_id
         assert isinstance(request, GenerateRequest)
         script = request.prompt
         say(Loading(model="light", done_bytes=1, total_bytes=2))
@@ -41,7 +42,7 @@ class ScriptRunner:
         if script == "close":
             socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
             time.sleep(600)
-        outcome = outcome_of(Task(job_id=job_id, request=request, image=image))
+        outcome = outcome_of(task)
         while outcome is None:
             time.sleep(0.02 if script == "slow" else 60)
             if script == "slow":

@@ -1,0 +1,171 @@
+"""One model's denoising and decoding: from noise, from an image, within a mask. In: embeddings, start. Out: pictures.
+
+The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All of them share one set of
+weights: they are built around the same modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import diffusers
+import torch
+from loguru import logger
+from PIL import Image, ImageOps
+
+from aura_daemon.core.job import Failure, GenerateRequest, ResolvedGenerate
+from aura_daemon.core.settings import EngineSettings, Scheduler
+from aura_daemon.engines.picture import read_picture
+from aura_daemon.engines.placement import Placement
+from aura_daemon.engines.schedulers import scheduler_for
+
+PREVIEW_LATENT: Final = 32
+"""Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""
+
+BLACK: Final = -0.99
+"""In [-1, 1]: a picture that is nowhere lighter is black."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoded:
+    """Embeddings, `[1, 77, D]`; no negative ones where guidance is off."""
+
+    prompt: torch.Tensor
+    negative: torch.Tensor | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """The image that a picture starts from, mode RGB, and the mask that is white where it is drawn anew, mode L."""
+
+    picture: Image.Image
+    mask: Image.Image | None = None
+
+    def fitted(self, width: int, height: int) -> Start:
+        """Cut to the shape that is wanted, around the middle, and brought to its size."""
+        size = width, height
+        picture = ImageOps.fit(self.picture, size, Image.Resampling.LANCZOS)
+        if self.mask is None:
+            return Start(picture=picture)
+        mask = self.mask.resize(self.picture.size, Image.Resampling.BILINEAR)  # it covers the whole image
+        mask = ImageOps.fit(mask, size, Image.Resampling.BILINEAR)
+        return Start(picture=picture, mask=mask.point(lambda value: 255 if value >= 128 else 0))
+
+    def around(self, drawn: Image.Image) -> Image.Image:
+        """What was drawn, and where nothing was to be drawn the very pixels that were there."""
+        return drawn if self.mask is None else Image.composite(drawn, self.picture, self.mask)
+
+
+def read_start(
+    request: GenerateRequest, image: bytes | None, mask: bytes | None, settings: EngineSettings
+) -> Start | Failure | None:
+    """The image and the mask that a request names, decoded; None where it names none."""
+    if request.image is None:
+        return None
+    picture = read_picture(image or b"", request.image, settings)
+    if isinstance(picture, Failure):
+        return picture
+    if request.mask is None:
+        return Start(picture=picture)
+    masked = read_picture(mask or b"", request.mask, settings)
+    return masked if isinstance(masked, Failure) else Start(picture=picture, mask=masked.convert("L"))
+
+
+Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
+"""Called with the evaluation, from 1, how many there are, and the latents `[1, 4, H / 8, W / 8]`."""
+
+
+class Pipelines:
+    """Around the modules of one loaded `StableDiffusionPipeline`."""
+
+    def __init__(self, pipe: Any, placement: Placement) -> None:
+        self.pipe = pipe
+        self._placement = placement
+        self._own_scheduler = dict(pipe.scheduler.config)
+        self._kinds: dict[str, Any] = {"StableDiffusionPipeline": pipe}
+
+    def denoise(
+        self,
+        resolved: ResolvedGenerate,
+        encoded: Encoded,
+        start: Start | None,
+        random: torch.Generator,
+        stepped: Stepped,
+    ) -> torch.Tensor:
+        """Noise, or a fitted start, to latents `[1, 4, H / 8, W / 8]`."""
+        chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
+        told: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
+        name = "StableDiffusionPipeline"
+        if start is not None:
+            name = "StableDiffusionImg2ImgPipeline"
+            told = {"image": start.picture, "strength": resolved.strength}
+            if start.mask is not None:
+                name = "StableDiffusionInpaintPipeline"
+                told |= {"mask_image": start.mask, "width": resolved.width, "height": resolved.height}
+        pipe = self._pipe(name)
+        pipe.scheduler = chosen.scheduler
+
+        def step_ended(pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            stepped(index + 1, pipe.num_timesteps, tensors["latents"])
+            return tensors
+
+        latents: torch.Tensor = pipe(
+            prompt_embeds=encoded.prompt,
+            negative_prompt_embeds=encoded.negative,
+            guidance_scale=resolved.guidance_scale,
+            generator=random,
+            output_type="latent",
+            callback_on_step_end=step_ended,
+            **chosen.steps,
+            **told,
+        ).images
+        return latents
+
+    def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
+        """Latents to a picture, and whether it is black; None where there is no picture in them.
+
+        One that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
+        """
+        vae = self.pipe.vae
+        image = self._decoded(latents, random)
+        if _is_spoilt(image) and vae.dtype != torch.float32:
+            logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
+            vae.to(torch.float32)
+            try:
+                image = self._decoded(latents.float(), random)
+            finally:
+                vae.to(self._placement.torch_dtype)
+        if not bool(torch.isfinite(image).all()):
+            return None
+        picture: Image.Image = self.pipe.image_processor.postprocess(image, "pil")[0]
+        return picture, _is_spoilt(image)
+
+    def preview(self, latents: torch.Tensor) -> Image.Image:
+        """A small picture of latents on their way; no more than a sixteenth of a decode at 1024 px."""
+        small = latents
+        longest = max(latents.shape[-2:])
+        if longest > PREVIEW_LATENT:
+            small = torch.nn.functional.interpolate(latents.float(), scale_factor=PREVIEW_LATENT / longest, mode="area")
+        image = self._decoded(small.to(latents.dtype), None).nan_to_num()
+        picture: Image.Image = self.pipe.image_processor.postprocess(image, "pil")[0]
+        return picture
+
+    def _decoded(self, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+        vae = self.pipe.vae
+        decoded: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False, generator=random)[0]
+        return decoded
+
+    def _pipe(self, name: str) -> Any:
+        """One of diffusers' pipelines; `from_pipe` would convert the shared weights."""
+        if name not in self._kinds:
+            made = getattr(diffusers, name)(**self.pipe.components, requires_safety_checker=False)
+            made.set_progress_bar_config(disable=True)
+            self._kinds[name] = made
+        return self._kinds[name]
+
+
+def _is_spoilt(image: torch.Tensor) -> bool:
+    """`[1, 3, H, W]` in [-1, 1]: NaN somewhere, or nothing but black."""
+    return not bool(torch.isfinite(image).all()) or bool((image <= BLACK).all())
