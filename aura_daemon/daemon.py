@@ -25,7 +25,7 @@ from aura_daemon.pulse import Known, held_by_folders
 from aura_daemon.receiving import Receiving
 from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, SOURCES, Listener, Rooms, Rules
 
-_STUCK: Final = (JOURNAL, OUTBOX, SOURCES, IMAGES)
+_STUCK: Final = (JOURNAL, OUTBOX, SOURCES, *IMAGES.values())
 """Hold-ups that are no model's."""
 
 TICK_S: Final = 1.0

@@ -116,18 +116,18 @@ class Dispatching:
             self._conclude(job, source, _bad_input(message, "Rename that file or the folder, then move the job back."))
             return
         try:
-            image = self._rooms.intake.image_of(job, source)
+            images = self._rooms.inputs.of(job, source)
         except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
             message = f"the claimed image cannot be read any more: {error.strerror}"
             self._conclude(job, source, _bad_input(message, "Put the image into the inbox again."))
             return
         except OSError as error:  # a mount that falters, too many open files: it says nothing about this image
-            self._rooms.hold_up(IMAGES, f"{job.id} is not started", error)
+            self._rooms.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return
-        if image is not None and self._rooms.holdups.clear(IMAGES):
+        if images.image is not None and self._rooms.holdups.clear(IMAGES[JobKind(job.kind)]):
             logger.info("images can be read again")
         try:
-            source = self._rooms.intake.recorded(source, job, image)
+            source = self._rooms.inputs.recorded(source, job, images)
             job = self._rooms.journal.start(job)
         except JournalRefused as error:
             self._rooms.hold_up(JOURNAL, f"{job.id} is not started", error)
@@ -137,8 +137,13 @@ class Dispatching:
         name = names.escaped(source.path)
         self._rooms.pulse.running(job, name)
         self._listener.started(job, source)
-        content = image.content if image is not None else None
-        task = Task(job_id=job.id, request=job.request, image=content, image_name=name)
+        task = Task(
+            job_id=job.id,
+            request=job.request,
+            image=images.image.content if images.image is not None else None,
+            image_name=name,
+            mask=images.mask.content if images.mask is not None else None,
+        )
         self._rooms.worker.submit(Batch(tasks=(task,)))
         self._rooms.heartbeat.change()
 
@@ -211,9 +216,7 @@ class Dispatching:
         """The kinds of job that can be run: their model is to be had, and what they are about."""
         held = self._rooms.holdups
         return frozenset(
-            kind
-            for kind in JobKind
-            if not held.is_held(kind, now) and not (kind is JobKind.CAPTION and held.is_held(IMAGES, now))
+            kind for kind in JobKind if not held.is_held(kind, now) and not held.is_held(IMAGES[kind], now)
         )
 
     def _finished(self, message: Finished) -> None:

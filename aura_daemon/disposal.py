@@ -25,6 +25,7 @@ from aura_daemon.core import names, sidecar
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.delivery import Outbox, source_record
+from aura_daemon.inputs import Inputs
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 
@@ -82,9 +83,12 @@ def choose(sources: str, inbox: Path) -> Choice:
 class Disposal:
     """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
 
-    def __init__(self, disposition: Disposition, claims: Claims, outbox: Outbox, journal: Journal) -> None:
+    def __init__(
+        self, disposition: Disposition, claims: Claims, inputs: Inputs, outbox: Outbox, journal: Journal
+    ) -> None:
         self.disposition = disposition
         self._claims = claims
+        self._inputs = inputs
         self._outbox = outbox
         self._journal = journal
         self.archive_bytes = _size_of(claims.done)
@@ -109,7 +113,7 @@ class Disposal:
         file.unlink(missing_ok=True)
         self._claims.forget(source.id, source.path)
         for job in jobs:
-            (self._claims.inputs / job.id).unlink(missing_ok=True)
+            self._inputs.forget(job)
         self._journal.close_source(source.id)
         return True
 

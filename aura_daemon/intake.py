@@ -1,15 +1,14 @@
 """Claimed bytes -> jobs in the journal, or the reason why there are none. The only door in.
 
-`admit` reads the claimed bytes once; what a job needs beside them (the image it names) is copied, so that later changes
-do not matter.
+`admit` reads the claimed bytes once; what a job needs beside them is copied (`inputs`), so that later changes do not
+matter.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final
 
 from loguru import logger
@@ -20,7 +19,6 @@ from aura_daemon.core import names, request, routing, sidecar, yamltext
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
     AppliedDefaults,
-    CaptionRequest,
     Failure,
     FailureKind,
     GenerateRequest,
@@ -30,17 +28,13 @@ from aura_daemon.core.request import Asked, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.inputs import Inputs, NotTaken
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES
-from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
-from aura_daemon.references import Ambiguous, Found, References, is_others_link
+from aura_daemon.records import JobRow, SourceRow
 
 SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
-
-
-MOST_NAMESAKES: Final = 5
-"""Images of one name that a refusal lists."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,15 +46,6 @@ class IntakeSettings:
     max_image_bytes: int
 
 
-class _NotTaken(Exception):
-    """An image that a job names cannot be had, and why."""
-
-    def __init__(self, message: str, mend: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.mend = mend
-
-
 class Intake:
     """One inbox's door."""
 
@@ -68,14 +53,14 @@ class Intake:
         self,
         settings: IntakeSettings,
         claims: Claims,
-        references: References,
+        inputs: Inputs,
         folders: FolderSettings,
         journal: Journal,
     ) -> None:
         self._settings = settings
         self._folders = folders
         self._claims = claims
-        self._references = references
+        self._inputs = inputs
         self._journal = journal
 
     def admit(self, source: SourceRow) -> tuple[JobRow, ...]:
@@ -115,8 +100,8 @@ class Intake:
             self._journal.admit(source, ())
             return ()
         try:
-            jobs, named = self._take_images(source, jobs)
-        except _NotTaken as obstacle:
+            jobs, named = self._inputs.take(source, jobs)
+        except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, named)
         for row in jobs:
@@ -204,79 +189,6 @@ class Intake:
         if done is not None:
             logger.info("{} belongs to {}, which is done: put away", source.id, names.escaped(done.path))
         return done is not None
-
-    def _take_images(
-        self, source: SourceRow, jobs: tuple[JobRow, ...]
-    ) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
-        """Copies the images that jobs name, so that later changes do not matter; raises _NotTaken, or OSError."""
-        named: list[NamedImage] = []
-        taken: list[JobRow] = []
-        for job in jobs:
-            wanted = job.request
-            if source.kind is SourceKind.IMAGE or not isinstance(wanted, CaptionRequest):
-                taken.append(job)
-                continue
-            found = self._named_image(source, wanted.image)
-            if found.is_waiting and not self._references.is_companion_image(found.path):
-                status = found.file.lstat()
-                named.append(NamedImage(path=found.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns))
-            self._take_image(found, self._claims.inputs / job.id)
-            name = wanted.image or PurePosixPath(found.path).name
-            taken.append(replace(job, request=replace(wanted, image=name)))
-        return tuple(taken), tuple(named)
-
-    def _named_image(self, source: SourceRow, name: str | None) -> Found:
-        """Where the image lies that a job names."""
-        shown = names.escaped(name or PurePosixPath(source.path).stem)
-        match self._references.find(source.path, name):
-            case Found() as image:
-                return image
-            case Ambiguous(paths=paths):
-                several = ", ".join(names.escaped(path) for path in paths[:MOST_NAMESAKES])
-                raise _NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
-            case None:
-                raise _NotTaken(
-                    f"the image it names did not arrive: {shown}" + " with any of the known endings" * (name is None),
-                    "Put the image beside the job file, then move the job file back into the inbox.",
-                )
-
-    def _take_image(self, image: Found, target: Path) -> None:
-        """Copies one image to where the job finds it."""
-        name = names.escaped(image.path)
-        if is_others_link(image.file.lstat(), self._claims.inbox):
-            raise _NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
-        target.unlink(missing_ok=True)
-        try:
-            durable.copy(image.file, target, temp_folder=self._claims.temp)
-        except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
-            mend = "Put the image beside the job file, then move the job file back into the inbox."
-            raise _NotTaken(f"the image it names did not arrive: {name}", mend) from None
-        except PermissionError as error:
-            if error.filename != os.fspath(image.file):  # a folder of ours, which concerns every file
-                raise
-            mend = "Mend the image's permissions, then move the job file back into the inbox."
-            raise _NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
-
-    def image_of(self, job: JobRow, source: SourceRow) -> durable.Content | None:
-        """The bytes a caption job is about; None for a generate job. Raises OSError where they are gone."""
-        if not isinstance(job.request, CaptionRequest):
-            return None
-        if job.request.image:
-            return durable.read(self._claims.inputs / job.id)
-        return durable.read(self._claims.file_of(source))
-
-    def recorded(self, source: SourceRow, job: JobRow, image: durable.Content | None) -> SourceRow:
-        """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
-        asked = job.request
-        if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
-            return source
-        logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
-        status = image.status
-        source = replace(
-            source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=in_64_bits(status.st_mtime_ns)
-        )
-        self._journal.correct(source)
-        return source
 
 
 def _one_job(asked: Asked, text: bytes) -> request.Parsed:

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import durable
 from aura_daemon.completeness import Steadiness
 from aura_daemon.core import names, pictures, request
-from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.request import Rejected
 from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.inputs import named_images
 from aura_daemon.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
 
@@ -60,11 +60,7 @@ class Pairing:
         parsed = request.parse_job_file(content, file=path)
         if isinstance(parsed, Rejected):
             return ""
-        lacks = [
-            self._lack_of(path, job.asked.request.image)
-            for job in parsed.jobs
-            if isinstance(job.asked.request, CaptionRequest)
-        ]
+        lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]
         return next(filter(None, lacks), "")
 
     def waiting_for(self, path: str) -> set[str]:

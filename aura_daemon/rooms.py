@@ -14,12 +14,13 @@ from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.control import Control
 from aura_daemon.core import names
-from aura_daemon.core.job import Failure, Produced
+from aura_daemon.core.job import Failure, JobKind, Produced
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
+from aura_daemon.inputs import Inputs
 from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake
 from aura_daemon.journal import Journal
@@ -35,8 +36,8 @@ JOURNAL: Final = "journal"
 OUTBOX: Final = "outbox"
 """Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
 
-IMAGES: Final = "images"
-"""Name of the hold-up of images that are ours and cannot be read now: captions wait meanwhile."""
+IMAGES: Final = {JobKind.CAPTION: "images", JobKind.GENERATE: "images to start from"}
+"""Names of the hold-ups of images that are ours and cannot be read now: jobs of that kind wait meanwhile."""
 
 SOURCES: Final = "sources"
 """Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""
@@ -74,6 +75,7 @@ class Rooms:
     """Of the inbox; the outbox has its own."""
     claims: Claims
     intake: Intake
+    inputs: Inputs
     outbox: Outbox
     disposal: Disposal
     heartbeat: Heartbeat

@@ -32,6 +32,7 @@ from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal, Disposition
 from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
@@ -173,7 +174,8 @@ class Door:
             now=self.now,
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.intake = Intake(admission, self.claims, self.references, self.folders, self.journal)
+        self.inputs = Inputs(self.claims, self.references, self.journal)
+        self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal)
         presence = Presence(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
@@ -185,7 +187,7 @@ class Door:
 
     def disposal(self, disposition: Disposition | None = None) -> Disposal:
         """The last room."""
-        return Disposal(disposition or self.disposition, self.claims, self.outbox, self.journal)
+        return Disposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
 
     def close(self) -> None:
         """As a process ends."""

@@ -354,7 +354,7 @@ def test_what_was_claimed_before_keep_was_set_is_finished_and_archived(house: Ho
     door = Door(house, keeps=True)
     sources = {source.path: source for source in door.journal.unfinished_sources()}
     (job,) = door.journal.jobs_of(sources["cat.png"].id)
-    assert door.intake.image_of(job, sources["cat.png"]) is not None
+    assert door.inputs.of(job, sources["cat.png"]).image is not None
     finish(door, (job,))
     door.disposal().dispose(sources["cat.png"])
     (job,) = door.intake.admit(sources["lost.yaml"])

@@ -40,7 +40,7 @@ def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tupl
 
 
 def result(door: Door, source: SourceRow, job: JobRow) -> Produced:
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     outcome = make(Task(job_id=job.id, request=job.request, image=image.content if image else None))
     assert isinstance(outcome, Produced)
     return outcome

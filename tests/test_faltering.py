@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.cli.running import exit_code
 from aura_daemon.delivery import Outbox
 from aura_daemon.errors import JournalRefused
-from aura_daemon.intake import Intake
+from aura_daemon.inputs import Images, Inputs
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 from tests.house import PNG, House
@@ -28,15 +27,15 @@ def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
 ) -> None:
     house.drop("a.png", PNG)
     house.drop("b.yaml")
-    read = Intake.image_of
+    read = Inputs.of
 
-    def stale(self: Intake, job: JobRow, source: SourceRow) -> durable.Content | None:
+    def stale(self: Inputs, job: JobRow, source: SourceRow) -> Images:
         if job.kind == "caption":
             raise OSError(errno.ESTALE, "Stale file handle", "a.png")
         return read(self, job, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Intake, "image_of", stale)
+        patched.setattr(Inputs, "of", stale)
         summary = house.drain(retry_first=3600)
     assert (summary.done, summary.failed, summary.waiting, exit_code(summary)) == (1, 0, 1, 1)
     assert any("is not started: Stale file handle (a.png); tried again in 3600 s" in line for line in log)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon import durable
+from aura_daemon.inputs import Images
 from tests.conftest import Mount
 from tests.house import PNG, Door, sha256
 from tests.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
@@ -77,12 +78,12 @@ def test_of_an_image_written_to_after_its_claim_the_hash_is_of_the_bytes_that_ru
         source, (job,) = admit(door, "cat.png")
         assert source.sha256 == sha256(PNG)
         writer.write(b"more")
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     assert image is not None
-    ran = door.intake.recorded(source, job, image)
+    ran = door.inputs.recorded(source, job, Images(image=image))
     assert ran.sha256 == sha256(PNG + b"more") == sha256(image.content)
     assert door.journal.source(source.id) == ran
-    assert door.intake.recorded(ran, job, image) is ran
+    assert door.inputs.recorded(ran, job, Images(image=image)) is ran
     assert any("was written to after it was claimed" in line for line in log)
 
 
@@ -150,7 +151,7 @@ def test_an_image_that_was_named_is_copied_so_that_later_changes_do_not_matter(d
     door.house.drop("beach.png", PNG)
     source, (job,) = admit(door, "job.yaml")
     door.house.drop("beach.png", b"another")
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     assert image is not None
     assert image.content == PNG
 

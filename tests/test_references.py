@@ -22,7 +22,7 @@ def test_an_image_that_has_been_claimed_or_archived_is_found(door: Door, where: 
     door.house.drop("job.yaml", CAPTION)
     assert isinstance(judge(door, "job.yaml"), Ready)
     source, (job,) = admit(door, "job.yaml")
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     assert image is not None
     assert image.content == PNG
 
@@ -36,7 +36,7 @@ def test_of_several_archived_images_of_one_name_the_last_one_is_meant(door: Door
     assert door.house.archived() == ["beach.png", "beach.r2.png"]
     door.house.drop("job.yaml", CAPTION)
     source, (job,) = admit(door, "job.yaml")
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     assert image is not None
     assert image.content == PNG + b"second"
 
@@ -81,7 +81,7 @@ def test_an_archived_image_is_found_however_long_its_name_and_its_number(door: D
         door.disposal().dispose(taken)
     door.house.drop("job.yaml", f"image: {stem}.png\n".encode())
     source, (job,) = admit(door, "job.yaml")
-    image = door.intake.image_of(job, source)
+    image = door.inputs.of(job, source).image
     assert image is not None
     assert image.content == PNG + b"third"
 

@@ -26,6 +26,7 @@ from aura_daemon.folders import check_folders
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
+from aura_daemon.inputs import Inputs
 from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.journal import Journal
@@ -124,6 +125,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             skips_redeliveries=settings.redelivery == "skip",
             max_image_bytes=settings.limits.image_bytes,
         )
+        inputs = Inputs(door.claims, door.references, journal)
         box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
@@ -133,9 +135,10 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             lock=lock,
             presence=here,
             claims=door.claims,
-            intake=Intake(admission, door.claims, door.references, door.folders, journal),
+            intake=Intake(admission, door.claims, inputs, door.folders, journal),
+            inputs=inputs,
             outbox=box,
-            disposal=Disposal(choice.disposition, door.claims, box, journal),
+            disposal=Disposal(choice.disposition, door.claims, inputs, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),

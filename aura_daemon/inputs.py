@@ -1,0 +1,145 @@
+"""The images that jobs are about: copied when the job is admitted, read when it runs. In: jobs. Out: bytes.
+
+A copy a job and role, in the state folder, so that later changes in the inbox do not matter.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from loguru import logger
+
+from aura_daemon import durable
+from aura_daemon.claims import Claims
+from aura_daemon.core import names
+from aura_daemon.core.job import CaptionRequest, Request
+from aura_daemon.core.routing import SourceKind
+from aura_daemon.journal import Journal
+from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
+from aura_daemon.references import Ambiguous, Found, References, is_others_link
+
+MOST_NAMESAKES: Final = 5
+"""Images of one name that a refusal lists."""
+
+MASK: Final = ".mask"
+"""Ends the name of a mask's copy."""
+
+PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file back into the inbox."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Images:
+    """What a job is about: what is described, or where a picture starts from, and a mask."""
+
+    image: durable.Content | None = None
+    mask: durable.Content | None = None
+
+
+class NotTaken(Exception):
+    """An image that a job names cannot be had, and why."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+
+def named_images(request: Request) -> tuple[str | None, ...]:
+    """The names of the images that a job file asks for; None for the one that is called as the job file."""
+    if isinstance(request, CaptionRequest):
+        return (request.image,)
+    return tuple(name for name in (request.image, request.mask) if name is not None)
+
+
+class Inputs:
+    """Of one inbox."""
+
+    def __init__(self, claims: Claims, references: References, journal: Journal) -> None:
+        self._claims = claims
+        self._references = references
+        self._journal = journal
+
+    def take(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
+        """Copies the images that jobs name; raises NotTaken, or OSError."""
+        if source.kind is SourceKind.IMAGE:
+            return jobs, ()
+        named: list[NamedImage] = []
+        taken = []
+        for job in jobs:
+            for name, target in self._wanted(job):
+                found = self._find(source, name)
+                if found.is_waiting and not self._references.is_companion_image(found.path):
+                    status = found.file.lstat()
+                    named.append(NamedImage(path=found.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns))
+                self._copy(found, target)
+                if name is None and isinstance(job.request, CaptionRequest):
+                    job = replace(job, request=replace(job.request, image=PurePosixPath(found.path).name))
+            taken.append(job)
+        return tuple(taken), tuple(dict.fromkeys(named))
+
+    def of(self, job: JobRow, source: SourceRow) -> Images:
+        """The bytes that a job is about; raises OSError where they are gone."""
+        if isinstance(job.request, CaptionRequest) and not job.request.image:
+            return Images(image=durable.read(self._claims.file_of(source)))
+        read = {target.suffix: durable.read(target) for _, target in self._wanted(job)}
+        return Images(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
+
+    def recorded(self, source: SourceRow, job: JobRow, images: Images) -> SourceRow:
+        """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
+        asked, image = job.request, images.image
+        if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
+            return source
+        logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
+        status = image.status
+        source = replace(
+            source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=in_64_bits(status.st_mtime_ns)
+        )
+        self._journal.correct(source)
+        return source
+
+    def forget(self, job: JobRow) -> None:
+        """Removes the copies of a job that has ended."""
+        for place in self._places(job):
+            place.unlink(missing_ok=True)
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _wanted(self, job: JobRow) -> Iterator[tuple[str | None, Path]]:
+        """The images that a job names, and where their copies are."""
+        return zip(named_images(job.request), self._places(job), strict=False)
+
+    def _places(self, job: JobRow) -> tuple[Path, Path]:
+        return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
+
+    def _find(self, source: SourceRow, name: str | None) -> Found:
+        """Where the image lies that a job names."""
+        shown = names.escaped(name or PurePosixPath(source.path).stem)
+        match self._references.find(source.path, name):
+            case Found() as image:
+                return image
+            case Ambiguous(paths=paths):
+                several = ", ".join(names.escaped(path) for path in paths[:MOST_NAMESAKES])
+                raise NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
+            case None:
+                message = f"the image it names did not arrive: {shown}"
+                raise NotTaken(message + " with any of the known endings" * (name is None), PUT_IT_THERE)
+
+    def _copy(self, image: Found, target: Path) -> None:
+        """Copies one image to where the job finds it."""
+        name = names.escaped(image.path)
+        if is_others_link(image.file.lstat(), self._claims.inbox):
+            raise NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
+        target.unlink(missing_ok=True)
+        try:
+            durable.copy(image.file, target, temp_folder=self._claims.temp)
+        except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
+            raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
+        except PermissionError as error:
+            if error.filename != os.fspath(image.file):  # a folder of ours, which concerns every file
+                raise
+            mend = "Mend the image's permissions, then move the job file back into the inbox."
+            raise NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
