@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -15,7 +16,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, request, routing, sidecar, yamltext
+from aura_daemon.core import names, request, routing, sidecar, templates, yamltext
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
     AppliedDefaults,
@@ -26,6 +27,7 @@ from aura_daemon.core.job import (
 )
 from aura_daemon.core.request import Asked, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
+from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs, NotTaken
@@ -44,6 +46,8 @@ class IntakeSettings:
     accept: frozenset[Accept]
     skips_redeliveries: bool
     max_image_bytes: int
+    model: str = EMBEDDED
+    """The configured generator, for the names of results."""
 
 
 class Intake:
@@ -165,8 +169,13 @@ class Intake:
     ) -> JobRow:
         path = PurePosixPath(source.path)
         wanted = parsed.asked.request
-        if isinstance(wanted, GenerateRequest) and wanted.seed is None:
-            wanted = replace(wanted, seed=secrets.randbelow(SEED_BELOW))
+        folder, stem = "" if str(path.parent) == "." else str(path.parent), names.output_stem(path.stem, number)
+        if isinstance(wanted, GenerateRequest):
+            seed = wanted.seed if wanted.seed is not None else secrets.randbelow(SEED_BELOW)
+            wanted = replace(wanted, seed=seed)
+            if wanted.output is not None:
+                below, stem = templates.filled(wanted.output, self._known(wanted, seed, path.stem, number))
+                folder = "/".join(filter(None, (folder, below)))
         return JobRow(
             id=source.id if number is None else f"{source.id}-{number:03d}",
             source_id=source.id,
@@ -174,11 +183,24 @@ class Intake:
             kind=kind_of(wanted),
             request=wanted,
             text=parsed.text,
-            folder="" if str(path.parent) == "." else str(path.parent),
-            stem=names.output_stem(path.stem, number),
+            folder=folder,
+            stem=stem,
             priority=parsed.asked.priority,
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
+
+    def _known(self, wanted: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
+        """What a template for names may say."""
+        now = datetime.now(UTC)
+        return {
+            "stem": stem,
+            "number": number or 1,
+            "seed": seed,
+            "prompt": wanted.prompt,
+            "model": wanted.model or self._settings.model,
+            "date": f"{now:%Y-%m-%d}",
+            "time": f"{now:%H%M%S}",
+        }
 
     def _is_put_away(self, source: SourceRow) -> bool:
         """Whether it is an image that belongs to a job file whose jobs are done: it has its result."""

@@ -124,6 +124,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             accept=frozenset(settings.accept),
             skips_redeliveries=settings.redelivery == "skip",
             max_image_bytes=settings.limits.image_bytes,
+            model=settings.generate.model,
         )
         inputs = Inputs(door.claims, door.references, journal)
         box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -27,6 +28,7 @@ from aura_daemon.core.keytypes import (
 )
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.spelling import alone, in_any_case
+from aura_daemon.core.templates import FIELDS, TEMPLATE
 
 _Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", None]})]
 
@@ -154,8 +156,8 @@ class GenerateJob(BaseModel):
     output: Word | None = Field(
         None,
         max_length=MOST_NAME_CHARACTERS,
-        description="a template for the result's name below the outbox",
-        json_schema_extra=as_pattern(NOT_BLANK),
+        description="a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}",
+        json_schema_extra=as_pattern(TEMPLATE),
     )
     tags: tuple[_Tag, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
@@ -174,6 +176,13 @@ class GenerateJob(BaseModel):
             if getattr(self, key) is not None and self.image is None:
                 raise ValueError(f"`{key}` goes with `image`: name the image that it is about")
         return self
+
+    @field_validator("output")
+    @classmethod
+    def _is_a_template(cls, value: str | None) -> str | None:
+        if value is not None and not re.match(TEMPLATE, value):
+            raise ValueError(f"must be {cls.model_fields['output'].description}; no `..`, hidden or absolute path")
+        return value
 
     @field_validator("prompt")
     @classmethod

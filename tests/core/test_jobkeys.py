@@ -84,6 +84,9 @@ def some_of(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
     return st.fixed_dictionaries({}, optional=values)
 
 
+TEMPLATES = st.lists(
+    st.sampled_from(["{seed}", "{stem:03}", "{x}", "a", "/", ".", " ", "\u3000", "}"]), max_size=5
+).map("".join)
 LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
 
 VALUES = {
@@ -110,7 +113,7 @@ VALUES = {
     "quality": mostly(st.integers(1, 100)),
     "metadata": mostly(st.sampled_from(["full", "minimal", "none", "None"])),
     "preview": mostly(st.integers(0, 150)),
-    "output": mostly(TEXTS | LONG),
+    "output": mostly(TEXTS | TEMPLATES | LONG),
     "tags": mostly(st.lists(TEXTS | LONG, max_size=3) | st.just(["ink"] * 51)),
     "notes": mostly(TEXTS | LONG),
     "stepz": ANYTHING,

@@ -1,0 +1,61 @@
+"""Names of results as a job wants them: `{date}/{stem}-{seed}`. In: a template, what is known. Out: folder and stem.
+
+They count from the job's own folder in the outbox, and never lead out of it, into `failed/` or to a hidden name,
+whatever stands in a template's fields.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Final
+
+from aura_daemon.core.names import FAILED_FOLDER, output_stem
+from aura_daemon.core.spelling import CONTROL, SPACE
+
+FIELDS: Final = {
+    "stem": "the job file's name without its extension",
+    "number": "which job of its file it is, from 1; `{number:03}` has leading zeros",
+    "seed": "the seed",
+    "prompt": "the first words of the prompt",
+    "model": "the model's name",
+    "date": "the day it was admitted, UTC: 2026-11-24",
+    "time": "the time of day, UTC: 173005",
+}
+"""Name -> what it stands for."""
+
+_FIELD: Final = r"\{(?:" + "|".join(FIELDS) + r")(?::0?[1-9])?\}"
+_PART: Final = rf"(?:{_FIELD}|(?![.])[^{{}}/\\{CONTROL}])(?:{_FIELD}|[^{{}}/\\{CONTROL}])*"
+TEMPLATE: Final = rf"^[{SPACE}]*(?![{SPACE}]){_PART}(?:/{_PART})*[{SPACE}]*$"
+"""What is understood as a template; published in the schema."""
+
+MOST_WORDS_CHARACTERS: Final = 60
+"""Of a field that holds text."""
+
+_UNFIT: Final = re.compile(rf"[\s/\\:*?\"<>|{{}}{CONTROL}]+")
+"""What some file system or shell has no use for in a name."""
+
+
+def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
+    """Folder (empty: the job's own) and stem, both fit to be names on any file system."""
+
+    def value(field: re.Match[str]) -> str:
+        name, _, width = field[0].strip("{}").partition(":")
+        found = values[name]
+        return f"{found:{width}d}" if isinstance(found, int) and width else _fit(str(found))
+
+    parts = [output_stem(_visible(re.sub(_FIELD, value, part)), None) for part in template.strip().split("/")]
+    if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
+        parts[0] += "-"
+    return str(PurePosixPath(*parts[:-1])) if len(parts) > 1 else "", parts[-1]
+
+
+def _fit(text: str) -> str:
+    """Text as a part of a name."""
+    return _UNFIT.sub("-", text)[:MOST_WORDS_CHARACTERS].strip("-. ")
+
+
+def _visible(part: str) -> str:
+    """A name that is not hidden, and not empty."""
+    return part.strip().lstrip(".") or "-"
