@@ -207,3 +207,46 @@ def test_a_folder_of_ours_that_cannot_be_written_is_no_fault_of_the_image(
             door.intake.admit(source)
     assert door.journal.source(source.id).state == "claimed"
     assert len(door.intake.admit(source)) == 1
+
+
+def test_a_job_says_what_its_result_is_called_below_its_own_folder(door: Door) -> None:
+    text = "prompt: a red circle\nseed: 7\noutput: '{prompt}/{stem}-{seed}-{number:02}'\n"
+    door.house.drop("sub/cat.yaml", f"{text}---\n{text}".encode())
+    _, jobs = admit(door, "sub/cat.yaml")
+    assert [(job.folder, job.stem) for job in jobs] == [
+        ("sub/a-red-circle", "cat-7-01"),
+        ("sub/a-red-circle", "cat-7-02"),
+    ]
+
+
+@pytest.mark.parametrize("output", ["../x", "/etc/x", "a/../x", ".hidden", "{path}"])
+def test_no_name_of_a_result_leads_elsewhere(door: Door, output: str) -> None:
+    door.house.drop("cat.yaml", f"prompt: x\noutput: '{output}'\n".encode())
+    source, jobs = admit(door, "cat.yaml")
+    assert jobs == ()
+    assert "no `..`, hidden or absolute path" in str(source.problems[0])
+
+
+def test_the_images_that_a_picture_starts_from_are_copied_at_admission(door: Door) -> None:
+    door.house.drop("cat.yaml", b"prompt: x\nimage: beach.png\nmask: sky.png\n")
+    door.house.drop("beach.png", PNG)
+    door.house.drop("sky.png", PNG + b"sky")
+    source, (job,) = admit(door, "cat.yaml")
+    for name in ("beach.png", "sky.png"):
+        door.house.drop(name, b"another")
+    images = door.inputs.of(job, source)
+    assert images.image is not None
+    assert images.mask is not None
+    assert (images.image.content, images.mask.content) == (PNG, PNG + b"sky")
+    finish(door, (job,))
+    door.disposal().dispose(source)
+    assert list(door.claims.inputs.iterdir()) == []
+
+
+def test_a_mask_that_never_comes_fails_the_job_file_naming_it(door: Door) -> None:
+    door.house.drop("cat.yaml", b"prompt: x\nimage: beach.png\nmask: sky.png\n")
+    door.house.drop("beach.png", PNG)
+    source, jobs = admit(door, "cat.yaml")
+    assert jobs == ()
+    assert source.failure is not None
+    assert "did not arrive: sky.png" in source.failure.message
