@@ -98,6 +98,17 @@ class CaptionRequest:
     max_new_tokens: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GridRequest:
+    """Pictures of other jobs on one sheet, row by row."""
+
+    cells: tuple[str, ...]
+    """Ids of the jobs."""
+    columns: int
+    column_labels: tuple[str, ...] = ()
+    row_labels: tuple[str, ...] = ()
+
+
 Request: TypeAlias = GenerateRequest | CaptionRequest
 
 

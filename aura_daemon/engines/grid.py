@@ -1,0 +1,126 @@
+"""Many pictures on one sheet, as an X/Y plot with its labels. In: pictures as files, labels. Out: one picture.
+
+Only Pillow works here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, TypeAlias
+
+from PIL import Image, ImageDraw, ImageFont
+
+from aura_daemon.core.job import Failure, GridRequest
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.engines.picture import read_picture
+
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+MOST_PX: Final = 4096
+"""Of either side, labels aside; cells are made smaller where they would not fit."""
+
+GAP_PX: Final = 4
+
+PAPER: Final = (255, 255, 255)
+INK: Final = (32, 32, 32)
+EMPTY: Final = (224, 224, 224)
+"""Where a picture failed."""
+
+LEAST_LETTERS_PX: Final = 11
+LETTERS: Final = 1 / 20
+"""Height of letters as a share of a cell's shorter side; never less than can be read."""
+
+MOST_LABEL: Final = 1 / 2
+"""Width of the labels of rows, as a share of a cell's width; longer ones are broken into lines, then cut."""
+
+
+def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: EngineSettings) -> Image.Image:
+    """The sheet; a cell without a picture says so."""
+    read = [_read(content, settings) for content in pictures]
+    rows = -(-len(read) // request.columns)
+    cell_px = _cell_size(read, request.columns, rows)
+    letters_px = max(LEAST_LETTERS_PX, min(cell_px) * LETTERS)
+    font = ImageFont.load_default(letters_px)
+    line_px = round(letters_px * 1.3)
+    columns = [_broken(label, font, cell_px[0]) for label in request.column_labels]
+    left_px = _width_of_rows(request.row_labels, font, max(cell_px[0] * MOST_LABEL, letters_px * 6))
+    labels = [_broken(label, font, left_px) for label in request.row_labels]
+    top_px = max((len(lines) for lines in columns), default=0) * line_px + (GAP_PX if columns else 0)
+    step = (cell_px[0] + GAP_PX, cell_px[1] + GAP_PX)
+    start = (left_px + (GAP_PX if left_px else 0), top_px)
+    size = (start[0] + request.columns * step[0] - GAP_PX, start[1] + rows * step[1] - GAP_PX)
+    sheet = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for index, lines in enumerate(columns):
+        _write(pen, lines, (start[0] + index * step[0], 0, cell_px[0], top_px), font, line_px)
+    for index, lines in enumerate(labels):
+        _write(pen, lines, (0, start[1] + index * step[1], left_px, cell_px[1]), font, line_px)
+    for index, picture in enumerate(read):
+        row, column = divmod(index, request.columns)
+        place = (start[0] + column * step[0], start[1] + row * step[1])
+        if picture is None:
+            pen.rectangle((*place, place[0] + cell_px[0] - 1, place[1] + cell_px[1] - 1), EMPTY)
+            _write(pen, ["failed"], (*place, *cell_px), font, line_px)
+        else:
+            fitted = picture.copy()
+            fitted.thumbnail(cell_px, Image.Resampling.LANCZOS)
+            middle = tuple((cell_px[axis] - fitted.size[axis]) // 2 for axis in (0, 1))
+            sheet.paste(fitted, (place[0] + middle[0], place[1] + middle[1]))
+    return sheet
+
+
+def _read(content: bytes | None, settings: EngineSettings) -> Image.Image | None:
+    picture = read_picture(content, "", settings) if content is not None else None
+    return None if isinstance(picture, Failure) else picture
+
+
+def _cell_size(pictures: Sequence[Image.Image | None], columns: int, rows: int) -> tuple[int, int]:
+    """Pixels: as large as the largest picture, while the sheet stays within bounds."""
+    sizes = [picture.size for picture in pictures if picture is not None] or [(64, 64)]
+    width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
+    room = [MOST_PX - (count - 1) * GAP_PX for count in (columns, rows)]
+    scale = min(1.0, room[0] / (columns * width), room[1] / (rows * height))
+    return max(1, int(width * scale)), max(1, int(height * scale))
+
+
+def _width_of_rows(labels: Sequence[str], font: Font, most_px: float) -> int:
+    """How wide the labels of rows are; 0 where there are none."""
+    wanted = max((font.getlength(label) for label in labels), default=0.0)
+    return round(min(wanted, most_px)) + (GAP_PX if labels else 0)
+
+
+def _broken(label: str, font: Font, width_px: int) -> list[str]:
+    """At most three lines that fit; what is left over ends in an ellipsis."""
+    lines: list[str] = [""]
+    for word in label.split():
+        joined = f"{lines[-1]} {word}".strip()
+        if font.getlength(joined) <= width_px or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    if len(lines) > 3:
+        lines = [*lines[:2], f"{lines[2]} …"]
+    return [_cut(line, font, width_px) for line in lines]
+
+
+def _cut(line: str, font: Font, width_px: int) -> str:
+    if font.getlength(line) <= width_px:
+        return line
+    while line and font.getlength(line + "…") > width_px:
+        line = line[:-1]
+    return line + "…"
+
+
+def _write(
+    pen: ImageDraw.ImageDraw,
+    lines: Sequence[str],
+    box: tuple[int, int, int, int],
+    font: Font,
+    line_px: int,
+) -> None:
+    """Lines in the middle of a box: left, top, width, height."""
+    left, top, width, height = box
+    first = top + (height - len(lines) * line_px) / 2
+    for index, line in enumerate(lines):
+        place = (left + (width - font.getlength(line)) / 2, first + index * line_px)
+        pen.text(place, line, INK, font)
