@@ -87,6 +87,7 @@ class Dispatching:
     def recover(self) -> None:
         """Takes up the jobs that a crash, a stop or a fault left under way: nothing lost, nothing doubled."""
         self._rooms.outbox.clear_temp()
+        self._rooms.previews.clear()
         at_hand = {state.job.id for state in (self._running, self._undelivered, self._ended) if state is not None}
         for job in self._rooms.journal.interrupted():
             if job.id in at_hand:
@@ -159,6 +160,8 @@ class Dispatching:
                 case Progress():
                     self._rooms.pulse.progress(message)
                     self._listener.progress(message)
+                    if message.preview and self._running is not None and self._running.job.id == message.job_id:
+                        self._rooms.previews.show(self._running.job, message.preview)
                 case Finished():
                     self._finished(message)
                 case _:  # pragma: no cover
@@ -201,6 +204,7 @@ class Dispatching:
 
     def _give_back(self) -> None:
         if self._running is not None:
+            self._rooms.previews.end(self._running.job)
             self._rooms.journal.give_back(self._running.job, count_attempt=False)
             logger.info(
                 "{} is given back: it did not end within {:g} s",
@@ -228,6 +232,7 @@ class Dispatching:
             logger.warning("{} finished, but it was given up before", message.job_id)
             return
         job, source, outcome = running.job, running.source, message.outcome
+        self._rooms.previews.end(job)
         if isinstance(outcome, Produced):
             self._model_works(job.kind)
             since_claim_s = self._receiving.since_claim_s(source)

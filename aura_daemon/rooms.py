@@ -25,6 +25,7 @@ from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake
 from aura_daemon.journal import Journal
 from aura_daemon.presence import Presence
+from aura_daemon.previews import Previews
 from aura_daemon.pulse import Pulse
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.watching import Watch
@@ -77,6 +78,7 @@ class Rooms:
     intake: Intake
     inputs: Inputs
     outbox: Outbox
+    previews: Previews
     disposal: Disposal
     heartbeat: Heartbeat
     holdups: Holdups

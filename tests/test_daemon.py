@@ -571,3 +571,26 @@ def test_forty_files_each_get_one_result(house: House) -> None:
     assert len(house.results()) == 80
     assert len(house.archived()) == 40
     assert job_states(house) == {JobState.DONE.value: 40}
+
+
+class Watcher(Silent):
+    """Looks into the outbox at every step of a job."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.seen: list[list[str]] = []
+
+    def progress(self, message: protocol.Progress) -> None:
+        self.seen.append([name for name in self.house.results() if name.startswith("previews/")])
+
+
+def test_a_preview_is_seen_while_its_job_runs_and_none_unasked(house: House) -> None:
+    for name, keys in (("cat.yaml", "preview: 1\n"), ("dog.yaml", "")):
+        house.drop(name, f"prompt: x\n{keys}".encode())
+        watcher = Watcher(house)
+        with house.daemon(listener=watcher) as daemon:
+            daemon.run()
+        previews = watcher.seen[-1]
+        assert len(previews) == (name == "cat.yaml")
+        assert all(preview.startswith("previews/cat.") for preview in previews)
+    assert house.results() == ["cat.json", "cat.png", "dog.json", "dog.png"]

@@ -34,6 +34,7 @@ from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
 from aura_daemon.presence import Presence
+from aura_daemon.previews import Previews
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.references import References
 from aura_daemon.rooms import Listener, Rooms, Rules
@@ -139,6 +140,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             intake=Intake(admission, door.claims, inputs, door.folders, journal),
             inputs=inputs,
             outbox=box,
+            previews=Previews(box),
             disposal=Disposal(choice.disposition, door.claims, inputs, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from aura_daemon.core.job import CANCELLED, Outcome
+from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Progress, Ready, Task, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
@@ -55,7 +55,9 @@ class ScriptedWorker:
         self._unreported = len(batch.tasks)
         for task in batch.tasks:
             for step in range(1, self._steps + 1):
-                self._say(Progress(job_id=task.job_id, step=step, steps=self._steps))
+                shows = isinstance(task.request, GenerateRequest) and task.request.preview
+                preview = b"a preview" if shows else b""
+                self._say(Progress(job_id=task.job_id, step=step, steps=self._steps, preview=preview))
             outcome = self._play(task)
             if outcome is None:
                 self._open[task.job_id] = task
