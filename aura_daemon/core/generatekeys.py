@@ -26,6 +26,7 @@ from aura_daemon.core.keytypes import (
     priority_field,
     size_field,
 )
+from aura_daemon.core.promptsyntax import loras_in
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.spelling import alone, in_any_case
 from aura_daemon.core.templates import FIELDS, TEMPLATE
@@ -192,9 +193,11 @@ class GenerateJob(BaseModel):
         return value
 
     def request(self) -> GenerateRequest:
-        """What the engine is asked for."""
+        """What the engine is asked for; a LoRA that the prompt names counts as the prompt says."""
+        prompt, tagged = loras_in(self.prompt)
+        loras = (Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ())
         return GenerateRequest(
-            prompt=self.prompt,
+            prompt=prompt,
             negative_prompt=self.negative_prompt,
             steps=self.steps,
             guidance_scale=self.guidance_scale,
@@ -204,7 +207,7 @@ class GenerateJob(BaseModel):
             width=self.width,
             height=self.height,
             model=self.model,
-            loras=tuple(Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ()),
+            loras=tuple({lora.name: lora for lora in (*loras, *tagged)}.values()),
             image=self.image,
             mask=self.mask,
             strength=self.strength,

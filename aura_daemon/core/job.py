@@ -231,6 +231,24 @@ class EngineTiming:
     """Latents to image file, or embeddings to text."""
 
 
+class IngredientKind(StrEnum):
+    """What a result was made with, beside the model."""
+
+    LORA = "lora"
+    EMBEDDING = "embedding"
+    IMAGE = "image"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ingredient:
+    """One file of it."""
+
+    kind: IngredientKind
+    name: str
+    sha256: str
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Produced:
     """What an engine made of one job, with all that makes it repeatable."""
@@ -250,6 +268,9 @@ class Produced:
     """Highest memory while the job ran: the device's allocator on CUDA, resident size of the worker on the CPU."""
     text: str = ""
     """The caption, for a caption job."""
+    ingredients: tuple[Ingredient, ...] = ()
+    windows: int = 1
+    """Of 77 tokens each, that the prompt took."""
     warnings: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
 

@@ -25,6 +25,7 @@ from aura_daemon.core.job import (
     Failure,
     FailureKind,
     ImageFormat,
+    IngredientKind,
     Metadata,
     Produced,
     Request,
@@ -118,6 +119,15 @@ class DefaultsRecord(BaseModel):
     sha256: str
 
 
+class IngredientRecord(BaseModel):
+    """A file that it was made with, beside the model."""
+
+    model_config = _CONFIG
+    kind: IngredientKind
+    name: str
+    sha256: str
+
+
 class ModelRecord(BaseModel):
     """The model that did it."""
 
@@ -163,6 +173,8 @@ class Sidecar(BaseModel):
     defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
     caption: str | None = Field(description="the caption, for a caption job")
     model: ModelRecord
+    ingredients: list[IngredientRecord] = Field([], description="LoRAs, textual inversions and images it was made with")
+    prompt_windows: int = Field(1, description="of 77 tokens each, that the prompt took")
     seeds: list[int]
     device: str
     dtype: str
@@ -253,6 +265,8 @@ def sidecar(
         defaults=[DefaultsRecord(name=one.name, sha256=one.sha256) for one in defaults],
         caption=produced.text if isinstance(request, CaptionRecord) else None,
         model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
+        ingredients=[IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients],
+        prompt_windows=produced.windows,
         seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
         device=produced.device,
         dtype=produced.dtype,

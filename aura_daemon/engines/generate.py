@@ -26,11 +26,13 @@ from aura_daemon.core.job import (
     Produced,
     ResolvedGenerate,
 )
+from aura_daemon.core.promptsyntax import plain_text
 from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.models import ModelFiles
-from aura_daemon.engines.pipelines import Encoded, Pipelines, Start
+from aura_daemon.engines.pipelines import Pipelines, Start
 from aura_daemon.engines.placement import PeakMemory, Placement
+from aura_daemon.engines.prompting import Encoded, Prompts, Unusable
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.safety import SafetyGuard
 
@@ -74,7 +76,7 @@ class Generator:
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         pipe.set_progress_bar_config(disable=True)
-        self._pipe = pipe
+        self._prompts = Prompts(pipe.tokenizer, pipe.text_encoder, placement.device, configured.embeddings)
         self._pipelines = Pipelines(pipe, placement)
 
     @torch.no_grad()
@@ -88,7 +90,15 @@ class Generator:
         if standstill is not None:
             return standstill
         clock = _Clock()
-        encoded = self._encode(resolved)
+        try:
+            encoded = self._prompts.encode(
+                resolved.prompt,
+                resolved.negative_prompt,
+                clip_skip=resolved.clip_skip,
+                guided=resolved.guidance_scale > 1,
+            )
+        except Unusable as obstacle:
+            return obstacle.failure
         clock.ended("encoded_s")
         drawn = self._draw(resolved, encoded, start, _Steps(self, resolved, report, peak), clock)
         if drawn is None:
@@ -115,6 +125,8 @@ class Generator:
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
+            ingredients=(*encoded.ingredients(), *(start.ingredients if start is not None else ())),
+            windows=encoded.windows,
             versions=versions(),
         )
 
@@ -152,36 +164,13 @@ class Generator:
             return decoded
         return fitted.around(decoded[0]), decoded[1]
 
-    def _encode(self, resolved: ResolvedGenerate) -> Encoded:
-        """Prompts to embeddings."""
-        prompt, negative = self._pipe.encode_prompt(
-            resolved.prompt,
-            self._placement.device,
-            num_images_per_prompt=1,
-            do_classifier_free_guidance=resolved.guidance_scale > 1,
-            negative_prompt=resolved.negative_prompt,
-        )
-        return Encoded(prompt=prompt, negative=negative)
-
     def _warnings(self, resolved: ResolvedGenerate) -> list[str]:
         """What the user should know about this picture."""
-        texts = (("prompt", resolved.prompt), ("negative_prompt", resolved.negative_prompt))
-        said = [self._cut(key, text) for key, text in texts]
-        if self.files.carried_name == EMBEDDED:
-            from aura_daemon.mini.knowledge import prompt_warning
+        if self.files.carried_name != EMBEDDED:
+            return []
+        from aura_daemon.mini.knowledge import prompt_warning
 
-            said.append(prompt_warning(resolved.prompt) or "")
-        return said
-
-    def _cut(self, key: str, text: str) -> str:
-        """Says what CLIP does not read: it takes 77 tokens with the two that mark begin and end."""
-        tokenizer = self._pipe.tokenizer
-        limit = tokenizer.model_max_length
-        tokens = tokenizer(text, padding=False, truncation=False, verbose=False).input_ids
-        if len(tokens) <= limit:
-            return ""
-        lost = tokenizer.decode(tokens[limit - 1 : -1]).strip()
-        return f"{key} has {len(tokens)} tokens and the model reads {limit}; this was cut: {lost}"
+        return [prompt_warning(plain_text(resolved.prompt)) or ""]
 
 
 class _Steps:

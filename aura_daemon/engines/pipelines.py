@@ -6,6 +6,7 @@ weights: they are built around the same modules.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -15,10 +16,12 @@ import torch
 from loguru import logger
 from PIL import Image, ImageOps
 
-from aura_daemon.core.job import Failure, GenerateRequest, ResolvedGenerate
+from aura_daemon.core.job import Failure, GenerateRequest, Ingredient, IngredientKind, ResolvedGenerate
+from aura_daemon.core.names import escaped
 from aura_daemon.core.settings import EngineSettings, Scheduler
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.placement import Placement
+from aura_daemon.engines.prompting import Encoded
 from aura_daemon.engines.schedulers import scheduler_for
 
 PREVIEW_LATENT: Final = 32
@@ -29,19 +32,13 @@ BLACK: Final = -0.99
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Encoded:
-    """Embeddings, `[1, 77, D]`; no negative ones where guidance is off."""
-
-    prompt: torch.Tensor
-    negative: torch.Tensor | None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
     """The image that a picture starts from, mode RGB, and the mask that is white where it is drawn anew, mode L."""
 
     picture: Image.Image
     mask: Image.Image | None = None
+    ingredients: tuple[Ingredient, ...] = ()
+    """Where they come from."""
 
     def fitted(self, width: int, height: int) -> Start:
         """Cut to the shape that is wanted, around the middle, and brought to its size."""
@@ -67,10 +64,18 @@ def read_start(
     picture = read_picture(image or b"", request.image, settings)
     if isinstance(picture, Failure):
         return picture
+    ingredients = [_ingredient(IngredientKind.IMAGE, request.image, image or b"")]
     if request.mask is None:
-        return Start(picture=picture)
+        return Start(picture=picture, ingredients=tuple(ingredients))
     masked = read_picture(mask or b"", request.mask, settings)
-    return masked if isinstance(masked, Failure) else Start(picture=picture, mask=masked.convert("L"))
+    if isinstance(masked, Failure):
+        return masked
+    ingredients.append(_ingredient(IngredientKind.MASK, request.mask, mask or b""))
+    return Start(picture=picture, mask=masked.convert("L"), ingredients=tuple(ingredients))
+
+
+def _ingredient(kind: IngredientKind, name: str, content: bytes) -> Ingredient:
+    return Ingredient(kind=kind, name=escaped(name), sha256=hashlib.sha256(content).hexdigest())
 
 
 Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]

@@ -145,9 +145,13 @@ def test_a_size_that_was_rounded_is_said(drawing: Session) -> None:
     assert "width 70 was rounded to 72, a multiple of 8" in result.warnings
 
 
-def test_a_prompt_that_is_too_long_says_what_was_cut(drawing: Session) -> None:
-    result = produced(run(drawing, GenerateRequest(prompt="a" * 75 + "bc", seed=1, steps=1)))
-    assert result.warnings == ("prompt has 79 tokens and the model reads 77; this was cut: bc",)
+def test_a_long_prompt_is_not_cut(drawing: Session) -> None:
+    short, long = ("a" * 75 for _ in range(2))
+    result = produced(run(drawing, GenerateRequest(prompt=long + "bc", seed=1, steps=1)))
+    assert (result.warnings, result.windows) == ((), 2)
+    plain = produced(run(drawing, GenerateRequest(prompt=short, seed=1, steps=1)))
+    assert plain.windows == 1
+    assert (pixels(result) != pixels(plain)).any()
 
 
 def test_a_prompt_that_just_fits_is_not_warned_about(drawing: Session) -> None:
