@@ -28,6 +28,7 @@ from aura_daemon.core.job import (
 )
 from aura_daemon.core.promptsyntax import plain_text
 from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
+from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.pipelines import Pipelines, Start
@@ -76,6 +77,7 @@ class Generator:
         pipe.unet.to(memory_format=torch.channels_last)
         pipe.vae.to(memory_format=torch.channels_last)
         pipe.set_progress_bar_config(disable=True)
+        self._adapters = Adapters(pipe, configured.loras)
         self._prompts = Prompts(pipe.tokenizer, pipe.text_encoder, placement.device, configured.embeddings)
         self._pipelines = Pipelines(pipe, placement)
 
@@ -91,11 +93,13 @@ class Generator:
             return standstill
         clock = _Clock()
         try:
+            loras = self._adapters.put_on(resolved.loras)
             encoded = self._prompts.encode(
                 resolved.prompt,
                 resolved.negative_prompt,
                 clip_skip=resolved.clip_skip,
                 guided=resolved.guidance_scale > 1,
+                under=self._adapters.state,
             )
         except Unusable as obstacle:
             return obstacle.failure
@@ -125,7 +129,7 @@ class Generator:
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*encoded.ingredients(), *(start.ingredients if start is not None else ())),
+            ingredients=(*loras, *encoded.ingredients(), *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
         )

@@ -1,0 +1,144 @@
+"""LoRAs: put on a loaded model before a job, taken off before one that has others. In: names, weights. Out: the files.
+
+Taken off means that the model's own modules are back, not that the LoRA's are switched off: what follows cannot tell
+that there ever was one. The files' content is kept, so that nothing is read twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from loguru import logger
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from aura_daemon.core.job import Ingredient, IngredientKind, Lora
+from aura_daemon.core.names import escaped
+from aura_daemon.core.problems import nearest
+from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.prompting import Unusable
+
+KEPT: Final = 8
+"""LoRAs whose content is kept: 20 to 150 MiB each for Stable Diffusion 1.x."""
+
+EXTENSION: Final = ".safetensors"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Content:
+    """One file as it was read."""
+
+    stamp: tuple[int, int]
+    """Size and time."""
+    sha256: str
+    tensors: dict[str, torch.Tensor] = field(repr=False, compare=False)
+
+
+class Adapters:
+    """The LoRAs of one pipeline."""
+
+    def __init__(self, pipe: Any, folder: str | None) -> None:
+        self._pipe = pipe
+        self._folder = Path(folder) if folder is not None else None
+        self._contents: OrderedDict[str, _Content] = OrderedDict()
+        self._on: tuple[tuple[str, str], ...] = ()
+        """Name and hash of what is on."""
+        self._weights: tuple[float, ...] = ()
+
+    @property
+    def state(self) -> Hashable:
+        """What the model's answers depend on."""
+        return self._on, self._weights
+
+    def put_on(self, loras: tuple[Lora, ...]) -> tuple[Ingredient, ...]:
+        """Makes these the only ones that are on; raises Unusable, with none on. A weight of 0 is none."""
+        wanted = [lora for lora in loras if lora.weight != 0]
+        contents = [self._read(lora.name) for lora in wanted]
+        on = tuple((lora.name, content.sha256) for lora, content in zip(wanted, contents, strict=True))
+        if on != self._on:
+            self.take_off()
+            for number, (lora, content) in enumerate(zip(wanted, contents, strict=True)):
+                self._add(lora.name, content, number)
+            self._on = on
+        weights = tuple(lora.weight for lora in wanted)
+        if wanted and weights != self._weights:
+            self._pipe.set_adapters([_adapter(number) for number in range(len(wanted))], list(weights))
+        self._weights = weights
+        return tuple(
+            Ingredient(kind=IngredientKind.LORA, name=escaped(name), sha256=sha256) for name, sha256 in self._on
+        )
+
+    def take_off(self) -> None:
+        """Gives the model its own modules back."""
+        if self._on or self._has_traces():
+            self._pipe.unload_lora_weights()
+        self._on, self._weights = (), ()
+
+    def _has_traces(self) -> bool:
+        """Whether an attempt that failed left something on."""
+        return any(getattr(module, "peft_config", None) for module in (self._pipe.unet, self._pipe.text_encoder))
+
+    def _add(self, name: str, content: _Content, number: int) -> None:
+        try:
+            with warnings.catch_warnings(action="ignore"):  # that there are several, which is meant
+                self._pipe.load_lora_weights(dict(content.tensors), adapter_name=_adapter(number))
+        except Exception as error:  # noqa: BLE001 - diffusers and peft raise anything at a file that does not fit
+            logger.debug("LoRA {}: {}", escaped(name), error)
+            message = f"LoRA {escaped(name)} is none for this model ({first_line(str(error))})"
+        else:
+            if any(_adapter(number) in getattr(part, "peft_config", {}) for part in self._parts()):
+                return
+            message = f"LoRA {escaped(name)} holds nothing for this model"
+        self.take_off()
+        raise Unusable(message, "take one that was trained for Stable Diffusion 1.x, or leave it out")
+
+    def _parts(self) -> tuple[Any, Any]:
+        return self._pipe.unet, self._pipe.text_encoder
+
+    def _read(self, name: str) -> _Content:
+        """The content of a LoRA, read anew where its file has changed."""
+        file = self._file(name)
+        try:
+            status = file.stat()
+            stamp = status.st_size, status.st_mtime_ns
+            known = self._contents.get(name)
+            if known is not None and known.stamp == stamp:
+                self._contents.move_to_end(name)
+                return known
+            content = file.read_bytes()
+            read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
+        except (OSError, SafetensorError) as error:
+            message = f"LoRA {escaped(name)} cannot be read: {first_line(str(error))}"
+            raise Unusable(message, "copy its file again, or leave it out") from None
+        self._contents[name] = read
+        while len(self._contents) > KEPT:
+            self._contents.popitem(last=False)
+        return read
+
+    def _file(self, name: str) -> Path:
+        """Where a LoRA lies, never outside the folder."""
+        if self._folder is None:
+            raise Unusable(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
+        file = self._folder / f"{name}{EXTENSION}"
+        if not file.is_file() or not file.resolve().is_relative_to(self._folder.resolve()):
+            known = sorted(
+                other.relative_to(self._folder).as_posix().removesuffix(EXTENSION)
+                for other in self._folder.rglob(f"*{EXTENSION}")
+            )
+            suggestion = nearest(name, known)
+            listed = f"there are {', '.join(map(escaped, known[:20]))}" if known else "its folder holds none"
+            mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
+            raise Unusable(f"LoRA {escaped(name)} is not there; {listed}", mend)
+        return file
+
+
+def _adapter(number: int) -> str:
+    """Names of ours: peft allows no dots in one."""
+    return f"adapter{number}"
