@@ -1,0 +1,222 @@
+"""The `parameters` text in a picture's metadata. In: the bytes of a file. Out: the text, or None.
+
+Reads PNG text chunks, and the EXIF user comment of JPEG, WebP and AVIF; nothing is decoded. The bytes are a stranger's:
+every count is bounded, and a slice that leads nowhere is short, not an error.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from aura_daemon.core.pictures import ImageFormat, format_of
+
+KEY: Final = b"parameters"
+"""Of A1111's text chunk."""
+
+MOST_BYTES: Final = 1 << 20
+"""Of a text, as it is stored and as it is unpacked."""
+
+_MOST_PARTS: Final = 100_000
+"""Chunks, segments, boxes or entries that are looked at."""
+
+_EXIF_HEADER: Final = b"Exif\0\0"
+_EXIF_FOLDER: Final = 0x8769
+_USER_COMMENT: Final = 0x9286
+
+Span: TypeAlias = tuple[int, int]
+"""From here to there in the file."""
+
+
+def embedded_text(content: bytes) -> str | None:
+    """What the program that made a picture wrote into it; None where there is nothing, or more than 1 MiB."""
+    match format_of(content[:4096]):
+        case ImageFormat.PNG:
+            return next(_png_texts(content), None)
+        case ImageFormat.JPEG:
+            spans = _jpeg_exif(content)
+        case ImageFormat.WEBP:
+            spans = _webp_exif(content)
+        case ImageFormat.AVIF:
+            spans = _avif_exif(content)
+        case _:
+            return None
+    span = next(spans, None)  # the first counts: with all of them a file could keep us busy
+    return _user_comment(content, span) if span is not None else None
+
+
+# -- PNG ---------------------------------------------------------------------------------------------------------------
+
+
+def _png_texts(content: bytes) -> Iterator[str | None]:
+    """The texts under our key, as the PNG specification (11.3.3) has them."""
+    place = 8
+    for _ in range(_MOST_PARTS):
+        length, kind = _big(content, place, 4), content[place + 4 : place + 8]
+        if len(kind) < 4:
+            return
+        if kind in _UNPACKED and length <= MOST_BYTES + 200 and content.startswith(KEY + b"\0", place + 8):
+            yield _UNPACKED[kind](content[place + 9 + len(KEY) : place + 8 + length])
+        place += 12 + length
+
+
+def _plain(body: bytes) -> str | None:
+    return body.decode("latin-1") if len(body) <= MOST_BYTES else None
+
+
+def _packed(body: bytes) -> str | None:
+    unpacked = _inflated(body[1:])
+    return unpacked.decode("latin-1") if unpacked is not None else None
+
+
+def _international(body: bytes) -> str | None:
+    is_packed = body[:1] == b"\x01"
+    text = body[2:].split(b"\0", 2)[-1]  # behind the language and the key in that language
+    unpacked = _inflated(text) if is_packed else text
+    return unpacked.decode("utf-8", "replace") if unpacked is not None and len(unpacked) <= MOST_BYTES else None
+
+
+_UNPACKED: Final = {b"tEXt": _plain, b"zTXt": _packed, b"iTXt": _international}
+
+
+def _inflated(packed: bytes) -> bytes | None:
+    """Unpacked, never further than the most that is allowed."""
+    try:
+        unpacked = zlib.decompressobj().decompress(packed, MOST_BYTES + 1)
+    except zlib.error:
+        return None
+    return unpacked if len(unpacked) <= MOST_BYTES else None
+
+
+# -- where the EXIF is -------------------------------------------------------------------------------------------------
+
+
+def _jpeg_exif(content: bytes) -> Iterator[Span]:
+    """Application segments up to the image data."""
+    place = 2
+    for _ in range(_MOST_PARTS):
+        marker, length = content[place : place + 2], _big(content, place + 2, 2)
+        if marker[:1] != b"\xff" or marker == b"\xff\xda" or length < 2:
+            return
+        if marker == b"\xff\xe1" and content.startswith(_EXIF_HEADER, place + 4):
+            yield place + 4 + len(_EXIF_HEADER), place + 2 + length
+        place += 2 + length
+
+
+def _webp_exif(content: bytes) -> Iterator[Span]:
+    place = 12
+    for _ in range(_MOST_PARTS):
+        kind, length = content[place : place + 4], _little(content, place + 4, 4)
+        if len(kind) < 4:
+            return
+        if kind == b"EXIF":
+            header = len(_EXIF_HEADER) * content.startswith(_EXIF_HEADER, place + 8)
+            yield place + 8 + header, place + 8 + length
+        place += 8 + length + length % 2
+
+
+def _avif_exif(content: bytes) -> Iterator[Span]:
+    """Items of type `Exif` in the `meta` box (ISO 14496-12): their list is in `iinf`, their places are in `iloc`."""
+    for kind, start, end in _boxes(content, (0, len(content))):
+        if kind == b"meta":
+            inner = {name: (first, last) for name, first, last in _boxes(content, (start + 4, end))}
+            wanted = set(_exif_items(content, inner.get(b"iinf", (0, 0))))
+            for item, place, length in _item_places(content, inner.get(b"iloc", (0, 0))):
+                if item in wanted:
+                    yield place + 4 + _big(content, place, 4), place + length
+
+
+def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
+    """Type, start and end of each body."""
+    place, end = span
+    for _ in range(_MOST_PARTS):
+        if place + 8 > min(end, len(content)):
+            return
+        length, header = _big(content, place, 4), 8
+        if length == 1:
+            length, header = _big(content, place + 8, 8), 16
+        if length == 0:
+            length = end - place
+        yield content[place + 4 : place + 8], place + header, min(place + length, end)
+        place += max(length, 8)
+
+
+def _exif_items(content: bytes, span: Span) -> Iterator[int]:
+    """Numbers of the items that are EXIF."""
+    start, end = span
+    entries = start + 4 + (4 if content[start : start + 1] > b"\0" else 2)
+    for kind, place, _ in _boxes(content, (entries, end)):
+        width = 4 if content[place : place + 1] > b"\x02" else 2
+        if kind == b"infe" and content[place + 6 + width : place + 10 + width] == b"Exif":
+            yield _big(content, place + 4, width)
+
+
+def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
+    """Item, place in the file and length: of each its first extent."""
+    place, end = span
+    version, sizes = _big(content, place, 1), _big(content, place + 4, 2)
+    offset_width, length_width, base_width, index_width = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
+    index_width *= version > 0
+    number_width = 4 if version > 1 else 2
+    place += 6 + number_width
+    for _ in range(_MOST_PARTS):
+        if place >= min(end, len(content)):
+            return
+        item = _big(content, place, number_width)
+        place += number_width + 2 * (version > 0) + 2
+        base = _big(content, place, base_width)
+        place += base_width
+        extents = _big(content, place, 2)
+        place += 2
+        first = place + index_width
+        offset = base + _big(content, first, offset_width)
+        yield item, offset, _big(content, first + offset_width, length_width)
+        place += extents * (index_width + offset_width + length_width)
+
+
+# -- EXIF --------------------------------------------------------------------------------------------------------------
+
+
+def _user_comment(content: bytes, span: Span) -> str | None:
+    """The user comment of a TIFF structure (EXIF 2.32, section 4.6.5)."""
+    start, end = span
+    if end - start > 2 * MOST_BYTES:
+        return None
+    tiff = content[start:end]
+    is_little = tiff[:2] == b"II"
+    folder = _entry(tiff, _number(tiff, 4, 4, is_little), _EXIF_FOLDER, is_little)
+    comment = _entry(tiff, _number(tiff, folder + 8, 4, is_little), _USER_COMMENT, is_little) if folder else 0
+    if not comment:
+        return None
+    length, place = (_number(tiff, comment + offset, 4, is_little) for offset in (4, 8))
+    if length > MOST_BYTES:
+        return None
+    stored = tiff[place : place + length]
+    code, text = stored[:8], stored[8:]
+    if code == b"UNICODE\0":
+        # The standard leaves the order of bytes open; the text holds ASCII, whose upper byte is zero.
+        is_little = text[1::2].count(0) > text[::2].count(0)
+        found = text.decode("utf-16-le" if is_little else "utf-16-be", "replace")
+    else:
+        found = text.decode("utf-8", "replace")
+    return found.strip("\0") or None
+
+
+def _entry(tiff: bytes, folder: int, tag: int, is_little: bool) -> int:
+    """Where the entry of a tag stands; 0 where it is not there."""
+    count = _number(tiff, folder, 2, is_little)
+    places = range(folder + 2, min(folder + 2 + 12 * count, len(tiff)), 12)
+    return next((place for place in places if _number(tiff, place, 2, is_little) == tag), 0)
+
+
+def _number(content: bytes, place: int, width: int, is_little: bool) -> int:
+    return _little(content, place, width) if is_little else _big(content, place, width)
+
+
+def _big(content: bytes, place: int, width: int) -> int:
+    return int.from_bytes(content[place : place + width], "big")
+
+
+def _little(content: bytes, place: int, width: int) -> int:
+    return int.from_bytes(content[place : place + width], "little")
