@@ -89,7 +89,10 @@ MOST_PRIORITY: Final = 1000
 
 def priority_field() -> Any:
     description = f"a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}: higher runs first, else the oldest"
-    return Field(0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description)
+    nothing: dict[str, Any] = {"type": ["integer", "null"]}
+    return Field(
+        0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description, json_schema_extra=nothing
+    )
 
 
 def size_field() -> Any:
