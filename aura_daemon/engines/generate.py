@@ -28,6 +28,7 @@ from aura_daemon.core.job import (
 )
 from aura_daemon.core.promptsyntax import plain_text
 from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
+from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.models import ModelFiles
@@ -88,9 +89,9 @@ class Generator:
         """One picture; raises what torch raises."""
         size = start.picture.size if start is not None else None
         resolved, notes = resolve_generate(request, self._configured, self.files.own, size)
-        standstill = _standstill(resolved)
-        if standstill is not None:
-            return standstill
+        obstacle = imagefile.lacking(resolved.format) or _standstill(resolved)
+        if obstacle is not None:
+            return obstacle
         clock = _Clock()
         try:
             loras = self._adapters.put_on(resolved.loras)
@@ -101,8 +102,8 @@ class Generator:
                 guided=resolved.guidance_scale > 1,
                 under=self._adapters.state,
             )
-        except Unusable as obstacle:
-            return obstacle.failure
+        except Unusable as unusable:
+            return unusable.failure
         clock.ended("encoded_s")
         drawn = self._draw(resolved, encoded, start, _Steps(self, resolved, report, peak), clock)
         if drawn is None:
@@ -113,12 +114,16 @@ class Generator:
             )
         picture, is_black = drawn
         picture, flagged = self._guard.checked(picture)
-        png = BytesIO()
-        picture.save(png, "PNG")
+        text, packet = imagefile.described(resolved, model=self.files.name, model_sha256=self.files.sha256)
+        file = imagefile.encoded(picture, resolved, text, packet)
+        if isinstance(file, Failure):
+            return file
         clock.ended("decoded_s")
-        warnings = (*notes, *self._warnings(resolved), flagged, BLACK if is_black and not flagged else "")
+        extension = f".{resolved.format}"
+        black = BLACK if is_black and not flagged else ""
+        warnings = (*notes, *self._warnings(resolved), flagged, black, *file.warnings)
         return Produced(
-            payloads=(Payload(extension=".png", content=png.getvalue(), width=picture.width, height=picture.height),),
+            payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,
             model=self.files.name,
             model_sha256=self.files.sha256,

@@ -1,0 +1,111 @@
+"""A picture as a file: its format, and what is embedded in it. In: picture, text, packet. Out: bytes | Failure.
+
+The text is A1111's `parameters` (a PNG text chunk, else the EXIF user comment), the packet is XMP. The same input makes
+the same bytes: nothing here knows the time.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any, Final
+
+from PIL import Image, features
+from PIL.PngImagePlugin import PngInfo
+
+from aura_daemon.core import xmp
+from aura_daemon.core.infotext import infotext
+from aura_daemon.core.job import Failure, FailureKind, ImageFormat, Metadata, ResolvedGenerate
+from aura_daemon.engines.libraries import versions
+
+_PILLOW_NAMES: Final = {
+    ImageFormat.PNG: "PNG",
+    ImageFormat.JPG: "JPEG",
+    ImageFormat.WEBP: "WEBP",
+    ImageFormat.AVIF: "AVIF",
+}
+
+_CODECS: Final = {ImageFormat.JPG: "jpg", ImageFormat.WEBP: "webp", ImageFormat.AVIF: "avif"}
+"""What Pillow calls the part of itself that may be missing."""
+
+XMP_KEY: Final = "XML:com.adobe.xmp"
+"""Of a PNG text chunk (XMP specification, part 3)."""
+
+MOST_JPEG_BYTES: Final = 65_533
+"""Of one segment, and so of all EXIF."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Encoded:
+    """A file's content."""
+
+    content: bytes
+    warnings: tuple[str, ...] = ()
+
+
+def lacking(image_format: ImageFormat) -> Failure | None:
+    """Why no file of this format can be written here; asked before anything is drawn."""
+    codec = _CODECS.get(image_format)
+    if codec is None or features.check(codec):
+        return None
+    return Failure(
+        kind=FailureKind.BAD_INPUT,
+        message=f"this Pillow cannot write {image_format} files: it was built without that codec",
+        mend="install Pillow from its wheels (pip install --force-reinstall pillow), or say format: png",
+    )
+
+
+def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple[str, str]:
+    """Text and packet for a picture, as its `metadata` says; empty for none."""
+    version = dict(versions())["aura_daemon"]
+    match made.metadata:
+        case Metadata.FULL:
+            text = infotext(made, model=model, model_sha256=model_sha256, version=version)
+            return text, xmp.full(made, model=model, version=version)
+        case Metadata.MINIMAL:
+            return "", xmp.origin(made)
+        case Metadata.NONE:
+            return "", ""
+
+
+def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> Encoded | Failure:
+    """The picture in the format that was asked for."""
+    lacks = lacking(resolved.format)
+    if lacks is not None:
+        return lacks
+    options: dict[str, Any] = {}
+    warnings: tuple[str, ...] = ()
+    if resolved.format is ImageFormat.PNG:
+        options["pnginfo"] = _png_texts(text, packet)
+    else:
+        options["quality"] = resolved.quality
+        if packet:
+            options["xmp"] = packet.encode()
+        exif = user_comment(text) if text else b""
+        if resolved.format is ImageFormat.JPG and len(exif) > MOST_JPEG_BYTES:
+            exif = b""
+            warnings = ("its settings are too long for a JPEG and are not embedded; format: png has room for them",)
+        if exif:
+            options["exif"] = exif
+    file = BytesIO()
+    picture.save(file, _PILLOW_NAMES[resolved.format], **options)
+    return Encoded(content=file.getvalue(), warnings=warnings)
+
+
+def user_comment(text: str) -> bytes:
+    """EXIF that holds a comment alone (EXIF 2.32, section 4.6.5), its bytes in the order that A1111's readers take."""
+    comment = b"UNICODE\0" + text.encode("utf-16-be")
+    pointer = struct.pack(">HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
+    entry = struct.pack(">HHHII", 1, 0x9286, 7, len(comment), 44) + bytes(4)
+    return b"Exif\0\0" + b"MM\0*" + struct.pack(">I", 8) + pointer + entry + comment
+
+
+def _png_texts(text: str, packet: str) -> PngInfo:
+    """Text chunks; Pillow writes iTXt for what Latin-1 cannot hold."""
+    texts = PngInfo()
+    if text:
+        texts.add_text("parameters", text)
+    if packet:
+        texts.add_itxt(XMP_KEY, packet)
+    return texts
