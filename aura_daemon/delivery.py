@@ -19,14 +19,14 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.core import names, sidecar
-from aura_daemon.core.job import EngineTiming, Payload, Produced
+from aura_daemon.core.job import EngineTiming, ImageFormat, Payload, Produced
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.journal import Journal
 from aura_daemon.presence import Presence
 from aura_daemon.records import JobRow, SourceRow
 
-PAYLOAD_EXTENSIONS: Final = (".png", ".txt")
+PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
 SIDECAR_EXTENSION: Final = ".json"
 
 

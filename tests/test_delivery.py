@@ -13,7 +13,7 @@ import jsonschema
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.job import GenerateRequest, Payload, Produced
+from aura_daemon.core.job import GenerateRequest, ImageFormat, Payload, Produced
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import Sidecar
@@ -102,7 +102,7 @@ def test_a_result_is_its_payload_and_a_sidecar_that_speaks_the_truth_about_it(do
     assert list(door.outbox.temp_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("taken", ["cat.png", "cat.json", "cat.txt"])
+@pytest.mark.parametrize("taken", ["cat.png", "cat.json", "cat.txt", "cat.jpg", "cat.webp", "cat.avif"])
 def test_a_name_that_is_taken_is_left_and_the_stem_changes_for_payload_and_sidecar(door: Door, taken: str) -> None:
     (door.house.outbox / taken).write_bytes(b"theirs")
     deliver(door, *running(door))
@@ -170,6 +170,40 @@ def test_a_killed_delivery_is_taken_up_under_the_same_name(
     assert sidecar is None or (door.house.outbox / "cat.json").read_bytes() == sidecar
     assert list(door.outbox.temp_folder.iterdir()) == []
     assert door.journal.job(job.id).state is JobState.DONE
+
+
+@pytest.mark.parametrize("image_format", list(ImageFormat))
+@pytest.mark.parametrize("now", list(ImageFormat))
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_killed_delivery_is_taken_up_in_every_format_and_leaves_none_of_another(
+    door: Door, cut: Any, step: int, image_format: ImageFormat, now: ImageFormat
+) -> None:
+    source, job = running(door)
+    content = b"a picture"
+
+    def delivered(ending: ImageFormat) -> Delivered:
+        payload = Payload(extension=f".{ending}", content=content, width=64, height=64)
+        return door.outbox.deliver(job, source, replace(result(door, source, job), payloads=(payload,)), CLOCKED)
+
+    cut(step, after=False)
+    with pytest.raises(PowerCut):
+        delivered(image_format)
+    assert door.house.results() == ([f"cat.{image_format}"] if step else [])
+    cut(99, after=False)
+    job = restarted(door, job)
+    assert delivered(now).payload.read_bytes() == content
+    assert door.house.results() == sorted(["cat.json", f"cat.{now}"])
+    assert door.house.sidecar("cat.json")["outputs"][0]["name"] == f"cat.{now}"
+
+
+def test_a_payload_of_any_format_whose_job_fails_in_the_end_is_taken_back(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    payload = Payload(extension=".webp", content=b"x", width=64, height=64)
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(job, source, replace(result(door, source, job), payloads=(payload,)), CLOCKED)
+    door.outbox.retract(door.journal.job(job.id))
+    assert door.house.results() == []
 
 
 def test_a_crash_between_the_new_name_and_the_file_leaves_no_orphan(door: Door, cut: Any) -> None:
