@@ -18,8 +18,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import durable
-from aura_daemon.core import names, sidecar
-from aura_daemon.core.job import EngineTiming, ImageFormat, Payload, Produced
+from aura_daemon.core import names, regenerate, sidecar
+from aura_daemon.core.job import EngineTiming, GenerateRequest, ImageFormat, Payload, Produced
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.journal import Journal
@@ -179,6 +179,9 @@ class Outbox:
             before = sidecar.parse(job.text, file=source.path)
             if isinstance(before, Sidecar):
                 warnings = sidecar.differences(before, produced)
+        embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
+        if embedded is not None:
+            warnings = regenerate.differences(embedded, produced)
         total_s = source.settled_s + clocked.since_claim_s + delivered_s
         return sidecar.sidecar(
             produced,
@@ -189,6 +192,7 @@ class Outbox:
             timing_s=_timing(produced.timing, source.settled_s, clocked.waited_s, delivered_s, total_s),
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,
+            regenerated_from=embedded.image if embedded is not None else None,
             warnings=warnings,
         )
 

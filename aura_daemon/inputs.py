@@ -16,7 +16,7 @@ from loguru import logger
 from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names
-from aura_daemon.core.job import CaptionRequest, Request
+from aura_daemon.core.job import CaptionRequest, RegenerateRequest, Request
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
@@ -48,9 +48,9 @@ class NotTaken(Exception):
         self.mend = mend
 
 
-def named_images(request: Request) -> tuple[str | None, ...]:
+def named_images(request: Request | RegenerateRequest) -> tuple[str | None, ...]:
     """The names of the images that a job file asks for; None for the one that is called as the job file."""
-    if isinstance(request, CaptionRequest):
+    if isinstance(request, CaptionRequest | RegenerateRequest):
         return (request.image,)
     return tuple(name for name in (request.image, request.mask) if name is not None)
 
@@ -72,14 +72,30 @@ class Inputs:
         for job in jobs:
             for name, target in self._wanted(job):
                 found = self._find(source, name)
-                if found.is_waiting and not self._references.is_companion_image(found.path):
-                    status = found.file.lstat()
-                    named.append(NamedImage(path=found.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns))
+                named += self._noted(found)
                 self._copy(found, target)
                 if name is None and isinstance(job.request, CaptionRequest):
                     job = replace(job, request=replace(job.request, image=PurePosixPath(found.path).name))
             taken.append(job)
         return tuple(taken), tuple(dict.fromkeys(named))
+
+    def read(
+        self, source: SourceRow, name: str | None, *, most_bytes: int
+    ) -> tuple[str, bytes, tuple[NamedImage, ...]]:
+        """Path and bytes of an image that is only looked into at admission; raises NotTaken, or OSError."""
+        found, copy = self._find(source, name), self._claims.inputs / source.id
+        noted = self._noted(found)
+        self._copy(found, copy)
+        try:
+            content = durable.read(
+                copy, most_bytes=most_bytes + 1
+            ).content  # by way of a copy: nothing changes meanwhile
+        finally:
+            copy.unlink(missing_ok=True)
+        if len(content) > most_bytes:
+            message = f"{names.escaped(found.path)} is larger than {most_bytes:,} bytes"
+            raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
+        return found.path, content, noted
 
     def of(self, job: JobRow, source: SourceRow) -> Images:
         """The bytes that a job is about; raises OSError where they are gone."""
@@ -111,6 +127,13 @@ class Inputs:
     def _wanted(self, job: JobRow) -> Iterator[tuple[str | None, Path]]:
         """The images that a job names, and where their copies are."""
         return zip(named_images(job.request), self._places(job), strict=False)
+
+    def _noted(self, image: Found) -> tuple[NamedImage, ...]:
+        """To be remembered as an image that is no job of its own now."""
+        if not image.is_waiting or self._references.is_companion_image(image.path):
+            return ()
+        status = image.file.lstat()
+        return (NamedImage(path=image.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns),)
 
     def _places(self, job: JobRow) -> tuple[Path, Path]:
         return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"

@@ -16,7 +16,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, request, routing, sidecar, templates, yamltext
+from aura_daemon.core import names, regenerate, request, routing, sidecar, templates, yamltext
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
     AppliedDefaults,
@@ -25,7 +25,7 @@ from aura_daemon.core.job import (
     GenerateRequest,
     kind_of,
 )
-from aura_daemon.core.request import Asked, ParsedJob, Rejected
+from aura_daemon.core.request import Asked, AskedAgain, ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
@@ -33,7 +33,7 @@ from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs, NotTaken
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.records import JobRow, NamedImage, SourceRow
 
 SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
@@ -95,19 +95,24 @@ class Intake:
         source = replace(source, kind=kind)
         if isinstance(parsed, Rejected):
             return self._refuse_problems(source, parsed.problems)
-        several = len(parsed.jobs) > 1
-        jobs = tuple(
-            self._job(source, job, number if several else None, folders if kind is not SourceKind.SIDECAR else ())
-            for number, job in enumerate(parsed.jobs, start=1)
-        )
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
         try:
+            asked, made_again = self._make_again(source, parsed, found.content)
+            if isinstance(asked, Rejected):
+                return self._refuse_problems(source, asked.problems)
+            several = len(asked) > 1
+            jobs = tuple(
+                self._job(
+                    source, job, text, number if several else None, folders if kind is not SourceKind.SIDECAR else ()
+                )
+                for number, (job, text) in enumerate(asked, start=1)
+            )
             jobs, named = self._inputs.take(source, jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
-        self._journal.admit(source, jobs, named)
+        self._journal.admit(source, jobs, tuple(dict.fromkeys(made_again + named)))
         for row in jobs:
             logger.info("{} queued {} from {}", row.id, row.kind, names.escaped(source.path))
         return jobs
@@ -164,11 +169,34 @@ class Intake:
             case routing.Foreign():  # it was a job by its first bytes when it was judged
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
 
+    def _make_again(
+        self, source: SourceRow, parsed: request.Parsed, content: bytes
+    ) -> tuple[list[tuple[Asked, bytes]] | Rejected, tuple[NamedImage, ...]]:
+        """Jobs with their text, pictures to be made again read for their settings; raises NotTaken, or OSError."""
+        jobs: list[tuple[Asked, bytes]] = []
+        problems: list[Problem] = []
+        named: list[NamedImage] = []
+        for job in parsed.jobs:
+            asked: Asked | AskedAgain | tuple[Problem, ...] = job.asked
+            if isinstance(asked, AskedAgain):
+                path, picture = source.path, content
+                if source.kind is not SourceKind.IMAGE:
+                    path, picture, notes = self._inputs.read(
+                        source, asked.request.image, most_bytes=self._settings.max_image_bytes
+                    )
+                    named += notes
+                asked = regenerate.made_again(asked, picture, file=names.escaped(path))
+            if isinstance(asked, tuple):
+                problems += asked
+            else:
+                jobs.append((asked, job.text))
+        return Rejected(problems=tuple(problems)) if problems else jobs, tuple(named)
+
     def _job(
-        self, source: SourceRow, parsed: ParsedJob, number: int | None, folders: tuple[FolderDefaults, ...]
+        self, source: SourceRow, asked: Asked, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
     ) -> JobRow:
         path = PurePosixPath(source.path)
-        wanted = parsed.asked.request
+        wanted = asked.request
         folder, stem = "" if str(path.parent) == "." else str(path.parent), names.output_stem(path.stem, number)
         if isinstance(wanted, GenerateRequest):
             seed = wanted.seed if wanted.seed is not None else secrets.randbelow(SEED_BELOW)
@@ -182,10 +210,10 @@ class Intake:
             number=number,
             kind=kind_of(wanted),
             request=wanted,
-            text=parsed.text,
+            text=text,
             folder=folder,
             stem=stem,
-            priority=parsed.asked.priority,
+            priority=asked.priority,
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
 
@@ -213,5 +241,5 @@ class Intake:
         return done is not None
 
 
-def _one_job(asked: Asked, text: bytes) -> request.Parsed:
+def _one_job(asked: Asked | AskedAgain, text: bytes) -> request.Parsed:
     return request.Parsed(jobs=(ParsedJob(asked=asked, text=text),))

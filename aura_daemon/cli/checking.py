@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+from typing import Final
 
 from aura_daemon import durable
 from aura_daemon.core import names, pictures, request, routing, sidecar
 from aura_daemon.core.defaults import FILE_NAME, parse_defaults
-from aura_daemon.core.job import GenerateRequest
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1
+
+_VERBS: Final = {GenerateRequest: "draw", CaptionRequest: "caption", RegenerateRequest: "draw again"}
 
 
 def check(files: list[Path]) -> int:
@@ -62,7 +66,6 @@ def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
 def _said(parsed: request.Parsed | request.Rejected) -> str | tuple[Problem, ...]:
     if isinstance(parsed, request.Rejected):
         return parsed.problems
-    drawn = sum(isinstance(job.asked.request, GenerateRequest) for job in parsed.jobs)
-    captioned = len(parsed.jobs) - drawn
-    parts = [f"{drawn} to draw"] * bool(drawn) + [f"{captioned} to caption"] * bool(captioned)
+    kinds = Counter(type(job.asked.request) for job in parsed.jobs)
+    parts = [f"{kinds[kind]} to {verb}" for kind, verb in _VERBS.items() if kinds[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"

@@ -35,7 +35,7 @@ class CaptionJob(BaseModel):
             ]
         },
     )
-    task: _Caption = Field("caption", description="`generate` or `caption`")
+    task: _Caption = Field("caption", description="`generate`, `caption` or `regenerate`")
     image: ImageName | None = image_field("without it the image that is called as the job file")
     prompt: Text = Field(
         "",

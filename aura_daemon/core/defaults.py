@@ -18,15 +18,17 @@ from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.job import JobKind
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.problems import capped, nearest, problems_of
+from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.core.yamltext import Document, Unreadable
 from aura_daemon.errors import Problem
 
 FILE_NAME: Final = "_defaults.yaml"
 
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask"})
-"""What a job is about: no folder can say that for all."""
+"""What a job is about: no folder can say that for all, but that its images are made again (`task: regenerate`)."""
 
-_SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
+SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
+"""One choice."""
 
 MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
 
@@ -54,7 +56,8 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
             line = document.lines.get("")
             return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
         said = {key: value for key, value in document.mapping.items() if value is not None}
-        problems = [_unknown(key, document, file) for key in document.mapping if key not in KEYS]
+        others = [key for key in document.mapping if key not in KEYS]
+        problems = [_unknown(key, document, file) for key in others if key != "task" or said.get(key) != REGENERATE]
         for kind, model in MODELS.items():
             problems += _wrong(kind, model, said, document, file)
     if problems:
@@ -63,14 +66,20 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
     return FolderDefaults(name=file, sha256=sha256, keys=said)
 
 
-def taken(keys: Mapping[str, object], kind: JobKind, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
+def regenerates(folders: Sequence[FolderDefaults]) -> bool:
+    """Whether images that are dropped there are made again, not captioned."""
+    return any(one.keys.get("task") == REGENERATE for one in folders)
+
+
+def taken(keys: Mapping[str, object], task: str, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
     """The keys of a job with what its folders add to them."""
     found = dict(keys)
+    fields = KEYS & (RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]).model_fields.keys()
     useless = frozenset({"strength"}) if found.get("image") is None else frozenset()
     for defaults in nearest_first:
-        settled = _SIZE if any(found.get(key) is not None for key in _SIZE) else frozenset()
+        settled = SIZE if any(found.get(key) is not None for key in SIZE) else frozenset()
         for key, value in defaults.keys.items():
-            if key in MODELS[kind].model_fields and key not in settled | useless and found.get(key) is None:
+            if key in fields and key not in settled | useless and found.get(key) is None:
                 found[key] = value
     return found
 
@@ -85,6 +94,8 @@ def defaults_schema() -> dict[str, Any]:
         properties.update({key: rule for key, rule in schema["properties"].items() if key in KEYS})
     for rule in properties.values():
         rule.pop("default", None)
+    description = "`regenerate`: images that are dropped here are made again from the settings in them"
+    properties["task"] = {"enum": [REGENERATE, None], "description": description}
     return {
         "$id": "urn:aura-daemon:defaults:1",
         "title": "aura-daemon folder settings",
@@ -114,4 +125,6 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
     suggestion = nearest(key, KEYS)
     if key in ABOUT_ONE_JOB:
         message, suggestion = "is what one job is about; a folder cannot say it for all", ""
+    if key == "task":
+        message += f", but for `task: {REGENERATE}`, which is about the images that are dropped there"
     return Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)

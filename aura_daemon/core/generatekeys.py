@@ -102,7 +102,7 @@ class GenerateJob(BaseModel):
     model_config = ConfigDict(
         **CONFIG, json_schema_extra={"allOf": [_goes_with_an_image("mask"), _goes_with_an_image("strength")]}
     )
-    task: _Generate = Field("generate", description="`generate` or `caption`")
+    task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
     prompt: Text = Field(
         min_length=1,
         max_length=MOST_PROMPT_CHARACTERS,

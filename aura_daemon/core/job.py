@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -48,6 +49,20 @@ class Hires:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Embedded:
+    """What a picture that is made again says of itself, beyond what can be asked for."""
+
+    image: str
+    """Its name, as the job file gives it, or its path below the inbox; fit to be shown."""
+    model: str = ""
+    model_hash: str = ""
+    version: str = ""
+    """Of the program that made it."""
+    lost: tuple[str, ...] = ()
+    """What could not be taken over, in words."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:
     """A prompt to draw. None means "the configuration's default, else the model's own" (see `core.settings`)."""
 
@@ -84,6 +99,8 @@ class GenerateRequest:
     """What the result is called: a template for `core.templates`."""
     tags: tuple[str, ...] = ()
     notes: str = ""
+    embedded: Embedded | None = None
+    """Of the picture that is made again; None for every other job."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,6 +127,16 @@ class GridRequest:
 
 
 Request: TypeAlias = GenerateRequest | CaptionRequest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegenerateRequest:
+    """A picture to be made again from the settings in it: a GenerateRequest as soon as the picture has been read."""
+
+    image: str | None = None
+    """The name a job file gives; None for the image that is called as the job file, or was dropped itself."""
+    keys: Mapping[str, object] = field(default_factory=dict)
+    """What job and folders say; it counts for more than what the picture says."""
 
 
 def kind_of(request: Request) -> JobKind:

@@ -1,6 +1,6 @@
 """What a job file may say: its kinds of job, and their published schema (`schema job`). In: nothing. Out: models.
 
-The keys are in `generatekeys` and `captionkeys`, what their values are made of in `keytypes`.
+The keys are in `generatekeys`, `captionkeys` and `regeneratekeys`, what their values are made of in `keytypes`.
 
 Schema and parser take the same documents (a property test holds them to it), but for three things that JSON Schema
 cannot say: a part of an image's path has at most 255 *bytes*, a number that stands for text has no more digits than
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.regeneratekeys import RegenerateJob
 
 TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes"})
 """Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
@@ -20,13 +21,13 @@ TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "imag
 
 def job_schema() -> dict[str, Any]:
     """JSON Schema of one document of a job file."""
-    generate, caption = GenerateJob.model_json_schema(), CaptionJob.model_json_schema()
-    definitions = {**generate.pop("$defs", {}), **caption.pop("$defs", {})}
+    jobs = [model.model_json_schema() for model in (GenerateJob, CaptionJob, RegenerateJob)]
+    definitions = {name: rule for job in jobs for name, rule in job.pop("$defs", {}).items()}
     return {
         "$id": "urn:aura-daemon:job:1",
         "title": "aura-daemon job",
         "description": "One document of a job file.",
-        "anyOf": [generate, caption],
+        "anyOf": jobs,
         "examples": [{"prompt": "a lighthouse at dawn, oil painting", "aspect_ratio": "16:9"}],
         "$defs": definitions,
     }

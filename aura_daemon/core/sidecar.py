@@ -171,6 +171,7 @@ class Sidecar(BaseModel):
     source: SourceRecord
     request: RequestRecord
     defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
+    regenerated_from: str | None = Field(None, description="name of the picture whose embedded settings were drawn")
     caption: str | None = Field(description="the caption, for a caption job")
     model: ModelRecord
     ingredients: list[IngredientRecord] = Field([], description="LoRAs, textual inversions and images it was made with")
@@ -252,6 +253,7 @@ def sidecar(
     timing_s: TimingRecord,
     outputs: list[OutputRecord],
     defaults: Iterable[AppliedDefaults] = (),
+    regenerated_from: str | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Sidecar:
     """Everything known about one result."""
@@ -263,6 +265,7 @@ def sidecar(
         source=source,
         request=request,
         defaults=[DefaultsRecord(name=one.name, sha256=one.sha256) for one in defaults],
+        regenerated_from=regenerated_from,
         caption=produced.text if isinstance(request, CaptionRecord) else None,
         model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
         ingredients=[IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients],

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.core.defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind
-from aura_daemon.core.request import Asked, Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
+from aura_daemon.core.request import Asked, AskedAgain, Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
 
 GOOD = {
     "negative_prompt": ["blurry", "no", 7],
@@ -89,6 +89,23 @@ def test_what_is_no_folder_setting_is_refused_with_the_mend(text: str, words: st
     assert words in found[0]
 
 
+def test_the_one_task_a_folder_may_say_is_about_images_that_are_dropped_there() -> None:
+    said = parsed("task: regenerate\nsteps: 4\n")
+    assert isinstance(said, FolderDefaults)
+    jsonschema.validate({"task": "regenerate"}, defaults_schema())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"task": "caption"}, defaults_schema())
+    (problem,) = parsed("task: caption")  # type: ignore[misc]
+    assert "but for `task: regenerate`" in problem
+    far = folder(guidance_scale=3.0, priority=2, max_new_tokens=9, strength=0.5)
+    assert for_image([said, far]) == AskedAgain(
+        request=RegenerateRequest(keys={"steps": 4, "guidance_scale": 3.0}), priority=2
+    )
+    assert for_image([far, said]) == for_image([said, far])
+    assert asked("prompt: x", said).request == GenerateRequest(prompt="x", steps=4)
+    assert asked("image: a.png", said).request == CaptionRequest(image="a.png")
+
+
 def test_a_file_that_says_nothing_is_well() -> None:
     for text in ("", "# nothing yet\n", "steps:\n"):
         assert parsed(text) == FolderDefaults(name="sub/_defaults.yaml", sha256="1" * 64, keys={})
@@ -125,8 +142,9 @@ def test_each_kind_of_job_takes_its_own_keys() -> None:
 
 
 def test_settings_that_nobody_checked_are_a_bug() -> None:
-    with pytest.raises(ValueError, match="priority"):
-        for_image([folder(priority=5000)])
+    for more in ({}, {"task": "regenerate"}):
+        with pytest.raises(ValueError, match="priority"):
+            for_image([folder(priority=5000, **more)])
 
 
 KEYS_OF_A_FOLDER = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in GOOD.items()})

@@ -72,7 +72,7 @@ ANYTHING = st.one_of(
     IMAGES,
     LONG,
     JUNK,
-    st.sampled_from(["generate", "caption"]),
+    st.sampled_from(["generate", "caption", "regenerate"]),
 )
 
 
@@ -90,7 +90,7 @@ TEMPLATES = st.lists(
 LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
 
 VALUES = {
-    "task": mostly(st.sampled_from(["generate", "caption"])),
+    "task": mostly(st.sampled_from(["generate", "caption", "regenerate"])),
     "prompt": mostly(TEXTS | LONG),
     "negative_prompt": mostly(TEXTS | LONG),
     "aspect_ratio": mostly(RATIOS),
@@ -132,6 +132,7 @@ def some(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
 
 DOCUMENTS = st.one_of(
     some(*VALUES),
+    some(*VALUES).map(lambda rest: {**rest, "task": "regenerate"}),
     st.builds(lambda prompt, rest: {"prompt": prompt, **rest}, VALUES["prompt"], some(*list(VALUES)[:10])),
     st.builds(
         lambda image, rest: {"image": image, **rest},
@@ -184,6 +185,11 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
 @example({"prompt": None, "image": "a.png"})
 @example({"prompt": "x", "image": "a.png"})
 @example({"prompt": "x", "image": "a.png", "task": "caption", "max_new_tokens": 9.0})
+@example({"task": "regenerate"})
+@example({"task": "regenerate", "image": "a.png", "prompt": "x", "seed": 1})
+@example({"task": "regenerate", "prompt": " "})
+@example({"task": "regenerate", "mask": "a.png"})
+@example({"prompt": "x", "priority": None})
 @example({"image": "../x.png"})
 @example({"image": "/x.png"})
 @example({"image": " sub/ x.PNG\n"})

@@ -1,0 +1,73 @@
+"""A picture made again from the settings in it. In: what the job says, the picture's bytes. Out: a job that draws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from pydantic import ValidationError
+
+from aura_daemon.core import infotext
+from aura_daemon.core.defaults import FILE_NAME, KEYS, SIZE
+from aura_daemon.core.embedded import embedded_text
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.infotext import HASH_CHARACTERS, PROGRAM, Said
+from aura_daemon.core.job import Embedded, Produced
+from aura_daemon.core.problems import cut, problems_of
+from aura_daemon.core.request import Asked, AskedAgain
+from aura_daemon.errors import Problem
+
+NOTHING: Final = (
+    "the picture holds no settings to make it again from; give the file as aura-daemon or AUTOMATIC1111 wrote it "
+    "(sending, uploading and editing often remove them), or `task: caption` to have it described"
+)
+
+
+def made_again(asked: AskedAgain, content: bytes, *, file: str) -> Asked | tuple[Problem, ...]:
+    """The job that a picture asks for; `file` is its name for people."""
+    text = embedded_text(content)
+    said = infotext.parse(text) if text is not None else None
+    if said is None:
+        return (Problem(file=file, message=NOTHING),)
+    own = asked.request.keys
+    settled = SIZE if SIZE & own.keys() else frozenset()
+    keys = {key: value for key, value in said.keys.items() if key not in settled} | dict(own)
+    try:
+        job = GenerateJob.model_validate({"task": "generate", **keys})
+    except ValidationError as error:
+        problems = problems_of(error, GenerateJob, file=file, lines={}, written={})
+        return tuple(_with_mend(problem) for problem in problems)
+    return Asked(request=replace(job.request(), embedded=_embedded(said, file)), priority=asked.priority)
+
+
+def differences(embedded: Embedded, produced: Produced) -> tuple[str, ...]:
+    """Why the same pixels cannot be promised, one line each."""
+    found = [f"{embedded.image}: {lost}" for lost in embedded.lost]
+    now = infotext.model_label(produced.model)
+    is_ours = embedded.version.startswith(PROGRAM)
+    before = embedded.model or embedded.model_hash
+    if not is_ours:
+        found.append(f"{embedded.image} was made by another program: the same settings, but not the same pixels")
+    is_other = is_ours and embedded.model_hash not in ("", produced.model_sha256[:HASH_CHARACTERS])
+    if is_other or (before and embedded.model.casefold() != now.casefold()):
+        found.append(f"made again with another model than {embedded.image} ({cut(before)} then, {now} now)")
+    version = dict(produced.versions).get("aura_daemon", "")
+    if is_ours and embedded.version != f"{PROGRAM} {version}":
+        found.append(f"{embedded.image} was made by {cut(embedded.version)}, this is {version}: pixels may differ")
+    return tuple(found)
+
+
+def _embedded(said: Said, file: str) -> Embedded:
+    return Embedded(
+        image=file,
+        model=cut(said.model),
+        model_hash=cut(said.model_hash),
+        version=cut(said.version),
+        lost=tuple(cut(lost, 200) for lost in said.lost),
+    )
+
+
+def _with_mend(problem: Problem) -> Problem:
+    """What the picture says can be outvoted."""
+    where = "in a job file" + f" or in its folder's `{FILE_NAME}`" * (problem.key.partition(".")[0] in KEYS)
+    return replace(problem, message=f"{problem.message}; so the picture says, and another can be said {where}")

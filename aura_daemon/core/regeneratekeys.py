@@ -1,0 +1,52 @@
+"""Keys of a job that makes a picture again, with their bounds. In: a mapping. Out: a checked job.
+
+They are those of a job that draws: what is said counts for more than what the picture says. `image` is the picture
+itself, so no other one can be started from.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, Field, create_model
+
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.keytypes import (
+    ANY_TEXT,
+    CONFIG,
+    MOST_PROMPT_CHARACTERS,
+    ImageName,
+    Priority,
+    Text,
+    as_text,
+    image_field,
+    priority_field,
+)
+
+REGENERATE: Final = "regenerate"
+"""The task."""
+
+_OTHER: Final = frozenset({"task", "prompt", "image", "mask", "strength", "priority"})
+"""Keys that mean something else here, or nothing."""
+
+
+class _Again(BaseModel):
+    """A picture made again from the settings in it."""
+
+    model_config = CONFIG
+    task: Literal["regenerate"] = Field(description="`generate`, `caption` or `regenerate`")
+    image: ImageName | None = image_field("without it the image that is called as the job file")
+    prompt: Text = Field(
+        "",
+        max_length=MOST_PROMPT_CHARACTERS,
+        description=f"text of at most {MOST_PROMPT_CHARACTERS} characters: what to draw instead",
+        json_schema_extra=as_text(ANY_TEXT),
+    )
+    priority: Priority = priority_field()
+
+
+_shared: dict[str, Any] = {
+    name: (field.annotation, field) for name, field in GenerateJob.model_fields.items() if name not in _OTHER
+}
+
+RegenerateJob: Final[type[_Again]] = create_model("RegenerateJob", __base__=_Again, __doc__=_Again.__doc__, **_shared)

@@ -1,0 +1,165 @@
+"""A picture made again: what it says, what the job says over it, and what cannot be the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from aura_daemon.core.infotext import infotext
+from aura_daemon.core.job import Embedded, GenerateRequest, Hires, RegenerateRequest
+from aura_daemon.core.regenerate import differences, made_again
+from aura_daemon.core.request import (
+    Asked,
+    AskedAgain,
+    Parsed,
+    Rejected,
+    parse_job_file,
+    request_from_dict,
+    request_to_dict,
+)
+from tests.core.test_embedded import png_text
+from tests.core.test_infotext import MADE
+from tests.core.test_sidecar import DRAWN, produced
+
+OURS = infotext(replace(MADE, negative_prompt="blurry"), model="aura-mini", model_sha256="cd", version="0.1.0")
+THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: other, Version: v1.10.1"
+
+
+def asked(text: str) -> AskedAgain:
+    found = parse_job_file(text.encode(), file="a.yaml")
+    assert isinstance(found, Parsed), found
+    again = found.jobs[0].asked
+    assert isinstance(again, AskedAgain)
+    return again
+
+
+def again(picture: str | None, job: str = "task: regenerate") -> Asked | tuple[str, ...]:
+    content = png_text(**({"parameters": picture} if picture is not None else {}))
+    found = made_again(asked(job), content, file="sub/x.png")
+    return found if isinstance(found, Asked) else tuple(str(problem) for problem in found)
+
+
+def request(picture: str, job: str = "task: regenerate") -> GenerateRequest:
+    found = again(picture, job)
+    assert isinstance(found, Asked), found
+    assert isinstance(found.request, GenerateRequest)
+    return found.request
+
+
+def test_a_picture_asks_for_what_it_was_made_from() -> None:
+    assert request(OURS) == GenerateRequest(
+        prompt=MADE.prompt,
+        negative_prompt="blurry",
+        steps=25,
+        guidance_scale=9.0,
+        scheduler="dpm++_2m_karras",
+        seed=1,
+        width=512,
+        height=768,
+        embedded=Embedded(image="sub/x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0"),
+    )
+
+
+def test_what_the_job_says_counts_for_more() -> None:
+    made = request(
+        OURS,
+        "task: regenerate\nimage: x.png\nprompt: a dog\nnegative_prompt: ''\nseed: 7\nhires: {scale: 2}\n"
+        "format: webp\naspect_ratio: '16:9'\npriority: 3\nnotes: again",
+    )
+    assert (made.prompt, made.negative_prompt, made.seed, made.hires) == ("a dog", "", 7, Hires(scale=2.0))
+    assert (made.aspect_ratio, made.width, made.height) == ("16:9", None, None)
+    assert (made.format, made.notes, made.steps) == ("webp", "again", 25)
+    assert made.image is None
+    assert asked("task: regenerate\nimage: x.png\npriority: 3").priority == 3
+
+
+@pytest.mark.parametrize("picture", [None, "", "a text about something", "a cat\nSteps: 20, Seed: 1"])
+def test_a_picture_without_settings_is_refused_with_the_mend(picture: str | None) -> None:
+    (problem,) = again(picture)  # type: ignore[misc]
+    assert problem.startswith("sub/x.png: the picture holds no settings to make it again from; give the file")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (
+            "Steps: 500",
+            "sub/x.png: steps: must be a whole number from 1 to 150; so the picture says, and",
+        ),
+        ("Steps: many", "steps: must be a whole number"),
+        ("CFG scale: nan", "guidance_scale: must be a number from 0 to 30"),
+        ("Size: 9000x512", "width: must be"),
+        ("Sampler: DPM++ 3M SDE", '(given: "DPM++ 3M SDE")'),
+        ("Clip skip: 99", "clip_skip: must be"),
+        ("Hires upscale: 9", "hires.scale: must be a number from 1 to 4"),
+    ],
+)
+def test_what_a_picture_says_is_held_to_the_rules_of_a_job_file_and_can_be_outvoted(said: str, words: str) -> None:
+    name, _, value = said.partition(": ")
+    base = dict(part.split(": ") for part in THEIRS.split("\n")[1].split(", "))
+    text = "a cat\n" + ", ".join(f"{key}: {one}" for key, one in {**base, name: value}.items())
+    (problem,) = again(text)  # type: ignore[misc]
+    assert words in problem
+    outvoted = {"Steps": "steps: 4", "Sampler": "scheduler: ddim", "Size": "width: 512", "Clip skip": "clip_skip: 1"}
+    key = outvoted.get(name, "hires: {scale: 2}" if name == "Hires upscale" else "guidance_scale: 1")
+    assert isinstance(again(text, f"task: regenerate\n{key}"), Asked)
+
+
+def test_a_blank_prompt_in_a_picture_is_refused() -> None:
+    (problem,) = again(THEIRS.removeprefix("a cat\n"))  # type: ignore[misc]
+    assert "prompt: must be text of 1 to 10000 characters" in problem
+    assert "another can be said in a job file (given" in problem
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mask: a.png", "`mask` does not go with `task: regenerate`"),
+        ("strength: 0.5", "`strength` does not go with `task: regenerate`"),
+        ("max_new_tokens: 5", "`max_new_tokens` does not go with `task: regenerate`"),
+        ("stepz: 5", "unknown key; did you mean `steps`?"),
+        ("steps: 0", "steps: must be a whole number from 1 to 150"),
+        ('prompt: "a\\0"', "prompt: holds the control character"),
+        ("image: ../x.png", "must name a file below the inbox"),
+    ],
+)
+def test_a_job_to_make_again_is_checked_as_any_other(text: str, words: str) -> None:
+    found = parse_job_file(f"task: regenerate\n{text}\n".encode(), file="a.yaml")
+    assert isinstance(found, Rejected)
+    assert words in str(found.problems[0])
+    assert "a.yaml:2" in str(found.problems[0])
+
+
+def test_keys_that_say_nothing_are_none() -> None:
+    found = asked("task: regenerate\nimage:\nprompt: ' '\nsteps:\n")
+    assert found == AskedAgain(request=RegenerateRequest())
+
+
+def test_a_request_goes_through_the_journal() -> None:
+    made = replace(request(THEIRS.replace("Model:", "Denoising strength: 0.7, Model:")), seed=5)
+    assert made.embedded is not None
+    assert len(made.embedded.lost) == 1
+    assert request_from_dict(json.loads(json.dumps(request_to_dict(made)))) == made
+
+
+def test_nothing_differs_from_a_picture_of_ours_made_by_the_same_model() -> None:
+    embedded = Embedded(image="x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0")
+    now = replace(produced(DRAWN), versions=(("aura_daemon", "0.1.0"),))
+    assert differences(embedded, now) == ()
+    (other,) = differences(replace(embedded, model_hash="ef"), now)
+    assert other == "made again with another model than x.png (aura-mini then, aura-mini now)"
+    (other,) = differences(replace(embedded, model="sd-1.4"), now)
+    assert "(sd-1.4 then, aura-mini now)" in other
+    (version,) = differences(replace(embedded, version="aura-daemon 0.0.9"), now)
+    assert version == "x.png was made by aura-daemon 0.0.9, this is 0.1.0: pixels may differ"
+
+
+def test_of_another_program_s_picture_the_pixels_are_not_promised() -> None:
+    embedded = Embedded(image="x.png", model="other", model_hash="ab", version="v1.10.1", lost=("a part is missing",))
+    lost, program, model = differences(embedded, produced(DRAWN))
+    assert lost == "x.png: a part is missing"
+    assert program == "x.png was made by another program: the same settings, but not the same pixels"
+    assert model == "made again with another model than x.png (other then, aura-mini now)"
+    assert len(differences(Embedded(image="x.png"), produced(DRAWN))) == 1
