@@ -5,7 +5,7 @@ A name that is not allowed is refused with the nearest that is; nothing a job sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ class Catalogue:
     loras: tuple[str, ...] = ()
     wildcards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Name of a word list, folders with `/` before it -> its lines."""
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Name of a word list that is there -> why it cannot be used."""
 
 
 NOTHING: Final = Catalogue()
@@ -42,13 +44,14 @@ def problems_of_names(request: Request, catalogue: Catalogue, *, file: str) -> t
 
 
 def _problem(file: str, key: str, name: str, known: Iterable[str], what: str) -> Problem:
-    listed = ", ".join(_listed(known))
-    message = f"is none of the {what} that the configuration allows" + (f": {listed}" if listed else "; it allows none")
+    allowed = listed(known)
+    message = f"is none of the {what} that the configuration allows"
+    message += f": {allowed}" if allowed else "; it allows none"
     return Problem(file=file, key=key, message=message, given=cut(name), suggestion=nearest(name, known))
 
 
-def _listed(known: Iterable[str]) -> Iterator[str]:
+def listed(known: Iterable[str]) -> str:
+    """Names for a refusal, no more than anyone reads."""
     names = list(known)
-    yield from map(cut, names[:MOST_LISTED])
-    if len(names) > MOST_LISTED:
-        yield f"… and {len(names) - MOST_LISTED} more"
+    more = [f"… and {len(names) - MOST_LISTED:,} more"] if len(names) > MOST_LISTED else []
+    return ", ".join([*map(cut, names[:MOST_LISTED]), *more])

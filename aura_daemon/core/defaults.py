@@ -24,7 +24,7 @@ from aura_daemon.errors import Problem
 
 FILE_NAME: Final = "_defaults.yaml"
 
-ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask"})
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
 """What a job is about: no folder can say that for all, but that its images are made again (`task: regenerate`)."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
@@ -78,10 +78,23 @@ def taken(keys: Mapping[str, object], task: str, nearest_first: Sequence[FolderD
     useless = frozenset({"strength"}) if found.get("image") is None else frozenset()
     for defaults in nearest_first:
         settled = SIZE if any(found.get(key) is not None for key in SIZE) else frozenset()
+        numbered = _settled_seeds(found)
         for key, value in defaults.keys.items():
-            if key in fields and key not in settled | useless and found.get(key) is None:
+            is_free = key not in settled | useless and (key not in numbered or (key == "seed" and _is_one(value)))
+            if key in fields and is_free and found.get(key) is None:
                 found[key] = value
     return found
+
+
+def _settled_seeds(found: Mapping[str, object]) -> frozenset[str]:
+    """Who says `count` wants no list of seeds, who has several wants no count."""
+    if found.get("count") is not None:
+        return frozenset({"seed"})
+    return frozenset({"count"} if found.get("seed") is not None and not _is_one(found["seed"]) else ())
+
+
+def _is_one(seed: object) -> bool:
+    return not isinstance(seed, str | list)
 
 
 def defaults_schema() -> dict[str, Any]:

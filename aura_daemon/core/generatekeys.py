@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
 
+from aura_daemon.core import matrixkeys
 from aura_daemon.core.job import GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.core.keytypes import (
     ANY_TEXT,
@@ -27,6 +28,7 @@ from aura_daemon.core.keytypes import (
     size_field,
 )
 from aura_daemon.core.promptsyntax import loras_in
+from aura_daemon.core.seeds import MOST_SEEDS, Seeds, seed_field
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.spelling import alone, in_any_case
 from aura_daemon.core.templates import FIELDS, TEMPLATE
@@ -90,18 +92,10 @@ class HiresKeys(BaseModel):
     strength: float = Field(0.5, strict=True, ge=0, le=1, description="a number from 0 to 1: how much is drawn anew")
 
 
-def _goes_with_an_image(key: str) -> dict[str, Any]:
-    """What the schema says of a key that is about the image."""
-    given = {"properties": {key: {"not": {"type": "null"}}}, "required": [key]}
-    return {"if": given, "then": {"properties": {"image": {"type": "string"}}, "required": ["image"]}}
-
-
 class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
-    model_config = ConfigDict(
-        **CONFIG, json_schema_extra={"allOf": [_goes_with_an_image("mask"), _goes_with_an_image("strength")]}
-    )
+    model_config = ConfigDict(**CONFIG, json_schema_extra=matrixkeys.complete)
     task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
     prompt: Text = Field(
         min_length=1,
@@ -123,7 +117,16 @@ class GenerateJob(BaseModel):
     steps: Whole = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
     guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
-    seed: Whole = Field(None, strict=True, ge=0, lt=2**63, description="a whole number from 0 to 2**63 - 1")
+    seed: Seeds = seed_field()
+    count: Whole = Field(
+        None,
+        strict=True,
+        ge=1,
+        le=MOST_SEEDS,
+        description=f"a whole number from 1 to {MOST_SEEDS}: so many pictures, each with the next seed",
+    )
+    matrix: dict[str, Any] | None = Field(None, description=matrixkeys.DESCRIPTION)
+    grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
     model: Word | None = Field(
         None,
         max_length=MOST_NAME_CHARACTERS,
@@ -178,6 +181,12 @@ class GenerateJob(BaseModel):
                 raise ValueError(f"`{key}` goes with `image`: name the image that it is about")
         return self
 
+    @model_validator(mode="after")
+    def _counts_from_one_seed(self) -> Self:
+        if self.count is not None and isinstance(self.seed, tuple):
+            raise ValueError("`count` numbers the seeds itself: leave it out, or name one `seed`")
+        return self
+
     @field_validator("output")
     @classmethod
     def _is_a_template(cls, value: str | None) -> str | None:
@@ -193,7 +202,10 @@ class GenerateJob(BaseModel):
         return value
 
     def request(self) -> GenerateRequest:
-        """What the engine is asked for; a LoRA that the prompt names counts as the prompt says."""
+        """What the engine is asked for; a LoRA that the prompt names counts as the prompt says.
+
+        Of several seeds the first: `core.expansion` makes them one a job.
+        """
         prompt, tagged = loras_in(self.prompt)
         loras = (Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ())
         return GenerateRequest(
@@ -202,7 +214,7 @@ class GenerateJob(BaseModel):
             steps=self.steps,
             guidance_scale=self.guidance_scale,
             scheduler=self.scheduler,
-            seed=self.seed,
+            seed=self.seed[0] if isinstance(self.seed, tuple) else self.seed,
             aspect_ratio=self.aspect_ratio,
             width=self.width,
             height=self.height,

@@ -2,9 +2,10 @@
 
 The keys are in `generatekeys`, `captionkeys` and `regeneratekeys`, what their values are made of in `keytypes`.
 
-Schema and parser take the same documents (a property test holds them to it), but for three things that JSON Schema
-cannot say: a part of an image's path has at most 255 *bytes*, a number that stands for text has no more digits than
-the text may have characters, and not-a-number is no number.
+Schema and parser take the same documents (a property test holds them to it), but for what JSON Schema cannot say: a
+part of an image's path has at most 255 *bytes*, a number that stands for text has no more digits than the text may have
+characters, and not-a-number is no number; a range of seeds counts up, to 500; choices are closed, and no more than 500
+jobs come of it all.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.regeneratekeys import RegenerateJob
 
-TEXT_KEYS: Final = frozenset({"prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes"})
+_TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes")
+
+TEXT_KEYS: Final = frozenset({*_TEXTS, *(f"matrix.{key}.*" for key in _TEXTS)})
 """Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
 
 

@@ -5,15 +5,18 @@ Every key, with its bounds, is in `jobkeys`; the descriptions there are the erro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
 
-from aura_daemon.core import yamltext
+from aura_daemon.core import expansion, yamltext
 from aura_daemon.core.captionkeys import CaptionJob
+from aura_daemon.core.catalogue import Catalogue, problems_of_names
+from aura_daemon.core.choices import Grammar
 from aura_daemon.core.defaults import FolderDefaults, regenerates, taken
+from aura_daemon.core.expansion import Plan
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.job import (
     CaptionRequest,
@@ -42,6 +45,8 @@ class Asked:
     request: Request
     priority: int = 0
     """Higher runs first."""
+    grid: bool = False
+    """All pictures of the file on one sheet besides."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +63,8 @@ class ParsedJob:
 
     asked: Asked | AskedAgain
     text: bytes
+    """What the file says where it is one job, or one of its documents is; of a document that became several jobs, YAML
+    that asks for this one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,32 +87,48 @@ TASKS: Final = (*JobKind, REGENERATE)
 """What a job file may say under `task`."""
 
 
-def parse_job_file(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
-    """A YAML job file; `file` is its name for the problems, `folders` the settings of its folders, nearest first."""
-    jobs: list[ParsedJob] = []
+Draw: TypeAlias = Callable[[], int]
+
+
+def parse_job_file(
+    content: bytes,
+    *,
+    file: str,
+    folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
+    draw: Draw = int,
+) -> ParseResult:
+    """A YAML job file; `file` is its name for the problems, `folders` the settings of its folders, nearest first.
+
+    Without a catalogue no names are checked and word lists stay names. `draw` says the seed of a document that becomes
+    several jobs and says none (without it: 0); that of one job is drawn at admission.
+    """
+    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
     problems: list[Problem] = []
     documents = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
     for read in documents:
         if isinstance(read, Unreadable):
             problems += read.problems
         else:
-            check = again if read.mapping.get("task") == REGENERATE else validated
-            found = check(read.mapping, file=file, lines=read.lines, written=read.written, folders=folders)
-            if isinstance(found, tuple):
-                problems += found
-            else:
-                jobs.append(ParsedJob(asked=found, text=read.text.encode()))
+            problems += jobs.add(read.mapping, read.text.encode(), lines=read.lines, written=read.written)
         if len(problems) > MOST_PROBLEMS:
             break
     if not jobs and not problems:
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
     if problems:
         return Rejected(problems=capped(problems, file=file, are_all=next(documents, None) is None))
-    return Parsed(jobs=tuple(jobs))
+    return jobs.made(draw)
 
 
-def parse_prompt_text(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> ParseResult:
-    """A text file that is one prompt."""
+def parse_prompt_text(
+    content: bytes,
+    *,
+    file: str,
+    folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
+    draw: Draw = int,
+) -> ParseResult:
+    """A text file that is one prompt; its choices and word lists are those of a job file's."""
     if len(content) > MOST_BYTES:
         message = (
             f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
@@ -124,26 +147,101 @@ def parse_prompt_text(content: bytes, *, file: str, folders: Sequence[FolderDefa
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return Rejected(problems=(Problem(file=file, message=message),))
-    asked = _valid({"prompt": prompt}, folders)
-    return Parsed(jobs=(ParsedJob(asked=asked, text=content),))
+    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
+    problems = jobs.add({"prompt": prompt}, content)
+    return Rejected(problems=problems) if problems else jobs.made(draw)
 
 
 def for_image(folders: Sequence[FolderDefaults]) -> Asked | AskedAgain:
-    """What is asked of an image that was dropped alone."""
-    if not regenerates(folders):
-        return _valid({"task": JobKind.CAPTION.value}, folders)
-    asked = again({"task": REGENERATE}, file="", folders=folders)
+    """What is asked of an image that was dropped alone, with settings that `parse_defaults` has let through."""
+    if regenerates(folders):
+        asked: Asked | AskedAgain | tuple[Problem, ...] = again({"task": REGENERATE}, file="", folders=folders)
+    else:
+        asked = validated({"task": JobKind.CAPTION.value}, file="", folders=folders)
     if isinstance(asked, tuple):
         raise ValueError(str(asked[0]))
     return asked
 
 
-def _valid(mapping: Mapping[str, object], folders: Sequence[FolderDefaults]) -> Asked:
-    """What keys of our own ask for, with settings that `parse_defaults` has let through."""
-    asked = validated(mapping, file="", folders=folders)
-    if isinstance(asked, tuple):
-        raise ValueError(str(asked[0]))
-    return asked
+class _Jobs:
+    """The jobs of one file: all are counted before any is made."""
+
+    def __init__(self, *, file: str, folders: Sequence[FolderDefaults], catalogue: Catalogue | None) -> None:
+        self._file = file
+        self._folders = folders
+        self._catalogue = catalogue
+        self._grammar = Grammar(catalogue)
+        self._found: list[tuple[Plan | Asked | AskedAgain, bytes, Mapping[str, int]]] = []
+
+    def __len__(self) -> int:
+        """Documents."""
+        return len(self._found)
+
+    def add(
+        self,
+        keys: Mapping[str, object],
+        text: bytes,
+        *,
+        lines: Mapping[str, int] | None = None,
+        written: Mapping[str, str] | None = None,
+    ) -> tuple[Problem, ...]:
+        """Takes a document, or says everything that is wrong with it."""
+        lines = lines or {}
+        if keys.get("task") == REGENERATE:
+            made_again = again(keys, file=self._file, lines=lines, written=written, folders=self._folders)
+            if isinstance(made_again, tuple):
+                return made_again
+            self._found.append((made_again, text, lines))
+            return ()
+        first: Asked | None = None
+        problems: list[Problem] = []
+        for index, row in expansion.rows(keys):
+            asked = self._validated(row, lines, written)
+            if isinstance(asked, Asked):
+                first = first or asked
+                continue
+            told = (expansion.placed(problem, keys, index, lines=lines) for problem in asked)
+            problems += (problem for problem in told if problem is not None)
+        if first is not None and isinstance(first.request, CaptionRequest):
+            self._found.append((first, text, lines))
+            return ()
+        problems += expansion.problems_of_lists(keys, file=self._file, lines=lines)
+        if problems:
+            return tuple(problems)
+        plan = expansion.planned(keys, self._grammar, file=self._file, lines=lines, folders=self._folders)
+        if isinstance(plan, tuple):
+            return plan
+        self._found.append((plan, text, lines))
+        return ()
+
+    def made(self, draw: Draw) -> ParseResult:
+        """All jobs, or why they cannot be made."""
+        plans = [plan for plan, _, _ in self._found if isinstance(plan, Plan)]
+        too_many = expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+        if too_many is not None:
+            return Rejected(problems=(too_many,))
+        jobs: list[ParsedJob] = []
+        problems: dict[Problem, None] = {}
+        for plan, text, lines in self._found:
+            if not isinstance(plan, Plan):
+                jobs.append(ParsedJob(asked=plan, text=text))
+                continue
+            for job in plan.expanded(draw):
+                asked = self._validated(job.keys, lines, None)
+                if isinstance(asked, tuple):
+                    problems |= dict.fromkeys(asked)
+                else:
+                    jobs.append(ParsedJob(asked=asked, text=job.text.encode() if job.text is not None else text))
+        if problems:
+            return Rejected(problems=capped(tuple(problems), file=self._file))
+        return Parsed(jobs=tuple(jobs))
+
+    def _validated(
+        self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
+    ) -> Asked | tuple[Problem, ...]:
+        return validated(
+            keys, file=self._file, lines=lines, written=written, folders=self._folders, catalogue=self._catalogue
+        )
 
 
 def validated(
@@ -153,8 +251,12 @@ def validated(
     lines: Mapping[str, int] | None = None,
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
 ) -> Asked | tuple[Problem, ...]:
-    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`."""
+    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`.
+
+    Nothing is expanded: texts are as they stand. Without a catalogue any name will do.
+    """
     lines, written = lines or {}, written or {}
     task = mapping.get("task")
     if task is None:
@@ -171,10 +273,12 @@ def validated(
         # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
         said = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
         job = model.model_validate(taken(said, str(task), folders))
-        return Asked(request=job.request(), priority=job.priority)
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)
         return tuple(_explained(problem, mapping, str(task)) for problem in found)
+    asked = Asked(request=job.request(), priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+    unknown = problems_of_names(asked.request, catalogue, file=file) if catalogue is not None else ()
+    return tuple(replace(problem, line=lines.get(problem.key)) for problem in unknown) or asked
 
 
 def again(

@@ -50,7 +50,7 @@ class Unreadable:
 def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Iterator[Document | Unreadable]:
     """The documents of a file that hold something, one by one: whoever has seen enough need not pay for the rest.
 
-    Scalars under `text_keys` of a document's top level are kept as they are written.
+    Scalars under `text_keys` of a document's top level are kept as they are written; `key.*` means a list's scalars.
     """
     if len(content) > MOST_BYTES:
         message = f"the file is too long: at most {MOST_BYTES:,} bytes are read as YAML"
@@ -155,7 +155,13 @@ class _Reader:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
-            return [self._value(item, f"{path}.{index}") for index, item in enumerate(node.value)]
+            as_written = f"{path}.*" in self._text_keys
+            return [
+                _as_written(item)
+                if as_written and isinstance(item, yaml.ScalarNode)
+                else self._value(item, f"{path}.{index}")
+                for index, item in enumerate(node.value)
+            ]
         return resolved(str(node.value)) if _is_plain(node) else str(node.value)
 
     def _source(self, node: yaml.Node) -> str:

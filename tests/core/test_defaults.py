@@ -20,7 +20,9 @@ GOOD = {
     "steps": [1, 150],
     "guidance_scale": [0, 7.5],
     "scheduler": ["euler a", "ddim"],
-    "seed": [0, 7],
+    "seed": [0, 7, [1, 2], "1-4"],
+    "count": [1, 4.0],
+    "grid": [True, False],
     "model": ["sd-1.4"],
     "loras": [["ink"], [{"name": "ink", "weight": 0.5}, "grain"]],
     "strength": [0, 0.5],
@@ -77,6 +79,8 @@ def test_a_wrong_value_is_refused_as_in_a_job_file(key: str, value: object) -> N
         ("prompt: a cat", ":1: prompt: is what one job is about; a folder cannot say it for all"),
         ("image: a.png", "a folder cannot say it for all"),
         ("task: caption", "a folder cannot say it for all"),
+        ("matrix: {steps: [1, 2]}", "a folder cannot say it for all"),
+        ("count: 3\nseed: [1, 2]", "`count` numbers the seeds itself"),
         ("steps: 4\n---\nsteps: 5", ":3: holds several documents"),
         ("[1, 2]", ":1: "),
         ("steps: [", "no valid YAML"),
@@ -147,7 +151,9 @@ def test_settings_that_nobody_checked_are_a_bug() -> None:
             for_image([folder(priority=5000, **more)])
 
 
-KEYS_OF_A_FOLDER = st.fixed_dictionaries({}, optional={key: st.sampled_from(values) for key, values in GOOD.items()})
+KEYS_OF_A_FOLDER = st.fixed_dictionaries(
+    {}, optional={key: st.sampled_from(values) for key, values in GOOD.items()}
+).filter(lambda keys: "count" not in keys or not isinstance(keys.get("seed"), str | list))
 
 
 @given(st.lists(KEYS_OF_A_FOLDER, max_size=3), KEYS_OF_A_FOLDER, st.sampled_from(JobKind))

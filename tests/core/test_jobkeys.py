@@ -24,8 +24,11 @@ from aura_daemon.core.yamltext import NOT_TEXT
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 
+CHOICES = re.compile(r"[{\\]")
+"""What may be more than a pattern can say."""
+
 CHARACTERS = st.characters(exclude_categories=["Cs"])  # no file holds half a surrogate pair
-TEXTS = st.text(CHARACTERS, max_size=8) | st.text("aB1. \t\n\x07\x85\xa0\u2028/\\:x_-+", max_size=8)
+TEXTS = st.text(CHARACTERS, max_size=8) | st.text("aB1. \t\n\x07\x85\xa0\u2028/\\:x_-+{|}", max_size=8)
 PADDING = st.sampled_from(["", " ", "\n", "\t ", "\u3000", "_"])
 RATIOS = st.builds(
     "".join,
@@ -87,6 +90,14 @@ def some_of(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any
 TEMPLATES = st.lists(
     st.sampled_from(["{seed}", "{stem:03}", "{x}", "a", "/", ".", " ", "\u3000", "}"]), max_size=5
 ).map("".join)
+RANGES = st.builds(
+    lambda first, sign, last, end: f"{first}{sign}{last}{end}",
+    st.sampled_from([0, 1, 5, 2**63 - 2]),
+    st.sampled_from(["-", "..", " - ", "\t.. ", ".", "to", ""]),
+    st.sampled_from([0, 4, 504, 505, 2**63 - 1, 2**63]),
+    PADDING,
+)
+SEEDS = st.integers(0, 2**63 - 1) | st.lists(st.integers(0, 2**63 - 1) | NUMBERS, max_size=3) | RANGES
 LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
 
 VALUES = {
@@ -99,7 +110,9 @@ VALUES = {
     "steps": mostly(st.integers(1, 150)),
     "guidance_scale": mostly(st.floats(0, 30)),
     "scheduler": mostly(SCHEDULERS),
-    "seed": mostly(st.integers(0, 2**63 - 1)),
+    "seed": mostly(SEEDS | st.just([7] * 501)),
+    "count": mostly(st.integers(1, 500)),
+    "grid": mostly(st.booleans()),
     "image": mostly(IMAGES),
     "max_new_tokens": mostly(st.integers(1, 200)),
     "priority": mostly(st.integers(-1000, 1000)),
@@ -118,6 +131,14 @@ VALUES = {
     "notes": mostly(TEXTS | LONG),
     "stepz": ANYTHING,
 }
+VALUES["matrix"] = mostly(
+    st.lists(st.sampled_from([*VALUES, "matrix"]), unique=True, max_size=2).flatmap(
+        lambda names: st.fixed_dictionaries(
+            {name: mostly(st.lists(VALUES.get(name, ANYTHING), max_size=3)) for name in names}
+        )
+    )
+    | st.just({"steps": [7] * 501})
+)
 
 
 def test_no_image_at_all_is_an_image_that_is_not_named() -> None:
@@ -142,6 +163,42 @@ DOCUMENTS = st.one_of(
 )
 
 
+OFTEN_WELL = {
+    "prompt": ["x", 7, " "],
+    "negative_prompt": ["", "no", 7],
+    "steps": [7, 8.0, 0],
+    "scheduler": ["euler", "ddim", "fast"],
+    "seed": [7, [7, 8], "1-2"],
+    "count": [1, 7.0, 0],
+    "image": ["a.png", "b.png", "b.txt"],
+    "mask": ["a.png", "b.png"],
+    "strength": [0.5, 1, 2],
+    "loras": [["ink"], [], "ink"],
+    "hires": [{}, {"scale": 2}, {"scale": 9}],
+    "tags": [["a"]],
+    "max_new_tokens": [7],
+}
+
+
+def few_of(most: int, values: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    chosen = st.lists(st.sampled_from(list(values)), unique=True, max_size=most)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: values[name] for name in names}))
+
+
+VARIED = st.builds(
+    lambda prompt, keys, matrix: {**prompt, **keys, "matrix": matrix},
+    st.sampled_from([{"prompt": "x"}, {}]),
+    few_of(2, {key: st.sampled_from([*values[:2], None]) for key, values in OFTEN_WELL.items()}),
+    few_of(
+        3,
+        {
+            key: st.lists(st.sampled_from(values[:2] * 4 + [None, values[-1]]), max_size=3)
+            for key, values in OFTEN_WELL.items()
+        },
+    ),
+)
+
+
 def written(value: Any) -> str:
     """As YAML, every unusual character escaped, so that the reader folds no line."""
     if isinstance(value, dict):
@@ -159,15 +216,39 @@ def parses(mapping: dict[str, Any]) -> bool:
     return isinstance(parse_job_file(written(mapping).encode(), file="x.yaml"), Parsed)
 
 
+def said_of(mapping: dict[str, Any], key: str) -> list[Any]:
+    """A key's value, and those its list in the matrix has."""
+    matrix = mapping.get("matrix")
+    values = matrix.get(key) if isinstance(matrix, dict) else None
+    return [mapping.get(key), *(values if isinstance(values, list) else [])]
+
+
 def cannot_be_said(mapping: dict[str, Any]) -> bool:
-    """What JSON Schema has no words for: the length of a name in bytes, and of a number in digits."""
-    image = mapping.get("image")
-    parts = image.strip().split("/") if isinstance(image, str) else []
+    """What JSON Schema has no words for: the length of a name in bytes, and of a number in digits; what choices mean,
+    how far a range or a count goes, and how many jobs it is in all."""
+    texts = [text for key in ("prompt", "negative_prompt") for text in said_of(mapping, key) if isinstance(text, str)]
+    images = [image for image in said_of(mapping, "image") + said_of(mapping, "mask") if isinstance(image, str)]
+    parts = [part for image in images for part in image.strip().split("/")]
     long_name = any(len(part) <= MOST_NAME_BYTES < len(part.encode("utf-8", "replace")) for part in parts)
-    return long_name or any(isinstance(value, int) and value > 10**300 for value in mapping.values())
+    values = [value for key in VALUES for value in said_of(mapping, key)]
+    has_range = isinstance(mapping.get("seed"), str)
+    is_far = mapping.get("count") is not None and isinstance(mapping.get("seed"), int | float)
+    matrix = mapping.get("matrix")
+    lists = [len(values) for values in matrix.values() if isinstance(values, list)] if isinstance(matrix, dict) else []
+    seeds = mapping.get("seed")
+    count = mapping.get("count")
+    each = count if isinstance(count, int) else len(seeds) if isinstance(seeds, list) else 1
+    return (
+        long_name
+        or any(map(CHOICES.search, texts))
+        or any(isinstance(value, int) and value > 10**300 for value in values)
+        or has_range
+        or is_far
+        or math.prod(lists) * each > 500
+    )
 
 
-@given(DOCUMENTS)
+@given(DOCUMENTS | VARIED)
 @settings(max_examples=400, deadline=None)
 @example({"prompt": "x", "aspect_ratio": " 16 x 9\n"})
 @example({"prompt": "x", "aspect_ratio": "1 6:9"})
@@ -217,6 +298,12 @@ def test_the_schema_and_the_parser_take_the_same(mapping: dict[str, Any]) -> Non
         {"image": "\u00fc" * 130 + ".png"},
         {"prompt": int("9" * 501), "task": "caption", "image": "a.png"},
         {"prompt": "x", "guidance_scale": math.nan},
+        {"prompt": "x", "seed": "4-1"},
+        {"prompt": "x", "seed": "1-501"},
+        {"prompt": "x", "seed": f"{2**63 - 1}-{2**63}"},
+        {"prompt": "x", "seed": 2**63 - 1, "count": 2},
+        {"prompt": "x {a|b"},
+        {"prompt": "x", "seed": [1, 2], "matrix": {"steps": [7] * 251}},
     ],
 )
 def test_what_json_schema_cannot_say_the_parser_says(mapping: dict[str, Any]) -> None:
@@ -239,6 +326,38 @@ def test_what_json_schema_cannot_say_the_parser_says(mapping: dict[str, Any]) ->
         ("prompt: x\nloras: [ink, {name: grain, weight: 0.5}]\nhires: {scale: 1.5}\ntags: [a]", True),
         ("prompt: x\nloras: ink", False),
         ("prompt: x\ntags: [' ']", False),
+        ("prompt: x\nseed: [1, 2.0]", True),
+        ("prompt: x\nseed: 1-4\ngrid: true", True),
+        ("prompt: x\nseed: ' 1 .. 4 '", True),
+        ("prompt: x\nseed: '7'", False),
+        ("prompt: x\nseed: []", False),
+        ("prompt: x\nseed: 7\ncount: 4", True),
+        ("prompt: x\nseed: [7]\ncount: 4", False),
+        ("prompt: x\nseed: 1-4\ncount: 4", False),
+        ("prompt: x\ncount: 501", False),
+        ("prompt: x\ngrid: 1", False),
+        ("prompt: x\nmatrix: {steps: [10, 20], scheduler: [euler, ddim]}", True),
+        ("prompt: x\nmatrix: {steps: [10, 0]}", False),
+        ("prompt: x\nmatrix: {steps: [10, null]}", True),
+        ("prompt: x\nmatrix: {steps: 10}", False),
+        ("prompt: x\nmatrix: {steps: []}", False),
+        ("prompt: x\nmatrix: {steps: null}\nsteps: 7", True),
+        ("prompt: x\nmatrix: {}", True),
+        ("prompt: x\nmatrix: [steps]", False),
+        ("prompt: x\nmatrix: {tags: [[a]]}", False),
+        ("prompt: x\nsteps: 7\nmatrix: {steps: [10]}", False),
+        ("prompt: x\nmatrix: {seed: [1, 2]}", True),
+        ("prompt: x\nmatrix: {seed: [[1, 2]]}", False),
+        ("prompt: x\ncount: 2\nmatrix: {seed: [1, 2]}", False),
+        ("matrix: {prompt: [x, 1984, no]}", True),
+        ("matrix: {prompt: [x, null]}", False),
+        ("prompt: ~\nmatrix: {prompt: [x]}", True),
+        ("matrix: {image: [a.png]}", False),
+        ("prompt: x\nmatrix: {image: [a.png, b.png], strength: [0.5, 0.7]}", True),
+        ("prompt: x\nmatrix: {image: [a.png, null]}\nstrength: 0.5", False),
+        ("prompt: x\nmatrix: {image: [a.png, null], mask: [null]}", True),
+        ("prompt: x\nmatrix: {mask: [a.png]}", False),
+        ("image: a.png\nmatrix: {max_new_tokens: [7]}", False),
         ("prompt: null", False),
         ("prompt: ~", False),
         ("prompt:", False),

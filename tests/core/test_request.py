@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.core.choices import literal
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, Request
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import (
@@ -133,9 +134,9 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\nsteps: true", "steps: must be a whole number from 1 to 150 (given: true)"),
         ("prompt: x\nwidth: 100000", "width: must be a whole number of pixels from 64 to 2048"),
         ("prompt: x\nheight: 63", "multiple of 8 (given: 63)"),
-        ("prompt: x\nseed: -1", "seed: must be a whole number from 0 to 2**63 - 1 (given: -1)"),
+        ("prompt: x\nseed: -1", "seed: must be a whole number from 0 to 2**63 - 1, a list of at most 500 of them, or"),
         ("prompt: x\nseed: 9223372036854775808", "(given: 9223372036854775808)"),
-        ("prompt: x\nseed: 1e30", "seed: must be a whole number from 0 to 2**63 - 1 (given: 1e30)"),
+        ("prompt: x\nseed: 1e30", "or a range as `1-4` (given: 1e30)"),
         ("prompt: x\nguidance_scale: .nan", "guidance_scale: must be a number from 0 to 30 (given: .nan)"),
         ("prompt: x\nguidance_scale: .inf", "guidance_scale: must be a number from 0 to 30 (given: .inf)"),
         ("prompt: x\nguidance_scale: -.inf", "(given: -.inf)"),
@@ -264,6 +265,7 @@ def test_a_request_survives_the_journal(request_: Request) -> None:
 @settings(max_examples=25)
 def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
+    given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
     found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
     assert isinstance(found, Parsed), found
     assert found.jobs[0].asked.request == request_

@@ -1,0 +1,280 @@
+r"""Choices and word lists in a text: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: every text, or one.
+
+`{2::red|blue}` draws red twice as often; an alternative may be empty; `{word}` without `|` is plain text, and so are
+`\{`, `\|`, `\}` and `\__`. A list's lines are its alternatives and may hold choices and lists themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from itertools import accumulate, product
+from operator import mul
+from typing import Final
+
+from aura_daemon.core.catalogue import Catalogue, listed
+from aura_daemon.core.problems import cut, nearest
+
+MOST_DEPTH: Final = 20
+"""Choices in choices and lists in lists, both counted."""
+
+_NAME: Final = r"[^\W_](?:[\w./ -]{0,98}?[^\W_])?"
+_TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{_NAME})__")
+_WEIGHT: Final = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s*::")
+_SEVERAL_AT_ONCE: Final = re.compile(r"\s*[0-9]*-?[0-9]*\$\$")
+_NEEDS_ESCAPES: Final = re.compile(r"[{\\]|__")
+_SPECIAL: Final = re.compile(r"[{|}]|__")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fault:
+    """Why a text cannot be expanded."""
+
+    message: str
+    suggestion: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Template:
+    """A text with its choices."""
+
+    parts: tuple[str | Choice, ...]
+    combinations: int
+    longest: int
+    """Characters of the longest text that it can become."""
+    depth: int
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is nothing to choose."""
+        return self.depth == 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """One of several texts."""
+
+    alternatives: tuple[str | Template, ...]
+    ends: tuple[float, ...]
+    """Of the alternatives' weights, added up; empty where all weigh the same."""
+    combinations: int
+    longest: int
+    depth: int
+
+
+class _Wrong(Exception):
+    """A fault on its way out."""
+
+    def __init__(self, message: str, suggestion: str = "", place: str = "") -> None:
+        super().__init__(message)
+        self.fault = Fault(message=place + message, suggestion=suggestion)
+        self.has_place = bool(place)
+
+
+class _Open:
+    """A brace whose end has not been seen."""
+
+    def __init__(self) -> None:
+        self.alternatives: list[list[str | Choice]] = [[]]
+
+    def add(self, part: str | Choice) -> None:
+        """Text behind text becomes one."""
+        parts = self.alternatives[-1]
+        if isinstance(part, str) and parts and isinstance(parts[-1], str):
+            parts[-1] += part
+        elif part != "":
+            parts.append(part)
+
+
+class Grammar:
+    """Reads texts; every word list is read once."""
+
+    def __init__(self, catalogue: Catalogue | None) -> None:
+        """Without a catalogue word lists are not known, and their names stand as they are written."""
+        self._catalogue = catalogue
+        self._lists: dict[str, Choice] = {}
+
+    def read(self, text: str) -> Template | Fault:
+        """The choices of a text, those of all lists it leads to included."""
+        try:
+            return self._template(text, ())
+        except _Wrong as wrong:
+            return wrong.fault
+
+    def _template(self, text: str, above: tuple[str, ...]) -> Template:
+        opened, end = [_Open()], 0
+        for token in _TOKEN.finditer(text):
+            opened[-1].add(text[end : token.start()])
+            end = token.end()
+            if token["escaped"]:
+                opened[-1].add(token["escaped"])
+            elif token["name"]:
+                opened[-1].add(self._list(token["name"], above) if self._catalogue is not None else token[0])
+            elif token["sign"] == "{":
+                opened.append(_Open())
+                if len(opened) > MOST_DEPTH + 1:
+                    raise _Wrong(_TOO_DEEP)
+            elif len(opened) == 1:
+                opened[-1].add(token[0])
+            elif token["sign"] == "|":
+                opened[-1].alternatives.append([])
+            else:
+                _close(opened)
+        opened[-1].add(text[end:])
+        while len(opened) > 1:
+            if len(opened[-1].alternatives) > 1:
+                raise _Wrong(r"a choice is opened with `{` and never closed; `\{` is a brace that stands as it is")
+            _keep(opened, "")
+        return _template_of(opened[0].alternatives[0])
+
+    def _list(self, name: str, above: tuple[str, ...]) -> Choice:
+        assert self._catalogue is not None
+        if name in self._lists:
+            return self._lists[name]
+        if name in above:
+            circle = " leads to ".join(f"`__{cut(one)}__`" for one in (*above[above.index(name) :], name))
+            raise _Wrong(f"word lists lead back to themselves: {circle}")
+        if len(above) == MOST_DEPTH:
+            raise _Wrong(_TOO_DEEP)
+        lines = self._catalogue.wildcards.get(name)
+        if not lines:
+            raise _unknown(name, self._catalogue)
+        found: list[tuple[str | Template, float]] = []
+        try:
+            for line in lines:
+                is_plain = not _NEEDS_ESCAPES.search(line) and "::" not in line
+                found.append((line, 1.0) if is_plain else _weighed(self._template(line, (*above, name))))
+            self._lists[name] = _choice(found)
+        except _Wrong as wrong:
+            if wrong.has_place:
+                raise
+            place = f"in the word list `{cut(name)}`: "
+            raise _Wrong(wrong.fault.message, wrong.fault.suggestion, place) from None
+        return self._lists[name]
+
+
+_TOO_DEEP: Final = f"choices and word lists are nested more than {MOST_DEPTH} deep"
+
+
+def every(template: Template) -> Iterator[str]:
+    """Each text that a template can become, the last choice varying fastest; weights do not matter."""
+    yield from map("".join, product(*(_texts_of(part) for part in template.parts)))
+
+
+def drawn(template: Template, seed: int, key: str) -> str:
+    """The text that a seed draws: for ever the same one of the same template, and another stream for each key.
+
+    The n-th choice falls where the first 4 bytes of SHA-256 of `<seed>/<key>/<n>` do in the line of the weights.
+    """
+    return "".join(_drawn(template, _falls(seed, key)))
+
+
+def literal(text: str) -> str:
+    """The template that becomes this text and no other."""
+    return _SPECIAL.sub(lambda found: "\\" + found[0], text) if _NEEDS_ESCAPES.search(text) else text
+
+
+def _texts_of(part: str | Choice) -> Iterator[str]:
+    if isinstance(part, str):
+        yield part
+    else:
+        for one in part.alternatives:
+            yield from [one] if isinstance(one, str) else every(one)
+
+
+def _drawn(template: Template, falls: Iterator[float]) -> Iterator[str]:
+    for part in template.parts:
+        if isinstance(part, str):
+            yield part
+            continue
+        if part.ends:
+            index = bisect_right(part.ends, next(falls) * part.ends[-1])
+        else:
+            index = int(next(falls) * len(part.alternatives))
+        one = part.alternatives[index]
+        yield from [one] if isinstance(one, str) else _drawn(one, falls)
+
+
+def _falls(seed: int, key: str) -> Iterator[float]:
+    """Numbers from 0 up to but not including 1."""
+    number = 0
+    while True:
+        digest = hashlib.sha256(f"{seed}/{key}/{number}".encode()).digest()
+        yield int.from_bytes(digest[:4], "big") / 2**32
+        number += 1
+
+
+def _close(opened: list[_Open]) -> None:
+    """Ends the innermost brace: a choice, or plain text where there was no `|`."""
+    if len(opened[-1].alternatives) == 1:
+        _keep(opened, "}")
+        return
+    alternatives = opened.pop().alternatives
+    first = alternatives[0][0] if alternatives[0] else ""
+    if isinstance(first, str) and _SEVERAL_AT_ONCE.match(first):
+        raise _Wrong("`$$` (several alternatives at once) is not known here; write one choice for each of them")
+    opened[-1].add(_choice([_weighed(_template_of(parts)) for parts in alternatives]))
+
+
+def _keep(opened: list[_Open], end: str) -> None:
+    """A brace without `|` is the text it looks like."""
+    (parts,) = opened.pop().alternatives
+    for part in ("{", *parts, end):
+        opened[-1].add(part)
+
+
+def _template_of(parts: list[str | Choice]) -> Template:
+    choices = [part for part in parts if isinstance(part, Choice)]
+    return Template(
+        parts=tuple(parts),
+        combinations=reduce(mul, (choice.combinations for choice in choices), 1),
+        longest=sum(len(part) if isinstance(part, str) else part.longest for part in parts),
+        depth=max((choice.depth for choice in choices), default=0),
+    )
+
+
+def _weighed(template: Template) -> tuple[str | Template, float]:
+    """An alternative without the weight before it, and the weight."""
+    parts = list(template.parts)
+    weight = 1.0
+    first = parts[0] if parts else ""
+    found = _WEIGHT.match(first) if isinstance(first, str) else None
+    if found is not None:
+        weight = float(found[1])
+        parts[0] = found.string[found.end() :]
+        template = _template_of(parts)
+    return (str(template.parts[0]) if parts else "") if len(parts) < 2 and template.is_plain else template, weight
+
+
+def _choice(weighed: list[tuple[str | Template, float]]) -> Choice:
+    alternatives = tuple(alternative for alternative, _ in weighed)
+    weights = [weight for _, weight in weighed]
+    if not any(weights):
+        raise _Wrong("the weights of a choice are all 0: nothing could be drawn")
+    templates = [one for one in alternatives if not isinstance(one, str)]
+    depth = 1 + max((template.depth for template in templates), default=0)
+    if depth > MOST_DEPTH:
+        raise _Wrong(_TOO_DEEP)
+    return Choice(
+        alternatives=alternatives,
+        ends=() if set(weights) == {1.0} else tuple(accumulate(weights)),
+        combinations=len(alternatives) - len(templates) + sum(template.combinations for template in templates),
+        longest=max(len(one) if isinstance(one, str) else one.longest for one in alternatives),
+        depth=depth,
+    )
+
+
+def _unknown(name: str, catalogue: Catalogue) -> _Wrong:
+    """A list that is not there, or cannot be used."""
+    reason = catalogue.unusable.get(name) or ("it holds no line" if name in catalogue.wildcards else "")
+    if reason:
+        return _Wrong(f"the word list `__{cut(name)}__` cannot be used: {reason}")
+    known = listed(catalogue.wildcards)
+    allowed = f"known are {known}" if known else "no folder of them is configured, or it holds none"
+    near = nearest(name, catalogue.wildcards)
+    message = f"`__{cut(name)}__` is no word list ({allowed}); `\\__{cut(name)}__` is text that stands as it is"
+    return _Wrong(message, f"__{near}__" if near else "")

@@ -1,0 +1,235 @@
+"""One document of a job file -> the jobs it asks for: seeds, `count`, choices in texts, `matrix`. In: keys. Out: keys.
+
+Of `matrix`, seeds and choices the last varies fastest. Where pictures are numbered (`count`, several seeds) each seed
+draws its own texts; else every combination is a job. A document that says no seed has one for all its jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import Final, TypeAlias
+
+from aura_daemon.core import choices
+from aura_daemon.core.choices import Fault, Grammar, Template
+from aura_daemon.core.defaults import FolderDefaults, taken
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.job import JobKind
+from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
+from aura_daemon.core.matrixkeys import ABOUT_ALL, lists_of, problems_of_matrix
+from aura_daemon.core.problems import shown
+from aura_daemon.core.seeds import SEED_END, seeds_of
+from aura_daemon.core.yamlwriting import written
+from aura_daemon.errors import Problem
+
+MOST_JOBS: Final = 500
+"""Of one file."""
+
+_TEXTS: Final = ("prompt", "negative_prompt")
+
+_CAN_VARY: Final = tuple(key for key in GenerateJob.model_fields if key not in ABOUT_ALL)
+
+Keys: TypeAlias = Mapping[str, object]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expanded:
+    """One job."""
+
+    keys: Keys
+    text: str | None
+    """A document that asks for this job alone; None where the one it comes from does."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """What a document asks for: counted, and not yet made."""
+
+    keys: Keys
+    """Those that are the same for every job."""
+    lists: Mapping[str, Sequence[object]]
+    """Of the matrix."""
+    texts: Mapping[str, Sequence[Template]]
+    """The prompt, and the negative one where there is any: one template, or as many as its list has values."""
+    seeds: tuple[int, ...]
+    """Empty where the document says none, or its matrix does."""
+    count: int | None
+    is_counted_by_folder: bool
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether any text can become another."""
+        return any(not template.is_plain for templates in self.texts.values() for template in templates)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether each seed draws its texts, and not every combination is a job."""
+        return self.count is not None or len(self.seeds) > 1
+
+    @property
+    def cells(self) -> int:
+        """Of the matrix."""
+        return prod(map(len, self.lists.values()))
+
+    @property
+    def jobs(self) -> int:
+        """How many there are: a product that nobody has to write out."""
+        lists = prod(len(values) for key, values in self.lists.items() if key not in self.texts)
+        texts = (
+            len(templates) if self.is_drawn else sum(template.combinations for template in templates)
+            for templates in self.texts.values()
+        )
+        return lists * prod(texts) * (self.count or len(self.seeds) or 1)
+
+    def expanded(self, draw: Callable[[], int]) -> Iterator[Expanded]:
+        """The jobs in their order; `draw` says the seed of a document that says none."""
+        if self.jobs == 1 and not self.has_choices and not self.lists:
+            said = {"seed": self.seeds[0]} if self.seeds else {}
+            only = {key: _first_text(template) for key, (template,) in self.texts.items()}
+            yield Expanded(keys={**self.keys, **said, **only}, text=None)
+            return
+        seeds = self.seeds or (draw(),)
+        if self.count is not None:
+            seeds = tuple(range(seeds[0], seeds[0] + self.count))
+        for cell, templates in self._cells():
+            own = cell.get("seed")
+            for seed in seeds if own is None else (seeds_of(own),):
+                assert isinstance(seed, int)
+                for texts in self._texts_of(templates, seed):
+                    yield self._job({**self.keys, **cell, "seed": seed}, texts)
+
+    def _cells(self) -> Iterator[tuple[Keys, Mapping[str, Template]]]:
+        """Every combination of the matrix, with the templates of its texts."""
+        for place in product(*(range(len(values)) for values in self.lists.values())):
+            at = dict(zip(self.lists, place, strict=True))
+            cell = {key: self.lists[key][index] for key, index in at.items()}
+            yield cell, {key: templates[at.get(key, 0)] for key, templates in self.texts.items()}
+
+    def _texts_of(self, templates: Mapping[str, Template], seed: int) -> Iterator[Mapping[str, str]]:
+        if self.is_drawn:
+            yield {key: choices.drawn(template, seed, key).strip() for key, template in templates.items()}
+        else:
+            for texts in product(*map(choices.every, templates.values())):
+                yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
+
+    def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
+        said = {key: value for key, value in keys.items() if key != "grid" and value is not None}
+        said |= {key: choices.literal(text) for key, text in texts.items()}
+        if self.is_counted_by_folder:
+            said["count"] = 1
+        return Expanded(keys={**keys, **texts}, text=written(said))
+
+
+def rows(keys: Keys) -> Iterator[tuple[int, Keys]]:
+    """The job with the n-th value of each list of its matrix laid in, so that every value can be checked."""
+    lists = lists_of(keys, _CAN_VARY) if keys.get("task") != JobKind.CAPTION else {}
+    is_taken = prod(map(len, lists.values())) <= MOST_JOBS  # else it is refused, whatever the values are
+    for index in range(max(map(len, lists.values()), default=1) if is_taken else 1):
+        yield index, {**keys, **{key: values[min(index, len(values) - 1)] for key, values in lists.items()}}
+
+
+def problems_of_lists(keys: Keys, *, file: str, lines: Mapping[str, int]) -> tuple[Problem, ...]:
+    """What is wrong with the matrix, but for the values, which are in the rows."""
+    return tuple(problems_of_matrix(keys, _CAN_VARY, file=file, lines=lines))
+
+
+def placed(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]) -> Problem | None:
+    """A problem of a row at its place in the document; None where an earlier row has told it."""
+    key, _, rest = problem.key.partition(".")
+    values = lists_of(keys, _CAN_VARY).get(key)
+    if values is None:
+        said = keys.get("matrix")
+        is_told = isinstance(said, Mapping) and said.get(key) is not None  # by `problems_of_lists`
+        return problem if index == 0 and not is_told else None
+    path = f"matrix.{key}"
+    there = f"{path}.{index}.{rest}".rstrip(".")
+    return replace(problem, key=there, line=lines.get(path)) if index < len(values) else None
+
+
+def planned(
+    keys: Keys, grammar: Grammar, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
+) -> Plan | tuple[Problem, ...]:
+    """What a job that draws asks for, whose rows and lists are well; or what is wrong with its texts and seeds."""
+    lists = lists_of(keys, _CAN_VARY)
+    own = {key: value for key, value in keys.items() if value is not None}
+    effective = taken(own, JobKind.GENERATE, folders)
+    seeds = () if "seed" in lists else _several(effective.get("seed"))
+    counted = effective.get("count")
+    count = int(counted) if isinstance(counted, int | float) and "seed" not in lists else None
+    texts = _texts(lists, effective, grammar, file=file, lines=lines)
+    if isinstance(texts, tuple):
+        return texts
+    if count is not None and seeds and seeds[0] + count > SEED_END:
+        message = f"so many seeds do not fit between {seeds[0]} and 2**63, where seeds end"
+        return (Problem(file=file, line=lines.get("count"), key="count", message=message, given=shown(count)),)
+    return Plan(
+        keys={key: value for key, value in own.items() if key not in ("matrix", "count")},
+        lists=lists,
+        texts=texts,
+        seeds=seeds,
+        count=count,
+        is_counted_by_folder=any(one.keys.get("count") is not None for one in folders),
+    )
+
+
+def problem_of_number(plans: Sequence[Plan], *, file: str, others: int) -> Problem | None:
+    """Why a file asks for too much, and what to do about it; `others` are jobs that do not draw."""
+    jobs = others + sum(plan.jobs for plan in plans)
+    if jobs <= MOST_JOBS:
+        return None
+    mend = "take values out of its lists, or split it"
+    if any(plan.has_choices and not plan.is_drawn and plan.cells * 20 <= MOST_JOBS for plan in plans):
+        mend = "`count: 20` draws 20 of the combinations of choices"
+    return Problem(file=file, message=f"this would be {_number(jobs)} jobs; a file has at most {MOST_JOBS}: {mend}")
+
+
+def _texts(
+    lists: Mapping[str, Sequence[object]], effective: Keys, grammar: Grammar, *, file: str, lines: Mapping[str, int]
+) -> dict[str, list[Template]] | tuple[Problem, ...]:
+    """The templates of the texts, or what is wrong with them; a folder's text stands where a list has a null."""
+    found: dict[str, list[Template]] = {}
+    problems = []
+    for key in _TEXTS:
+        if key not in lists and effective.get(key) is None:
+            continue
+        for index, value in enumerate(lists.get(key, [None])):
+            text = value if value is not None else effective.get(key)
+            read = grammar.read(str(text or ""))
+            if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
+                length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
+                read = Fault(message=f"can become {length}")
+            if isinstance(read, Fault):
+                path = f"matrix.{key}" if key in lists else key
+                place = f"{path}.{index}" if key in lists else key
+                problem = Problem(
+                    file=file,
+                    line=lines.get(path),
+                    key=place,
+                    message=read.message,
+                    given=shown(text),
+                    suggestion=read.suggestion,
+                )
+                problems.append(problem)
+            else:
+                found.setdefault(key, []).append(read)
+    if problems:
+        return tuple(problems)
+    return found
+
+
+def _number(number: int) -> str:
+    """Of any size: choices multiply."""
+    return f"{number:,}" if number < 10**15 else "more than 10**15"
+
+
+def _several(seed: object) -> tuple[int, ...]:
+    found = seeds_of(seed)
+    if isinstance(found, int):
+        return (found,)
+    return found or ()
+
+
+def _first_text(template: Template) -> str:
+    return next(choices.every(template)).strip()

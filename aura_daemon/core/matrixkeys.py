@@ -1,0 +1,124 @@
+"""`matrix`: lists of values of a job's keys. In: what was written, and the keys there are. Out: the lists, or problems.
+
+Values are checked as those of the keys themselves (`core.expansion` lays them into the job); the schema says the same.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from aura_daemon.core.problems import cut, nearest, shown
+from aura_daemon.core.seeds import ONE_SEED_SCHEMA, seeds_of
+from aura_daemon.errors import Problem
+
+ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})
+"""Keys that are the same for every combination."""
+
+MOST_IN_LIST: Final = 500
+"""Every value is a job at least."""
+
+DESCRIPTION: Final = "keys of the job, each with a list of values, as `steps: [10, 20]`; every combination is drawn"
+
+
+def lists_of(mapping: Mapping[str, object], can_vary: Iterable[str]) -> dict[str, list[object]]:
+    """The lists of a job's matrix that are well: key -> its values, in the order of the file."""
+    said = mapping.get("matrix")
+    lists = said if isinstance(said, Mapping) else {}
+    known = frozenset(can_vary)
+    return {key: values for key, values in lists.items() if key in known and isinstance(values, list) and values}
+
+
+def problems_of_matrix(
+    mapping: Mapping[str, object], can_vary: Sequence[str], *, file: str, lines: Mapping[str, int]
+) -> Iterator[Problem]:
+    """Everything that is wrong with a matrix but for the values in its lists."""
+    said = mapping.get("matrix")
+    for key, values in said.items() if isinstance(said, Mapping) else ():
+        path = f"matrix.{key}"
+        message, given, suggestion = "", "", ""
+        if key in ABOUT_ALL:
+            message = "is the same for all combinations: say it beside `matrix`"
+        elif key not in can_vary:
+            suggestion = nearest(key, can_vary)
+            message = "unknown key" + ("" if suggestion else f"; known are {', '.join(can_vary)}")
+        elif values is None:
+            continue
+        elif not isinstance(values, list) or not 1 <= len(values) <= MOST_IN_LIST:
+            message, given = f"must be a list of 1 to {MOST_IN_LIST} values of `{key}`", shown(values)
+        elif mapping.get(key) is not None:
+            message = f"`{key}` stands beside `matrix` too: say it in one place"
+        elif key == "seed" and mapping.get("count") is not None:
+            message = "`count` numbers the seeds itself: leave it out, or name one `seed` beside it"
+        elif key == "seed":
+            for index, value in enumerate(values):
+                if isinstance(value, str | list) and _is_seeds(value):
+                    line = lines.get(path)
+                    message = "must be one seed; a list of them, or a range, stands beside `matrix`"
+                    yield Problem(file=file, line=line, key=f"{path}.{index}", message=message, given=shown(value))
+            continue
+        if message:
+            line = lines.get(path, lines.get("matrix"))
+            yield Problem(file=file, line=line, key=cut(path), message=message, given=given, suggestion=suggestion)
+
+
+def _is_seeds(value: object) -> bool:
+    """Whether it could stand as the key's own value: else that is what is told."""
+    try:
+        seeds_of(value)
+    except ValueError:
+        return False
+    return True
+
+
+def complete(schema: dict[str, Any]) -> None:
+    """Adds the matrix to the schema of the job that has it, and what it has to do with the other keys."""
+    keys = schema["properties"]
+    values = {key: copy.deepcopy(rule) for key, rule in keys.items() if key not in ABOUT_ALL}
+    values["seed"] = ONE_SEED_SCHEMA
+    for rule in values.values():
+        rule.pop("default", None)
+        rule.pop("description", None)
+    one_list = {"type": "array", "minItems": 1, "maxItems": MOST_IN_LIST}
+    keys["matrix"] = {
+        "anyOf": [
+            {
+                "type": "object",
+                "properties": {
+                    key: {"anyOf": [{**one_list, "items": rule}, {"type": "null"}]} for key, rule in values.items()
+                },
+                "additionalProperties": False,
+            },
+            {"type": "null"},
+        ],
+        "description": DESCRIPTION,
+    }
+    keys["prompt"]["type"].append("null")
+    schema["required"].remove("prompt")
+    several = {"properties": {"seed": {"type": ["array", "string"]}}, "required": ["seed"]}
+    schema["allOf"] = [
+        {"anyOf": [_given("prompt"), _varied("prompt")]},
+        _goes_with_an_image("mask"),
+        _goes_with_an_image("strength"),
+        {"not": {"allOf": [_given("count"), {"anyOf": [several, _varied("seed")]}]}},
+        *({"not": {"allOf": [_given(key), _varied(key)]}} for key in values),
+    ]
+
+
+def _given(key: str) -> dict[str, Any]:
+    return {"properties": {key: {"not": {"type": "null"}}}, "required": [key]}
+
+
+def _varied(key: str, **rule: Any) -> dict[str, Any]:
+    lists = {"type": "object", "properties": {key: {"type": "array", **rule}}, "required": [key]}
+    return {"properties": {"matrix": lists}, "required": ["matrix"]}
+
+
+def _goes_with_an_image(key: str) -> dict[str, Any]:
+    """What the schema says of a key that is about the image."""
+    image = {"properties": {"image": {"type": "string"}}, "required": ["image"]}
+    return {
+        "if": {"anyOf": [_given(key), _varied(key, contains={"not": {"type": "null"}})]},
+        "then": {"anyOf": [image, _varied("image", items={"type": "string"})]},
+    }

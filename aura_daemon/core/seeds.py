@@ -1,0 +1,80 @@
+"""What a job may say about its seeds: one, a list, a range. In: a raw value. Out: the seeds, or what is allowed."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+from pydantic import Field, PlainValidator, WithJsonSchema
+
+from aura_daemon.core.problems import shown
+from aura_daemon.core.spelling import alone
+
+SEED_END: Final = 2**63
+"""Seeds are smaller than this."""
+
+MOST_SEEDS: Final = 500
+"""Of one job file: every seed is a job."""
+
+_ONE: Final = "a whole number from 0 to 2**63 - 1"
+_ALLOWED: Final = f"{_ONE}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`"
+_RANGE: Final = r"([0-9]{1,19})[ \t]*(?:-|\.\.)[ \t]*([0-9]{1,19})"
+
+
+def seeds_of(value: object) -> int | tuple[int, ...] | None:
+    """One seed, or several, in their order; raises ValueError with what is allowed."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _range(value)
+    if not isinstance(value, list | tuple):
+        return _one(value, f"must be {_ALLOWED}")
+    if not 1 <= len(value) <= MOST_SEEDS:
+        raise ValueError(f"holds {len(value):,} seeds; it must be {_ALLOWED}")
+    return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {_ONE}") for item in value)
+
+
+def seed_field() -> Any:
+    return Field(None, description=_ALLOWED)
+
+
+def _one(value: object, message: str) -> int:
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    if not isinstance(whole, int) or isinstance(whole, bool) or not 0 <= whole < SEED_END:
+        raise ValueError(message)
+    return whole
+
+
+def _range(value: str) -> tuple[int, ...]:
+    found = re.match(alone(_RANGE), value)
+    if found is None:
+        hint = ", without quotes" if value.strip().isdecimal() else ""
+        raise ValueError(f"must be {_ALLOWED}{hint}")
+    first, last = int(found[1]), int(found[2])
+    if last >= SEED_END:
+        raise ValueError(f"must be {_ALLOWED}")
+    if last < first:
+        raise ValueError(f"is a range that counts down: write {last}-{first}")
+    if last - first >= MOST_SEEDS:
+        raise ValueError(f"is a range of {last - first + 1:,} seeds; at most {MOST_SEEDS} are allowed")
+    return tuple(range(first, last + 1))
+
+
+_WHOLE_SCHEMA: Final = {"type": "integer", "minimum": 0, "exclusiveMaximum": SEED_END}
+
+ONE_SEED_SCHEMA: Final = {"anyOf": [_WHOLE_SCHEMA, {"type": "null"}]}
+
+Seeds = Annotated[
+    int | tuple[int, ...] | None,
+    PlainValidator(seeds_of),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                _WHOLE_SCHEMA,
+                {"type": "array", "minItems": 1, "maxItems": MOST_SEEDS, "items": _WHOLE_SCHEMA},
+                {"type": "string", "pattern": alone(_RANGE)},
+                {"type": "null"},
+            ]
+        }
+    ),
+]
