@@ -21,9 +21,10 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, sidecar
+from aura_daemon.core import names, routing, sidecar
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import JobState
+from aura_daemon.core.routing import SourceKind
 from aura_daemon.delivery import Outbox, source_record
 from aura_daemon.inputs import Inputs
 from aura_daemon.journal import Journal
@@ -193,7 +194,8 @@ class Disposal:
 def _document_path(source: SourceRow, job: JobRow) -> str:
     """What one document of several is called where it stands alone."""
     path = PurePosixPath(source.path)
-    return str(path.with_name(names.output_stem(path.stem, job.number) + path.suffix))
+    suffix = routing.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix  # see ParsedJob
+    return str(path.with_name(names.output_stem(path.stem, job.number) + suffix))
 
 
 def _report_beside(file: Path) -> Path:

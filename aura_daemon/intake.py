@@ -7,6 +7,7 @@ matter.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -17,6 +18,7 @@ from loguru import logger
 from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names, regenerate, request, routing, sidecar, templates, yamltext
+from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
     AppliedDefaults,
@@ -60,12 +62,15 @@ class Intake:
         inputs: Inputs,
         folders: FolderSettings,
         journal: Journal,
+        catalogue: Callable[[], Catalogue],
     ) -> None:
+        """`catalogue` says what jobs may name at the moment."""
         self._settings = settings
         self._folders = folders
         self._claims = claims
         self._inputs = inputs
         self._journal = journal
+        self._catalogue = catalogue
 
     def admit(self, source: SourceRow) -> tuple[JobRow, ...]:
         """Reads the claimed bytes, once, and journals the jobs or the reason why there are none.
@@ -147,12 +152,11 @@ class Intake:
         file = names.escaped(path)
         route = routing.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
-            case SourceKind.JOB_FILE:
-                return route, request.parse_job_file(content, file=file, folders=folders)
-            case SourceKind.PROMPT_TEXT:
-                return route, request.parse_prompt_text(content, file=file, folders=folders)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
+                parse = request.parse_job_file if route is SourceKind.JOB_FILE else request.parse_prompt_text
+                return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
             case SourceKind.SIDECAR:
-                document = sidecar.parse(content, file=file)
+                document = sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):
                     return route, Rejected(problems=document)
                 return route, _one_job(Asked(request=sidecar.request_of(document)), content)
@@ -199,7 +203,7 @@ class Intake:
         wanted = asked.request
         folder, stem = "" if str(path.parent) == "." else str(path.parent), names.output_stem(path.stem, number)
         if isinstance(wanted, GenerateRequest):
-            seed = wanted.seed if wanted.seed is not None else secrets.randbelow(SEED_BELOW)
+            seed = wanted.seed if wanted.seed is not None else drawn_seed()
             wanted = replace(wanted, seed=seed)
             if wanted.output is not None:
                 below, stem = templates.filled(wanted.output, self._known(wanted, seed, path.stem, number))
@@ -239,6 +243,11 @@ class Intake:
         if done is not None:
             logger.info("{} belongs to {}, which is done: put away", source.id, names.escaped(done.path))
         return done is not None
+
+
+def drawn_seed() -> int:
+    """The seed of a job that says none."""
+    return secrets.randbelow(SEED_BELOW)
 
 
 def _one_job(asked: Asked | AskedAgain, text: bytes) -> request.Parsed:

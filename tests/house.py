@@ -14,6 +14,7 @@ from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import JOURNAL, daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.completeness import Steadiness
+from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
@@ -47,6 +48,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
 """What the door takes for a whole image; the scripted worker does not decode."""
 
 PROMPT = b"prompt: a red circle\n"
+
+CATALOGUE = Catalogue(models=("aura-mini",))
 
 
 class House:
@@ -175,7 +178,7 @@ class Door:
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
         self.inputs = Inputs(self.claims, self.references, self.journal)
-        self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal)
+        self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
         presence = Presence(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE

@@ -78,11 +78,16 @@ def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> Non
 @app.command()
 def check(
     files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
+    config: ConfigOption = None,
+    expand: Annotated[
+        bool,
+        typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn."),
+    ] = False,
 ) -> None:
     """Validate files without running them."""
     from aura_daemon.cli import checking
 
-    raise typer.Exit(checking.check(files))
+    raise typer.Exit(checking.check(files, config, expand=expand))
 
 
 @app.command()

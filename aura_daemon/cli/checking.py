@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon import durable
+from aura_daemon.cataloguing import Cataloguing
+from aura_daemon.cli.expanding import lines_of
+from aura_daemon.config import load
 from aura_daemon.core import names, pictures, request, routing, sidecar
+from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FILE_NAME, parse_defaults
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
+from aura_daemon.intake import drawn_seed
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1
@@ -19,21 +24,28 @@ FAILED = 1
 _VERBS: Final = {GenerateRequest: "draw", CaptionRequest: "caption", RegenerateRequest: "draw again"}
 
 
-def check(files: list[Path]) -> int:
-    """Prints a line a file that is well, and every problem of the others; 1 where there is any."""
+def check(files: list[Path], config: Path | None = None, *, expand: bool = False) -> int:
+    """Prints a line a file that is well, and every problem of the others; 1 where there is any.
+
+    Names are held to what the configuration allows. `expand`: a line a job too.
+    """
     problems: list[Problem] = []
+    catalogue = Cataloguing(load(config).settings.generate).now()
     for file in files:
-        found = _look_at(file, names.escaped(str(file)))
-        if isinstance(found, str):
-            print(f"{names.escaped(str(file))}: {found}")
-        else:
+        found = _look_at(file, names.escaped(str(file)), catalogue)
+        if isinstance(found, tuple):
             problems.extend(found)
+            continue
+        print(f"{names.escaped(str(file))}: {found if isinstance(found, str) else _said(found)}")
+        if expand and isinstance(found, request.Parsed):
+            for line in lines_of(found.jobs):
+                print(line)
     for problem in problems:
         print(f"error: {problem}")
     return FAILED if problems else 0
 
 
-def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
+def _look_at(file: Path, name: str, catalogue: Catalogue) -> request.Parsed | str | tuple[Problem, ...]:
     """What the file asks for, or what is wrong with it; `name` is how it is printed."""
     try:
         content = durable.read(file, most_bytes=200_000_000).content
@@ -45,11 +57,13 @@ def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
     route = routing.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
     match route:
         case SourceKind.JOB_FILE:
-            return _said(request.parse_job_file(content, file=name))
+            parsed = request.parse_job_file(content, file=name, catalogue=catalogue, draw=drawn_seed)
+            return parsed.problems if isinstance(parsed, request.Rejected) else parsed
         case SourceKind.PROMPT_TEXT:
-            return _said(request.parse_prompt_text(content, file=name))
+            parsed = request.parse_prompt_text(content, file=name, catalogue=catalogue, draw=drawn_seed)
+            return parsed.problems if isinstance(parsed, request.Rejected) else parsed
         case SourceKind.SIDECAR:
-            document = sidecar.parse(content, file=name)
+            document = sidecar.parse(content, file=name, catalogue=catalogue)
             return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
         case SourceKind.IMAGE:
             if pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
@@ -63,9 +77,7 @@ def _look_at(file: Path, name: str) -> str | tuple[Problem, ...]:
             return (Problem(file=name, message="is empty or holds nothing but zeros"),)
 
 
-def _said(parsed: request.Parsed | request.Rejected) -> str | tuple[Problem, ...]:
-    if isinstance(parsed, request.Rejected):
-        return parsed.problems
+def _said(parsed: request.Parsed) -> str:
     kinds = Counter(type(job.asked.request) for job in parsed.jobs)
     parts = [f"{kinds[kind]} to {verb}" for kind, verb in _VERBS.items() if kinds[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"

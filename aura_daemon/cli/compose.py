@@ -11,6 +11,7 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
+from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Steadiness
@@ -137,7 +138,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             lock=lock,
             presence=here,
             claims=door.claims,
-            intake=Intake(admission, door.claims, inputs, door.folders, journal),
+            intake=Intake(admission, door.claims, inputs, door.folders, journal, Cataloguing(settings.generate).now),
             inputs=inputs,
             outbox=box,
             previews=Previews(box),

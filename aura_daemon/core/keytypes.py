@@ -89,7 +89,7 @@ MOST_PRIORITY: Final = 1000
 
 def priority_field() -> Any:
     description = f"a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}: higher runs first, else the oldest"
-    null: dict[str, Any] = {"type": ["integer", "null"]}  # as good as no key
+    null: Any = {"type": ["integer", "null"]}  # as good as no key
     return Field(0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description, json_schema_extra=null)
 
 

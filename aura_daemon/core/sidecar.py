@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.job import (
     AppliedDefaults,
     Failure,
@@ -313,8 +314,11 @@ MOST_SIGNS: Final = 20_000
 """Commas and brackets, those in texts too, so that nothing huge is built; a sidecar has about a hundred."""
 
 
-def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
-    """A sidecar read back, or what is wrong with it; what it asks for is held to the rules of a job file."""
+def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> Sidecar | tuple[Problem, ...]:
+    """A sidecar read back, or what is wrong with it; what it asks for is held to the rules of a job file.
+
+    Its texts are as they were drawn: nothing in them is expanded. Without a catalogue any name will do.
+    """
     if len(content) > MOST_BYTES or sum(map(content.count, (b",", b"{", b"["))) > MOST_SIGNS:
         return (
             Problem(file=file, message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: it holds too much"),
@@ -331,7 +335,7 @@ def parse(content: bytes, *, file: str) -> Sidecar | tuple[Problem, ...]:
             for fault in error.errors(include_url=False, include_input=False)
         ]
         return capped(faults, file=file)
-    asked = _asked(document)
+    asked = _asked(document, catalogue)
     return document if not isinstance(asked, tuple) else tuple(replace(problem, file=file) for problem in asked)
 
 
@@ -343,12 +347,12 @@ def request_of(document: Sidecar) -> Request:
     return asked
 
 
-def _asked(document: Sidecar) -> Request | tuple[Problem, ...]:
+def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | tuple[Problem, ...]:
     """The sidecar as a job file would say it."""
     keys = document.request.model_dump()
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
-    asked = validated(keys, file="")
+    asked = validated(keys, file="", catalogue=catalogue)
     return asked if isinstance(asked, tuple) else asked.request
 
 

@@ -1,0 +1,87 @@
+"""The folders of word lists and LoRAs: what is in them now, and what of it cannot be used."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from aura_daemon import durable
+from aura_daemon.cataloguing import Cataloguing
+from aura_daemon.core.catalogue import Catalogue
+from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
+from aura_daemon.options import GenerateConfig
+from aura_daemon.wordlists import MOST_BYTES, WordLists
+
+
+def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / "animals.txt").write_bytes("\ufeffcat\r\n\n  # pets\n dög \n{a|b}".encode())
+    (tmp_path / "sub" / "my colours.TXT").write_bytes("red\n".encode("utf-16"))
+    (tmp_path / ".hidden" / "a.txt").write_text("x")
+    (tmp_path / "notes.md").write_text("x")
+    found = WordLists(tmp_path).now()
+    assert found == ({"animals": ("cat", "dög", "{a|b}"), "sub/my colours": ("red",)}, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"x\n" * (MOST_BYTES // 2 + 1), "it has more than 1,048,576 bytes"),
+        (b"\xff\xfa", "it is no text: save it as UTF-8"),
+        (b"a\0b", "it is no text"),
+        (b"\n# nothing\n", "it holds no line"),
+        (b"x" * (MOST_PROMPT_CHARACTERS + 1), "it holds a line of more than 10,000 characters"),
+    ],
+)
+def test_a_list_that_cannot_be_used_says_why(tmp_path: Path, content: bytes, reason: str) -> None:
+    (tmp_path / "list.txt").write_bytes(content)
+    lists, unusable = WordLists(tmp_path).now()
+    assert lists == {}
+    assert unusable["list"].startswith(reason)
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.txt").write_text("the key")
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (folder / "key.txt").symlink_to(tmp_path / "secret" / "key.txt")
+    (folder / "all").symlink_to(tmp_path / "secret")
+    assert WordLists(folder).now() == ({}, {"key": "it is a link or no regular file; only those are opened"})
+
+
+def test_a_list_is_read_once_for_every_state_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str] = []
+    read = durable.read
+    monkeypatch.setattr(durable, "read", lambda path, **options: (reads.append(path.name), read(path, **options))[1])
+    lists = WordLists(tmp_path)
+    place = tmp_path / "a.txt"
+    place.write_text("one")
+    assert lists.now() == lists.now() == ({"a": ("one",)}, {})
+    place.write_text("two")
+    os.utime(place, ns=(5, 5))
+    assert lists.now() == ({"a": ("two",)}, {})
+    place.unlink()
+    assert lists.now() == ({}, {})
+    assert reads == ["a.txt", "a.txt"]
+
+
+def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> None:
+    for name in ("loras/ink.safetensors", "loras/sub/Grain.SafeTensors", "loras/readme.md", "words/animals.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("cat\n")
+    configured = GenerateConfig(
+        model="sd-1.4", models=("aura-mini", "sd-1.4"), loras=tmp_path / "loras", wildcards=tmp_path / "words"
+    )
+    cataloguing = Cataloguing(configured)
+    assert cataloguing.now() == Catalogue(
+        models=("sd-1.4", "aura-mini"), loras=("ink", "sub/Grain"), wildcards={"animals": ("cat",)}
+    )
+    (tmp_path / "loras" / "ink.safetensors").unlink()
+    assert cataloguing.now().loras == ("sub/Grain",)
+    assert Cataloguing(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
+    away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
+    assert Cataloguing(away).now() == Catalogue(models=("aura-mini",))
