@@ -278,7 +278,16 @@ def validated(
         return tuple(_explained(problem, mapping, str(task)) for problem in found)
     asked = Asked(request=job.request(), priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
     unknown = problems_of_names(asked.request, catalogue, file=file) if catalogue is not None else ()
-    return tuple(replace(problem, line=lines.get(problem.key)) for problem in unknown) or asked
+    return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown) or asked
+
+
+def _where_it_is_said(
+    problem: Problem, said: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
+) -> Problem:
+    """The line of a name in the job file, or the settings of the folder that say it."""
+    if problem.key in said:
+        return replace(problem, line=lines.get(problem.key))
+    return replace(problem, file=next(one.name for one in folders if problem.key in one.keys))
 
 
 def again(

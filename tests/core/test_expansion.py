@@ -324,6 +324,11 @@ def test_a_folder_may_say_how_many_and_which_seeds() -> None:
     assert [one.seed for one in requests("prompt: x", folder(count=2), folder(seed="1-3"))] == [100, 101]
 
 
+def test_a_name_that_a_folder_says_is_refused_where_it_is_said() -> None:
+    (found,) = complaints("prompt: x", folder(steps=7), folder(model="sd-1.5"))
+    assert found.startswith("_defaults.yaml: model: is none of the models that the configuration allows: aura-mini")
+
+
 def test_a_caption_job_is_left_as_it_is() -> None:
     (job,) = jobs("task: caption\nimage: a.png\nprompt: a {photo|drawing} of __animals__", folder(count=3))
     assert job.asked.request == CaptionRequest(image="a.png", prompt="a {photo|drawing} of __animals__")

@@ -100,6 +100,17 @@ SPECIAL_JOBS: dict[str, bytes] = {
     "image-windows": b"image: C:\\secret.png\n",
     "image-url": b"image: http://127.0.0.1/x.png\n",
     "image-no-image": b"image: secret.txt\n",
+    "choices-bomb": b"prompt: '" + b"{a|b}" * 1_900 + b"'\n",
+    "choices-deep": b"prompt: '" + b"{a|" * 3_000 + b"'\n",
+    "choices-open": b"prompt: '" + b"{" * 9_000 + b"'\n",
+    "choices-underscores": b"prompt: '" + b"__a " * 2_400 + b"{'\nsteps: 0\n",
+    "matrix-bomb": b"prompt: x\nmatrix: {"
+    + b",".join(b"%s: [%s]" % (key, b"64," * 90) for key in (b"steps", b"width", b"height", b"quality"))
+    + b"}\n",
+    "matrix-of-matrices": b"prompt: x\nmatrix: {matrix: [{matrix: [{}]}]}\n",
+    "seeds-bomb": b"prompt: x\nseed: 0-9223372036854775807\n",
+    "seeds-of-600": b"prompt: x\nseed: [" + b"1," * 600 + b"]\n",
+    "counts-bomb": b"prompt: x\ncount: 500\n---\n" * 500 + b"prompt: x\n",
 }
 
 TEXTS: dict[str, bytes] = {
