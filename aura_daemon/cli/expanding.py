@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from aura_daemon.core.job import GenerateRequest, Hires, Lora, Request
+from aura_daemon.core.job import GenerateRequest, Hires, Lora, RegenerateRequest, Request
 from aura_daemon.core.names import escaped
 from aura_daemon.core.request import ParsedJob
 
@@ -35,7 +35,9 @@ def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
     return [key for key in keys if len({getattr(request, key) for request in requests}) > 1]
 
 
-def _said(request: Request, differing: Sequence[str]) -> str:
+def _said(request: Request | RegenerateRequest, differing: Sequence[str]) -> str:
+    if isinstance(request, RegenerateRequest):
+        return f"{request.image or 'the image that is called as the file'}, drawn again"
     if not isinstance(request, GenerateRequest):
         return f"caption of {request.image or 'the image that is called as the file'}  {request.prompt}".rstrip()
     seed = "drawn" if request.seed is None else str(request.seed)

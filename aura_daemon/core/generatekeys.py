@@ -27,7 +27,7 @@ from aura_daemon.core.keytypes import (
     priority_field,
     size_field,
 )
-from aura_daemon.core.promptsyntax import loras_in
+from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.core.seeds import MOST_SEEDS, Seeds, seed_field
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.spelling import alone, in_any_case
@@ -68,7 +68,13 @@ class LoraKeys(BaseModel):
         description="the name of a LoRA in the configured folder, without `.safetensors`",
         json_schema_extra=as_pattern(NOT_BLANK),
     )
-    weight: float = Field(1.0, strict=True, ge=-4, le=4, description="a number from -4 to 4")
+    weight: float = Field(
+        1.0,
+        strict=True,
+        ge=-MOST_LORA_WEIGHT,
+        le=MOST_LORA_WEIGHT,
+        description=f"a number from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -135,8 +141,9 @@ class GenerateJob(BaseModel):
     )
     loras: tuple[LoraKeys, ...] | None = Field(
         None,
-        max_length=10,
-        description="a list of at most 10 of `{name: NAME, weight: 0.8}`, or names, of the configured folder",
+        max_length=MOST_LORAS,
+        description=f"a list of at most {MOST_LORAS} of `{{name: NAME, weight: 0.8}}`, or names,"
+        " of the configured folder",
     )
     image: ImageName | None = image_field("the picture is made from it")
     mask: ImageName | None = image_field("white where the image is drawn anew")
@@ -202,14 +209,9 @@ class GenerateJob(BaseModel):
         return value
 
     def request(self) -> GenerateRequest:
-        """What the engine is asked for; a LoRA that the prompt names counts as the prompt says.
-
-        Of several seeds the first: `core.expansion` makes them one a job.
-        """
-        prompt, tagged = loras_in(self.prompt)
-        loras = (Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ())
+        """What the engine is asked for; of several seeds the first, as `core.expansion` makes them one a job."""
         return GenerateRequest(
-            prompt=prompt,
+            prompt=self.prompt,
             negative_prompt=self.negative_prompt,
             steps=self.steps,
             guidance_scale=self.guidance_scale,
@@ -219,7 +221,7 @@ class GenerateJob(BaseModel):
             width=self.width,
             height=self.height,
             model=self.model,
-            loras=tuple({lora.name: lora for lora in (*loras, *tagged)}.values()),
+            loras=tuple(Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ()),
             image=self.image,
             mask=self.mask,
             strength=self.strength,

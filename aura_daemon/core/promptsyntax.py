@@ -1,105 +1,151 @@
-"""How much each part of a prompt counts, written as A1111 understands it. In: a prompt. Out: pieces with weights.
+r"""What the signs in a prompt mean to users of A1111's web UI. In: a prompt. Out: texts with weights, LoRAs.
 
-`(word)` counts 1.1 times, `[word]` a 1.1th, `(word:1.3)` 1.3 times; nested ones multiply; `\\(` is a bracket; a bracket
-that is never closed reaches to the end; `BREAK` ends a window; `<lora:NAME:0.8>` names a LoRA and is no text.
+`(word)` weighs 1.1, `[word]` 1/1.1, `(word:1.3)` 1.3; brackets in brackets multiply; one that is not closed reaches to
+the end, one that was not opened is text. `\(` is a bracket as text; a backslash before anything else is dropped.
+`BREAK` starts a new window. `<lora:NAME:WEIGHT>` names a LoRA and is no part of the text.
+
+Unlike there, `BREAK` counts inside brackets too, and `(word:1.2.3)`, which has no number, is a bracket around text.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 from aura_daemon.core.job import Lora
 
-EMPHASIS: Final = 1.1
-"""What a pair of brackets without a number multiplies or divides by."""
+BRACKET_WEIGHT: Final = 1.1
+MOST_WEIGHT: Final = 100.0
+"""Of a text, either way: beyond it half precision ends, and no picture is made."""
 
-_TOKEN: Final = re.compile(
-    r"\\(?P<escaped>[()\[\]\\])"
-    r"|(?P<round>\()"
-    r"|(?P<square>\[)"
-    r"|:\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)"
-    r"|(?P<round_end>\))"
-    r"|(?P<square_end>\])"
-    r"|(?P<text>[^\\()\[\]:]+|[:\\])"
-)
+MOST_LORAS: Final = 10
+"""Of one job."""
 
+MOST_LORA_WEIGHT: Final = 4
+"""Either way."""
+
+_NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
+_SIGNS: Final = re.compile(rf"\\[\\()\[\]]|\\|[()\[\]]|:\s*({_NUMBER})\s*\)|[^\\()\[\]:]+|:")
 _BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
+_LORA: Final = re.compile(r"<lora:([^<>]*)>", re.IGNORECASE)
 
-_LORA: Final = re.compile(r"<lora:(?P<name>[^:<>]+)(?::(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+)))?(?::[^<>]*)?>")
+_ELSEWHERE: Final = (
+    (re.compile(r"\[[^\[\]]*:\s*[0-9.]+\s*\]"), "prompt editing (`[from:to:0.5]`)"),
+    (re.compile(r"\[[^\[\]]*\|[^\[\]]*\]"), "alternation (`[one|other]`)"),
+    (re.compile(r"\bAND\b"), "composition (`AND`)"),
+)
+"""What A1111 understands beyond all this, and we do not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """A part of a prompt and how much it counts."""
+    """Text of one weight."""
 
     text: str
     weight: float = 1.0
 
 
+Section: TypeAlias = tuple[Piece, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Break:
-    """What follows begins a window of its own."""
+class LoraTags:
+    """The LoRAs that a prompt names."""
+
+    rest: str
+    """The prompt without them."""
+    loras: tuple[Lora, ...]
+    strange: tuple[str, ...]
+    """What looks like one and has no name or no weight that is allowed; it is still in `rest`."""
 
 
-def pieces_of(prompt: str) -> tuple[Piece | Break, ...]:
-    """The parts of a prompt in their order; neighbours of one weight are one piece."""
-    found: list[tuple[str, float] | None] = []
-    rounds: list[int] = []
-    squares: list[int] = []
+def parse(prompt: str) -> tuple[Section, ...]:
+    """The parts between `BREAK`s, at least one; no piece is empty, neighbours differ in weight."""
+    pieces: list[tuple[str | None, float]] = []  # None: BREAK
+    opened: dict[str, list[int]] = {"(": [], "[": []}
 
-    def weigh(start: int, factor: float) -> None:
-        for index in range(start, len(found)):
-            piece = found[index]
-            if piece is not None:
-                found[index] = piece[0], piece[1] * factor
+    def close(bracket: str, weight: float) -> None:
+        for index in range(opened[bracket].pop(), len(pieces)):
+            pieces[index] = (pieces[index][0], pieces[index][1] * weight)
 
-    for token in _TOKEN.finditer(prompt):
-        kind, text = token.lastgroup, token[0]
-        if kind == "round":
-            rounds.append(len(found))
-        elif kind == "square":
-            squares.append(len(found))
-        elif kind == "weight" and rounds:
-            weigh(rounds.pop(), float(token["weight"]))
-        elif kind == "round_end" and rounds:
-            weigh(rounds.pop(), EMPHASIS)
-        elif kind == "square_end" and squares:
-            weigh(squares.pop(), 1 / EMPHASIS)
-        elif kind == "escaped":
-            found.append((token["escaped"], 1.0))
+    for match in _SIGNS.finditer(prompt):
+        sign, weight = match[0], match[1]
+        if sign[0] == "\\":
+            pieces.append((sign[1:], 1.0))
+        elif sign in opened:
+            opened[sign].append(len(pieces))
+        elif weight is not None and opened["("]:
+            close("(", float(weight))
+        elif sign == ")" and opened["("]:
+            close("(", BRACKET_WEIGHT)
+        elif sign == "]" and opened["["]:
+            close("[", 1 / BRACKET_WEIGHT)
         else:
-            for number, part in enumerate(_BREAK.split(text)):
-                found += [None] if number else []
-                found.append((part, 1.0))
-    for start in rounds:
-        weigh(start, EMPHASIS)
-    for start in squares:
-        weigh(start, 1 / EMPHASIS)
-    return _joined(found)
+            pieces += _broken(sign)
+    for bracket, weight in (("(", BRACKET_WEIGHT), ("[", 1 / BRACKET_WEIGHT)):
+        while opened[bracket]:
+            close(bracket, weight)
+    return tuple(_sections(pieces))
 
 
 def plain_text(prompt: str) -> str:
-    """The words alone."""
-    words = "".join(piece.text if isinstance(piece, Piece) else " " for piece in pieces_of(prompt))
-    return " ".join(words.split())
+    """What is said, without any sign."""
+    return " ".join("".join(piece.text for piece in section) for section in parse(extract_loras(prompt).rest)).strip()
 
 
-def loras_in(prompt: str) -> tuple[str, tuple[Lora, ...]]:
-    """A prompt without the LoRAs it names, and those."""
-    loras = tuple(Lora(name=tag["name"].strip(), weight=float(tag["weight"] or 1.0)) for tag in _LORA.finditer(prompt))
-    return (" ".join(_LORA.sub(" ", prompt).split()) if loras else prompt), loras
+def extract_loras(prompt: str) -> LoraTags:
+    """Takes `<lora:NAME>` and `<lora:NAME:WEIGHT>` out of a prompt."""
+    loras: list[Lora] = []
+    strange: list[str] = []
+
+    def taken(match: re.Match[str]) -> str:
+        name, _, weight = (part.strip() for part in match[1].partition(":"))
+        value = float(weight) if re.fullmatch(_NUMBER, weight) else None
+        if ":" not in match[1]:
+            value = 1.0
+        if not name or value is None or abs(value) > MOST_LORA_WEIGHT:
+            strange.append(match[0])
+            return match[0]
+        loras.append(Lora(name=name, weight=value))
+        return ""
+
+    return LoraTags(rest=_LORA.sub(taken, prompt), loras=tuple(loras), strange=tuple(strange))
 
 
-def _joined(found: list[tuple[str, float] | None]) -> tuple[Piece | Break, ...]:
-    pieces: list[Piece | Break] = []
-    for part in found:
-        last = pieces[-1] if pieces else None
-        if part is None:
-            pieces.append(Break())
-        elif isinstance(last, Piece) and last.weight == part[1]:
-            pieces[-1] = Piece(text=last.text + part[0], weight=part[1])
-        elif part[0]:
-            pieces.append(Piece(text=part[0], weight=part[1]))
-    return tuple(pieces)
+def not_understood(prompt: str) -> tuple[str, ...]:
+    """What is read otherwise than a user of A1111 means it, one line each."""
+    said = [f"{what} is not understood: it was read as text" for found, what in _ELSEWHERE if found.search(prompt)]
+    if any(abs(piece.weight) >= MOST_WEIGHT for section in parse(prompt) for piece in section):
+        said.append(f"a weight of {MOST_WEIGHT:.0f} or more was read as {MOST_WEIGHT:.0f}")
+    return tuple(said)
+
+
+def _broken(text: str) -> list[tuple[str | None, float]]:
+    """Text with every `BREAK` a piece of its own."""
+    found: list[tuple[str | None, float]] = []
+    for index, part in enumerate(_BREAK.split(text)):
+        found += [(None, 1.0), (part, 1.0)] if index else [(part, 1.0)]
+    return found
+
+
+def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
+    """Cut at every `BREAK`; neighbours of one weight are one piece."""
+    section: list[Piece] = []
+    for text, weight in pieces:
+        if text is None:
+            yield tuple(section)
+            section = []
+        elif text:
+            bounded = _bounded(weight)
+            if section and section[-1].weight == bounded:
+                text = section.pop().text + text
+            section.append(Piece(text=text, weight=bounded))
+    yield tuple(section)
+
+
+def _bounded(weight: float) -> float:
+    """A weight that numbers can bear: many brackets make an endless one, and endless times nothing is nothing."""
+    return 0.0 if math.isnan(weight) else max(-MOST_WEIGHT, min(MOST_WEIGHT, weight))

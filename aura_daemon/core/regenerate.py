@@ -14,7 +14,7 @@ from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.infotext import HASH_CHARACTERS, PROGRAM, Said
 from aura_daemon.core.job import Embedded, Produced
 from aura_daemon.core.problems import cut, problems_of
-from aura_daemon.core.request import Asked, AskedAgain
+from aura_daemon.core.request import Asked, AskedAgain, with_loras_of_prompt
 from aura_daemon.errors import Problem
 
 NOTHING: Final = (
@@ -37,7 +37,10 @@ def made_again(asked: AskedAgain, content: bytes, *, file: str) -> Asked | tuple
     except ValidationError as error:
         problems = problems_of(error, GenerateJob, file=file, lines={}, written={})
         return tuple(_with_mend(problem) for problem in problems)
-    return Asked(request=replace(job.request(), embedded=_embedded(said, file)), priority=asked.priority)
+    wanted = with_loras_of_prompt(replace(job.request(), embedded=_embedded(said, file)), file=file)
+    if isinstance(wanted, tuple):
+        return tuple(_with_mend(problem) for problem in wanted)
+    return Asked(request=wanted, priority=asked.priority)
 
 
 def differences(embedded: Embedded, produced: Produced) -> tuple[str, ...]:

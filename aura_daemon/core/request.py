@@ -33,6 +33,7 @@ from aura_daemon.core.job import (
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, nearest, problems_of, shown
+from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
 from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
@@ -276,7 +277,10 @@ def validated(
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)
         return tuple(_explained(problem, mapping, str(task)) for problem in found)
-    asked = Asked(request=job.request(), priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+    wanted = with_loras_of_prompt(job.request(), file=file, lines=lines)
+    if isinstance(wanted, tuple):
+        return wanted
+    asked = Asked(request=wanted, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
     unknown = problems_of_names(asked.request, catalogue, file=file) if catalogue is not None else ()
     return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown) or asked
 
@@ -310,6 +314,36 @@ def again(
     not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
     drawn = {key: value for key, value in keys.items() if key not in not_drawn}
     return AskedAgain(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
+
+
+def with_loras_of_prompt(
+    request: Request, *, file: str, lines: Mapping[str, int] | None = None
+) -> Request | tuple[Problem, ...]:
+    """The LoRAs that the prompt names come after the job's own; of one that both name, the prompt's weight counts.
+
+    The prompt stays as it is, so doing it twice is as good as once.
+    """
+    if isinstance(request, CaptionRequest):
+        return request
+    named, elsewhere = extract_loras(request.prompt), extract_loras(request.negative_prompt)
+    wrong = [("prompt", _NO_LORA, shown(tag)) for tag in named.strange]
+    if elsewhere.loras or elsewhere.strange:
+        wrong.append(("negative_prompt", "names a LoRA, which belongs into `prompt`", shown(request.negative_prompt)))
+    weights = {lora.name: lora.weight for lora in (*request.loras, *named.loras)}
+    if len(weights) > MOST_LORAS:
+        wrong.append(("prompt", f"names LoRAs beyond the {MOST_LORAS} that a job may have", str(len(weights))))
+    if wrong:
+        return tuple(
+            Problem(file=file, line=(lines or {}).get(key), key=key, message=message, given=given)
+            for key, message, given in wrong
+        )
+    return replace(request, loras=tuple(Lora(name=name, weight=weight) for name, weight in weights.items()))
+
+
+_NO_LORA: Final = (
+    "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with a WEIGHT"
+    f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}"
+)
 
 
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Problem:

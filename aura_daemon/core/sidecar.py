@@ -365,6 +365,8 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "rung": (document.rung, produced.rung),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
+    made_with = [IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients]
+    now["set of files"] = (_files(document.ingredients), _files(made_with))
     versions = dict(produced.versions)
     for name in ("torch", "diffusers", "transformers"):
         now[f"{name} version"] = (document.versions.get(name, "unknown"), versions.get(name, "unknown"))
@@ -373,3 +375,8 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         for name, (before, after) in now.items()
         if before != after
     )
+
+
+def _files(ingredients: Iterable[IngredientRecord]) -> str:
+    """What it was made with, in one line."""
+    return ", ".join(f"{one.kind} {one.name} {one.sha256[:12]}" for one in ingredients) or "none"

@@ -19,11 +19,10 @@ from loguru import logger
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from aura_daemon.core.job import Ingredient, IngredientKind, Lora
+from aura_daemon.core.job import Failure, FailureKind, Ingredient, IngredientKind, Lora
 from aura_daemon.core.names import escaped
 from aura_daemon.core.problems import nearest
 from aura_daemon.engines.failures import first_line
-from aura_daemon.engines.prompting import Unusable
 
 KEPT: Final = 8
 """LoRAs whose content is kept: 20 to 150 MiB each for Stable Diffusion 1.x."""
@@ -39,6 +38,14 @@ class _Content:
     """Size and time."""
     sha256: str
     tensors: dict[str, torch.Tensor] = field(repr=False, compare=False)
+
+
+class Unusable(Exception):
+    """A LoRA that this model cannot be given, and why."""
+
+    def __init__(self, message: str, mend: str) -> None:
+        super().__init__(message)
+        self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
 class Adapters:

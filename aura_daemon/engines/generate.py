@@ -29,12 +29,12 @@ from aura_daemon.core.job import (
 from aura_daemon.core.promptsyntax import plain_text
 from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
 from aura_daemon.engines import imagefile
-from aura_daemon.engines.adapters import Adapters
+from aura_daemon.engines.adapters import Adapters, Unusable
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.pipelines import Pipelines, Start
 from aura_daemon.engines.placement import PeakMemory, Placement
-from aura_daemon.engines.prompting import Encoded, Prompts, Unusable
+from aura_daemon.engines.prompting import Encoded, Prompting
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.safety import SafetyGuard
 
@@ -79,7 +79,9 @@ class Generator:
         pipe.vae.to(memory_format=torch.channels_last)
         pipe.set_progress_bar_config(disable=True)
         self._adapters = Adapters(pipe, configured.loras)
-        self._prompts = Prompts(pipe.tokenizer, pipe.text_encoder, placement.device, configured.embeddings)
+        self._prompting = Prompting(
+            pipe.tokenizer, pipe.text_encoder, device=placement.device, embeddings=configured.embeddings
+        )
         self._pipelines = Pipelines(pipe, placement)
 
     @torch.no_grad()
@@ -95,15 +97,17 @@ class Generator:
         clock = _Clock()
         try:
             loras = self._adapters.put_on(resolved.loras)
-            encoded = self._prompts.encode(
-                resolved.prompt,
-                resolved.negative_prompt,
-                clip_skip=resolved.clip_skip,
-                guided=resolved.guidance_scale > 1,
-                under=self._adapters.state,
-            )
         except Unusable as unusable:
             return unusable.failure
+        encoded = self._prompting.encode(
+            resolved.prompt,
+            resolved.negative_prompt,
+            clip_skip=resolved.clip_skip,
+            guided=resolved.guidance_scale > 1,
+            adapted=self._adapters.state,
+        )
+        if isinstance(encoded, Failure):
+            return encoded
         clock.ended("encoded_s")
         drawn = self._draw(resolved, encoded, start, _Steps(self, resolved, report, peak), clock)
         if drawn is None:
@@ -121,7 +125,7 @@ class Generator:
         clock.ended("decoded_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
-        warnings = (*notes, *self._warnings(resolved), flagged, black, *file.warnings)
+        warnings = (*notes, *encoded.warnings, *self._warnings(resolved, encoded), flagged, black, *file.warnings)
         return Produced(
             payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,
@@ -134,7 +138,7 @@ class Generator:
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*loras, *encoded.ingredients(), *(start.ingredients if start is not None else ())),
+            ingredients=(*loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
         )
@@ -173,9 +177,10 @@ class Generator:
             return decoded
         return fitted.around(decoded[0]), decoded[1]
 
-    def _warnings(self, resolved: ResolvedGenerate) -> list[str]:
+    def _warnings(self, resolved: ResolvedGenerate, encoded: Encoded) -> list[str]:
         """What the user should know about this picture."""
-        if self.files.carried_name != EMBEDDED:
+        # Words that the user's own files teach may well be known to the embedded model.
+        if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warning
 

@@ -1,24 +1,35 @@
-"""Weights as A1111 writes them."""
+"""What the signs in a prompt mean: the same as in A1111's web UI."""
 
-from __future__ import annotations
-
+import math
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.job import Lora
-from aura_daemon.core.promptsyntax import Break, Piece, loras_in, pieces_of, plain_text
+from aura_daemon.core.promptsyntax import (
+    MOST_WEIGHT,
+    Piece,
+    extract_loras,
+    not_understood,
+    parse,
+    plain_text,
+)
+
+SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)
+SIGNED = st.lists(SIGNS | st.sampled_from(["BREAK", "(a:1.3)", "<lora:x:0.5>", " BREAK "])).map("".join)
+WORDS = st.text(st.characters(exclude_characters="()[]\\"), max_size=30).filter(lambda text: "BREAK" not in text)
 
 
-def read(prompt: str) -> list[tuple[str, float] | None]:
-    return [(piece.text, round(piece.weight, 4)) if isinstance(piece, Piece) else None for piece in pieces_of(prompt)]
+def sections(prompt: str) -> list[list[tuple[str, float]]]:
+    return [[(piece.text, piece.weight) for piece in section] for section in parse(prompt)]
 
 
 @pytest.mark.parametrize(
     ("prompt", "pieces"),
     [
+        # A1111's own examples
         ("normal text", [("normal text", 1.0)]),
         ("an (important) word", [("an ", 1.0), ("important", 1.1), (" word", 1.0)]),
         ("(unbalanced", [("unbalanced", 1.1)]),
@@ -28,70 +39,131 @@ def read(prompt: str) -> list[tuple[str, float] | None]:
             "a (((house:1.3)) [on] a (hill:0.5), sun, (((sky))).",
             [
                 ("a ", 1.0),
-                ("house", 1.573),
+                ("house", 1.5730000000000004),
                 (" ", 1.1),
                 ("on", 1.0),
                 (" a ", 1.1),
                 ("hill", 0.55),
                 (", sun, ", 1.1),
-                ("sky", 1.4641),
+                ("sky", 1.4641000000000006),
                 (".", 1.1),
             ],
         ),
-        ("[less]", [("less", 0.9091)]),
-        ("[[even] less", [("even", 0.8264), (" less", 0.9091)]),
-        ("(a: 1.5 )", [("a", 1.5)]),
-        ("(a:.5)", [("a", 0.5)]),
-        ("(a:b)", [("a:b", 1.1)]),
-        ("16:9) and ]", [("16:9) and ]", 1.0)]),
-        ("a:1.2)", [("a:1.2)", 1.0)]),
-        ("sea BREAK (sky BREAK sun)", [("sea", 1.0), None, ("sky", 1.1), None, ("sun", 1.1)]),
-        ("BREAKFAST", [("BREAKFAST", 1.0)]),
-        ("a \\ b \\\\ c", [("a \\ b \\ c", 1.0)]),
+        # and more of the kind
         ("", []),
         ("()", []),
+        ("[less]", [("less", 1 / 1.1)]),
+        ("[unbalanced", [("unbalanced", 1 / 1.1)]),
+        ("not opened) nor ]", [("not opened) nor ]", 1.0)]),
+        ("not opened:1.3)", [("not opened:1.3)", 1.0)]),
+        ("[square:1.3)", [("square:1.3)", 1 / 1.1)]),
+        ("(a : 1.3 )", [("a ", 1.3)]),
+        ("(a:.5)(b:2.)(c:+3)", [("a", 0.5), ("b", 2.0), ("c", 3.0)]),
+        ("(a:0)(b:-1)", [("a", 0.0), ("b", -1.0)]),
+        ("(a:1.2.3)", [("a:1.2.3", 1.1)]),
+        ("(a:b)", [("a:b", 1.1)]),
+        ("(one:1.0) two", [("one two", 1.0)]),
+        (r"\\(a\)", [("\\", 1.0), ("a)", 1.1)]),
+        (r"a\b", [("ab", 1.0)]),
+        ("([a])", [("a", 1 / 1.1 * 1.1)]),
     ],
 )
-def test_pieces_are_weighed_as_a1111_weighs_them(prompt: str, pieces: list[tuple[str, float] | None]) -> None:
-    assert read(prompt) == pieces
+def test_brackets_weigh_as_they_do_in_a1111(prompt: str, pieces: list[tuple[str, float]]) -> None:
+    assert sections(prompt) == [pieces]
 
 
 @pytest.mark.parametrize(
-    ("prompt", "text", "loras"),
+    ("prompt", "parts"),
     [
-        ("a cat", "a cat", ()),
-        ("a cat <lora:ink:0.8>", "a cat", (Lora(name="ink", weight=0.8),)),
-        ("<lora:ink> a  cat", "a cat", (Lora(name="ink", weight=1.0),)),
-        ("a <lora:sub/ink:-1:0.5>, b", "a , b", (Lora(name="sub/ink", weight=-1.0),)),
-        ("a < b > c", "a < b > c", ()),
-        ("<lora:a:1><lora:b:2>", "", (Lora(name="a", weight=1.0), Lora(name="b", weight=2.0))),
+        ("a BREAK b", [[("a", 1.0)], [("b", 1.0)]]),
+        ("a\nBREAK\nb", [[("a", 1.0)], [("b", 1.0)]]),
+        ("a BREAK, BREAK b", [[("a", 1.0)], [(",", 1.0)], [("b", 1.0)]]),
+        ("BREAKBREAK", [[("BREAKBREAK", 1.0)]]),
+        ("BREAK BREAK", [[], [], []]),
+        ("a break b", [[("a break b", 1.0)]]),
+        ("(a BREAK b:2)", [[("a", 2.0)], [("b", 2.0)]]),
+        ("(a:-1)BREAK(b:-1)", [[("a", -1.0)], [("b", -1.0)]]),
     ],
 )
-def test_loras_are_named_in_a_prompt_and_are_no_text(prompt: str, text: str, loras: tuple[Lora, ...]) -> None:
-    assert loras_in(prompt) == (text, loras)
+def test_break_is_a_word_of_its_own(prompt: str, parts: list[list[tuple[str, float]]]) -> None:
+    assert sections(prompt) == parts
 
 
-def test_the_words_alone() -> None:
-    assert plain_text("a (red:1.3) [circle] BREAK on blue") == "a red circle on blue"
+@given(SIGNED)
+@settings(max_examples=200)
+def test_any_prompt_is_understood_and_every_weight_is_a_number(prompt: str) -> None:
+    for section in parse(prompt):
+        assert all(piece.text and math.isfinite(piece.weight) for piece in section)
+        assert all(one.weight != other.weight for one, other in pairwise(section))
+    not_understood(prompt)
+    plain_text(prompt)
 
 
-SYNTAX = st.text("ab ()[]:.1\\", max_size=40) | st.text(max_size=30)
+@given(st.lists(st.sampled_from(["a", " ", "(", ")", "[", "]", "(b:1.3)", "\\(", "BREAK"]), max_size=30).map("".join))
+def test_weights_are_above_nothing_where_none_other_is_written(prompt: str) -> None:
+    assert all(piece.weight > 0 for section in parse(prompt) for piece in section)
 
 
-@given(SYNTAX)
-def test_no_prompt_breaks_the_reader_and_neighbours_differ(prompt: str) -> None:
-    pieces = pieces_of(prompt)
-    for piece, following in pairwise(pieces):
-        assert isinstance(piece, Break) or isinstance(following, Break) or piece.weight != following.weight
-    assert all(piece.text for piece in pieces if isinstance(piece, Piece))
+@given(WORDS)
+def test_text_without_signs_is_itself(text: str) -> None:
+    assert "".join(piece.text for section in parse(text) for piece in section) == text
 
 
-@given(st.text("ab c,.", max_size=40))
-def test_a_prompt_without_brackets_is_one_piece_of_its_own_text(prompt: str) -> None:
-    assert pieces_of(prompt) == ((Piece(text=prompt),) if prompt else ())
+@given(st.text(max_size=30).filter(lambda text: "BREAK" not in text))
+def test_escaped_text_is_itself(text: str) -> None:
+    escaped = "".join(f"\\{letter}" if letter in "()[]\\" else letter for letter in text)
+    assert parse(escaped) == (((Piece(text=text),),) if text else ((),))
 
 
-@given(st.text("ab c()[]\\", max_size=30))
-def test_what_is_escaped_is_text(prompt: str) -> None:
-    written = "".join(f"\\{letter}" if letter in "()[]\\" else letter for letter in prompt)
-    assert "".join(piece.text for piece in pieces_of(written) if isinstance(piece, Piece)) == prompt
+def test_no_weight_is_endless() -> None:
+    assert sections("(" * 20_000 + "a") == [[("a", MOST_WEIGHT)]]
+    assert sections(f"(a:-{'9' * 400})") == [[("a", -MOST_WEIGHT)]]
+    assert sections("(" * 20_000 + "(a:0)") == [[("a", 0.0)]]
+    assert not_understood("(a:200)") == ("a weight of 100 or more was read as 100",)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "rest", "loras"),
+    [
+        ("a cat", "a cat", []),
+        ("a <lora:ink:0.8> cat", "a  cat", [("ink", 0.8)]),
+        ("<lora:ink>", "", [("ink", 1.0)]),
+        ("<LoRA: my ink v2.1 : -1 >cat", "cat", [("my ink v2.1", -1.0)]),
+        ("<lora:a:1><lora:b:.5>", "", [("a", 1.0), ("b", 0.5)]),
+        ("<hypernet:a:1> <b>", "<hypernet:a:1> <b>", []),
+    ],
+)
+def test_a_lora_is_named_in_a_prompt_and_is_no_part_of_it(
+    prompt: str, rest: str, loras: list[tuple[str, float]]
+) -> None:
+    found = extract_loras(prompt)
+    assert (found.rest, found.strange) == (rest, ())
+    assert found.loras == tuple(Lora(name=name, weight=weight) for name, weight in loras)
+
+
+@pytest.mark.parametrize("tag", ["<lora:>", "<lora::1>", "<lora:a:>", "<lora:a:b>", "<lora:a:9>", "<lora:a:1:1>"])
+def test_what_is_no_lora_is_told_and_left_as_it_is(tag: str) -> None:
+    found = extract_loras(f"a {tag} cat")
+    assert (found.rest, found.loras, found.strange) == (f"a {tag} cat", (), (tag,))
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a [mountain:lake:0.25]", "prompt editing"),
+        ("a [in the foreground::5]", "prompt editing"),
+        ("a [cow|horse]", "alternation"),
+        ("a cat AND a dog", "composition"),
+    ],
+)
+def test_what_only_a1111_understands_is_said(prompt: str, words: str) -> None:
+    (said,) = not_understood(prompt)
+    assert words in said
+
+
+def test_nothing_is_said_of_what_is_understood() -> None:
+    assert not_understood("a (cat:1.3), [a dog], BREAK and <lora:ink:0.5> ((sand))") == ()
+
+
+def test_the_plain_text_has_no_signs() -> None:
+    assert plain_text("a (red:1.3) [circle] BREAK on <lora:ink:0.5>blue") == "a red circle on blue"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from aura_daemon.core.infotext import infotext
-from aura_daemon.core.job import Embedded, GenerateRequest, Hires, RegenerateRequest
+from aura_daemon.core.job import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.core.regenerate import differences, made_again
 from aura_daemon.core.request import (
     Asked,
@@ -46,6 +46,12 @@ def request(picture: str, job: str = "task: regenerate") -> GenerateRequest:
     assert isinstance(found, Asked), found
     assert isinstance(found.request, GenerateRequest)
     return found.request
+
+
+def test_the_loras_in_its_prompt_are_put_on_again() -> None:
+    wanted = request(THEIRS.replace("a cat", "a cat <lora:ink:0.8>"))
+    assert wanted.loras == (Lora(name="ink", weight=0.8),)
+    assert "holds what is no `<lora:NAME>`" in again(THEIRS.replace("a cat", "a cat <lora:ink:x>"))[0]  # type: ignore[index]
 
 
 def test_a_picture_asks_for_what_it_was_made_from() -> None:

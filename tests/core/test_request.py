@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.choices import literal
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, Request
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, Lora, Request
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import (
     Parsed,
@@ -17,6 +17,7 @@ from aura_daemon.core.request import (
     parse_prompt_text,
     request_from_dict,
     request_to_dict,
+    with_loras_of_prompt,
 )
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 
@@ -164,6 +165,9 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\nmask: a.png", "`mask` goes with `image`: name the image that it is about"),
         ("prompt: x\nstrength: 0.5", "`strength` goes with `image`: name the image that it is about"),
         ("prompt: x\nloras: [{name: ink, weight: 9}]", "loras.0.weight: must be a number from -4 to 4 (given: 9)"),
+        ("prompt: x <lora:ink:9>", "cat.yaml:1: prompt: holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>`"),
+        ("prompt: x\nnegative_prompt: <lora:ink>", "cat.yaml:2: negative_prompt: names a LoRA, which belongs into"),
+        (f"prompt: {''.join(f'<lora:{n}>' for n in range(11))}", "names LoRAs beyond the 10 that a job may have"),
         ("prompt: x\nhires: 2", "hires: must be keys of the second pass: `scale` and `strength` (given: 2)"),
         ("prompt: x\nhires: {scal: 2}", "hires.scal: unknown key; did you mean `scale`?"),
         ("prompt: x\nformat: wepb", "format: must be one of png, jpg, webp, avif (given: wepb); did you mean `webp`?"),
@@ -184,6 +188,27 @@ def test_an_image_alone_is_to_be_captioned() -> None:
 )
 def test_a_problem_says_what_is_wrong_what_is_allowed_and_where(text: str, words: str) -> None:
     assert words in complaints(text)[-1]
+
+
+def test_a_prompt_s_loras_come_after_the_job_s_own_and_their_weights_count() -> None:
+    text = "prompt: a <lora:ink:0.8> cat <lora:oil>\nloras: [{name: old, weight: 0.3}, {name: ink, weight: 0.5}]"
+    (found,) = requests(text)
+    assert found == GenerateRequest(
+        prompt="a <lora:ink:0.8> cat <lora:oil>",
+        loras=(Lora(name="old", weight=0.3), Lora(name="ink", weight=0.8), Lora(name="oil", weight=1.0)),
+    )
+    assert with_loras_of_prompt(found, file="") == found
+
+
+def test_a_text_file_may_name_loras() -> None:
+    found = parse_prompt_text(b"a cat <lora:ink:0.8>", file="cat.txt")
+    assert isinstance(found, Parsed)
+    asked = found.jobs[0].asked.request
+    assert isinstance(asked, GenerateRequest)
+    assert asked.loras == (Lora(name="ink", weight=0.8),)
+    wrong = parse_prompt_text(b"a cat <lora:ink:much>", file="cat.txt")
+    assert isinstance(wrong, Rejected)
+    assert "cat.txt: prompt: holds what is no" in str(wrong.problems[0])
 
 
 def test_every_problem_of_every_document_is_listed_in_the_order_of_the_file() -> None:
