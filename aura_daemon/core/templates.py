@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 from typing import Final
 
 from aura_daemon.core.names import FAILED_FOLDER, output_stem
@@ -48,7 +47,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
     parts = [output_stem(_visible(re.sub(_FIELD, value, part)), None) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
         parts[0] += "-"
-    return str(PurePosixPath(*parts[:-1])) if len(parts) > 1 else "", parts[-1]
+    return "/".join(parts[:-1]), parts[-1]
 
 
 def _fit(text: str) -> str:
