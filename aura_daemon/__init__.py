@@ -6,7 +6,7 @@ in `workers/`. A job's way through the house, as `daemon.py` reads:
     watching     sights what lies in the inbox          (events wake it; core.stability: when to judge)
     judging      says what is to become of it           (completeness, core.names, core.routing)
     claims       makes it ours by a rename
-    intake       reads it and queues what it asks for   (core.request)
+    intake       reads it and queues what it asks for   (core.request; core.expansion: one file, many jobs)
     journal      remembers it, through kill -9          (core.lifecycle: what may happen next)
     workers      run it in a child process              (engines: Stable Diffusion, BLIP)
     dispatching  turns a failure into a decision        (core.recovery)
