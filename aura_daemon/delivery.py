@@ -103,6 +103,11 @@ class Outbox:
         document = sidecar.parse(content, file=job.stem)
         return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
 
+    def payload(self, job: JobRow) -> bytes | None:
+        """The picture or text that a job has put there; None where it is not there any more, or another."""
+        extension = next((extension for extension in PAYLOAD_EXTENSIONS if self._is_ours(job, extension)), None)
+        return durable.read(self._path(job, job.stem + extension)).content if extension is not None else None
+
     def retract(self, job: JobRow) -> None:
         """Removes a payload of ours that will not get its sidecar."""
         for extension in PAYLOAD_EXTENSIONS:

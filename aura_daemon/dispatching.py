@@ -13,7 +13,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.core import names
-from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind, Produced
+from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GridRequest, JobKind, Produced
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
 from aura_daemon.delivery import Clocked
@@ -118,6 +118,7 @@ class Dispatching:
             return
         try:
             images = self._rooms.inputs.of(job, source)
+            cells = self._cells(job)
         except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
             message = f"the claimed image cannot be read any more: {error.strerror}"
             self._conclude(job, source, _bad_input(message, "Put the image into the inbox again."))
@@ -144,6 +145,7 @@ class Dispatching:
             image=images.image.content if images.image is not None else None,
             image_name=name,
             mask=images.mask.content if images.mask is not None else None,
+            cells=cells,
         )
         self._rooms.worker.submit(Batch(tasks=(task,)))
         self._rooms.heartbeat.change()
@@ -215,6 +217,13 @@ class Dispatching:
             self._rooms.journal.give_back(self._undelivered.job, count_attempt=False)
 
     # -- below -----------------------------------------------------------------------------------------------------
+
+    def _cells(self, job: JobRow) -> tuple[bytes | None, ...]:
+        """The pictures of a sheet, as they lie in the outbox; raises OSError where they cannot be read now."""
+        if not isinstance(job.request, GridRequest):
+            return ()
+        made = [self._rooms.journal.job(cell) for cell in job.request.cells]
+        return tuple(self._rooms.outbox.payload(cell) if cell.state is JobState.DONE else None for cell in made)
 
     def _ready(self, now: float) -> frozenset[JobKind]:
         """The kinds of job that can be run: their model is to be had, and what they are about."""

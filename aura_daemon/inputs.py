@@ -16,7 +16,7 @@ from loguru import logger
 from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names
-from aura_daemon.core.job import CaptionRequest, RegenerateRequest, Request
+from aura_daemon.core.job import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
@@ -52,6 +52,8 @@ def named_images(request: Request | RegenerateRequest) -> tuple[str | None, ...]
     """The names of the images that a job file asks for; None for the one that is called as the job file."""
     if isinstance(request, CaptionRequest | RegenerateRequest):
         return (request.image,)
+    if isinstance(request, GridRequest):
+        return ()
     return tuple(name for name in (request.image, request.mask) if name is not None)
 
 

@@ -7,7 +7,7 @@ matter.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -25,6 +25,8 @@ from aura_daemon.core.job import (
     Failure,
     FailureKind,
     GenerateRequest,
+    GridRequest,
+    JobKind,
     kind_of,
 )
 from aura_daemon.core.request import Asked, AskedAgain, ParsedJob, Rejected
@@ -114,6 +116,7 @@ class Intake:
                 )
                 for number, (job, text) in enumerate(asked, start=1)
             )
+            jobs += tuple(self._sheets(source, jobs, parsed))
             jobs, named = self._inputs.take(source, jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
@@ -220,6 +223,25 @@ class Intake:
             priority=asked.priority,
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
+
+    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: request.Parsed) -> Iterator[JobRow]:
+        """The jobs that lay the pictures of a document out, once they are made."""
+        for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
+            cells = jobs[sheet.first : sheet.first + sheet.cells]
+            yield replace(
+                cells[0],
+                id=f"{source.id}-{number:03d}",
+                number=number,
+                kind=JobKind.GRID,
+                request=GridRequest(
+                    cells=tuple(cell.id for cell in cells),
+                    columns=sheet.columns,
+                    column_labels=sheet.column_labels,
+                    row_labels=sheet.row_labels,
+                ),
+                text=text,
+                stem=f"{names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
+            )
 
     def _known(self, wanted: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
         """What a template for names may say."""

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
+from aura_daemon.core.job import JobKind
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState
 from aura_daemon.records import JobRow, SourceRow, in_64_bits, job_of, source_of, stem_key
+
+_WHOLE_SHEET: Final = (
+    " AND NOT EXISTS (SELECT 1 FROM jobs AS cell WHERE cell.source_id = jobs.source_id"
+    f" AND cell.kind <> '{JobKind.GRID}' AND cell.state NOT IN ('done', 'failed'))"
+)
+"""A sheet waits until every picture of its file has come to an end."""
 
 
 class Lookups:
@@ -116,7 +124,9 @@ class Lookups:
             row
             for kind in kinds
             for row in self._database.rows(
-                "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? ORDER BY priority DESC, id LIMIT 1", (kind,)
+                f"SELECT * FROM jobs WHERE state = 'queued' AND kind = ?{_WHOLE_SHEET * (kind == JobKind.GRID)}"
+                " ORDER BY priority DESC, id LIMIT 1",
+                (kind,),
             )
         ]
         return min((job_of(row) for row in best), key=lambda job: (-job.priority, job.id), default=None)

@@ -37,7 +37,11 @@ JOURNAL: Final = "journal"
 OUTBOX: Final = "outbox"
 """Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
 
-IMAGES: Final = {JobKind.CAPTION: "images", JobKind.GENERATE: "images to start from"}
+IMAGES: Final = {
+    JobKind.CAPTION: "images",
+    JobKind.GENERATE: "images to start from",
+    JobKind.GRID: "pictures of a sheet",
+}
 """Names of the hold-ups of images that are ours and cannot be read now: jobs of that kind wait meanwhile."""
 
 SOURCES: Final = "sources"

@@ -21,9 +21,11 @@ from aura_daemon.core.job import (
     Failure,
     FailureKind,
     GenerateRequest,
+    GridRequest,
     Outcome,
     Payload,
     Produced,
+    Resolved,
     ResolvedCaption,
     ResolvedGenerate,
 )
@@ -227,13 +229,17 @@ def make(task: Task) -> Outcome:
         content = PNG[:8] + f"{request.prompt} {request.seed}".encode() + PNG[-12:]
         payload = Payload(extension=".png", content=content, width=64, height=64)
         return produced(payload, resolved)
+    if isinstance(request, GridRequest):
+        told = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
+        payload = Payload(extension=".png", content=PNG[:8] + told.encode() + PNG[-12:], width=64, height=64)
+        return produced(payload, request)
     assert task.image is not None
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
     resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
     return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)
 
 
-def produced(payload: Payload, resolved: ResolvedGenerate | ResolvedCaption, *, text: str = "") -> Produced:
+def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produced:
     """A result with plausible figures."""
     return Produced(
         payloads=(payload,),

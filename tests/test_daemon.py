@@ -594,3 +594,61 @@ def test_a_preview_is_seen_while_its_job_runs_and_none_unasked(house: House) -> 
         assert len(previews) == (name == "cat.yaml")
         assert all(preview.startswith("previews/cat.") for preview in previews)
     assert house.results() == ["cat.json", "cat.png", "dog.json", "dog.png"]
+
+
+PLOT = b"prompt: a {red|blue} circle\nseed: 5\ngrid: true\nmatrix:\n  steps: [4, 8]\n"
+
+
+def test_a_sheet_is_laid_out_of_the_pictures_in_the_outbox_when_all_are_made(house: House) -> None:
+    house.drop("plot.yaml", PLOT + b"---\nprompt: another\n")
+    summary = house.drain()
+    assert (summary.done, summary.failed) == (6, 0)
+    request = house.sidecar("plot-grid.json")["request"]
+    assert request["column_labels"] == ["a red circle", "a blue circle"]
+    assert request["row_labels"] == ["steps 4", "steps 8"]
+    cells = [house.sidecar(f"plot-{number}.json") for number in range(1, 5)]
+    assert request["cells"] == [cell["job_id"] for cell in cells]
+    told = "|".join(cell["outputs"][0]["sha256"] for cell in cells)
+    assert told.encode() in (house.outbox / "plot-grid.png").read_bytes()
+    assert house.archived() == ["plot.yaml"]
+
+
+def test_a_picture_that_failed_leaves_its_place_on_the_sheet_empty(house: House) -> None:
+    house.drop("plot.yaml", PLOT)
+
+    def play(task: Task) -> Outcome:
+        asked = task.request
+        wrong = isinstance(asked, GenerateRequest) and "blue" in asked.prompt and asked.steps == 8
+        return Failure(kind=FailureKind.OUT_OF_MEMORY, message="it needs 9 GB") if wrong else make(task)
+
+    summary = house.drain(play)
+    assert (summary.done, summary.failed) == (4, 1)
+    assert (house.outbox / "plot-grid.png").read_bytes().count(b"failed") == 1
+    assert house.failed() == ["plot-4.yaml", "plot-4.yaml.json"]
+    (house.outbox / "failed" / "plot-4.yaml").rename(house.inbox / "plot-4.yaml")
+    assert house.drain().done == 1  # its own text asks for no sheet
+
+
+def test_a_sheet_goes_on_after_a_stop_between_its_pictures(house: House) -> None:
+    house.drop("plot.yaml", PLOT)
+    stopper = Stopper("delivered", times=3)
+    with house.daemon(listener=stopper) as daemon:
+        stopper.daemon = daemon
+        daemon.run()
+    assert "plot-grid.png" not in house.results()
+    house.drain()
+    assert (house.outbox / "plot-grid.png").read_bytes().count(b"|") == 3
+
+
+def test_more_pictures_than_a_sheet_holds_are_refused(house: House) -> None:
+    house.drop("plot.yaml", b"prompt: x\ncount: 101\ngrid: true\n")
+    house.drain()
+    assert "a sheet of 101 pictures is more than 100" in house.sidecar("failed/plot.yaml.json")["reason"]
+
+
+def test_the_sidecar_of_a_sheet_is_no_job(house: House) -> None:
+    house.drop("plot.yaml", PLOT)
+    house.drain()
+    house.drop("again.json", (house.outbox / "plot-grid.json").read_bytes())
+    house.drain()
+    assert "give the job file that asked for it" in house.sidecar("failed/again.json.json")["reason"]

@@ -113,3 +113,26 @@ def test_a_job_file_may_ask_for_a_caption(once: Once, tmp_path: Path) -> None:
     assert once().returncode == 0
     assert (outbox / "tell.txt").read_text(encoding="utf-8") == "a large orange star on a blue background\n"
     assert sidecar(outbox / "tell.json")["caption"] == "a large orange star on a blue background"
+
+
+def test_the_cells_of_a_sheet_are_what_its_labels_say(once: Once, tmp_path: Path) -> None:
+    inbox, outbox = tmp_path / "inbox", tmp_path / "outbox"
+    colours, shapes = ("red", "purple"), ("circle", "star")
+    prompts = [f"a large {colour} {{{'|'.join(shapes)}}} on a white background" for colour in colours]
+    plot = {"seed": 1, "grid": True, "matrix": {"prompt": prompts}}
+    (inbox / "plot.yaml").write_text(json.dumps(plot), encoding="utf-8")
+    ran = once()
+    assert ran.returncode == 0, ran.stderr
+    request = sidecar(outbox / "plot-grid.json")["request"]
+    assert request["columns"] == 2
+    assert [label.split()[3] for label in request["column_labels"]] == list(shapes)
+    assert [label.split()[2] for label in request["row_labels"]] == list(colours)
+    with Image.open(outbox / "plot-grid.png") as sheet:
+        left, top = sheet.width - 2 * 64 - 4, sheet.height - 2 * 64 - 4
+        for number in range(4):
+            row, column = divmod(number, 2)
+            corner = (left + column * 68, top + row * 68)
+            sheet.crop((*corner, corner[0] + 64, corner[1] + 64)).save(inbox / f"cell{number}.png")
+    assert once().returncode == 0
+    said = [(outbox / f"cell{number}.txt").read_text(encoding="utf-8").split() for number in range(4)]
+    assert [(words[2], words[3]) for words in said] == [(colour, shape) for colour in colours for shape in shapes]

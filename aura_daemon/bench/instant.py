@@ -9,8 +9,10 @@ from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
     GenerateRequest,
+    GridRequest,
     Payload,
     Produced,
+    Resolved,
     ResolvedCaption,
     ResolvedGenerate,
 )
@@ -68,7 +70,7 @@ def _produced(task: Task) -> Produced:
     asked = task.request
     match asked:
         case GenerateRequest():
-            resolved: ResolvedGenerate | ResolvedCaption = ResolvedGenerate(
+            resolved: Resolved = ResolvedGenerate(
                 prompt=asked.prompt,
                 negative_prompt=asked.negative_prompt,
                 steps=asked.steps or 1,
@@ -82,6 +84,8 @@ def _produced(task: Task) -> Produced:
         case CaptionRequest():
             resolved = ResolvedCaption(image=asked.image, prompt=asked.prompt, max_new_tokens=1)
             payload = Payload(extension=".txt", content=b"an instant caption\n")
+        case GridRequest():
+            resolved, payload = asked, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
     return Produced(
         payloads=(payload,),
         resolved=resolved,

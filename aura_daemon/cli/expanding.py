@@ -10,7 +10,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from aura_daemon.core.job import GenerateRequest, Hires, Lora, RegenerateRequest, Request
+from aura_daemon.core.job import GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest, Request
 from aura_daemon.core.names import escaped
 from aura_daemon.core.request import ParsedJob
 
@@ -38,6 +38,8 @@ def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
 def _said(request: Request | RegenerateRequest, differing: Sequence[str]) -> str:
     if isinstance(request, RegenerateRequest):
         return f"{request.image or 'the image that is called as the file'}, drawn again"
+    if isinstance(request, GridRequest):
+        return f"a sheet of {len(request.cells)} pictures"
     if not isinstance(request, GenerateRequest):
         return f"caption of {request.image or 'the image that is called as the file'}  {request.prompt}".rstrip()
     seed = "drawn" if request.seed is None else str(request.seed)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aura_daemon.core.job import CaptionRequest, Request
+from aura_daemon.core.job import GenerateRequest, Request
 from aura_daemon.core.problems import cut, nearest
 from aura_daemon.errors import Problem
 
@@ -35,7 +35,7 @@ NOTHING: Final = Catalogue()
 
 def problems_of_names(request: Request, catalogue: Catalogue, *, file: str) -> tuple[Problem, ...]:
     """Every name in a request that is not allowed."""
-    if isinstance(request, CaptionRequest):
+    if not isinstance(request, GenerateRequest):
         return ()
     named = [("loras", lora.name, catalogue.loras, "LoRAs") for lora in request.loras]
     if request.model is not None:

@@ -83,6 +83,14 @@ class Plan:
         )
         return lists * prod(texts) * (self.count or len(self.seeds) or 1)
 
+    @property
+    def in_a_row(self) -> int:
+        """How many values the part has that varies fastest, of those that vary: texts, seeds, a list of the matrix."""
+        texts = 1 if self.is_drawn else prod(t.combinations for templates in self.texts.values() for t in templates[:1])
+        lists = [len(values) for values in self.lists.values()]
+        varying = [size for size in (*lists, self.count or len(self.seeds) or 1, texts) if size > 1]
+        return varying[-1] if varying else 1
+
     def expanded(self, draw: Callable[[], int]) -> Iterator[Expanded]:
         """The jobs in their order; `draw` says the seed of a document that says none."""
         if self.jobs == 1 and not self.has_choices and not self.lists:

@@ -13,6 +13,8 @@ class JobKind(StrEnum):
 
     GENERATE = "generate"
     CAPTION = "caption"
+    GRID = "grid"
+    """Pictures of other jobs on one sheet; no file can ask for it alone."""
 
 
 class ImageFormat(StrEnum):
@@ -126,7 +128,7 @@ class GridRequest:
     row_labels: tuple[str, ...] = ()
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +143,13 @@ class RegenerateRequest:
 
 def kind_of(request: Request) -> JobKind:
     """The engine a request goes to."""
-    return JobKind.GENERATE if isinstance(request, GenerateRequest) else JobKind.CAPTION
+    match request:
+        case GenerateRequest():
+            return JobKind.GENERATE
+        case CaptionRequest():
+            return JobKind.CAPTION
+        case GridRequest():
+            return JobKind.GRID
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -185,7 +193,7 @@ class ResolvedCaption:
     max_new_tokens: int
 
 
-Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption
+Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

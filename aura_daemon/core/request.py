@@ -22,6 +22,7 @@ from aura_daemon.core.job import (
     CaptionRequest,
     Embedded,
     GenerateRequest,
+    GridRequest,
     Hires,
     ImageFormat,
     JobKind,
@@ -29,12 +30,14 @@ from aura_daemon.core.job import (
     Metadata,
     RegenerateRequest,
     Request,
+    kind_of,
 )
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, nearest, problems_of, shown
 from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
 from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
+from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
 from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
 
@@ -73,6 +76,8 @@ class Parsed:
     """All jobs of a file, at least one."""
 
     jobs: tuple[ParsedJob, ...]
+    sheets: tuple[tuple[Sheet, bytes], ...] = ()
+    """Of which jobs the pictures are laid out together besides, and the document that asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +89,7 @@ class Rejected:
 
 ParseResult: TypeAlias = Parsed | Rejected
 
-TASKS: Final = (*JobKind, REGENERATE)
+TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
 """What a job file may say under `task`."""
 
 
@@ -222,8 +227,10 @@ class _Jobs:
         if too_many is not None:
             return Rejected(problems=(too_many,))
         jobs: list[ParsedJob] = []
+        sheets: list[tuple[Sheet, bytes]] = []
         problems: dict[Problem, None] = {}
         for plan, text, lines in self._found:
+            first = len(jobs)
             if not isinstance(plan, Plan):
                 jobs.append(ParsedJob(asked=plan, text=text))
                 continue
@@ -233,9 +240,27 @@ class _Jobs:
                     problems |= dict.fromkeys(asked)
                 else:
                     jobs.append(ParsedJob(asked=asked, text=job.text.encode() if job.text is not None else text))
+            sheet = self._sheet(jobs[first:], first, plan.in_a_row)
+            if isinstance(sheet, Problem):
+                problems[replace(sheet, line=lines.get("grid"))] = None
+            elif sheet is not None:
+                sheets.append((sheet, text))
         if problems:
             return Rejected(problems=capped(tuple(problems), file=self._file))
-        return Parsed(jobs=tuple(jobs))
+        return Parsed(jobs=tuple(jobs), sheets=tuple(sheets))
+
+    def _sheet(self, jobs: Sequence[ParsedJob], first: int, in_a_row: int) -> Sheet | Problem | None:
+        """The sheet of a document that asks for one; a single picture needs none."""
+        wants = [job.asked for job in jobs if isinstance(job.asked, Asked) and job.asked.grid]
+        requests = [asked.request for asked in wants if isinstance(asked.request, GenerateRequest)]
+        if len(requests) < 2:
+            return None
+        if len(requests) > MOST_CELLS:
+            message = (
+                f"a sheet of {len(requests)} pictures is more than {MOST_CELLS}: leave `grid` out, or ask for fewer"
+            )
+            return Problem(file=self._file, key="grid", message=message)
+        return sheet_of(requests, first=first, in_a_row=in_a_row)
 
     def _validated(
         self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
@@ -263,7 +288,7 @@ def validated(
     if task is None:
         is_caption = mapping.get("image") is not None and mapping.get("prompt") is None
         task = JobKind.CAPTION if is_caption else JobKind.GENERATE
-    if task not in tuple(JobKind):
+    if task not in (JobKind.GENERATE, JobKind.CAPTION):
         message = f"must be one of {', '.join(TASKS)}"
         given = written.get("task") or shown(task)
         suggestion = nearest(str(task), TASKS)
@@ -323,7 +348,7 @@ def with_loras_of_prompt(
 
     The prompt stays as it is, so doing it twice is as good as once.
     """
-    if isinstance(request, CaptionRequest):
+    if not isinstance(request, GenerateRequest):
         return request
     named, elsewhere = extract_loras(request.prompt), extract_loras(request.negative_prompt)
     wrong = [("prompt", _NO_LORA, shown(tag)) for tag in named.strange]
@@ -359,15 +384,21 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
 
 def request_to_dict(request: Request) -> dict[str, object]:
     """For the journal."""
-    kind = JobKind.GENERATE if isinstance(request, GenerateRequest) else JobKind.CAPTION
-    return {"task": kind.value, **asdict(request)}
+    return {"task": kind_of(request).value, **asdict(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """From the journal; what an older version did not know yet has its default."""
     values = {key: value for key, value in fields.items() if key != "task"}
-    if fields["task"] != JobKind.GENERATE:
+    if fields["task"] == JobKind.CAPTION:
         return CaptionRequest(**values)
+    if fields["task"] == JobKind.GRID:
+        return GridRequest(
+            cells=tuple(values["cells"]),
+            columns=values["columns"],
+            column_labels=tuple(values["column_labels"]),
+            row_labels=tuple(values["row_labels"]),
+        )
     values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
     values["tags"] = tuple(values.get("tags", ()))
     values["hires"] = Hires(**values["hires"]) if values.get("hires") else None

@@ -25,6 +25,7 @@ from aura_daemon.core.job import (
     AppliedDefaults,
     Failure,
     FailureKind,
+    GridRequest,
     ImageFormat,
     IngredientKind,
     Metadata,
@@ -99,7 +100,18 @@ class CaptionRecord(BaseModel):
     max_new_tokens: int
 
 
-RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord, Field(discriminator="task")]
+class GridRecord(BaseModel):
+    """Which pictures lie on the sheet, row by row."""
+
+    model_config = _CONFIG
+    task: Literal["grid"] = "grid"
+    cells: list[str] = Field(description="ids of the jobs whose pictures they are")
+    columns: int
+    column_labels: list[str]
+    row_labels: list[str]
+
+
+RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
 
 
 class SourceRecord(BaseModel):
@@ -214,9 +226,16 @@ class FailureReport(BaseModel):
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
-def request_record(produced: Produced) -> GenerateRecord | CaptionRecord:
+def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:
     """The resolved request as it stands in the sidecar."""
     made = produced.resolved
+    if isinstance(made, GridRequest):
+        return GridRecord(
+            cells=list(made.cells),
+            columns=made.columns,
+            column_labels=list(made.column_labels),
+            row_labels=list(made.row_labels),
+        )
     if isinstance(made, ResolvedCaption):
         return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
     return GenerateRecord(
@@ -349,6 +368,9 @@ def request_of(document: Sidecar) -> Request:
 
 def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | tuple[Problem, ...]:
     """The sidecar as a job file would say it."""
+    if isinstance(document.request, GridRecord):
+        message = "a sheet of pictures is made again with them: give the job file that asked for it"
+        return (Problem(file="", message=message),)
     keys = document.request.model_dump()
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]

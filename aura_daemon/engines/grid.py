@@ -5,14 +5,18 @@ Only Pillow works here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Final, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from aura_daemon.core.job import Failure, GridRequest
+from aura_daemon.core.job import EngineTiming, Failure, FailureKind, GridRequest, Payload, Produced
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.picture import read_picture
+from aura_daemon.engines.placement import PeakMemory
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -32,6 +36,32 @@ LETTERS: Final = 1 / 20
 
 MOST_LABEL: Final = 1 / 2
 """Width of the labels of rows, as a share of a cell's width; longer ones are broken into lines, then cut."""
+
+
+def laid_out(
+    request: GridRequest, pictures: Sequence[bytes | None], settings: EngineSettings, peak: PeakMemory
+) -> Produced | Failure:
+    """The sheet as a PNG."""
+    began_s = time.monotonic()
+    if not any(picture is not None for picture in pictures):
+        mend = "see the reports of its pictures; moved back, its file asks for all of them once more"
+        return Failure(kind=FailureKind.BAD_INPUT, message="none of the pictures of the sheet was made", mend=mend)
+    sheet = draw_grid(request, pictures, settings)
+    content = BytesIO()
+    sheet.save(content, "PNG")
+    return Produced(
+        payloads=(Payload(extension=".png", content=content.getvalue(), width=sheet.width, height=sheet.height),),
+        resolved=request,
+        model="",
+        model_sha256="",
+        device="cpu",
+        dtype="",
+        rung="",
+        batch_size=1,
+        timing=EngineTiming(decoded_s=time.monotonic() - began_s),
+        peak_bytes=peak.highest_bytes(),
+        versions=versions(),
+    )
 
 
 def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: EngineSettings) -> Image.Image:

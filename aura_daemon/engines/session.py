@@ -20,6 +20,7 @@ from aura_daemon.core.job import (
     Failure,
     FailureKind,
     GenerateRequest,
+    GridRequest,
     JobKind,
     Outcome,
     Request,
@@ -28,6 +29,7 @@ from aura_daemon.core.settings import EngineSettings, ModelSettings
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory
 from aura_daemon.engines.generate import Generator, timed
+from aura_daemon.engines.grid import laid_out
 from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.pipelines import read_start
@@ -64,7 +66,14 @@ class Session:
         return memory_figures(self.placement if isinstance(self.placement, Placement) else None)
 
     def run(
-        self, request: Request, image: bytes | None, image_name: str, report: Report, *, mask: bytes | None = None
+        self,
+        request: Request,
+        image: bytes | None,
+        image_name: str,
+        report: Report,
+        *,
+        mask: bytes | None = None,
+        cells: tuple[bytes | None, ...] = (),
     ) -> Outcome:
         """One request; never raises for what a request, a model or the memory can cause."""
         if isinstance(self.placement, Failure):
@@ -73,6 +82,8 @@ class Session:
         try:
             if isinstance(request, GenerateRequest):
                 return self._draw(request, image, mask, self.placement, report)
+            if isinstance(request, GridRequest):
+                return laid_out(request, cells, self._settings, PeakMemory(self.placement))
             return self._describe(request, image, image_name, self.placement, report)
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
             failure = self._in_words(error)

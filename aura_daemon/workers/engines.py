@@ -41,7 +41,9 @@ class EngineRunner:
 
     def run(self, task: Task, say: Say) -> Outcome:
         """One task on the session."""
-        return self._session.run(task.request, task.image, task.image_name, _Told(task.job_id, say), mask=task.mask)
+        return self._session.run(
+            task.request, task.image, task.image_name, _Told(task.job_id, say), mask=task.mask, cells=task.cells
+        )
 
     def memory(self) -> Memory:
         """The device's memory and this process's."""

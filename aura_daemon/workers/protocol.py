@@ -30,6 +30,8 @@ class Task:
     """What is described, or where a picture starts from."""
     image_name: str = ""
     mask: bytes | None = field(default=None, repr=False)
+    cells: tuple[bytes | None, ...] = field(default=(), repr=False)
+    """The pictures of a sheet; None for one that failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
