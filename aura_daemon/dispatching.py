@@ -15,6 +15,7 @@ from aura_daemon import durable
 from aura_daemon.core import names
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GridRequest, JobKind, Produced
 from aura_daemon.core.lifecycle import JobState
+from aura_daemon.core.queueing import Waiting, chosen
 from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, decide
 from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
@@ -64,6 +65,8 @@ class Dispatching:
         self._ended: _Ended | None = None
         self._idle_since_s = time.monotonic()
         self._has_ended = False
+        self._overtaken = 0
+        """Jobs in a row that ran before an older one, because their model was loaded."""
         self.done = 0
         self.failed = 0
 
@@ -82,7 +85,7 @@ class Dispatching:
         now = time.monotonic()
         if self._running or self._ended or (self._undelivered and not self._rooms.holdups.has_failed(OUTBOX)):
             return True
-        return not self._rooms.holdups.has_failed(OUTBOX) and self._rooms.journal.next_job(self._ready(now)) is not None
+        return not self._rooms.holdups.has_failed(OUTBOX) and self._next(now) is not None
 
     def recover(self) -> None:
         """Takes up the jobs that a crash, a stop or a fault left under way: nothing lost, nothing doubled."""
@@ -107,7 +110,7 @@ class Dispatching:
         is_busy = self._running is not None or is_waiting or not self._rooms.worker.idle
         if is_busy or self._rooms.holdups.is_held(OUTBOX, now):
             return
-        job = self._rooms.journal.next_job(self._ready(now))
+        job = self._next(now, takes_it=True)
         if job is None:
             return
         source = self._rooms.journal.source(job.source_id)
@@ -225,12 +228,26 @@ class Dispatching:
         made = [self._rooms.journal.job(cell) for cell in job.request.cells]
         return tuple(self._rooms.outbox.payload(cell) if cell.state is JobState.DONE else None for cell in made)
 
-    def _ready(self, now: float) -> frozenset[JobKind]:
-        """The kinds of job that can be run: their model is to be had, and what they are about."""
+    def _next(self, now: float, *, takes_it: bool = False) -> JobRow | None:
+        """The queued job that is next, of those whose model is to be had, and what they are about."""
         held = self._rooms.holdups
-        return frozenset(
-            kind for kind in JobKind if not held.is_held(kind, now) and not held.is_held(IMAGES[kind], now)
-        )
+        heads = {
+            job.id: job
+            for job in self._rooms.journal.heads()
+            if not held.is_held(job.needs, now) and not held.is_held(IMAGES[JobKind(job.kind)], now)
+        }
+        waiting = [Waiting(id=job.id, priority=job.priority, model=self._model_of(job)) for job in heads.values()]
+        found = chosen(waiting, loaded=self._rooms.pulse.models, overtaken=self._overtaken)
+        if found is None:
+            return None
+        if takes_it:
+            overtakes = any(head.priority == found.priority and head.id < found.id for head in waiting)
+            self._overtaken = self._overtaken + 1 if overtakes else 0
+        return heads[found.id]
+
+    def _model_of(self, job: JobRow) -> str:
+        """As the worker names it."""
+        return job.model or self._rules.models.get(JobKind(job.kind), "")
 
     def _finished(self, message: Finished) -> None:
         self._has_ended = True
@@ -243,7 +260,7 @@ class Dispatching:
         job, source, outcome = running.job, running.source, message.outcome
         self._rooms.previews.end(job)
         if isinstance(outcome, Produced):
-            self._model_works(job.kind)
+            self._model_works(job.needs)
             since_claim_s = self._receiving.since_claim_s(source)
             clocked = Clocked(waited_s=running.waited_s, since_claim_s=max(since_claim_s, running.waited_s))
             self._deliver(_Undelivered(job=job, source=source, produced=outcome, clocked=clocked))
@@ -271,7 +288,7 @@ class Dispatching:
         if failure.kind is not FailureKind.CANCELLED:
             self._rooms.pulse.error(f"{job.id}: {failure.message}")
         if failure.kind in _MODEL_IS_THERE:
-            self._model_works(job.kind)
+            self._model_works(job.needs)
         match decide(failure, attempts=job.attempts, attempts_allowed=self._rules.attempts):
             case Retry():
                 journal.give_back(job, count_attempt=True)
@@ -279,14 +296,14 @@ class Dispatching:
             case WaitForModel():
                 journal.give_back(job, count_attempt=False)
                 now = time.monotonic()
-                wait_s = holdups.fail(job.kind, reason=failure.message, mend=failure.mend, now=now)
+                wait_s = holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
                 logger.warning("{} waits {:g} s: {} {}", job.id, wait_s, failure.message, failure.mend)
             case GiveUp(failure=final):
                 self._fail(job, source, final)
 
-    def _model_works(self, kind: str) -> None:
-        if self._rooms.holdups.clear(kind):
-            logger.info("{} works again", kind)
+    def _model_works(self, needs: str) -> None:
+        if self._rooms.holdups.clear(needs):
+            logger.info("{} works again", needs)
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; one that the file system refuses is kept and tried again."""

@@ -92,13 +92,14 @@ class Journal(Lookups):
             )  # fmt: skip
             database.executemany(
                 "INSERT INTO jobs"
-                " (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority, defaults)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority, defaults,"
+                " model)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
                      json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
                      os.fsencode(job.stem), stem_key(job.stem), job.priority,
-                     json.dumps([asdict(one) for one in job.defaults]))
+                     json.dumps([asdict(one) for one in job.defaults]), job.model)
                     for job in jobs
                 ],
             )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Final
 
 from aura_daemon.core.job import JobKind
@@ -118,18 +119,26 @@ class Lookups:
         rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
         return [job_of(row) for row in rows]
 
-    def next_job(self, kinds: frozenset[str]) -> JobRow | None:
-        """The queued job of one of these kinds with the highest priority, of several the oldest."""
-        best = [
-            row
-            for kind in kinds
-            for row in self._database.rows(
-                f"SELECT * FROM jobs WHERE state = 'queued' AND kind = ?{_WHOLE_SHEET * (kind == JobKind.GRID)}"
-                " ORDER BY priority DESC, id LIMIT 1",
-                (kind,),
-            )
-        ]
-        return min((job_of(row) for row in best), key=lambda job: (-job.priority, job.id), default=None)
+    def heads(self) -> list[JobRow]:
+        """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest."""
+        found = [self._head(kind, model) for kind in JobKind for model in self._queued_models(kind)]
+        return [job for job in found if job is not None]
+
+    def _queued_models(self, kind: JobKind) -> Iterator[str]:
+        """Each model that queued jobs name, found by leaps through the index: most of the queue is not looked at."""
+        query = "SELECT model FROM jobs WHERE state = 'queued' AND kind = ? AND model {} ? ORDER BY model LIMIT 1"
+        row = self._database.row(query.format(">="), (kind, ""))
+        while row is not None:
+            yield str(row["model"])
+            row = self._database.row(query.format(">"), (kind, row["model"]))
+
+    def _head(self, kind: JobKind, model: str) -> JobRow | None:
+        row = self._database.row(
+            "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
+            f"{_WHOLE_SHEET * (kind is JobKind.GRID)} ORDER BY priority DESC, id LIMIT 1",
+            (kind, model),
+        )
+        return job_of(row) if row is not None else None
 
     def oldest_queued(self) -> SourceRow | None:
         """The source of the job that has been queued for longest."""

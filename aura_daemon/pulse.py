@@ -99,6 +99,11 @@ class Pulse:
         """What the daemon that hands over knew of its worker, which goes on."""
         self._ready, self._models, self._memory = before._ready, before._models, before._memory
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of what the worker has loaded."""
+        return self._models
+
     def ready(self, message: Ready) -> None:
         """The worker found its device."""
         self._ready = message

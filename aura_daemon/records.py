@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, Request
+from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.request import request_from_dict
@@ -82,7 +82,13 @@ CREATE TABLE named_images (
 CREATE INDEX named_images_source ON named_images (source_id);
 """
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS)
+_MODELS: Final = """
+ALTER TABLE jobs ADD COLUMN model TEXT NOT NULL DEFAULT '';
+DROP INDEX jobs_next;
+CREATE INDEX jobs_next ON jobs (state, kind, model, priority DESC, id);
+"""
+
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -147,6 +153,16 @@ class JobRow:
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
+
+    @property
+    def model(self) -> str:
+        """The model that it names; empty for the configured one."""
+        return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
+
+    @property
+    def needs(self) -> str:
+        """Name of what it cannot run without: its kind of job, with the model where it names one."""
+        return f"{self.kind} {self.model}" if self.model else self.kind
 
 
 def prepare(database: Database, path: Path, *, read_only: bool) -> None:

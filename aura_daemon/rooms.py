@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from loguru import logger
@@ -65,6 +66,8 @@ class Rules:
     attempts: int
     stop_timeout_s: float
     unload_after_s: float | None
+    models: Mapping[JobKind, str] = field(default_factory=dict)
+    """Kind of job -> the model that is configured for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

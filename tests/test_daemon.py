@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -652,3 +653,47 @@ def test_the_sidecar_of_a_sheet_is_no_job(house: House) -> None:
     house.drop("again.json", (house.outbox / "plot-grid.json").read_bytes())
     house.drain()
     assert "give the job file that asked for it" in house.sidecar("failed/again.json.json")["reason"]
+
+
+OTHERS = {"generate": {"models": ["owner/one", "owner/two"]}}
+
+
+def drawing_with(house: House, models: list[str], **job: object) -> None:
+    """A prompt a model, in this order."""
+    for number, model in enumerate(models):
+        house.drop(f"{number:03d}.yaml", json.dumps({"prompt": str(number), "model": model, **job}).encode())
+
+
+def test_a_model_that_is_not_to_be_had_holds_only_the_jobs_that_name_it(house: House) -> None:
+    drawing_with(house, ["owner/one", "owner/two", "owner/one"])
+    house.drop("plain.yaml")
+
+    def play(task: Task) -> Outcome:
+        return DOWN if getattr(task.request, "model", None) == "owner/one" else make(task)
+
+    worker = ScriptedWorker(play)
+    summary = house.drain(worker, retry_first=3600, **OTHERS)
+    assert (summary.done, summary.failed, summary.waiting) == (2, 0, 2)
+    assert len(worker.batches) == 3
+    (holdup,) = health_of(house).holdups
+    assert holdup.what == "generate owner/one"
+
+
+def test_jobs_of_one_model_run_together_and_no_other_waits_for_ever(house: House) -> None:
+    models = ["owner/one", "owner/two"] * 30
+    drawing_with(house, models)
+    worker = ScriptedWorker(make)
+    house.drain(worker, **OTHERS)
+    ran = [getattr(batch.tasks[0].request, "model", None) for batch in worker.batches]
+    changes = sum(before != after for before, after in pairwise(ran))
+    assert sorted(ran) == sorted(models)  # type: ignore[type-var]
+    assert changes <= 4  # 59 in the order they came
+    assert "owner/two" in ran[:25]
+
+
+def test_a_model_that_is_not_allowed_is_refused_at_the_door(house: House) -> None:
+    drawing_with(house, ["owner/ones"])
+    house.drain(**OTHERS)
+    (problem,) = house.sidecar("failed/000.yaml.json")["problems"]
+    assert "is none of the models that the configuration allows" in problem
+    assert "did you mean `owner/one`?" in problem

@@ -18,6 +18,7 @@ from aura_daemon.completeness import Steadiness
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
 from aura_daemon.core import names
+from aura_daemon.core.job import JobKind
 from aura_daemon.core.names import NameRules
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
@@ -160,6 +161,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             attempts=settings.attempts,
             stop_timeout_s=settings.stop_timeout,
             unload_after_s=settings.unload_after,
+            models={JobKind.GENERATE: settings.generate.model, JobKind.CAPTION: settings.caption.model},
         )
         yield Daemon(rooms, rules, listener, drain=drain)
     finally:

@@ -44,7 +44,7 @@ class Holdup(BaseModel):
     """Something that waits for a mend, and when it is tried again."""
 
     model_config = _CONFIG
-    what: str = Field(description="generate, caption, outbox or sources")
+    what: str = Field(description="generate or caption, with a model where jobs name it; outbox, sources, …")
     reason: str
     mend: str
     retry_in_s: float

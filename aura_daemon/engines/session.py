@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import replace
 
 from loguru import logger
 
@@ -25,6 +25,7 @@ from aura_daemon.core.job import (
     Outcome,
     Request,
 )
+from aura_daemon.core.names import escaped
 from aura_daemon.core.settings import EngineSettings, ModelSettings
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory
@@ -42,24 +43,22 @@ from aura_daemon.engines.placement import (
     release,
 )
 from aura_daemon.engines.report import Report
-
-Engine = TypeVar("Engine", Generator, Captioner)
+from aura_daemon.engines.shelf import Engine, Shelf
 
 
 class Session:
-    """The engines of one process on one device; both models may be loaded at once."""
+    """The engines of one process on one device; several models may be loaded at once."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._generator: Generator | None = None
-        self._captioner: Captioner | None = None
+        self._shelf: Shelf | None = None
         self._loading = ""
         self.placement = place(settings)
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of what is loaded."""
-        return tuple(engine.files.name for engine in (self._generator, self._captioner) if engine is not None)
+        return self._shelf.names if self._shelf is not None else ()
 
     def memory(self) -> MemoryFigures:
         """Memory as it is now."""
@@ -103,22 +102,24 @@ class Session:
         start = read_start(request, image, mask, self._settings)
         if isinstance(start, Failure):
             return start
+        configured = self._settings.generate
+        name = request.model or configured.model
+        if name not in (configured.model, *configured.models):
+            allowed = ", ".join((configured.model, *configured.models))
+            message = f"model {escaped(name)} is none that the configuration allows"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
+        if name != configured.model:
+            configured = replace(configured, model=name, revision=None)
         began = time.monotonic()
         peak = PeakMemory(placement)
-        if self._generator is None:
-            configured = self._settings.generate
-            loaded = self._load(
-                configured,
-                JobKind.GENERATE,
-                placement,
-                report,
-                lambda files: Generator(files, placement, configured),
-            )
-            if isinstance(loaded, Failure):
-                return loaded
-            self._generator = loaded
+        generator = self._loaded(
+            configured, JobKind.GENERATE, placement, report, lambda files: Generator(files, placement, configured)
+        )
+        if isinstance(generator, Failure):
+            return generator
+        assert isinstance(generator, Generator)
         loaded_s = time.monotonic() - began
-        produced = self._generator.run(request, start, report, peak)
+        produced = generator.run(request, start, report, peak)
         return produced if isinstance(produced, Failure) else timed(produced, loaded_s)
 
     def _describe(
@@ -129,22 +130,17 @@ class Session:
             return picture
         began = time.monotonic()
         peak = PeakMemory(placement)
-        if self._captioner is None:
-            configured = self._settings.caption
-            loaded = self._load(
-                configured,
-                JobKind.CAPTION,
-                placement,
-                report,
-                lambda files: Captioner(files, placement, configured),
-            )
-            if isinstance(loaded, Failure):
-                return loaded
-            self._captioner = loaded
+        configured = self._settings.caption
+        captioner = self._loaded(
+            configured, JobKind.CAPTION, placement, report, lambda files: Captioner(files, placement, configured)
+        )
+        if isinstance(captioner, Failure):
+            return captioner
+        assert isinstance(captioner, Captioner)
         loaded_s = time.monotonic() - began
-        return timed(self._captioner.run(picture, request, peak), loaded_s)
+        return timed(captioner.run(picture, request, peak), loaded_s)
 
-    def _load(
+    def _loaded(
         self,
         settings: ModelSettings,
         kind: JobKind,
@@ -152,13 +148,21 @@ class Session:
         report: Report,
         load: Callable[[ModelFiles], Engine],
     ) -> Engine | Failure:
-        """Finds and loads a model, telling so."""
+        """A model from the shelf, or found, given room and loaded, telling so."""
+        key = (kind, settings.model)
+        known = self._shelf.take(key) if self._shelf is not None else None
+        if self._shelf is None:
+            self._shelf = Shelf(placement, lambda: self.memory().free_bytes)
+        if known is not None:
+            return known
         self._loading = settings.model
         files = find_model(settings, kind, half=placement.dtype == "float16", report=report)
         if isinstance(files, Failure):
             return files
         report.loading(settings.model)
+        self._shelf.make_room(files)
         engine = load(files)
+        self._shelf.put(key, engine)
         logger.info("model {} is loaded on {} in {}", files.name, placement.device, placement.dtype)
         self._loading = ""
         return engine

@@ -30,6 +30,8 @@ class ScriptedWorker:
         self._open: dict[str, Task] = {}
         self._unreported = 0
         self._loaded = False
+        self._model = "scripted"
+        """There is memory for one."""
         self.batches: list[Batch] = []
         """Every batch that was submitted, for tests to look at."""
         self.starts = 0
@@ -54,6 +56,7 @@ class ScriptedWorker:
             self._say(Loading(model="scripted"))
         self._unreported = len(batch.tasks)
         for task in batch.tasks:
+            self._model = getattr(task.request, "model", None) or "scripted"
             for step in range(1, self._steps + 1):
                 shows = isinstance(task.request, GenerateRequest) and task.request.preview
                 preview = b"a preview" if shows else b""
@@ -105,7 +108,7 @@ class ScriptedWorker:
         os.close(self._writable)
 
     def _finish(self, job_id: str, outcome: Outcome) -> None:
-        models = ("scripted",) if self._loaded else ()
+        models = (self._model,) if self._loaded else ()
         self._say(Finished(job_id=job_id, outcome=outcome, memory=SCRIPT_MEMORY, models=models))
 
     def _say(self, message: Up) -> None:

@@ -11,8 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.core.job import CaptionRequest, Failure, GenerateRequest, IngredientKind, Lora, Produced
+from aura_daemon.core.job import CaptionRequest, Failure, GenerateRequest, IngredientKind, JobKind, Lora, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.adapters import Adapters
+from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
 from tests.engines.listening import Listener
@@ -62,11 +64,18 @@ def said_of(session: Session, outcome: Produced) -> str:
     return made(described).text
 
 
+def adapters_of(session: Session) -> Adapters:
+    """Those of its one loaded generator."""
+    assert session._shelf is not None
+    generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)))
+    assert isinstance(generator, Generator)
+    return generator._adapters
+
+
 def fingerprint(session: Session) -> str:
     """Over every parameter of the model, names and bits."""
     digest = hashlib.sha256()
-    assert session._generator is not None
-    for part in session._generator._adapters._parts():
+    for part in adapters_of(session)._parts():
         for name, parameter in part.named_parameters():
             digest.update(name.encode() + parameter.detach().numpy().tobytes())
     return digest.hexdigest()
@@ -124,10 +133,10 @@ def test_the_same_one_is_put_on_once_and_a_changed_file_is_read_again(tmp_path: 
     shutil.copy(STARS, place)
     session = session_with(tmp_path)
     first = made(draw(session, PROMPTS[0], STAR, steps=4))
-    assert session._generator is not None
     loads: list[str] = []
-    load = session._generator._adapters._add
-    session._generator._adapters._add = lambda *told: (loads.append(told[0]), load(*told))[1]  # type: ignore[method-assign]
+    adapters = adapters_of(session)
+    load = adapters._add
+    adapters._add = lambda *told: (loads.append(told[0]), load(*told))[1]  # type: ignore[method-assign]
     again = made(draw(session, PROMPTS[0], STAR, steps=4))
     assert loads == []
     assert again.payloads == first.payloads
