@@ -12,6 +12,7 @@ from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.session import Session
 from tests.engines.listening import Listener
 from tests.engines.single_file import write_single_file
+from tests.engines.test_pipelines import picture_of, pixels
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
