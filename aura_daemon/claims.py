@@ -218,9 +218,8 @@ class Claims:
         is_copy = folder.parent == self._copies
         files, _ = _below(folder)
         found = {path: file for file in files if not _is_by_others(path := file.relative_to(folder).as_posix())}
-        if is_copy:
-            for path in [path for path in found if (self.inbox / path).is_file()]:
-                found.pop(path).unlink()  # a copy that was not claimed yet; the file itself will be judged once more
+        for path in [path for path, file in found.items() if self._is_unclaimed(file, path, is_copy=is_copy)]:
+            found.pop(path).unlink()  # the file in the inbox will be judged once more
         if len(found) == 1:
             path, file = found.popitem()
             status = file.lstat()
@@ -239,9 +238,16 @@ class Claims:
         _remove_empty(folder)
         return None
 
+    def _is_unclaimed(self, file: Path, path: str, *, is_copy: bool) -> bool:
+        """Whether the inbox still holds what lies in the work folder: a copy made too early, a name given back."""
+        return (self.inbox / path).is_file() if is_copy else _are_one(file, self.inbox / path)
+
     def _put_back(self, file: Path, path: str) -> None:
         """Gives a file of ours its place in the inbox again, or a free name beside it."""
         for place in free_names(self.inbox / path):
+            if _are_one(file, place):  # a crash came between its new name and the end of its old one
+                file.unlink()
+                return
             try:
                 durable.move(file, place, temp_folder=self._own / "tmp")
             except FileExistsError:
@@ -261,6 +267,14 @@ def new_id(now: float) -> str:
     """A name for a source that sorts by time and can be typed: `20261123T164530.123-3fa9c2`."""
     stamp = datetime.fromtimestamp(now, UTC)
     return f"{stamp:%Y%m%dT%H%M%S}.{stamp.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
+def _are_one(file: Path, other: Path) -> bool:
+    """Whether two names are of one and the same file."""
+    try:
+        return os.path.samestat(file.lstat(), other.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_unchanged(file: Path, before: os.stat_result) -> bool:

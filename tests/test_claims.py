@@ -312,6 +312,28 @@ def test_a_folder_among_half_made_copies_is_no_reason_not_to_start(door: Door) -
     assert door.claims.adopt() == []
 
 
+def test_a_crash_while_a_file_is_put_back_leaves_one_of_it(door: Door) -> None:
+    place, work = door.house.drop("sub/cat.yaml"), door.claims.work / ID / "sub" / "cat.yaml"
+    durable.make_folder(work.parent)
+    os.link(place, work)
+    assert door.claims.adopt() == []
+    assert door.house.visible(door.house.inbox) == ["sub/cat.yaml"]
+    assert list(door.claims.work.iterdir()) == []
+
+
+def test_a_crash_while_a_file_that_was_written_to_is_put_back_leaves_one_of_it(door: Door) -> None:
+    place = door.house.drop("cat.yaml")
+    with place.open("ab") as writer:
+        source, jobs = admit(door, "cat.yaml")
+        writer.write(b"steps: 3\n")
+    finish(door, jobs)
+    os.link(door.claims.file_of(source), place)
+    assert door.disposal().dispose(source)
+    assert door.house.visible(door.house.inbox) == ["cat.yaml"]
+    assert door.house.archived() == []
+    assert door.house.temporary() == []
+
+
 # -- keep --------------------------------------------------------------------------------------------------------------
 
 
