@@ -156,17 +156,21 @@ class Claims:
 
     def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
         """A claim by rename; what cannot be one goes back where it was."""
-        file.rename(target)
+        durable.take(file, target, below=self.inbox)
         try:
             durable.sync_folder(target.parent)
             durable.sync_folder(file.parent)
             status = target.lstat()
-            if not stat.S_ISREG(status.st_mode):  # put there since the file was judged
-                raise durable.NotARegularFile(errno.EINVAL, "not a regular file", os.fspath(file))
+            self._check(status)
         except OSError:
             self._undo(target, path)
             raise
         return status
+
+    def _check(self, status: os.stat_result) -> None:
+        """Raises NotARegularFile for what was put there since the file was judged."""
+        if not stat.S_ISREG(status.st_mode) or is_others_link(status, self.inbox):
+            raise durable.NotARegularFile(errno.EINVAL, "not a regular file of its own")
 
     def _undo(self, target: Path, path: str) -> None:
         """Takes a claim back; what cannot be put back waits in the work folder, and `adopt` finds it there."""
@@ -189,7 +193,7 @@ class Claims:
         """A claim under `keep`; no copy is left of a file that was not claimed."""
         status = file.lstat()
         try:
-            durable.copy(file, target, temp_folder=self.temp)
+            durable.copy(file, target, temp_folder=self.temp, below=self.inbox, check=self._check)
             if not _is_unchanged(file, status):
                 raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
         except OSError:
@@ -244,7 +248,10 @@ class Claims:
 
     def _put_back(self, file: Path, path: str) -> None:
         """Gives a file of ours its place in the inbox again, or a free name beside it."""
-        for place in free_names(self.inbox / path):
+        wanted = self.inbox / path
+        if durable.leads_astray(wanted.parent, below=self.inbox):  # its folder has become a link
+            wanted = self.inbox / wanted.name
+        for place in free_names(wanted):
             if _are_one(file, place):  # a crash came between its new name and the end of its old one
                 file.unlink()
                 return
@@ -253,6 +260,11 @@ class Claims:
             except FileExistsError:
                 continue
             return
+
+
+def is_others_link(status: os.stat_result, inbox: Path) -> bool:
+    """Whether a file is a hard link to one that belongs to somebody else, who may not mean it to be read here."""
+    return status.st_nlink > 1 and status.st_uid not in (os.geteuid(), inbox.stat().st_uid)
 
 
 def free_names(wanted: Path) -> Iterator[Path]:

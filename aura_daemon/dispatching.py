@@ -115,9 +115,9 @@ class Dispatching:
             return
         source = self._rooms.journal.source(job.source_id)
         obstacle = self._rooms.outbox.obstacle(job)
-        if obstacle is not None:
-            message = f"its folder cannot be made in the outbox: a file is called {names.escaped(str(obstacle))}"
-            self._conclude(job, source, _bad_input(message, "Rename that file or the folder, then move the job back."))
+        if obstacle:
+            message = f"its folder cannot be made in the outbox: {obstacle}"
+            self._conclude(job, source, _bad_input(message, "Rename that or the folder, then move the job back."))
             return
         try:
             images = self._rooms.inputs.of(job, source)

@@ -203,10 +203,11 @@ def _report_beside(file: Path) -> Path:
 
 
 def _unobstructed(root: Path, path: str) -> Path:
-    """A path below a folder of ours; without its own folders where a file of such a name stands in their way."""
+    """A path below a folder of ours; without its own folders where a file, or a link out of it, is in their way."""
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
-    return root / PurePosixPath(path).name if blocked else root / path
+    astray = durable.leads_astray((root / path).parent, below=root)
+    return root / PurePosixPath(path).name if blocked or astray else root / path
 
 
 def _free_names(wanted: Path) -> Iterator[Path]:

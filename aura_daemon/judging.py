@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import durable
+from aura_daemon.claims import is_others_link
 from aura_daemon.core import names, pictures, routing
 from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.names import NO_RULES, NameRules
@@ -17,7 +18,7 @@ from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits
-from aura_daemon.references import References, is_others_link, status_of
+from aura_daemon.references import References, status_of
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
@@ -117,7 +118,9 @@ class Judging:
             return private
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
+            head, tail, status = durable.head_and_tail(
+                file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
+            )
         except durable.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
         if is_others_link(status, self._settings.inbox):

@@ -134,11 +134,6 @@ def lies_below(place: Path, root: Path) -> bool:
     return place.resolve().is_relative_to(root.resolve())
 
 
-def is_others_link(status: os.stat_result, inbox: Path) -> bool:
-    """Whether a file is a hard link to one that belongs to somebody else, who may not mean it to be read here."""
-    return status.st_nlink > 1 and status.st_uid not in (os.geteuid(), inbox.stat().st_uid)
-
-
 def _only(found: list[Found]) -> Reference:
     if len(found) > 1:
         return Ambiguous(paths=tuple(sorted(image.path for image in found)))
