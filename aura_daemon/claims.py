@@ -48,6 +48,8 @@ class Claims:
         self.inputs = state / "inputs"
         """Images that jobs refer to, as they were when the job was admitted."""
         self.temp = state / "copying"
+        self.stranded: OSError | None = None
+        """Why a file lies in a work folder that the journal does not know; `adopt` takes it up when it can be."""
         self._temps = (self.temp, self._own / "tmp", self.done / ".tmp", state / "tmp")
 
     def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> SourceRow | None:
@@ -92,6 +94,7 @@ class Claims:
         JournalRefused.
         """
         adopted = []
+        self.stranded = None
         for leftover in (entry for folder in self._temps for entry in _entries(folder)):
             with suppress(OSError):  # what a killed daemon was writing; the next of that name replaces it
                 leftover.unlink()
@@ -107,6 +110,7 @@ class Claims:
             except JournalRefused:
                 raise  # it says nothing about this claim, and what is not adopted now would wait for a restart
             except OSError as error:
+                self.stranded = error
                 logger.error("{} cannot be taken up, and stays: {}", names.escaped(os.fspath(folder)), error.strerror)
                 continue
             if source is not None:
@@ -182,8 +186,9 @@ class Claims:
         except FileNotFoundError:
             pass  # somebody took it away
         except OSError as error:
+            self.stranded = error
             logger.error(
-                "{} is neither claimed nor back in the inbox ({}): the next start takes it up from {}",
+                "{} is neither claimed nor back in the inbox ({}): it is taken up later from {}",
                 names.escaped(path),
                 error.strerror,
                 names.escaped(os.fspath(target)),

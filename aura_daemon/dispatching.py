@@ -217,6 +217,8 @@ class Dispatching:
                 self._rules.stop_timeout_s,
             )
         if self._undelivered is not None:
+            self._deliver(self._undelivered)  # there may be room by now
+        if self._undelivered is not None:
             self._rooms.journal.give_back(self._undelivered.job, count_attempt=False)
 
     # -- below -----------------------------------------------------------------------------------------------------

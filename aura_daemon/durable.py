@@ -80,7 +80,7 @@ def folder_of(path: Path, *, below: Path) -> Iterator[int]:
 
 def leads_astray(folder: Path, *, below: Path) -> bool:
     """Whether a link on the way from `below` to a folder leads out of it; what is not there yet leads nowhere."""
-    return not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(below))
+    return folder != below and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(below))
 
 
 def read(path: Path, *, most_bytes: int | None = None, below: Path | None = None) -> Content:

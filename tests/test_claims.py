@@ -329,6 +329,7 @@ def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_
         with pytest.raises(JournalRefused):
             claim(door, "cat.yaml")
     assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
+    assert door.claims.stranded is not None
     door.journal._database._connection.execute("PRAGMA query_only = OFF")
     assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
 
