@@ -65,6 +65,10 @@ class Inputs:
         self._references = references
         self._journal = journal
 
+    def look_anew(self) -> None:
+        """Before the images of another source are looked for."""
+        self._references.look_anew()
+
     def take(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
         """Copies the images that jobs name; raises NotTaken, or OSError."""
         if source.kind is SourceKind.IMAGE:

@@ -60,6 +60,7 @@ class Pairing:
         parsed = request.parse_job_file(content, file=path)
         if isinstance(parsed, Rejected):
             return ""
+        self._references.look_anew()
         lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]
         return next(filter(None, lacks), "")
 
