@@ -14,10 +14,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
-from aura_daemon.core.request import request_to_dict
+from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.lookups import Lookups
@@ -30,6 +31,9 @@ from aura_daemon.records import (
     prepare,
     stem_key,
 )
+
+FILE_NAME: Final = "journal.sqlite3"
+"""In the state folder."""
 
 
 class Journal(Lookups):

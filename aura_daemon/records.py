@@ -16,7 +16,7 @@ from typing import Final
 from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
-from aura_daemon.core.request import request_from_dict
+from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused, Problem

@@ -20,7 +20,7 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
-from aura_daemon.disposal import Disposition
+from aura_daemon.disposition import Disposition
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task

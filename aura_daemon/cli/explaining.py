@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from aura_daemon import completeness, health
-from aura_daemon.cli.compose import JOURNAL, judging_of
+from aura_daemon.cli.door import judging_of
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
@@ -15,9 +15,9 @@ from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import Health
-from aura_daemon.disposal import Disposition, choose
+from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
-from aura_daemon.journal import Journal
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.options import Settings
 from aura_daemon.records import JobRow, SourceRow
@@ -36,7 +36,7 @@ def why(path: Path, config: Path | None) -> int:
         print(f"{names.escaped(str(path))}: not in the inbox, {names.escaped(str(settings.inbox))}")
         return UNKNOWN
     try:
-        journal = Journal(state / JOURNAL, read_only=True)
+        journal = Journal(state / FILE_NAME, read_only=True)
     except JournalRefused:
         print(f"{names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
         return UNKNOWN
