@@ -11,7 +11,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon import disposal as disposals
 from aura_daemon import durable
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.lifecycle import SourceState
