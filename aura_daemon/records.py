@@ -88,7 +88,14 @@ DROP INDEX jobs_next;
 CREATE INDEX jobs_next ON jobs (state, kind, model, priority DESC, id);
 """
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS)
+_NAMES: Final = """
+ALTER TABLE sources ADD COLUMN name BLOB NOT NULL DEFAULT x'';
+UPDATE sources SET name = last_name(path);
+CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
+"""
+"""Images are found by the last part of their path, however many files there have been."""
+
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _NAMES)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)

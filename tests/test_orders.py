@@ -243,6 +243,11 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
         "INSERT INTO jobs (id, source_id, state, kind, request, text, folder, stem, stem_key) VALUES"
         """ ('s', 's', 'queued', 'generate', '{"task": "generate", "prompt": "x"}', x'', x'', x'61', 'a')"""
     )
+    old.execute(
+        "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+        " VALUES ('i', ?, 'image', 'closed', 1, 1, 1, 0, 1)",
+        (b"sub/\xe9.png",),
+    )
     old.commit()
     old.close()
     with pytest.raises(JournalRefused, match="earlier release"):
@@ -251,4 +256,5 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     (job,) = journal.heads()
     assert (job.id, job.priority) == ("s", 0)
     assert journal._database.rows("PRAGMA user_version")[0][0] == VERSION
+    assert journal.images_called("\udce9.png") == ["sub/\udce9.png"]
     journal.close()
