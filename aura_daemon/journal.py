@@ -79,7 +79,8 @@ class Journal(Lookups):
         """Remembers a file that is ours now."""
         with self._database.transaction() as database:
             database.execute(
-                "INSERT INTO sources (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+                "INSERT INTO sources"
+                " (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
                 " VALUES (?1, ?2, last_name(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
                  source.modified_ns, source.inode, source.settled_s, source.claimed_at),
