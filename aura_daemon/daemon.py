@@ -106,7 +106,7 @@ class Daemon:
             self._dispatching.collect()
             self._dispatching.unload()
             self._beat()
-            if self._is_to_reload:
+            if self._is_to_reload and not self.rooms.holdups.has_failed(JOURNAL):  # the next daemon could not open it
                 self._is_to_reload = False
                 self._hands_over = self._renew()
             if self._hands_over and not self._dispatching.is_running:

@@ -243,6 +243,24 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
     assert len(runs) == 1
 
 
+def test_no_other_daemon_takes_over_while_the_journal_refuses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    probe, refusals = Journal.probe, failing(JournalRefused(errno.EIO, "the disk is full"), 3)
+
+    def refused(self: Journal) -> None:
+        if refusals:
+            raise refusals.pop()
+        probe(self)
+
+    monkeypatch.setattr(Journal, "probe", refused)
+    left: list[int] = []
+    with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+        daemon.rooms.hold_up("journal", "nothing can be claimed", JournalRefused(errno.EIO, "the disk is full"))
+        daemon.reload()
+        stop_when(daemon, lambda: bool(left))
+        daemon.run(renew=lambda: left.append(len(refusals)) is not None)
+    assert left == [0]
+
+
 def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:
     """Lets it turn until something is true, or for a minute."""
     wait, deadline_s = daemon._wait, time.monotonic() + 60
