@@ -24,6 +24,9 @@ CPU_VAE_ELEMENTS: Final = 1000.0
 CPU_WORKSPACE: Final = 0.09
 """Of the UNet's bytes, what oneDNN takes beside them for weights in an order of its own; measured."""
 
+LEAST_TILE_PX: Final = 256
+"""Smaller tiles change colours: aura-mini in tiles of 32 px draws purple for red."""
+
 MARGIN: Final = 1.03
 """What a prediction is taken for: allocators round up."""
 
@@ -182,9 +185,12 @@ def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int
 
 
 def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
-    """Side of a tile: the model's native size, half of it where the picture is no larger, or memory is very short."""
+    """Side of a tile: the model's native size, half of it where the picture is no larger, or memory is very short.
+
+    Never less than `LEAST_TILE_PX`: a decoder takes the mean of what it sees for the mean of the picture.
+    """
     is_larger = max(extent.width, extent.height) > native_px
-    return native_px if is_larger and not measures.splits else native_px // 2
+    return max(LEAST_TILE_PX, native_px if is_larger and not measures.splits else native_px // 2)
 
 
 def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
