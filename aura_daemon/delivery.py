@@ -38,6 +38,8 @@ class Clocked:
     """From the claim to the start of the attempt that worked."""
     since_claim_s: float
     """From the claim to the result."""
+    attempt_s: float
+    """Of the attempt that worked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +199,8 @@ class Outbox:
             job_id=job.id,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
             source=source_record(source, job),
-            attempts=job.attempts,
+            tried=job.tried,
+            seconds=clocked.attempt_s,
             timing_s=_timing(produced.timing, source.settled_s, clocked.waited_s, delivered_s, total_s),
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,

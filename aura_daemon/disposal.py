@@ -134,7 +134,8 @@ class Disposal:
             job_id=job.id if job is not None else source.id,
             failed=datetime.now(UTC).isoformat(timespec="seconds"),
             source=source_record(source, job),
-            attempts=job.attempts if job is not None else 0,
+            attempts=max(job.attempts, len(job.tried)) if job is not None else 0,
+            tried=job.tried if job is not None else (),
         )
         durable.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
 

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.core.attempts import Attempt, Tried
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.core.requestform import request_to_dict
@@ -30,6 +31,7 @@ from aura_daemon.records import (
     in_64_bits,
     prepare,
     stem_key,
+    tried_text,
 )
 
 FILE_NAME: Final = "journal.sqlite3"
@@ -146,9 +148,10 @@ class Journal(Lookups):
         """Counts the attempt, durably, before it is made."""
         return self._move(job, JobState.RUNNING, attempts=job.attempts + 1)
 
-    def give_back(self, job: JobRow, *, count_attempt: bool) -> JobRow:
-        """Queues a job again."""
-        return self._move(job, JobState.QUEUED, attempts=job.attempts if count_attempt else job.attempts - 1)
+    def give_back(self, job: JobRow, *, count_attempt: bool, tried: Attempt | None = None) -> JobRow:
+        """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
+        attempts = job.attempts if count_attempt else job.attempts - 1
+        return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(_with(job, tried)))
 
     def deliver(self, job: JobRow, *, stem: str, payload_sha256: str) -> JobRow:
         """Decides the name of the outputs, before anything is written."""
@@ -164,13 +167,46 @@ class Journal(Lookups):
         """The sidecar is in the outbox."""
         return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
 
-    def fail(self, job: JobRow, failure: Failure, *, now: float) -> JobRow:
+    def fail(self, job: JobRow, failure: Failure, *, now: float, tried: Attempt | None = None) -> JobRow:
         """The job will not be tried again by itself."""
-        return self._move(job, JobState.FAILED, failure=failure_text(failure), finished_at=now)
+        return self._move(
+            job,
+            JobState.FAILED,
+            failure=failure_text(failure),
+            finished_at=now,
+            tried=tried_text(_with(job, tried)),
+        )
 
     def requeue_interrupted(self) -> list[JobRow]:
         """After a restart: whatever was under way is queued again; its attempt is not held against it."""
         return [self.give_back(job, count_attempt=False) for job in self.interrupted()]
+
+    # -- what was measured -------------------------------------------------------------------------------------------
+
+    def learn(self, model: str, tried: Tried, *, step_s: float) -> None:
+        """A job went well: what it took, and one more good one since memory was refused on this device."""
+        with self._database.transaction() as database:
+            database.execute(
+                "UPDATE measured SET good_since = good_since + 1 WHERE model = ? AND device = ? AND refused_bytes > 0",
+                (model, tried.device_name),
+            )
+            database.execute(
+                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step_s = excluded.step_s,"
+                " peak_bytes = max(excluded.peak_bytes, peak_bytes - (peak_bytes - excluded.peak_bytes) / 4),"
+                " refused_bytes = 0, good_since = 0",
+                (*_key(model, tried), tried.peak_bytes, step_s),
+            )
+
+    def learn_refusal(self, model: str, tried: Tried) -> None:
+        """Memory ran out in so much room."""
+        with self._database.transaction() as database:
+            database.execute(
+                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, refused_bytes)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
+                " refused_bytes = max(excluded.refused_bytes, refused_bytes), good_since = 0",
+                (*_key(model, tried), tried.room_bytes),
+            )
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -191,3 +227,12 @@ class Journal(Lookups):
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
+
+
+def _with(job: JobRow, tried: Attempt | None) -> tuple[Attempt, ...]:
+    """What was tried for a job, and one attempt more."""
+    return job.tried if tried is None else (*job.tried, tried)
+
+
+def _key(model: str, tried: Tried) -> tuple[str, str, str, str, int, int, int]:
+    return model, tried.device_name, tried.dtype, tried.rung, tried.width, tried.height, tried.batch

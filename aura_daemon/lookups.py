@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 from typing import Final
 
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import JobKind
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState
-from aura_daemon.records import JobRow, SourceRow, in_64_bits, job_of, source_of, stem_key
+from aura_daemon.records import JobRow, SourceRow, in_64_bits, job_of, measured_of, source_of, stem_key
 
 _WHOLE_SHEET: Final = (
     " AND NOT EXISTS (SELECT 1 FROM jobs AS cell WHERE cell.source_id = jobs.source_id"
@@ -142,6 +143,19 @@ class Lookups:
             (kind, model),
         )
         return job_of(row) if row is not None else None
+
+    def queued_like(self, job: JobRow, limit: int) -> list[JobRow]:
+        """Further queued jobs of the same kind, model and priority, the oldest first."""
+        query = (
+            "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
+            " ORDER BY id LIMIT ?"
+        )
+        rows = self._database.rows(query, (job.kind, job.model, job.priority, job.id, limit))
+        return [job_of(row) for row in rows]
+
+    def measured(self, model: str) -> list[Measured]:
+        """What was measured of a model, on whatever device."""
+        return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
 
     def oldest_queued(self) -> SourceRow | None:
         """The source of the job that has been queued for longest."""

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from aura_daemon.core.job import ImageFormat, Metadata
 from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import (
+    Attention,
     CaptionSettings,
     Device,
     Dtype,
@@ -163,6 +164,20 @@ class Settings(BaseSettings):
     )
     device: Device = Field(Device.AUTO, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(Dtype.AUTO, description=f"one of {', '.join(Dtype)}")
+    attention: Attention = Field(Attention.SDPA, description=f"one of {', '.join(Attention)}")
+    memory_fraction: NumberOrNull = Field(
+        None,
+        gt=0,
+        le=1,
+        description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less",
+    )
+    max_split_size_mb: WholeOrNull = Field(
+        None, ge=21, le=100_000, description="a whole number of MiB from 21, or null: 128 on 6 GB and less"
+    )
+    batch: WholeOrNull = Field(
+        None, ge=1, le=16, description="a whole number of pictures from 1 to 16, or null: as many as pay"
+    )
+    climb_after: Whole = Field(50, ge=1, le=1_000_000, description="a whole number of jobs from 1")
     unload_after: NumberOrNull = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
     deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
     attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")
@@ -212,6 +227,10 @@ class Settings(BaseSettings):
         return EngineSettings(
             device=self.device,
             dtype=self.dtype,
+            attention=self.attention,
+            memory_fraction=self.memory_fraction,
+            max_split_size_mb=self.max_split_size_mb,
+            climb_after=self.climb_after,
             generate=self.generate.engine(),
             caption=CaptionSettings(**self.caption.model_dump()),
             max_image_bytes=self.limits.image_bytes,

@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 
 from aura_daemon import __version__
+from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import kind_of
 from aura_daemon.core.lifecycle import OPEN, JobState
 from aura_daemon.core.routing import HEALTH_SCHEMA
@@ -27,7 +28,7 @@ from aura_daemon.core.vitals import (
     status_of,
 )
 from aura_daemon.records import JobRow
-from aura_daemon.workers.protocol import Finished, Loading, Memory, Progress, Ready
+from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 
 RECENT: Final = 200
 """Jobs whose times make the percentiles."""
@@ -67,6 +68,8 @@ class _Current:
     id: str
     kind: str
     source: str
+    batch: int = 1
+    rung: str | None = None
     step: int = 0
     steps: int = 0
     first_step_s: float | None = None
@@ -84,6 +87,9 @@ class Pulse:
         self._starting = True
         self._current: _Current | None = None
         self._ready: Ready | None = None
+        self._device: Ready | None = None
+        self._tried: Tried | None = None
+        """How the last job ran, or the running one runs."""
         self._memory: Memory | None = None
         self._models: tuple[str, ...] = ()
         self._last_error: str | None = None
@@ -92,22 +98,34 @@ class Pulse:
         """Recovery is over."""
         self._starting = False
 
-    def running(self, job: JobRow, source: str) -> None:
-        """A job was handed to the worker."""
-        self._current = _Current(id=job.id, kind=kind_of(job.request), source=source)
+    def running(self, job: JobRow, source: str, *, batch: int) -> None:
+        """A job was handed to the worker, with so many in its batch."""
+        self._current = _Current(id=job.id, kind=kind_of(job.request), source=source, batch=batch)
+
+    def placed(self, message: Placed) -> None:
+        """The worker has chosen where the running job computes."""
+        self._tried = message.tried
+        if self._current is not None and self._current.id in message.job_ids:
+            self._current.rung = message.tried.rung
 
     def inherit(self, before: Pulse) -> None:
         """What the daemon that hands over knew of its worker, which goes on."""
         self._ready, self._models, self._memory = before._ready, before._models, before._memory
+        self._tried, self._device = before._tried, before._device
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of what the worker has loaded."""
         return self._models
 
+    @property
+    def device(self) -> Ready | None:
+        """What the worker said of its device when it started last, though it may have ended since."""
+        return self._device
+
     def ready(self, message: Ready) -> None:
         """The worker found its device."""
-        self._ready = message
+        self._ready = self._device = message
 
     def loading(self, message: Loading) -> None:
         """A model is being loaded or fetched."""
@@ -123,12 +141,13 @@ class Pulse:
 
     def finished(self, message: Finished) -> None:
         """The worker has said its last word on a job."""
-        self._current = None
+        if self._current is not None and self._current.id == message.job_id:
+            self._current = None
         self._memory, self._models = message.memory, message.models
 
     def unloaded(self) -> None:
         """The worker was ended."""
-        self._memory, self._models, self._ready = None, (), None
+        self._memory, self._models, self._ready, self._tried = None, (), None, None
 
     def done(self, total_s: float) -> None:
         """A job was delivered."""
@@ -147,7 +166,7 @@ class Pulse:
             paused=known.paused,
             held_up=bool(known.holdups),
         )
-        ready = self._ready
+        ready, tried = self._ready, self._tried
         return Health(
             schema=HEALTH_SCHEMA,
             status=status,
@@ -167,10 +186,10 @@ class Pulse:
             left_alone=known.left_alone,
             current=self._current_job(),
             holdups=known.holdups,
-            device=ready.device if ready else None,
-            device_name=ready.device_name if ready else None,
-            dtype=ready.dtype if ready else None,
-            rung=ready.rung if ready else None,
+            device=tried.device if tried else ready.device if ready else None,
+            device_name=tried.device_name if tried else ready.device_name if ready else None,
+            dtype=tried.dtype if tried else ready.dtype if ready else None,
+            rung=tried.rung if tried else ready.rung if ready else None,
             models=list(self._models),
             memory=self._memory_record(known.worker_pid),
             last_error=self._last_error,
@@ -193,6 +212,8 @@ class Pulse:
             id=current.id,
             kind=current.kind,
             source=current.source,
+            batch=current.batch,
+            rung=current.rung,
             step=current.step,
             steps=current.steps,
             eta_s=eta_s(step=current.step - 1, steps=current.steps - 1, running_s=running_s),

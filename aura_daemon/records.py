@@ -9,11 +9,15 @@ import errno
 import json
 import os
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.core.attempts import Attempt
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.requestform import request_from_dict
@@ -88,6 +92,24 @@ DROP INDEX jobs_next;
 CREATE INDEX jobs_next ON jobs (state, kind, model, priority DESC, id);
 """
 
+_ATTEMPTS_AND_MEASURES: Final = """
+ALTER TABLE jobs ADD COLUMN tried TEXT NOT NULL DEFAULT '[]';
+CREATE TABLE measured (
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    peak_bytes INTEGER NOT NULL DEFAULT 0,
+    step_s REAL NOT NULL DEFAULT 0,
+    refused_bytes INTEGER NOT NULL DEFAULT 0,
+    good_since INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (model, device, dtype, rung, width, height, batch)
+) WITHOUT ROWID;
+"""
+
 _NAMES: Final = """
 ALTER TABLE sources ADD COLUMN name BLOB NOT NULL DEFAULT x'';
 UPDATE sources SET name = last_name(path);
@@ -95,7 +117,7 @@ CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
 """Images are found by the last part of their path, however many files there have been."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _NAMES)
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -155,6 +177,9 @@ class JobRow:
     defaults: tuple[AppliedDefaults, ...] = ()
     """The folders' settings that are in `request`, the nearest first."""
     attempts: int = 0
+    """Those that are held against it, and the one that runs."""
+    tried: tuple[Attempt, ...] = ()
+    """Every attempt that failed."""
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
     failure: Failure | None = None
@@ -198,6 +223,41 @@ def in_64_bits(number: int) -> int:
 def stem_key(stem: str) -> str:
     """What two names have in common that some file system takes for the same."""
     return collision_key(stem).encode("utf-8", "backslashreplace").decode()
+
+
+def tried_text(tried: Iterable[Attempt]) -> str:
+    """Attempts as a column holds them."""
+    return json.dumps([asdict(attempt) for attempt in tried])
+
+
+def tried_of(text: str) -> tuple[Attempt, ...]:
+    """And back."""
+    return tuple(
+        Attempt(
+            **{
+                **fields,
+                "kind": FailureKind(fields["kind"]),
+                "rung": Rung(fields["rung"]) if fields["rung"] is not None else None,
+            }
+        )
+        for fields in json.loads(text)
+    )
+
+
+def measured_of(row: sqlite3.Row) -> Measured:
+    """A row of `measured`."""
+    return Measured(
+        device=row["device"],
+        dtype=row["dtype"],
+        rung=Rung(row["rung"]),
+        width=row["width"],
+        height=row["height"],
+        batch=row["batch"],
+        peak_bytes=row["peak_bytes"],
+        step_s=row["step_s"],
+        refused_bytes=row["refused_bytes"],
+        good_since=row["good_since"],
+    )
 
 
 def failure_text(failure: Failure | None) -> str | None:
@@ -246,6 +306,7 @@ def job_of(row: sqlite3.Row) -> JobRow:
         priority=row["priority"],
         defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
         attempts=row["attempts"],
+        tried=tried_of(row["tried"]),
         payload_sha256=row["payload_sha256"],
         failure=failure_of(row["failure"]),
         finished_at=row["finished_at"],

@@ -66,6 +66,8 @@ class Rules:
     attempts: int
     stop_timeout_s: float
     unload_after_s: float | None
+    batch: int | None = None
+    """Pictures at once; None: as many as pay."""
     models: Mapping[JobKind, str] = field(default_factory=dict)
     """Kind of job -> the model that is configured for it."""
 

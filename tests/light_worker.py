@@ -10,10 +10,10 @@ import sys
 import time
 from pathlib import Path
 
-from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome
+from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GenerateRequest, Outcome
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.workers.child import Say, become_a_child, serve
-from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
+from aura_daemon.workers.child import Talk, become_a_child, serve
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Progress, Ready, Task
 from tests.house import make
 
 POLL_S = 0.02
@@ -23,19 +23,25 @@ class ScriptRunner:
     """Follows the scripts."""
 
     def ready(self) -> Ready:
-        return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, task: Task, say: Say) -> Outcome:
+    def run(self, batch: Batch, talk: Talk) -> None:
+        for task in batch.tasks:
+            talk.finish(task.job_id, self._outcome(task, talk))
+
+    def _outcome(self, task: Task, talk: Talk) -> Outcome:
         request, job_id = task.request, task.job_id
-        say(Loading(model="light"))
-        say(Progress(job_id=job_id, step=1, steps=2))
+        talk.say(Loading(model="light"))
+        talk.say(Progress(job_id=job_id, step=1, steps=2))
         script = request.prompt if isinstance(request, GenerateRequest) else ""
         if script == "missing":
             return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="bring it up")
         if script.startswith("wait "):
             while not Path(script.removeprefix("wait ")).exists():
                 time.sleep(POLL_S)
-                say(Progress(job_id=job_id, step=1, steps=2))
+                if talk.is_cancelled(job_id):
+                    return CANCELLED
+                talk.say(Progress(job_id=job_id, step=1, steps=2))
         return make(task)
 
     def memory(self) -> Memory:

@@ -49,7 +49,8 @@ def sidecar_bytes(request: GenerateRequest | CaptionRequest, source_name: str = 
         job_id="x",
         finished="2026-01-01T00:00:00+00:00",
         source=SourceRecord(name=source_name, sha256="", bytes=1, document=None),
-        attempts=1,
+        tried=(),
+        seconds=1.0,
         timing_s=TimingRecord(**figures),
         outputs=[],
     )

@@ -202,7 +202,7 @@ def test_the_state_folder_is_the_service_manager_s_or_one_an_inbox(
         ("attempts: 0", "attempts: must be a whole number from 1 to 100 (given: 0)"),
         ("attempts: 1.5", "(given: 1.5)"),
         ("log_level: info", "must be one of TRACE, DEBUG, INFO, WARNING, ERROR (given: info); did you mean `INFO`?"),
-        ("device: gpu", "device: must be one of auto, cpu, cuda (given: gpu)"),
+        ("device: opencl", "device: must be one of auto, cpu, cuda, xpu, mps (given: opencl)"),
         (
             "accept: [image, promt]",
             'accept.1: must be a list of one or more of prompt, image, sidecar (given: "promt")',

@@ -23,7 +23,7 @@ from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House, make, sha256
 
-CLOCKED = Clocked(waited_s=1.0, since_claim_s=2.0)
+CLOCKED = Clocked(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
 
 
 class PowerCut(BaseException):

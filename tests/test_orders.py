@@ -186,7 +186,7 @@ def test_the_running_daemon_cancels_what_runs_and_retries_it(house: House) -> No
         program.until(lambda: program.health().get("jobs", {}).get("running") == 1)
         program.until(program.is_running_a_job)
         asked = program.call("why", str(house.inbox / "slow.yaml"))
-        assert "slow.yaml: running on rung resident: step 1 of 2 (attempt 1) [" in asked.stdout
+        assert "slow.yaml: running on rung cpu: step 1 of 2 (attempt 1) [" in asked.stdout
         ended = program.call("cancel", str(house.inbox / "slow.yaml"))
         assert ended.returncode == 0, ended.stderr
         program.until(lambda: house.failed() == ["slow.yaml", "slow.yaml.json"])

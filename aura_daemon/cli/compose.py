@@ -118,6 +118,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             attempts=settings.attempts,
             stop_timeout_s=settings.stop_timeout,
             unload_after_s=settings.unload_after,
+            batch=settings.batch,
             models={JobKind.GENERATE: settings.generate.model, JobKind.CAPTION: settings.caption.model},
         )
         yield Daemon(rooms, rules, listener, drain=drain)

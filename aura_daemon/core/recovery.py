@@ -1,19 +1,32 @@
-"""What a failure means for its job. In: failure, attempts, limits. Out: retry, wait for the model, or give up.
-
-Until the ladder is built there is one rung, so out of memory gives up, with the figures.
-"""
+"""What a failure means for its job. In: failure, attempts, limits. Out: retry, step down, wait, or give up."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
-from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.attempts import Attempt, Start, next_start
+from aura_daemon.core.job import Failure, FailureKind, JobKind
+
+OUT_OF_RUNGS: Final = (
+    "Ask for fewer pixels; or end other programs that use memory, and `aura-daemon retry` the job; or let this "
+    "machine, its service unit or its container have more memory. "
+    "`aura-daemon doctor --plan WIDTHxHEIGHT` tells how much."
+)
+"""Three things to do, and where the figures are."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
     """Queue the job again; the attempt counts."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepDown:
+    """Queue the job again, to run in less memory; the attempt does not count."""
+
+    start: Start
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,19 +41,24 @@ class GiveUp:
     failure: Failure
 
 
-Decision: TypeAlias = Retry | WaitForModel | GiveUp
+Decision: TypeAlias = Retry | StepDown | WaitForModel | GiveUp
 
 
-def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
-    """The one thing to do about a failure; `attempts` includes the one that failed."""
+def decide(
+    failure: Failure, *, kind: JobKind, tried: Sequence[Attempt], attempts: int, attempts_allowed: int
+) -> Decision:
+    """The one thing to do about a failure; `attempts` and `tried` include the one that failed."""
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
+        case FailureKind.OUT_OF_MEMORY:
+            start = next_start(tried, kind)
+            return StepDown(start=start) if start is not None else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:
             if attempts < attempts_allowed:
                 return Retry()
             return GiveUp(failure=_quarantined(failure, attempts))
-        case FailureKind.BAD_INPUT | FailureKind.OUT_OF_MEMORY | FailureKind.UNEXPECTED | FailureKind.CANCELLED:
+        case FailureKind.BAD_INPUT | FailureKind.UNEXPECTED | FailureKind.CANCELLED:
             return GiveUp(failure=failure)
         case _:  # pragma: no cover
             assert_never(failure.kind)
@@ -61,3 +79,10 @@ def _quarantined(failure: Failure, attempts: int) -> Failure:
         message=f"{failure.message} ({attempts} attempts)",
         mend=failure.mend or "Move the file back into the inbox to try once more; the log tells how the worker ended.",
     )
+
+
+def _out_of_rungs(failure: Failure, tried: Sequence[Attempt]) -> Failure:
+    """The failure, saying that nothing smaller is left."""
+    rungs = list(dict.fromkeys(attempt.rung for attempt in tried if attempt.rung is not None))
+    said = f"{failure.message} (tried: {', '.join(rungs)})" if rungs else failure.message
+    return Failure(kind=failure.kind, message=said, mend=OUT_OF_RUNGS)

@@ -25,11 +25,29 @@ Number = TypeVar("Number", int, float)
 
 
 class Device(StrEnum):
-    """Where the models run; AUTO takes CUDA where torch finds it, else the CPU."""
+    """Where the models run; AUTO takes CUDA where torch finds it, else the CPU. ROCm is CUDA to torch."""
 
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
+    XPU = "xpu"
+    """Experimental: never run here."""
+    MPS = "mps"
+    """Experimental: never run here."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Device | None:
+        return cls.CUDA if value == "gpu" else None
+
+
+class Attention(StrEnum):
+    """How attention is computed."""
+
+    SDPA = "sdpa"
+    """torch's own: exact, fast, and it never holds the whole matrix."""
+    XFORMERS = "xformers"
+    SLICED = "sliced"
+    """In parts. On a CPU it takes more time and more memory than SDPA (see BENCHMARKS)."""
 
 
 class Dtype(StrEnum):
@@ -160,10 +178,40 @@ class EngineSettings:
 
     device: Device = Device.AUTO
     dtype: Dtype = Dtype.AUTO
+    attention: Attention = Attention.SDPA
+    memory_fraction: float | None = None
+    """Of a GPU's memory; None: `SMALL_FRACTION` on small cards, else all."""
+    max_split_size_mb: int | None = None
+    """For CUDA's allocator; None: `SMALL_SPLIT_MB` on small cards, else torch's own."""
+    climb_after: int = 50
+    """Jobs that go well before a rung is tried again on which memory ran out."""
     generate: GenerateSettings = GenerateSettings()
     caption: CaptionSettings = CaptionSettings()
     max_image_bytes: int = 100_000_000
     max_image_pixels: int = 64_000_000
+
+
+SMALL_BYTES: Final = 6_500_000_000
+"""A card of no more is small: 6 GB and less, as they are sold."""
+
+SMALL_FRACTION: Final = 0.95
+
+SMALL_SPLIT_MB: Final = 128
+
+
+def memory_fraction(configured: float | None, total_bytes: int) -> float | None:
+    """Of a card's memory what this process may take; None: all."""
+    if configured is not None:
+        return configured
+    return SMALL_FRACTION if total_bytes <= SMALL_BYTES else None
+
+
+def allocator_options(max_split_size_mb: int | None, total_bytes: int | None) -> str:
+    """For PYTORCH_ALLOC_CONF; `total_bytes` of the card, None where there is none or nobody knows."""
+    if max_split_size_mb is None and total_bytes is not None and total_bytes <= SMALL_BYTES:
+        max_split_size_mb = SMALL_SPLIT_MB
+    split = f",max_split_size_mb:{max_split_size_mb}" if max_split_size_mb is not None else ""
+    return f"expandable_segments:True{split}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

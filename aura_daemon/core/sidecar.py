@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.job import (
     AppliedDefaults,
@@ -163,6 +164,19 @@ class TimingRecord(BaseModel):
     total: float = Field(description="from first sight to the payload in the outbox")
 
 
+class AttemptRecord(BaseModel):
+    """One attempt, the last one is the one that worked."""
+
+    model_config = _CONFIG
+    device: str = Field(description="empty where the worker ended before it was known")
+    rung: str | None
+    batch_size: int
+    outcome: str = Field(description="done, or the kind of the failure")
+    reason: str = Field(description="why it failed; empty where it did not")
+    peak_bytes: int = Field(description="highest memory until then; 0 where it is not known")
+    seconds: float
+
+
 class OutputRecord(BaseModel):
     """One payload file; a consumer behind a sync tool checks size and hash."""
 
@@ -195,6 +209,7 @@ class Sidecar(BaseModel):
     rung: str
     batch_size: int
     attempts: int
+    tried: list[AttemptRecord] = Field([], description="every attempt, in order")
     timing_s: TimingRecord
     peak_bytes: int = Field(description="highest memory of the job: allocator on CUDA, worker's resident size on CPU")
     outputs: list[OutputRecord]
@@ -219,6 +234,7 @@ class FailureReport(BaseModel):
     mend: str
     problems: list[str] = Field(description="everything that is wrong with the file, one line each")
     attempts: int
+    tried: list[AttemptRecord] = Field([], description="every attempt, in order")
     retry: str = "Move the file back into the inbox to try again; this report can be deleted."
 
     def to_json(self) -> bytes:
@@ -269,15 +285,26 @@ def sidecar(
     job_id: str,
     finished: str,
     source: SourceRecord,
-    attempts: int,
+    tried: Iterable[Attempt],
+    seconds: float,
     timing_s: TimingRecord,
     outputs: list[OutputRecord],
     defaults: Iterable[AppliedDefaults] = (),
     regenerated_from: str | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Sidecar:
-    """Everything known about one result."""
+    """Everything known about one result; `tried`: what failed before it, `seconds`: what the last attempt took."""
     request = request_record(produced)
+    before = [attempt_record(attempt) for attempt in tried]
+    last = AttemptRecord(
+        device=produced.device,
+        rung=produced.rung or None,
+        batch_size=produced.batch_size,
+        outcome="done",
+        reason="",
+        peak_bytes=produced.peak_bytes,
+        seconds=round(seconds, 3),
+    )
     return Sidecar(
         schema=SIDECAR_SCHEMA,
         job_id=job_id,
@@ -295,7 +322,8 @@ def sidecar(
         dtype=produced.dtype,
         rung=produced.rung,
         batch_size=produced.batch_size,
-        attempts=attempts,
+        attempts=len(before) + 1,
+        tried=[*before, last],
         timing_s=timing_s,
         peak_bytes=produced.peak_bytes,
         outputs=outputs,
@@ -312,6 +340,7 @@ def report(
     failed: str,
     source: SourceRecord,
     attempts: int,
+    tried: Iterable[Attempt] = (),
 ) -> FailureReport:
     """The document beside a failed file."""
     return FailureReport(
@@ -324,6 +353,20 @@ def report(
         mend=failure.mend,
         problems=[str(problem) for problem in problems],
         attempts=attempts,
+        tried=[attempt_record(attempt) for attempt in tried],
+    )
+
+
+def attempt_record(attempt: Attempt) -> AttemptRecord:
+    """One that failed."""
+    return AttemptRecord(
+        device=attempt.device,
+        rung=attempt.rung,
+        batch_size=attempt.batch,
+        outcome=attempt.kind,
+        reason=attempt.reason,
+        peak_bytes=attempt.peak_bytes,
+        seconds=round(attempt.seconds, 3),
     )
 
 

@@ -34,6 +34,8 @@ class CurrentJob(BaseModel):
     id: str
     kind: str
     source: str
+    batch: int = Field(1, description="pictures that are drawn at once")
+    rung: str | None = Field(None, description="of the ladder; null before it is chosen")
     step: int
     steps: int = Field(description="0 while the model loads")
     eta_s: float | None = Field(description="seconds to go by the pace so far; null before the first step")
@@ -85,10 +87,10 @@ class Health(BaseModel):
     left_alone: dict[str, int] = Field(description="files in the inbox that are no jobs, by reason")
     current: CurrentJob | None
     holdups: list[Holdup]
-    device: str | None
+    device: str | None = Field(description="that the last job ran on")
     device_name: str | None
     dtype: str | None
-    rung: str | None
+    rung: str | None = Field(description="of the ladder, that the last job ran on")
     models: list[str]
     memory: MemoryRecord
     last_error: str | None

@@ -16,8 +16,10 @@ from PIL import Image
 from aura_daemon.core.job import CaptionRequest, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.core.settings import EMBEDDED, CaptionSettings, resolve_caption
 from aura_daemon.engines.libraries import versions
+from aura_daemon.engines.loading import narrow, storage_dtype
+from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.models import ModelFiles
-from aura_daemon.engines.placement import PeakMemory, Placement
+from aura_daemon.engines.placement import Placement
 
 EXTENSION: Final = ".txt"
 
@@ -37,17 +39,24 @@ class Captioner:
     def __init__(self, files: ModelFiles, placement: Placement, configured: CaptionSettings) -> None:
         """Loads; raises what transformers raises."""
         self.files = files
-        self._placement = placement
+        self.placement = placement
         self._configured = configured
         self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
+        stored = storage_dtype(placement)
         model: Any = transformers.BlipForConditionalGeneration.from_pretrained(
             str(files.folder),
-            dtype=placement.torch_dtype,
+            dtype=stored if stored.itemsize > 1 else placement.torch_dtype,
             variant=files.weights.variant,
             use_safetensors=not files.weights.pickled,
             local_files_only=True,
         )
+        if stored is not placement.torch_dtype:
+            narrow(model, stored, placement.torch_dtype)
         self._model = model.to(placement.device).eval()
+
+    def stand_on(self, placement: Placement) -> None:
+        """A captioner has no rungs that take the same weights: there is nothing to change."""
+        self.placement = placement
 
     @torch.no_grad()
     def run(self, picture: Image.Image, request: CaptionRequest, peak: PeakMemory) -> Produced:
@@ -68,9 +77,9 @@ class Captioner:
             resolved=resolved,
             model=self.files.name,
             model_sha256=self.files.sha256,
-            device=self._placement.device,
-            dtype=self._placement.dtype,
-            rung=self._placement.rung,
+            device=self.placement.device,
+            dtype=self.placement.dtype,
+            rung=self.placement.rung,
             batch_size=1,
             timing=EngineTiming(encoded_s=encoded_at - began, decoded_s=time.monotonic() - encoded_at),
             peak_bytes=peak.highest_bytes(),
@@ -83,7 +92,7 @@ class Captioner:
         """Picture to embeddings `[1, patches + 1, D]`."""
         pixels = self._processor.image_processor(picture, return_tensors="pt").pixel_values
         embedded: torch.Tensor = self._model.vision_model(
-            pixel_values=pixels.to(self._placement.device, self._placement.torch_dtype)
+            pixel_values=pixels.to(self.placement.device, self.placement.torch_dtype)
         )[0]
         return embedded
 
@@ -124,7 +133,7 @@ class Captioner:
             else ()
         )
         ids = [text_config.bos_token_id, *words[:most]]
-        return torch.tensor([ids], dtype=torch.long, device=self._placement.device), warnings
+        return torch.tensor([ids], dtype=torch.long, device=self.placement.device), warnings
 
 
 def _confidence(scores: tuple[torch.Tensor, ...], tokens: torch.Tensor) -> float:

@@ -11,8 +11,10 @@ from typing import Final
 
 import torch
 
+from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.engines.placement import MemoryFigures
+from aura_daemon.core.ladder import Rung
+from aura_daemon.engines.memory import MemoryFigures
 
 OUT_OF_MEMORY_WORDS: Final = (
     " out of memory.",
@@ -34,15 +36,40 @@ MESSAGE_LIMIT: Final = 300
 """Characters of an exception's text that go into a failure; all of it is in the log."""
 
 
-def failure_of(error: BaseException, memory: MemoryFigures) -> Failure:
-    """What an engine's exception means; copies text and keeps no reference to `error`."""
+BROKEN_WORDS: Final = (
+    "CUDA error:",
+    "device-side assert",
+    "an illegal memory access",
+    "unspecified launch failure",
+    "CUDNN_STATUS_EXECUTION_FAILED",
+    "CUBLAS_STATUS_EXECUTION_FAILED",
+    "HIP error:",
+)
+"""After these nothing works any more in this process: its CUDA context is broken."""
+
+
+def failure_of(
+    error: BaseException, memory: MemoryFigures, *, rung: Rung | None = None, neighbours: str = ""
+) -> Failure:
+    """What an engine's exception means; copies text and keeps no reference to `error`.
+
+    `neighbours`: who else takes memory of the device.
+    """
     text = str(error)
     if is_out_of_memory(error):
+        on = f" on rung {rung}" if rung is not None else ""
         return Failure(
             kind=FailureKind.OUT_OF_MEMORY,
-            message=f"out of memory: {_needed(text)}{in_words(memory.free_bytes)} free of "
-            f"{in_words(memory.total_bytes)}, {in_words(memory.resident_bytes)} resident in the worker",
+            message=f"out of memory{on}: {_needed(text)}{in_words(memory.free_bytes)} free of "
+            f"{in_words(memory.total_bytes)}, {in_words(memory.resident_bytes)} resident in the worker"
+            f"{_also(neighbours)}",
             mend="ask for fewer pixels, or free memory on this device",
+        )
+    if is_broken(error):
+        return Failure(
+            kind=FailureKind.CRASHED,
+            message=f"the GPU failed: {type(error).__name__}: {first_line(text)}",
+            mend="the worker process is started anew; if it comes again, look at the system's log and the driver",
         )
     return Failure(
         kind=FailureKind.UNEXPECTED,
@@ -56,6 +83,24 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, (RuntimeError, OSError)) and any(words in str(error) for words in OUT_OF_MEMORY_WORDS)
+
+
+def is_broken(error: BaseException) -> bool:
+    """True where the device answers no more, so that this process is of no use."""
+    accelerator_error = getattr(torch, "AcceleratorError", None)
+    if accelerator_error is not None and isinstance(error, accelerator_error):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in BROKEN_WORDS)
+
+
+def no_room(tried: Tried, *, neighbours: str = "") -> Failure:
+    """It fits on no rung, so nothing was tried: with the figures of the last one."""
+    return Failure(
+        kind=FailureKind.OUT_OF_MEMORY,
+        message=f"not enough memory: {in_words(tried.expected_bytes)} needed on the last rung, {tried.rung}, "
+        f"{in_words(max(0, tried.room_bytes))} to be had{_also(neighbours)}",
+        mend="ask for fewer pixels, or free memory on this device",
+    )
 
 
 def first_line(text: str) -> str:
@@ -72,6 +117,10 @@ def in_words(amount_bytes: int) -> str:
             return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1024
     return f"{amount:.1f} TiB"
+
+
+def _also(neighbours: str) -> str:
+    return f"; also on this GPU: {neighbours}" if neighbours else ""
 
 
 def _needed(text: str) -> str:

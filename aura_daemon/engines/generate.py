@@ -1,6 +1,6 @@
 """Stable Diffusion 1.x: prompt to picture, in phases that are timed.
 
-In: a resolved request. Out: Produced | Failure.
+In: resolved requests of one kind. Out: Produced | Failure for each.
 
 The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
 """
@@ -8,32 +8,34 @@ The phases are diffusers' own (`pipelines`), so the pixels are those of one plai
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
-from typing import Any, Final
+from typing import Final
 
-import diffusers
 import torch
-from loguru import logger
 from PIL import Image
 
 from aura_daemon.core.job import (
+    CANCELLED,
     EngineTiming,
     Failure,
     FailureKind,
-    GenerateRequest,
+    Ingredient,
     Payload,
     Produced,
     ResolvedGenerate,
 )
 from aura_daemon.core.promptsyntax import plain_text
-from aura_daemon.core.settings import EMBEDDED, GenerateSettings, resolve_generate, round_px
+from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Safety, round_px
 from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
 from aura_daemon.engines.libraries import versions
+from aura_daemon.engines.loading import load_parts
+from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.pipelines import Pipelines, Start
-from aura_daemon.engines.placement import PeakMemory, Placement
+from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.prompting import Encoded, Prompting
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.safety import SafetyGuard
@@ -55,48 +57,98 @@ class _Clock:
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     since_s: float = field(default_factory=time.monotonic)
 
+    def restart(self) -> None:
+        """A phase of this picture begins: the time since the last one was another picture's."""
+        self.since_s = time.monotonic()
+
     def ended(self, phase: str) -> None:
         now = time.monotonic()
         self.seconds[phase] += now - self.since_s
         self.since_s = now
 
 
+class AllCancelled(Exception):
+    """Nobody wants any of these pictures any more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Latents:
+    """Of one picture, `[1, 4, H / 8, W / 8]`, with what decoding it takes."""
+
+    tensor: torch.Tensor
+    random: torch.Generator
+    start: Start | None
+
+
+@dataclass(kw_only=True, slots=True)
+class Drawing:
+    """One picture that is asked for, on its way."""
+
+    resolved: ResolvedGenerate
+    report: Report
+    start: Start | None = None
+    notes: tuple[str, ...] = ()
+    loras: tuple[Ingredient, ...] = ()
+    encoded: Encoded | None = None
+    clock: _Clock = field(default_factory=_Clock)
+
+    @property
+    def windows(self) -> int:
+        """Of its prompt, once that was read."""
+        return self.encoded.windows if self.encoded is not None else 0
+
+
 class Generator:
     """A loaded pipeline."""
 
-    def __init__(self, files: ModelFiles, placement: Placement, configured: GenerateSettings) -> None:
+    def __init__(
+        self, files: ModelFiles, placement: Placement, configured: GenerateSettings, attention: Attention
+    ) -> None:
         """Loads; raises what diffusers raises."""
         self.files = files
-        self._placement = placement
+        self.placement = placement
         self._configured = configured
-        pipe = _load(files, placement)
-        checker, pipe.safety_checker = pipe.safety_checker, None
-        if checker is not None and placement.on_cuda:
-            checker.to("cpu", torch.float32)
-        self._guard = SafetyGuard(checker, pipe.feature_extractor, configured.safety)
-        pipe.to(placement.device)
-        pipe.unet.to(memory_format=torch.channels_last)
-        pipe.vae.to(memory_format=torch.channels_last)
-        pipe.set_progress_bar_config(disable=True)
-        self._adapters = Adapters(pipe, configured.loras)
+        parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
+        self._guard = SafetyGuard(parts.checker, parts.pipe.feature_extractor, configured.safety)
+        self._adapters = Adapters(parts.pipe, configured.loras)
         self._prompting = Prompting(
-            pipe.tokenizer, pipe.text_encoder, device=placement.device, embeddings=configured.embeddings
+            parts.pipe.tokenizer,
+            parts.text_encoder,
+            device=placement.device,
+            embeddings=configured.embeddings,
         )
-        self._pipelines = Pipelines(pipe, placement)
+        self._pipelines = Pipelines(parts, placement)
+
+    def stand_on(self, placement: Placement) -> None:
+        """Another rung that takes no other weights: only what is done with them changes."""
+        self.placement = placement
+        self._pipelines.stand_on(placement)
 
     @torch.no_grad()
-    def run(
-        self, request: GenerateRequest, start: Start | None, report: Report, peak: PeakMemory
-    ) -> Produced | Failure:
-        """One picture; raises what torch raises."""
-        size = start.picture.size if start is not None else None
-        resolved, notes = resolve_generate(request, self._configured, self.files.own, size)
+    def run(self, drawings: Sequence[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+        """Pictures of one size and one set of settings, drawn together; raises what torch raises.
+
+        A drawing that cannot be, or whose picture is spoilt, fails alone. One that is cancelled is not decoded.
+        """
+        begun = []
+        for drawing in drawings:
+            failure = self._begin(drawing)
+            if failure is not None:
+                yield drawing, failure
+            else:
+                begun.append(drawing)
+        for windows in sorted({drawing.windows for drawing in begun}):
+            yield from self._together([drawing for drawing in begun if drawing.windows == windows], peak)
+
+    def _begin(self, drawing: Drawing) -> Failure | None:
+        """Reads the prompt."""
+        resolved = drawing.resolved
         obstacle = imagefile.lacking(resolved.format) or _standstill(resolved)
         if obstacle is not None:
             return obstacle
-        clock = _Clock()
+        drawing.clock.restart()
         try:
-            loras = self._adapters.put_on(resolved.loras)
+            drawing.loras = self._adapters.put_on(resolved.loras)
         except Unusable as unusable:
             return unusable.failure
         encoded = self._prompting.encode(
@@ -108,12 +160,38 @@ class Generator:
         )
         if isinstance(encoded, Failure):
             return encoded
-        clock.ended("encoded_s")
-        drawn = self._draw(resolved, encoded, start, _Steps(self, resolved, report, peak), clock)
+        drawing.encoded = encoded
+        drawing.clock.ended("encoded_s")
+        return None
+
+    def _together(self, drawings: list[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+        """Denoises all at once, decodes one by one."""
+        for drawing in drawings:
+            drawing.clock.restart()
+        steps = _Steps(self, drawings, peak)
+        try:
+            passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
+            if drawings[0].resolved.hires is not None:  # these come alone
+                passes.append(self._second_pass(drawings[0], passes[0], steps))
+            for number, drawing in enumerate(drawings):
+                if drawing.report.is_cancelled:
+                    yield drawing, CANCELLED
+                    continue
+                yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)
+        except AllCancelled:
+            for drawing in drawings:
+                yield drawing, CANCELLED
+
+    def _finished(self, drawing: Drawing, latents: _Latents, batch_size: int, peak: PeakMemory) -> Produced | Failure:
+        """Decodes, checks and writes one picture."""
+        resolved, encoded, clock = drawing.resolved, drawing.encoded, drawing.clock
+        assert encoded is not None
+        clock.restart()
+        drawn = self._decoded(latents)
         if drawn is None:
             return Failure(
                 kind=FailureKind.UNEXPECTED,
-                message=f"the model made no picture but NaN in {self._placement.dtype}",
+                message=f"the model made no picture but NaN in {self.placement.dtype}",
                 mend="set dtype: float32; if that does not help, the weights are damaged",
             )
         picture, is_black = drawn
@@ -125,20 +203,23 @@ class Generator:
         clock.ended("decoded_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
-        warnings = (*notes, *encoded.warnings, *self._warnings(resolved, encoded), flagged, black, *file.warnings)
+        start = drawing.start
+        warnings = (
+            *drawing.notes, *encoded.warnings, *self._warnings(resolved, encoded), flagged, black, *file.warnings
+        )  # fmt: skip
         return Produced(
             payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,
             model=self.files.name,
             model_sha256=self.files.sha256,
-            device=self._placement.device,
-            dtype=self._placement.dtype,
-            rung=self._placement.rung,
-            batch_size=1,
+            device=self.placement.device,
+            dtype=self.placement.dtype,
+            rung=self.placement.rung,
+            batch_size=batch_size,
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            ingredients=(*drawing.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
         )
@@ -150,32 +231,43 @@ class Generator:
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
         return content.getvalue()
 
-    def _draw(
-        self, resolved: ResolvedGenerate, encoded: Encoded, start: Start | None, steps: _Steps, clock: _Clock
-    ) -> tuple[Image.Image, bool] | None:
-        """The picture, after a second pass where one is asked for; whether it is black; None where it is NaN."""
-        drawn = self._pass(resolved, encoded, start, steps, clock)
-        if resolved.hires is None or drawn is None:
-            return drawn
-        width, height = (round_px(length * resolved.hires.scale) for length in (resolved.width, resolved.height))
+    def _second_pass(self, drawing: Drawing, first: list[_Latents], steps: _Steps) -> list[_Latents]:
+        """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
+        resolved = drawing.resolved
+        assert resolved.hires is not None
+        drawn = self._decoded(first[0])
+        drawing.clock.ended("decoded_s")
+        if drawn is None:
+            return first
+        width, height = second_px(resolved)
         enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
-        again = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
-        return self._pass(again, encoded, enlarged, steps, clock)
+        drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
+        try:
+            return self._pass([drawing], [enlarged], steps)
+        finally:
+            drawing.resolved = resolved
 
-    def _pass(
-        self, resolved: ResolvedGenerate, encoded: Encoded, start: Start | None, steps: _Steps, clock: _Clock
-    ) -> tuple[Image.Image, bool] | None:
-        """Noise or start to picture. The noise is made on the CPU: the same on every device and rung."""
-        random = torch.Generator("cpu").manual_seed(resolved.seed)
-        fitted = start.fitted(resolved.width, resolved.height) if start is not None else None
-        latents = self._pipelines.denoise(resolved, encoded, fitted, random, steps.stepped)
+    def _pass(self, drawings: list[Drawing], starts: list[Start | None], steps: _Steps) -> list[_Latents]:
+        """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
+        resolved = drawings[0].resolved
+        random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
+        fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
+        encoded = [drawing.encoded for drawing in drawings if drawing.encoded is not None]
+        latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         steps.pass_ended()
-        clock.ended("denoised_s")
-        decoded = self._pipelines.decode(latents, random)
-        clock.ended("decoded_s")
-        if decoded is None or fitted is None:
+        for drawing in drawings:
+            drawing.clock.ended("denoised_s")
+        return [
+            _Latents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
+            for number in range(len(drawings))
+        ]
+
+    def _decoded(self, latents: _Latents) -> tuple[Image.Image, bool] | None:
+        """The picture, and whether it is black; None where it is NaN."""
+        decoded = self._pipelines.decode(latents.tensor, latents.random)
+        if decoded is None or latents.start is None:
             return decoded
-        return fitted.around(decoded[0]), decoded[1]
+        return latents.start.around(decoded[0]), decoded[1]
 
     def _warnings(self, resolved: ResolvedGenerate, encoded: Encoded) -> list[str]:
         """What the user should know about this picture."""
@@ -188,32 +280,47 @@ class Generator:
 
 
 class _Steps:
-    """Tells how far a picture is, over both passes, and shows it where that was asked for."""
+    """Tells how far pictures are, over both passes, and shows them where that was asked for."""
 
-    def __init__(self, generator: Generator, resolved: ResolvedGenerate, report: Report, peak: PeakMemory) -> None:
+    def __init__(self, generator: Generator, drawings: list[Drawing], peak: PeakMemory) -> None:
         self._generator = generator
-        self._resolved = resolved
-        self._report = report
+        self._drawings = drawings
         self._peak = peak
-        self._passes = _steps_of_passes(resolved)
+        self._passes = _steps_of_passes(drawings[0].resolved)
         self._before = 0
-        self._shown = 0
+        self._shown = [0] * len(drawings)
 
     def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
-        """After each evaluation of the model; a step of some samplers takes two."""
+        """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
         self._peak.sample()
         steps = self._passes[0]
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
-        every, is_last = self._resolved.preview, evaluation == evaluations
-        preview = b""
-        if every and done // every > self._shown and not is_last:
-            self._shown = done // every
-            preview = self._generator.preview(latents)
-        self._report.stepped(done, self._before + sum(self._passes), preview)
+        in_all = self._before + sum(self._passes)
+        for number, drawing in enumerate(self._drawings):
+            if drawing.report.is_cancelled:
+                continue
+            every, preview = drawing.resolved.preview, b""
+            if every and done // every > self._shown[number] and evaluation != evaluations:
+                self._shown[number] = done // every
+                preview = self._generator.preview(latents[number : number + 1])
+            drawing.report.stepped(done, in_all, preview)
+        if all(drawing.report.is_cancelled for drawing in self._drawings):
+            raise AllCancelled
 
     def pass_ended(self) -> None:
         """The steps of the next pass follow."""
         self._before += self._passes.pop(0)
+
+
+def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
+    """Width and height of the second pass, of the only one where there is no second."""
+    scale = resolved.hires.scale if resolved.hires is not None else 1.0
+    return round_px(resolved.width * scale), round_px(resolved.height * scale)
+
+
+def steps_of(resolved: ResolvedGenerate) -> int:
+    """Of all passes together."""
+    return sum(_steps_of_passes(resolved))
 
 
 def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
@@ -238,25 +345,3 @@ def _standstill(resolved: ResolvedGenerate) -> Failure | None:
 def timed(produced: Produced, loaded_s: float) -> Produced:
     """The same with the time it took to load the model."""
     return replace(produced, timing=replace(produced.timing, loaded_s=loaded_s))
-
-
-def _load(files: ModelFiles, placement: Placement) -> Any:
-    """The pipeline on the CPU, in the placement's dtype."""
-    if files.checkpoint is not None:
-        return diffusers.StableDiffusionPipeline.from_single_file(
-            str(files.checkpoint),
-            config=str(files.folder),
-            dtype=placement.torch_dtype,
-            local_files_only=True,
-            safety_checker=None,
-        )
-    if placement.torch_dtype is torch.float16 and files.weights.variant is None:
-        logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
-    return diffusers.StableDiffusionPipeline.from_pretrained(
-        str(files.folder),
-        dtype=placement.torch_dtype,
-        variant=files.weights.variant,
-        use_safetensors=not files.weights.pickled,
-        low_cpu_mem_usage=True,
-        local_files_only=True,
-    )

@@ -15,8 +15,8 @@ from PIL import Image, ImageDraw, ImageFont
 from aura_daemon.core.job import EngineTiming, Failure, FailureKind, GridRequest, Payload, Produced
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.libraries import versions
+from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.picture import read_picture
-from aura_daemon.engines.placement import PeakMemory
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

@@ -1,13 +1,14 @@
 """One model's denoising and decoding: from noise, from an image, within a mask. In: embeddings, start. Out: pictures.
 
 The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All of them share one set of
-weights: they are built around the same modules.
+weights: they are built around the same modules, or around what stands for one on a rung below.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -16,9 +17,12 @@ import torch
 from loguru import logger
 from PIL import Image, ImageOps
 
+from aura_daemon.core.budget import Extent, tile_px
 from aura_daemon.core.job import Failure, GenerateRequest, Ingredient, IngredientKind, ResolvedGenerate
 from aura_daemon.core.names import escaped
-from aura_daemon.core.settings import EngineSettings, Scheduler
+from aura_daemon.core.settings import MULTIPLE_PX, EngineSettings, Scheduler
+from aura_daemon.engines.loading import Parts
+from aura_daemon.engines.parking import RowByRow, Visitor
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.prompting import Encoded
@@ -79,27 +83,39 @@ def _ingredient(kind: IngredientKind, name: str, content: bytes) -> Ingredient:
 
 
 Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
-"""Called with the evaluation, from 1, how many there are, and the latents `[1, 4, H / 8, W / 8]`."""
+"""Called with the evaluation, from 1, how many there are, and the latents `[B, 4, H / 8, W / 8]`."""
 
 
 class Pipelines:
     """Around the modules of one loaded `StableDiffusionPipeline`."""
 
-    def __init__(self, pipe: Any, placement: Placement) -> None:
-        self.pipe = pipe
+    def __init__(self, parts: Parts, placement: Placement) -> None:
+        self._parts = parts
+        self._own_scheduler = dict(parts.pipe.scheduler.config)
+        self.stand_on(placement)
+
+    def stand_on(self, placement: Placement) -> None:
+        """Another rung that takes no other weights."""
         self._placement = placement
-        self._own_scheduler = dict(pipe.scheduler.config)
-        self._kinds: dict[str, Any] = {"StableDiffusionPipeline": pipe}
+        self._kinds: dict[str, Any] = {}
+        pipe, unet = self._parts.pipe, self._parts.pipe.unet
+        self._visitor = Visitor(RowByRow(unet), self._parts.unet) if self._parts.unet is not None else None
+        if self._visitor is not None:
+            unet = self._visitor
+        elif placement.measures.splits:
+            unet = RowByRow(unet)
+        vae = Visitor(pipe.vae, self._parts.vae) if self._parts.vae is not None else pipe.vae
+        self._components = {**pipe.components, "unet": unet, "vae": vae}
 
     def denoise(
         self,
         resolved: ResolvedGenerate,
-        encoded: Encoded,
+        encoded: Sequence[Encoded],
         start: Start | None,
-        random: torch.Generator,
+        random: Sequence[torch.Generator],
         stepped: Stepped,
     ) -> torch.Tensor:
-        """Noise, or a fitted start, to latents `[1, 4, H / 8, W / 8]`."""
+        """Noise, or a fitted start, to latents `[B, 4, H / 8, W / 8]`; all of a batch have equally many windows."""
         chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
         told: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
         name = "StableDiffusionPipeline"
@@ -116,16 +132,22 @@ class Pipelines:
             stepped(index + 1, pipe.num_timesteps, tensors["latents"])
             return tensors
 
-        latents: torch.Tensor = pipe(
-            prompt_embeds=encoded.prompt,
-            negative_prompt_embeds=encoded.negative,
-            guidance_scale=resolved.guidance_scale,
-            generator=random,
-            output_type="latent",
-            callback_on_step_end=step_ended,
-            **chosen.steps,
-            **told,
-        ).images
+        negatives = [one.negative for one in encoded if one.negative is not None]
+        try:
+            with self._tiling(resolved.width, resolved.height):
+                latents: torch.Tensor = pipe(
+                    prompt_embeds=torch.cat([one.prompt for one in encoded]),
+                    negative_prompt_embeds=torch.cat(negatives) if negatives else None,
+                    guidance_scale=resolved.guidance_scale,
+                    generator=list(random) if len(random) > 1 else random[0],
+                    output_type="latent",
+                    callback_on_step_end=step_ended,
+                    **chosen.steps,
+                    **told,
+                ).images
+        finally:
+            if self._visitor is not None:
+                self._visitor.go()
         return latents
 
     def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
@@ -133,7 +155,7 @@ class Pipelines:
 
         One that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
         """
-        vae = self.pipe.vae
+        vae = self._parts.pipe.vae
         image = self._decoded(latents, random)
         if _is_spoilt(image) and vae.dtype != torch.float32:
             logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
@@ -144,7 +166,7 @@ class Pipelines:
                 vae.to(self._placement.torch_dtype)
         if not bool(torch.isfinite(image).all()):
             return None
-        picture: Image.Image = self.pipe.image_processor.postprocess(image, "pil")[0]
+        picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
         return picture, _is_spoilt(image)
 
     def preview(self, latents: torch.Tensor) -> Image.Image:
@@ -154,21 +176,47 @@ class Pipelines:
         if longest > PREVIEW_LATENT:
             small = torch.nn.functional.interpolate(latents.float(), scale_factor=PREVIEW_LATENT / longest, mode="area")
         image = self._decoded(small.to(latents.dtype), None).nan_to_num()
-        picture: Image.Image = self.pipe.image_processor.postprocess(image, "pil")[0]
+        picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
         return picture
 
     def _decoded(self, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
-        vae = self.pipe.vae
-        decoded: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False, generator=random)[0]
+        vae, parked = self._parts.pipe.vae, self._parts.vae
+        height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
+        with self._tiling(width, height), parked.visiting() if parked is not None else nullcontext():
+            decoded: torch.Tensor = vae.decode(
+                latents / vae.config.scaling_factor, return_dict=False, generator=random
+            )[0]
         return decoded
+
+    @contextmanager
+    def _tiling(self, width: int, height: int) -> Iterator[None]:
+        """On the rungs that have it the VAE works tile by tile meanwhile."""
+        vae, measures = self._parts.pipe.vae, self._placement.measures
+        if not measures.tiles:
+            yield
+            return
+        side = tile_px(int(vae.config.sample_size), measures, Extent(width=width, height=height))
+        vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // MULTIPLE_PX
+        vae.enable_tiling()
+        try:
+            yield
+        finally:
+            vae.disable_tiling()
 
     def _pipe(self, name: str) -> Any:
         """One of diffusers' pipelines; `from_pipe` would convert the shared weights."""
         if name not in self._kinds:
-            made = getattr(diffusers, name)(**self.pipe.components, requires_safety_checker=False)
+            made = _computing_on(getattr(diffusers, name), self._placement.device)(
+                **self._components, requires_safety_checker=False
+            )
             made.set_progress_bar_config(disable=True)
             self._kinds[name] = made
         return self._kinds[name]
+
+
+def _computing_on(pipeline: type[Any], device: str) -> type[Any]:
+    """The same pipeline, told where it computes: it would take that from its first part, which may be parked."""
+    return type(pipeline.__name__, (pipeline,), {"_execution_device": property(lambda _pipe: torch.device(device))})
 
 
 def _is_spoilt(image: torch.Tensor) -> bool:

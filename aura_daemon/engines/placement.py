@@ -1,26 +1,20 @@
-"""Where a model runs and in which number format. In: EngineSettings. Out: Placement, and figures of memory.
+"""Where models run and in which number format. In: EngineSettings. Out: a Placement for each rung.
 
-The probes are calls into torch and reads of /proc; nothing is probed at import.
+The probes are calls into torch; nothing is probed at import.
 """
 
 from __future__ import annotations
 
-import ctypes
-import gc
+import importlib.util
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-import psutil
 import torch
 
 from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.core.settings import Device, Dtype, EngineSettings
-
-RESIDENT: Final = "resident"
-"""The only rung until the ladder is built: all weights stay on the device."""
+from aura_daemon.core.ladder import RUNGS, Backend, Measures, Rung
+from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, memory_fraction
 
 BFLOAT16_FLAGS: Final = ("amx_bf16", "avx512_bf16")
 """CPU capabilities that make bfloat16 faster than float32; without them it is slower."""
@@ -40,122 +34,101 @@ class Placement:
     """`cpu`, `cuda:0`."""
     device_name: str
     dtype: Dtype
-    rung: str = RESIDENT
+    rung: Rung
+    fraction: float | None = None
+    """Of the device's memory, what this process may take; None: all."""
 
     @property
     def torch_dtype(self) -> torch.dtype:
+        """That is computed in."""
         return TORCH_DTYPES[self.dtype]
 
     @property
-    def on_cuda(self) -> bool:
-        return self.device.startswith("cuda")
+    def on_cpu(self) -> bool:
+        """Whether the CPU computes."""
+        return self.device == "cpu"
+
+    @property
+    def measures(self) -> Measures:
+        """What is done to need less memory."""
+        return RUNGS[self.rung]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MemoryFigures:
-    """Bytes; on the CPU the device's memory is the machine's."""
+class Devices:
+    """What computes here: an accelerator where there is one, and the CPU in any case."""
 
-    used_bytes: int
-    free_bytes: int
-    total_bytes: int
-    resident_bytes: int
-    """Of this process."""
+    backend: Backend
+    accelerator: Placement | None
+    cpu: Placement
+
+    @property
+    def first(self) -> Placement:
+        """Where the top of the ladder is."""
+        return self.accelerator or self.cpu
+
+    def on(self, rung: Rung) -> Placement:
+        """The placement of a rung; raises ValueError for one of a GPU that is not there."""
+        base = self.cpu if RUNGS[rung].on_cpu else self.accelerator
+        if base is None:
+            raise ValueError(f"rung {rung} takes a GPU")
+        return Placement(
+            device=base.device, device_name=base.device_name, dtype=base.dtype, rung=rung, fraction=base.fraction
+        )
 
 
-def place(settings: EngineSettings) -> Placement | Failure:
-    """The device and dtype that the settings ask for; a Failure where CUDA is asked for and there is none."""
-    cuda = settings.device is not Device.CPU and torch.cuda.is_available()
-    if settings.device is Device.CUDA and not cuda:
+def find_devices(settings: EngineSettings) -> Devices | Failure:
+    """The devices and dtypes that the settings ask for; a Failure where one is asked for that is not there."""
+    wanted = settings.device
+    backend = _backend(wanted)
+    if wanted not in (Device.AUTO, Device.CPU) and backend is Backend.CPU:
         return Failure(
             kind=FailureKind.MODEL_UNAVAILABLE,
-            message=f"device: cuda is configured, but torch {torch.__version__} finds no CUDA device",
-            mend="set device: auto or cpu, or install a CUDA build of torch and the driver",
+            message=f"device: {wanted} is configured, but torch {torch.__version__} finds no {wanted.upper()} device",
+            mend=f"set device: auto or cpu, or install a {wanted.upper()} build of torch and the driver",
         )
-    dtype = settings.dtype if settings.dtype is not Dtype.AUTO else _auto_dtype(cuda)
-    if cuda:
-        return Placement(device="cuda:0", device_name=torch.cuda.get_device_name(0), dtype=dtype)
-    return Placement(device="cpu", device_name=_cpu_name(), dtype=dtype)
+    if settings.attention is Attention.XFORMERS and importlib.util.find_spec("xformers") is None:
+        return Failure(
+            kind=FailureKind.MODEL_UNAVAILABLE,
+            message="attention: xformers is configured, but xformers is not installed",
+            mend="install xformers for this torch, or set attention: sdpa, which is as fast",
+        )
+    cpu = Placement(device="cpu", device_name=_cpu_name(), dtype=_cpu_dtype(settings, backend), rung=Rung.CPU)
+    if backend is Backend.CPU:
+        return Devices(backend=backend, accelerator=None, cpu=cpu)
+    device = "mps" if backend is Backend.MPS else f"{backend}:0"
+    name, fraction = device, None
+    if backend is not Backend.MPS:
+        torch_backend = getattr(torch, backend)
+        name = str(torch_backend.get_device_name(0))
+        total = int(torch_backend.get_device_properties(0).total_memory)
+        fraction = memory_fraction(settings.memory_fraction, total)
+        if fraction is not None and backend is Backend.CUDA:
+            torch.cuda.set_per_process_memory_fraction(fraction, 0)
+    dtype = settings.dtype if settings.dtype is not Dtype.AUTO else Dtype.FLOAT16
+    accelerator = Placement(device=device, device_name=name, dtype=dtype, rung=Rung.RESIDENT, fraction=fraction)
+    return Devices(backend=backend, accelerator=accelerator, cpu=cpu)
 
 
-def memory_figures(placement: Placement | None) -> MemoryFigures:
-    """Memory as it is now."""
-    resident = int(psutil.Process().memory_info().rss)
-    if placement is not None and placement.on_cuda:
-        free, total = torch.cuda.mem_get_info(placement.device)
-        return MemoryFigures(used_bytes=total - free, free_bytes=free, total_bytes=total, resident_bytes=resident)
-    machine = psutil.virtual_memory()
-    return MemoryFigures(
-        used_bytes=resident,
-        free_bytes=int(machine.available),
-        total_bytes=int(machine.total),
-        resident_bytes=resident,
-    )
+def _backend(wanted: Device) -> Backend:
+    """What is there of it. AUTO takes CUDA (ROCm is CUDA to torch) where torch finds it, else the CPU: the experimental
+    ones must be asked for by name."""
+    if wanted in (Device.AUTO, Device.CUDA) and torch.cuda.is_available():
+        return Backend.CUDA
+    if wanted is Device.XPU and torch.xpu.is_available():
+        return Backend.XPU
+    if wanted is Device.MPS and torch.backends.mps.is_available():
+        return Backend.MPS
+    return Backend.CPU
 
 
-def release(placement: Placement | None) -> None:
-    """Gives freed memory back to the device and the system; whoever calls it has dropped the models first."""
-    gc.collect()
-    if placement is not None and placement.on_cuda:
-        torch.cuda.empty_cache()
-    with suppress(OSError, AttributeError):  # AttributeError: a C library without malloc_trim (musl, macOS)
-        ctypes.CDLL(None).malloc_trim(0)
-
-
-class PeakMemory:
-    """The highest memory since it was made: the allocator's on CUDA, resident size of the process on the CPU.
-
-    Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where that is
-    refused, the peak is the largest of what `sample` saw.
-    """
-
-    def __init__(self, placement: Placement) -> None:
-        self._placement = placement
-        self._sampled = 0
-        self._counted_by_kernel = False
-        if placement.on_cuda:
-            torch.cuda.reset_peak_memory_stats(placement.device)
-        else:
-            self._counted_by_kernel = _reset_resident_peak()
-        self.sample()
-
-    def sample(self) -> None:
-        """Looks once; cheap enough for every step."""
-        if not self._placement.on_cuda and not self._counted_by_kernel:
-            self._sampled = max(self._sampled, int(psutil.Process().memory_info().rss))
-
-    def highest_bytes(self) -> int:
-        """The peak up to now."""
-        if self._placement.on_cuda:
-            return int(torch.cuda.max_memory_allocated(self._placement.device))
-        self.sample()
-        return _resident_peak() if self._counted_by_kernel else self._sampled
-
-
-def _auto_dtype(cuda: bool) -> Dtype:
-    """The half precision that the device computes in, else float32."""
-    if cuda:
-        return Dtype.FLOAT16
+def _cpu_dtype(settings: EngineSettings, backend: Backend) -> Dtype:
+    """What is configured, but for a GPU's half precision, which is slow on most CPUs; else what it computes fastest."""
+    if settings.dtype is not Dtype.AUTO and (backend is Backend.CPU or settings.dtype is Dtype.FLOAT32):
+        return settings.dtype
     capabilities = torch.cpu.get_capabilities()
     return Dtype.BFLOAT16 if any(capabilities.get(flag) for flag in BFLOAT16_FLAGS) else Dtype.FLOAT32
 
 
 def _cpu_name() -> str:
     return str(torch.cpu.get_capabilities().get("cpu_name") or platform.processor() or platform.machine())
-
-
-def _reset_resident_peak() -> bool:
-    """True where the kernel lets us reset its own count."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return _resident_peak() > 0
-
-
-def _resident_peak() -> int:
-    """The kernel's count of the highest resident size, in bytes; 0 where there is none."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0

@@ -21,6 +21,7 @@ from aura_daemon.core.job import Failure, FailureKind, Ingredient, IngredientKin
 from aura_daemon.core.promptsyntax import Section, extract_loras, not_understood, parse
 from aura_daemon.core.promptwindows import Token, Unit, Vector, Window, windows
 from aura_daemon.engines.inversions import Inversion, Inversions
+from aura_daemon.engines.parking import Parked
 
 MOST_KEPT: Final = 64
 """Windows; in float32 and of SD 1.x one is 231 KiB."""
@@ -48,9 +49,11 @@ class Encoded:
 class Prompting:
     """Tokenizer and text encoder of a loaded model, the user's textual inversions, and what was read lately."""
 
-    def __init__(self, tokenizer: Any, encoder: Any, *, device: str, embeddings: str | None) -> None:
-        """`embeddings`: the folder of textual inversions."""
+    def __init__(self, tokenizer: Any, parked: Parked, *, device: str, embeddings: str | None) -> None:
+        """`parked`: the text encoder; `embeddings`: the folder of textual inversions."""
         self._tokenizer = tokenizer
+        self._parked = parked
+        encoder: Any = parked.module
         self._encoder = encoder
         self._device = device
         self._room = encoder.config.max_position_embeddings - 2
@@ -141,7 +144,7 @@ class Prompting:
         padding = [self._tokenizer.pad_token_id] * (self._room - len(window))
         marks = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         numbers = [marks[0], *(token.number for token in window), marks[1], *padding]
-        with _standing_in(self._encoder.get_input_embeddings(), _rows(window, used)):
+        with self._parked.visiting(), _standing_in(self._encoder.get_input_embeddings(), _rows(window, used)):
             hidden = self._hidden(torch.tensor([numbers], device=self._device), clip_skip)
         weighted = _weighted(hidden, [1.0, *(token.weight for token in window), 1.0, *[1.0] * len(padding)])
         self._kept[key] = weighted.to(self._encoder.dtype)

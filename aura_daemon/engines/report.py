@@ -14,5 +14,9 @@ class Report(Protocol):
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         """A model is being fetched, checked or loaded; `total_bytes` is 0 where nothing is counted."""
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants this any more; asked after each step."""
+
     def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
         """Step `step`, counted from 1, of `steps` is done; `preview` is a small JPEG of the picture by now."""

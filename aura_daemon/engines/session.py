@@ -1,4 +1,4 @@
-"""What one device holds and does: models loaded on first use, one request at a time.
+"""What one process holds and does: models loaded on first use, a batch at a time, each on the rung that fits.
 
 In: requests. Out: outcomes.
 
@@ -8,13 +8,18 @@ it, when its frames no longer keep tensors alive.
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
 
 from loguru import logger
 
+from aura_daemon.core.attempts import TOP, Start, Tried
+from aura_daemon.core.budget import Extent, Measured
+from aura_daemon.core.fitting import NoRoom
 from aura_daemon.core.job import (
     CaptionRequest,
     Failure,
@@ -23,46 +28,86 @@ from aura_daemon.core.job import (
     GridRequest,
     JobKind,
     Outcome,
+    Produced,
     Request,
+    ResolvedGenerate,
 )
 from aura_daemon.core.names import escaped
-from aura_daemon.core.settings import EngineSettings, ModelSettings
+from aura_daemon.core.settings import (
+    EngineSettings,
+    GenerateSettings,
+    ModelSettings,
+    Safety,
+    resolve_generate,
+)
 from aura_daemon.engines.caption import Captioner
-from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory
-from aura_daemon.engines.generate import Generator, timed
+from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory, no_room
+from aura_daemon.engines.fits import Fits, Wanted
+from aura_daemon.engines.generate import Drawing, Generator, second_px, steps_of, timed
 from aura_daemon.engines.grid import laid_out
+from aura_daemon.engines.memory import MemoryFigures, PeakMemory, memory_figures, release, trim
 from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.pipelines import read_start
-from aura_daemon.engines.placement import (
-    MemoryFigures,
-    PeakMemory,
-    Placement,
-    memory_figures,
-    place,
-    release,
-)
+from aura_daemon.engines.placement import Devices, Placement, find_devices
 from aura_daemon.engines.report import Report
-from aura_daemon.engines.shelf import Engine, Shelf
+from aura_daemon.engines.shelf import Engine, Key, Shelf
+
+NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
+"""A captioner looks at pictures of its own size."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Work:
+    """One job, with the bytes it names and who hears of it."""
+
+    request: Request
+    report: Report
+    image: bytes | None = field(default=None, repr=False)
+    image_name: str = ""
+    mask: bytes | None = field(default=None, repr=False)
+    cells: tuple[bytes | None, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """The last word on one."""
+
+    work: Work
+    outcome: Outcome
+    tried: Tried | None = None
+    step_s: float = 0.0
+
+
+class Hearing(Protocol):
+    """Who is told how a batch goes."""
+
+    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+        """These are about to run like that."""
+
+    def ended(self, ended: Ended) -> None:
+        """One has had its last word."""
 
 
 class Session:
-    """The engines of one process on one device; several models may be loaded at once."""
+    """The engines of one process; several models may be loaded at once."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._shelf: Shelf | None = None
+        self._shelf = Shelf()
+        self._files: dict[Key, ModelFiles] = {}
         self._loading = ""
-        self.placement = place(settings)
+        self.devices = find_devices(settings)
+        self._base_bytes = self.memory().resident_bytes
 
     @property
     def models(self) -> tuple[str, ...]:
         """Names of what is loaded."""
-        return self._shelf.names if self._shelf is not None else ()
+        return self._shelf.names
 
     def memory(self) -> MemoryFigures:
-        """Memory as it is now."""
-        return memory_figures(self.placement if isinstance(self.placement, Placement) else None)
+        """Memory as it is now, of the first device."""
+        return memory_figures(self.devices.first if isinstance(self.devices, Devices) else None)
 
     def run(
         self,
@@ -73,101 +118,206 @@ class Session:
         *,
         mask: bytes | None = None,
         cells: tuple[bytes | None, ...] = (),
+        start: Start = TOP,
     ) -> Outcome:
-        """One request; never raises for what a request, a model or the memory can cause."""
-        if isinstance(self.placement, Failure):
-            return self.placement
+        """One request by itself; never raises for what a request, a model or the memory can cause."""
+        alone = _Alone()
+        work = Work(request=request, image=image, image_name=image_name, report=report, mask=mask, cells=cells)
+        self.run_all([work], alone, start=start)
+        (ended,) = alone.heard
+        return ended.outcome
+
+    def run_all(
+        self, works: Sequence[Work], hearing: Hearing, *, start: Start = TOP, measured: Sequence[Measured] = ()
+    ) -> None:
+        """All of them, pictures together as far as that fits. `start` and `measured` are for the choice of a rung."""
+        if isinstance(self.devices, Failure):
+            for work in works:
+                hearing.ended(Ended(work=work, outcome=self.devices))
+            return
+        fits = Fits(self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after)
+        left = list(works)
+        while left:
+            attempt = _Attempt(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
+            self._run(attempt, self.devices)
+            left = attempt.left
+        trim()
+
+    def _run(self, attempt: _Attempt, devices: Devices) -> None:
+        """As many as go at once; an exception is the last word on each of them that has had none."""
         self._loading = ""
+        failure = None
         try:
-            if isinstance(request, GenerateRequest):
-                return self._draw(request, image, mask, self.placement, report)
-            if isinstance(request, GridRequest):
-                return laid_out(request, cells, self._settings, PeakMemory(self.placement))
-            return self._describe(request, image, image_name, self.placement, report)
+            self._run_first(attempt, devices)
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
-            failure = self._in_words(error)
+            failure = self._in_words(error, attempt)
             level = "DEBUG" if failure.kind is FailureKind.OUT_OF_MEMORY else "ERROR"
             logger.log(level, "{}", traceback.format_exc())
-        release(self.placement)
-        return failure
+        if failure is None:
+            return
+        attempt.fail(failure)
+        if failure.kind is FailureKind.OUT_OF_MEMORY:
+            self._shelf.clear()  # the next attempt begins alone
+        release(devices.first)
 
-    def _draw(
-        self,
-        request: GenerateRequest,
-        image: bytes | None,
-        mask: bytes | None,
-        placement: Placement,
-        report: Report,
-    ) -> Outcome:
-        start = read_start(request, image, mask, self._settings)
+    def _run_first(self, attempt: _Attempt, devices: Devices) -> None:
+        work = attempt.works[0]
+        match work.request:
+            case GenerateRequest():
+                self._draw(attempt)
+            case CaptionRequest():
+                self._describe(attempt, work, work.request)
+            case GridRequest():
+                attempt.end(work, laid_out(work.request, work.cells, self._settings, PeakMemory(devices.cpu)))
+
+    # -- drawing ---------------------------------------------------------------------------------------------------
+
+    def _draw(self, attempt: _Attempt) -> None:
+        """Pictures of one model and one size."""
+        first = attempt.works[0]
+        configured = self._model_named(first.request)
+        if isinstance(configured, Failure):
+            attempt.fail(configured)
+            return
+        key = JobKind.GENERATE, configured.model
+        files = self._found(key, configured, first.report)
+        if isinstance(files, Failure):
+            attempt.fail(files)
+            return
+        drawings: dict[int, tuple[Work, Drawing]] = {}
+        for work in attempt.works:
+            drawing = self._drawing(work, configured, files)
+            if isinstance(drawing, Failure):
+                attempt.end(work, drawing)
+            else:
+                drawings[id(drawing)] = work, drawing
+        if not drawings:
+            return
+        asked = [drawing for _, drawing in drawings.values()]
+        checks = configured.safety is not Safety.OFF
+        wanted = Wanted(key=key, files=files, extent=_extent(asked[0].resolved, len(asked)), with_checker=checks)
+        batch = self._place(attempt, wanted, [work for work, _ in drawings.values()])
+        if batch is None:
+            return
+        began, peak = time.monotonic(), attempt.peak
+        attention = self._settings.attention
+        engine = self._loaded(
+            attempt, wanted, configured, lambda placement: Generator(files, placement, configured, attention)
+        )
+        assert isinstance(engine, Generator)
+        loaded_s = time.monotonic() - began
+        for drawing, outcome in engine.run(asked[:batch], peak):
+            step_s = 0.0
+            if isinstance(outcome, Produced):
+                step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
+                outcome = timed(outcome, loaded_s)
+            attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
+
+    def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> Drawing | Failure:
+        request = work.request
+        assert isinstance(request, GenerateRequest)
+        start = read_start(request, work.image, work.mask, self._settings)
         if isinstance(start, Failure):
             return start
+        size = start.picture.size if start is not None else None
+        resolved, notes = resolve_generate(request, configured, files.own, size)
+        return Drawing(resolved=resolved, report=work.report, start=start, notes=notes)
+
+    def _model_named(self, request: Request) -> GenerateSettings | Failure:
+        """The settings of the model that a job names, or of the configured one."""
+        assert isinstance(request, GenerateRequest)
         configured = self._settings.generate
         name = request.model or configured.model
         if name not in (configured.model, *configured.models):
             allowed = ", ".join((configured.model, *configured.models))
             message = f"model {escaped(name)} is none that the configuration allows"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
-        if name != configured.model:
-            configured = replace(configured, model=name, revision=None)
-        began = time.monotonic()
-        peak = PeakMemory(placement)
-        generator = self._loaded(
-            configured, JobKind.GENERATE, placement, report, lambda files: Generator(files, placement, configured)
-        )
-        if isinstance(generator, Failure):
-            return generator
-        assert isinstance(generator, Generator)
-        loaded_s = time.monotonic() - began
-        produced = generator.run(request, start, report, peak)
-        return produced if isinstance(produced, Failure) else timed(produced, loaded_s)
+        return configured if name == configured.model else replace(configured, model=name, revision=None)
 
-    def _describe(
-        self, request: CaptionRequest, image: bytes | None, name: str, placement: Placement, report: Report
-    ) -> Outcome:
-        picture = read_picture(image or b"", name, self._settings)
+    # -- describing ------------------------------------------------------------------------------------------------
+
+    def _describe(self, attempt: _Attempt, work: Work, request: CaptionRequest) -> None:
+        picture = read_picture(work.image or b"", work.image_name, self._settings)
         if isinstance(picture, Failure):
-            return picture
-        began = time.monotonic()
-        peak = PeakMemory(placement)
+            attempt.end(work, picture)
+            return
         configured = self._settings.caption
-        captioner = self._loaded(
-            configured, JobKind.CAPTION, placement, report, lambda files: Captioner(files, placement, configured)
-        )
-        if isinstance(captioner, Failure):
-            return captioner
-        assert isinstance(captioner, Captioner)
+        key = JobKind.CAPTION, configured.model
+        files = self._found(key, configured, work.report)
+        if isinstance(files, Failure):
+            attempt.end(work, files)
+            return
+        if self._place(attempt, Wanted(key=key, files=files, extent=NO_PICTURE), [work]) is None:
+            return
+        began, peak = time.monotonic(), attempt.peak
+        wanted = Wanted(key=key, files=files, extent=NO_PICTURE)
+        engine = self._loaded(attempt, wanted, configured, lambda placement: Captioner(files, placement, configured))
+        assert isinstance(engine, Captioner)
         loaded_s = time.monotonic() - began
-        return timed(captioner.run(picture, request, peak), loaded_s)
+        attempt.end(work, timed(engine.run(picture, request, peak), loaded_s))
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _found(self, key: Key, settings: ModelSettings, report: Report) -> ModelFiles | Failure:
+        """A model's files, looked for anew where it is not loaded."""
+        if key in self._files and self._shelf.has(key):
+            return self._files[key]
+        self._loading = settings.model
+        devices = self.devices
+        half = isinstance(devices, Devices) and devices.first.dtype == "float16"
+        files = find_model(settings, key[0], half=half, report=report)
+        self._loading = ""
+        if not isinstance(files, Failure):
+            self._files[key] = files
+        return files
+
+    def _place(self, attempt: _Attempt, wanted: Wanted, works: Sequence[Work]) -> int | None:
+        """Chooses a rung and makes room for it: how many go at once; None where there is no room, which is said."""
+        choice = attempt.fits.choose(wanted, attempt.start, attempt.measured)
+        if isinstance(choice, NoRoom):
+            tried = attempt.fits.tried(wanted, choice)
+            attempt.place(works, tried, attempt.fits.placement(choice.rung))
+            attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
+            return None
+        if choice.alone:
+            self._shelf.make_room(
+                wanted.key, lambda: attempt.fits.is_enough(wanted, choice), wanted_by=wanted.files.name
+            )
+        attempt.place(works[: choice.batch], attempt.fits.tried(wanted, choice), attempt.fits.placement(choice.rung))
+        return choice.batch
 
     def _loaded(
         self,
+        attempt: _Attempt,
+        wanted: Wanted,
         settings: ModelSettings,
-        kind: JobKind,
-        placement: Placement,
-        report: Report,
-        load: Callable[[ModelFiles], Engine],
-    ) -> Engine | Failure:
-        """A model from the shelf, or found, given room and loaded, telling so."""
-        key = (kind, settings.model)
-        known = self._shelf.take(key) if self._shelf is not None else None
-        if self._shelf is None:
-            self._shelf = Shelf(placement, lambda: self.memory().free_bytes)
+        load: Callable[[Placement], Engine],
+    ) -> Engine:
+        """A model from the shelf, brought to the chosen rung, or loaded for it, telling so."""
+        placement = attempt.placement
+        known = self._shelf.take(wanted.key, placement)
         if known is not None:
             return known
+        self._shelf.drop(wanted.key)
         self._loading = settings.model
-        files = find_model(settings, kind, half=placement.dtype == "float16", report=report)
-        if isinstance(files, Failure):
-            return files
-        report.loading(settings.model)
-        self._shelf.make_room(files)
-        engine = load(files)
-        self._shelf.put(key, engine)
-        logger.info("model {} is loaded on {} in {}", files.name, placement.device, placement.dtype)
+        attempt.works[0].report.loading(settings.model)
+        engine = load(placement)
+        trim()
+        self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
+        said = "model {} is loaded on {} in {}, rung {}"
+        logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 
-    def _in_words(self, error: Exception) -> Failure:
+    def _neighbours(self, tried: Tried) -> str:
+        """Who else takes memory of the GPU, where anybody knows."""
+        if not tried.device.startswith("cuda"):
+            return ""
+        from aura_daemon.engines.nvml import others
+
+        return others(os.getpid())
+
+    def _in_words(self, error: Exception, attempt: _Attempt) -> Failure:
         """A failure while loading is the model's, so that its jobs wait; any other is the job's."""
         if self._loading and not is_out_of_memory(error):
             return Failure(
@@ -176,4 +326,85 @@ class Session:
                 f"({type(error).__name__}: {first_line(str(error))})",
                 mend="the traceback is in the log; the model's files do not fit together, or these libraries",
             )
-        return failure_of(error, self.memory())
+        memory = memory_figures(attempt.placed_on)
+        neighbours = self._neighbours(attempt.tried) if attempt.tried is not None else ""
+        return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
+
+
+class _Attempt:
+    """One try at the first of some works, with as many of the others as go with it."""
+
+    def __init__(
+        self,
+        *,
+        works: Sequence[Work],
+        hearing: Hearing,
+        start: Start,
+        measured: Sequence[Measured],
+        fits: Fits,
+    ) -> None:
+        self.works = works
+        self.start = start
+        self.measured = measured
+        self.fits = fits
+        self.tried: Tried | None = None
+        self.placed_on: Placement | None = None
+        self._hearing = hearing
+        self._concerned: Sequence[Work] = works
+        self._heard: set[int] = set()
+        self._peak: PeakMemory | None = None
+
+    @property
+    def placement(self) -> Placement:
+        """Where it runs."""
+        assert self.placed_on is not None
+        return self.placed_on
+
+    @property
+    def peak(self) -> PeakMemory:
+        """Counts since the place was chosen."""
+        assert self._peak is not None
+        return self._peak
+
+    @property
+    def left(self) -> list[Work]:
+        """Those that have not had their last word."""
+        return [work for work in self.works if id(work) not in self._heard]
+
+    def place(self, works: Sequence[Work], tried: Tried, placement: Placement) -> None:
+        """Says how these are about to run."""
+        self._concerned, self.tried, self.placed_on = works, tried, placement
+        self._peak = PeakMemory(placement)
+        self._hearing.placed(works, tried)
+
+    def end(self, work: Work, outcome: Outcome, *, step_s: float = 0.0) -> None:
+        """The last word on one."""
+        self._heard.add(id(work))
+        tried = self.tried
+        if tried is not None and self._peak is not None:
+            tried = replace(tried, peak_bytes=self._peak.highest_bytes())
+        self._hearing.ended(Ended(work=work, outcome=outcome, tried=tried, step_s=step_s))
+
+    def fail(self, failure: Failure) -> None:
+        """The last word on all that are concerned and have had none."""
+        for work in self._concerned:
+            if id(work) not in self._heard:
+                self.end(work, failure)
+
+
+class _Alone:
+    """Hears of one work."""
+
+    def __init__(self) -> None:
+        self.heard: list[Ended] = []
+
+    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+        """Nobody asks."""
+
+    def ended(self, ended: Ended) -> None:
+        self.heard.append(ended)
+
+
+def _extent(resolved: ResolvedGenerate, batch: int) -> Extent:
+    width, height = second_px(resolved)
+    return Extent(width=width, height=height, batch=batch, guided=resolved.guidance_scale > 1)

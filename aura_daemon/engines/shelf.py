@@ -1,77 +1,112 @@
 """The models that are loaded: as many as there is memory for, the one that was used longest ago given up first.
 
-In: a model that is wanted, and what it will take. Out: room for it. Its name is what jobs call it.
+In: a model that is wanted, and the rung it is to stand on. Out: room for it. Its name is what jobs call it.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
-from typing import Final, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
-import torch
 from loguru import logger
 
+from aura_daemon.core.budget import Extent, Footprint, predicted_bytes
 from aura_daemon.core.job import JobKind
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.generate import Generator
-from aura_daemon.engines.models import ModelFiles
-from aura_daemon.engines.placement import Placement, release
+from aura_daemon.engines.memory import release
+from aura_daemon.engines.placement import Placement
 
 Engine: TypeAlias = Generator | Captioner
 Key: TypeAlias = tuple[JobKind, str]
 
-ROOM: Final = 1.25
-"""What a model takes while it runs, as a share of its weights: SD 1.x decodes 512x512 in 1.1 GiB beside them."""
+NOTHING_DRAWN = Extent(width=0, height=0)
 
-SPARE_BYTES: Final = 512 << 20
-"""Left free for everybody else."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Loaded:
+    engine: Engine
+    footprint: Footprint
 
 
 class Shelf:
     """The loaded models of one process."""
 
-    def __init__(self, placement: Placement, free_bytes: Callable[[], int]) -> None:
-        """`free_bytes`: of the memory that models go into, now."""
-        self._placement = placement
-        self._free_bytes = free_bytes
-        self._engines: OrderedDict[Key, Engine] = OrderedDict()
+    def __init__(self) -> None:
+        self._loaded: OrderedDict[Key, _Loaded] = OrderedDict()
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of all that is loaded, as jobs call them."""
-        return tuple(engine.files.name for engine in self._engines.values())
+        return tuple(loaded.engine.files.name for loaded in self._loaded.values())
 
-    def take(self, key: Key) -> Engine | None:
-        """A model that is loaded; it was used last now."""
-        if key in self._engines:
-            self._engines.move_to_end(key)
-        return self._engines.get(key)
+    def has(self, key: Key) -> bool:
+        """Whether it is loaded, on whatever rung."""
+        return key in self._loaded
 
-    def put(self, key: Key, engine: Engine) -> None:
+    def others(self, key: Key) -> bool:
+        """Whether any other model is loaded."""
+        return any(other != key for other in self._loaded)
+
+    def device_bytes(self, key: Key) -> int:
+        """What the other models take of the GPU."""
+        return sum(self._resident(loaded) for other, loaded in self._loaded.items() if other != key and _on_gpu(loaded))
+
+    def host_bytes(self, key: Key) -> int:
+        """What the other models take of the host's memory."""
+        return sum(
+            self._resident(loaded) - loaded.footprint.base_bytes
+            if not _on_gpu(loaded)
+            else loaded.footprint.beside_bytes + loaded.footprint.text_bytes
+            for other, loaded in self._loaded.items()
+            if other != key
+        )
+
+    def take(self, key: Key, placement: Placement) -> Engine | None:
+        """A model that is loaded, brought to this rung; None where it must be loaded, or loaded afresh, for it."""
+        loaded = self._loaded.get(key)
+        if loaded is None:
+            return None
+        stands = loaded.engine.placement
+        if (stands.device, stands.measures.loading) != (placement.device, placement.measures.loading):
+            return None
+        self._loaded.move_to_end(key)
+        if stands.rung is not placement.rung:
+            loaded.engine.stand_on(placement)
+        return loaded.engine
+
+    def put(self, key: Key, engine: Engine, footprint: Footprint) -> None:
         """One more that is loaded."""
-        self._engines[key] = engine
+        self._loaded[key] = _Loaded(engine=engine, footprint=footprint)
 
-    def make_room(self, files: ModelFiles) -> None:
-        """Gives models up until another one fits, as far as can be told before it is loaded."""
-        needed = int(weight_bytes(files, self._placement.torch_dtype) * ROOM) + SPARE_BYTES
-        while self._engines and self._free_bytes() < needed:
-            (_, name), engine = self._engines.popitem(last=False)
-            del engine
-            release(self._placement)
-            logger.info("model {} is given up: {} needs {:,} MiB", name, files.name, needed >> 20)
+    def drop(self, key: Key) -> None:
+        """Gives up one model, where it is there."""
+        loaded = self._loaded.pop(key, None)
+        if loaded is not None:
+            placement = loaded.engine.placement
+            del loaded
+            release(placement)
+
+    def make_room(self, key: Key, is_enough: Callable[[], bool], *, wanted_by: str) -> None:
+        """Gives other models up, until it is enough or none is left."""
+        for other in [other for other in self._loaded if other != key]:
+            if is_enough():
+                return
+            self.drop(other)
+            logger.info("model {} is given up: {} needs its room", other[1], wanted_by)
+
+    def clear(self) -> None:
+        """Gives all up."""
+        for key in list(self._loaded):
+            self.drop(key)
+
+    @staticmethod
+    def _resident(loaded: _Loaded) -> int:
+        """Bytes of its weights while nothing is drawn, of the memory it computes in."""
+        return predicted_bytes(loaded.footprint, loaded.engine.placement.rung, NOTHING_DRAWN)
 
 
-def weight_bytes(files: ModelFiles, dtype: torch.dtype) -> int:
-    """What the weights take once they are loaded: files in another number format are converted."""
-    root = files.checkpoint.parent if files.checkpoint is not None else files.folder
-    size = sum((root / name).stat().st_size for name in files.weights.names)
-    return size * dtype.itemsize // _bytes_a_number(root / files.weights.names[0])
-
-
-def _bytes_a_number(file: Path) -> int:
-    """2 or 4, as the first tensor of a safetensors file is written; 4 where that cannot be told."""
-    with file.open("rb") as opened:
-        head = opened.read(4096)
-    return 2 if b'"dtype":"F16"' in head or b'"dtype":"BF16"' in head else 4
+def _on_gpu(loaded: _Loaded) -> bool:
+    return not loaded.engine.placement.on_cpu

@@ -26,8 +26,9 @@ from typing import Final, NoReturn, Protocol, cast
 from loguru import logger
 
 from aura_daemon import logs
-from aura_daemon.core.job import CANCELLED, Outcome
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import Failure, FailureKind, Outcome
+from aura_daemon.core.settings import Device, EngineSettings, allocator_options
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
@@ -35,9 +36,7 @@ from aura_daemon.workers.protocol import (
     Configure,
     Finished,
     Memory,
-    Progress,
     Ready,
-    Task,
     Up,
 )
 
@@ -48,7 +47,6 @@ OOM_SCORE_ADJUSTMENT: Final = 500
 """Of -1000 to 1000: the kernel's out-of-memory killer takes this process before the daemon or a desktop."""
 
 ENVIRONMENT: Final = {
-    "PYTORCH_ALLOC_CONF": "expandable_segments:True",
     "DISABLE_SAFETENSORS_CONVERSION": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
@@ -61,14 +59,33 @@ took 200 times as long (measured: 2 cores, 9.9 s against 0.05 s).
 """
 
 
-class Cancelled(BaseException):
-    """Raised by `Say` at a step of a job that was cancelled; no engine may take it for a fault of its own."""
+BROKEN: Final = 70
+"""Exit code of a worker whose device answers no more (sysexits' EX_SOFTWARE)."""
 
 
-class Say(Protocol):
-    """Sends a message up; called from any thread. Raises Cancelled."""
+class Talk:
+    """This process's half of the conversation about one batch; called from any thread."""
 
-    def __call__(self, message: Up) -> None: ...
+    def __init__(self, send_up: Callable[[Up], None], cancelled: set[str], runner: Runner) -> None:
+        self._send_up = send_up
+        self._cancelled = cancelled
+        self._runner = runner
+
+    def say(self, message: Up) -> None:
+        """Sends a message up."""
+        self._send_up(message)
+
+    def is_cancelled(self, job_id: str) -> bool:
+        """Whether somebody wants this job to stop."""
+        return job_id in self._cancelled
+
+    def finish(self, job_id: str, outcome: Outcome, *, tried: Tried | None = None, step_s: float = 0.0) -> None:
+        """The last word on a job. After one that has broken this process, its last word altogether."""
+        self._cancelled.discard(job_id)
+        memory, models = self._runner.memory(), self._runner.models()
+        self.say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=step_s))
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.CRASHED:
+            os._exit(BROKEN)
 
 
 class Runner(Protocol):
@@ -77,8 +94,8 @@ class Runner(Protocol):
     def ready(self) -> Ready:
         """What it found when it started."""
 
-    def run(self, task: Task, say: Say) -> Outcome:
-        """One task; an exception is a broken process, which ends here and is started anew by the daemon."""
+    def run(self, batch: Batch, talk: Talk) -> None:
+        """Finishes every task; an exception is a broken process, which ends here and is started anew by the daemon."""
 
     def memory(self) -> Memory:
         """Memory as it is now."""
@@ -129,8 +146,6 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
     lock = threading.Lock()
 
     def say(message: Up) -> None:
-        if isinstance(message, Progress) and message.job_id in cancelled:
-            raise Cancelled
         try:
             with lock:
                 send(channel, message)
@@ -140,13 +155,7 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
     runner = start(cast(Configure, inbox.get()).settings)
     say(runner.ready())
     while True:
-        for task in cast(Batch, inbox.get()).tasks:
-            outcome: Outcome = CANCELLED
-            if task.job_id not in cancelled:
-                with suppress(Cancelled):
-                    outcome = runner.run(task, say)
-            cancelled.discard(task.job_id)
-            say(Finished(job_id=task.job_id, outcome=outcome, memory=runner.memory(), models=runner.models()))
+        runner.run(cast(Batch, inbox.get()), Talk(say, cancelled, runner))
 
 
 def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
@@ -162,7 +171,12 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 
 def _engines(settings: EngineSettings) -> Runner:
-    """Imports torch and all that follows; seconds of work."""
+    """Imports torch and all that follows; seconds of work. CUDA's allocator reads its options when it starts."""
+    from aura_daemon.engines.nvml import gpus
+
+    cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
+    options = allocator_options(settings.max_split_size_mb, cards[0].total_bytes if cards else None)
+    os.environ.setdefault("PYTORCH_ALLOC_CONF", options)
     from aura_daemon.workers.engines import EngineRunner
 
     return EngineRunner(settings)

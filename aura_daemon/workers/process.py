@@ -16,8 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, assert_never, cast
 
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.deadlines import silence_s
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.channel import Receiver, send
@@ -28,6 +31,7 @@ from aura_daemon.workers.protocol import (
     Finished,
     Loading,
     Memory,
+    Placed,
     Progress,
     Ready,
     Up,
@@ -47,8 +51,6 @@ BROKEN_INSTALLATION: Final = (
 
 NOTHING: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 
-Deadline = Callable[[Batch], float]
-
 
 class ProcessWorker:
     """One child process for one device; started by the first batch, and again by the first after its death.
@@ -62,14 +64,15 @@ class ProcessWorker:
         self,
         settings: EngineSettings,
         *,
-        deadline_s: float | Deadline,
+        deadline_s: float,
         log_level: str = "INFO",
         log_format: str = "text",
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`deadline_s`: after so long without a sign of life (any message) the child is killed.
+        """`deadline_s`: after so long without a sign of life (any message) the child is killed; sooner once it is
+        known how long a step takes (`core.deadlines`).
 
         `environment` is added to this process's own; `command` is run with descriptor, pid and options appended.
         """
@@ -83,6 +86,9 @@ class ProcessWorker:
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
         self._alive_at = 0.0
+        self._placed: dict[str, Tried] = {}
+        self._stepped_at: float | None = None
+        self._longest_step_s: float | None = None
         self._was_ready = False
         self._undelivered: list[Up] = []
 
@@ -108,6 +114,7 @@ class ProcessWorker:
         self._batch = batch
         self._unfinished = {task.job_id: None for task in batch.tasks}
         self._alive_at = self._clock()
+        self._placed, self._stepped_at, self._longest_step_s = {}, None, None
         if self._child is not None and not self._child.runs:
             self._drop_child()
         if self._child is None:
@@ -136,8 +143,8 @@ class ProcessWorker:
                 self._bury(self._child)
             elif messages:
                 self._alive_at = self._clock()
-            elif self._batch is not None and self._overdue(self._batch) is not None:
-                self._miss_deadline(self._batch)
+            elif self._batch is not None and self._clock() - self._alive_at > self._allowed_silence_s():
+                self._miss_deadline()
         delivered, self._undelivered = self._undelivered, []
         return delivered
 
@@ -163,20 +170,26 @@ class ProcessWorker:
                     self._batch = None
             case Ready():
                 self._was_ready = True
-            case Loading() | Progress():
+            case Placed(job_ids=job_ids, tried=tried):
+                self._placed |= dict.fromkeys(job_ids, tried)
+                self._stepped_at = None
+            case Progress():
+                now = self._clock()
+                if self._stepped_at is not None:
+                    self._longest_step_s = max(self._longest_step_s or 0.0, now - self._stepped_at)
+                self._stepped_at = now
+            case Loading():
                 pass
             case _:
                 assert_never(message)
         self._undelivered.append(message)
 
-    def _overdue(self, batch: Batch) -> float | None:
-        """The deadline in seconds where it has passed."""
-        allowed = self._deadline_s(batch) if callable(self._deadline_s) else self._deadline_s
-        return allowed if self._clock() - self._alive_at > allowed else None
+    def _allowed_silence_s(self) -> float:
+        return silence_s(step_s=self._longest_step_s, configured_s=self._deadline_s)
 
-    def _miss_deadline(self, batch: Batch) -> None:
+    def _miss_deadline(self) -> None:
         """Kills a child that shows no sign of life."""
-        allowed = self._overdue(batch)
+        allowed = self._allowed_silence_s()
         if self._child is not None:
             self._child.end(0.0)
             self._drop_child()
@@ -185,11 +198,14 @@ class ProcessWorker:
 
     def _bury(self, child: _Child) -> None:
         """Says how the child ended, where that interrupted a batch."""
-        ending = child.ending()
+        ending, is_full = child.ending(), child.was_taken_for_its_memory
         self._drop_child()
         if self._batch is None:
             return
-        if self._was_ready:
+        if is_full and self._placed:
+            message = "the kernel's out-of-memory killer took the worker process"
+            self._fail(FailureKind.OUT_OF_MEMORY, message, STARTED_ANEW)
+        elif self._was_ready:
             self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
         else:
             message = f"the worker process {ending}, before it was ready to run anything"
@@ -199,7 +215,8 @@ class ProcessWorker:
         """The same failure for every job that has no outcome yet."""
         failure = Failure(kind=kind, message=message, mend=mend)
         for job_id in self._unfinished:
-            self._undelivered.append(Finished(job_id=job_id, outcome=failure, memory=NOTHING, models=()))
+            tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))  # all, with those not reached
+            self._undelivered.append(Finished(job_id=job_id, outcome=failure, memory=NOTHING, models=(), tried=tried))
         self._batch, self._unfinished = None, {}
 
     def _drop_child(self) -> None:
@@ -226,6 +243,7 @@ class _Child:
         finally:
             theirs.close()
         self._receiver = Receiver(self.channel)
+        self._oom_kills_before = oom_kills()
         self._sender: threading.Thread | None = None
 
     @property
@@ -252,6 +270,17 @@ class _Child:
         """Every message that has arrived whole."""
         return cast(list[Up], self._receiver.take())
 
+    @property
+    def was_taken_for_its_memory(self) -> bool:
+        """Whether the kernel killed it because memory, the machine's or its control group's, had run out.
+
+        The kernel counts such kills, of the whole machine; where it does not tell, SIGKILL is taken for one.
+        """
+        if self._process.poll() != -signal.SIGKILL:
+            return False
+        before, now = self._oom_kills_before, oom_kills()
+        return before is None or now is None or now > before
+
     def ending(self) -> str:
         """How it ended, in words; kills it where only its socket is closed."""
         try:
@@ -262,8 +291,7 @@ class _Child:
         if code >= 0:
             return f"ended by itself with exit code {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        likely = ": probably the kernel's out-of-memory killer" if -code == signal.SIGKILL else ""
-        return f"was killed by signal {-code} ({name}){likely}"
+        return f"was killed by signal {-code} ({name})"
 
     def end(self, timeout_s: float) -> None:
         """SIGTERM, then SIGKILL; returns when it is gone."""
@@ -283,6 +311,15 @@ class _Child:
         if self._sender is not None:
             self._sender.join()
         self.channel.close()
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory since it started; None where it does not say."""
+    with suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return None
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

@@ -1,6 +1,7 @@
 """The typed messages that cross to a worker and back, and the interface every worker keeps.
 
-Down: `Configure` once, then a `Batch` at a time, `Cancel` at any time. Up: `Ready`, `Loading`, `Progress`, `Finished`.
+Down: `Configure` once, then a `Batch` at a time, `Cancel` at any time. Up: `Ready`, `Placed`, `Loading`, `Progress`,
+`Finished`.
 A worker that dies says nothing; the process worker notices and reports a `Failure` for what was running.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
+from aura_daemon.core.attempts import TOP, Start, Tried
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import Outcome, Request
 from aura_daemon.core.settings import EngineSettings
 
@@ -36,9 +39,11 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Jobs that run together: the same engine, model and settings but for prompt and seed."""
+    """Jobs that run together (`core.batching`), where the worker is to begin, and what was measured of their model."""
 
     tasks: tuple[Task, ...]
+    start: Start = TOP
+    measured: tuple[Measured, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +71,7 @@ class Ready:
     device_name: str
     dtype: str
     rung: str
+    """The first of its ladder; each job says on which it ran."""
     versions: tuple[tuple[str, str], ...]
 
 
@@ -77,6 +83,14 @@ class Loading:
     done_bytes: int = 0
     total_bytes: int = 0
     """0: unknown, or nothing to download."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placed:
+    """These jobs are about to run like that; said before anything is loaded for them, as it may be the last word."""
+
+    job_ids: tuple[str, ...]
+    tried: Tried
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,10 +113,14 @@ class Finished:
     memory: Memory
     models: tuple[str, ...]
     """Names of the models that are loaded now."""
+    tried: Tried | None = None
+    """How it ran; None where it did not come to that."""
+    step_s: float = 0.0
+    """Seconds a step took; 0 where nothing was drawn."""
 
 
 Down: TypeAlias = Configure | Batch | Cancel
-Up: TypeAlias = Ready | Loading | Progress | Finished
+Up: TypeAlias = Ready | Placed | Loading | Progress | Finished
 
 
 class Worker(Protocol):

@@ -4,8 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.core.recovery import GiveUp, Retry, WaitForModel, backoff_s, decide
+from aura_daemon.core import recovery
+from aura_daemon.core.job import Failure, FailureKind, JobKind
+from aura_daemon.core.recovery import Decision, GiveUp, Retry, WaitForModel, backoff_s
+
+
+def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
+    """After attempts that did not run out of memory."""
+    return recovery.decide(
+        failure, kind=JobKind.GENERATE, tried=(), attempts=attempts, attempts_allowed=attempts_allowed
+    )
 
 
 def failure(kind: FailureKind, mend: str = "") -> Failure:
@@ -31,7 +39,7 @@ def test_a_missing_model_waits_however_often_it_is_missed() -> None:
     assert decide(failure(FailureKind.MODEL_UNAVAILABLE), attempts=99, attempts_allowed=3) == WaitForModel()
 
 
-@pytest.mark.parametrize("kind", [FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED])
+@pytest.mark.parametrize("kind", [FailureKind.BAD_INPUT, FailureKind.UNEXPECTED])
 def test_what_would_fail_again_is_given_up_at_once(kind: FailureKind) -> None:
     assert decide(failure(kind), attempts=1, attempts_allowed=3) == GiveUp(failure=failure(kind))
 

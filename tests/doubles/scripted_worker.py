@@ -13,7 +13,7 @@ from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Progress, Ready, Task, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
-SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="resident", versions=())
+SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="cpu", versions=())
 
 Play = Callable[[Task], "Outcome | None"]
 """Task -> its outcome, or None for a job that never ends by itself."""

@@ -10,6 +10,12 @@ class Listener:
         self.loads: list[tuple[str, int, int]] = []
         self.steps: list[tuple[int, int]] = []
         self.previews: list[bytes] = []
+        self.cancelled_after: int | None = None
+        """Steps after which nobody wants it any more."""
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.cancelled_after is not None and len(self.steps) >= self.cancelled_after
 
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         self.loads.append((model, done_bytes, total_bytes))

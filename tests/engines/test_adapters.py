@@ -15,6 +15,7 @@ from aura_daemon.core.job import CaptionRequest, Failure, GenerateRequest, Ingre
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.generate import Generator
+from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
 from tests.engines.listening import Listener
@@ -66,8 +67,8 @@ def said_of(session: Session, outcome: Produced) -> str:
 
 def adapters_of(session: Session) -> Adapters:
     """Those of its one loaded generator."""
-    assert session._shelf is not None
-    generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)))
+    assert isinstance(session.devices, Devices)
+    generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)), session.devices.first)
     assert isinstance(generator, Generator)
     return generator._adapters
 

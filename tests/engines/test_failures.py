@@ -7,7 +7,7 @@ import torch
 
 from aura_daemon.core.job import FailureKind
 from aura_daemon.engines.failures import failure_of, in_words
-from aura_daemon.engines.placement import MemoryFigures
+from aura_daemon.engines.memory import MemoryFigures
 
 GIB = 1 << 30
 MEMORY = MemoryFigures(used_bytes=3 * GIB, free_bytes=GIB, total_bytes=4 * GIB, resident_bytes=2 * GIB)

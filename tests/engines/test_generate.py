@@ -128,7 +128,7 @@ def test_the_result_says_all_that_makes_it_repeatable(generator_folder: Path) ->
         width=64,
         height=64,
     )
-    assert (result.device, result.dtype, result.rung, result.batch_size) == ("cpu", "float32", "resident", 1)
+    assert (result.device, result.dtype, result.rung, result.batch_size) == ("cpu", "float32", "cpu", 1)
     assert result.model == str(generator_folder)
     assert len(result.model_sha256) == 64
     assert dict(result.versions)["torch"] == torch.__version__

@@ -6,16 +6,18 @@ import pytest
 import torch
 
 from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings
-from aura_daemon.engines.placement import PeakMemory, Placement, memory_figures, place, release
+from aura_daemon.engines.memory import PeakMemory, memory_figures, release
+from aura_daemon.engines.placement import Devices, Placement, find_devices
 
 ON_CPU = EngineSettings(device=Device.CPU)
 
 
 def placed(settings: EngineSettings) -> Placement:
-    placement = place(settings)
-    assert isinstance(placement, Placement)
-    return placement
+    devices = find_devices(settings)
+    assert isinstance(devices, Devices)
+    return devices.first
 
 
 def test_on_the_cpu_auto_takes_bfloat16_only_where_the_processor_computes_in_it() -> None:
@@ -26,12 +28,12 @@ def test_on_the_cpu_auto_takes_bfloat16_only_where_the_processor_computes_in_it(
 
 def test_a_dtype_that_is_asked_for_is_taken() -> None:
     placement = placed(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT16))
-    assert (placement.device, placement.torch_dtype, placement.rung) == ("cpu", torch.float16, "resident")
+    assert (placement.device, placement.torch_dtype, placement.rung) == ("cpu", torch.float16, Rung.CPU)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
 def test_cuda_asked_for_but_absent_is_said_and_not_replaced_by_the_cpu() -> None:
-    failure = place(EngineSettings(device=Device.CUDA))
+    failure = find_devices(EngineSettings(device=Device.CUDA))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.MODEL_UNAVAILABLE
     assert "no CUDA device" in failure.message

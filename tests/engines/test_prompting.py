@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, Lora, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.prompting import LEAST_MEAN, MOST_KEPT, Encoded, Prompting
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
@@ -35,7 +36,7 @@ def pipe() -> Any:
 
 def prompting(pipe: Any, folder: Path | None = None) -> Prompting:
     embeddings = str(folder) if folder is not None else None
-    return Prompting(pipe.tokenizer, pipe.text_encoder, device="cpu", embeddings=embeddings)
+    return Prompting(pipe.tokenizer, Parked(pipe.text_encoder, "cpu"), device="cpu", embeddings=embeddings)
 
 
 def encoded(found: Encoded | Failure) -> Encoded:
@@ -129,7 +130,7 @@ def test_a_weight_multiplies_what_was_read_of_its_words_alone(pipe: Any, weight:
 def test_the_mean_of_a_window_is_brought_back_where_it_says_something(pipe: Any) -> None:
     shifted = deepcopy(pipe.text_encoder)
     shifted.final_layer_norm.bias.data -= 0.2
-    reader = Prompting(pipe.tokenizer, shifted, device="cpu", embeddings=None)
+    reader = Prompting(pipe.tokenizer, Parked(shifted, "cpu"), device="cpu", embeddings=None)
     plain = encoded(reader.encode("a red circle", "")).prompt
     ours = encoded(reader.encode("a (red:2) circle", "")).prompt
     assert not torch.equal(ours, plain)
@@ -148,7 +149,7 @@ def test_a_weight_changes_its_own_window_only(pipe: Any) -> None:
 def test_clip_skip_2_leaves_out_the_last_layer_and_1_leaves_out_none(pipe: Any) -> None:
     shorter = deepcopy(pipe.text_encoder)
     del shorter.encoder.layers[-1]
-    reader = Prompting(pipe.tokenizer, shorter, device="cpu", embeddings=None)
+    reader = Prompting(pipe.tokenizer, Parked(shorter, "cpu"), device="cpu", embeddings=None)
     expected = encoded(reader.encode(SENTENCE, "")).prompt
     torch.testing.assert_close(embedded(pipe, SENTENCE, clip_skip=2), expected)
     assert torch.equal(embedded(pipe, SENTENCE, clip_skip=1), embedded(pipe, SENTENCE))
@@ -222,7 +223,7 @@ def test_a_name_is_a_whole_word_and_the_longest_counts(pipe: Any, tmp_path: Path
 def test_in_half_precision_weights_and_vectors_keep_the_encoder_s_number_format(pipe: Any, tmp_path: Path) -> None:
     save_file({"emb_params": vectors_of(pipe, "red")}, tmp_path / "crimsonx.safetensors")
     half = deepcopy(pipe.text_encoder).to(torch.bfloat16)
-    reader = Prompting(pipe.tokenizer, half, device="cpu", embeddings=str(tmp_path))
+    reader = Prompting(pipe.tokenizer, Parked(half, "cpu"), device="cpu", embeddings=str(tmp_path))
     ours = encoded(reader.encode("a (crimsonx:1.3) circle", "")).prompt
     assert ours.dtype is torch.bfloat16
     torch.testing.assert_close(ours.float(), embedded(pipe, "a (red:1.3) circle"), atol=0.05, rtol=0.05)

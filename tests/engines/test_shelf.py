@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind, Produced
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines import fits
+from aura_daemon.engines.footprints import footprint_of
 from aura_daemon.engines.models import find_model
-from aura_daemon.engines.session import Session
-from aura_daemon.engines.shelf import ROOM, SPARE_BYTES, weight_bytes
+from aura_daemon.engines.placement import Placement
+from aura_daemon.engines.session import Ended, Session, Work
+from aura_daemon.engines.shelf import Shelf
 from tests.engines.listening import Listener
 from tests.engines.test_pipelines import drawing, encoded, made
 from tests.tiny_models import write_generator
@@ -52,38 +57,82 @@ def test_models_stay_loaded_side_by_side_while_there_is_memory(session: Session,
     assert len({name for name, _, _ in listener.loads}) == 3
 
 
+GIB = 1 << 30
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each model that is loaded took a GiB, where these tiny ones need one to be drawn with."""
+    monkeypatch.setattr(Shelf, "host_bytes", lambda shelf, key: GIB * sum(other != key for other in shelf._loaded))
+
+
+@pytest.mark.usefixtures("large")
 def test_the_model_that_was_used_longest_ago_is_given_up_for_another(
     session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(draw(session, folders[0]))
     made(draw(session, folders[1]))
     made(draw(session, folders[0]))
-    free = iter([0, 1 << 40])  # too little, and enough as soon as one is gone
-    assert session._shelf is not None
-    monkeypatch.setattr(session._shelf, "_free_bytes", lambda: next(free))
+    monkeypatch.setattr(fits, "host_room", lambda: session._base_bytes + 2 * GIB)  # for it and one more, not for two
     made(draw(session, folders[2]))
     assert session.models == (folders[0], folders[2])
 
 
-def test_all_are_given_up_where_memory_is_short_and_the_job_is_tried_all_the_same(
+@pytest.mark.usefixtures("large")
+def test_all_others_are_given_up_where_memory_is_short(
     session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made(draw(session, folders[0]))
     made(draw(session, folders[1]))
-    assert session._shelf is not None
-    monkeypatch.setattr(session._shelf, "_free_bytes", lambda: 0)
-    assert isinstance(draw(session, folders[2]), Produced)
+    monkeypatch.setattr(fits, "host_room", lambda: session._base_bytes + GIB)
+    assert made(draw(session, folders[2])).rung == "cpu"
     assert session.models == (folders[2],)
+
+
+def test_what_fits_on_no_rung_is_not_tried_and_says_what_it_takes(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fits, "host_room", lambda: 1000 << 10)
+    heard = Heard()
+    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=1), report=Listener())], heard)
+    (ended,) = heard.last_words
+    assert isinstance(ended.outcome, Failure)
+    assert ended.outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert "needed on the last rung, cpu_half_weights, 1000.0 KiB to be had" in ended.outcome.message
+    assert ended.tried is not None
+    assert ended.tried.expected_bytes > session._base_bytes
+    assert session.models == ()
+
+
+class Heard:
+    """Writes down how a batch goes."""
+
+    def __init__(self) -> None:
+        self.tried: list[Tried] = []
+        self.last_words: list[Ended] = []
+
+    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+        self.tried.append(tried)
+
+    def ended(self, ended: Ended) -> None:
+        self.last_words.append(ended)
 
 
 def test_what_a_model_takes_is_told_from_its_files(folders: list[str]) -> None:
     files = find_model(GenerateSettings(model=folders[0]), JobKind.GENERATE, half=False, report=Listener())
     assert not isinstance(files, Failure)
-    whole = weight_bytes(files, torch.float32)
-    assert whole == sum(place.stat().st_size for place in Path(folders[0]).rglob("*.safetensors"))
-    assert weight_bytes(files, torch.bfloat16) == whole // 2
-    assert ROOM > 1
-    assert SPARE_BYTES > 0
+    wide, narrow = (
+        footprint_of(files, JobKind.GENERATE, placement(dtype), base_bytes=0)
+        for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16)
+    )
+    on_disk = sum(place.stat().st_size for place in Path(folders[0]).rglob("*.safetensors"))
+    assert on_disk * 0.8 < wide.weight_bytes <= on_disk  # files have headers
+    assert narrow.weight_bytes == wide.weight_bytes // 2
+    assert 0 < wide.largest_layer_bytes < wide.unet_bytes
+
+
+def placement(dtype: Dtype) -> Placement:
+    return Placement(device="cpu", device_name="", dtype=dtype, rung=Rung.CPU)
 
 
 def test_a_model_that_is_not_allowed_is_refused_with_those_that_are(session: Session, folders: list[str]) -> None:

@@ -12,10 +12,10 @@ import socket
 import sys
 import time
 
-from aura_daemon.core.job import GenerateRequest, Outcome
+from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.workers.child import Say, become_a_child, log_to_stderr, serve
-from aura_daemon.workers.protocol import Loading, Memory, Progress, Ready, Task
+from aura_daemon.workers.child import Talk, become_a_child, log_to_stderr, serve
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Progress, Ready, Task
 from tests.workers.worker_contract import outcome_of
 
 DESCRIPTOR = int(sys.argv[1])
@@ -25,10 +25,14 @@ class ScriptRunner:
     """Follows the scripts."""
 
     def ready(self) -> Ready:
-        return Ready(device="cpu", device_name="light", dtype="float32", rung="resident", versions=())
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, task: Task, say: Say) -> Outcome:
-        request, job_id = task.request, task.job_id
+    def run(self, batch: Batch, talk: Talk) -> None:
+        for task in batch.tasks:
+            talk.finish(task.job_id, self._outcome(task, talk))
+
+    def _outcome(self, task: Task, talk: Talk) -> Outcome:
+        request, job_id, say = task.request, task.job_id, talk.say
         assert isinstance(request, GenerateRequest)
         script = request.prompt
         say(Loading(model="light", done_bytes=1, total_bytes=2))
@@ -46,6 +50,8 @@ class ScriptRunner:
         while outcome is None:
             time.sleep(0.02 if script == "slow" else 60)
             if script == "slow":
+                if talk.is_cancelled(job_id):
+                    return CANCELLED
                 say(Progress(job_id=job_id, step=1, steps=2))
         return outcome
 

@@ -7,6 +7,7 @@ import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,7 +66,8 @@ def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker
     words = finished(worker, 2)
     failures = [failure_of(word) for word in words if isinstance(word.outcome, Failure)]
     assert {failure.kind for failure in failures} == {FailureKind.CRASHED}
-    assert "killed by signal 9 (SIGKILL): probably the kernel's out-of-memory killer" in failures[0].message
+    assert "killed by signal 9 (SIGKILL)" in failures[0].message
+    assert failures[0].kind is FailureKind.CRASHED
     assert worker.idle
     assert worker.pid is None
     worker.submit(batch_of("fine"))
@@ -117,20 +119,16 @@ def test_a_sign_of_life_puts_the_deadline_off(worker: ProcessWorker, clock: Cloc
     assert not worker.idle
 
 
-def test_a_deadline_may_depend_on_the_batch(clock: Clock) -> None:
-    worker = ProcessWorker(
-        EngineSettings(),
-        deadline_s=lambda batch: 10.0 * len(batch.tasks),
-        command=LIGHT,
-        environment=ENVIRONMENT,
-        clock=clock,
-    )
-    worker.submit(batch_of("hang", "hang"))
-    wait_for(worker, Progress)
-    clock.now = 20.0
-    assert worker.poll() == []
-    clock.now = 21.0
-    assert "for 20 s" in failure_of(finished(worker, 2)[0]).message
+def test_once_steps_have_a_pace_the_deadline_follows_it(clock: Clock) -> None:
+    worker = ProcessWorker(EngineSettings(), deadline_s=600.0, command=LIGHT, environment=ENVIRONMENT, clock=clock)
+    worker.submit(batch_of("slow"))
+    wait_for(worker, Progress, 2)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGSTOP)
+    time.sleep(0.1)
+    worker.poll()
+    clock.now = 61.0
+    assert "for 60 s" in failure_of(finished(worker)[0]).message
 
 
 def test_a_stopped_child_does_not_stop_the_daemon_however_big_the_batch(worker: ProcessWorker) -> None:

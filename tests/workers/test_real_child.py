@@ -14,7 +14,7 @@ from PIL import Image
 from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, FailureKind, GenerateRequest, Produced
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.workers.process import ProcessWorker
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
 from tests.hub import Hub, running_hub
 from tests.tiny_models import write_captioner, write_generator
 from tests.workers.worker_contract import finished, wait_for
@@ -63,8 +63,8 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_caption(worker: ProcessWor
     messages = wait_for(worker, Finished)
     ready = messages[0]
     assert isinstance(ready, Ready)
-    assert (ready.device, ready.dtype, ready.rung) == ("cpu", "float32", "resident")
-    assert {type(message) for message in messages} == {Ready, Loading, Progress, Finished}
+    assert (ready.device, ready.dtype, ready.rung) == ("cpu", "float32", "cpu")
+    assert {type(message) for message in messages} == {Ready, Placed, Loading, Progress, Finished}
     drawn = messages[-1]
     assert isinstance(drawn, Finished)
     assert isinstance(drawn.outcome, Produced), drawn.outcome

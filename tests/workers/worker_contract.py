@@ -65,7 +65,7 @@ def outcome_of(task: Task) -> Outcome | None:
         model_sha256="0" * 64,
         device="cpu",
         dtype="float32",
-        rung="resident",
+        rung="cpu",
         batch_size=1,
         timing=EngineTiming(),
         peak_bytes=size,

@@ -1,0 +1,103 @@
+"""What was tried for a job, and where the next attempt begins. In: attempts so far. Out: rung and batch, or the end.
+
+Every attempt that ran out of memory is followed by one in less: alone on the device, then half the batch, then a rung
+lower. Nothing is remembered beside the attempts themselves, so a restart changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aura_daemon.core.job import FailureKind, JobKind
+from aura_daemon.core.ladder import Backend, Rung, below, ladder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """How a worker runs a job, or ran it."""
+
+    device: str
+    """`cpu`, `cuda:0`."""
+    device_name: str
+    dtype: str
+    rung: Rung
+    width: int
+    """Pixels, of the last pass; 0 for a caption."""
+    height: int
+    batch: int
+    alone: bool
+    """No other model was loaded there."""
+    expected_bytes: int = 0
+    room_bytes: int = 0
+    """What this process could take then, with what it had."""
+    peak_bytes: int = 0
+    """0 until it is known."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attempt:
+    """One that failed, as journal and sidecar keep it."""
+
+    kind: FailureKind
+    reason: str
+    device: str = ""
+    """Empty where the worker ended before it was known."""
+    rung: Rung | None = None
+    batch: int = 1
+    alone: bool = True
+    peak_bytes: int = 0
+    """0: not known."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start:
+    """Where an attempt begins; the worker may go lower where there is less room."""
+
+    rung: Rung | None = None
+    """None: at the top."""
+    most: int | None = None
+    """Pictures at once; None: as many as pay."""
+
+
+TOP: Final = Start()
+
+
+def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
+    """After all that has failed so far; None where no rung is left."""
+    full = [attempt for attempt in attempts if attempt.kind is FailureKind.OUT_OF_MEMORY]
+    if not full:
+        return TOP
+    last = full[-1]
+    if last.rung is None:
+        return None
+    same = [attempt for attempt in full if (attempt.rung, attempt.batch) == (last.rung, last.batch)]
+    if not last.alone and len(same) == 1:
+        return Start(rung=last.rung, most=last.batch)
+    if last.batch > 1:
+        return Start(rung=last.rung, most=last.batch // 2)
+    lower = below(last.rung, ladder(_backend(last.device), kind))
+    return Start(rung=lower, most=1) if lower is not None else None
+
+
+def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
+    """What is kept of an attempt that failed."""
+    if tried is None:
+        return Attempt(kind=kind, reason=reason, seconds=seconds)
+    return Attempt(
+        kind=kind,
+        reason=reason,
+        device=tried.device,
+        rung=tried.rung,
+        batch=tried.batch,
+        alone=tried.alone,
+        peak_bytes=tried.peak_bytes,
+        seconds=seconds,
+    )
+
+
+def _backend(device: str) -> Backend:
+    """`cuda:0` is CUDA."""
+    return Backend(device.partition(":")[0])

@@ -1,0 +1,204 @@
+"""What a picture takes on a rung, before it is drawn. In: a footprint, rung, size, what was measured. Out: bytes.
+
+A formula first; a size that was drawn here before takes what it took then, and where memory ran out before it will
+again, unless there is more of it. The figures of the formula are measured: see BENCHMARKS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aura_daemon.core.ladder import RUNGS, Measures, Offload, Rung, Storage
+
+UNET_ELEMENTS: Final = 165.0
+"""Numbers that a UNet of 320 channels (Stable Diffusion 1.x) holds at once, for each pixel of each row; measured."""
+
+VAE_ELEMENTS: Final = 2200.0
+"""Numbers that a VAE of 128 channels holds at once while it decodes, for each pixel: two projects' formulas agree."""
+
+CPU_VAE_ELEMENTS: Final = 1000.0
+"""The same on a CPU, whose convolutions need no copy of what they read; measured."""
+
+CPU_WORKSPACE: Final = 0.09
+"""Of the UNet's bytes, what oneDNN takes beside them for weights in an order of its own; measured."""
+
+LEAST_TILE_PX: Final = 256
+"""Smaller tiles change colours: aura-mini in tiles of 32 px draws purple for red."""
+
+MARGIN: Final = 1.03
+"""What a prediction is taken for: allocators round up."""
+
+SPARE_BYTES: Final = 64 << 20
+"""Workspaces of cuBLAS, cuDNN and oneDNN."""
+
+REFUSED: Final = 1.05
+"""Of the memory that was not enough, what is tried again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Footprint:
+    """A model as memory sees it; bytes in the number format it computes in.
+
+    All of a captioner counts as UNet; what BLIP holds beside its weights is less than `SPARE_BYTES`.
+    """
+
+    unet_bytes: int = 0
+    text_bytes: int = 0
+    """Of the text encoder."""
+    vae_bytes: int = 0
+    beside_bytes: int = 0
+    """Of the safety checker, which computes on the CPU whatever the rung."""
+    largest_layer_bytes: int = 0
+    element_bytes: int = 2
+    """Of a number in this format."""
+    unet_elements: float = UNET_ELEMENTS
+    vae_elements: float = VAE_ELEMENTS
+    native_px: int = 512
+    base_bytes: int = 0
+    """Of the process without any model: on the CPU it counts."""
+    workspace_bytes: int = 0
+    """Beside weights and activations."""
+
+    @property
+    def weight_bytes(self) -> int:
+        """All of it."""
+        return self.unet_bytes + self.text_bytes + self.vae_bytes + self.beside_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """How much is drawn at once."""
+
+    width: int
+    """Pixels, of the last pass."""
+    height: int
+    batch: int = 1
+    guided: bool = True
+    """Guidance doubles the rows: every picture is computed with its prompt and without."""
+
+    @property
+    def pixels(self) -> int:
+        """Of one picture."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What a size took on a rung of one device, and what it was refused."""
+
+    device: str
+    """Its name, as the worker says it."""
+    dtype: str
+    rung: Rung
+    width: int
+    height: int
+    batch: int
+    peak_bytes: int = 0
+    """The highest of all runs; 0: none has ended well."""
+    step_s: float = 0.0
+    """Seconds a step and batch, of the last run."""
+    refused_bytes: int = 0
+    """Memory that was not enough; 0: it always was."""
+    good_since: int = 0
+    """Jobs that went well on this device since then."""
+
+    @property
+    def load(self) -> int:
+        """Pixels of all pictures."""
+        return self.width * self.height * self.batch
+
+
+def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
+    """The formula: highest memory, of the GPU on its rungs, of the process on those of the CPU."""
+    measures = RUNGS[rung]
+    unet, vae, text = _stored(footprint, measures), footprint.vae_bytes, footprint.text_bytes
+    rows = 1 if measures.splits else extent.batch * (2 if extent.guided else 1)
+    denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
+    decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.element_bytes
+    match measures.offload:
+        case Offload.NONE if measures.on_cpu:
+            most = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
+        case Offload.NONE:
+            most = unet + vae + max(denoising, decoding, text)
+        case Offload.MODEL:
+            most = max(unet + denoising, vae + decoding, text)
+        case Offload.GROUP:
+            most = 2 * footprint.largest_layer_bytes + max(denoising, decoding)
+        case Offload.SEQUENTIAL:
+            most = footprint.largest_layer_bytes + max(denoising, decoding)
+    return int(most) + footprint.workspace_bytes
+
+
+def host_bytes(footprint: Footprint, rung: Rung) -> int:
+    """What a rung of the GPU takes of the host's memory: weights come through it, and stay there to be streamed."""
+    return 0 if RUNGS[rung].on_cpu else footprint.base_bytes + footprint.weight_bytes
+
+
+def expected_bytes(
+    footprint: Footprint,
+    rung: Rung,
+    extent: Extent,
+    measured: Sequence[Measured],
+    *,
+    climb_after: int,
+) -> int:
+    """What is reckoned with: the formula, corrected by what was measured on this device in this number format.
+
+    A refusal counts for every picture that is no smaller, until `climb_after` jobs have gone well: then one may try.
+    """
+    here = [one for one in measured if one.rung is rung]
+    same = [
+        one.peak_bytes
+        for one in here
+        if one.peak_bytes and (one.width, one.height, one.batch) == (extent.width, extent.height, extent.batch)
+    ]
+    formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
+    needed = max(same) if same else formula
+    load = extent.pixels * extent.batch
+    refused = [
+        int(one.refused_bytes * REFUSED)
+        for one in here
+        if one.refused_bytes and one.load <= load and one.good_since < climb_after
+    ]
+    return max([int(needed * MARGIN) + SPARE_BYTES, *refused])
+
+
+def _stored(footprint: Footprint, measures: Measures) -> int:
+    """The UNet's bytes as it is kept."""
+    match measures.storage:
+        case Storage.NATIVE:
+            return footprint.unet_bytes
+        case Storage.HALF:
+            return footprint.unet_bytes // 2
+        case Storage.FP8:
+            return footprint.unet_bytes // footprint.element_bytes
+
+
+def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int:
+    """Pixels that are decoded at once; pictures of a batch are decoded one by one."""
+    if not measures.tiles:
+        return extent.pixels
+    side = tile_px(footprint.native_px, measures, extent)
+    return min(extent.pixels, side * side)
+
+
+def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
+    """Side of a tile: the model's native size, half of it where the picture is no larger, or memory is very short.
+
+    Never less than `LEAST_TILE_PX`: a decoder takes the mean of what it sees for the mean of the picture.
+    """
+    is_larger = max(extent.width, extent.height) > native_px
+    return max(LEAST_TILE_PX, native_px if is_larger and not measures.splits else native_px // 2)
+
+
+def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
+    """By how much the formula was too low for other sizes on this rung; never less than 1."""
+    shares = [
+        one.peak_bytes
+        / predicted_bytes(footprint, one.rung, Extent(width=one.width, height=one.height, batch=one.batch))
+        for one in here
+        if one.peak_bytes
+    ]
+    return max(1.0, *shares) if shares else 1.0

@@ -1,0 +1,107 @@
+"""A model as memory sees it, told from its files before it is loaded. In: ModelFiles, placement. Out: a Footprint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import safe_open
+
+from aura_daemon.core.budget import (
+    CPU_VAE_ELEMENTS,
+    CPU_WORKSPACE,
+    UNET_ELEMENTS,
+    VAE_ELEMENTS,
+    Footprint,
+)
+from aura_daemon.core.job import JobKind
+from aura_daemon.engines.models import ModelFiles
+from aura_daemon.engines.placement import Placement
+
+UNET_CHANNELS: Final = 320
+"""Of Stable Diffusion 1.x, in its first block: what the figures of `core.budget` were measured with."""
+
+VAE_CHANNELS: Final = 128
+
+SINGLE_FILE_PARTS: Final = {
+    "model.diffusion_model.": "unet",
+    "first_stage_model.": "vae",
+    "cond_stage_model.": "text_encoder",
+}
+"""What names of tensors begin with in a single file -> what the part is called in a folder."""
+
+PICKLE_BYTES: Final = 4
+"""A number in a file that cannot be looked into takes four, as far as is known."""
+
+GPU_WORKSPACE_BYTES: Final = 32 << 20
+"""Of cuBLAS; cuDNN's come and go with the layers."""
+
+
+def footprint_of(
+    files: ModelFiles, kind: JobKind, placement: Placement, *, base_bytes: int, with_checker: bool = True
+) -> Footprint:
+    """`base_bytes`: of this process without any model."""
+    size = placement.torch_dtype.itemsize
+    parts, layers = _numbers(files)
+    if kind is JobKind.CAPTION:
+        return Footprint(
+            unet_bytes=sum(parts.values()) * size,
+            largest_layer_bytes=max(layers.values(), default=0) * size,
+            element_bytes=size,
+            base_bytes=base_bytes,
+        )
+    unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
+    checker = parts["safety_checker"] if with_checker else 0
+    return Footprint(
+        unet_bytes=parts["unet"] * size,
+        text_bytes=parts["text_encoder"] * size,
+        vae_bytes=parts["vae"] * size,
+        beside_bytes=checker * (size if placement.on_cpu else 4),
+        largest_layer_bytes=max(layers.values(), default=0) * size,
+        element_bytes=size,
+        unet_elements=UNET_ELEMENTS * _first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
+        vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS)
+        * _first_channels(vae, VAE_CHANNELS)
+        / VAE_CHANNELS,
+        native_px=int(vae.get("sample_size", files.own.native_size_px)),
+        base_bytes=base_bytes,
+        workspace_bytes=int(parts["unet"] * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+    )
+
+
+def _numbers(files: ModelFiles) -> tuple[Counter[str], Counter[str]]:
+    """How many numbers each part holds, and each layer of the UNet."""
+    root = files.checkpoint.parent if files.checkpoint is not None else files.folder
+    parts: Counter[str] = Counter()
+    layers: Counter[str] = Counter()
+    for name in files.weights.names:
+        place = root / name
+        folder = name.partition("/")[0] if "/" in name else ""
+        if place.suffix != ".safetensors":
+            parts[folder] += place.stat().st_size // PICKLE_BYTES
+            continue
+        with safe_open(place, framework="numpy") as opened:
+            for key in opened.keys():  # noqa: SIM118 - not a dictionary
+                count = math.prod(opened.get_slice(key).get_shape())
+                part = folder or next((part for start, part in SINGLE_FILE_PARTS.items() if key.startswith(start)), "")
+                parts[part] += count
+                if part in ("unet", ""):
+                    layers[key.rpartition(".")[0]] += count
+    return parts, layers
+
+
+def _first_channels(config: dict[str, Any], standard: int) -> int:
+    channels = config.get("block_out_channels")
+    return int(channels[0]) if isinstance(channels, list) and channels else standard
+
+
+def _config(file: Path) -> dict[str, Any]:
+    """A configuration, empty where there is none: a model that lacks one is refused when it is loaded."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,81 @@
+"""How much of the machine's memory may still be taken. In: /proc and the control groups. Out: bytes.
+
+A container or a service unit is often allowed less than the machine has; the kernel kills what exceeds that, so the
+smaller figure counts. No torch here: `doctor` asks too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+V2: Final = "memory.max", "memory.current", ("inactive_file", "active_file")
+V1: Final = "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
+"""File of the limit, file of the usage, and what of the usage the kernel takes back: the file cache."""
+
+UNLIMITED: Final = 1 << 60
+"""Version 1 says "no limit" with a number near 2^63."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostMemory:
+    """Bytes."""
+
+    available_bytes: int
+    """What this process may still take."""
+    total_bytes: int
+    """What all processes here may take together."""
+    limit_bytes: int | None
+    """Of the control group; None where there is none."""
+
+
+def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> HostMemory:
+    """As it is now."""
+    machine = psutil.virtual_memory()
+    available, total, limit = int(machine.available), int(machine.total), None
+    for folder, names in _memory_groups(proc, groups):
+        allowed, free = _of_group(folder, names)
+        if allowed is not None and allowed < UNLIMITED:
+            limit = min(allowed, limit) if limit is not None else allowed
+            available = min(available, max(0, free))
+            total = min(total, allowed)
+    return HostMemory(available_bytes=available, total_bytes=total, limit_bytes=limit)
+
+
+def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, tuple[str, str, tuple[str, str]]]]:
+    """The groups that this process is in, each with those above it: the tightest limit counts."""
+    with suppress(OSError):
+        for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "memory" in controllers.split(","):
+                root, names = groups / "memory", V1
+            elif not controllers:
+                root, names = groups, V2
+            else:
+                continue
+            folder = root / path.lstrip("/")
+            if not folder.is_dir():  # in a container the path may be the host's: what is mounted is ours
+                folder = root
+            while True:
+                yield folder, names
+                if folder == root:
+                    break
+                folder = folder.parent
+
+
+def _of_group(folder: Path, names: tuple[str, str, tuple[str, str]]) -> tuple[int | None, int]:
+    """Limit (None: there is none) and what is free below it."""
+    limit_file, usage_file, cached = names
+    try:
+        limit = int((folder / limit_file).read_text(encoding="ascii"))
+        used = int((folder / usage_file).read_text(encoding="ascii"))
+        rows = (line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
+        cache = sum(int(value) for key, value in rows if key in cached)
+    except (OSError, ValueError):  # `max`: no limit
+        return None, 0
+    return limit, limit - (used - cache)

@@ -1,0 +1,144 @@
+"""From a model's files to a pipeline that stands on a rung. In: ModelFiles, a placement. Out: its parts, placed.
+
+A rung below means loading afresh: weights that were narrowed cannot be widened again, and diffusers refuses, or loses
+silently, one placement that is laid over another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import diffusers
+import torch
+from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
+from loguru import logger
+
+from aura_daemon.core.ladder import Offload, Storage
+from aura_daemon.core.settings import Attention
+from aura_daemon.engines.models import ModelFiles
+from aura_daemon.engines.parking import Parked
+from aura_daemon.engines.placement import Placement
+
+FP8: Final = torch.float8_e4m3fn
+
+WIDE: Final = ("norm", "LayerNorm", "embeddings")
+"""Names of layers whose weights are few, and count: diffusers keeps norms, BLIP's are spelled otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """A loaded pipeline, its safety checker taken out, its parts where the rung wants them."""
+
+    pipe: Any
+    checker: Any
+    text_encoder: Parked
+    """It visits the device to read, on every rung: it is done before the UNet begins."""
+    unet: Parked | None
+    """None where it stays, or sees to itself."""
+    vae: Parked | None
+
+
+def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool) -> Parts:
+    """Loads and places; raises what diffusers raises."""
+    measures, computed = placement.measures, placement.torch_dtype
+    stored = storage_dtype(placement)
+    pipe = _read(files, stored if measures.storage is Storage.HALF else computed, with_checker=with_checker)
+    checker, pipe.safety_checker = pipe.safety_checker, None
+    if checker is not None and not placement.on_cpu:
+        checker.to("cpu", torch.float32)
+    for part in (pipe.vae, pipe.text_encoder):
+        if part.dtype is not computed:
+            part.to(computed)
+    pipe.unet.to(memory_format=torch.channels_last)
+    pipe.vae.to(memory_format=torch.channels_last)
+    if stored is not computed:
+        narrow(pipe.unet, stored, computed)
+    _attend(pipe.unet, attention)
+    streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
+    if streams:
+        stream_layers(pipe.unet, placement.device, ahead=measures.offload is Offload.GROUP)
+    elif measures.offload is Offload.NONE:
+        pipe.unet.to(placement.device)
+        pipe.vae.to(placement.device)
+    pipe.set_progress_bar_config(disable=True)
+    return Parts(
+        pipe=pipe,
+        checker=checker,
+        text_encoder=Parked(pipe.text_encoder, placement.device),
+        unet=Parked(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
+        vae=Parked(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
+    )
+
+
+def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -> None:
+    """Keeps the weights of a model's layers in `stored` and widens each for its own moment; norms stay wide."""
+    apply_layerwise_casting(model, storage_dtype=stored, compute_dtype=computed, skip_modules_pattern=WIDE)
+    for module in model.modules():
+        registry = getattr(module, "_diffusers_hook", None)
+        if registry is not None and registry.get_hook("layerwise_casting") is not None:
+            module.compute_dtype = computed  # peft asks for it: a LoRA in float8 would be none
+            continue
+        for parameter in module.parameters(recurse=False):
+            parameter.data = parameter.data.to(computed)
+
+
+def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
+    """Leaves the weights in host memory; a layer is copied when it computes, with `ahead` while another does."""
+    ahead = ahead and torch.device(device).type != "cpu"  # which has no streams
+    apply_group_offloading(
+        unet,
+        onload_device=torch.device(device),
+        offload_device=torch.device("cpu"),
+        offload_type="leaf_level",
+        use_stream=ahead,
+        low_cpu_mem_usage=ahead,  # pins layer by layer: to pin all at once would take the weights twice
+    )
+
+
+def storage_dtype(placement: Placement) -> torch.dtype:
+    """In which the weights of the largest part lie in memory."""
+    computed = placement.torch_dtype
+    match placement.measures.storage:
+        case Storage.NATIVE:
+            return computed
+        case Storage.HALF:
+            return torch.float16 if computed.itemsize > 2 else FP8
+        case Storage.FP8:
+            return FP8
+
+
+def _attend(unet: Any, attention: Attention) -> None:
+    match attention:
+        case Attention.SDPA:
+            pass
+        case Attention.SLICED:
+            unet.set_attention_slice("auto")
+        case Attention.XFORMERS:
+            unet.enable_xformers_memory_efficient_attention()
+
+
+def _read(files: ModelFiles, dtype: torch.dtype, *, with_checker: bool) -> Any:
+    """The pipeline in host memory; safetensors are mapped, so that only what is converted is copied."""
+    left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
+    if dtype is FP8:
+        dtype = torch.bfloat16  # nothing is read as float8: it is narrowed after
+    if files.checkpoint is not None:
+        return diffusers.StableDiffusionPipeline.from_single_file(
+            str(files.checkpoint),
+            config=str(files.folder),
+            dtype=dtype,
+            local_files_only=True,
+            safety_checker=None,
+        )
+    if dtype is torch.float16 and files.weights.variant is None:
+        logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
+    return diffusers.StableDiffusionPipeline.from_pretrained(
+        str(files.folder),
+        dtype=dtype,
+        variant=files.weights.variant,
+        use_safetensors=not files.weights.pickled,
+        low_cpu_mem_usage=True,
+        local_files_only=True,
+        **left_out,
+    )

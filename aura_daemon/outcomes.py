@@ -1,0 +1,228 @@
+"""What becomes of a job that has ended: its result is delivered, its failure decided. In: outcomes. Out: results.
+
+A result that the outbox refuses is kept and published before anything else is run; so is a failure about which the
+journal could not be told.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import Final
+
+from loguru import logger
+
+from aura_daemon.core import names
+from aura_daemon.core.attempts import Attempt, Tried, attempt_of
+from aura_daemon.core.job import Failure, FailureKind, JobKind, Outcome, Produced
+from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForModel, decide
+from aura_daemon.delivery import Clocked
+from aura_daemon.errors import JournalRefused
+from aura_daemon.receiving import Receiving
+from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.rooms import JOURNAL, OUTBOX, Listener, Rooms, Rules
+
+_MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
+"""Failures that say nothing against the model: what was held up for want of it goes on."""
+
+_ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
+"""Failures of an attempt, after which there may be another."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """A job that was run, and how."""
+
+    job: JobRow
+    source: SourceRow
+    waited_s: float = 0.0
+    """From the claim to the start of the attempt."""
+    attempt_s: float = 0.0
+    tried: Tried | None = None
+    step_s: float = 0.0
+
+    def failed(self, failure: Failure) -> Attempt | None:
+        """The attempt, where there was one to speak of."""
+        if failure.kind not in _ATTEMPTED:
+            return None
+        return attempt_of(self.tried, kind=failure.kind, reason=failure.message, seconds=self.attempt_s)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Undelivered:
+    job: JobRow
+    source: SourceRow
+    produced: Produced
+    clocked: Clocked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Undecided:
+    """A failure about which nothing is journaled yet."""
+
+    ended: Ended
+    failure: Failure
+
+
+class Outcomes:
+    """Results and failures on their way into outbox and journal."""
+
+    def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiving) -> None:
+        self._rooms = rooms
+        self._rules = rules
+        self._listener = listener
+        self._receiving = receiving
+        self._undelivered: dict[str, _Undelivered] = {}
+        self._undecided: dict[str, _Undecided] = {}
+        self._has_ended = False
+        self.done = 0
+        self.failed = 0
+
+    @property
+    def at_hand(self) -> frozenset[str]:
+        """Ids of the jobs that are kept here."""
+        return frozenset((*self._undelivered, *self._undecided))
+
+    def take_ended(self) -> bool:
+        """Whether a job has ended since this was asked last: its source waits, and so may the next job."""
+        ended, self._has_ended = self._has_ended, False
+        return ended
+
+    def has_work(self) -> bool:
+        """Whether something kept here could go on."""
+        return bool(self._undecided or (self._undelivered and not self._rooms.holdups.has_failed(OUTBOX)))
+
+    def take(self, ended: Ended, outcome: Outcome) -> None:
+        """The last word on a job that was run."""
+        self._has_ended = True
+        if not isinstance(outcome, Produced):
+            self.conclude(ended, outcome)
+            return
+        self._model_works(ended.job.needs)
+        self._learn(ended, outcome)
+        since_claim_s = max(self._receiving.since_claim_s(ended.source), ended.waited_s)
+        clocked = Clocked(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
+        self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, clocked=clocked))
+
+    def conclude(self, ended: Ended, failure: Failure) -> None:
+        """A failure, from the worker or from before it came to that."""
+        self._undecided[ended.job.id] = _Undecided(ended=ended, failure=failure)
+        self._decide_all()
+
+    def settle(self) -> None:
+        """Tries once more to publish what the outbox refused, and to decide what the journal did not take."""
+        self._decide_all()
+        for result in list(self._undelivered.values()):
+            if self._rooms.holdups.is_held(OUTBOX, time.monotonic()):
+                return
+            self._deliver(result)
+
+    def fail(self, job: JobRow, source: SourceRow, failure: Failure, tried: Attempt | None = None) -> None:
+        """Ends a job for good; raises JournalRefused."""
+        self._has_ended = True
+        self._rooms.outbox.retract(job)
+        self._rooms.journal.fail(job, failure, now=time.time(), tried=tried)
+        self.failed += 1
+        self._receiving.job_ended(source)
+        if failure.kind is FailureKind.CANCELLED:
+            logger.info("{} cancelled", job.id)
+        else:
+            self._rooms.pulse.error(f"{job.id}: {failure.message}")
+            logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
+        self._listener.failed(job.id, source, failure)
+        self._rooms.heartbeat.change()
+
+    def give_back(self) -> None:
+        """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
+        for result in list(self._undelivered.values()):
+            self._deliver(result)
+        for result in self._undelivered.values():
+            self._rooms.journal.give_back(result.job, count_attempt=False)
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _decide_all(self) -> None:
+        """Journals what follows from failures; where the journal refuses, it is decided again later."""
+        for job_id, undecided in list(self._undecided.items()):
+            try:
+                self._decide(undecided.ended, undecided.failure)
+            except JournalRefused as error:
+                self._rooms.hold_up(JOURNAL, f"what follows for {job_id} is not decided", error)
+                return
+            del self._undecided[job_id]
+
+    def _decide(self, ended: Ended, failure: Failure) -> None:
+        journal, holdups, job = self._rooms.journal, self._rooms.holdups, ended.job
+        if failure.kind is not FailureKind.CANCELLED:
+            self._rooms.pulse.error(f"{job.id}: {failure.message}")
+        if failure.kind in _MODEL_IS_THERE:
+            self._model_works(job.needs)
+        attempt = ended.failed(failure)
+        if failure.kind is FailureKind.OUT_OF_MEMORY:
+            self._learn_refusal(ended)
+        tried = (*job.tried, attempt) if attempt is not None else job.tried
+        decision = decide(
+            failure,
+            kind=JobKind(job.kind),
+            tried=tried,
+            attempts=job.attempts,
+            attempts_allowed=self._rules.attempts,
+        )
+        match decision:
+            case Retry():
+                journal.give_back(job, count_attempt=True, tried=attempt)
+                logger.warning("{} {}: {}; tried again", job.id, failure.kind, failure.message)
+            case StepDown(start=start):
+                journal.give_back(job, count_attempt=False, tried=attempt)
+                said = f"on rung {start.rung}" if start.rung is not None else "anew"
+                logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, said)
+            case WaitForModel():
+                journal.give_back(job, count_attempt=False)
+                now = time.monotonic()
+                wait_s = holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
+                logger.warning("{} waits {:g} s: {} {}", job.id, wait_s, failure.message, failure.mend)
+            case GiveUp(failure=final):
+                self.fail(job, ended.source, final, attempt)
+
+    def _model_works(self, needs: str) -> None:
+        if self._rooms.holdups.clear(needs):
+            logger.info("{} works again", needs)
+
+    def _learn(self, ended: Ended, produced: Produced) -> None:
+        """What it took counts for the next one; a journal that refuses that now is none the poorer."""
+        if ended.tried is None:
+            return
+        try:
+            tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
+            self._rooms.journal.learn(produced.model, tried, step_s=ended.step_s)
+        except JournalRefused as error:
+            logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
+
+    def _learn_refusal(self, ended: Ended) -> None:
+        """Memory that was not enough although it seemed to be, and no other model had any of it."""
+        tried = ended.tried
+        if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
+            model = ended.job.model or self._rules.models.get(JobKind(ended.job.kind), "")
+            self._rooms.journal.learn_refusal(model, tried)
+
+    def _deliver(self, result: _Undelivered) -> None:
+        """Publishes a result; one that the file system refuses is kept and tried again."""
+        journal, job_id = self._rooms.journal, result.job.id
+        try:
+            delivered = self._rooms.outbox.deliver(result.job, result.source, result.produced, result.clocked)
+            journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
+        except OSError as error:
+            self._undelivered[job_id] = replace(result, job=journal.job(job_id))
+            self._rooms.hold_up(OUTBOX, "the outbox refuses files", error)
+            return
+        self._undelivered.pop(job_id, None)
+        self._has_ended = True
+        if self._rooms.holdups.clear(OUTBOX):
+            logger.info("the outbox takes files again")
+        self.done += 1
+        self._rooms.pulse.done(delivered.total_s)
+        self._receiving.job_ended(result.source)
+        for warning in result.produced.warnings:
+            logger.warning("{} {}", job_id, warning)
+        logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, names.escaped(str(delivered.payload)))
+        self._listener.delivered(delivered, result.produced)
