@@ -12,7 +12,7 @@ import pytest
 from aura_daemon import health
 from aura_daemon.claims import Claims
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.job import Outcome
+from aura_daemon.core.job import FailureKind, Outcome
 from aura_daemon.core.vitals import Health
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Delivered, Outbox
@@ -21,7 +21,7 @@ from aura_daemon.inputs import Images, Inputs
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
-from tests.house import PNG, House, make
+from tests.house import PNG, House, fail, make
 
 
 def failing(error: OSError, times: int) -> list[OSError]:
@@ -259,6 +259,25 @@ def test_no_other_daemon_takes_over_while_the_journal_refuses(house: House, monk
         stop_when(daemon, lambda: bool(left))
         daemon.run(renew=lambda: left.append(len(refusals)) is not None)
     assert left == [0]
+
+
+def test_a_failure_whose_payload_cannot_be_taken_back_now_is_decided_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("bad.yaml")
+    retract, refusals = Outbox.retract, failing(OSError(errno.EROFS, "Read-only file system", "bad.png"), 2)
+
+    def refused(self: Outbox, job: JobRow) -> None:
+        if refusals:
+            raise refusals.pop()
+        retract(self, job)
+
+    monkeypatch.setattr(Outbox, "retract", refused)
+    with house.daemon(fail(FailureKind.UNEXPECTED), drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+        stop_when(daemon, lambda: bool(house.failed()))
+        summary = daemon.run()
+    assert house.failed() == ["bad.yaml", "bad.yaml.json"]
+    assert (summary.failed, summary.stuck, refusals) == (1, False, [])
 
 
 def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:
