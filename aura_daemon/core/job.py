@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 
 class JobKind(StrEnum):
@@ -150,6 +150,8 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.CAPTION
         case GridRequest():
             return JobKind.GRID
+        case _:
+            assert_never(request)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -372,6 +372,8 @@ def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | t
         message = "a sheet of pictures is made again with them: give the job file that asked for it"
         return (Problem(file="", message=message),)
     keys = document.request.model_dump()
+    if isinstance(document.request, GenerateRecord):  # left out as the usual, which is not what a configuration says
+        keys |= {"format": document.request.format, "metadata": document.request.metadata}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
     asked = validated(keys, file="", catalogue=catalogue)
