@@ -17,6 +17,9 @@ _PLAIN: Final = {"use_karras_sigmas": False}
 _MULTISTEP: Final = {"algorithm_type": "dpmsolver++", "solver_order": 2}
 _MULTISTEP_SDE: Final = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
 _SINGLESTEP_SDE: Final = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "lower_order_final": True}
+_LATENTS: Final = {"clip_sample": False, "set_alpha_to_one": False}
+"""As Stable Diffusion's own configuration says; where another kind of scheduler's does not, diffusers' default cuts
+latents at 1, as if they were pixels, and what is drawn is noise."""
 
 SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.DPMPP_2M_KARRAS: ("DPMSolverMultistepScheduler", _MULTISTEP | _KARRAS),
@@ -30,7 +33,7 @@ SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.HEUN: ("HeunDiscreteScheduler", _PLAIN),
     Scheduler.LMS_KARRAS: ("LMSDiscreteScheduler", _KARRAS),
     Scheduler.LMS: ("LMSDiscreteScheduler", _PLAIN),
-    Scheduler.DDIM: ("DDIMScheduler", {}),
+    Scheduler.DDIM: ("DDIMScheduler", _LATENTS),
     Scheduler.PNDM: ("PNDMScheduler", {"skip_prk_steps": True}),
     Scheduler.UNIPC: ("UniPCMultistepScheduler", _PLAIN),
     Scheduler.LCM: ("LCMScheduler", {}),
