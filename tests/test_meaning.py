@@ -125,8 +125,8 @@ def test_the_cells_of_a_sheet_are_what_its_labels_say(once: Once, tmp_path: Path
     assert ran.returncode == 0, ran.stderr
     request = sidecar(outbox / "plot-grid.json")["request"]
     assert request["columns"] == 2
-    assert [label.split()[3] for label in request["column_labels"]] == list(shapes)
-    assert [label.split()[2] for label in request["row_labels"]] == list(colours)
+    assert request["column_labels"] == [f"… {shape} …" for shape in shapes]
+    assert request["row_labels"] == [f"… {colour} …" for colour in colours]
     with Image.open(outbox / "plot-grid.png") as sheet:
         left, top = sheet.width - 2 * 64 - 4, sheet.height - 2 * 64 - 4
         for number in range(4):

@@ -126,6 +126,7 @@ class GridRequest:
     columns: int
     column_labels: tuple[str, ...] = ()
     row_labels: tuple[str, ...] = ()
+    cell_labels: tuple[str, ...] = ()
 
 
 Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest

@@ -109,6 +109,7 @@ class GridRecord(BaseModel):
     columns: int
     column_labels: list[str]
     row_labels: list[str]
+    cell_labels: list[str] = Field([], description="where columns and rows have none")
 
 
 RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
@@ -235,6 +236,7 @@ def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridR
             columns=made.columns,
             column_labels=list(made.column_labels),
             row_labels=list(made.row_labels),
+            cell_labels=list(made.cell_labels),
         )
     if isinstance(made, ResolvedCaption):
         return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)

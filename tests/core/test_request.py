@@ -75,6 +75,7 @@ GRID = st.builds(
     columns=st.integers(1, 2),
     column_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
     row_labels=st.sampled_from([(), ("steps 1",)]),
+    cell_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
 )
 CAPTION = st.builds(
     CaptionRequest,

@@ -186,6 +186,8 @@ def test_a_sheet_s_sidecar_says_what_lies_where_and_asks_for_nothing() -> None:
     request = json.loads(made.to_json())["request"]
     assert (request["cells"], request["columns"]) == (["j-001", "j-002"], 2)
     assert (request["column_labels"], request["row_labels"]) == (["seed 1", "seed 2"], ["steps 4"])
+    squared = json.loads(document(replace(SHEET, cell_labels=("a", "b"))).to_json())["request"]
+    assert (request["cell_labels"], squared["cell_labels"]) == ([], ["a", "b"])
     assert (made.seeds, made.caption) == ([], None)
     (problem,) = parse(made.to_json(), file="cat-grid.json")
     assert str(problem).startswith("cat-grid.json: a sheet of pictures is made again with them: give the job file")
