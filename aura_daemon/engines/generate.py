@@ -159,6 +159,8 @@ class Generator:
             return drawn
         width, height = (round_px(length * resolved.hires.scale) for length in (resolved.width, resolved.height))
         enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
+        if start is not None:
+            enlarged = start.fitted(width, height).holding(enlarged.picture)
         again = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         return self._pass(again, encoded, enlarged, steps, clock)
 

@@ -54,6 +54,10 @@ class Start:
         """What was drawn, and where nothing was to be drawn the very pixels that were there."""
         return drawn if self.mask is None else Image.composite(drawn, self.picture, self.mask)
 
+    def holding(self, drawn: Image.Image) -> Start:
+        """For a second pass over what was drawn, in its size: within the same mask, if there is one."""
+        return Start(picture=self.around(drawn), mask=self.mask)
+
 
 def read_start(
     request: GenerateRequest, image: bytes | None, mask: bytes | None, settings: EngineSettings

@@ -171,6 +171,15 @@ def test_a_mask_of_another_size_covers_the_whole_image(mini: Session) -> None:
     assert abs(got[:, :32] - original[:, :32]).mean() > 20
 
 
+def test_a_second_pass_draws_within_the_mask_alone(mini: Session) -> None:
+    image, hires = drawing("blue", (256, 256)), Hires(scale=2.0, strength=0.5)
+    request = GenerateRequest(prompt=CIRCLE, seed=3, image="x.png", mask="m.png", strength=1.0, hires=hires)
+    outcome = mini.run(request, encoded(image), "", Listener(), mask=encoded(left_half((256, 256))))
+    got, original = pixels(picture_of(outcome)), pixels(image.resize((128, 128), Image.Resampling.LANCZOS))
+    numpy.testing.assert_array_equal(got[:, 64:], original[:, 64:])
+    assert abs(got[:, :64] - original[:, :64]).mean() > 20
+
+
 @pytest.mark.parametrize(("size", "wanted"), [((64, 64), (64, 64)), ((300, 200), (96, 64)), ((20, 41), (64, 128))])
 def test_a_picture_from_an_image_is_shaped_like_it(
     tiny: Session, size: tuple[int, int], wanted: tuple[int, int]
