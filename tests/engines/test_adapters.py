@@ -17,6 +17,7 @@ from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
+from aura_daemon.mini.train_lora import train
 from tests.engines.listening import Listener
 from tests.engines.test_pipelines import made, picture_of, pixels
 
@@ -91,6 +92,19 @@ def test_it_changes_what_it_says_it_changes(session: Session) -> None:
 
 
 STAR = Lora(name="stars")
+
+
+@pytest.mark.filterwarnings("default")  # what diffusers and peft say while they train is theirs
+def test_it_is_what_the_script_that_trains_it_writes(tmp_path: Path) -> None:
+    train(tmp_path / "stars.safetensors", seed=0, steps=2)
+    written, kept = load_file(tmp_path / "stars.safetensors"), load_file(STARS)
+    assert {name: tensor.shape for name, tensor in written.items()} == {
+        name: tensor.shape for name, tensor in kept.items()
+    }
+    picture, plain = (
+        pixels(picture_of(draw(session_with(tmp_path), PROMPTS[0], *loras, steps=2))) for loras in ((STAR,), ())
+    )
+    assert (picture != plain).any()
 
 
 def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -> None:

@@ -256,6 +256,33 @@ def test_what_the_checker_flags_is_treated_as_configured(tmp_path: Path, policy:
     assert previews_are_black is (policy is Safety.BLOCK)  # nobody sees in a preview what is blocked in the end
 
 
+@pytest.mark.parametrize("hires", [None, Hires(scale=1.5, strength=0.5)])
+def test_a_job_that_is_cancelled_ends_at_its_step_and_decodes_nothing(
+    generator_folder: Path, monkeypatch: pytest.MonkeyPatch, hires: Hires | None
+) -> None:
+    class Cancelled(BaseException):
+        pass
+
+    class Impatient(Listener):
+        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+            super().stepped(step, steps, preview)
+            if step == 2:
+                raise Cancelled
+
+    decodes: list[object] = []
+    decode = diffusers.AutoencoderKL.decode
+    monkeypatch.setattr(
+        diffusers.AutoencoderKL, "decode", lambda *told, **said: (decodes.append(told), decode(*told, **said))[1]
+    )
+    drawing_, listener = session(generator_folder), Impatient()
+    with pytest.raises(Cancelled):
+        drawing_.run(GenerateRequest(prompt="a", seed=1, steps=9, hires=hires), None, "", listener)
+    assert [step for step, _ in listener.steps] == [1, 2]
+    assert decodes == []
+    made(drawing_.run(GenerateRequest(prompt="a", seed=1, steps=2), None, "", Listener()))
+    assert len(decodes) == 1
+
+
 # -- schedules ---------------------------------------------------------------------------------------------------------
 
 
