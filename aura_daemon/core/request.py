@@ -308,7 +308,9 @@ def validated(
         job = model.model_validate(taken(said, str(task), folders))
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)
-        return tuple(_explained(problem, mapping, str(task)) for problem in found)
+        named = problems_of_names(_names_of(said), catalogue, file=file) if catalogue is not None else ()
+        also = () if model is CaptionJob else (_where_it_is_said(problem, said, lines, ()) for problem in named)
+        return (*(_explained(problem, mapping, str(task)) for problem in found), *also)
     wanted = with_loras_of_prompt(job.request(), file=file, lines=lines)
     if isinstance(wanted, tuple):
         return wanted
@@ -326,6 +328,17 @@ def _where_it_is_said(
     if problem.key in said:
         return replace(problem, line=lines.get(problem.key))
     return replace(problem, file=next((one.name for one in folders if problem.key in one.keys), problem.file))
+
+
+def _names_of(said: Mapping[str, object]) -> GenerateRequest:
+    """The names that a job says, however wrong it is otherwise."""
+    model, loras = said.get("model"), said.get("loras")
+    named = [one.get("name") if isinstance(one, Mapping) else one for one in loras] if isinstance(loras, list) else []
+    return GenerateRequest(
+        prompt="",
+        model=model.strip() or None if isinstance(model, str) else None,
+        loras=tuple(Lora(name=name.strip()) for name in named if isinstance(name, str) and name.strip()),
+    )
 
 
 def _loras_of(prompt: object) -> list[str]:
