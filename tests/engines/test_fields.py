@@ -14,7 +14,17 @@ import numpy
 import pytest
 from PIL import Image
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, Hires, ImageFormat, Metadata, Produced
+from aura_daemon.core.job import (
+    CaptionRequest,
+    GenerateRequest,
+    Hires,
+    ImageFormat,
+    Metadata,
+    Produced,
+    RegenerateRequest,
+)
+from aura_daemon.core.regenerate import made_again
+from aura_daemon.core.request import Asked, AskedAgain
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
@@ -147,3 +157,25 @@ def test_what_is_embedded_changes_no_pixel(mini: Session) -> None:
     assert len(set(map(len, files))) == 3
     first, *others = (Image.open(BytesIO(file)).tobytes() for file in files)
     assert all(other == first for other in others)
+
+
+@pytest.mark.parametrize("image_format", list(ImageFormat))
+def test_a_picture_of_every_format_is_made_again_to_the_pixel(mini: Session, image_format: ImageFormat) -> None:
+    keys: dict[str, Any] = {
+        "prompt": 'a large [(red:1.1)] star, "quoted: yes",\ncafé 猫 🦊',
+        "negative_prompt": "blurry, (low:1.2)",
+        "seed": 2**53 + 1,
+        "steps": 3,
+        "guidance_scale": 4.7,
+        "scheduler": Scheduler.DPMPP_SDE,
+        "width": 72,
+        "clip_skip": 2,
+        "hires": Hires(scale=1.5, strength=0.4),
+    }
+    exact, file = drawn(mini, **keys), drawn(mini, format=image_format, **keys)
+    asked = made_again(AskedAgain(request=RegenerateRequest()), file.payloads[0].content, file="x")
+    assert isinstance(asked, Asked), asked
+    assert isinstance(asked.request, GenerateRequest)
+    again = mini.run(asked.request, None, "", Listener())
+    assert isinstance(again, Produced)
+    assert (pixels(again) == pixels(exact)).all()
