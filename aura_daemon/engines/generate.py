@@ -125,7 +125,16 @@ class Generator:
         clock.ended("decoded_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
-        warnings = (*notes, *encoded.warnings, *self._warnings(resolved, encoded), flagged, black, *file.warnings)
+        remark = start.remark if start is not None else ""
+        warnings = (
+            *notes,
+            remark,
+            *encoded.warnings,
+            *self._warnings(resolved, encoded),
+            flagged,
+            black,
+            *file.warnings,
+        )
         return Produced(
             payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,

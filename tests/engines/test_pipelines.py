@@ -180,6 +180,31 @@ def test_a_second_pass_draws_within_the_mask_alone(mini: Session) -> None:
     assert abs(got[:, :64] - original[:, :64]).mean() > 20
 
 
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_a_mask_is_white_where_it_is_painted_white_whatever_kind_of_file_it_is(tiny: Session, mode: str) -> None:
+    painted = left_half()
+    if mode in ("RGBA", "LA"):  # white strokes, and nothing where nothing was painted
+        mask = Image.new(mode, painted.size)
+        mask.paste(Image.new(mode, (32, 64), "white"), (0, 0))
+    elif mode == "I;16":
+        mask = Image.fromarray(numpy.asarray(painted).astype("uint16") * 257)
+    else:
+        mask = painted.convert(mode)
+    request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
+    expected = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(painted)))
+    got = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(mask)))
+    numpy.testing.assert_array_equal(pixels(picture_of(got)), pixels(picture_of(expected)))
+    assert got.warnings == ()
+
+
+def test_a_mask_without_white_draws_nothing_and_says_so(tiny: Session) -> None:
+    request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
+    nothing = encoded(Image.new("L", (64, 64), 127))
+    outcome = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=nothing))
+    numpy.testing.assert_array_equal(pixels(picture_of(outcome)), pixels(drawing()))
+    assert outcome.warnings == ("the mask is nowhere white, so nothing was drawn anew",)
+
+
 @pytest.mark.parametrize(("size", "wanted"), [((64, 64), (64, 64)), ((300, 200), (96, 64)), ((20, 41), (64, 128))])
 def test_a_picture_from_an_image_is_shaped_like_it(
     tiny: Session, size: tuple[int, int], wanted: tuple[int, int]
