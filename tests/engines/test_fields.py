@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from aura_daemon.core.job import (
     CaptionRequest,
@@ -62,6 +62,18 @@ def said_of(mini: Session, made: Produced) -> str:
 @pytest.mark.parametrize("scheduler", list(Scheduler))
 def test_every_sampler_draws_what_was_asked_for(mini: Session, scheduler: Scheduler) -> None:
     assert said_of(mini, drawn(mini, scheduler=scheduler, steps=20)) == STAR
+
+
+@pytest.mark.parametrize("scheduler", list(Scheduler))
+def test_every_sampler_draws_from_an_image_what_was_asked_for(mini: Session, scheduler: Scheduler) -> None:
+    blue, file = Image.new("RGB", (64, 64), "white"), BytesIO()
+    ImageDraw.Draw(blue).ellipse((12, 12, 52, 52), "blue")
+    blue.save(file, "PNG")
+    words = "a large red circle on a white background"
+    request = GenerateRequest(prompt=words, seed=1, steps=20, scheduler=scheduler, image="x.png", strength=0.6)
+    outcome = mini.run(request, file.getvalue(), "", Listener())
+    assert isinstance(outcome, Produced), outcome
+    assert said_of(mini, outcome) == words
 
 
 def test_samplers_differ_and_so_do_those_with_noise_of_their_own_by_seed_alone(mini: Session) -> None:
