@@ -206,9 +206,9 @@ class Dispatching:
         source = self._rooms.journal.source(job.source_id)
         ended = Ended(job=job, source=source)
         obstacle = self._rooms.outbox.obstacle(job)
-        if obstacle is not None:
-            message = f"its folder cannot be made in the outbox: a file is called {names.escaped(str(obstacle))}"
-            mend = "Rename that file or the folder, then move the job back."
+        if obstacle:
+            message = f"its folder cannot be made in the outbox: {obstacle}"
+            mend = "Rename that or the folder, then move the job back."
             self._outcomes.conclude(ended, _bad_input(message, mend))
             return None
         try:

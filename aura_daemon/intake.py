@@ -105,6 +105,7 @@ class Intake:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
+        self._inputs.look_anew()
         try:
             asked, made_again = self._make_again(source, parsed, found.content)
             if isinstance(asked, Rejected):

@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from aura_daemon.core.attempts import Attempt, Tried
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
-from aura_daemon.core.request import request_to_dict
+from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.lookups import Lookups
@@ -32,6 +33,9 @@ from aura_daemon.records import (
     stem_key,
     tried_text,
 )
+
+FILE_NAME: Final = "journal.sqlite3"
+"""In the state folder."""
 
 
 class Journal(Lookups):
@@ -77,8 +81,9 @@ class Journal(Lookups):
         """Remembers a file that is ours now."""
         with self._database.transaction() as database:
             database.execute(
-                "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sources"
+                " (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+                " VALUES (?1, ?2, last_name(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
                  source.modified_ns, source.inode, source.settled_s, source.claimed_at),
             )  # fmt: skip

@@ -20,7 +20,7 @@ from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
-from aura_daemon.rooms import JOURNAL, OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""
@@ -118,7 +118,7 @@ class Outcomes:
             self._deliver(result)
 
     def fail(self, job: JobRow, source: SourceRow, failure: Failure, tried: Attempt | None = None) -> None:
-        """Ends a job for good; raises JournalRefused."""
+        """Ends a job for good; raises OSError."""
         self._has_ended = True
         self._rooms.outbox.retract(job)
         self._rooms.journal.fail(job, failure, now=time.time(), tried=tried)
@@ -133,21 +133,27 @@ class Outcomes:
         self._rooms.heartbeat.change()
 
     def give_back(self) -> None:
-        """Queues again what waits for the outbox; raises JournalRefused."""
+        """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
+        for result in list(self._undelivered.values()):
+            self._deliver(result)
         for result in self._undelivered.values():
             self._rooms.journal.give_back(result.job, count_attempt=False)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
     def _decide_all(self) -> None:
-        """Journals what follows from failures; where the journal refuses, it is decided again later."""
+        """Journals what follows from failures; where journal or outbox refuse, it is decided again later."""
+        if self._rooms.holdups.is_held(OUTBOX, time.monotonic()):
+            return
         for job_id, undecided in list(self._undecided.items()):
             try:
                 self._decide(undecided.ended, undecided.failure)
-            except JournalRefused as error:
-                self._rooms.hold_up(JOURNAL, f"what follows for {job_id} is not decided", error)
+            except OSError as error:
+                self._rooms.hold_up(OUTBOX, f"what follows for {job_id} is not decided", error)
                 return
             del self._undecided[job_id]
+            if not self._undelivered:
+                self._outbox_works()
 
     def _decide(self, ended: Ended, failure: Failure) -> None:
         journal, holdups, job = self._rooms.journal, self._rooms.holdups, ended.job
@@ -186,6 +192,10 @@ class Outcomes:
         if self._rooms.holdups.clear(needs):
             logger.info("{} works again", needs)
 
+    def _outbox_works(self) -> None:
+        if self._rooms.holdups.clear(OUTBOX):
+            logger.info("the outbox takes files again")
+
     def _learn(self, ended: Ended, produced: Produced) -> None:
         """What it took counts for the next one; a journal that refuses that now is none the poorer."""
         if ended.tried is None:
@@ -218,8 +228,7 @@ class Outcomes:
             return
         self._undelivered.pop(job_id, None)
         self._has_ended = True
-        if self._rooms.holdups.clear(OUTBOX):
-            logger.info("the outbox takes files again")
+        self._outbox_works()
         self.done += 1
         self._rooms.pulse.done(delivered.total_s)
         self._receiving.job_ended(result.source)

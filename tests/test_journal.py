@@ -364,3 +364,15 @@ def test_asking_for_what_is_not_there_is_a_broken_state(journal: Journal, ask: o
         ask(journal)
     assert not journal.knows_source("x")
     assert journal.latest_source("x") is None
+
+
+def test_images_are_found_by_their_names_without_a_look_at_everything_else(journal: Journal) -> None:
+    for number, path in enumerate(("a/cat.png", "b/a/cat.png", "cat.png", "a/bobcat.png", "a/cat.yaml")):
+        kind = SourceKind.IMAGE if path.endswith(".png") else SourceKind.JOB_FILE
+        journal.claim(source(number, path=path, kind=kind))
+    asked: list[str] = []
+    journal._database._connection.set_trace_callback(asked.append)
+    assert sorted(journal.images_called("cat.png")) == ["a/cat.png", "b/a/cat.png", "cat.png"]
+    assert sorted(journal.images_called("a/cat.png")) == ["a/cat.png", "b/a/cat.png"]
+    (plan, *_) = journal._database.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
+    assert "sources_images (name=?)" in plan["detail"]

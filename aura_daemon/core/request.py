@@ -6,8 +6,8 @@ Every key, with its bounds, is in `jobkeys`; the descriptions there are the erro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
@@ -20,17 +20,11 @@ from aura_daemon.core.expansion import Plan
 from aura_daemon.core.generatekeys import GenerateJob, loras_of
 from aura_daemon.core.job import (
     CaptionRequest,
-    Embedded,
     GenerateRequest,
-    GridRequest,
-    Hires,
-    ImageFormat,
     JobKind,
     Lora,
-    Metadata,
     RegenerateRequest,
     Request,
-    kind_of,
 )
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
@@ -417,31 +411,3 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
-
-
-def request_to_dict(request: Request) -> dict[str, object]:
-    """For the journal."""
-    return {"task": kind_of(request).value, **asdict(request)}
-
-
-def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    """From the journal; what an older version did not know yet has its default."""
-    values = {key: value for key, value in fields.items() if key != "task"}
-    if fields["task"] == JobKind.CAPTION:
-        return CaptionRequest(**values)
-    if fields["task"] == JobKind.GRID:
-        return GridRequest(
-            cells=tuple(values["cells"]),
-            columns=values["columns"],
-            column_labels=tuple(values["column_labels"]),
-            row_labels=tuple(values["row_labels"]),
-            cell_labels=tuple(values.get("cell_labels", ())),
-        )
-    values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
-    values["tags"] = tuple(values.get("tags", ()))
-    values["hires"] = Hires(**values["hires"]) if values.get("hires") else None
-    if values.get("embedded"):
-        values["embedded"] = Embedded(**{**values["embedded"], "lost": tuple(values["embedded"]["lost"])})
-    for key, choice in (("format", ImageFormat), ("metadata", Metadata)):
-        values[key] = choice(values[key]) if values.get(key) else None
-    return GenerateRequest(**values)

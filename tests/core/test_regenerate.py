@@ -19,9 +19,8 @@ from aura_daemon.core.request import (
     Rejected,
     for_image,
     parse_job_file,
-    request_from_dict,
-    request_to_dict,
 )
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from tests.core.test_embedded import png_text
 from tests.core.test_infotext import MADE
 from tests.core.test_sidecar import DRAWN, produced

@@ -27,10 +27,9 @@ from aura_daemon.core.request import (
     Rejected,
     parse_job_file,
     parse_prompt_text,
-    request_from_dict,
-    request_to_dict,
     with_loras_of_prompt,
 )
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.yamltext import MOST_BYTES
 
