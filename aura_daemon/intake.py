@@ -239,6 +239,7 @@ class Intake:
                     columns=sheet.columns,
                     column_labels=sheet.column_labels,
                     row_labels=sheet.row_labels,
+                    cell_labels=sheet.cell_labels,
                 ),
                 text=text,
                 stem=f"{names.output_stem(PurePosixPath(source.path).stem, None)}-grid",

@@ -202,7 +202,7 @@ class Outcomes:
             return
         try:
             tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
-            self._rooms.journal.learn(produced.model, tried, step_s=ended.step_s)
+            self._rooms.journal.learn(self._model_of(ended.job), tried, step_s=ended.step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
@@ -210,8 +210,11 @@ class Outcomes:
         """Memory that was not enough although it seemed to be, and no other model had any of it."""
         tried = ended.tried
         if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
-            model = ended.job.model or self._rules.models.get(JobKind(ended.job.kind), "")
-            self._rooms.journal.learn_refusal(model, tried)
+            self._rooms.journal.learn_refusal(self._model_of(ended.job), tried)
+
+    def _model_of(self, job: JobRow) -> str:
+        """As it is configured."""
+        return job.model or self._rules.models.get(JobKind(job.kind), "")
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; one that the file system refuses is kept and tried again."""

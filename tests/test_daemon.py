@@ -605,7 +605,7 @@ def test_a_sheet_is_laid_out_of_the_pictures_in_the_outbox_when_all_are_made(hou
     summary = house.drain()
     assert (summary.done, summary.failed) == (6, 0)
     request = house.sidecar("plot-grid.json")["request"]
-    assert request["column_labels"] == ["a red circle", "a blue circle"]
+    assert request["column_labels"] == ["… red …", "… blue …"]
     assert request["row_labels"] == ["steps 4", "steps 8"]
     cells = [house.sidecar(f"plot-{number}.json") for number in range(1, 5)]
     assert request["cells"] == [cell["job_id"] for cell in cells]

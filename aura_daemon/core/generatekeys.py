@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
@@ -221,7 +222,7 @@ class GenerateJob(BaseModel):
             width=self.width,
             height=self.height,
             model=self.model,
-            loras=tuple(Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ()),
+            loras=loras_of(self.loras),
             image=self.image,
             mask=self.mask,
             strength=self.strength,
@@ -235,3 +236,8 @@ class GenerateJob(BaseModel):
             tags=self.tags or (),
             notes=self.notes,
         )
+
+
+def loras_of(keys: Iterable[LoraKeys] | None) -> tuple[Lora, ...]:
+    """What the engine is told of them."""
+    return tuple(Lora(name=lora.name, weight=lora.weight) for lora in keys or ())

@@ -37,6 +37,7 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
             columns=values["columns"],
             column_labels=tuple(values["column_labels"]),
             row_labels=tuple(values["row_labels"]),
+            cell_labels=tuple(values.get("cell_labels", ())),
         )
     values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
     values["tags"] = tuple(values.get("tags", ()))

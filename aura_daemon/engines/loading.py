@@ -77,7 +77,7 @@ def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -
     for module in model.modules():
         registry = getattr(module, "_diffusers_hook", None)
         if registry is not None and registry.get_hook("layerwise_casting") is not None:
-            module.compute_dtype = computed  # peft asks for it: a LoRA in float8 would be none
+            module.compute_dtype = computed  # type: ignore[assignment]  # peft asks for it: a LoRA in float8 would be none
             continue
         for parameter in module.parameters(recurse=False):
             parameter.data = parameter.data.to(computed)

@@ -222,6 +222,22 @@ def test_prompts_can_be_varied_and_are_text_as_they_are_written() -> None:
         ("prompt: x\nstrength: 0.5\nmatrix: {image: [a.png, null]}", ["`strength` goes with `image`"]),
         ("image: a.png\ntask: caption\nmatrix: {steps: [1]}", ["`matrix` does not go with `task: caption`"]),
         ("prompt: x\nmatrix: {model: [sd-1.4, sd-1.5]}", ["matrix.model.1: is none of the models that the conf"]),
+        (
+            "prompt: x\nsteps: 0\nmodel: sd-1.5\nloras: [{name: inc, weight: 9}, ink, 7, sub]",
+            [
+                "cat.yaml:2: steps: must be",
+                "cat.yaml:4: loras.0.weight: must be",
+                "cat.yaml:4: loras.2: must be a list",
+                "cat.yaml:4: loras: is none of the LoRAs that the configuration allows: ink, sub/grain (given: inc)",
+                "cat.yaml:4: loras: is none of the LoRAs that the configuration allows: ink, sub/grain (given: sub)",
+                "cat.yaml:3: model: is none of the models that the configuration allows",
+            ],
+        ),
+        ("prompt: x\nsteps: 0\nmodel: 7\nloras: ink", ["2: steps:", "3: model:", "4: loras:"]),
+        ("task: caption\nimage: a.png\nmodel: sd-1.5", ["`model` does not go with `task: caption`"]),
+        ("steps: 4\nprompt: a <lora:inc:0.5> x", ["cat.yaml:2: prompt: is none of the LoRAs"]),
+        ("prompt: a <lora:inc>\nloras: [ink, subgrain]", ["2: loras: is none of", "1: prompt: is none of"]),
+        ("matrix:\n  prompt: [x, '<lora:inc:1> y']", ["cat.yaml:2: matrix.prompt.1: is none of the LoRAs"]),
         ("prompt: x\nloras: [inc]", ["cat.yaml:2: loras: is none of the LoRAs that the configuration allows: ink"]),
     ],
 )  # fmt: skip

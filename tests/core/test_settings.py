@@ -71,6 +71,35 @@ def test_the_job_comes_before_the_configuration_and_that_before_the_model() -> N
 
 
 @pytest.mark.parametrize(
+    ("image", "native_px", "size"),
+    [
+        ((512, 512), 512, (512, 512)),
+        ((1920, 1080), 512, (912, 512)),
+        ((1080, 1920), 512, (512, 912)),
+        ((20, 10), 512, (1024, 512)),  # small ones are enlarged
+        ((10_000, 100), 512, (2048, 512)),  # nothing is longer than a job could ask for
+        ((1, 60_000), 64, (64, 2048)),
+    ],
+)
+def test_a_picture_from_an_image_is_shaped_like_it_at_the_model_s_size(
+    image: tuple[int, int], native_px: int, size: tuple[int, int]
+) -> None:
+    request, own = GenerateRequest(prompt="x", seed=1, image="a.png"), ModelDefaults(native_size_px=native_px)
+    resolved, notes = resolve_generate(request, GenerateSettings(), own, image)
+    assert (resolved.width, resolved.height) == size
+    assert (resolved.strength, notes) == (0.75, ())
+
+
+def test_a_job_that_says_a_size_or_a_ratio_is_not_shaped_like_its_image() -> None:
+    for asked, size in (
+        (GenerateRequest(prompt="x", seed=1, image="a.png", aspect_ratio="2:3"), (512, 768)),
+        (GenerateRequest(prompt="x", seed=1, image="a.png", width=640), (640, 512)),
+    ):
+        resolved, _ = resolve_generate(asked, GenerateSettings(), ModelDefaults(), (1920, 1080))
+        assert (resolved.width, resolved.height) == size
+
+
+@pytest.mark.parametrize(
     ("width", "height", "size", "notes"),
     [
         (768, 640, (768, 640), 0),

@@ -15,6 +15,11 @@ from aura_daemon.core.job import (
     Failure,
     FailureKind,
     GenerateRequest,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
     Payload,
     Produced,
     Resolved,
@@ -98,7 +103,7 @@ def test_a_sidecar_begins_with_its_schema_and_is_routed_as_one() -> None:
 
 def test_a_sidecar_holds_to_its_published_schema() -> None:
     checker = jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True))
-    for resolved in (DRAWN, ResolvedCaption(image=None, prompt="", max_new_tokens=50)):
+    for resolved in (DRAWN, ResolvedCaption(image=None, prompt="", max_new_tokens=50), SHEET):
         checker.validate(json.loads(document(resolved).to_json()))
 
 
@@ -121,9 +126,22 @@ def test_a_picture_has_a_seed_and_a_caption_has_its_text() -> None:
         seed=st.integers(0, 2**63 - 1),
         width=st.integers(8, 256).map(lambda eighths: eighths * 8),
         height=st.integers(8, 256).map(lambda eighths: eighths * 8),
+        model=st.none() | st.just("sd-1.4"),
+        loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
+        image=st.just("sub/sketch.png"),
+        mask=st.none() | st.just("mask.png"),
+        strength=st.floats(0, 1),
+        hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
+        clip_skip=st.integers(1, 12),
+        format=st.sampled_from(ImageFormat),
+        quality=st.none() | st.integers(1, 100),
+        metadata=st.sampled_from(Metadata),
+        preview=st.integers(0, 150),
+        tags=st.sampled_from([(), ("a", "b c")]),
+        notes=WORDS,
     )
 )
-@settings(max_examples=25)
+@settings(max_examples=50)
 def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> None:
     read = parse(document(made).to_json(), file="cat.json")
     assert isinstance(read, Sidecar), read
@@ -137,6 +155,19 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
         seed=made.seed,
         width=made.width,
         height=made.height,
+        model=made.model,
+        loras=made.loras,
+        image=made.image,
+        mask=made.mask,
+        strength=made.strength,
+        hires=made.hires,
+        clip_skip=made.clip_skip if made.clip_skip > 1 else None,
+        format=made.format,
+        quality=made.quality,
+        metadata=made.metadata,
+        preview=made.preview,
+        tags=made.tags,
+        notes=made.notes,
     )
 
 
@@ -146,6 +177,21 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
     assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
+
+
+SHEET = GridRequest(cells=("j-001", "j-002"), columns=2, column_labels=("seed 1", "seed 2"), row_labels=("steps 4",))
+
+
+def test_a_sheet_s_sidecar_says_what_lies_where_and_asks_for_nothing() -> None:
+    made = document(SHEET)
+    request = json.loads(made.to_json())["request"]
+    assert (request["cells"], request["columns"]) == (["j-001", "j-002"], 2)
+    assert (request["column_labels"], request["row_labels"]) == (["seed 1", "seed 2"], ["steps 4"])
+    squared = json.loads(document(replace(SHEET, cell_labels=("a", "b"))).to_json())["request"]
+    assert (request["cell_labels"], squared["cell_labels"]) == ([], ["a", "b"])
+    assert (made.seeds, made.caption) == ([], None)
+    (problem,) = parse(made.to_json(), file="cat-grid.json")
+    assert str(problem).startswith("cat-grid.json: a sheet of pictures is made again with them: give the job file")
 
 
 @pytest.mark.parametrize("indent", [None, 4])
