@@ -376,3 +376,18 @@ def test_images_are_found_by_their_names_without_a_look_at_everything_else(journ
     assert sorted(journal.images_called("a/cat.png")) == ["a/cat.png", "b/a/cat.png"]
     (plan, *_) = journal._database.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
     assert "sources_images (name=?)" in plan["detail"]
+
+
+def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    admitted(journal)
+    row = journal.job("job-1")
+
+    def unreadable(self: Journal, job_id: str) -> JobRow:
+        raise JournalRefused(5, "the journal cannot be read: disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "job", unreadable)
+        with pytest.raises(JournalRefused):
+            journal.start(row)
+    assert journal.job("job-1") == row
+    assert journal.counts()[JobState.QUEUED] == 1
