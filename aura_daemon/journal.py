@@ -184,7 +184,10 @@ class Journal(Lookups):
     # -- what was measured -------------------------------------------------------------------------------------------
 
     def learn(self, model: str, tried: Tried, *, step_s: float) -> None:
-        """A job went well: what it took, and one more good one since memory was refused on this device."""
+        """A job went well: what it took, and one more good one since memory was refused on this device.
+
+        A peak of 0 is not known; a lower one than before counts a quarter.
+        """
         with self._database.transaction() as database:
             database.execute(
                 "UPDATE measured SET good_since = good_since + 1 WHERE model = ? AND device = ? AND refused_bytes > 0",
@@ -193,7 +196,8 @@ class Journal(Lookups):
             database.execute(
                 "INSERT INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step_s = excluded.step_s,"
-                " peak_bytes = max(excluded.peak_bytes, peak_bytes - (peak_bytes - excluded.peak_bytes) / 4),"
+                " peak_bytes = CASE WHEN excluded.peak_bytes = 0 THEN peak_bytes"
+                " ELSE max(excluded.peak_bytes, peak_bytes - (peak_bytes - excluded.peak_bytes) / 4) END,"
                 " refused_bytes = 0, good_since = 0",
                 (*_key(model, tried), tried.peak_bytes, step_s),
             )

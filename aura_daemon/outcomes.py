@@ -201,7 +201,8 @@ class Outcomes:
         if ended.tried is None:
             return
         try:
-            tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
+            alone = ended.tried.alone  # else the peak is that of others too
+            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if alone else 0)
             self._rooms.journal.learn(self._model_of(ended.job), tried, step_s=ended.step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)

@@ -84,5 +84,5 @@ def _quarantined(failure: Failure, attempts: int) -> Failure:
 def _out_of_rungs(failure: Failure, tried: Sequence[Attempt]) -> Failure:
     """The failure, saying that nothing smaller is left."""
     rungs = list(dict.fromkeys(attempt.rung for attempt in tried if attempt.rung is not None))
-    said = f"{failure.message} (tried: {', '.join(rungs)})" if rungs else failure.message
+    said = f"{failure.message} (tried: {', '.join(rungs)})" if len(rungs) > 1 else failure.message
     return Failure(kind=failure.kind, message=said, mend=OUT_OF_RUNGS)

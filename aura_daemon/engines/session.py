@@ -155,10 +155,10 @@ class Session:
             logger.log(level, "{}", traceback.format_exc())
         if failure is None:
             return
-        attempt.fail(failure)
         if failure.kind is FailureKind.OUT_OF_MEMORY:
             self._shelf.clear()  # the next attempt begins alone
         release(devices.first)
+        attempt.fail(failure)
 
     def _run_first(self, attempt: _Attempt, devices: Devices) -> None:
         work = attempt.works[0]
