@@ -197,11 +197,10 @@ class Outcomes:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
     def _learn_refusal(self, ended: Ended) -> None:
-        """Memory that was not enough although it seemed to be, and no other model had any of it."""
-        tried = ended.tried
-        if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
+        """Memory that was not enough although it seemed to be."""
+        if ended.tried is not None:
             model = ended.job.model or self._rules.models.get(JobKind(ended.job.kind), "")
-            self._rooms.journal.learn_refusal(model, tried)
+            self._rooms.journal.learn_refusal(model, ended.tried)
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; one that the file system refuses is kept and tried again."""
