@@ -58,6 +58,7 @@ class Fits:
     def tried(self, wanted: Wanted, choice: Choice | NoRoom) -> Tried:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
+        alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
         return Tried(
             device=placement.device,
             device_name=placement.device_name,
@@ -66,9 +67,9 @@ class Fits:
             width=wanted.extent.width,
             height=wanted.extent.height,
             batch=choice.batch if isinstance(choice, Choice) else 1,
-            alone=not self._shelf.others(wanted.key),
+            alone=alone,
             expected_bytes=choice.need.bytes,
-            room_bytes=self.room_bytes(placement, wanted.key),
+            room_bytes=self.room_bytes(placement, wanted.key, alone=alone),
         )
 
     def placement(self, rung: Rung) -> Placement:
@@ -94,12 +95,12 @@ class Fits:
             host_others_bytes=self._shelf.host_bytes(key),
         )
 
-    def room_bytes(self, placement: Placement, key: Key) -> int:
-        """Of the memory that a rung computes in, what a model may take beside the others."""
+    def room_bytes(self, placement: Placement, key: Key, *, alone: bool) -> int:
+        """Of the memory that a rung computes in, what a model may take: beside the others, or once they are gone."""
         room = self.room(key)
         if RUNGS[placement.rung].on_cpu:
-            return room.host_bytes - room.host_others_bytes
-        return room.device_bytes - room.device_others_bytes
+            return room.host_bytes - (0 if alone else room.host_others_bytes)
+        return room.device_bytes - (0 if alone else room.device_others_bytes)
 
     def is_enough(self, wanted: Wanted, choice: Choice) -> bool:
         """Whether a choice fits beside the models that are still there."""
