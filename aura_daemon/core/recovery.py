@@ -51,9 +51,11 @@ def decide(
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
-        case FailureKind.OUT_OF_MEMORY:
+        case FailureKind.OUT_OF_MEMORY if tried and tried[-1].rung is not None:
             start = next_start(tried, kind)
             return StepDown(start=start) if start is not None else GiveUp(failure=_out_of_rungs(failure, tried))
+        case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so a lower one would not help
+            return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:
             if attempts < attempts_allowed:
                 return Retry()

@@ -59,6 +59,7 @@ class Fits:
     def tried(self, wanted: Wanted, choice: Choice | NoRoom) -> Tried:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
+        alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
         return Tried(
             device=placement.device,
             device_name=placement.device_name,
@@ -67,9 +68,9 @@ class Fits:
             width=wanted.extent.width,
             height=wanted.extent.height,
             batch=choice.batch if isinstance(choice, Choice) else 1,
-            alone=not self._shelf.others(wanted.key),
+            alone=alone,
             expected_bytes=choice.need.bytes,
-            room_bytes=self.room(wanted.key).for_rung(choice.rung),
+            room_bytes=self.room(wanted.key).for_rung(choice.rung, alone=alone),
         )
 
     def placement(self, rung: Rung) -> Placement:

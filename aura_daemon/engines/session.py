@@ -279,9 +279,12 @@ class Session:
             attempt.place(works, tried, attempt.fits.placement(choice.rung))
             attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
             return None
-        if choice.alone:
+        is_alone = attempt.start.alone
+        if choice.alone or is_alone:
             self._shelf.make_room(
-                wanted.key, lambda: attempt.fits.is_enough(wanted, choice), wanted_by=wanted.files.name
+                wanted.key,
+                lambda: not is_alone and attempt.fits.is_enough(wanted, choice),
+                wanted_by=wanted.files.name,
             )
         attempt.place(works[: choice.batch], attempt.fits.tried(wanted, choice), attempt.fits.placement(choice.rung))
         return choice.batch
