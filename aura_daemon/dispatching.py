@@ -115,7 +115,11 @@ class Dispatching:
             device=device.device_name if device is not None else "",
         )
         most = min(most, start.most) if start.most is not None else most
-        tasks = [task for job in self._companions(first, most, start) if (task := self._begin(job)) is not None]
+        try:
+            tasks = [task for job in self._companions(first, most, start) if (task := self._begin(job)) is not None]
+        except JournalRefused:
+            self._running.clear()  # the worker was told of none of them: they are taken up as after a crash
+            raise
         if not tasks:
             return
         self._rooms.pulse.running(self._running[tasks[0].job_id].job, tasks[0].image_name, batch=len(tasks))

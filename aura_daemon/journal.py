@@ -203,9 +203,11 @@ class Journal(Lookups):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
             names = "".join(f", {name} = ?" for name in columns)
             database.execute(f"UPDATE jobs SET state = ?{names} WHERE id = ?", (after, *columns.values(), job.id))
+            # Read before the commit: a disk that falters after it must not hide that the step was taken.
+            moved = self.job(job.id)
         self._counts[before] -= 1
         self._counts[after] += 1
-        return self.job(job.id)
+        return moved
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction() as database:

@@ -136,8 +136,8 @@ class Outcomes:
         """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
         for result in list(self._undelivered.values()):
             self._deliver(result)
-        for result in self._undelivered.values():
-            self._rooms.journal.give_back(result.job, count_attempt=False)
+        for job_id in self._undelivered:
+            self._rooms.journal.give_back(self._rooms.journal.job(job_id), count_attempt=False)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -220,10 +220,11 @@ class Outcomes:
         """Publishes a result; one that the file system refuses is kept and tried again."""
         journal, job_id = self._rooms.journal, result.job.id
         try:
-            delivered = self._rooms.outbox.deliver(result.job, result.source, result.produced, result.clocked)
+            job = journal.job(job_id)  # as an earlier try left it
+            delivered = self._rooms.outbox.deliver(job, result.source, result.produced, result.clocked)
             journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         except OSError as error:
-            self._undelivered[job_id] = replace(result, job=journal.job(job_id))
+            self._undelivered[job_id] = result
             self._rooms.hold_up(OUTBOX, "the outbox refuses files", error)
             return
         self._undelivered.pop(job_id, None)

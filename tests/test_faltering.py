@@ -16,6 +16,7 @@ from aura_daemon.core.job import FailureKind, Outcome
 from aura_daemon.core.vitals import Health
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Delivered, Outbox
+from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.inputs import Images, Inputs
 from aura_daemon.journal import Journal
@@ -278,6 +279,60 @@ def test_a_failure_whose_payload_cannot_be_taken_back_now_is_decided_later(
         summary = daemon.run()
     assert house.failed() == ["bad.yaml", "bad.yaml.json"]
     assert (summary.failed, summary.stuck, refusals) == (1, False, [])
+
+
+def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.yaml", "b.yaml", "c.yaml"):
+        house.drop(name)
+    begin, refused = Dispatching._begin, []
+
+    def faltering(self: Dispatching, job: JobRow) -> Task | None:
+        if self._running and not refused:
+            refused.append(job.id)
+            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
+        return begin(self, job)
+
+    monkeypatch.setattr(Dispatching, "_begin", faltering)
+    with house.daemon(drain=False, batch=3, retry_first=0.1, retry_at_most=0.1) as daemon:
+        stop_when(daemon, lambda: len(house.archived()) == 3)
+        summary = daemon.run()
+    assert (summary.done, len(refused)) == (3, 1)
+
+
+def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.drop("a.yaml")
+    house.drop("b.yaml")
+    publish, ask, faults = Outbox._publish, Journal.job, ["the journal", "the outbox"]
+
+    def full(self: Outbox, target: Path, content: bytes) -> None:
+        if target.name.endswith(".json") and faults[-1:] == ["the outbox"]:
+            faults.pop()
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        publish(self, target, content)
+
+    def unreadable(self: Journal, job_id: str) -> JobRow:
+        if faults == ["the journal"]:
+            faults.pop()
+            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
+        return ask(self, job_id)
+
+    monkeypatch.setattr(Outbox, "_publish", full)
+    monkeypatch.setattr(Journal, "job", unreadable)
+    runs: list[Task] = []
+
+    def play(task: Task) -> Outcome:
+        runs.append(task)
+        return make(task)
+
+    with house.daemon(play, drain=False, batch=2, retry_first=0.1, retry_at_most=0.1) as daemon:
+        stop_when(daemon, lambda: len(house.archived()) == 2)
+        daemon.run()
+    assert house.results() == ["a.json", "a.png", "b.json", "b.png"]
+    assert len(runs) == 2
 
 
 def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:

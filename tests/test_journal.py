@@ -535,3 +535,18 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
     finally:
         journal.close()
     Journal(path, read_only=True).close()
+
+
+def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    admitted(journal)
+    row = journal.job("job-1")
+
+    def unreadable(self: Journal, job_id: str) -> JobRow:
+        raise JournalRefused(5, "the journal cannot be read: disk I/O error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "job", unreadable)
+        with pytest.raises(JournalRefused):
+            journal.start(row)
+    assert journal.job("job-1") == row
+    assert journal.counts()[JobState.QUEUED] == 1

@@ -237,6 +237,13 @@ def test_a_sidecar_cannot_ask_for_an_image_outside_the_inbox(name: str) -> None:
         request_of(made)
 
 
+def test_a_sidecar_of_the_longest_job_is_read_back() -> None:
+    longest = replace(
+        DRAWN, prompt="," * 10_000, negative_prompt="," * 10_000, notes="," * 2_000, tags=("," * 100,) * 50
+    )
+    assert isinstance(parse(document(longest).to_json(), file="a.json"), Sidecar)
+
+
 @given(st.binary(max_size=60))
 @settings(max_examples=25)
 def test_no_bytes_break_the_parser(content: bytes) -> None:
