@@ -112,6 +112,7 @@ class Arrivals:
             has_room &= self._sight(sighting, now, is_scan=look.complete)
         for path in (*look.gone, *before):
             self._settings_changed(path, now)
+            self._judging.gone(path)
             self._welcome_back(path)
             self.forget(path)
         return has_room

@@ -48,6 +48,8 @@ class Claims:
         self.inputs = state / "inputs"
         """Images that jobs refer to, as they were when the job was admitted."""
         self.temp = state / "copying"
+        self.stranded: OSError | None = None
+        """Why a file lies in a work folder that the journal does not know; `adopt` takes it up when it can be."""
         self._temps = (self.temp, self._own / "tmp", self.done / ".tmp", state / "tmp")
 
     def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> SourceRow | None:
@@ -92,6 +94,7 @@ class Claims:
         JournalRefused.
         """
         adopted = []
+        self.stranded = None
         for leftover in (entry for folder in self._temps for entry in _entries(folder)):
             with suppress(OSError):  # what a killed daemon was writing; the next of that name replaces it
                 leftover.unlink()
@@ -107,6 +110,7 @@ class Claims:
             except JournalRefused:
                 raise  # it says nothing about this claim, and what is not adopted now would wait for a restart
             except OSError as error:
+                self.stranded = error
                 logger.error("{} cannot be taken up, and stays: {}", names.escaped(os.fspath(folder)), error.strerror)
                 continue
             if source is not None:
@@ -156,17 +160,21 @@ class Claims:
 
     def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
         """A claim by rename; what cannot be one goes back where it was."""
-        file.rename(target)
+        durable.take(file, target, below=self.inbox)
         try:
             durable.sync_folder(target.parent)
             durable.sync_folder(file.parent)
             status = target.lstat()
-            if not stat.S_ISREG(status.st_mode):  # put there since the file was judged
-                raise durable.NotARegularFile(errno.EINVAL, "not a regular file", os.fspath(file))
+            self._check(status)
         except OSError:
             self._undo(target, path)
             raise
         return status
+
+    def _check(self, status: os.stat_result) -> None:
+        """Raises NotARegularFile for what was put there since the file was judged."""
+        if not stat.S_ISREG(status.st_mode) or is_others_link(status, self.inbox):
+            raise durable.NotARegularFile(errno.EINVAL, "not a regular file of its own")
 
     def _undo(self, target: Path, path: str) -> None:
         """Takes a claim back; what cannot be put back waits in the work folder, and `adopt` finds it there."""
@@ -178,8 +186,9 @@ class Claims:
         except FileNotFoundError:
             pass  # somebody took it away
         except OSError as error:
+            self.stranded = error
             logger.error(
-                "{} is neither claimed nor back in the inbox ({}): the next start takes it up from {}",
+                "{} is neither claimed nor back in the inbox ({}): it is taken up later from {}",
                 names.escaped(path),
                 error.strerror,
                 names.escaped(os.fspath(target)),
@@ -189,7 +198,7 @@ class Claims:
         """A claim under `keep`; no copy is left of a file that was not claimed."""
         status = file.lstat()
         try:
-            durable.copy(file, target, temp_folder=self.temp)
+            durable.copy(file, target, temp_folder=self.temp, below=self.inbox, check=self._check)
             if not _is_unchanged(file, status):
                 raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
         except OSError:
@@ -218,9 +227,8 @@ class Claims:
         is_copy = folder.parent == self._copies
         files, _ = _below(folder)
         found = {path: file for file in files if not _is_by_others(path := file.relative_to(folder).as_posix())}
-        if is_copy:
-            for path in [path for path in found if (self.inbox / path).is_file()]:
-                found.pop(path).unlink()  # a copy that was not claimed yet; the file itself will be judged once more
+        for path in [path for path, file in found.items() if self._is_unclaimed(file, path, is_copy=is_copy)]:
+            found.pop(path).unlink()  # the file in the inbox will be judged once more
         if len(found) == 1:
             path, file = found.popitem()
             status = file.lstat()
@@ -239,14 +247,29 @@ class Claims:
         _remove_empty(folder)
         return None
 
+    def _is_unclaimed(self, file: Path, path: str, *, is_copy: bool) -> bool:
+        """Whether the inbox still holds what lies in the work folder: a copy made too early, a name given back."""
+        return (self.inbox / path).is_file() if is_copy else _are_one(file, self.inbox / path)
+
     def _put_back(self, file: Path, path: str) -> None:
         """Gives a file of ours its place in the inbox again, or a free name beside it."""
-        for place in free_names(self.inbox / path):
+        wanted = self.inbox / path
+        if durable.leads_astray(wanted.parent, below=self.inbox):  # its folder has become a link
+            wanted = self.inbox / wanted.name
+        for place in free_names(wanted):
+            if _are_one(file, place):  # a crash came between its new name and the end of its old one
+                file.unlink()
+                return
             try:
                 durable.move(file, place, temp_folder=self._own / "tmp")
             except FileExistsError:
                 continue
             return
+
+
+def is_others_link(status: os.stat_result, inbox: Path) -> bool:
+    """Whether a file is a hard link to one that belongs to somebody else, who may not mean it to be read here."""
+    return status.st_nlink > 1 and status.st_uid not in (os.geteuid(), inbox.stat().st_uid)
 
 
 def free_names(wanted: Path) -> Iterator[Path]:
@@ -261,6 +284,14 @@ def new_id(now: float) -> str:
     """A name for a source that sorts by time and can be typed: `20261123T164530.123-3fa9c2`."""
     stamp = datetime.fromtimestamp(now, UTC)
     return f"{stamp:%Y%m%dT%H%M%S}.{stamp.microsecond // 1000:03d}-{secrets.token_hex(3)}"
+
+
+def _are_one(file: Path, other: Path) -> bool:
+    """Whether two names are of one and the same file."""
+    try:
+        return os.path.samestat(file.lstat(), other.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_unchanged(file: Path, before: os.stat_result) -> bool:

@@ -1,8 +1,9 @@
 """Has a file been delivered completely? In: a path, how long it has looked the same. Out: yes, or what it waits for.
 
 On Linux a read lease is granted only while nobody has the file open for writing (fcntl(2), F_SETLEASE): an answer that
-needs no waiting. It takes the file's owner or CAP_LEASE, and a local file system. Elsewhere a file is complete when it
-has not changed for the settle time.
+needs no waiting. It takes the file's owner or CAP_LEASE, and a local file system: of writers on another machine, or
+behind FUSE, the kernel knows nothing (FUSE grants the lease while they write; NFS 4 and SMB may refuse it always).
+Elsewhere a file is complete when it has not changed for the settle time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon import durable
+from aura_daemon.events import file_system_of, is_shared
 
 AFTERTHOUGHT_S: Final = 0.25
 """A tool that wrote a file in place often sets its times and rights just after it closed it (rsync --inplace, rclone
@@ -90,6 +92,8 @@ def writer_of(file: Path) -> Writer:
         return Writer.UNKNOWN
     descriptor = durable.open_regular(file)
     try:
+        if _is_shared(file, os.fstat(descriptor)):
+            return Writer.UNKNOWN
         # A writer that comes while the lease is held makes the kernel send a signal: one that nobody minds.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
@@ -99,3 +103,8 @@ def writer_of(file: Path) -> Writer:
     finally:
         os.close(descriptor)
     return Writer.NONE
+
+
+def _is_shared(file: Path, status: os.stat_result) -> bool:
+    """Whether a file lies where other machines write; what lies on a disk of this one is known without a look."""
+    return os.major(status.st_dev) == 0 and is_shared(file_system_of(Path(os.path.realpath(file))))

@@ -55,6 +55,7 @@ class Daemon:
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain
         self._stopping = False
+        self._stopped = False
         self._is_to_reload = False
         self._hands_over = False
         self._renew: Callable[[], bool] = lambda: False
@@ -105,7 +106,7 @@ class Daemon:
             self._dispatching.collect()
             self._dispatching.unload()
             self._beat()
-            if self._is_to_reload:
+            if self._is_to_reload and not self.rooms.holdups.has_failed(JOURNAL):  # the next daemon could not open it
                 self._is_to_reload = False
                 self._hands_over = self._renew()
             if self._hands_over and not self._dispatching.is_running:
@@ -213,9 +214,9 @@ class Daemon:
         if not self._hands_over:
             self.rooms.worker.stop(timeout_s=1.0)
         self.rooms.watch.stop()
+        self._stopped = not self._hands_over
         self.rooms.heartbeat.change()
-        with suppress(JournalRefused):
-            self._beat_now()
+        self._beat_now()
 
     def _beat(self) -> None:
         """Writes the health document where it is due."""
@@ -223,11 +224,13 @@ class Daemon:
             self._beat_now()
 
     def _beat_now(self) -> None:
-        rooms = self.rooms
+        rooms, oldest = self.rooms, None
+        with suppress(JournalRefused):  # the heart beats whatever becomes of its disk
+            oldest = self._receiving.oldest()
         known = Known(
             counts=rooms.journal.counts(),
             unsettled=len(rooms.arrivals),
-            oldest=self._receiving.oldest(),
+            oldest=oldest,
             left_alone=rooms.arrivals.left_alone(),
             conflicts=rooms.arrivals.conflicts(),
             holdups=[*rooms.holdups.records(time.monotonic()), *held_by_folders(rooms.arrivals.held())],
@@ -236,6 +239,7 @@ class Daemon:
             event_losses=rooms.watch.losses,
             worker_pid=rooms.worker.pid,
             stopping=self._stopping,
+            stopped=self._stopped,
             paused=self._is_paused,
         )
         rooms.heartbeat.beat(rooms.pulse.document(known, since=rooms.heartbeat.since))

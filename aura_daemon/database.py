@@ -44,6 +44,7 @@ class Database:
         self._connection = _opened_for_reading(path) if read_only else _opened(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
+        self._connection.create_function("last_name", 1, _last_name, deterministic=True)
 
     def close(self) -> None:
         """Folds the write-ahead log back and lets go."""
@@ -107,3 +108,8 @@ def _opened(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.OperationalError) as error:
         mend = "make room there, or name another folder with `state`"
         raise BrokenState(f"{path} cannot be opened for writing ({error}): {mend}") from None
+
+
+def _last_name(path: bytes) -> bytes:
+    """The last part of a path as a column holds it."""
+    return path.rpartition(b"/")[2]

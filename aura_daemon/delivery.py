@@ -116,10 +116,14 @@ class Outbox:
             if not self._overwrites and self._is_ours(job, extension):
                 self._path(job, job.stem + extension).unlink()
 
-    def obstacle(self, job: JobRow) -> Path | None:
-        """The file that stands where the job's folder should be."""
-        folders = [self.root / folder for folder in PurePosixPath(job.folder, "x").parents]
-        return next((folder for folder in folders if os.path.lexists(folder) and not folder.is_dir()), None)
+    def obstacle(self, job: JobRow) -> str:
+        """What stands where the job's folder should be, in words; empty where nothing does."""
+        for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
+            if os.path.lexists(folder) and not folder.is_dir():
+                return f"a file is called {names.escaped(str(folder))}"
+            if durable.leads_astray(folder, below=self.root):
+                return f"{names.escaped(str(folder))} is a link that leads out of it"
+        return ""
 
     def write_page(self, name: str, content: bytes) -> None:
         """Puts a page of our own (health, gallery) at the top of the outbox, replacing the one before."""

@@ -13,7 +13,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.core import names
-from aura_daemon.core.attempts import next_start
+from aura_daemon.core.attempts import Start, next_start
 from aura_daemon.core.batching import most_together, together
 from aura_daemon.core.growth import WATCHED, grows
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GridRequest, JobKind
@@ -115,7 +115,11 @@ class Dispatching:
             device=device.device_name if device is not None else "",
         )
         most = min(most, start.most) if start.most is not None else most
-        tasks = [task for job in self._companions(first, most) if (task := self._begin(job)) is not None]
+        try:
+            tasks = [task for job in self._companions(first, most, start) if (task := self._begin(job)) is not None]
+        except JournalRefused:
+            self._running.clear()  # the worker was told of none of them: they are taken up as after a crash
+            raise
         if not tasks:
             return
         self._rooms.pulse.running(self._running[tasks[0].job_id].job, tasks[0].image_name, batch=len(tasks))
@@ -189,22 +193,26 @@ class Dispatching:
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _companions(self, first: JobRow, most: int) -> list[JobRow]:
-        """The job, and those of the queue that are drawn together with it."""
+    def _companions(self, first: JobRow, most: int, start: Start) -> list[JobRow]:
+        """The job, and those of the queue that are drawn together with it, from the same rung."""
         alike = together(first.request)
-        if most < 2 or alike is None or first.tried:
+        if most < 2 or alike is None:
             return [first]
-        others = self._rooms.journal.queued_like(first, most * 4)
-        return [first, *(job for job in others if not job.tried and together(job.request) == alike)][:most]
+        others = [
+            job
+            for job in self._rooms.journal.queued_like(first, most * 4)
+            if together(job.request) == alike and next_start(job.tried, JobKind(job.kind)) == start
+        ]
+        return [first, *others][:most]
 
     def _begin(self, job: JobRow) -> Task | None:
         """Counts the attempt and says what the worker is told; None where it does not come to that."""
         source = self._rooms.journal.source(job.source_id)
         ended = Ended(job=job, source=source)
         obstacle = self._rooms.outbox.obstacle(job)
-        if obstacle is not None:
-            message = f"its folder cannot be made in the outbox: a file is called {names.escaped(str(obstacle))}"
-            mend = "Rename that file or the folder, then move the job back."
+        if obstacle:
+            message = f"its folder cannot be made in the outbox: {obstacle}"
+            mend = "Rename that or the folder, then move the job back."
             self._outcomes.conclude(ended, _bad_input(message, mend))
             return None
         try:

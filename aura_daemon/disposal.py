@@ -10,9 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -26,59 +24,13 @@ from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.delivery import Outbox, source_record
+from aura_daemon.disposition import Disposition
 from aura_daemon.inputs import Inputs
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are looked through for the report about a certain job."""
-
-
-class Disposition(StrEnum):
-    """Where sources go when they are done."""
-
-    ARCHIVE = "archive"
-    DELETE = "delete"
-    KEEP = "keep"
-
-
-TWO_WAY_SYNC_MARKS: Final = {
-    ".stfolder": "Syncthing",
-    ".sync": "Resilio Sync",
-    ".dropbox": "Dropbox",
-    ".dropbox.cache": "Dropbox",
-    ".owncloudsync.log": "ownCloud",
-    ".nextcloudsync.log": "Nextcloud",
-    ".csync_journal.db": "Nextcloud or ownCloud",
-    ".seafile-data": "Seafile",
-    ".tmp.drivedownload": "Google Drive",
-    ".unison": "Unison",
-}
-"""What two-way sync tools leave in the top of a folder; moving a file away from there deletes it on every device."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
-    """A disposition and why it was taken, for the log."""
-
-    disposition: Disposition
-    reason: str
-
-
-def choose(sources: str, inbox: Path) -> Choice:
-    """What `sources: auto` means for this inbox; any other setting stands as it is."""
-    if sources != "auto":
-        return Choice(disposition=Disposition(sources), reason="as configured")
-    if not durable.is_writable(inbox):
-        return Choice(disposition=Disposition.KEEP, reason="the inbox is read-only")
-    for mark, tool in TWO_WAY_SYNC_MARKS.items():
-        if os.path.lexists(inbox / mark):
-            reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
-            return Choice(disposition=Disposition.KEEP, reason=reason)
-    return Choice(
-        disposition=Disposition.ARCHIVE,
-        reason="the inbox is writable and bears no mark of a two-way sync tool",
-    )
 
 
 class Disposal:
@@ -204,10 +156,11 @@ def _report_beside(file: Path) -> Path:
 
 
 def _unobstructed(root: Path, path: str) -> Path:
-    """A path below a folder of ours; without its own folders where a file of such a name stands in their way."""
+    """A path below a folder of ours; without its own folders where a file, or a link out of it, is in their way."""
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
-    return root / PurePosixPath(path).name if blocked else root / path
+    astray = durable.leads_astray((root / path).parent, below=root)
+    return root / PurePosixPath(path).name if blocked or astray else root / path
 
 
 def _free_names(wanted: Path) -> Iterator[Path]:

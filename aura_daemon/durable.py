@@ -2,7 +2,7 @@
 
 Written: temp file in a folder of ours on the same file system, fsync, link or rename, fsync of the folder. Nothing that
 exists is replaced unless `replace=True`. Read: opened once, without following links or blocking on a FIFO, and checked
-on the descriptor.
+on the descriptor. With `below=` no folder on the way from there is a link either.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,14 +36,19 @@ class Content:
     status: os.stat_result
 
 
-def open_regular(path: Path) -> int:
+def open_regular(path: Path, *, below: Path | None = None) -> int:
     """A descriptor for reading; raises NotARegularFile, FileNotFoundError or another OSError, never blocks."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags)
+        if below is None:
+            descriptor = os.open(path, flags)
+        else:
+            with folder_of(path, below=below) as folder:
+                descriptor = os.open(path.name, flags, dir_fd=folder)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise NotARegularFile(error.errno, "not a regular file", os.fspath(path)) from None
+        error.filename = os.fspath(path)
         raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -49,17 +56,46 @@ def open_regular(path: Path) -> int:
     return descriptor
 
 
-def read(path: Path, *, most_bytes: int | None = None) -> Content:
+@contextmanager
+def folder_of(path: Path, *, below: Path) -> Iterator[int]:
+    """A descriptor of the folder that a file lies in; raises NotARegularFile where a link leads there from `below`."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    descriptor = os.open(below, flags)
+    try:
+        for name in path.relative_to(below).parts[:-1]:
+            outer = descriptor
+            descriptor = os.open(name, flags | os.O_NOFOLLOW, dir_fd=outer)
+            os.close(outer)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            raise NotARegularFile(error.errno, "a link leads there", os.fspath(path)) from None
+        error.filename = os.fspath(path)
+        raise
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def leads_astray(folder: Path, *, below: Path) -> bool:
+    """Whether a link on the way from `below` to a folder leads out of it; what is not there yet leads nowhere."""
+    return folder != below and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(below))
+
+
+def read(path: Path, *, most_bytes: int | None = None, below: Path | None = None) -> Content:
     """A whole regular file (its first `most_bytes` where given) with its hash."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    with os.fdopen(open_regular(path, below=below), "rb") as file:
         status = os.fstat(file.fileno())
         content = file.read(-1 if most_bytes is None else most_bytes)
     return Content(content=content, sha256=hashlib.sha256(content).hexdigest(), status=status)
 
 
-def head_and_tail(path: Path, *, head_bytes: int, tail_bytes: int) -> tuple[bytes, bytes, os.stat_result]:
+def head_and_tail(
+    path: Path, *, head_bytes: int, tail_bytes: int, below: Path | None = None
+) -> tuple[bytes, bytes, os.stat_result]:
     """The first and last bytes of a regular file, and its status."""
-    with os.fdopen(open_regular(path), "rb") as file:
+    with os.fdopen(open_regular(path, below=below), "rb") as file:
         status = os.fstat(file.fileno())
         head = file.read(head_bytes)
         file.seek(max(0, status.st_size - tail_bytes))
@@ -102,6 +138,12 @@ def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = Fa
         temp.unlink(missing_ok=True)
 
 
+def take(source: Path, target: Path, *, below: Path) -> None:
+    """Renames a file out of a folder to which no link leads from `below`; raises NotARegularFile where one does."""
+    with folder_of(source, below=below) as folder:
+        os.rename(source.name, target, src_dir_fd=folder)
+
+
 def move(source: Path, target: Path, *, temp_folder: Path) -> None:
     """Moves a file without replacing another; across file systems by copy, fsync, verify and unlink.
 
@@ -118,13 +160,24 @@ def move(source: Path, target: Path, *, temp_folder: Path) -> None:
     sync_folder(source.parent)
 
 
-def copy(source: Path, target: Path, *, temp_folder: Path) -> str:
-    """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError."""
+def copy(
+    source: Path,
+    target: Path,
+    *,
+    temp_folder: Path,
+    below: Path | None = None,
+    check: Callable[[os.stat_result], None] = lambda status: None,
+) -> str:
+    """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError.
+
+    `check` sees what the descriptor says of the source, and may raise, before anything is written.
+    """
     temp = _prepare(target, temp_folder)
     digest = hashlib.sha256()
     try:
-        with os.fdopen(open_regular(source), "rb") as reader, temp.open("wb") as writer:
+        with os.fdopen(open_regular(source, below=below), "rb") as reader, temp.open("wb") as writer:
             status = os.fstat(reader.fileno())
+            check(status)
             while chunk := reader.read(CHUNK_BYTES):
                 digest.update(chunk)
                 writer.write(chunk)

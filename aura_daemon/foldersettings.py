@@ -62,7 +62,7 @@ class FolderSettings:
             waits = self._steadiness.incompleteness(file)
             if waits is not None:
                 raise Held(errno.EAGAIN, f"{shown}: {waits.reason}")
-            read = durable.read(file, most_bytes=MOST_BYTES + 1)
+            read = durable.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
         except durable.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)
         except PermissionError as error:

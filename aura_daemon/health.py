@@ -109,7 +109,7 @@ def age_s(document: Health) -> float:
 
 def is_alive(document: Health) -> bool:
     """Whether the daemon that wrote this still lives, as far as the document and the process table tell."""
-    if document.status is Status.STOPPING and not _process_exists(document.pid):
+    if document.status is Status.STOPPED:
         return False
     return age_s(document) < STALE_S and _process_exists(document.pid)
 

@@ -14,13 +14,13 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import durable
-from aura_daemon.claims import Claims
+from aura_daemon.claims import Claims, is_others_link
 from aura_daemon.core import names
 from aura_daemon.core.job import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
-from aura_daemon.references import Ambiguous, Found, References, is_others_link
+from aura_daemon.references import Ambiguous, Found, References
 
 MOST_NAMESAKES: Final = 5
 """Images of one name that a refusal lists."""
@@ -64,6 +64,10 @@ class Inputs:
         self._claims = claims
         self._references = references
         self._journal = journal
+
+    def look_anew(self) -> None:
+        """Before the images of another source are looked for."""
+        self._references.look_anew()
 
     def take(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
         """Copies the images that jobs name; raises NotTaken, or OSError."""
@@ -155,12 +159,16 @@ class Inputs:
 
     def _copy(self, image: Found, target: Path) -> None:
         """Copies one image to where the job finds it."""
-        name = names.escaped(image.path)
-        if is_others_link(image.file.lstat(), self._claims.inbox):
-            raise NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
+        name, inbox = names.escaped(image.path), self._claims.inbox
+
+        def check(status: os.stat_result) -> None:
+            if is_others_link(status, inbox):
+                raise NotTaken(f"{name} is a hard link to a file of somebody else", "Put a copy of the image there.")
+
+        below = inbox if image.file.is_relative_to(inbox) else None
         target.unlink(missing_ok=True)
         try:
-            durable.copy(image.file, target, temp_folder=self._claims.temp)
+            durable.copy(image.file, target, temp_folder=self._claims.temp, below=below, check=check)
         except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:

@@ -105,6 +105,7 @@ class Intake:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
+        self._inputs.look_anew()
         try:
             asked, made_again = self._make_again(source, parsed, found.content)
             if isinstance(asked, Rejected):
@@ -238,6 +239,7 @@ class Intake:
                     columns=sheet.columns,
                     column_labels=sheet.column_labels,
                     row_labels=sheet.row_labels,
+                    cell_labels=sheet.cell_labels,
                 ),
                 text=text,
                 stem=f"{names.output_stem(PurePosixPath(source.path).stem, None)}-grid",

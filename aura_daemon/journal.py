@@ -14,11 +14,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 from aura_daemon.core.attempts import Attempt, Tried
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import Failure
+from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
-from aura_daemon.core.request import request_to_dict
+from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.lookups import Lookups
@@ -32,6 +35,9 @@ from aura_daemon.records import (
     stem_key,
     tried_text,
 )
+
+FILE_NAME: Final = "journal.sqlite3"
+"""In the state folder."""
 
 
 class Journal(Lookups):
@@ -77,8 +83,9 @@ class Journal(Lookups):
         """Remembers a file that is ours now."""
         with self._database.transaction() as database:
             database.execute(
-                "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO sources"
+                " (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+                " VALUES (?1, ?2, last_name(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
                  source.modified_ns, source.inode, source.settled_s, source.claimed_at),
             )  # fmt: skip
@@ -179,29 +186,12 @@ class Journal(Lookups):
     # -- what was measured -------------------------------------------------------------------------------------------
 
     def learn(self, model: str, tried: Tried, *, step_s: float) -> None:
-        """A job went well: what it took, and one more good one since memory was refused on this device."""
-        with self._database.transaction() as database:
-            database.execute(
-                "UPDATE measured SET good_since = good_since + 1 WHERE model = ? AND device = ? AND refused_bytes > 0",
-                (model, tried.device_name),
-            )
-            database.execute(
-                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step_s = excluded.step_s,"
-                " peak_bytes = max(excluded.peak_bytes, peak_bytes - (peak_bytes - excluded.peak_bytes) / 4),"
-                " refused_bytes = 0, good_since = 0",
-                (*_key(model, tried), tried.peak_bytes, step_s),
-            )
+        """A job went well, and took so much."""
+        self._keep(model, after_success(self.measured(model), tried, step_s=step_s))
 
     def learn_refusal(self, model: str, tried: Tried) -> None:
-        """Memory ran out in so much room."""
-        with self._database.transaction() as database:
-            database.execute(
-                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, refused_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " refused_bytes = max(excluded.refused_bytes, refused_bytes), good_since = 0",
-                (*_key(model, tried), tried.room_bytes),
-            )
+        """Memory ran out."""
+        self._keep(model, after_refusal(self.measured(model), tried))
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -213,9 +203,23 @@ class Journal(Lookups):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
             names = "".join(f", {name} = ?" for name in columns)
             database.execute(f"UPDATE jobs SET state = ?{names} WHERE id = ?", (after, *columns.values(), job.id))
+            # Read before the commit: a disk that falters after it must not hide that the step was taken.
+            moved = self.job(job.id)
         self._counts[before] -= 1
         self._counts[after] += 1
-        return self.job(job.id)
+        return moved
+
+    def _keep(self, model: str, measured: Iterable[Measured]) -> None:
+        with self._database.transaction() as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s,"
+                " refused_bytes, good_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.peak_bytes,
+                     one.step_s, one.refused_bytes, one.good_since)
+                    for one in measured
+                ],
+            )  # fmt: skip
 
     def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState) -> None:
         before = self.source(source_id).state
@@ -227,7 +231,3 @@ class Journal(Lookups):
 def _with(job: JobRow, tried: Attempt | None) -> tuple[Attempt, ...]:
     """What was tried for a job, and one attempt more."""
     return job.tried if tried is None else (*job.tried, tried)
-
-
-def _key(model: str, tried: Tried) -> tuple[str, str, str, str, int, int, int]:
-    return model, tried.device_name, tried.dtype, tried.rung, tried.width, tried.height, tried.batch

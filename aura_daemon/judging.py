@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import durable
+from aura_daemon.claims import is_others_link
+from aura_daemon.companions import Companions
 from aura_daemon.core import names, pictures, routing
 from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.names import NO_RULES, NameRules
@@ -17,16 +19,13 @@ from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits
-from aura_daemon.references import References, is_others_link, status_of
+from aura_daemon.references import References
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
 
 OWNER_S: Final = 10.0
 """How often it is looked whether an image's job file has ended, should nobody say so."""
-
-COMPANION_S: Final = 900.0
-"""For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +93,7 @@ class Judging:
         self._pairing = pairing
         self._folders = folders
         self._journal = journal
-        self._now = now
+        self._companions = Companions(settings.inbox, journal, now=now)
 
     def by_name(self, path: str) -> Leave | None:
         """What the name alone says; None where the file must be opened to know."""
@@ -110,6 +109,10 @@ class Judging:
         """The job files that wait for an image like this one."""
         return self._pairing.waiting_for(path)
 
+    def gone(self, path: str) -> None:
+        """A file is not there any more."""
+        self._companions.gone(path)
+
     def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
         """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
         private = self.by_name(path)
@@ -117,7 +120,9 @@ class Judging:
             return private
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
+            head, tail, status = durable.head_and_tail(
+                file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
+            )
         except durable.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
         if is_others_link(status, self._settings.inbox):
@@ -143,8 +148,9 @@ class Judging:
                 if kept is not None:
                     return kept
             case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
-                if self._is_companion(path, stamp):
-                    return Leave(reason="it lies beside an image of the same name")
+                owned = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
+                if owned:
+                    return Leave(reason=owned)
             case SourceKind.JOB_FILE:
                 lack = self._pairing.lack(path)
                 if lack and unchanged_s < self._settings.reference_wait_s:
@@ -190,21 +196,3 @@ class Judging:
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
         )
-
-    def _is_companion(self, path: str, stamp: Stamp) -> bool:
-        """Whether a `.txt` or `.json` belongs to an image that lies, or lately lay, beside it."""
-        if self._journal.is_companion(path, stamp.size_bytes, stamp.modified_ns):
-            return True
-        stem = path.rpartition(".")[0]
-        for extension in routing.IMAGE_EXTENSIONS:
-            for image in (stem + extension, stem + extension.upper()):
-                if status_of(self._settings.inbox / image) is None and not self._was_taken_lately(image):
-                    continue
-                if not self._journal.is_read_only:  # `why` only asks
-                    self._journal.add_companion(path, stamp.size_bytes, stamp.modified_ns)
-                return True
-        return False
-
-    def _was_taken_lately(self, image: str) -> bool:
-        taken = self._journal.latest_source(image)
-        return taken is not None and self._now() - taken.claimed_at < COMPANION_S

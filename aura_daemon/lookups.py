@@ -93,7 +93,10 @@ class Lookups:
     def images_called(self, name: str) -> list[str]:
         """Every path ending in `/name` under which an image was ever claimed."""
         end = b"/" + os.fsencode(name)
-        query = "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND (path = ? OR substr(path, ?) = ?)"
+        query = (
+            "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND name = last_name(?1)"
+            " AND (path = ?1 OR substr(path, ?2) = ?3)"
+        )
         return [os.fsdecode(row[0]) for row in self._database.rows(query, (end[1:], -len(end), end))]
 
     # -- jobs ----------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
-from aura_daemon.rooms import JOURNAL, OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""
@@ -118,7 +118,7 @@ class Outcomes:
             self._deliver(result)
 
     def fail(self, job: JobRow, source: SourceRow, failure: Failure, tried: Attempt | None = None) -> None:
-        """Ends a job for good; raises JournalRefused."""
+        """Ends a job for good; raises OSError."""
         self._has_ended = True
         self._rooms.outbox.retract(job)
         self._rooms.journal.fail(job, failure, now=time.time(), tried=tried)
@@ -133,21 +133,27 @@ class Outcomes:
         self._rooms.heartbeat.change()
 
     def give_back(self) -> None:
-        """Queues again what waits for the outbox; raises JournalRefused."""
-        for result in self._undelivered.values():
-            self._rooms.journal.give_back(result.job, count_attempt=False)
+        """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
+        for result in list(self._undelivered.values()):
+            self._deliver(result)
+        for job_id in self._undelivered:
+            self._rooms.journal.give_back(self._rooms.journal.job(job_id), count_attempt=False)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
     def _decide_all(self) -> None:
-        """Journals what follows from failures; where the journal refuses, it is decided again later."""
+        """Journals what follows from failures; where journal or outbox refuse, it is decided again later."""
+        if self._rooms.holdups.is_held(OUTBOX, time.monotonic()):
+            return
         for job_id, undecided in list(self._undecided.items()):
             try:
                 self._decide(undecided.ended, undecided.failure)
-            except JournalRefused as error:
-                self._rooms.hold_up(JOURNAL, f"what follows for {job_id} is not decided", error)
+            except OSError as error:
+                self._rooms.hold_up(OUTBOX, f"what follows for {job_id} is not decided", error)
                 return
             del self._undecided[job_id]
+            if not self._undelivered:
+                self._outbox_works()
 
     def _decide(self, ended: Ended, failure: Failure) -> None:
         journal, holdups, job = self._rooms.journal, self._rooms.holdups, ended.job
@@ -186,37 +192,44 @@ class Outcomes:
         if self._rooms.holdups.clear(needs):
             logger.info("{} works again", needs)
 
+    def _outbox_works(self) -> None:
+        if self._rooms.holdups.clear(OUTBOX):
+            logger.info("the outbox takes files again")
+
     def _learn(self, ended: Ended, produced: Produced) -> None:
         """What it took counts for the next one; a journal that refuses that now is none the poorer."""
         if ended.tried is None:
             return
         try:
-            tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
-            self._rooms.journal.learn(produced.model, tried, step_s=ended.step_s)
+            alone = ended.tried.alone  # else the peak is that of others too
+            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if alone else 0)
+            self._rooms.journal.learn(self._model_of(ended.job), tried, step_s=ended.step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
     def _learn_refusal(self, ended: Ended) -> None:
-        """Memory that was not enough although it seemed to be, and no other model had any of it."""
-        tried = ended.tried
-        if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
-            model = ended.job.model or self._rules.models.get(JobKind(ended.job.kind), "")
-            self._rooms.journal.learn_refusal(model, tried)
+        """Memory that was not enough although it seemed to be."""
+        if ended.tried is not None:
+            self._rooms.journal.learn_refusal(self._model_of(ended.job), ended.tried)
+
+    def _model_of(self, job: JobRow) -> str:
+        """As it is configured."""
+        return job.model or self._rules.models.get(JobKind(job.kind), "")
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; one that the file system refuses is kept and tried again."""
         journal, job_id = self._rooms.journal, result.job.id
         try:
-            delivered = self._rooms.outbox.deliver(result.job, result.source, result.produced, result.clocked)
+            job = journal.job(job_id)  # as an earlier try left it
+            delivered = self._rooms.outbox.deliver(job, result.source, result.produced, result.clocked)
             journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         except OSError as error:
-            self._undelivered[job_id] = replace(result, job=journal.job(job_id))
+            self._undelivered[job_id] = result
             self._rooms.hold_up(OUTBOX, "the outbox refuses files", error)
             return
         self._undelivered.pop(job_id, None)
         self._has_ended = True
-        if self._rooms.holdups.clear(OUTBOX):
-            logger.info("the outbox takes files again")
+        self._outbox_works()
         self.done += 1
         self._rooms.pulse.done(delivered.total_s)
         self._receiving.job_ended(result.source)

@@ -56,10 +56,11 @@ class Pairing:
 
     def lack(self, path: str) -> str:
         """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
-        content = durable.read(self._inbox / path, most_bytes=MOST_BYTES + 1).content
+        content = durable.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         parsed = request.parse_job_file(content, file=path)
         if isinstance(parsed, Rejected):
             return ""
+        self._references.look_anew()
         lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]
         return next(filter(None, lacks), "")
 

@@ -51,6 +51,7 @@ class Known:
     worker_pid: int | None
     stopping: bool
     paused: bool
+    stopped: bool = False
 
 
 def held_by_folders(reasons: Mapping[str, int]) -> list[Holdup]:
@@ -159,7 +160,11 @@ class Pulse:
     def document(self, known: Known, *, since: Callable[[Status], str]) -> Health:
         """The page as it is now."""
         status = status_of(
-            starting=self._starting, stopping=known.stopping, paused=known.paused, held_up=bool(known.holdups)
+            starting=self._starting,
+            stopping=known.stopping,
+            stopped=known.stopped,
+            paused=known.paused,
+            held_up=bool(known.holdups),
         )
         ready, tried = self._ready, self._tried
         return Health(

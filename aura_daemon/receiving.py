@@ -80,7 +80,12 @@ class Receiving:
         holdups = self._rooms.holdups
         if holdups.is_held(SOURCES, time.monotonic()) or self._rooms.presence.absence():
             return  # an unmounted inbox looks as if its claims had been dealt with
-        refusal: tuple[SourceRow, OSError] | None = None
+        refusal: tuple[str, OSError] | None = None
+        if self._rooms.claims.stranded is not None:
+            for source in self._rooms.claims.adopt():
+                self.admit(source)
+            if self._rooms.claims.stranded is not None:
+                refusal = "a claimed file cannot be taken up", self._rooms.claims.stranded
         unadmitted, self._unadmitted = self._unadmitted, {}
         for source in unadmitted.values():
             self.admit(source)
@@ -89,12 +94,11 @@ class Receiving:
                 if self._rooms.disposal.dispose(source):
                     self._recall_images(source)
             except OSError as error:
-                refusal = source, error
+                refusal = f"{names.escaped(source.path)} cannot be put where it belongs", error
                 continue
             del self._ended[source.id]
         if refusal is not None:
-            refused = f"{names.escaped(refusal[0].path)} cannot be put where it belongs"
-            self._rooms.hold_up(SOURCES, refused, refusal[1])
+            self._rooms.hold_up(SOURCES, *refusal)
         elif not self._unadmitted and holdups.clear(SOURCES):
             logger.info("sources go where they belong again")
             self._rooms.heartbeat.change()

@@ -20,7 +20,7 @@ from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, Generate
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
-from aura_daemon.core.request import request_from_dict
+from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
@@ -110,7 +110,14 @@ CREATE TABLE measured (
 ) WITHOUT ROWID;
 """
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES)
+_NAMES: Final = """
+ALTER TABLE sources ADD COLUMN name BLOB NOT NULL DEFAULT x'';
+UPDATE sources SET name = last_name(path);
+CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
+"""
+"""Images are found by the last part of their path, however many files there have been."""
+
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from aura_daemon import durable
 from aura_daemon.claims import Claims, free_names
 from aura_daemon.core import names
-from aura_daemon.core.routing import IMAGE_EXTENSIONS
+from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.journal import Journal
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
@@ -55,6 +55,11 @@ class References:
         self._claims = claims
         self._journal = journal
         self._companions = companions
+        self._listing: dict[str, list[str]] | None = None
+
+    def look_anew(self) -> None:
+        """Before another file's images are looked for: since the last time some may have come."""
+        self._listing = None
 
     def find(self, path: str, name: str | None) -> Reference:
         """The image that the job file at `path` calls `name`; the nearest that is meant."""
@@ -107,13 +112,24 @@ class References:
         return _only(waiting or [found for path in taken if (found := self._at(path)) is not None])
 
     def _below_inbox(self, name: str) -> Iterator[str]:
-        """Paths in the inbox that end in `/name`; folders that vanish or cannot be entered are passed over."""
-        root, last = os.fspath(self._claims.inbox), PurePosixPath(name).name
+        """Paths in the inbox that end in `/name`: it is looked through once for many names, until `look_anew`."""
+        if self._listing is None:
+            self._listing = self._images_below_inbox()
+        for path in self._listing.get(PurePosixPath(name).name, ()):
+            if f"/{path}".endswith(f"/{name}"):
+                yield path
+
+    def _images_below_inbox(self) -> dict[str, list[str]]:
+        """Name -> the paths of all images called so; folders that vanish or cannot be entered are passed over."""
+        found: dict[str, list[str]] = {}
+        root = os.fspath(self._claims.inbox)
         for folder, folders, files in os.walk(root):
             below = folder[len(root) + 1 :] + "/" * (folder != root)
             folders[:] = [inner for inner in folders if not names.is_out_of_bounds(f"{below}{inner}/x")]
-            if last in files and f"/{below}{last}".endswith(f"/{name}"):
-                yield below + last
+            for file in files:
+                if extension_of(file) in IMAGE_EXTENSIONS:
+                    found.setdefault(file, []).append(below + file)
+        return found
 
 
 def status_of(place: Path) -> os.stat_result | None:
@@ -132,11 +148,6 @@ def lies_below(place: Path, root: Path) -> bool:
     if status is None or not stat.S_ISREG(status.st_mode) or place.is_symlink():
         return False
     return place.resolve().is_relative_to(root.resolve())
-
-
-def is_others_link(status: os.stat_result, inbox: Path) -> bool:
-    """Whether a file is a hard link to one that belongs to somebody else, who may not mean it to be read here."""
-    return status.st_nlink > 1 and status.st_uid not in (os.geteuid(), inbox.stat().st_uid)
 
 
 def _only(found: list[Found]) -> Reference:

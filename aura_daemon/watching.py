@@ -187,6 +187,10 @@ class Watch:
         for name, came_whole in wanted.items():
             if names.is_out_of_bounds(name):
                 continue
+            parent = (self._root / name).parent
+            if os.path.realpath(parent) != os.fspath(parent):  # its folder has become a link
+                gone.append(name)
+                continue
             try:
                 status = (self._root / name).lstat()
             except OSError:

@@ -28,7 +28,7 @@ from tests.house import PNG, House
 VARIABLE: Final = "AURA_TEST_DIE_AT"
 
 STEPS: Final[dict[str, tuple[Any, str]]] = {
-    "claims.rename": (Path, "rename"),
+    "claims.rename": (os, "rename"),
     "durable.publish": (durable, "_publish"),
     "durable.sync_folder": (durable, "sync_folder"),
     "file.unlink": (Path, "unlink"),

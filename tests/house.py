@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aura_daemon.claims import Claims
-from aura_daemon.cli.compose import JOURNAL, daemon_of
+from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.completeness import Steadiness
 from aura_daemon.core.catalogue import Catalogue
@@ -33,11 +33,12 @@ from aura_daemon.core.routing import Accept
 from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
-from aura_daemon.disposal import Disposal, Disposition
+from aura_daemon.disposal import Disposal
+from aura_daemon.disposition import Disposition
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake, IntakeSettings
-from aura_daemon.journal import Journal
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
@@ -101,7 +102,7 @@ class House:
 
     def journal(self) -> Journal:
         """For reading."""
-        return Journal(self.state / JOURNAL, read_only=True)
+        return Journal(self.state / FILE_NAME, read_only=True)
 
     def results(self) -> list[str]:
         """Everything visible in the outbox but for `failed/` and the health document."""
@@ -146,7 +147,7 @@ class Door:
     def __init__(self, house: House, *, keeps: bool = False, overwrites: bool = False, **settings: Any) -> None:
         self.house = house
         self.clock_s = 1_000_000.0
-        self.journal = Journal(house.state / JOURNAL)
+        self.journal = Journal(house.state / FILE_NAME)
         defaults: dict[str, Any] = {
             "accept": frozenset(Accept),
             "skips_redeliveries": True,

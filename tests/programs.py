@@ -28,9 +28,11 @@ REAL = "aura_daemon"
 class Program:
     """`aura-daemon` on a house's folders, as a process."""
 
-    def __init__(self, house: House, module: str = LIGHT, **variables: str) -> None:
+    def __init__(self, house: House, module: str = LIGHT, *, under: tuple[str, ...] = (), **variables: str) -> None:
+        """`under`: a command that runs another one, `setpriv …`."""
         self.house = house
         self._module = module
+        self._under = under
         self._variables = variables
         self.process: subprocess.Popen[str] | None = None
 
@@ -67,7 +69,7 @@ class Program:
         """Starts a command that goes on."""
         with (self.house.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", self._module, *arguments],
+                [*self._under, sys.executable, "-m", self._module, *arguments],
                 cwd=self.house.root,
                 env=self.environment(),
                 stderr=log,

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -116,18 +117,60 @@ def test_what_was_taken_by_mistake_replaces_nothing_that_came_meanwhile(
 ) -> None:
     place = door.house.inbox / "cat.yaml"
     place.symlink_to("/etc/passwd")
-    rename = Path.rename
+    take = durable.take
 
-    def then_another_comes(file: Path, target: Path) -> Path:
-        renamed = rename(file, target)
-        if file == place:
-            file.write_bytes(PROMPT)
-        return renamed
+    def then_another_comes(file: Path, target: Path, *, below: Path) -> None:
+        take(file, target, below=below)
+        file.write_bytes(PROMPT)
 
-    monkeypatch.setattr(Path, "rename", then_another_comes)
+    monkeypatch.setattr(durable, "take", then_another_comes)
     assert door.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     assert place.read_bytes() == PROMPT
     assert (door.house.inbox / "cat.r2.yaml").is_symlink()
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_no_file_is_taken_out_of_a_folder_to_which_a_link_leads(house: House, keeps: bool) -> None:
+    door, outside = Door(house, keeps=keeps), house.root / "outside"
+    outside.mkdir()
+    (outside / "cat.yaml").write_bytes(PROMPT)
+    (house.inbox / "sub").symlink_to(outside)
+    assert door.claims.claim("sub/cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
+    assert isinstance(judge(door, "sub/cat.yaml"), Leave)
+    assert (outside / "cat.yaml").read_bytes() == PROMPT
+    assert door.journal.unfinished_sources() == []
+    assert list(door.claims.work.iterdir()) == []
+    door.close()
+
+
+def test_nothing_is_put_back_through_a_link_that_came_meanwhile(door: Door) -> None:
+    (door.house.root / "outside").mkdir()
+    place = door.house.drop("sub/cat.yaml")
+    with place.open("ab") as writer:
+        source, jobs = admit(door, "sub/cat.yaml")
+        writer.write(b"steps: 3\n")
+    finish(door, jobs)
+    place.parent.rmdir()
+    place.parent.symlink_to(door.house.root / "outside")
+    assert door.disposal().dispose(source)
+    assert list((door.house.root / "outside").iterdir()) == []
+    assert (door.house.inbox / "cat.yaml").read_bytes() == PROMPT + b"steps: 3\n"
+
+
+@pytest.mark.parametrize("keeps", [False, True])
+def test_a_hard_link_that_is_put_in_the_place_of_a_judged_file_is_not_claimed(house: House, keeps: bool) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("takes root to make somebody else's file")
+    door = Door(house, keeps=keeps)
+    secret, place = house.root / "secret", house.inbox / "cat.yaml"
+    secret.write_bytes(PROMPT)
+    os.chown(secret, 12345, 12345)
+    os.link(secret, place)
+    assert door.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
+    assert place.samefile(secret)
+    assert door.journal.unfinished_sources() == []
+    assert list(door.claims.work.iterdir()) == []
+    door.close()
 
 
 def test_a_claim_that_is_not_known_to_last_goes_back_where_it_was(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,6 +329,7 @@ def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_
         with pytest.raises(JournalRefused):
             claim(door, "cat.yaml")
     assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
+    assert door.claims.stranded is not None
     door.journal._database._connection.execute("PRAGMA query_only = OFF")
     assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
 
@@ -310,6 +354,28 @@ def test_folders_of_ours_that_cannot_be_read_keep_no_daemon_from_starting(
 def test_a_folder_among_half_made_copies_is_no_reason_not_to_start(door: Door) -> None:
     (door.claims.temp / "folder").mkdir(parents=True)
     assert door.claims.adopt() == []
+
+
+def test_a_crash_while_a_file_is_put_back_leaves_one_of_it(door: Door) -> None:
+    place, work = door.house.drop("sub/cat.yaml"), door.claims.work / ID / "sub" / "cat.yaml"
+    durable.make_folder(work.parent)
+    os.link(place, work)
+    assert door.claims.adopt() == []
+    assert door.house.visible(door.house.inbox) == ["sub/cat.yaml"]
+    assert list(door.claims.work.iterdir()) == []
+
+
+def test_a_crash_while_a_file_that_was_written_to_is_put_back_leaves_one_of_it(door: Door) -> None:
+    place = door.house.drop("cat.yaml")
+    with place.open("ab") as writer:
+        source, jobs = admit(door, "cat.yaml")
+        writer.write(b"steps: 3\n")
+    finish(door, jobs)
+    os.link(door.claims.file_of(source), place)
+    assert door.disposal().dispose(source)
+    assert door.house.visible(door.house.inbox) == ["cat.yaml"]
+    assert door.house.archived() == []
+    assert door.house.temporary() == []
 
 
 # -- keep --------------------------------------------------------------------------------------------------------------
@@ -369,8 +435,8 @@ def test_under_keep_no_copy_is_left_of_a_file_that_went_or_changed_while_it_was_
 ) -> None:
     place, copy = keeping.house.drop("cat.yaml"), durable.copy
 
-    def meanwhile(source: Path, target: Path, *, temp_folder: Path) -> str:
-        sha256 = copy(source, target, temp_folder=temp_folder)
+    def meanwhile(source: Path, target: Path, **options: Any) -> str:
+        sha256 = copy(source, target, **options)
         if fate == "gone":
             place.unlink()
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -26,6 +27,32 @@ def test_a_writer_is_known_until_it_closes_the_file_and_a_reader_does_not_count(
     with file.open("ab"):
         assert writer_of(file) is Writer.SOMEBODY
     assert writer_of(file) is Writer.NONE
+
+
+@pytest.mark.skipif(shutil.which("rclone") is None or shutil.which("fusermount3") is None, reason="takes rclone, fuse")
+def test_of_writers_behind_fuse_nobody_knows(tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    there.mkdir()
+    here.mkdir()
+    command = ["rclone", "mount", str(there), str(here), "--daemon"]
+    mounted = subprocess.run(command, env={**os.environ, "RCLONE_CONFIG": ""}, capture_output=True, check=False)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount here: {mounted.stderr!r}")
+    try:
+        with (there / "cat.yaml").open("wb", buffering=0) as writer:
+            writer.write(b"prompt: half of i")
+            assert writer_of(here / "cat.yaml") is Writer.UNKNOWN
+    finally:
+        subprocess.run(["fusermount3", "-uz", str(here)], check=True)
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p"])
+def test_where_other_machines_write_a_lease_tells_nothing(
+    file: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "major", lambda device: 0)  # as of every file system without a disk of its own
+    monkeypatch.setattr("aura_daemon.completeness.file_system_of", lambda place: kind)
+    assert writer_of(file) is Writer.UNKNOWN
 
 
 def test_a_writer_in_another_process_is_known(file: Path) -> None:

@@ -20,7 +20,7 @@ from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
-from aura_daemon.disposal import Disposition
+from aura_daemon.disposition import Disposition
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
@@ -400,8 +400,8 @@ def test_stopped_while_a_job_runs_it_is_given_back_and_the_attempt_does_not_coun
     house.drop("cat.yaml")
     run_until(house, "started", lambda task: None)
     assert job_states(house) == {"queued": 1}
-    assert health_of(house).status is Status.STOPPING
-    assert health_of(house, "outbox").status is Status.STOPPING
+    assert health_of(house).status is Status.STOPPED
+    assert health_of(house, "outbox").status is Status.STOPPED
     house.drain()
     assert house.sidecar("cat.json")["attempts"] == 1
 
@@ -515,7 +515,7 @@ def test_health_tells_what_there_is_to_tell(house: House) -> None:
     house.drain()
     for place in ("state", "outbox"):
         document = health_of(house, place)
-        assert document.status is Status.STOPPING
+        assert document.status is Status.STOPPED
         assert document.jobs["done"] == 1
         assert sum(document.left_alone.values()) == 2
         assert document.queue_depth == 0
@@ -561,7 +561,7 @@ def test_the_outbox_copy_is_not_churned(house: House) -> None:
         daemon.rooms.heartbeat._write_page = count
         daemon.run()
     assert len(written) == len(set(written))  # once a status, however much happens
-    assert (written[0], written[-1]) == (Status.STARTING, Status.STOPPING)
+    assert (written[0], written[-1]) == (Status.STARTING, Status.STOPPED)
 
 
 def test_forty_files_each_get_one_result(house: House) -> None:
@@ -605,7 +605,7 @@ def test_a_sheet_is_laid_out_of_the_pictures_in_the_outbox_when_all_are_made(hou
     summary = house.drain()
     assert (summary.done, summary.failed) == (6, 0)
     request = house.sidecar("plot-grid.json")["request"]
-    assert request["column_labels"] == ["a red circle", "a blue circle"]
+    assert request["column_labels"] == ["… red …", "… blue …"]
     assert request["row_labels"] == ["steps 4", "steps 8"]
     cells = [house.sidecar(f"plot-{number}.json") for number in range(1, 5)]
     assert request["cells"] == [cell["job_id"] for cell in cells]

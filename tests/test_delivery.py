@@ -330,11 +330,23 @@ def test_an_outbox_that_is_away_is_not_made_anew(door: Door) -> None:
 def test_a_file_called_like_the_jobs_folder_is_an_obstacle(door: Door) -> None:
     (door.house.outbox / "cat.png").write_bytes(b"theirs")
     source, job = running(door, "cat.png/deep/dog.yaml")
-    assert door.outbox.obstacle(job) == door.house.outbox / "cat.png"
+    assert door.outbox.obstacle(job) == f"a file is called {door.house.outbox}/cat.png"
     with pytest.raises(NotADirectoryError):
         deliver(door, source, job)
     (door.house.outbox / "cat.png").unlink()
-    assert door.outbox.obstacle(job) is None
+    assert door.outbox.obstacle(job) == ""
+
+
+def test_a_link_that_leads_out_of_the_outbox_is_an_obstacle_and_one_within_is_none(door: Door) -> None:
+    (door.house.outbox / "out").symlink_to(door.house.inbox)
+    (door.house.outbox / "album").mkdir()
+    (door.house.outbox / "in").symlink_to("album")
+    _, out = running(door, "out/deep/cat.yaml")
+    assert door.outbox.obstacle(out) == f"{door.house.outbox}/out/deep is a link that leads out of it"
+    source, within = running(door, "in/cat.yaml")
+    assert door.outbox.obstacle(within) == ""
+    deliver(door, source, within)
+    assert (door.house.outbox / "album" / "cat.png").is_file()
 
 
 def test_a_page_of_our_own_replaces_the_one_before(door: Door) -> None:

@@ -11,13 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon import disposal as disposals
 from aura_daemon import durable
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import FailureReport
-from aura_daemon.disposal import TWO_WAY_SYNC_MARKS, Disposition, choose
+from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount
 from tests.house import PNG, PROMPT, Door, House
@@ -319,4 +318,4 @@ def test_auto_keeps_where_a_sync_tool_would_delete_everywhere(house: House, mark
 def test_auto_keeps_where_the_inbox_is_read_only(house: House, mount: Mount) -> None:
     mount(house.inbox, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
     assert choose("auto", house.inbox).disposition is Disposition.KEEP
-    assert disposals.choose("auto", house.inbox).reason == "the inbox is read-only"
+    assert choose("auto", house.inbox).reason == "the inbox is read-only"

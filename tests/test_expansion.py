@@ -12,7 +12,7 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome
 from aura_daemon.options import GenerateConfig
 from aura_daemon.workers.protocol import Task
-from tests.house import House, make
+from tests.house import PNG, House, make
 from tests.programs import Program
 
 BAD = Failure(kind=FailureKind.BAD_INPUT, message="no blue today", mend="take red")
@@ -135,3 +135,28 @@ def test_check_holds_names_to_the_configuration(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(len(line) == 20 and line.endswith("…") for line in lines[1:])
+
+
+def test_check_counts_a_folder_s_settings_as_the_daemon_does(house: House) -> None:
+    program = Program(house)
+    house.drop("sub/_defaults.yaml", b"count: 2\nseed: 7\nsteps: 9\n")
+    house.drop("again/_defaults.yaml", b"task: regenerate\n")
+    picture = house.drop("again/x.png", PNG)
+    inside, outside = house.drop("sub/cat.yaml", b"prompt: a {red|blue} cat\n"), house.root / "cat.yaml"
+    outside.write_bytes(b"prompt: a cat\n")
+    ran = program.call("check", "--expand", str(inside), str(outside), str(picture))
+    lines = ran.stdout.splitlines()
+    assert lines[0] == f"{inside}: 2 jobs: 2 to draw"
+    assert [line.rpartition("  ")[0] for line in lines[1:3]] == ["    1  seed 7", "    2  seed 8"]
+    assert lines[3:5] == [f"{outside}: 1 job: 1 to draw", "    1  seed drawn  a cat"]
+    assert lines[5] == f"{picture}: an image: 1 job, draws it again"
+    house.drop("sub/_defaults.yaml", b"grid: true\ncount: 2\n")
+    lines = program.call("check", "--expand", str(inside)).stdout.splitlines()
+    assert lines[3] == "       and a sheet of the 2 pictures, 2 in a row"
+    house.drop("sub/_defaults.yaml", b"stepz: 9\n")
+    ran = program.call("check", str(inside), str(inside.parent / "_defaults.yaml"))
+    assert ran.returncode == 1
+    assert (
+        f"error: {inside}: its folder's settings cannot be used: sub/_defaults.yaml:1: stepz: unknown key" in ran.stdout
+    )
+    assert "_defaults.yaml:1: stepz: unknown key; did you mean `steps`?" in ran.stdout.splitlines()[-1]

@@ -148,5 +148,6 @@ def test_a_daemon_lives_while_its_process_does_and_its_heart_beats() -> None:
     assert health.is_alive(document(pid=os.getpid()))
     assert not health.is_alive(document(pid=gone.pid))
     assert not health.is_alive(document(Status.STOPPING, pid=gone.pid))
+    assert not health.is_alive(document(Status.STOPPED, pid=os.getpid()))
     assert not health.is_alive(document(pid=os.getpid(), heartbeat="2026-01-01T00:00:00+00:00"))
     assert health.is_alive(document(Status.STOPPING, pid=os.getpid()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -178,10 +179,10 @@ def test_an_image_that_nobody_may_read_fails_the_job_file_naming_it_and_holds_up
     source = claim(door, "job.yaml")
     open_regular = durable.open_regular
 
-    def refused(path: Path) -> int:
+    def refused(path: Path, **options: Any) -> int:
         if path == image:
             raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
-        return open_regular(path)
+        return open_regular(path, **options)
 
     monkeypatch.setattr(durable, "open_regular", refused)
     assert door.intake.admit(source) == ()

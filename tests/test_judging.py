@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from aura_daemon.companions import COMPANION_S
 from aura_daemon.core.routing import Accept, SourceKind
-from aura_daemon.judging import COMPANION_S, Leave, Ready, Wait
+from aura_daemon.judging import Leave, Ready, Wait
 from tests.house import PNG, PROMPT, Door, House
 from tests.steps import CAPTION, SIDECAR, admit, finish, judge
 
@@ -130,9 +132,44 @@ def test_a_companion_stays_one_when_its_image_has_been_taken_also_over_a_restart
     door = Door(house)
     door.clock_s += COMPANION_S * 20
     assert isinstance(judge(door, "cat.txt"), Leave)
-    house.drop("cat.txt", b"a prompt of its own, long after")
-    assert isinstance(judge(door, "cat.txt"), Ready)
     door.close()
+
+
+def test_a_companion_that_is_edited_long_after_its_image_was_taken_stays_one(door: Door) -> None:
+    door.house.drop("cat.png", PNG)
+    admit(door, "cat.png")
+    door.house.drop("cat.txt", b"late")
+    assert isinstance(judge(door, "cat.txt"), Leave)
+    for wording in (b"edited in place", b"edited by rename"):
+        door.clock_s += COMPANION_S * 10
+        door.judging.gone("cat.txt")
+        door.house.drop("cat.txt", wording)
+        assert judge(door, "cat.txt") == Leave(reason="it lies beside an image of the same name")
+    door.judging.gone("cat.txt")
+    door.clock_s += COMPANION_S
+    door.house.drop("cat.txt", b"a prompt of its own, long after")
+    assert isinstance(judge(door, "cat.txt"), Ready)
+
+
+def test_a_caption_beside_its_sidecar_is_a_result_and_each_alone_is_a_job(door: Door) -> None:
+    told = json.loads(SIDECAR)
+    told["outputs"] = [{"name": "cat.txt", "bytes": 1, "sha256": "", "width": None, "height": None}]
+    result = Leave(reason="a result of a daemon's, with its sidecar")
+    door.house.drop("cat.txt", b"an image of a cat")
+    assert isinstance(judge(door, "cat.txt"), Ready)
+    door.house.drop("cat.json", json.dumps(told).encode())
+    assert judge(door, "cat.txt") == judge(door, "cat.json") == result
+    (door.house.inbox / "cat.txt").unlink()
+    assert isinstance(judge(door, "cat.json"), Ready)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b'{"schema": 1}', b'{"schema": "aura-daemon/sidecar/1", "outputs": 3}']
+)
+def test_other_json_makes_no_text_a_result(door: Door, content: bytes) -> None:
+    door.house.drop("cat.txt", b"a cat")
+    door.house.drop("cat.json", content)
+    assert isinstance(judge(door, "cat.txt"), Ready)
 
 
 @pytest.mark.parametrize("image", ["cat.png", "cat.PNG", "cat.JPG"])

@@ -125,8 +125,8 @@ def test_the_cells_of_a_sheet_are_what_its_labels_say(once: Once, tmp_path: Path
     assert ran.returncode == 0, ran.stderr
     request = sidecar(outbox / "plot-grid.json")["request"]
     assert request["columns"] == 2
-    assert [label.split()[3] for label in request["column_labels"]] == list(shapes)
-    assert [label.split()[2] for label in request["row_labels"]] == list(colours)
+    assert request["column_labels"] == [f"… {shape} …" for shape in shapes]
+    assert request["row_labels"] == [f"… {colour} …" for colour in colours]
     with Image.open(outbox / "plot-grid.png") as sheet:
         left, top = sheet.width - 2 * 64 - 4, sheet.height - 2 * 64 - 4
         for number in range(4):
@@ -136,3 +136,50 @@ def test_the_cells_of_a_sheet_are_what_its_labels_say(once: Once, tmp_path: Path
     assert once().returncode == 0
     said = [(outbox / f"cell{number}.txt").read_text(encoding="utf-8").split() for number in range(4)]
     assert [(words[2], words[3]) for words in said] == [(colour, shape) for colour in colours for shape in shapes]
+
+
+def test_a_seed_is_one_picture_however_it_is_asked_for_and_each_is_called_as_the_file_says(
+    once: Once, tmp_path: Path
+) -> None:
+    document = {"prompt": "a large red star on a white background", "steps": 4}
+    documents = [
+        {**document, "seed": [1, 2], "output": "listed/{seed}", "tags": ["a", "b c"], "notes": "for the wall"},
+        {**document, "seed": 1, "count": 3, "output": "counted/{number:02}-{seed}"},
+        {**document, "seed": "2-3", "output": "ranged/{stem} {seed}"},
+    ]
+    file = tmp_path / "inbox" / "stars.yaml"
+    file.write_text("\n---\n".join(map(json.dumps, documents)), encoding="utf-8")
+    ran = once()
+    assert ran.returncode == 0, ran.stderr
+    outbox = tmp_path / "outbox"
+    names = ["listed/1", "listed/2", "counted/03-1", "counted/04-2", "counted/05-3", "ranged/stars 2", "ranged/stars 3"]
+    made = {name: (outbox / f"{name}.png").read_bytes() for name in names}
+    assert made["listed/1"] == made["counted/03-1"]
+    assert made["listed/2"] == made["counted/04-2"] == made["ranged/stars 2"]
+    assert made["counted/05-3"] == made["ranged/stars 3"]
+    assert len(set(made.values())) == 3
+    request = sidecar(outbox / "listed/1.json")["request"]
+    assert (request["tags"], request["notes"]) == (["a", "b c"], "for the wall")
+
+
+def test_a_lora_of_the_folder_changes_its_own_job_and_not_the_next(once: Once, tmp_path: Path) -> None:
+    inbox, outbox = tmp_path / "inbox", tmp_path / "outbox"
+    prompt = "a large red circle on a white background"
+    (inbox / "shapes.yaml").write_text(
+        f"prompt: {prompt}\nseed: 1\nsteps: 4\nmatrix: {{loras: [[], [stars], [{{name: stars, weight: 0}}]]}}\n"
+        f"---\nprompt: {prompt} <lora:stars:1>\nseed: 1\nsteps: 4\n---\nprompt: {prompt}\nseed: 1\nsteps: 4\n",
+        encoding="utf-8",
+    )
+    (inbox / "wrong.yaml").write_text(f"prompt: {prompt} <lora:star:1>\n", encoding="utf-8")
+    ran = once(AURA_GENERATE__LORAS=str(Path(__file__).parent / "loras"))
+    assert ran.returncode == 1, ran.stderr
+    files = [sidecar(outbox / f"shapes-{number}.json")["outputs"][0]["sha256"] for number in range(1, 6)]
+    pixels = []
+    for number in range(1, 6):
+        with Image.open(outbox / f"shapes-{number}.png") as picture:
+            pixels.append(picture.tobytes())
+    assert files[0] == files[4]
+    assert pixels[0] == pixels[2] == pixels[4]
+    assert pixels[1] == pixels[3] != pixels[0]
+    (problem,) = sidecar(outbox / "failed/wrong.yaml.json")["problems"]
+    assert problem.endswith("did you mean `stars`?")

@@ -184,6 +184,9 @@ def test_the_running_daemon_cancels_what_runs_and_retries_it(house: House) -> No
         house.drop("slow.yaml", f"prompt: wait {house.root / 'go'}\n".encode())
         house.drop("next.yaml", b"prompt: next\n")
         program.until(lambda: program.health().get("jobs", {}).get("running") == 1)
+        program.until(program.is_running_a_job)
+        asked = program.call("why", str(house.inbox / "slow.yaml"))
+        assert "slow.yaml: running on rung cpu: step 1 of 2 (attempt 1) [" in asked.stdout
         ended = program.call("cancel", str(house.inbox / "slow.yaml"))
         assert ended.returncode == 0, ended.stderr
         program.until(lambda: house.failed() == ["slow.yaml", "slow.yaml.json"])
@@ -243,6 +246,11 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
         "INSERT INTO jobs (id, source_id, state, kind, request, text, folder, stem, stem_key) VALUES"
         """ ('s', 's', 'queued', 'generate', '{"task": "generate", "prompt": "x"}', x'', x'', x'61', 'a')"""
     )
+    old.execute(
+        "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+        " VALUES ('i', ?, 'image', 'closed', 1, 1, 1, 0, 1)",
+        (b"sub/\xe9.png",),
+    )
     old.commit()
     old.close()
     with pytest.raises(JournalRefused, match="earlier release"):
@@ -251,4 +259,5 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     (job,) = journal.heads()
     assert (job.id, job.priority) == ("s", 0)
     assert journal._database.rows("PRAGMA user_version")[0][0] == VERSION
+    assert journal.images_called("\udce9.png") == ["sub/\udce9.png"]
     journal.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,30 @@ def test_where_nobody_tells_of_writers_an_image_must_have_settled(door: Door, no
     assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason="it waits for beach.png: it may not be complete yet")
     door.clock_s += 2
     assert isinstance(judge(door, "job.yaml"), Ready)
+
+
+def test_the_inbox_is_looked_through_once_for_all_the_images_of_a_file(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    walk, walks = os.walk, []
+
+    def noted(root: str) -> Iterator[tuple[str, list[str], list[str]]]:
+        walks.append(root)
+        return walk(root)
+
+    monkeypatch.setattr(os, "walk", noted)
+    door.house.drop("far/away/0.png", PNG)
+    door.house.drop("job.yaml", "---\n".join(f"task: caption\nimage: {n}.png\n" for n in range(200)).encode())
+    waits = judge(door, "job.yaml")
+    assert isinstance(waits, Wait)
+    assert waits.reason == "it waits for 1.png"
+    assert len(walks) == 1
+    for number in range(1, 200):
+        door.house.drop(f"other/{number}.png", PNG)
+    assert isinstance(judge(door, "job.yaml"), Ready)
+    _, jobs = admit(door, "job.yaml")
+    assert len(jobs) == 200
+    assert len(walks) == 3
 
 
 def test_it_is_looked_for_less_and_less_often(door: Door) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aura_daemon.companions import COMPANION_S
 from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.judging import COMPANION_S, Ready
+from aura_daemon.judging import Ready
 from tests.house import PNG, Door
 from tests.steps import CAPTION, admit, finish, judge, sidecar_bytes
 

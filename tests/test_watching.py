@@ -161,6 +161,15 @@ def test_a_root_that_is_a_link_or_lies_in_a_folder_named_like_ours_gives_events(
         watch.stop()
 
 
+def test_a_pending_file_whose_folder_has_become_a_link_is_gone(watch: Watch, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "cat.yaml").write_bytes(b"prompt: x")
+    (root / "sub").symlink_to(tmp_path / "outside")
+    look = watch.look(NOW, ("sub/cat.yaml",))
+    assert "sub/cat.yaml" not in [sighting.path for sighting in look.seen]
+    assert look.gone == ("sub/cat.yaml",)
+
+
 def test_our_own_reading_wakes_nobody(watch: Watch, root: Path) -> None:
     (root / "cat.yaml").write_bytes(b"x")
     until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 1)

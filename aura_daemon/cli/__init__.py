@@ -138,9 +138,9 @@ def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""
-    from aura_daemon.cli import reporting
+    from aura_daemon.cli import schemas
 
-    raise typer.Exit(reporting.schema(name))
+    raise typer.Exit(schemas.schema(name))
 
 
 @app.command()

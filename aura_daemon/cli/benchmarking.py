@@ -19,11 +19,11 @@ from rich.table import Table
 from aura_daemon import health, logs
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli.compose import JOURNAL, daemon_of
+from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.core.vitals import Status
 from aura_daemon.events import file_system_of
-from aura_daemon.journal import Journal
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.options import Settings
 
 START_DEADLINE_S = 30.0
@@ -80,7 +80,7 @@ def measure_latency(place: Path, count: int) -> list[float]:
         daemon.terminate()
         daemon.wait()
     offset_s = time.time() - time.monotonic()
-    journal = Journal(settings.state_folder() / JOURNAL, read_only=True)
+    journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
     try:
         claims = ((journal.latest_source(name), moment_s) for name, moment_s in renamed_s.items())
         return [source.claimed_at - offset_s - moment_s for source, moment_s in claims if source is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,15 @@ from typing import Final
 from aura_daemon import durable
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
+from aura_daemon.completeness import Steadiness
 from aura_daemon.config import load
 from aura_daemon.core import names, pictures, request, routing, sidecar
 from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.defaults import FILE_NAME, parse_defaults
+from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
+from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.intake import drawn_seed
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 
@@ -27,12 +30,21 @@ _VERBS: Final = {GenerateRequest: "draw", CaptionRequest: "caption", RegenerateR
 def check(files: list[Path], config: Path | None = None, *, expand: bool = False) -> int:
     """Prints a line a file that is well, and every problem of the others; 1 where there is any.
 
-    Names are held to what the configuration allows. `expand`: a line a job too.
+    Names are held to what the configuration allows; in the inbox its folders' settings count. `expand`: a line a job.
     """
     problems: list[Problem] = []
-    catalogue = Cataloguing(load(config).settings.generate).now()
+    settings = load(config).settings
+    catalogue = Cataloguing(settings.generate).now()
+    settings_of_folders = FolderSettings(settings.inbox, Steadiness(0, now=time.monotonic))
     for file in files:
-        found = _look_at(file, names.escaped(str(file)), catalogue)
+        name = names.escaped(str(file))
+        try:
+            is_of_a_folder = file.name == FILE_NAME
+            folders = () if is_of_a_folder else settings_of_folders.above(_below(file, settings.inbox))
+        except OSError as error:
+            problems.append(Problem(file=name, message=f"its folder's settings cannot be used: {error.strerror}"))
+            continue
+        found = _look_at(file, name, catalogue, folders)
         if isinstance(found, tuple):
             problems.extend(found)
             continue
@@ -40,12 +52,22 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
         if expand and isinstance(found, request.Parsed):
             for line in lines_of(found.jobs):
                 print(line)
+            for sheet, _ in found.sheets:
+                print(f"       and a sheet of the {sheet.cells} pictures, {sheet.columns} in a row")
     for problem in problems:
         print(f"error: {problem}")
     return FAILED if problems else 0
 
 
-def _look_at(file: Path, name: str, catalogue: Catalogue) -> request.Parsed | str | tuple[Problem, ...]:
+def _below(file: Path, inbox: Path) -> str:
+    """The path below the inbox; empty, which has no folders, where it lies elsewhere."""
+    place = file.absolute().parent.resolve() / file.name
+    return str(place.relative_to(inbox.resolve())) if place.is_relative_to(inbox.resolve()) else ""
+
+
+def _look_at(
+    file: Path, name: str, catalogue: Catalogue, folders: tuple[FolderDefaults, ...]
+) -> request.Parsed | str | tuple[Problem, ...]:
     """What the file asks for, or what is wrong with it; `name` is how it is printed."""
     try:
         content = durable.read(file, most_bytes=200_000_000).content
@@ -57,10 +79,12 @@ def _look_at(file: Path, name: str, catalogue: Catalogue) -> request.Parsed | st
     route = routing.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
     match route:
         case SourceKind.JOB_FILE:
-            parsed = request.parse_job_file(content, file=name, catalogue=catalogue, draw=drawn_seed)
+            parsed = request.parse_job_file(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
             return parsed.problems if isinstance(parsed, request.Rejected) else parsed
         case SourceKind.PROMPT_TEXT:
-            parsed = request.parse_prompt_text(content, file=name, catalogue=catalogue, draw=drawn_seed)
+            parsed = request.parse_prompt_text(
+                content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed
+            )
             return parsed.problems if isinstance(parsed, request.Rejected) else parsed
         case SourceKind.SIDECAR:
             document = sidecar.parse(content, file=name, catalogue=catalogue)
@@ -68,7 +92,7 @@ def _look_at(file: Path, name: str, catalogue: Catalogue) -> request.Parsed | st
         case SourceKind.IMAGE:
             if pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
                 return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
-            return "an image: 1 caption job"
+            return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
         case routing.Foreign():
             return (Problem(file=name, message=f"would be left alone: {names.escaped(route.reason)}"),)
         case routing.Mismatch():

@@ -5,47 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.cataloguing import Cataloguing
-from aura_daemon.claims import Claims
+from aura_daemon.cli.door import judging_of
 from aura_daemon.clock import SteadyClock
-from aura_daemon.completeness import Steadiness
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
 from aura_daemon.core import names
 from aura_daemon.core.job import JobKind
-from aura_daemon.core.names import NameRules
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
-from aura_daemon.disposal import Disposal, Disposition, choose
+from aura_daemon.disposal import Disposal
+from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import UserError
 from aura_daemon.folders import check_folders
-from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
 from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
-from aura_daemon.journal import Journal
-from aura_daemon.judging import Judging, JudgingSettings
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.options import Settings
-from aura_daemon.pairing import Pairing
 from aura_daemon.presence import Presence
 from aura_daemon.previews import Previews
 from aura_daemon.pulse import RECENT, Pulse
-from aura_daemon.references import References
 from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.watching import Watch
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
-
-JOURNAL = "journal.sqlite3"
-"""Name of the journal in the state folder."""
 
 
 def settings_of(config: Path | None) -> Loaded:
@@ -67,43 +58,9 @@ def worker_of(settings: Settings, log_format: str, log_level: str | None = None)
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
-    """The rooms that a file in the inbox passes before it is ours."""
-
-    claims: Claims
-    references: References
-    folders: FolderSettings
-    judging: Judging
-
-
 def worker_settings(settings: Settings) -> tuple[object, ...]:
     """What a worker is made from: another one is needed where any of it changes."""
     return settings.engine(), settings.deadline, settings.log_level, settings.log_format
-
-
-def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
-    """What says of a file what is to become of it, and what that stands on."""
-    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
-    references = References(claims, journal, companions=settings.companions)
-    reference_wait_s = settings.reference_wait
-    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
-        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
-    chosen = JudgingSettings(
-        inbox=settings.inbox,
-        accept=frozenset(settings.accept),
-        keeps=keeps,
-        skips_redeliveries=settings.redelivery == "skip",
-        incomplete_after_s=settings.incomplete_after,
-        reference_wait_s=reference_wait_s,
-        pair_wait_s=settings.pair_wait,
-        names=NameRules(ignore=settings.ignore, take=settings.take),
-    )
-    steadiness = Steadiness(settings.settle, now=clock.now)
-    pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
-    folders = FolderSettings(settings.inbox, steadiness)
-    judging = Judging(chosen, references, pairing, folders, journal, now=clock.now)
-    return Door(claims=claims, references=references, folders=folders, judging=judging)
 
 
 @contextmanager
@@ -116,7 +73,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     here, there = Presence(inbox, state), Presence(outbox, state)
     lock = InstanceLock(inbox, state)
     lock.acquire(inbox_is_there=not here.absence())
-    journal = Journal(state / JOURNAL)
+    journal = Journal(state / FILE_NAME)
     control = Control(state)
     try:
         clock = SteadyClock(not_before=journal.last_claim())

@@ -7,17 +7,17 @@ import time
 from pathlib import Path
 
 from aura_daemon import completeness, health
-from aura_daemon.cli.compose import JOURNAL, judging_of
+from aura_daemon.cli.door import judging_of
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
-from aura_daemon.core.vitals import Health
-from aura_daemon.disposal import Disposition, choose
+from aura_daemon.core.vitals import Health, Status
+from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
-from aura_daemon.journal import Journal
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.options import Settings
 from aura_daemon.records import JobRow, SourceRow
@@ -36,14 +36,14 @@ def why(path: Path, config: Path | None) -> int:
         print(f"{names.escaped(str(path))}: not in the inbox, {names.escaped(str(settings.inbox))}")
         return UNKNOWN
     try:
-        journal = Journal(state / JOURNAL, read_only=True)
+        journal = Journal(state / FILE_NAME, read_only=True)
     except JournalRefused:
         print(f"{names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
         return UNKNOWN
     try:
         source = journal.latest_source(name)
         if os.path.lexists(settings.inbox / name):
-            answer: str | None = _waiting(name, settings, journal, source, running=running)
+            answer: str | None = _waiting(name, settings, journal, source, document if running else None)
         else:
             answer = _claimed(source, journal, settings, document if running else None) if source else None
     finally:
@@ -62,7 +62,7 @@ def below(path: Path, inbox: Path) -> str | None:
     return None
 
 
-def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow | None, *, running: bool) -> str:
+def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow | None, document: Health | None) -> str:
     """Of a file in the inbox."""
     disposition = choose(settings.sources, settings.inbox).disposition
     if names.is_out_of_bounds(name):
@@ -71,10 +71,26 @@ def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow 
     door = judging_of(settings, journal, SteadyClock(), keeps=keeps)
     answer = _judged(settings.inbox / name, name, door.judging, settings.settle)
     if answer is None:
-        return "complete: " + ("it is taken now" if running else "it is taken when the daemon runs")
+        return f"complete: {_taken(document)}"
     if keeps and source is not None and answer.startswith("left alone: done already"):
         return _claimed(source, journal, settings, None)
     return answer
+
+
+def _taken(document: Health | None) -> str:
+    """When a complete file is taken."""
+    if document is None:
+        return "it is taken when the daemon runs"
+    if document.status is Status.PAUSED:
+        return f"it is taken when the daemon is no longer paused: {document.last_error}"
+    held = _held_up(document, "journal")
+    return f"it is taken when that is mended: {held}" if held else "it is taken now"
+
+
+def _held_up(document: Health | None, *what: str) -> str:
+    """Why one of these waits; empty where none does."""
+    holdups = document.holdups if document is not None else ()
+    return next((holdup.reason for holdup in holdups if holdup.what in what), "")
 
 
 def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | None:
@@ -125,8 +141,8 @@ def _job(job: JobRow, settings: Settings, document: Health | None) -> str:
     place = names.escaped(str(settings.outbox / job.folder / job.stem))
     match job.state:
         case JobState.QUEUED:
-            held = next((holdup for holdup in document.holdups if holdup.what == job.kind), None) if document else None
-            return f"queued, held up: {held.reason}" if held else f"queued, attempt {job.attempts + 1} to come"
+            held = _held_up(document, job.needs, "outbox", "journal")
+            return f"queued, held up: {held}" if held else f"queued, attempt {job.attempts + 1} to come"
         case JobState.RUNNING:
             current = document.current if document is not None else None
             if current is None or current.id != job.id:

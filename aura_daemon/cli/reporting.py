@@ -1,23 +1,17 @@
-"""`status` and `schema`: answers that need neither the daemon nor a model."""
+"""`status`: an answer that needs neither the daemon nor a model."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aura_daemon import health
-from aura_daemon.cli.compose import JOURNAL
-from aura_daemon.config import config_schema, load
-from aura_daemon.core.defaults import defaults_schema
-from aura_daemon.core.jobkeys import job_schema
+from aura_daemon.config import load
 from aura_daemon.core.lifecycle import OPEN
-from aura_daemon.core.sidecar import Sidecar
 from aura_daemon.core.vitals import Health
 from aura_daemon.errors import JournalRefused
-from aura_daemon.journal import Journal
+from aura_daemon.journal import FILE_NAME, Journal
 
 
 def status(config: Path | None, *, as_json: bool) -> int:
@@ -26,7 +20,7 @@ def status(config: Path | None, *, as_json: bool) -> int:
     state = settings.state_folder()
     document = health.read(state)
     running = document is not None and health.is_alive(document)
-    counts, failures = _journal(state / JOURNAL)
+    counts, failures = _journal(state / FILE_NAME)
     if as_json:
         answer = {
             "running": running,
@@ -88,17 +82,3 @@ def _print(document: Health, running: bool) -> None:
         print(f"conflict   {copy}: left alone, decide which one you want")
     for holdup in document.holdups:
         print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}")
-
-
-def schema(name: str) -> int:
-    """Prints the JSON Schema of a document."""
-    schemas: dict[str, Callable[[], dict[str, Any]]] = {
-        "job": job_schema,
-        "config": config_schema,
-        "defaults": defaults_schema,
-        "sidecar": lambda: Sidecar.model_json_schema(by_alias=True),
-        "health": lambda: Health.model_json_schema(by_alias=True),
-    }
-    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schemas[name]()}
-    print(json.dumps(document, indent=2))
-    return 0

@@ -76,11 +76,13 @@ def taken(keys: Mapping[str, object], task: str, nearest_first: Sequence[FolderD
     found = dict(keys)
     fields = KEYS & (RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]).model_fields.keys()
     useless = frozenset({"strength"}) if found.get("image") is None else frozenset()
+    draws_one = task == REGENERATE
     for defaults in nearest_first:
         settled = SIZE if any(found.get(key) is not None for key in SIZE) else frozenset()
         numbered = _settled_seeds(found)
         for key, value in defaults.keys.items():
             is_free = key not in settled | useless and (key not in numbered or (key == "seed" and _is_one(value)))
+            is_free &= not (draws_one and key == "seed" and not _is_one(value))
             if key in fields and is_free and found.get(key) is None:
                 found[key] = value
     return found

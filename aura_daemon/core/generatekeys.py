@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 from aura_daemon.core import matrixkeys
 from aura_daemon.core.job import GenerateRequest, Hires, ImageFormat, Lora, Metadata
@@ -98,6 +108,19 @@ class HiresKeys(BaseModel):
     strength: float = Field(0.5, strict=True, ge=0, le=1, description="a number from 0 to 1: how much is drawn anew")
 
 
+_OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
+
+
+def _template(value: str) -> str:
+    """What results are called, held to the outbox."""
+    if not re.match(TEMPLATE, value):
+        raise ValueError(f"must be {_OUTPUT}; no `..`, hidden or absolute path")
+    return value
+
+
+_Template = Annotated[Word, AfterValidator(_template)]
+
+
 class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
@@ -164,10 +187,10 @@ class GenerateJob(BaseModel):
     preview: Whole = Field(
         None, strict=True, ge=0, le=150, description="a whole number from 0 to 150: a small picture every so many steps"
     )
-    output: Word | None = Field(
+    output: _Template | None = Field(
         None,
         max_length=MOST_NAME_CHARACTERS,
-        description="a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}",
+        description=_OUTPUT,
         json_schema_extra=as_pattern(TEMPLATE),
     )
     tags: tuple[_Tag, ...] | None = Field(
@@ -194,13 +217,6 @@ class GenerateJob(BaseModel):
             raise ValueError("`count` numbers the seeds itself: leave it out, or name one `seed`")
         return self
 
-    @field_validator("output")
-    @classmethod
-    def _is_a_template(cls, value: str | None) -> str | None:
-        if value is not None and not re.match(TEMPLATE, value):
-            raise ValueError(f"must be {cls.model_fields['output'].description}; no `..`, hidden or absolute path")
-        return value
-
     @field_validator("prompt")
     @classmethod
     def _not_blank(cls, value: str) -> str:
@@ -221,7 +237,7 @@ class GenerateJob(BaseModel):
             width=self.width,
             height=self.height,
             model=self.model,
-            loras=tuple(Lora(name=lora.name, weight=lora.weight) for lora in self.loras or ()),
+            loras=loras_of(self.loras),
             image=self.image,
             mask=self.mask,
             strength=self.strength,
@@ -235,3 +251,8 @@ class GenerateJob(BaseModel):
             tags=self.tags or (),
             notes=self.notes,
         )
+
+
+def loras_of(keys: Iterable[LoraKeys] | None) -> tuple[Lora, ...]:
+    """What the engine is told of them."""
+    return tuple(Lora(name=lora.name, weight=lora.weight) for lora in keys or ())

@@ -34,6 +34,9 @@ _SETTING: Final = re.compile(r'\s*(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*
 _NUMBERS: Final = {"Steps": "steps", "CFG scale": "guidance_scale", "Seed": "seed", "Clip skip": "clip_skip"}
 _SIZE: Final = re.compile(r"(\d{1,6})x(\d{1,6})")
 
+_IMAGE_STRENGTH: Final = "Image strength"
+"""Ours: from an image and in two passes, which A1111 does not do, there are two strengths."""
+
 _AUTOMATIC: Final = "Automatic"
 
 _SAMPLERS: Final[dict[Scheduler, tuple[str, str]]] = {
@@ -95,6 +98,7 @@ def infotext(made: ResolvedGenerate, *, model: str, model_sha256: str, version: 
         "Clip skip": str(made.clip_skip) if made.clip_skip > 1 else "",
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
+        _IMAGE_STRENGTH: _written(made.strength if hires is not None else None),
         "Version": f"{PROGRAM} {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
@@ -146,7 +150,8 @@ def model_label(name: str) -> str:
 
 def _lost(settings: Mapping[str, str]) -> Iterator[str]:
     """What a job cannot be told."""
-    if "Denoising strength" in settings and "Hires upscale" not in settings and "Hires resize" not in settings:
+    hires = {"Hires upscale", "Hires resize"}
+    if _IMAGE_STRENGTH in settings or ("Denoising strength" in settings and not hires & settings.keys()):
         yield "it was made from another image, which it does not hold: it is drawn from the prompt alone"
     if "Hires resize" in settings and "Hires upscale" not in settings:
         yield f"its second pass went to {settings['Hires resize']}, not by a factor: it is left out"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 
 class JobKind(StrEnum):
@@ -126,6 +126,7 @@ class GridRequest:
     columns: int
     column_labels: tuple[str, ...] = ()
     row_labels: tuple[str, ...] = ()
+    cell_labels: tuple[str, ...] = ()
 
 
 Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest
@@ -150,6 +151,8 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.CAPTION
         case GridRequest():
             return JobKind.GRID
+        case _:
+            assert_never(request)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

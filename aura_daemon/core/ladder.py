@@ -68,7 +68,7 @@ class Measures:
     caption: str
     on_cpu: bool = False
     tiles: bool = False
-    """The VAE decodes tile by tile: of the model's native size, of half of it where the picture is no larger."""
+    """The VAE decodes tile by tile: see `core.budget.tile_px`."""
     splits: bool = False
     """The UNet computes one row (a picture, or its negative) at a time."""
     storage: Storage = Storage.NATIVE

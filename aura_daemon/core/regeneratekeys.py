@@ -1,7 +1,7 @@
 """Keys of a job that makes a picture again, with their bounds. In: a mapping. Out: a checked job.
 
-They are those of a job that draws: what is said counts for more than what the picture says. `image` is the picture
-itself, so no other one can be started from.
+They are those of a job that draws, but for those that ask for several pictures: what is said counts for more than what
+the picture says. `image` is the picture itself, so no other one can be started from.
 """
 
 from __future__ import annotations
@@ -22,12 +22,15 @@ from aura_daemon.core.keytypes import (
     image_field,
     priority_field,
 )
+from aura_daemon.core.seeds import OneSeed, one_seed_field
 
 REGENERATE: Final = "regenerate"
 """The task."""
 
-_OTHER: Final = frozenset({"task", "prompt", "image", "mask", "strength", "priority"})
-"""Keys that mean something else here, or nothing."""
+_OTHER: Final = frozenset(
+    {"task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"}
+)
+"""Keys that mean something else here, or nothing: of one picture one is made."""
 
 
 class _Again(BaseModel):
@@ -42,6 +45,7 @@ class _Again(BaseModel):
         description=f"text of at most {MOST_PROMPT_CHARACTERS} characters: what to draw instead",
         json_schema_extra=as_text(ANY_TEXT),
     )
+    seed: OneSeed = one_seed_field()
     priority: Priority = priority_field()
 
 

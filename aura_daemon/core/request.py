@@ -6,7 +6,7 @@ Every key, with its bounds, is in `jobkeys`; the descriptions there are the erro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from pydantic import ValidationError
@@ -17,24 +17,18 @@ from aura_daemon.core.catalogue import Catalogue, problems_of_names
 from aura_daemon.core.choices import Grammar
 from aura_daemon.core.defaults import FolderDefaults, regenerates, taken
 from aura_daemon.core.expansion import Plan
-from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.generatekeys import GenerateJob, loras_of
 from aura_daemon.core.job import (
     CaptionRequest,
-    Embedded,
     GenerateRequest,
-    GridRequest,
-    Hires,
-    ImageFormat,
     JobKind,
     Lora,
-    Metadata,
     RegenerateRequest,
     Request,
-    kind_of,
 )
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, nearest, problems_of, shown
+from aura_daemon.core.problems import MISSING, MOST_PROBLEMS, capped, cut, nearest, problems_of, shown
 from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
 from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
@@ -194,7 +188,14 @@ class _Jobs:
         """Takes a document, or says everything that is wrong with it."""
         lines = lines or {}
         if keys.get("task") == REGENERATE:
-            made_again = again(keys, file=self._file, lines=lines, written=written, folders=self._folders)
+            made_again = again(
+                keys,
+                file=self._file,
+                lines=lines,
+                written=written,
+                folders=self._folders,
+                catalogue=self._catalogue,
+            )
             if isinstance(made_again, tuple):
                 return made_again
             self._found.append((made_again, text, lines))
@@ -301,7 +302,9 @@ def validated(
         job = model.model_validate(taken(said, str(task), folders))
     except ValidationError as error:
         found = problems_of(error, model, file=file, lines=lines, written=written)
-        return tuple(_explained(problem, mapping, str(task)) for problem in found)
+        named = problems_of_names(_names_of(said), catalogue, file=file) if catalogue is not None else ()
+        also = () if model is CaptionJob else (_where_it_is_said(problem, said, lines, ()) for problem in named)
+        return (*(_explained(problem, mapping, str(task)) for problem in found), *also)
     wanted = with_loras_of_prompt(job.request(), file=file, lines=lines)
     if isinstance(wanted, tuple):
         return wanted
@@ -313,10 +316,28 @@ def validated(
 def _where_it_is_said(
     problem: Problem, said: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
 ) -> Problem:
-    """The line of a name in the job file, or the settings of the folder that say it."""
+    """The line of a name in the job file, or the settings of the folder that say it; a LoRA may be in the prompt."""
+    if problem.key == "loras" and problem.given in _loras_of(said.get("prompt")):
+        return replace(problem, key="prompt", line=lines.get("prompt"))
     if problem.key in said:
         return replace(problem, line=lines.get(problem.key))
-    return replace(problem, file=next(one.name for one in folders if problem.key in one.keys))
+    return replace(problem, file=next((one.name for one in folders if problem.key in one.keys), problem.file))
+
+
+def _names_of(said: Mapping[str, object]) -> GenerateRequest:
+    """The names that a job says, however wrong it is otherwise."""
+    model, loras = said.get("model"), said.get("loras")
+    named = [one.get("name") if isinstance(one, Mapping) else one for one in loras] if isinstance(loras, list) else []
+    return GenerateRequest(
+        prompt="",
+        model=model.strip() or None if isinstance(model, str) else None,
+        loras=tuple(Lora(name=name.strip()) for name in named if isinstance(name, str) and name.strip()),
+    )
+
+
+def _loras_of(prompt: object) -> list[str]:
+    """Those that a prompt names, as a problem shows them."""
+    return [cut(lora.name) for lora in extract_loras(str(prompt or "")).loras]
 
 
 def again(
@@ -326,16 +347,26 @@ def again(
     lines: Mapping[str, int] | None = None,
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
 ) -> AskedAgain | tuple[Problem, ...]:
-    """The same for a job of `task: regenerate`."""
+    """The same for a job of `task: regenerate`; what the picture names is not known yet."""
+    lines, written = lines or {}, written or {}
     fields = RegenerateJob.model_fields
     said = {key: value for key, value in mapping.items() if value is not None or key not in fields}
     keys = taken(said, REGENERATE, folders)
     try:
         job = RegenerateJob.model_validate(keys)
     except ValidationError as error:
-        found = problems_of(error, RegenerateJob, file=file, lines=lines or {}, written=written or {})
+        found = problems_of(error, RegenerateJob, file=file, lines=lines, written=written)
         return tuple(_explained(problem, mapping, REGENERATE) for problem in found)
+    keys_of_names: Any = job  # its class is made of the other's keys
+    names = GenerateRequest(prompt=job.prompt, model=keys_of_names.model, loras=loras_of(keys_of_names.loras))
+    wanted = with_loras_of_prompt(names, file=file, lines=lines)
+    if isinstance(wanted, tuple):
+        return wanted
+    unknown = problems_of_names(wanted, catalogue, file=file) if catalogue is not None else ()
+    if unknown:
+        return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown)
     not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
     drawn = {key: value for key, value in keys.items() if key not in not_drawn}
     return AskedAgain(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
@@ -380,30 +411,3 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
-
-
-def request_to_dict(request: Request) -> dict[str, object]:
-    """For the journal."""
-    return {"task": kind_of(request).value, **asdict(request)}
-
-
-def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    """From the journal; what an older version did not know yet has its default."""
-    values = {key: value for key, value in fields.items() if key != "task"}
-    if fields["task"] == JobKind.CAPTION:
-        return CaptionRequest(**values)
-    if fields["task"] == JobKind.GRID:
-        return GridRequest(
-            cells=tuple(values["cells"]),
-            columns=values["columns"],
-            column_labels=tuple(values["column_labels"]),
-            row_labels=tuple(values["row_labels"]),
-        )
-    values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
-    values["tags"] = tuple(values.get("tags", ()))
-    values["hires"] = Hires(**values["hires"]) if values.get("hires") else None
-    if values.get("embedded"):
-        values["embedded"] = Embedded(**{**values["embedded"], "lost": tuple(values["embedded"]["lost"])})
-    for key, choice in (("format", ImageFormat), ("metadata", Metadata)):
-        values[key] = choice(values[key]) if values.get(key) else None
-    return GenerateRequest(**values)

@@ -34,8 +34,17 @@ def seeds_of(value: object) -> int | tuple[int, ...] | None:
     return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {_ONE}") for item in value)
 
 
+def one_seed_of(value: object) -> int | None:
+    """One seed, where there is one picture; raises ValueError with what is allowed."""
+    return _one(value, f"must be {_ONE}: it is one picture") if value is not None else None
+
+
 def seed_field() -> Any:
     return Field(None, description=_ALLOWED)
+
+
+def one_seed_field() -> Any:
+    return Field(None, description=_ONE)
 
 
 def _one(value: object, message: str) -> int:
@@ -78,3 +87,5 @@ Seeds = Annotated[
         }
     ),
 ]
+
+OneSeed = Annotated[int | None, PlainValidator(one_seed_of), WithJsonSchema(ONE_SEED_SCHEMA)]

@@ -110,6 +110,7 @@ class GridRecord(BaseModel):
     columns: int
     column_labels: list[str]
     row_labels: list[str]
+    cell_labels: list[str] = Field([], description="where columns and rows have none")
 
 
 RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
@@ -251,6 +252,7 @@ def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridR
             columns=made.columns,
             column_labels=list(made.column_labels),
             row_labels=list(made.row_labels),
+            cell_labels=list(made.cell_labels),
         )
     if isinstance(made, ResolvedCaption):
         return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
@@ -372,8 +374,9 @@ def attempt_record(attempt: Attempt) -> AttemptRecord:
 
 MOST_BYTES: Final = 1 << 20
 
-MOST_SIGNS: Final = 20_000
-"""Commas and brackets, those in texts too, so that nothing huge is built; a sidecar has about a hundred."""
+MOST_SIGNS: Final = 40_000
+"""Commas and brackets, those in texts too, so that nothing huge is built; a sidecar has about a hundred, and one whose
+prompts, tags and notes are all commas 27,000."""
 
 
 def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> Sidecar | tuple[Problem, ...]:
@@ -415,6 +418,8 @@ def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | t
         message = "a sheet of pictures is made again with them: give the job file that asked for it"
         return (Problem(file="", message=message),)
     keys = document.request.model_dump()
+    if isinstance(document.request, GenerateRecord):  # left out as the usual, which is not what a configuration says
+        keys |= {"format": document.request.format, "metadata": document.request.metadata}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
     asked = validated(keys, file="", catalogue=catalogue)

@@ -32,8 +32,11 @@ TEMPLATE: Final = rf"^[{SPACE}]*(?![{SPACE}]){_PART}(?:/{_PART})*[{SPACE}]*$"
 MOST_WORDS_CHARACTERS: Final = 60
 """Of a field that holds text."""
 
-_UNFIT: Final = re.compile(rf"[\s/\\:*?\"<>|{{}}{CONTROL}]+")
+_UNFIT: Final = re.compile(r"[\s/\\:*?\"<>|{}]+")
 """What some file system or shell has no use for in a name."""
+
+_UNFIT_IN_TEMPLATE: Final = re.compile(r"[:*?\"<>|]+")
+"""The same, where it is meant: spaces stay."""
 
 
 def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
@@ -44,7 +47,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
         found = values[name]
         return f"{found:{width}d}" if isinstance(found, int) and width else _fit(str(found))
 
-    parts = [output_stem(_visible(re.sub(_FIELD, value, part)), None) for part in template.strip().split("/")]
+    parts = [_name(re.sub(_FIELD, value, part)) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
         parts[0] += "-"
     return "/".join(parts[:-1]), parts[-1]
@@ -52,9 +55,15 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
 
 def _fit(text: str) -> str:
     """Text as a part of a name."""
-    return _UNFIT.sub("-", text)[:MOST_WORDS_CHARACTERS].strip("-. ")
+    return _UNFIT.sub("-", _printable(text))[:MOST_WORDS_CHARACTERS].strip("-. ")
 
 
-def _visible(part: str) -> str:
-    """A name that is not hidden, and not empty."""
-    return part.strip().lstrip(".") or "-"
+def _name(part: str) -> str:
+    """A name that is not hidden, not empty and not too long; some file systems drop dots and spaces at its end."""
+    fit = _UNFIT_IN_TEMPLATE.sub("-", _printable(part)).lstrip(". ")
+    return output_stem(fit, None).rstrip(". ") or "-"
+
+
+def _printable(text: str) -> str:
+    """Without what nobody sees in a name: control characters, marks that turn text round; other spaces become one."""
+    return "".join(character for character in " ".join(text.split()) if character.isprintable())

@@ -23,6 +23,8 @@ class Status(StrEnum):
     PAUSED = "paused"
     """The inbox or the outbox is away: nothing is touched until it is back."""
     STOPPING = "stopping"
+    STOPPED = "stopped"
+    """Ended in order; one that was killed leaves whatever it said last, and its heartbeat tells."""
 
 
 class CurrentJob(BaseModel):
@@ -104,8 +106,10 @@ class Health(BaseModel):
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
-def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool) -> Status:
+def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool, stopped: bool = False) -> Status:
     """The one word, the gravest first."""
+    if stopped:
+        return Status.STOPPED
     if stopping:
         return Status.STOPPING
     if paused:

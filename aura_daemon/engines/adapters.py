@@ -134,16 +134,24 @@ class Adapters:
         if self._folder is None:
             raise Unusable(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
         file = self._folder / f"{name}{EXTENSION}"
+        others = {} if file.is_file() else self._all()
+        file = others.get(name, file)
+        if file.is_symlink() and not file.resolve().is_relative_to(self._folder.resolve()):
+            mend = "put the file itself there, or set generate.loras to the folder that it is in"
+            raise Unusable(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
         if not file.is_file() or not file.resolve().is_relative_to(self._folder.resolve()):
-            known = sorted(
-                other.relative_to(self._folder).as_posix().removesuffix(EXTENSION)
-                for other in self._folder.rglob(f"*{EXTENSION}")
-            )
+            known = sorted(others or self._all())
             suggestion = nearest(name, known)
             listed = f"there are {', '.join(map(escaped, known[:20]))}" if known else "its folder holds none"
             mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
             raise Unusable(f"LoRA {escaped(name)} is not there; {listed}", mend)
         return file
+
+    def _all(self) -> dict[str, Path]:
+        """Every LoRA by its name; `.SAFETENSORS` will do."""
+        assert self._folder is not None
+        files = (file for file in self._folder.rglob("*") if file.suffix.lower() == EXTENSION)
+        return {file.relative_to(self._folder).as_posix()[: -len(EXTENSION)]: file for file in files}
 
 
 def _adapter(number: int) -> str:

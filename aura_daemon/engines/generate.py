@@ -205,8 +205,14 @@ class Generator:
         black = BLACK if is_black and not flagged else ""
         start = drawing.start
         warnings = (
-            *drawing.notes, *encoded.warnings, *self._warnings(resolved, encoded), flagged, black, *file.warnings
-        )  # fmt: skip
+            *drawing.notes,
+            start.remark if start is not None else "",
+            *encoded.warnings,
+            *self._warnings(resolved, encoded),
+            flagged,
+            black,
+            *file.warnings,
+        )
         return Produced(
             payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
             resolved=resolved,
@@ -241,6 +247,8 @@ class Generator:
             return first
         width, height = second_px(resolved)
         enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
+        if drawing.start is not None:
+            enlarged = drawing.start.fitted(width, height).holding(enlarged.picture)
         drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
             return self._pass([drawing], [enlarged], steps)

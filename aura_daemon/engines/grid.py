@@ -34,8 +34,17 @@ LEAST_LETTERS_PX: Final = 11
 LETTERS: Final = 1 / 20
 """Height of letters as a share of a cell's shorter side; never less than can be read."""
 
-MOST_LABEL: Final = 1 / 2
-"""Width of the labels of rows, as a share of a cell's width; longer ones are broken into lines, then cut."""
+LINE: Final = 1.3
+"""Height of a line, in letters."""
+
+MOST_LINES: Final = 5
+"""Of a label above or below a cell; what is left over ends in an ellipsis."""
+
+ROW_LABEL: Final = 1 / 2
+"""Width of the labels of rows, as a share of a cell's width; longer ones are broken into lines…"""
+
+LEAST_ROW_LABEL: Final = 10
+"""…but in so many letters' heights there is room for the longest name of a sampler."""
 
 
 def laid_out(
@@ -71,12 +80,13 @@ def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: 
     cell_px = _cell_size(read, request.columns, rows)
     letters_px = max(LEAST_LETTERS_PX, min(cell_px) * LETTERS)
     font = ImageFont.load_default(letters_px)
-    line_px = round(letters_px * 1.3)
-    columns = [_broken(label, font, cell_px[0]) for label in request.column_labels]
-    left_px = _width_of_rows(request.row_labels, font, max(cell_px[0] * MOST_LABEL, letters_px * 6))
-    labels = [_broken(label, font, left_px) for label in request.row_labels]
-    top_px = max((len(lines) for lines in columns), default=0) * line_px + (GAP_PX if columns else 0)
-    step = (cell_px[0] + GAP_PX, cell_px[1] + GAP_PX)
+    line_px = round(letters_px * LINE)
+    columns = [_broken(label, font, cell_px[0], MOST_LINES) for label in request.column_labels]
+    below = [_broken(label, font, cell_px[0], MOST_LINES) for label in request.cell_labels]
+    left_px = _width_of_rows(request.row_labels, font, max(cell_px[0] * ROW_LABEL, letters_px * LEAST_ROW_LABEL))
+    labels = [_broken(label, font, left_px, max(1, cell_px[1] // line_px)) for label in request.row_labels]
+    top_px, below_px = _height(columns, line_px), _height(below, line_px)
+    step = (cell_px[0] + GAP_PX, cell_px[1] + below_px + GAP_PX)
     start = (left_px + (GAP_PX if left_px else 0), top_px)
     size = (start[0] + request.columns * step[0] - GAP_PX, start[1] + rows * step[1] - GAP_PX)
     sheet = Image.new("RGB", size, PAPER)
@@ -88,6 +98,8 @@ def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: 
     for index, picture in enumerate(read):
         row, column = divmod(index, request.columns)
         place = (start[0] + column * step[0], start[1] + row * step[1])
+        if below:
+            _write(pen, below[index], (place[0], place[1] + cell_px[1], cell_px[0], below_px), font, line_px)
         if picture is None:
             pen.rectangle((*place, place[0] + cell_px[0] - 1, place[1] + cell_px[1] - 1), EMPTY)
             _write(pen, ["failed"], (*place, *cell_px), font, line_px)
@@ -119,26 +131,35 @@ def _width_of_rows(labels: Sequence[str], font: Font, most_px: float) -> int:
     return round(min(wanted, most_px)) + (GAP_PX if labels else 0)
 
 
-def _broken(label: str, font: Font, width_px: int) -> list[str]:
-    """At most three lines that fit; what is left over ends in an ellipsis."""
+def _height(labels: Sequence[Sequence[str]], line_px: int) -> int:
+    """How high labels are; 0 where there are none."""
+    return max(map(len, labels)) * line_px + GAP_PX if labels else 0
+
+
+def _broken(label: str, font: Font, width_px: int, most_lines: int) -> list[str]:
+    """Lines that fit, broken between words and within those that are too long; what is left over is an ellipsis."""
     lines: list[str] = [""]
     for word in label.split():
         joined = f"{lines[-1]} {word}".strip()
-        if font.getlength(joined) <= width_px or not lines[-1]:
+        if font.getlength(joined) <= width_px:
             lines[-1] = joined
-        else:
-            lines.append(word)
-    if len(lines) > 3:
-        lines = [*lines[:2], f"{lines[2]} …"]
-    return [_cut(line, font, width_px) for line in lines]
+            continue
+        lines += [word] if lines[-1] else []
+        lines[-1] = word
+        while font.getlength(lines[-1]) > width_px and len(lines[-1]) > 1:
+            fitting = _fitting(lines[-1], font, width_px)
+            lines[-1:] = [lines[-1][:fitting], lines[-1][fitting:]]
+    if len(lines) <= most_lines:
+        return lines
+    last = lines[most_lines - 1] + "…"
+    while len(last) > 1 and font.getlength(last) > width_px:
+        last = last[:-2] + "…"
+    return [*lines[: most_lines - 1], last]
 
 
-def _cut(line: str, font: Font, width_px: int) -> str:
-    if font.getlength(line) <= width_px:
-        return line
-    while line and font.getlength(line + "…") > width_px:
-        line = line[:-1]
-    return line + "…"
+def _fitting(word: str, font: Font, width_px: int) -> int:
+    """How many of its characters fit, at least one."""
+    return max(1, next(count for count in range(len(word), -1, -1) if font.getlength(word[:count]) <= width_px))
 
 
 def _write(

@@ -47,8 +47,9 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
     checker, pipe.safety_checker = pipe.safety_checker, None
     if checker is not None and not placement.on_cpu:
         checker.to("cpu", torch.float32)
-    pipe.vae.to(computed)
-    pipe.text_encoder.to(computed)
+    for part in (pipe.vae, pipe.text_encoder):
+        if part.dtype is not computed:
+            part.to(computed)
     pipe.unet.to(memory_format=torch.channels_last)
     pipe.vae.to(memory_format=torch.channels_last)
     if stored is not computed:
@@ -89,6 +90,7 @@ def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -
     for module in model.modules():
         registry = getattr(module, "_diffusers_hook", None)
         if registry is not None and registry.get_hook("layerwise_casting") is not None:
+            module.compute_dtype = computed  # type: ignore[assignment]  # peft asks for it: a LoRA in float8 would be none
             continue
         for parameter in module.parameters(recurse=False):
             parameter.data = parameter.data.to(computed)
@@ -96,6 +98,7 @@ def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -
 
 def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
     """Leaves the weights in host memory; a layer is copied when it computes, with `ahead` while another does."""
+    ahead = ahead and torch.device(device).type != "cpu"  # which has no streams
     apply_group_offloading(
         unet,
         onload_device=torch.device(device),

@@ -39,9 +39,10 @@ class Parked:
         if self._visits > 1:
             return
         for tensor in (*self.module.parameters(), *self.module.buffers()):
-            if tensor.device != self._device:
+            copy = self._copied(tensor.data)
+            if copy is not None:
                 self._at_home.append((tensor, tensor.data))
-                tensor.data = tensor.data.to(self._device, non_blocking=True)
+                tensor.data = copy
 
     def leave(self) -> None:
         """Ends a visit; with the last one the copies are dropped."""
@@ -51,6 +52,10 @@ class Parked:
         for tensor, data in self._at_home:
             tensor.data = data
         self._at_home.clear()
+
+    def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
+        """On the device; None where it is there."""
+        return data.to(self._device, non_blocking=True) if data.device != self._device else None
 
 
 class RowByRow:

@@ -64,8 +64,10 @@ SIGNATURES: Final = (
 COPY_AGAIN: Final = "copy the whole file again, or open it in an image editor and save it anew"
 
 
-def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.Image | Failure:
-    """The first frame, turned as its EXIF says, on white where it is transparent, in mode RGB."""
+def read_picture(
+    content: bytes, name: str, settings: EngineSettings, *, ground: str = "white"
+) -> Image.Image | Failure:
+    """The first frame, turned as its EXIF says, on the ground where it is transparent, in mode RGB."""
     name = name or "the image"
     if not content:
         return _refused(f"{name} is empty", "copy it again")
@@ -76,7 +78,7 @@ def read_picture(content: bytes, name: str, settings: EngineSettings) -> Image.I
         )
     try:
         with _limited(settings.max_image_pixels):
-            return _in_rgb(_upright(_decoded(content)))
+            return _in_rgb(_upright(_decoded(content)), ground)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
     except UnidentifiedImageError:
@@ -116,15 +118,14 @@ def _upright(picture: Image.Image) -> Image.Image:
     return picture if turn is None else picture.transpose(turn)
 
 
-def _in_rgb(picture: Image.Image) -> Image.Image:
-    """Whatever mode it had, on white where it is transparent."""
+def _in_rgb(picture: Image.Image, ground: str) -> Image.Image:
+    """Whatever mode it had, on the ground where it is transparent."""
     if picture.mode.startswith("I"):  # 16 bits of grey: Pillow's own conversion clips them at 255
         return picture.point(lambda value: value / 256).convert("L").convert("RGB")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
     layered = picture.convert("RGBA")
-    ground = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(ground, layered).convert("RGB")
+    return Image.alpha_composite(Image.new("RGBA", layered.size, ground), layered).convert("RGB")
 
 
 def _unidentified(content: bytes, name: str) -> Failure:

@@ -34,6 +34,9 @@ PREVIEW_LATENT: Final = 32
 BLACK: Final = -0.99
 """In [-1, 1]: a picture that is nowhere lighter is black."""
 
+LEAST_WHITE: Final = 128
+"""Of a mask, of 255."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
@@ -44,6 +47,12 @@ class Start:
     ingredients: tuple[Ingredient, ...] = ()
     """Where they come from."""
 
+    @property
+    def remark(self) -> str:
+        """What the user should know about it; empty where all is well."""
+        nothing = self.mask is not None and not any(self.mask.histogram()[LEAST_WHITE:])
+        return "the mask is nowhere white, so nothing was drawn anew" if nothing else ""
+
     def fitted(self, width: int, height: int) -> Start:
         """Cut to the shape that is wanted, around the middle, and brought to its size."""
         size = width, height
@@ -52,11 +61,15 @@ class Start:
             return Start(picture=picture)
         mask = self.mask.resize(self.picture.size, Image.Resampling.BILINEAR)  # it covers the whole image
         mask = ImageOps.fit(mask, size, Image.Resampling.BILINEAR)
-        return Start(picture=picture, mask=mask.point(lambda value: 255 if value >= 128 else 0))
+        return Start(picture=picture, mask=mask.point(lambda value: 255 if value >= LEAST_WHITE else 0))
 
     def around(self, drawn: Image.Image) -> Image.Image:
         """What was drawn, and where nothing was to be drawn the very pixels that were there."""
         return drawn if self.mask is None else Image.composite(drawn, self.picture, self.mask)
+
+    def holding(self, drawn: Image.Image) -> Start:
+        """For a second pass over what was drawn, in its size: within the same mask, if there is one."""
+        return Start(picture=self.around(drawn), mask=self.mask)
 
 
 def read_start(
@@ -71,7 +84,7 @@ def read_start(
     ingredients = [_ingredient(IngredientKind.IMAGE, request.image, image or b"")]
     if request.mask is None:
         return Start(picture=picture, ingredients=tuple(ingredients))
-    masked = read_picture(mask or b"", request.mask, settings)
+    masked = read_picture(mask or b"", request.mask, settings, ground="black")  # what is not painted is not white
     if isinstance(masked, Failure):
         return masked
     ingredients.append(_ingredient(IngredientKind.MASK, request.mask, mask or b""))

@@ -17,6 +17,29 @@ _PLAIN: Final = {"use_karras_sigmas": False}
 _MULTISTEP: Final = {"algorithm_type": "dpmsolver++", "solver_order": 2}
 _MULTISTEP_SDE: Final = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
 _SINGLESTEP_SDE: Final = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "lower_order_final": True}
+_LATENTS: Final = {"clip_sample": False, "set_alpha_to_one": False}
+"""As Stable Diffusion's own configuration says; where another kind of scheduler's does not, diffusers' default cuts
+latents at 1, as if they were pixels, and what is drawn is noise."""
+
+
+class _LinearMultistep(diffusers.LMSDiscreteScheduler):  # type: ignore[misc]
+    """diffusers' own, which from an image takes the first step for the last of four: 0.42 counts the steps that were
+    skipped (`step_index`), not those that it has seen, and what is drawn is spoilt."""
+
+    def step(
+        self,
+        model_output: torch.Tensor,
+        timestep: float,
+        sample: torch.Tensor,
+        order: int = 4,
+        return_dict: bool = True,
+    ) -> Any:
+        """One step; the first four are of order 1 to 4. From noise these are diffusers' bits."""
+        return super().step(model_output, timestep, sample, min(len(self.derivatives) + 1, order), return_dict)
+
+
+_OURS: Final = {Scheduler.LMS: _LinearMultistep, Scheduler.LMS_KARRAS: _LinearMultistep}
+"""Classes of our own in place of diffusers'."""
 
 SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.DPMPP_2M_KARRAS: ("DPMSolverMultistepScheduler", _MULTISTEP | _KARRAS),
@@ -30,7 +53,7 @@ SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.HEUN: ("HeunDiscreteScheduler", _PLAIN),
     Scheduler.LMS_KARRAS: ("LMSDiscreteScheduler", _KARRAS),
     Scheduler.LMS: ("LMSDiscreteScheduler", _PLAIN),
-    Scheduler.DDIM: ("DDIMScheduler", {}),
+    Scheduler.DDIM: ("DDIMScheduler", _LATENTS),
     Scheduler.PNDM: ("PNDMScheduler", {"skip_prk_steps": True}),
     Scheduler.UNIPC: ("UniPCMultistepScheduler", _PLAIN),
     Scheduler.LCM: ("LCMScheduler", {}),
@@ -55,7 +78,7 @@ def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Ch
     class_name, told = SCHEDULERS[name]
     if name is Scheduler.LCM:  # its schedule is a selection from so many steps
         told = {"original_inference_steps": max(50, steps)}
-    scheduler_class: Any = getattr(diffusers, class_name)
+    scheduler_class: Any = _OURS.get(name) or getattr(diffusers, class_name)
     scheduler = scheduler_class.from_config(own_config, **told)
     if name is Scheduler.ALIGN_YOUR_STEPS:
         return Chosen(scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)})

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 NETWORKED: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "virtiofs", "davfs", "vboxsf"}
 )
-"""File systems whose changes from elsewhere cause no events here; those that begin with `fuse` are added to them."""
+"""File systems whose changes from elsewhere cause no events here; `fuse` and `fuse.…` are added to them."""
 
 
 class Deaf(Exception):
@@ -53,7 +53,7 @@ class Events(Protocol):
 def listen(root: Path) -> Events:
     """Events of everything below a resolved root; raises Deaf where the system has none to give."""
     kind = file_system_of(root)
-    if kind in NETWORKED or kind.startswith("fuse"):
+    if is_shared(kind):
         raise Deaf(f"{kind} tells nobody here what other machines change")
     if sys.platform == "linux":
         from aura_daemon.events.inotify import InotifyEvents
@@ -67,6 +67,11 @@ def listen(root: Path) -> Events:
 def file_system_of(root: Path) -> str:
     """The kind of file system a folder lies on, as Linux names it; empty where the system does not tell."""
     return _mount(root)[1]
+
+
+def is_shared(kind: str) -> bool:
+    """Whether programs that this kernel knows nothing of may change such a file system."""
+    return kind in NETWORKED or kind == "fuse" or kind.startswith("fuse.")
 
 
 def mount_of(folder: Path) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from aura_daemon.core.names import escaped
 from aura_daemon.mini import NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SHAPES, SIZES, WORDS, Sentence, parse
 
@@ -65,7 +66,7 @@ def _vocabulary() -> str:
 
 def _listed(words: list[str], most: int = 5) -> str:
     more = f" and {len(words) - most} more" if len(words) > most else ""
-    return ", ".join(f"'{word}'" for word in words[:most]) + more
+    return ", ".join(f"'{escaped(word)}'" for word in words[:most]) + more
 
 
 def shows(image: Image.Image, sentence: Sentence) -> bool:

@@ -61,6 +61,15 @@ def test_no_light_command_imports_anything_heavy(program: Program, arguments: li
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.parametrize(("module", "needless"), [("reporting", "core.request"), ("explaining", "daemon")])
+def test_a_question_imports_no_more_than_its_answer_takes(program: Program, module: str, needless: str) -> None:
+    asked = f"import sys; from aura_daemon.cli import {module}; print('aura_daemon.{needless}' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", asked], env=program.environment(), capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "False\n"
+
+
 def test_help_names_every_command(program: Program) -> None:
     ran = program.call("--help")
     assert ran.returncode == 0

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from aura_daemon import health
 from aura_daemon.cli import explaining
 from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.core.vitals import Holdup, Status
 from tests.house import PNG, House, fail
 
 
@@ -96,3 +98,27 @@ def test_of_a_job_that_waits_for_its_model_it_says_so(
     down = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="")
     house.drain(lambda task: down, retry_first=3600)
     assert "queued" in why(config, "cat.yaml", capsys)[1]
+
+
+@pytest.mark.parametrize(
+    ("status", "what", "said"),
+    [
+        (Status.OK, None, "complete: it is taken now"),
+        (Status.PAUSED, None, "complete: it is taken when the daemon is no longer paused: the outbox is away"),
+        (Status.DEGRADED, "journal", "complete: it is taken when that is mended: the disk is full"),
+        (Status.DEGRADED, "outbox", "complete: it is taken now"),
+    ],
+)
+def test_of_a_complete_file_it_says_what_the_daemon_waits_for(
+    house: House, config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    status: Status, what: str | None, said: str,
+) -> None:  # fmt: skip
+    house.drain()
+    house.drop("cat.yaml")
+    document = health.read(house.state)
+    assert document is not None
+    holdups = [Holdup(what=what, reason="the disk is full", mend="free it", retry_in_s=1.0)] if what else []
+    told = document.model_copy(update={"status": status, "last_error": "the outbox is away", "holdups": holdups})
+    (house.state / health.FILE_NAME).write_bytes(told.to_json())
+    monkeypatch.setattr(health, "is_alive", lambda document: True)
+    assert why(config, house.inbox / "cat.yaml", capsys) == (0, f"cat.yaml: {said}")

@@ -164,6 +164,17 @@ def test_what_cannot_be_asked_for_again_is_said(more: str, lost: str) -> None:
     assert lost in words
 
 
+def test_of_a_picture_from_an_image_in_two_passes_both_strengths_are_told_and_the_image_is_lost() -> None:
+    text = written(changed(image="a.png", strength=0.75, hires=Hires(scale=2.0, strength=0.4)))
+    assert "Denoising strength: 0.4," in text
+    assert "Image strength: 0.75," in text
+    said = parse(text)
+    assert said is not None
+    assert said.keys["hires"] == {"scale": 2, "strength": 0.4}
+    (lost,) = said.lost
+    assert "it was made from another image" in lost
+
+
 def test_a_number_that_is_none_stays_to_be_refused() -> None:
     keys = keys_of('x\nSteps: many, Seed: 1 2, CFG scale: "\\x", Size: big, Hires upscale: "2"')
     assert (keys["steps"], keys["seed"], keys["guidance_scale"]) == ("many", "1 2", '"\\x"')

@@ -2,11 +2,16 @@
 
 import pytest
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, Payload, Request, kind_of
+from aura_daemon.core.job import CaptionRequest, GenerateRequest, GridRequest, JobKind, Payload, Request, kind_of
 
 
 @pytest.mark.parametrize(
-    ("request_", "kind"), [(GenerateRequest(prompt="x"), JobKind.GENERATE), (CaptionRequest(), JobKind.CAPTION)]
+    ("request_", "kind"),
+    [
+        (GenerateRequest(prompt="x"), JobKind.GENERATE),
+        (CaptionRequest(), JobKind.CAPTION),
+        (GridRequest(cells=("a", "b"), columns=2), JobKind.GRID),
+    ],
 )
 def test_a_request_tells_its_engine(request_: Request, kind: JobKind) -> None:
     assert kind_of(request_) is kind

@@ -269,6 +269,7 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
 @example({"task": "regenerate"})
 @example({"task": "regenerate", "image": "a.png", "prompt": "x", "seed": 1})
 @example({"task": "regenerate", "prompt": " "})
+@example({"task": "regenerate", "output": "{"})
 @example({"task": "regenerate", "mask": "a.png"})
 @example({"prompt": "x", "priority": None})
 @example({"image": "../x.png"})

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from aura_daemon.core.catalogue import Catalogue
+from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.infotext import infotext
 from aura_daemon.core.job import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.core.regenerate import differences, made_again
@@ -15,10 +17,10 @@ from aura_daemon.core.request import (
     AskedAgain,
     Parsed,
     Rejected,
+    for_image,
     parse_job_file,
-    request_from_dict,
-    request_to_dict,
 )
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from tests.core.test_embedded import png_text
 from tests.core.test_infotext import MADE
 from tests.core.test_sidecar import DRAWN, produced
@@ -66,6 +68,34 @@ def test_a_picture_asks_for_what_it_was_made_from() -> None:
         height=768,
         embedded=Embedded(image="sub/x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0"),
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ("count: 3", "a.yaml:2: count: `count` does not go with `task: regenerate`"),
+        ("grid: true", "a.yaml:2: grid: `grid` does not go with `task: regenerate`"),
+        ("matrix: {steps: [1, 2]}", "a.yaml:2: matrix: `matrix` does not go with `task: regenerate`"),
+        ("seed: 1-3", "a.yaml:2: seed: must be a whole number from 0 to 2**63 - 1: it is one picture (given: 1-3)"),
+        ("seed: [1]", "a.yaml:2: seed: must be a whole number from 0 to 2**63 - 1: it is one picture"),
+        ("model: sd-1.5", "a.yaml:2: model: is none of the models that the configuration allows: aura-mini, sd-1.4"),
+        ("loras: [inc]", "a.yaml:2: loras: is none of the LoRAs that the configuration allows: ink"),
+        ("prompt: x <lora:inc:1>", "a.yaml:2: prompt: is none of the LoRAs"),
+        ("prompt: x <lora:ink:9>", "a.yaml:2: prompt: holds what is no `<lora:NAME>`"),
+    ],
+)
+def test_what_one_picture_cannot_be_made_with_is_refused(keys: str, words: str) -> None:
+    catalogue = Catalogue(models=("aura-mini", "sd-1.4"), loras=("ink",))
+    found = parse_job_file(f"task: regenerate\n{keys}\n".encode(), file="a.yaml", catalogue=catalogue)
+    assert isinstance(found, Rejected)
+    assert str(found.problems[0]).startswith(words)
+
+
+@pytest.mark.parametrize("seed", [[1, 2], "1-3"])
+def test_a_folder_s_several_seeds_and_count_are_not_for_a_picture_that_is_made_again(seed: object) -> None:
+    keys = {"task": "regenerate", "seed": seed, "count": 1, "grid": True, "steps": 7}
+    folder = FolderDefaults(name="_defaults.yaml", sha256="", keys=keys)
+    assert for_image([folder]) == AskedAgain(request=RegenerateRequest(keys={"steps": 7}))
 
 
 def test_what_the_job_says_counts_for_more() -> None:

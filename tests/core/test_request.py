@@ -1,6 +1,7 @@
 """What a job file may say."""
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -8,18 +9,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.choices import literal
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, Lora, Request
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.job import (
+    CaptionRequest,
+    Embedded,
+    GenerateRequest,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    Request,
+)
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import (
     Parsed,
     Rejected,
     parse_job_file,
     parse_prompt_text,
-    request_from_dict,
-    request_to_dict,
     with_loras_of_prompt,
 )
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from aura_daemon.core.settings import NATIVE_512, Scheduler
+from aura_daemon.core.yamltext import MOST_BYTES
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 SENTENCES = WORDS.map(str.strip).filter(bool)
@@ -34,6 +46,35 @@ GENERATE = st.builds(
     aspect_ratio=st.none() | st.sampled_from(sorted(NATIVE_512)),
     width=st.none() | st.integers(64, 2048),
     height=st.none() | st.integers(64, 2048),
+    model=st.none() | st.sampled_from(["sd-1.4", "/models/own.safetensors"]),
+    loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
+    image=st.just("sub/ü.JPG"),
+    mask=st.none() | st.just("mask.png"),
+    strength=st.none() | st.floats(0, 1),
+    hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
+    clip_skip=st.none() | st.integers(1, 12),
+    format=st.none() | st.sampled_from(ImageFormat),
+    quality=st.none() | st.integers(1, 100),
+    metadata=st.none() | st.sampled_from(Metadata),
+    preview=st.integers(0, 150),
+    output=st.none() | st.just("{date}/{stem}-{seed}"),
+    tags=st.sampled_from([(), ("a", "b c")]),
+    notes=WORDS.map(str.strip),
+)
+"""Every key there is: what a job asks for survives journal, sidecar and YAML, or a test here says so."""
+
+AGAIN = st.builds(
+    GenerateRequest,
+    prompt=SENTENCES,
+    embedded=st.builds(Embedded, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
+)
+GRID = st.builds(
+    GridRequest,
+    cells=st.sampled_from([("j-001", "j-002")]),
+    columns=st.integers(1, 2),
+    column_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
+    row_labels=st.sampled_from([(), ("steps 1",)]),
+    cell_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
 )
 CAPTION = st.builds(
     CaptionRequest,
@@ -237,6 +278,21 @@ def test_no_more_problems_are_listed_than_anyone_reads() -> None:
     assert found[-1] == "cat.yaml: … and 199 more problems"
 
 
+def test_a_sheet_of_more_pictures_than_fit_is_refused_with_the_line() -> None:
+    (found,) = complaints("prompt: x\ncount: 101\ngrid: true\n")
+    assert found == "cat.yaml:3: grid: a sheet of 101 pictures is more than 100: leave `grid` out, or ask for fewer"
+    assert len(requests("prompt: x\ncount: 100\ngrid: true\n")) == 100
+
+
+@pytest.mark.parametrize(
+    "template", ["../{stem}", "/tmp/{stem}", "a//b", ".hidden", "a/.b", "{stem", "{nothing}", "a\\b", "{number:x}"]
+)
+def test_a_name_that_leads_elsewhere_or_has_no_such_field_is_refused_with_the_fields(template: str) -> None:
+    (found,) = complaints(f"prompt: x\noutput: '{template}'\n")
+    assert found.startswith("cat.yaml:2: output: must be a name in its folder of the outbox")
+    assert "{stem}, {number}, {seed}, {prompt}, {model}, {date}, {time}; no `..`, hidden or absolute path" in found
+
+
 def test_one_document_of_several_can_stand_alone() -> None:
     found = parse_job_file("prompt: a\n---\n# of b\nprompt: b\r\n".encode("utf-16"), file="cat.yaml")
     assert isinstance(found, Parsed)
@@ -264,6 +320,7 @@ def test_a_text_file_is_one_prompt(content: bytes) -> None:
         (b"\xff\xfa", "save it as UTF-8"),
         (b"a\0b", "U+0000"),
         (b"x" * (MOST_PROMPT_CHARACTERS + 1), "10,001 characters; at most 10,000"),
+        (b"x" * (MOST_BYTES + 1), "a prompt has at most 10,000 characters"),
     ],
 )
 def test_a_text_file_that_is_no_prompt_says_why(content: bytes, words: str) -> None:
@@ -279,15 +336,26 @@ def test_no_bytes_break_the_parsers(content: bytes) -> None:
     assert isinstance(parse_prompt_text(content, file="a"), Parsed | Rejected)
 
 
-@given(GENERATE | CAPTION)
-@settings(max_examples=25)
+def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
+    known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded"}
+
+
+@given(GENERATE | AGAIN | CAPTION | GRID)
+@settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
     assert request_from_dict(stored) == request_
 
 
+def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_not_know() -> None:
+    old = {"task": "generate", "prompt": "x", "negative_prompt": "", "steps": 7, "seed": 3}
+    assert request_from_dict(old) == GenerateRequest(prompt="x", steps=7, seed=3)
+
+
 @given(GENERATE)
-@settings(max_examples=25)
+@settings(max_examples=50)
 def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
     given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}

@@ -18,7 +18,6 @@ def sheets(text: str) -> list[Sheet]:
     ("text", "columns", "across", "down"),
     [
         ("count: 3\nseed: 5", 3, ("seed 5", "seed 6", "seed 7"), ()),
-        ("count: 12\nseed: 5", 4, (), ()),
         ("matrix: {steps: [4, 8]}", 2, ("steps 4", "steps 8"), ()),
         (
             "matrix: {steps: [4, 8], scheduler: [euler, ddim, lms]}",
@@ -51,6 +50,44 @@ def test_the_part_that_varies_fastest_runs_across(
 ) -> None:
     (sheet,) = sheets(f"prompt: x\ngrid: true\n{text}\n")
     assert (sheet.columns, sheet.column_labels, sheet.row_labels) == (columns, across, down)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "across", "down"),
+    [
+        ("a {red|blue} cat", ("… red …", "… blue …"), ()),
+        ("{red|blue} cat", ("red …", "blue …"), ()),
+        ("a cat{| asleep| that runs}", ("…", "… asleep", "… that runs"), ()),
+        ("{a a|a a a}", ("…", "… a"), ()),
+        ("{cat|dog}", ("cat", "dog"), ()),
+        ("a {red|blue} {cat|dog}", ("… cat", "… dog"), ("… red …", "… blue …")),
+    ],
+)
+def test_of_texts_the_words_that_differ_are_said(prompt: str, across: tuple[str, ...], down: tuple[str, ...]) -> None:
+    matrix = f"matrix: {{prompt: ['{prompt}']}}" if not down else ""
+    if down:
+        first, second = (prompt.replace("{red|blue}", colour) for colour in ("red", "blue"))
+        matrix = f"matrix: {{prompt: ['{first}', '{second}']}}"
+    (sheet,) = sheets(f"grid: true\nseed: 1\n{matrix}\n")
+    assert (sheet.column_labels, sheet.row_labels, sheet.cell_labels) == (across, down, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "labels"),
+    [
+        ("prompt: x\ncount: 12\nseed: 5", 4, tuple(f"seed {seed}" for seed in range(5, 17))),
+        # What stands below one another has nothing in common, or there are not as many of it.
+        ("seed: 1\nmatrix: {prompt: ['{a|b}', x, y]}", 2, ("a", "b", "x", "y")),
+        ("seed: 1\nmatrix: {prompt: [x, '{a|b}']}", 2, ("x", "a", "b")),
+        ("seed: 1\nmatrix: {prompt: ['{a|b|c|d|e|f|g|h|i|j|k|l}', x]}", 10, (*"abcdefghijkl", "x")),
+    ],
+)
+def test_where_columns_and_rows_have_no_label_each_cell_has_its_own(
+    text: str, columns: int, labels: tuple[str, ...]
+) -> None:
+    (sheet,) = sheets(f"grid: true\n{text}\n")
+    assert (sheet.columns, sheet.cell_labels) == (columns, labels)
+    assert (sheet.column_labels, sheet.row_labels) == ((), ())
 
 
 def test_long_words_are_cut_and_made_harmless() -> None:

@@ -9,18 +9,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
     Failure,
     FailureKind,
     GenerateRequest,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
     Payload,
     Produced,
     Resolved,
     ResolvedCaption,
     ResolvedGenerate,
 )
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.routing import Accept, Foreign, SourceKind, route
 from aura_daemon.core.settings import Scheduler
 from aura_daemon.core.sidecar import (
@@ -98,7 +105,7 @@ def test_a_sidecar_begins_with_its_schema_and_is_routed_as_one() -> None:
 
 def test_a_sidecar_holds_to_its_published_schema() -> None:
     checker = jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True))
-    for resolved in (DRAWN, ResolvedCaption(image=None, prompt="", max_new_tokens=50)):
+    for resolved in (DRAWN, ResolvedCaption(image=None, prompt="", max_new_tokens=50), SHEET):
         checker.validate(json.loads(document(resolved).to_json()))
 
 
@@ -121,9 +128,22 @@ def test_a_picture_has_a_seed_and_a_caption_has_its_text() -> None:
         seed=st.integers(0, 2**63 - 1),
         width=st.integers(8, 256).map(lambda eighths: eighths * 8),
         height=st.integers(8, 256).map(lambda eighths: eighths * 8),
+        model=st.none() | st.just("sd-1.4"),
+        loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
+        image=st.just("sub/sketch.png"),
+        mask=st.none() | st.just("mask.png"),
+        strength=st.floats(0, 1),
+        hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
+        clip_skip=st.integers(1, 12),
+        format=st.sampled_from(ImageFormat),
+        quality=st.none() | st.integers(1, 100),
+        metadata=st.sampled_from(Metadata),
+        preview=st.integers(0, 150),
+        tags=st.sampled_from([(), ("a", "b c")]),
+        notes=WORDS,
     )
 )
-@settings(max_examples=25)
+@settings(max_examples=50)
 def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> None:
     read = parse(document(made).to_json(), file="cat.json")
     assert isinstance(read, Sidecar), read
@@ -137,6 +157,19 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
         seed=made.seed,
         width=made.width,
         height=made.height,
+        model=made.model,
+        loras=made.loras,
+        image=made.image,
+        mask=made.mask,
+        strength=made.strength,
+        hires=made.hires,
+        clip_skip=made.clip_skip if made.clip_skip > 1 else None,
+        format=made.format,
+        quality=made.quality,
+        metadata=made.metadata,
+        preview=made.preview,
+        tags=made.tags,
+        notes=made.notes,
     )
 
 
@@ -146,6 +179,21 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
     assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
+
+
+SHEET = GridRequest(cells=("j-001", "j-002"), columns=2, column_labels=("seed 1", "seed 2"), row_labels=("steps 4",))
+
+
+def test_a_sheet_s_sidecar_says_what_lies_where_and_asks_for_nothing() -> None:
+    made = document(SHEET)
+    request = json.loads(made.to_json())["request"]
+    assert (request["cells"], request["columns"]) == (["j-001", "j-002"], 2)
+    assert (request["column_labels"], request["row_labels"]) == (["seed 1", "seed 2"], ["steps 4"])
+    squared = json.loads(document(replace(SHEET, cell_labels=("a", "b"))).to_json())["request"]
+    assert (request["cell_labels"], squared["cell_labels"]) == ([], ["a", "b"])
+    assert (made.seeds, made.caption) == ([], None)
+    (problem,) = parse(made.to_json(), file="cat-grid.json")
+    assert str(problem).startswith("cat-grid.json: a sheet of pictures is made again with them: give the job file")
 
 
 @pytest.mark.parametrize("indent", [None, 4])
@@ -189,6 +237,13 @@ def test_a_sidecar_cannot_ask_for_an_image_outside_the_inbox(name: str) -> None:
         request_of(made)
 
 
+def test_a_sidecar_of_the_longest_job_is_read_back() -> None:
+    longest = replace(
+        DRAWN, prompt="," * 10_000, negative_prompt="," * 10_000, notes="," * 2_000, tags=("," * 100,) * 50
+    )
+    assert isinstance(parse(document(longest).to_json(), file="a.json"), Sidecar)
+
+
 @given(st.binary(max_size=60))
 @settings(max_examples=25)
 def test_no_bytes_break_the_parser(content: bytes) -> None:
@@ -218,3 +273,69 @@ def test_a_failure_report_says_why_and_is_never_a_job() -> None:
     assert content["problems"] == ["cat.yaml:2: steps: must be more (given: 0)", "b"]
     assert (content["kind"], content["reason"], content["mend"]) == ("bad_input", "2 problems", "mend them")
     assert isinstance(route("cat.yaml.json", page.to_json(), frozenset(Accept)), Foreign)
+
+
+TRIED = (
+    Attempt(kind=FailureKind.CRASHED, reason="it fell", seconds=0.12345),
+    Attempt(
+        kind=FailureKind.OUT_OF_MEMORY,
+        reason="it is full",
+        device="cuda:0",
+        rung=Rung.RESIDENT,
+        batch=4,
+        alone=False,
+        peak_bytes=7,
+        seconds=2.0,
+    ),
+)
+RECORDED = [
+    {
+        "device": "", "rung": None, "batch_size": 1, "outcome": "crashed", "reason": "it fell", "peak_bytes": 0,
+        "seconds": 0.123,
+    },
+    {
+        "device": "cuda:0", "rung": "resident", "batch_size": 4, "outcome": "out_of_memory", "reason": "it is full",
+        "peak_bytes": 7, "seconds": 2.0,
+    },
+]  # fmt: skip
+
+
+def test_a_sidecar_lists_every_attempt_and_the_one_that_worked_last() -> None:
+    made = sidecar(
+        replace(produced(DRAWN), rung="cpu"),
+        job_id="j",
+        finished="2026-11-23T17:00:00Z",
+        source=SOURCE,
+        tried=TRIED,
+        seconds=1.23456,
+        timing_s=TIMING,
+        outputs=[],
+    )
+    page = json.loads(made.to_json())
+    assert page["attempts"] == 3
+    assert page["tried"][:2] == RECORDED
+    assert page["tried"][2] == {
+        "device": "cpu", "rung": "cpu", "batch_size": 1, "outcome": "done", "reason": "", "peak_bytes": 1,
+        "seconds": 1.235,
+    }  # fmt: skip
+    assert parse(made.to_json(), file="cat.json") == made
+    jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True)).validate(page)
+
+
+def test_a_result_of_no_rung_and_a_sidecar_from_before_there_were_any_are_read() -> None:
+    made = document(DRAWN)
+    assert sidecar(
+        replace(produced(DRAWN), rung=""), job_id="j", finished="", source=SOURCE, tried=(), seconds=0.0,
+        timing_s=TIMING, outputs=[],
+    ).tried[0].rung is None  # fmt: skip
+    page = json.loads(made.to_json())
+    del page["tried"]
+    read = parse(json.dumps(page).encode(), file="cat.json")
+    assert isinstance(read, Sidecar)
+    assert read.tried == []
+
+
+def test_a_failure_report_lists_every_attempt() -> None:
+    failure = Failure(kind=FailureKind.OUT_OF_MEMORY, message="it is full", mend="free some")
+    page = report(failure, (), job_id="j", failed="", source=SOURCE, attempts=2, tried=TRIED)
+    assert json.loads(page.to_json())["tried"] == RECORDED

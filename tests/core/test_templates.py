@@ -41,6 +41,25 @@ def test_fields_stand_for_what_is_known(template: str, folder: str, stem: str) -
 
 
 @pytest.mark.parametrize(
+    ("template", "prompt", "stem"),
+    [
+        ("{prompt}", "a\u200bb \u202egnp.exe", "ab-gnp.exe"),  # or it would be shown as `ab exe.png`
+        ("\u202e{prompt}", "cat", "cat"),
+        ('a:b*c?"<|>d', "", "a-b-c-d"),
+        ("a\tb\u2028c", "", "a b c"),
+        ("x. ", "", "x"),
+        ("{prompt} . .x", "", "x"),
+        ("{prompt}", "\u202e", "-"),
+        ("{prompt}", "猫" * 200, "猫" * 60),
+        ("{prompt}", "🦊" * 200, "🦊" * 53),  # 215 bytes: the rest is for numbers and extensions
+        ("{prompt}", "./../..", "-"),
+    ],
+)
+def test_a_name_is_fit_for_any_file_system_and_shows_what_it_is(template: str, prompt: str, stem: str) -> None:
+    assert filled(template, {**VALUES, "prompt": prompt}) == ("", stem)
+
+
+@pytest.mark.parametrize(
     "template",
     ["", " ", "..", "../x", "/x", "x/", "a//b", ".x", "a/.b", "a\\b", "{seeds}", "{", "a}", "{seed:x}", "a\0"],
 )
@@ -66,4 +85,5 @@ def test_no_value_leads_out_of_the_outbox_or_to_a_hidden_name(template: str, tex
     assert not is_out_of_bounds(f"{path}.png")
     assert all(part and part not in (".", "..") for part in path.split("/"))
     assert all(len(part.encode("utf-8", "replace")) <= MOST_NAME_BYTES for part in path.split("/"))
-    assert not any(ord(character) < 32 for character in path)
+    assert path.isprintable()
+    assert not any(part.endswith((".", " ")) for part in path.split("/"))

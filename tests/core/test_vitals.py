@@ -23,6 +23,7 @@ def test_the_gravest_condition_gives_the_status(
     starting: bool, stopping: bool, paused: bool, held_up: bool, status: Status
 ) -> None:
     assert status_of(starting=starting, stopping=stopping, paused=paused, held_up=held_up) is status
+    assert status_of(starting=starting, stopping=True, paused=paused, held_up=held_up, stopped=True) is Status.STOPPED
 
 
 def test_a_percentile_of_nothing_is_nothing() -> None:

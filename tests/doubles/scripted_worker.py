@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
-from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Progress, Ready, Task, Up
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome, kind_of
+from aura_daemon.core.ladder import Backend, at_or_below, ladder
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Task, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
 SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="cpu", versions=())
@@ -22,18 +25,24 @@ Play = Callable[[Task], "Outcome | None"]
 class ScriptedWorker:
     """Plays a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
 
-    def __init__(self, play: Play, *, steps: int = 2) -> None:
+    def __init__(self, play: Play, *, steps: int = 2, device: str = "cpu", alone: bool = True) -> None:
+        """`device` says which ladder there is; `alone`: no other model is loaded beside a job's."""
         self._play = play
         self._steps = steps
+        self._device = device
+        self._alone = alone
         self._readable, self._writable = os.pipe()
         self._up: list[Up] = []
         self._open: dict[str, Task] = {}
         self._unreported = 0
         self._loaded = False
+        self._resident_bytes = 0
         self._model = "scripted"
         """There is memory for one."""
         self.batches: list[Batch] = []
         """Every batch that was submitted, for tests to look at."""
+        self.grows_bytes = 0
+        """What every job leaves behind."""
         self.starts = 0
         """How often the worker was started."""
 
@@ -52,8 +61,10 @@ class ScriptedWorker:
         if not self._loaded:
             self._loaded = True
             self.starts += 1
-            self._say(SCRIPT_READY)
+            self._resident_bytes = SCRIPT_MEMORY.resident_bytes
+            self._say(replace(SCRIPT_READY, device=self._device))
             self._say(Loading(model="scripted"))
+        self._say(Placed(job_ids=tuple(task.job_id for task in batch.tasks), tried=self._tried_of(batch)))
         self._unreported = len(batch.tasks)
         for task in batch.tasks:
             self._model = getattr(task.request, "model", None) or "scripted"
@@ -109,7 +120,27 @@ class ScriptedWorker:
 
     def _finish(self, job_id: str, outcome: Outcome) -> None:
         models = (self._model,) if self._loaded else ()
-        self._say(Finished(job_id=job_id, outcome=outcome, memory=SCRIPT_MEMORY, models=models))
+        (batch,) = [batch for batch in self.batches if any(task.job_id == job_id for task in batch.tasks)][-1:]
+        tried = replace(self._tried_of(batch), peak_bytes=1000)
+        self._resident_bytes += self.grows_bytes
+        memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
+        self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
+
+    def _tried_of(self, batch: Batch) -> Tried:
+        """The first rung that the batch may stand on."""
+        backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
+        return Tried(
+            device=self._device,
+            device_name="scripted",
+            dtype="float32",
+            rung=at_or_below(batch.start.rung, ladder(backend, kind_of(request)))[0],
+            width=64,
+            height=64,
+            batch=len(batch.tasks),
+            alone=self._alone,
+            expected_bytes=500,
+            room_bytes=2000,
+        )
 
     def _say(self, message: Up) -> None:
         """One byte in the pipe for each message that waits."""

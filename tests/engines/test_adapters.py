@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.core.job import CaptionRequest, Failure, GenerateRequest, IngredientKind, JobKind, Lora, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.adapters import Adapters
@@ -18,6 +19,8 @@ from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
+from aura_daemon.mini.train_lora import train
+from aura_daemon.options import GenerateConfig
 from tests.engines.listening import Listener
 from tests.engines.test_pipelines import made, picture_of, pixels
 
@@ -92,6 +95,19 @@ def test_it_changes_what_it_says_it_changes(session: Session) -> None:
 
 
 STAR = Lora(name="stars")
+
+
+@pytest.mark.filterwarnings("default")  # what diffusers and peft say while they train is theirs
+def test_it_is_what_the_script_that_trains_it_writes(tmp_path: Path) -> None:
+    train(tmp_path / "stars.safetensors", seed=0, steps=2)
+    written, kept = load_file(tmp_path / "stars.safetensors"), load_file(STARS)
+    assert {name: tensor.shape for name, tensor in written.items()} == {
+        name: tensor.shape for name, tensor in kept.items()
+    }
+    picture, plain = (
+        pixels(picture_of(draw(session_with(tmp_path), PROMPTS[0], *loras, steps=2))) for loras in ((STAR,), ())
+    )
+    assert (picture != plain).any()
 
 
 def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -> None:
@@ -174,7 +190,7 @@ def test_half_precision_takes_them_too(folder: Path) -> None:
         ("star", "LoRA star is not there; there are", "did you mean stars?"),
         ("nothing", "is not there; there are sdxl, stars, styles/again, text, torn", "name one of them"),
         ("../outside", "LoRA ../outside is not there", ""),
-        ("link", "LoRA link is not there", ""),
+        ("link", "LoRA link is a link out of its folder, which is not followed", "put the file itself there"),
         ("torn", "LoRA torn cannot be read", "copy its file again"),
         ("text", "LoRA text is none for this model", "trained for Stable Diffusion 1.x"),
         ("sdxl", "LoRA sdxl is none for this model", "trained for Stable Diffusion 1.x"),
@@ -201,6 +217,13 @@ def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
     assert mend in outcome.mend
     assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected
     assert fingerprint(session) == before
+
+
+def test_a_name_in_capitals_at_its_end_is_found_as_the_door_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    shutil.copy(STARS, tmp_path / "styles" / "ink.SAFETENSORS")
+    assert Cataloguing(GenerateConfig(loras=tmp_path)).now().loras == ("styles/ink",)
+    assert made(draw(session_with(tmp_path), PROMPTS[0], Lora(name="styles/ink"), steps=1)).ingredients
 
 
 def test_without_a_folder_there_are_none() -> None:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome, Produced, ResolvedGenerate
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
-from aura_daemon.engines.schedulers import scheduler_for
+from aura_daemon.engines.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.engines.session import Session
 from tests.engines.listening import Listener
 from tests.tiny_models import write_generator
@@ -82,7 +82,9 @@ def test_pixels_equal_a_plain_diffusers_call(
     )
     own = plain.scheduler
     chosen = scheduler_for(scheduler, own.config, 3)
-    plain.scheduler = chosen.scheduler
+    class_name, told = SCHEDULERS[scheduler]  # diffusers' class, where we have one of our own
+    told = {"original_inference_steps": 50} if scheduler is Scheduler.LCM else told
+    plain.scheduler = getattr(diffusers, class_name).from_config(own.config, **told)
     expected = plain(
         "a red circle",
         negative_prompt=negative or None,
@@ -179,6 +181,16 @@ def test_a_picture_that_overflows_half_precision_is_decoded_once_more_in_float32
     assert pixels(run(session(folder, Dtype.FLOAT16), REQUEST)).any()
 
 
+def test_a_picture_that_is_black_in_float32_too_is_kept_and_said(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "model")
+    _scale(folder / "vae" / "diffusion_pytorch_model.safetensors", "decoder.conv_out.weight", 0.0)
+    _scale(folder / "vae" / "diffusion_pytorch_model.safetensors", "decoder.conv_out.bias", 0.0, plus=-9.0)
+    for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16):
+        outcome = run(session(folder, dtype), REQUEST)
+        assert not pixels(outcome).any()
+        assert "the picture is black, in float32 too" in produced(outcome).warnings[0]
+
+
 def test_a_model_that_makes_no_numbers_is_a_failure_not_a_black_picture(tmp_path: Path) -> None:
     folder = write_generator(tmp_path / "model")
     _scale(folder / "unet" / "diffusion_pytorch_model.safetensors", "conv_in.weight", float("nan"))
@@ -197,7 +209,7 @@ def test_after_a_failure_the_same_session_draws_on(drawing: Session) -> None:
     numpy.testing.assert_array_equal(pixels(run(drawing, REQUEST)), before)
 
 
-def _scale(file: Path, name: str, factor: float) -> None:
+def _scale(file: Path, name: str, factor: float, plus: float = 0.0) -> None:
     tensors = load_file(file)
-    tensors[name] = tensors[name] * factor
+    tensors[name] = tensors[name] * factor + plus
     save_file(tensors, file, {"format": "pt"})

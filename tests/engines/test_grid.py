@@ -50,8 +50,35 @@ def test_labels_stand_above_the_columns_and_left_of_the_rows() -> None:
 
 
 def test_long_labels_take_more_lines_and_are_cut_in_the_end() -> None:
-    one, three = (drawn(1, 1, column_labels=(label,)).height for label in ("short", "many more words than fit " * 9))
-    assert one < three < one + 60
+    one, many = (drawn(1, 1, column_labels=(label,)).height for label in ("short", "many more words than fit " * 9))
+    assert one < many < one + 60
+    assert drawn(1, 1, column_labels=("many more words than fit " * 99,)).height == many
+
+
+def test_names_that_differ_at_their_ends_can_be_told_apart_however_small_the_cells() -> None:
+    names = ("scheduler dpm++_2m_sde_karras", "scheduler dpm++_2m_sde")
+    for side in ({"column_labels": names}, {"cell_labels": names}):
+        sheet = drawn(2, 2, size=(64, 64), **side)
+        first, second = (numpy.asarray(sheet)[:, left : left + 64] for left in (0, 64 + GAP_PX))
+        above, below = (sheet.height - 64, None) if "column_labels" in side else (None, -(sheet.height - 64))
+        assert (first[:above][below:] != second[:above][below:]).any()
+    told = ("guidance scale 7.5, scheduler dpm++_2m_sde_karras", "guidance scale 7.5, scheduler dpm++_2m_sde")
+    sheet = drawn(2, 1, size=(64, 64), row_labels=told)
+    upper, lower = (numpy.asarray(sheet)[top : top + 64, : sheet.width - 64] for top in (0, 64 + GAP_PX))
+    assert (upper != lower).any()
+
+
+def test_labels_of_cells_stand_below_each_of_them() -> None:
+    sheet = drawn(3, 2, cell_labels=("seed 1", "seed 2", "seed 3"))
+    below = (sheet.height - 2 * 128 - GAP_PX) // 2
+    assert 10 < below < 30
+    pixels = numpy.asarray(sheet.convert("L"))
+    for index in range(3):
+        row, column = divmod(index, 2)
+        top, left = row * (128 + below + GAP_PX), column * (128 + GAP_PX)
+        assert sheet.getpixel((left + 64, top + 64)) == COLOURS[index]
+        assert (pixels[top + 128 : top + 128 + below, left : left + 128] < 128).sum() > 20
+    assert (pixels[-below:, 128 + GAP_PX :] == 255).all()
 
 
 def test_a_picture_that_failed_leaves_a_cell_that_says_so() -> None:

@@ -171,6 +171,40 @@ def test_a_mask_of_another_size_covers_the_whole_image(mini: Session) -> None:
     assert abs(got[:, :32] - original[:, :32]).mean() > 20
 
 
+def test_a_second_pass_draws_within_the_mask_alone(mini: Session) -> None:
+    image, hires = drawing("blue", (256, 256)), Hires(scale=2.0, strength=0.5)
+    request = GenerateRequest(prompt=CIRCLE, seed=3, image="x.png", mask="m.png", strength=1.0, hires=hires)
+    outcome = mini.run(request, encoded(image), "", Listener(), mask=encoded(left_half((256, 256))))
+    got, original = pixels(picture_of(outcome)), pixels(image.resize((128, 128), Image.Resampling.LANCZOS))
+    numpy.testing.assert_array_equal(got[:, 64:], original[:, 64:])
+    assert abs(got[:, :64] - original[:, :64]).mean() > 20
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGB", "RGBA", "LA", "I;16"])
+def test_a_mask_is_white_where_it_is_painted_white_whatever_kind_of_file_it_is(tiny: Session, mode: str) -> None:
+    painted = left_half()
+    if mode in ("RGBA", "LA"):  # white strokes, and nothing where nothing was painted
+        mask = Image.new(mode, painted.size)
+        mask.paste(Image.new(mode, (32, 64), "white"), (0, 0))
+    elif mode == "I;16":
+        mask = Image.fromarray(numpy.asarray(painted).astype("uint16") * 257)
+    else:
+        mask = painted.convert(mode)
+    request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
+    expected = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(painted)))
+    got = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(mask)))
+    numpy.testing.assert_array_equal(pixels(picture_of(got)), pixels(picture_of(expected)))
+    assert got.warnings == ()
+
+
+def test_a_mask_without_white_draws_nothing_and_says_so(tiny: Session) -> None:
+    request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
+    nothing = encoded(Image.new("L", (64, 64), 127))
+    outcome = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=nothing))
+    numpy.testing.assert_array_equal(pixels(picture_of(outcome)), pixels(drawing()))
+    assert outcome.warnings == ("the mask is nowhere white, so nothing was drawn anew",)
+
+
 @pytest.mark.parametrize(("size", "wanted"), [((64, 64), (64, 64)), ((300, 200), (96, 64)), ((20, 41), (64, 128))])
 def test_a_picture_from_an_image_is_shaped_like_it(
     tiny: Session, size: tuple[int, int], wanted: tuple[int, int]
@@ -245,6 +279,33 @@ def test_what_the_checker_flags_is_treated_as_configured(tmp_path: Path, policy:
     assert ("safety checker" in " ".join(flagged.warnings)) is (policy is not Safety.OFF)
     previews_are_black = all(not pixels(Image.open(BytesIO(one))).any() for one in listener.previews)
     assert previews_are_black is (policy is Safety.BLOCK)  # nobody sees in a preview what is blocked in the end
+
+
+@pytest.mark.parametrize("hires", [None, Hires(scale=1.5, strength=0.5)])
+def test_a_job_that_is_cancelled_ends_at_its_step_and_decodes_nothing(
+    generator_folder: Path, monkeypatch: pytest.MonkeyPatch, hires: Hires | None
+) -> None:
+    class Cancelled(BaseException):
+        pass
+
+    class Impatient(Listener):
+        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+            super().stepped(step, steps, preview)
+            if step == 2:
+                raise Cancelled
+
+    decodes: list[object] = []
+    decode = diffusers.AutoencoderKL.decode
+    monkeypatch.setattr(
+        diffusers.AutoencoderKL, "decode", lambda *told, **said: (decodes.append(told), decode(*told, **said))[1]
+    )
+    drawing_, listener = session(generator_folder), Impatient()
+    with pytest.raises(Cancelled):
+        drawing_.run(GenerateRequest(prompt="a", seed=1, steps=9, hires=hires), None, "", listener)
+    assert [step for step, _ in listener.steps] == [1, 2]
+    assert decodes == []
+    made(drawing_.run(GenerateRequest(prompt="a", seed=1, steps=2), None, "", Listener()))
+    assert len(decodes) == 1
 
 
 # -- schedules ---------------------------------------------------------------------------------------------------------

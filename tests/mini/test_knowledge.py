@@ -38,6 +38,7 @@ def test_its_own_sentences_pass_without_a_word(sentence: object) -> None:
     [
         ("an astronaut riding a horse", "'astronaut', 'riding', 'horse'"),
         ("a small pink circle on a blue background", "'pink'"),
+        ("a small \u202eeulb circle", r"'\u202eeulb'"),
         ("blue background, small red circle", "one kind of sentence"),
         ("", "one kind of sentence"),
         ("one two three four five six seven", "and 2 more"),

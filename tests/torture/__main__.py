@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import tempfile
@@ -50,6 +51,7 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
     """Name -> the fault, and why it cannot be made here (empty: it can)."""
     no_mounts = "" if faults.is_root_with_mounts() else "takes root and mount"
     no_limits = "" if faults.is_root_with_mounts() else "takes root"
+    no_fuse = "" if shutil.which("rclone") and shutil.which("fusermount3") else "rclone or fuse3 is not installed"
     found: dict[str, tuple[Fault, str]] = {
         f"kill -9 at {extent.kills} random instants": (partial(faults.killed_at_random, times=extent.kills), ""),
         f"kill -9 at {len(dying.MOMENTS)} named steps": (partial(faults.killed_at_named_steps, times=extent.times), ""),
@@ -69,7 +71,12 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
         "the journal's disk is full, then not": (faults.full_state_disk, no_mounts),
         "the inbox is unmounted and back": (faults.unmounted("inbox"), no_mounts),
         "the outbox is unmounted and back": (faults.unmounted("outbox"), no_mounts),
-        "chmod 000, later mended": (faults.unreadable, ""),
+        "the inbox is read-only": (faults.read_only_inbox, no_mounts),
+        "slow writers behind FUSE (rclone mount)": (faults.behind_fuse, no_fuse),
+        "chmod 000, later mended": (
+            faults.unreadable,
+            "" if os.geteuid() != 0 or shutil.which("setpriv") else "setpriv is not installed",
+        ),
         "the clock jumps by days": (
             faults.clock_jumps,
             "" if shutil.which("faketime") else "faketime is not installed",

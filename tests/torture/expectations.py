@@ -17,11 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aura_daemon.cli.compose import JOURNAL
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.routing import IMAGE_EXTENSIONS
-from aura_daemon.disposal import Disposition
-from aura_daemon.journal import Journal
+from aura_daemon.disposition import Disposition
+from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.records import SourceRow
 from tests.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
@@ -249,13 +248,13 @@ class Expectations:
         return self._lying(delivery.path) is not delivery
 
     def _rows(self, path: str) -> list[SourceRow]:
-        if not (self.house.state / JOURNAL).exists():
+        if not (self.house.state / FILE_NAME).exists():
             return []
         with closing(self.house.journal()) as journal:
             return journal.sources_at(path)
 
     def _succeeded(self, row: SourceRow) -> bool:
-        with closing(Journal(self.house.state / JOURNAL, read_only=True)) as journal:
+        with closing(Journal(self.house.state / FILE_NAME, read_only=True)) as journal:
             jobs = journal.jobs_of(row.id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 

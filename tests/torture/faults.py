@@ -152,19 +152,65 @@ def unmounted(which: str) -> object:
 
 
 def unreadable(house: House) -> Verdict:
-    """chmod 000, later mended. root reads everything: there it only must do no harm."""
+    """chmod 000, later mended; a daemon of root's is one that may not read everything."""
+    under = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 
     def work(program: Program, ledger: Ledger) -> None:
-        place = house.inbox / "secret.yaml"
-        temp = house.inbox / ".secret"
-        temp.write_bytes(ledger.content("secret.yaml"))
-        temp.chmod(0)
-        temp.rename(place)
-        time.sleep(1)
-        if place.exists():
-            place.chmod(0o644)
+        for name in ("secret.yaml", "secret.png"):
+            place = house.inbox / name
+            temp = house.inbox / f".{name}"
+            temp.write_bytes(ledger.content(name))
+            temp.chmod(0)
+            temp.rename(place)
+            program.until(lambda name=name: f"waiting: {name}: it cannot be read: Permission denied" in program.log())
+        for name in ("secret.yaml", "secret.png"):
+            (house.inbox / name).chmod(0o644)
 
-    return living(house, work)
+    return living(house, work, under=under)
+
+
+def read_only_inbox(house: House) -> Verdict:
+    """Mounted read-only, filled and rewritten from elsewhere; no file is taken again, nothing is written there."""
+    disk = place_of(house.root / "disk")
+    with mounted(house.inbox, "--bind", str(disk)):
+        _run("mount", "-o", "remount,ro,bind", house.inbox)
+
+        def deliver(names: tuple[str, ...], ledger: Ledger) -> None:
+            for name in names:
+                place_of((disk / name).parent)
+                (disk / name).write_bytes(ledger.content(name))
+
+        def work(program: Program, ledger: Ledger) -> None:
+            deliver(("a.yaml", "sub/b.yaml", "c.png"), ledger)
+            ledger.wait(program)
+            deliver(("a.yaml",), ledger)
+            ledger.wait(program)
+            time.sleep(3)  # several scans
+
+        verdict = living(house, work, AURA_SCAN_INTERVAL="1")
+        verdict.wrong += [f"left in the inbox: {place.name}" for place in disk.rglob(".*")]
+        return verdict
+
+
+def behind_fuse(house: House) -> Verdict:
+    """An inbox behind FUSE, filled from the other side by writers that pause for longer than a lease would tell."""
+    there = place_of(house.root / "there")
+    options = ("--daemon", "--vfs-cache-mode", "writes", "--dir-cache-time", "100ms")
+    command = ["rclone", "mount", str(there), str(house.inbox), *options]
+    subprocess.run(command, env={**os.environ, "RCLONE_CONFIG": ""}, check=True, capture_output=True, timeout=60)
+    try:
+
+        def work(program: Program, ledger: Ledger) -> None:
+            for name in ("a.yaml", "b.yaml", "c.png"):
+                content = ledger.content(name)
+                with (there / name).open("wb", buffering=0) as writer:
+                    for start in range(0, len(content), 1 + len(content) // 4):
+                        writer.write(content[start : start + 1 + len(content) // 4])
+                        time.sleep(1.0)
+
+        return living(house, work, AURA_SETTLE="3", AURA_POLL_INTERVAL="0.5", AURA_PAIR_WAIT="0.1")
+    finally:
+        subprocess.run(["umount", "-l", str(house.inbox)], check=False, capture_output=True)
 
 
 def clock_jumps(house: House) -> Verdict:

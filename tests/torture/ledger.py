@@ -121,10 +121,12 @@ class Ledger:
         return wrong
 
 
-def living(house: House, work: Callable[[Program, Ledger], None], **variables: str) -> Verdict:
+def living(
+    house: House, work: Callable[[Program, Ledger], None], *, under: tuple[str, ...] = (), **variables: str
+) -> Verdict:
     """A running daemon, something done to it, and what came of it."""
     ledger = Ledger(house)
-    program = Program(house, **variables)
+    program = Program(house, under=under, **variables)
     program.start("run")
     try:
         program.until(lambda: program.health().get("status") == "ok")

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from loguru import logger
 
 from aura_daemon.core.job import FailureKind, GenerateRequest
-from aura_daemon.disposal import Disposition
+from aura_daemon.disposition import Disposition
 from tests import dying
 from tests.house import PNG, House
 from tests.steps import sidecar_bytes

@@ -1,0 +1,94 @@
+"""Texts and sidecars that are no jobs: those that belong to an image, and results of a daemon's. In: a path, its state.
+
+Training sets hold a `.txt` beside each image, outboxes a `.json` beside each result. The journal remembers the very
+file, also when its image has gone; one that is edited where it lies stays what it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aura_daemon import durable
+from aura_daemon.core import names, routing
+from aura_daemon.journal import Journal
+from aura_daemon.references import status_of
+
+COMPANION_S: Final = 900.0
+"""For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it, and for
+how long one that went may come back changed: editors rename the old one away first."""
+
+MOST_SIDECAR_BYTES: Final = 1 << 20
+
+
+class Companions:
+    """Of one inbox."""
+
+    def __init__(self, inbox: Path, journal: Journal, *, now: Callable[[], float]) -> None:
+        """`now`: seconds since the epoch."""
+        self._inbox = inbox
+        self._journal = journal
+        self._now = now
+        self._known: dict[str, float | None] = {}
+        """Path -> since when it is gone; None while it is there."""
+
+    def owned(self, path: str, size_bytes: int, modified_ns: int) -> str:
+        """Why a `.txt` or `.json` is no job, in words; empty where it is one. Raises OSError."""
+        if self._is_companion(path, size_bytes, modified_ns):
+            return "it lies beside an image of the same name"
+        return "a result of a daemon's, with its sidecar" if self._is_result(path.rpartition(".")[0]) else ""
+
+    def gone(self, path: str) -> None:
+        """The file is not there any more; another one of its name that comes much later is a new one."""
+        if path in self._known:
+            self._known[path] = self._now()
+
+    # -- below -----------------------------------------------------------------------------------------------------
+
+    def _is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
+        is_one = self._journal.is_companion(path, size_bytes, modified_ns)
+        if not is_one and (self._was_one(path) or self._has_image(path)):
+            is_one = True
+            if not self._journal.is_read_only:  # `why` only asks
+                self._journal.add_companion(path, size_bytes, modified_ns)
+        if is_one:
+            self._known[path] = None
+        else:
+            self._known.pop(path, None)
+        return is_one
+
+    def _was_one(self, path: str) -> bool:
+        """Whether it was one until now, or shortly before."""
+        return path in self._known and self._is_late(self._known[path])
+
+    def _has_image(self, path: str) -> bool:
+        """Whether an image of its stem lies, or lately lay, beside it."""
+        stem = path.rpartition(".")[0]
+        for extension in routing.IMAGE_EXTENSIONS:
+            for image in (stem + extension, stem + extension.upper()):
+                if status_of(self._inbox / image) is not None:
+                    return True
+                taken = self._journal.latest_source(image)
+                if taken is not None and self._is_late(taken.claimed_at):
+                    return True
+        return False
+
+    def _is_late(self, since: float | None) -> bool:
+        return since is None or self._now() - since < COMPANION_S
+
+    def _is_result(self, stem: str) -> bool:
+        """Whether `STEM.txt` and a sidecar of ours that names it as its output lie side by side."""
+        text, sidecar = self._inbox / f"{stem}.txt", self._inbox / f"{stem}.json"
+        if status_of(text) is None or status_of(sidecar) is None:
+            return False
+        try:
+            document = json.loads(durable.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
+        except (FileNotFoundError, PermissionError, durable.NotARegularFile, ValueError, RecursionError):
+            return False
+        if not isinstance(document, dict) or document.get("schema") != routing.SIDECAR_SCHEMA:
+            return False
+        outputs = document.get("outputs")
+        named = {"name": names.escaped(text.name)}.items()
+        return isinstance(outputs, list) and any(isinstance(one, dict) and named <= one.items() for one in outputs)

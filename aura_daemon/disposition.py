@@ -1,0 +1,58 @@
+"""Where sources go when they are done. In: what is configured, the inbox. Out: the choice, and why."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from aura_daemon import durable
+
+
+class Disposition(StrEnum):
+    """Where sources go when they are done."""
+
+    ARCHIVE = "archive"
+    DELETE = "delete"
+    KEEP = "keep"
+
+
+TWO_WAY_SYNC_MARKS: Final = {
+    ".stfolder": "Syncthing",
+    ".sync": "Resilio Sync",
+    ".dropbox": "Dropbox",
+    ".dropbox.cache": "Dropbox",
+    ".owncloudsync.log": "ownCloud",
+    ".nextcloudsync.log": "Nextcloud",
+    ".csync_journal.db": "Nextcloud or ownCloud",
+    ".seafile-data": "Seafile",
+    ".tmp.drivedownload": "Google Drive",
+    ".unison": "Unison",
+}
+"""What two-way sync tools leave in the top of a folder; moving a file away from there deletes it on every device."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """A disposition and why it was taken, for the log."""
+
+    disposition: Disposition
+    reason: str
+
+
+def choose(sources: str, inbox: Path) -> Choice:
+    """What `sources: auto` means for this inbox; any other setting stands as it is."""
+    if sources != "auto":
+        return Choice(disposition=Disposition(sources), reason="as configured")
+    if not durable.is_writable(inbox):
+        return Choice(disposition=Disposition.KEEP, reason="the inbox is read-only")
+    for mark, tool in TWO_WAY_SYNC_MARKS.items():
+        if os.path.lexists(inbox / mark):
+            reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
+            return Choice(disposition=Disposition.KEEP, reason=reason)
+    return Choice(
+        disposition=Disposition.ARCHIVE,
+        reason="the inbox is writable and bears no mark of a two-way sync tool",
+    )
