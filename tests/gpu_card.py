@@ -1,6 +1,6 @@
 """One process of `tests.gpu_check`: the engines on a card of a given size. In: a task. Out: rows, one JSON line each.
 
-An attempt that runs out of memory is followed as the daemon follows it: by `core.attempts`, with what `journal` learns.
+An attempt that runs out of memory is followed as the daemon follows it: by `core.recovery`, with what `journal` learns.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy
 import torch
 from PIL import Image
 
-from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import (
     CaptionRequest,
@@ -33,6 +33,8 @@ from aura_daemon.core.job import (
     Request,
 )
 from aura_daemon.core.ladder import RUNGS, ladder
+from aura_daemon.core.learning import after_refusal, after_success
+from aura_daemon.core.recovery import Retry, StepDown, decide
 from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.libraries import quiet_libraries
 from aura_daemon.engines.placement import Devices
@@ -46,6 +48,9 @@ CONTEXT_GIB: Final = 0.5
 STEPS: Final = 4
 BATCH: Final = 4
 SEED: Final = 7
+
+ATTEMPTS: Final = 3
+"""As configured where nobody says otherwise."""
 
 RANK: Final = 4
 LORA: Final = "random"
@@ -86,7 +91,7 @@ class _Card:
                 caption=CaptionSettings(model=task.captioner, max_new_tokens=20),
             )
         )
-        self._measured: dict[tuple[object, ...], Measured] = {}
+        self._measured: dict[tuple[str, int, int, int], Measured] = {}
         devices = self._session.devices
         if isinstance(devices, Failure):
             raise RuntimeError(devices.message)
@@ -150,14 +155,11 @@ class _Card:
         self._reset_reserved()
         began_s = time.monotonic()
         attempts: list[Attempt] = []
-        done, failed = [], []
+        done: list[Ended] = []
+        failed: list[Ended] = []
         for ended in self._ended(requests, start, image):
             own: list[Attempt] = []
-            while _is_full(ended.outcome):
-                own.append(self._learned_refusal(ended))
-                lower = next_start(own, _kind(requests[0]))
-                if lower is None:
-                    break
+            while (lower := self._next(ended, own)) is not None:
                 (ended,) = self._ended([ended.work.request], lower, image)
             attempts += own
             (done if isinstance(ended.outcome, Produced) else failed).append(ended)
@@ -167,10 +169,27 @@ class _Card:
             self._last = _pixels(done[0].outcome)
         return self._told(requests, done, failed, attempts, seconds)
 
+    def _next(self, ended: Ended, own: list[Attempt]) -> Start | None:
+        """Where the daemon would go on; None where it would not. Adds to `own`."""
+        failure = ended.outcome
+        if not isinstance(failure, Failure):
+            return None
+        own.append(attempt_of(ended.tried, kind=failure.kind, reason=failure.message, seconds=0.0))
+        if failure.kind is FailureKind.OUT_OF_MEMORY and ended.tried is not None:
+            self._keep(after_refusal(self._measured_for(ended.tried.width), ended.tried))
+        kind = JobKind.CAPTION if isinstance(ended.work.request, CaptionRequest) else JobKind.GENERATE
+        match decide(failure, kind=kind, tried=own, attempts=len(own), attempts_allowed=ATTEMPTS):
+            case StepDown(start=start):
+                return start
+            case Retry():
+                return TOP
+        return None
+
     def _ended(self, requests: Sequence[Request], start: Start, image: bytes | None) -> list[Ended]:
         hearing = _Hearing()
         works = [Work(request=one, report=_Quiet(), image=image, image_name="noise.png") for one in requests]
-        measured = tuple(self._measured.values())
+        width = 0 if isinstance(requests[0], CaptionRequest) else 1
+        measured = self._measured_for(width)
         self._session.run_all(works, hearing, start=start, measured=measured)
         return hearing.ended_all
 
@@ -209,36 +228,19 @@ class _Card:
     # -- what the journal does -------------------------------------------------------------------------------------
 
     def _learn(self, ended: Ended) -> None:
-        """`Journal.learn`, without its forgetting."""
         if ended.tried is None or not isinstance(ended.outcome, Produced):
             return
-        known = self._known(ended.tried)
-        peak = max(known.peak_bytes, ended.outcome.peak_bytes)
-        self._keep(dataclasses.replace(known, peak_bytes=peak, step_s=ended.step_s, refused_bytes=0))
+        peak = ended.outcome.peak_bytes if ended.tried.alone else 0
+        tried = dataclasses.replace(ended.tried, peak_bytes=peak)
+        self._keep(after_success(self._measured_for(tried.width), tried, step_s=ended.step_s))
 
-    def _learned_refusal(self, ended: Ended) -> Attempt:
-        """`Outcomes._learn_refusal`; the attempt, as the journal keeps it."""
-        tried, failure = ended.tried, ended.outcome
-        assert isinstance(failure, Failure)
-        if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
-            known = self._known(tried)
-            self._keep(dataclasses.replace(known, refused_bytes=max(known.refused_bytes, tried.room_bytes)))
-        return attempt_of(tried, kind=failure.kind, reason=failure.message, seconds=0.0)
+    def _measured_for(self, width: int) -> tuple[Measured, ...]:
+        """Of the generator; of the captioner, whose pictures have no size."""
+        return tuple(one for one in self._measured.values() if bool(one.width) == bool(width))
 
-    def _known(self, tried: Tried) -> Measured:
-        new = Measured(
-            device=tried.device_name,
-            dtype=tried.dtype,
-            rung=tried.rung,
-            width=tried.width,
-            height=tried.height,
-            batch=tried.batch,
-        )
-        return self._measured.get(_key(new), new)
-
-    def _keep(self, measured: Measured) -> None:
-        if measured.width:  # captions are another model's
-            self._measured[_key(measured)] = measured
+    def _keep(self, learned: tuple[Measured, ...]) -> None:
+        for one in learned:
+            self._measured[one.rung, one.width, one.height, one.batch] = one
 
     # -- the device ------------------------------------------------------------------------------------------------
 
@@ -310,18 +312,6 @@ def _requests(size: tuple[int, int], batch: int, *, lora: bool = False, image: s
 def _fraction(card_gib: float) -> float:
     total = int(torch.cuda.get_device_properties(0).total_memory)
     return float((card_gib - CONTEXT_GIB) * GIB / total)
-
-
-def _kind(request: Request) -> JobKind:
-    return JobKind.CAPTION if isinstance(request, CaptionRequest) else JobKind.GENERATE
-
-
-def _is_full(outcome: object) -> bool:
-    return isinstance(outcome, Failure) and outcome.kind is FailureKind.OUT_OF_MEMORY
-
-
-def _key(measured: Measured) -> tuple[object, ...]:
-    return (measured.rung, measured.width, measured.height, measured.batch)
 
 
 def _pixels(outcome: object) -> numpy.ndarray[Any, Any] | None:
