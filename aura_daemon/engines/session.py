@@ -306,6 +306,7 @@ class Session:
         attempt.works[0].report.loading(settings.model)
         engine = load(placement)
         trim()
+        attempt.peak.restart()
         self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
         said = "model {} is loaded on {} in {}, rung {}"
         logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)
