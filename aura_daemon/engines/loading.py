@@ -54,8 +54,9 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
     pipe.vae.to(memory_format=torch.channels_last)
     if stored is not computed:
         narrow(pipe.unet, stored, computed)
-    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
-        copy_weights(part)
+    if placement.on_cpu:
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+            copy_weights(part)
     _attend(pipe.unet, attention)
     streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
     if streams:
