@@ -52,6 +52,9 @@ SEED: Final = 7
 ATTEMPTS: Final = 3
 """As configured where nobody says otherwise."""
 
+STREAMS_BELOW_GIB: Final = 2
+"""On smaller cards weights are streamed for every picture: seconds a step, so batches of one size will do."""
+
 RANK: Final = 4
 LORA: Final = "random"
 
@@ -102,7 +105,7 @@ class _Card:
     def every_size(self) -> Iterator[dict[str, Any]]:
         """Each size, alone and in a batch, and a caption in between."""
         for number, size in enumerate(self._task.sizes):
-            for batch in (1, BATCH):
+            for batch in (1, BATCH) if number == 0 or self._task.card_gib >= STREAMS_BELOW_GIB else (1,):
                 yield {"card": self._task.card_gib, **self._row(_requests(size, batch))}
             if number == 0:
                 picture = io.BytesIO()
@@ -216,7 +219,7 @@ class _Card:
             "peak": max((one.peak_bytes for one in produced), default=0),
             "reserved": self._reserved(),
             "seconds": seconds,
-            "loaded_s": sum(one.timing.loaded_s for one in produced),
+            "loaded_s": sum({one.timing.loaded_s for one in produced}),  # those of one batch say the same
             "step_s": max((ended.step_s for ended in done), default=0.0),
             "decoded_s": max((one.timing.decoded_s for one in produced), default=0.0),
             "attempts": [f"{one.kind} on {one.rung} ({one.batch}): {one.reason}" for one in attempts],

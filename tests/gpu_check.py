@@ -186,6 +186,7 @@ def targets(check: Check) -> list[Target]:
     everything = len(SIZES) + len(RATIOS)
     ratios = len({row["what"] for row in on_gpu})
     missing = check.most_missing
+    jobs, full = sum(row["batch"] for row in check.rows), sum(len(row["attempts"]) for row in check.rows)
     return [
         peak("peak at 512×512, rung resident", "resident", 2.9),
         peak("peak at 512×512, rung fp8_storage", "fp8_storage", 2.0),
@@ -195,6 +196,12 @@ def targets(check: Check) -> list[Target]:
             wanted="0",
             measured=f"{sum(row['failed'] for row in failed)}, on {found} of {planned} cards",
             met=not failed and found == planned,
+        ),
+        Target(
+            what="attempts that ran out of memory, on all cards",
+            wanted="at most 1 in 50",
+            measured=f"{full} of {jobs + full}",
+            met=jobs > 0 and full * 50 <= jobs + full,
         ),
         Target(
             what="at 4 GB every aspect ratio runs on the GPU",
