@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.core.attempts import Attempt, Tried
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import Failure
+from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
@@ -184,29 +186,12 @@ class Journal(Lookups):
     # -- what was measured -------------------------------------------------------------------------------------------
 
     def learn(self, model: str, tried: Tried, *, step_s: float) -> None:
-        """A job went well: what it took, and one more good one since memory was refused on this device."""
-        with self._database.transaction() as database:
-            database.execute(
-                "UPDATE measured SET good_since = good_since + 1 WHERE model = ? AND device = ? AND refused_bytes > 0",
-                (model, tried.device_name),
-            )
-            database.execute(
-                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET step_s = excluded.step_s,"
-                " peak_bytes = max(excluded.peak_bytes, peak_bytes - (peak_bytes - excluded.peak_bytes) / 4),"
-                " refused_bytes = 0, good_since = 0",
-                (*_key(model, tried), tried.peak_bytes, step_s),
-            )
+        """A job went well, and took so much."""
+        self._keep(model, after_success(self.measured(model), tried, step_s=step_s))
 
     def learn_refusal(self, model: str, tried: Tried) -> None:
-        """Memory ran out in so much room."""
-        with self._database.transaction() as database:
-            database.execute(
-                "INSERT INTO measured (model, device, dtype, rung, width, height, batch, refused_bytes)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-                " refused_bytes = max(excluded.refused_bytes, refused_bytes), good_since = 0",
-                (*_key(model, tried), tried.room_bytes),
-            )
+        """Memory ran out."""
+        self._keep(model, after_refusal(self.measured(model), tried))
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -224,6 +209,18 @@ class Journal(Lookups):
         self._counts[after] += 1
         return moved
 
+    def _keep(self, model: str, measured: Iterable[Measured]) -> None:
+        with self._database.transaction() as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s,"
+                " refused_bytes, good_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [
+                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.peak_bytes,
+                     one.step_s, one.refused_bytes, one.good_since)
+                    for one in measured
+                ],
+            )  # fmt: skip
+
     def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState) -> None:
         before = self.source(source_id).state
         if (before, after) not in SOURCE_TRANSITIONS:
@@ -234,7 +231,3 @@ class Journal(Lookups):
 def _with(job: JobRow, tried: Attempt | None) -> tuple[Attempt, ...]:
     """What was tried for a job, and one attempt more."""
     return job.tried if tried is None else (*job.tried, tried)
-
-
-def _key(model: str, tried: Tried) -> tuple[str, str, str, str, int, int, int]:
-    return model, tried.device_name, tried.dtype, tried.rung, tried.width, tried.height, tried.batch

@@ -201,16 +201,16 @@ class Outcomes:
         if ended.tried is None:
             return
         try:
-            tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
+            alone = ended.tried.alone  # else the peak is that of others too
+            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if alone else 0)
             self._rooms.journal.learn(self._model_of(ended.job), tried, step_s=ended.step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
     def _learn_refusal(self, ended: Ended) -> None:
-        """Memory that was not enough although it seemed to be, and no other model had any of it."""
-        tried = ended.tried
-        if tried is not None and tried.alone and tried.expected_bytes <= tried.room_bytes:
-            self._rooms.journal.learn_refusal(self._model_of(ended.job), tried)
+        """Memory that was not enough although it seemed to be."""
+        if ended.tried is not None:
+            self._rooms.journal.learn_refusal(self._model_of(ended.job), ended.tried)
 
     def _model_of(self, job: JobRow) -> str:
         """As it is configured."""

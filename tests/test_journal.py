@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from aura_daemon.core.attempts import Attempt, Tried
+from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 from aura_daemon.journal import Journal
-from aura_daemon.records import VERSION, JobRow, SourceRow, in_64_bits
+from aura_daemon.records import MIGRATIONS, VERSION, JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
 
 FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")
@@ -376,6 +379,162 @@ def test_images_are_found_by_their_names_without_a_look_at_everything_else(journ
     assert sorted(journal.images_called("a/cat.png")) == ["a/cat.png", "b/a/cat.png"]
     (plan, *_) = journal._database.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
     assert "sources_images (name=?)" in plan["detail"]
+
+
+FULL = Attempt(
+    kind=FailureKind.OUT_OF_MEMORY,
+    reason="it is \udcff full",
+    device="cuda:0",
+    rung=Rung.RESIDENT,
+    batch=4,
+    alone=False,
+    peak_bytes=7,
+    seconds=1.5,
+)
+FELL = Attempt(kind=FailureKind.CRASHED, reason="it fell", seconds=0.5)
+
+
+def test_every_attempt_that_failed_is_kept_in_order_to_the_end_and_beyond(path: Path) -> None:
+    first = Journal(path)
+    admitted(first)
+    row = first.give_back(first.start(first.job("job-1")), count_attempt=False, tried=FULL)
+    assert (row.attempts, row.tried) == (0, (FULL,))
+    row = first.give_back(first.start(row), count_attempt=False)  # a stop in between
+    row = first.give_back(first.start(row), count_attempt=True, tried=FELL)
+    assert (row.attempts, row.tried) == (1, (FULL, FELL))
+    first.start(row)
+    first.close()
+    second = Journal(path)
+    try:
+        (row,) = second.requeue_interrupted()
+        assert row.tried == (FULL, FELL)
+        row = second.fail(second.start(row), FAILURE, now=1.0, tried=FULL)
+        assert row.tried == second.job("job-1").tried == (FULL, FELL, FULL)
+    finally:
+        second.close()
+
+
+def test_what_was_tried_is_told_of_a_job_that_worked_and_of_one_that_failed_without_another_attempt(
+    journal: Journal,
+) -> None:
+    admitted(journal, job(job_id="a"), job(job_id="b"))
+    for name in ("a", "b"):
+        journal.give_back(journal.start(journal.job(name)), count_attempt=False, tried=FULL)
+    journal.fail(journal.job("a"), FAILURE, now=1.0)
+    row = journal.deliver(journal.start(journal.job("b")), stem="b", payload_sha256="x")
+    journal.finish(row, now=1.0, total_s=1.0)
+    assert journal.job("a").tried == journal.job("b").tried == (FULL,)
+
+
+def tried(**changes: object) -> Tried:
+    made = Tried(
+        device="cuda:0",
+        device_name="a GPU",
+        dtype="float16",
+        rung=Rung.RESIDENT,
+        width=512,
+        height=512,
+        batch=1,
+        alone=True,
+        expected_bytes=900,
+        room_bytes=1000,
+        peak_bytes=800,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def measured(**changes: object) -> Measured:
+    row = Measured(device="a GPU", dtype="float16", rung=Rung.RESIDENT, width=512, height=512, batch=1)
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def test_what_a_model_took_is_remembered_and_a_smaller_figure_counts_little_by_little(path: Path) -> None:
+    first = Journal(path)
+    first.learn("sd-1.4", tried(), step_s=0.5)
+    assert first.measured("sd-1.4") == [measured(peak_bytes=800, step_s=0.5)]
+    assert first.measured("another") == []
+    first.learn("sd-1.4", tried(peak_bytes=400), step_s=0.25)
+    first.close()
+    second = Journal(path)
+    assert second.measured("sd-1.4") == [measured(peak_bytes=700, step_s=0.25)]
+    second.learn("sd-1.4", tried(peak_bytes=900), step_s=0.25)
+    assert second.measured("sd-1.4") == [measured(peak_bytes=900, step_s=0.25)]
+    second.close()
+
+
+def test_memory_that_ran_out_is_remembered_until_it_is_enough(journal: Journal) -> None:
+    journal.learn("sd-1.4", tried(), step_s=0.5)
+    journal.learn_refusal("sd-1.4", tried())
+    known = measured(peak_bytes=800, step_s=0.5)
+    assert journal.measured("sd-1.4") == [replace(known, refused_bytes=1000)]
+    journal.learn("sd-1.4", tried(rung=Rung.TILED_DECODE), step_s=0.5)
+    journal.learn("another", tried(), step_s=0.5)
+    lower = replace(known, rung=Rung.TILED_DECODE)
+    assert set(journal.measured("sd-1.4")) == {replace(known, refused_bytes=1000, good_since=1), lower}
+    journal.learn_refusal("sd-1.4", tried(rung=Rung.TILED_DECODE))
+    assert set(journal.measured("sd-1.4")) == {
+        replace(known, refused_bytes=1000),
+        replace(lower, refused_bytes=1000),
+    }
+    journal.learn("sd-1.4", tried(), step_s=0.5)
+    assert set(journal.measured("sd-1.4")) == {known, replace(lower, refused_bytes=1000, good_since=1)}
+
+
+def test_a_job_that_found_no_room_teaches_nothing(journal: Journal) -> None:
+    journal.learn_refusal("sd-1.4", tried(expected_bytes=1001))
+    assert journal.measured("sd-1.4") == []
+
+
+def test_sizes_rungs_and_number_formats_are_measured_apart(journal: Journal) -> None:
+    changes: list[dict[str, object]] = [
+        {},
+        {"width": 912},
+        {"height": 912},
+        {"batch": 2},
+        {"rung": Rung.CPU},
+        {"dtype": "bfloat16"},
+    ]
+    for number, change in enumerate(changes):
+        journal.learn("sd-1.4", tried(peak_bytes=100 + number, **change), step_s=0.5)
+    journal.learn("sd-1.4", tried(device_name="another GPU", peak_bytes=99), step_s=0.5)
+    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105]
+
+
+def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.executescript("".join(MIGRATIONS[:3]) + "PRAGMA user_version = 3;")
+    old.execute(
+        "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+        " VALUES ('source-1', x'6361742e79616d6c', 'job_file', 'admitted', 10, 5, 7, 2.0, 100.0)"
+    )
+    columns = "id, source_id, state, kind, request, text, folder, stem, stem_key, attempts, priority, model"
+    request = '{"task": "generate", "prompt": "a red circle", "seed": 1}'
+    for name, state, attempts in (("job-1", "queued", 2), ("job-2", "running", 1)):
+        old.execute(
+            f"INSERT INTO jobs ({columns}) VALUES (?, 'source-1', ?, 'generate', ?, x'', x'', x'636174', 'cat', ?, 1,"
+            " 'sd-1.4')",
+            (name, state, request, attempts),
+        )
+    old.commit()
+    old.close()
+    with pytest.raises(JournalRefused, match="of an earlier release: run the daemon"):
+        Journal(path, read_only=True)
+    journal = Journal(path)
+    try:
+        row = journal.job("job-1")
+        assert (row.state, row.attempts, row.priority, row.tried) == (JobState.QUEUED, 2, 1, ())
+        assert row.request == GenerateRequest(prompt="a red circle", seed=1)
+        assert journal.counts()[JobState.RUNNING] == 1
+        assert [one.id for one in journal.requeue_interrupted()] == ["job-2"]
+        row = journal.give_back(journal.start(row), count_attempt=False, tried=FULL)
+        assert row.tried == (FULL,)
+        assert journal.measured("sd-1.4") == []
+        journal.learn("sd-1.4", tried(), step_s=0.5)
+        assert len(journal.measured("sd-1.4")) == 1
+    finally:
+        journal.close()
+    Journal(path, read_only=True).close()
 
 
 def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import pytest
 
+from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.records import failure_of, failure_text, in_64_bits, stem_key
+from aura_daemon.core.ladder import Rung
+from aura_daemon.records import failure_of, failure_text, in_64_bits, stem_key, tried_of, tried_text
 
 
 def test_a_failure_goes_in_and_comes_out_the_same() -> None:
     failure = Failure(kind=FailureKind.BAD_INPUT, message="it is \udcff blue", mend="paint it red\n")
     assert failure_of(failure_text(failure)) == failure
     assert failure_of(failure_text(None)) is None
+
+
+def test_attempts_go_in_and_come_out_the_same() -> None:
+    attempts = (
+        Attempt(kind=FailureKind.CRASHED, reason="it is \udcff gone\n"),
+        *(
+            Attempt(kind=FailureKind.OUT_OF_MEMORY, reason="", device="cuda:0", rung=rung, batch=2, alone=False,
+                    peak_bytes=1 << 40, seconds=0.25)
+            for rung in Rung
+        ),
+    )  # fmt: skip
+    assert tried_of(tried_text(attempts)) == attempts
+    assert tried_of(tried_text(())) == tried_of("[]") == ()
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 10**19])

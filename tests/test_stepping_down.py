@@ -113,6 +113,16 @@ def test_what_was_measured_and_refused_is_kept_for_the_next_start(house: House) 
     assert known == {(Rung.CPU, False, 2000), (Rung.CPU_TILED_DECODE, True, 0)}
 
 
+def test_a_worker_whose_memory_grows_from_job_to_job_is_started_anew(house: House) -> None:
+    house.drop("many.yaml", b"prompt: a cat\ncount: 60\n")
+    for growth, starts in ((40 << 20, 3), (10 << 20, 1)):
+        worker = ScriptedWorker(make)
+        worker.grows_bytes = growth
+        assert drained(house, worker).done == 60
+        assert worker.starts == starts
+        house.drop("many.yaml", b"prompt: a dog\ncount: 60\n")
+
+
 # -- together --------------------------------------------------------------------------------------------------------
 
 

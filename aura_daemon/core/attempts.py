@@ -60,26 +60,29 @@ class Start:
     """None: at the top."""
     most: int | None = None
     """Pictures at once; None: as many as pay."""
+    alone: bool = False
+    """Other models are given up first, though there seems to be room beside them."""
 
 
 TOP: Final = Start()
 
 
 def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
-    """After all that has failed so far; None where no rung is left."""
-    full = [attempt for attempt in attempts if attempt.kind is FailureKind.OUT_OF_MEMORY]
+    """After all that has failed so far; None where no rung is left.
+
+    An attempt that ended before a rung was chosen says nothing about rungs.
+    """
+    full = [one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None]
     if not full:
         return TOP
     last = full[-1]
-    if last.rung is None:
-        return None
-    same = [attempt for attempt in full if (attempt.rung, attempt.batch) == (last.rung, last.batch)]
-    if not last.alone and len(same) == 1:
-        return Start(rung=last.rung, most=last.batch)
+    assert last.rung is not None
+    if not last.alone and not _was_asked_to_be_alone(full):
+        return Start(rung=last.rung, most=last.batch, alone=True)
     if last.batch > 1:
-        return Start(rung=last.rung, most=last.batch // 2)
+        return Start(rung=last.rung, most=last.batch // 2, alone=True)
     lower = below(last.rung, ladder(_backend(last.device), kind))
-    return Start(rung=lower, most=1) if lower is not None else None
+    return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
 def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
@@ -96,6 +99,11 @@ def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: 
         peak_bytes=tried.peak_bytes,
         seconds=seconds,
     )
+
+
+def _was_asked_to_be_alone(full: Sequence[Attempt]) -> bool:
+    """Whether the last attempt repeated the one before it."""
+    return len(full) > 1 and (full[-1].rung, full[-1].batch) == (full[-2].rung, full[-2].batch)
 
 
 def _backend(device: str) -> Backend:

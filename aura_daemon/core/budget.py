@@ -113,21 +113,17 @@ class Measured:
 def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     """The formula: highest memory, of the GPU on its rungs, of the process on those of the CPU."""
     measures = RUNGS[rung]
-    unet, vae, text = _stored(footprint, measures), footprint.vae_bytes, footprint.text_bytes
+    unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
     rows = 1 if measures.splits else extent.batch * (2 if extent.guided else 1)
     denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
     decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.element_bytes
-    match measures.offload:
-        case Offload.NONE if measures.on_cpu:
-            most = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
-        case Offload.NONE:
-            most = unet + vae + max(denoising, decoding, text)
-        case Offload.MODEL:
-            most = max(unet + denoising, vae + decoding, text)
-        case Offload.GROUP:
-            most = 2 * footprint.largest_layer_bytes + max(denoising, decoding)
-        case Offload.SEQUENTIAL:
-            most = footprint.largest_layer_bytes + max(denoising, decoding)
+    if measures.offload is not Offload.NONE:
+        most = max(unet + denoising, vae + decoding, text)
+    elif measures.on_cpu:
+        drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
+        most = max(drawing, _loading_bytes(footprint, measures))
+    else:
+        most = unet + vae + max(denoising, decoding, text)
     return int(most) + footprint.workspace_bytes
 
 
@@ -146,7 +142,7 @@ def expected_bytes(
 ) -> int:
     """What is reckoned with: the formula, corrected by what was measured on this device in this number format.
 
-    A refusal counts for every picture that is no smaller, until `climb_after` jobs have gone well: then one may try.
+    A refusal counts for every picture that is no smaller, until one may try again.
     """
     here = [one for one in measured if one.rung is rung]
     same = [
@@ -156,24 +152,39 @@ def expected_bytes(
     ]
     formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
     needed = max(same) if same else formula
-    load = extent.pixels * extent.batch
-    refused = [
+    refused = [one for one in measured if one.refused_bytes and one.load <= extent.pixels * extent.batch]
+    refusals = [
         int(one.refused_bytes * REFUSED)
-        for one in here
-        if one.refused_bytes and one.load <= load and one.good_since < climb_after
+        for one in refused
+        if one.rung is rung and one.good_since < _patience(rung, extent, refused, climb_after)
     ]
-    return max([int(needed * MARGIN) + SPARE_BYTES, *refused])
+    return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
 
 
-def _stored(footprint: Footprint, measures: Measures) -> int:
-    """The UNet's bytes as it is kept."""
-    match measures.storage:
-        case Storage.NATIVE:
-            return footprint.unet_bytes
-        case Storage.HALF:
-            return footprint.unet_bytes // 2
-        case Storage.FP8:
-            return footprint.unet_bytes // footprint.element_bytes
+def _patience(rung: Rung, extent: Extent, refused: Sequence[Measured], climb_after: int) -> int:
+    """Good jobs before a refusal is forgotten: more for a batch, all of which would fail, and for each rung below that
+    was refused too, so that one rung upward is tried at a time."""
+    order = tuple(RUNGS)
+    lower = {one.rung for one in refused if order.index(one.rung) > order.index(rung)}
+    return climb_after * extent.batch * (1 + len(lower))
+
+
+def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
+    """What the UNet's weights take of the memory it computes in; a narrowed layer is widened for its own moment."""
+    if measures.offload is Offload.GROUP:
+        return min(footprint.unet_bytes, 2 * footprint.largest_layer_bytes)
+    if measures.offload is Offload.SEQUENTIAL:
+        return footprint.largest_layer_bytes
+    shares = {Storage.NATIVE: 1, Storage.HALF: 2, Storage.FP8: footprint.element_bytes}
+    widened = footprint.largest_layer_bytes if measures.storage is not Storage.NATIVE else 0
+    return footprint.unet_bytes // shares[measures.storage] + widened
+
+
+def _loading_bytes(footprint: Footprint, measures: Measures) -> int:
+    """What a rung of the CPU takes while the model is read: half of two bytes is read as two, and narrowed after."""
+    if measures.storage is not Storage.HALF or footprint.element_bytes > 2:
+        return 0
+    return footprint.base_bytes + footprint.weight_bytes
 
 
 def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int:
@@ -181,7 +192,7 @@ def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int
     if not measures.tiles:
         return extent.pixels
     side = tile_px(footprint.native_px, measures, extent)
-    return min(extent.pixels, side * side)
+    return min(extent.width, side) * min(extent.height, side)
 
 
 def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
@@ -195,10 +206,5 @@ def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
 
 def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
     """By how much the formula was too low for other sizes on this rung; never less than 1."""
-    shares = [
-        one.peak_bytes
-        / predicted_bytes(footprint, one.rung, Extent(width=one.width, height=one.height, batch=one.batch))
-        for one in here
-        if one.peak_bytes
-    ]
-    return max(1.0, *shares) if shares else 1.0
+    drawn = [(one.peak_bytes, Extent(width=one.width, height=one.height, batch=one.batch)) for one in here]
+    return max([1.0, *(peak / max(1, predicted_bytes(footprint, here[0].rung, extent)) for peak, extent in drawn)])

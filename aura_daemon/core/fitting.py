@@ -22,6 +22,12 @@ class Room:
     """Of that, what models take that this job does not need."""
     host_others_bytes: int = 0
 
+    def for_rung(self, rung: Rung, *, alone: bool = False) -> int:
+        """Of the memory that a rung computes in, beside the other models or once they are gone."""
+        if RUNGS[rung].on_cpu:
+            return self.host_bytes - (0 if alone else self.host_others_bytes)
+        return self.device_bytes - (0 if alone else self.device_others_bytes)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Need:
@@ -61,15 +67,14 @@ def choose(rungs: Sequence[Rung], need: Callable[[Rung, int], Need], room: Room,
         while pictures:
             wanted = need(rung, pictures)
             for alone in (False, True):
-                if _fits(rung, wanted, room, alone=alone):
+                if fits(rung, wanted, room, alone=alone):
                     return Choice(rung=rung, batch=pictures, need=wanted, alone=alone)
             pictures //= 2
     return NoRoom(rung=rungs[-1], need=need(rungs[-1], 1))
 
 
-def _fits(rung: Rung, need: Need, room: Room, *, alone: bool) -> bool:
-    """Whether there is room, with the other models or once they are gone."""
-    host = room.host_bytes - (0 if alone else room.host_others_bytes)
-    if RUNGS[rung].on_cpu:
-        return need.bytes <= host
-    return need.host_bytes <= host and need.bytes <= room.device_bytes - (0 if alone else room.device_others_bytes)
+def fits(rung: Rung, need: Need, room: Room, *, alone: bool) -> bool:
+    """Whether there is room, beside the other models or once they are gone."""
+    if need.bytes > room.for_rung(rung, alone=alone):
+        return False
+    return RUNGS[rung].on_cpu or need.host_bytes <= room.host_bytes - (0 if alone else room.host_others_bytes)

@@ -51,9 +51,11 @@ def decide(
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
-        case FailureKind.OUT_OF_MEMORY:
+        case FailureKind.OUT_OF_MEMORY if tried and tried[-1].rung is not None:
             start = next_start(tried, kind)
             return StepDown(start=start) if start is not None else GiveUp(failure=_out_of_rungs(failure, tried))
+        case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so a lower one would not help
+            return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:
             if attempts < attempts_allowed:
                 return Retry()
@@ -84,5 +86,5 @@ def _quarantined(failure: Failure, attempts: int) -> Failure:
 def _out_of_rungs(failure: Failure, tried: Sequence[Attempt]) -> Failure:
     """The failure, saying that nothing smaller is left."""
     rungs = list(dict.fromkeys(attempt.rung for attempt in tried if attempt.rung is not None))
-    said = f"{failure.message} (tried: {', '.join(rungs)})" if rungs else failure.message
+    said = f"{failure.message} (tried: {', '.join(rungs)})" if len(rungs) > 1 else failure.message
     return Failure(kind=failure.kind, message=said, mend=OUT_OF_RUNGS)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from aura_daemon.core.attempts import Start, Tried
 from aura_daemon.core.budget import Extent, Footprint, Measured, expected_bytes, host_bytes
-from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.ladder import RUNGS, Rung, at_or_below, ladder
+from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose, fits
+from aura_daemon.core.ladder import Rung, at_or_below, ladder
 from aura_daemon.engines.footprints import footprint_of
 from aura_daemon.engines.memory import device_room, host_room
 from aura_daemon.engines.models import ModelFiles
@@ -50,7 +50,8 @@ class Fits:
                 if (one.device, one.dtype) == (placement.device_name, placement.dtype)
             ]  # fmt: skip
             expected = expected_bytes(footprint, rung, extent, here, climb_after=self._climb_after)
-            return Need(bytes=expected, host_bytes=host_bytes(footprint, rung))
+            is_there = self._shelf.stands(wanted.key, placement)  # what came through the host is on the GPU
+            return Need(bytes=expected, host_bytes=0 if is_there else host_bytes(footprint, rung))
 
         most = wanted.extent.batch if start.most is None else min(wanted.extent.batch, start.most)
         return choose(rungs, need, self.room(wanted.key), batch=most)
@@ -58,6 +59,7 @@ class Fits:
     def tried(self, wanted: Wanted, choice: Choice | NoRoom) -> Tried:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
+        alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
         return Tried(
             device=placement.device,
             device_name=placement.device_name,
@@ -66,9 +68,9 @@ class Fits:
             width=wanted.extent.width,
             height=wanted.extent.height,
             batch=choice.batch if isinstance(choice, Choice) else 1,
-            alone=not self._shelf.others(wanted.key),
+            alone=alone,
             expected_bytes=choice.need.bytes,
-            room_bytes=self.room_bytes(placement, wanted.key),
+            room_bytes=self.room(wanted.key).for_rung(choice.rung, alone=alone),
         )
 
     def placement(self, rung: Rung) -> Placement:
@@ -94,17 +96,6 @@ class Fits:
             host_others_bytes=self._shelf.host_bytes(key),
         )
 
-    def room_bytes(self, placement: Placement, key: Key) -> int:
-        """Of the memory that a rung computes in, what a model may take beside the others."""
-        room = self.room(key)
-        if RUNGS[placement.rung].on_cpu:
-            return room.host_bytes - room.host_others_bytes
-        return room.device_bytes - room.device_others_bytes
-
     def is_enough(self, wanted: Wanted, choice: Choice) -> bool:
         """Whether a choice fits beside the models that are still there."""
-        room = self.room(wanted.key)
-        if RUNGS[choice.rung].on_cpu:
-            return choice.need.bytes <= room.host_bytes - room.host_others_bytes
-        on_device = choice.need.bytes <= room.device_bytes - room.device_others_bytes
-        return on_device and choice.need.host_bytes <= room.host_bytes - room.host_others_bytes
+        return fits(choice.rung, choice.need, self.room(wanted.key), alone=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,7 @@ def footprint_of(
     )
 
 
+@lru_cache(maxsize=32)
 def _numbers(files: ModelFiles) -> tuple[Counter[str], Counter[str]]:
     """How many numbers each part holds, and each layer of the UNet."""
     root = files.checkpoint.parent if files.checkpoint is not None else files.folder

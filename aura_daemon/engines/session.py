@@ -155,10 +155,10 @@ class Session:
             logger.log(level, "{}", traceback.format_exc())
         if failure is None:
             return
-        attempt.fail(failure)
         if failure.kind is FailureKind.OUT_OF_MEMORY:
             self._shelf.clear()  # the next attempt begins alone
         release(devices.first)
+        attempt.fail(failure)
 
     def _run_first(self, attempt: _Attempt, devices: Devices) -> None:
         work = attempt.works[0]
@@ -279,9 +279,12 @@ class Session:
             attempt.place(works, tried, attempt.fits.placement(choice.rung))
             attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
             return None
-        if choice.alone:
+        is_alone = attempt.start.alone
+        if choice.alone or is_alone:
             self._shelf.make_room(
-                wanted.key, lambda: attempt.fits.is_enough(wanted, choice), wanted_by=wanted.files.name
+                wanted.key,
+                lambda: not is_alone and attempt.fits.is_enough(wanted, choice),
+                wanted_by=wanted.files.name,
             )
         attempt.place(works[: choice.batch], attempt.fits.tried(wanted, choice), attempt.fits.placement(choice.rung))
         return choice.batch
@@ -303,6 +306,7 @@ class Session:
         attempt.works[0].report.loading(settings.model)
         engine = load(placement)
         trim()
+        attempt.peak.restart()
         self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
         said = "model {} is loaded on {} in {}, rung {}"
         logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)

@@ -64,18 +64,23 @@ class Shelf:
             if other != key
         )
 
-    def take(self, key: Key, placement: Placement) -> Engine | None:
-        """A model that is loaded, brought to this rung; None where it must be loaded, or loaded afresh, for it."""
+    def stands(self, key: Key, placement: Placement) -> bool:
+        """Whether it is loaded as this rung wants it."""
         loaded = self._loaded.get(key)
         if loaded is None:
-            return None
-        stands = loaded.engine.placement
-        if (stands.device, stands.measures.loading) != (placement.device, placement.measures.loading):
+            return False
+        known = loaded.engine.placement
+        return (known.device, known.measures.loading) == (placement.device, placement.measures.loading)
+
+    def take(self, key: Key, placement: Placement) -> Engine | None:
+        """A model that is loaded, brought to this rung; None where it must be loaded, or loaded afresh, for it."""
+        if not self.stands(key, placement):
             return None
         self._loaded.move_to_end(key)
-        if stands.rung is not placement.rung:
-            loaded.engine.stand_on(placement)
-        return loaded.engine
+        engine = self._loaded[key].engine
+        if engine.placement.rung is not placement.rung:
+            engine.stand_on(placement)
+        return engine
 
     def put(self, key: Key, engine: Engine, footprint: Footprint) -> None:
         """One more that is loaded."""

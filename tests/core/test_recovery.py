@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core import recovery
-from aura_daemon.core.job import Failure, FailureKind, JobKind
-from aura_daemon.core.recovery import Decision, GiveUp, Retry, WaitForModel, backoff_s
+from aura_daemon.core.attempts import Attempt, Start
+from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.recovery import OUT_OF_RUNGS, Decision, GiveUp, Retry, StepDown, WaitForModel, backoff_s
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
@@ -42,6 +44,45 @@ def test_a_missing_model_waits_however_often_it_is_missed() -> None:
 @pytest.mark.parametrize("kind", [FailureKind.BAD_INPUT, FailureKind.UNEXPECTED])
 def test_what_would_fail_again_is_given_up_at_once(kind: FailureKind) -> None:
     assert decide(failure(kind), attempts=1, attempts_allowed=3) == GiveUp(failure=failure(kind))
+
+
+def test_a_cancelled_job_is_not_tried_again() -> None:
+    assert decide(CANCELLED, attempts=1, attempts_allowed=3) == GiveUp(failure=CANCELLED)
+
+
+def full(rung: Rung | None) -> Attempt:
+    return Attempt(kind=FailureKind.OUT_OF_MEMORY, reason="it is full", device="cpu", rung=rung)
+
+
+def out_of_memory(*tried: Attempt, attempts: int) -> Decision:
+    return recovery.decide(
+        failure(FailureKind.OUT_OF_MEMORY), kind=JobKind.GENERATE, tried=tried, attempts=attempts, attempts_allowed=3
+    )
+
+
+def test_memory_that_ran_out_on_a_rung_leads_a_rung_lower_however_many_attempts_there_were() -> None:
+    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU_TILED_DECODE), attempts=99)
+    assert decision == StepDown(start=Start(rung=Rung.CPU_SPLIT_GUIDANCE, most=1, alone=True))
+
+
+def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do() -> None:
+    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU), full(Rung.CPU_HALF_WEIGHTS), attempts=1)
+    assert decision == GiveUp(
+        failure=Failure(
+            kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_half_weights)", mend=OUT_OF_RUNGS
+        )
+    )
+
+
+@pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_HALF_WEIGHTS), full(None))])
+def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempts_are_used_up(
+    tried: tuple[Attempt, ...],
+) -> None:
+    assert out_of_memory(*tried, attempts=2) == Retry()
+    last = out_of_memory(*tried, attempts=3)
+    assert isinstance(last, GiveUp)
+    assert last.failure.mend == OUT_OF_RUNGS
+    assert last.failure.message in ("it broke", "it broke (tried: cpu_half_weights)")
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))

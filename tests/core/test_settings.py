@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption
 from aura_daemon.core.settings import (
     NATIVE_512,
+    SMALL_BYTES,
     CaptionSettings,
+    Device,
     GenerateSettings,
     ModelDefaults,
     Scheduler,
+    allocator_options,
+    memory_fraction,
     resolve_caption,
     resolve_generate,
     size_for,
@@ -156,3 +160,50 @@ def test_samplers_are_understood_as_other_tools_spell_them(spelling: str, schedu
 def test_an_unknown_sampler_is_none() -> None:
     with pytest.raises(ValueError, match="Restart"):
         Scheduler("Restart")
+
+
+@pytest.mark.parametrize("spelling", ["auto", "cpu", "cuda", "xpu", "mps"])
+def test_a_device_is_called_as_torch_calls_it(spelling: str) -> None:
+    assert Device(spelling) == spelling
+
+
+def test_a_gpu_is_cuda_to_those_who_say_gpu_and_nothing_else_is() -> None:
+    assert Device("gpu") is Device.CUDA
+    with pytest.raises(ValueError, match="tpu"):
+        Device("tpu")
+
+
+CARD_GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("configured", "total_bytes", "fraction"),
+    [
+        (None, 4 * CARD_GIB, 0.95),
+        (None, 6 * CARD_GIB, 0.95),
+        (None, SMALL_BYTES + 1, None),
+        (0.5, 4 * CARD_GIB, 0.5),
+        (0.5, 80 * CARD_GIB, 0.5),
+    ],
+)
+def test_small_cards_are_not_filled_to_the_brim(
+    configured: float | None, total_bytes: int, fraction: float | None
+) -> None:
+    assert memory_fraction(configured, total_bytes) == fraction
+
+
+@pytest.mark.parametrize(
+    ("configured", "total_bytes", "options"),
+    [
+        (None, None, "expandable_segments:True"),
+        (None, 8 * CARD_GIB, "expandable_segments:True"),
+        (None, 6 * CARD_GIB, "expandable_segments:True,max_split_size_mb:128"),
+        (64, 6 * CARD_GIB, "expandable_segments:True,max_split_size_mb:64"),
+        (64, 8 * CARD_GIB, "expandable_segments:True,max_split_size_mb:64"),
+        (64, None, "expandable_segments:True,max_split_size_mb:64"),
+    ],
+)
+def test_on_small_cards_the_allocator_splits_no_large_blocks(
+    configured: int | None, total_bytes: int | None, options: str
+) -> None:
+    assert allocator_options(configured, total_bytes) == options

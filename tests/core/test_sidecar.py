@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.job import (
     CaptionRequest,
     EngineTiming,
@@ -26,6 +27,7 @@ from aura_daemon.core.job import (
     ResolvedCaption,
     ResolvedGenerate,
 )
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.routing import Accept, Foreign, SourceKind, route
 from aura_daemon.core.settings import Scheduler
 from aura_daemon.core.sidecar import (
@@ -271,3 +273,69 @@ def test_a_failure_report_says_why_and_is_never_a_job() -> None:
     assert content["problems"] == ["cat.yaml:2: steps: must be more (given: 0)", "b"]
     assert (content["kind"], content["reason"], content["mend"]) == ("bad_input", "2 problems", "mend them")
     assert isinstance(route("cat.yaml.json", page.to_json(), frozenset(Accept)), Foreign)
+
+
+TRIED = (
+    Attempt(kind=FailureKind.CRASHED, reason="it fell", seconds=0.12345),
+    Attempt(
+        kind=FailureKind.OUT_OF_MEMORY,
+        reason="it is full",
+        device="cuda:0",
+        rung=Rung.RESIDENT,
+        batch=4,
+        alone=False,
+        peak_bytes=7,
+        seconds=2.0,
+    ),
+)
+RECORDED = [
+    {
+        "device": "", "rung": None, "batch_size": 1, "outcome": "crashed", "reason": "it fell", "peak_bytes": 0,
+        "seconds": 0.123,
+    },
+    {
+        "device": "cuda:0", "rung": "resident", "batch_size": 4, "outcome": "out_of_memory", "reason": "it is full",
+        "peak_bytes": 7, "seconds": 2.0,
+    },
+]  # fmt: skip
+
+
+def test_a_sidecar_lists_every_attempt_and_the_one_that_worked_last() -> None:
+    made = sidecar(
+        replace(produced(DRAWN), rung="cpu"),
+        job_id="j",
+        finished="2026-11-23T17:00:00Z",
+        source=SOURCE,
+        tried=TRIED,
+        seconds=1.23456,
+        timing_s=TIMING,
+        outputs=[],
+    )
+    page = json.loads(made.to_json())
+    assert page["attempts"] == 3
+    assert page["tried"][:2] == RECORDED
+    assert page["tried"][2] == {
+        "device": "cpu", "rung": "cpu", "batch_size": 1, "outcome": "done", "reason": "", "peak_bytes": 1,
+        "seconds": 1.235,
+    }  # fmt: skip
+    assert parse(made.to_json(), file="cat.json") == made
+    jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True)).validate(page)
+
+
+def test_a_result_of_no_rung_and_a_sidecar_from_before_there_were_any_are_read() -> None:
+    made = document(DRAWN)
+    assert sidecar(
+        replace(produced(DRAWN), rung=""), job_id="j", finished="", source=SOURCE, tried=(), seconds=0.0,
+        timing_s=TIMING, outputs=[],
+    ).tried[0].rung is None  # fmt: skip
+    page = json.loads(made.to_json())
+    del page["tried"]
+    read = parse(json.dumps(page).encode(), file="cat.json")
+    assert isinstance(read, Sidecar)
+    assert read.tried == []
+
+
+def test_a_failure_report_lists_every_attempt() -> None:
+    failure = Failure(kind=FailureKind.OUT_OF_MEMORY, message="it is full", mend="free some")
+    page = report(failure, (), job_id="j", failed="", source=SOURCE, attempts=2, tried=TRIED)
+    assert json.loads(page.to_json())["tried"] == RECORDED

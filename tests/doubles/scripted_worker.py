@@ -36,10 +36,13 @@ class ScriptedWorker:
         self._open: dict[str, Task] = {}
         self._unreported = 0
         self._loaded = False
+        self._resident_bytes = 0
         self._model = "scripted"
         """There is memory for one."""
         self.batches: list[Batch] = []
         """Every batch that was submitted, for tests to look at."""
+        self.grows_bytes = 0
+        """What every job leaves behind."""
         self.starts = 0
         """How often the worker was started."""
 
@@ -58,6 +61,7 @@ class ScriptedWorker:
         if not self._loaded:
             self._loaded = True
             self.starts += 1
+            self._resident_bytes = SCRIPT_MEMORY.resident_bytes
             self._say(replace(SCRIPT_READY, device=self._device))
             self._say(Loading(model="scripted"))
         self._say(Placed(job_ids=tuple(task.job_id for task in batch.tasks), tried=self._tried_of(batch)))
@@ -118,9 +122,9 @@ class ScriptedWorker:
         models = (self._model,) if self._loaded else ()
         (batch,) = [batch for batch in self.batches if any(task.job_id == job_id for task in batch.tasks)][-1:]
         tried = replace(self._tried_of(batch), peak_bytes=1000)
-        self._say(
-            Finished(job_id=job_id, outcome=outcome, memory=SCRIPT_MEMORY, models=models, tried=tried, step_s=0.5)
-        )
+        self._resident_bytes += self.grows_bytes
+        memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
+        self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
 
     def _tried_of(self, batch: Batch) -> Tried:
         """The first rung that the batch may stand on."""

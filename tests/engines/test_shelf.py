@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.attempts import Tried
+from aura_daemon.core.attempts import Start, Tried
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
@@ -102,6 +102,29 @@ def test_what_fits_on_no_rung_is_not_tried_and_says_what_it_takes(
     assert ended.tried is not None
     assert ended.tried.expected_bytes > session._base_bytes
     assert session.models == ()
+
+
+def test_after_memory_ran_out_others_are_given_up_though_there_seems_to_be_room(
+    session: Session, folders: list[str]
+) -> None:
+    made(draw(session, folders[0]))
+    heard, request = Heard(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
+    for start in (Start(), Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)):
+        session.run_all([Work(request=request, report=Listener())], heard, start=start)
+    assert [(tried.rung, tried.alone) for tried in heard.tried] == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
+    assert session.models == (folders[1],)
+
+
+@pytest.mark.usefixtures("large")
+def test_where_there_is_no_room_it_would_not_help_to_be_alone(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(draw(session, folders[0]))
+    monkeypatch.setattr(fits, "host_room", lambda: 1000 << 10)
+    heard = Heard()
+    work = Work(request=GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), report=Listener())
+    session.run_all([work], heard)
+    assert [(tried.alone, tried.room_bytes) for tried in heard.tried] == [(True, 1000 << 10)]
 
 
 class Heard:

@@ -11,12 +11,19 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 
+from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import Talk, become_a_child, log_to_stderr, serve
-from aura_daemon.workers.protocol import Batch, Loading, Memory, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from tests.workers.worker_contract import outcome_of
+
+TRIED = Tried(
+    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
+)
 
 DESCRIPTOR = int(sys.argv[1])
 
@@ -37,6 +44,10 @@ class ScriptRunner:
         script = request.prompt
         say(Loading(model="light", done_bytes=1, total_bytes=2))
         say(Progress(job_id=job_id, step=1, steps=2))
+        if script.startswith("placed"):
+            on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
+            say(Placed(job_ids=(job_id,), tried=on_gpu if script.endswith("GPU") else TRIED))
+            time.sleep(600)
         if script == "raise":
             raise ValueError("raised on request")
         if script == "exit":

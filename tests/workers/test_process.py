@@ -15,9 +15,10 @@ import psutil
 import pytest
 
 from aura_daemon.core.job import Failure, FailureKind, Produced
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.process import ProcessWorker
-from aura_daemon.workers.protocol import Finished, Progress
+from aura_daemon.workers.protocol import Finished, Placed, Progress
 from tests.workers.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +91,39 @@ def test_the_way_a_child_ended_is_told(worker: ProcessWorker, script: str, words
 def test_a_child_that_only_closes_its_socket_is_killed(worker: ProcessWorker) -> None:
     worker.submit(batch_of("close"))
     assert "without ending, and was killed" in failure_of(finished(worker)[0]).message
+
+
+def test_a_child_whose_device_is_broken_ends_after_saying_so(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("broken", "fine"))
+    word, other = finished(worker, 2)
+    assert isinstance(word.outcome, Failure)
+    assert (word.outcome.kind, word.outcome.message) == (FailureKind.CRASHED, "the GPU failed")
+    fine = failure_of(other)
+    assert fine.kind is FailureKind.CRASHED
+    assert "exit code 70" in fine.message
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind"), [("placed", FailureKind.OUT_OF_MEMORY), ("placed on a GPU", FailureKind.CRASHED)]
+)
+def test_a_child_that_the_kernel_took_ran_out_of_memory(
+    worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch, script: str, kind: FailureKind
+) -> None:
+    """Of the host's: where a GPU computes, no rung of it takes less of that."""
+    kills = iter([7, 8])  # before it was started, and after its death
+    monkeypatch.setattr("aura_daemon.workers.process.oom_kills", lambda: next(kills))
+    worker.submit(batch_of(script, "fine"))
+    wait_for(worker, Placed)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    words = finished(worker, 2)
+    for word in words:
+        assert failure_of(word).kind is kind
+        assert "out-of-memory killer took the worker" in failure_of(word).message
+        assert word.tried is not None
+        assert word.tried.rung is (Rung.CPU if script == "placed" else Rung.RESIDENT)
 
 
 def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: ProcessWorker, clock: Clock) -> None:

@@ -46,6 +46,8 @@ def outcome_of(task: Task) -> Outcome | None:
     script = task.request.prompt
     if script in ("hang", "slow"):
         return None
+    if script == "broken":
+        return Failure(kind=FailureKind.CRASHED, message="the GPU failed", mend="look at the log")
     if script == "bad":
         return Failure(kind=FailureKind.BAD_INPUT, message="bad on request")
     size = len(task.image or b"")

@@ -1,0 +1,87 @@
+"""Where the next attempt begins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.job import FailureKind, JobKind
+from aura_daemon.core.ladder import Rung
+
+CRASHED = Attempt(kind=FailureKind.CRASHED, reason="it fell", device="cuda:0", rung=Rung.RESIDENT)
+KILLED_EARLY = Attempt(kind=FailureKind.OUT_OF_MEMORY, reason="it is full")
+
+
+def full(rung: Rung, batch: int = 1, *, alone: bool = True, device: str = "cuda:0") -> Attempt:
+    return Attempt(
+        kind=FailureKind.OUT_OF_MEMORY, reason="it is full", device=device, rung=rung, batch=batch, alone=alone
+    )
+
+
+@pytest.mark.parametrize(
+    ("attempts", "start"),
+    [
+        ([], TOP),
+        ([CRASHED], TOP),
+        ([KILLED_EARLY], TOP),
+        ([full(Rung.RESIDENT, 4, alone=False)], Start(rung=Rung.RESIDENT, most=4, alone=True)),
+        ([full(Rung.RESIDENT, 4)], Start(rung=Rung.RESIDENT, most=2, alone=True)),
+        ([full(Rung.RESIDENT, 3)], Start(rung=Rung.RESIDENT, most=1, alone=True)),
+        ([full(Rung.RESIDENT)], Start(rung=Rung.TILED_DECODE, most=1, alone=True)),
+        ([full(Rung.RESIDENT), CRASHED], Start(rung=Rung.TILED_DECODE, most=1, alone=True)),
+        ([full(Rung.RESIDENT), KILLED_EARLY], Start(rung=Rung.TILED_DECODE, most=1, alone=True)),
+        ([full(Rung.SEQUENTIAL_OFFLOAD)], Start(rung=Rung.CPU, most=1, alone=True)),
+        ([full(Rung.CPU, device="cpu")], Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)),
+        ([full(Rung.SPLIT_GUIDANCE, device="mps")], Start(rung=Rung.CPU, most=1, alone=True)),
+        ([full(Rung.MODEL_OFFLOAD, device="xpu:0")], Start(rung=Rung.SEQUENTIAL_OFFLOAD, most=1, alone=True)),
+        ([full(Rung.CPU_HALF_WEIGHTS, device="cpu")], None),
+        # A job that was asked to be tried again by hand, after the last rung:
+        (
+            [full(Rung.CPU_HALF_WEIGHTS, device="cpu"), full(Rung.RESIDENT, alone=False)],
+            Start(rung=Rung.RESIDENT, most=1, alone=True),
+        ),
+        # A worker that does not do as it is told is asked once:
+        ([full(Rung.RESIDENT, alone=False)] * 2, Start(rung=Rung.TILED_DECODE, most=1, alone=True)),
+    ],
+)
+def test_memory_that_ran_out_is_followed_by_less_alone_then_half_the_batch_then_a_rung_lower(
+    attempts: list[Attempt], start: Start | None
+) -> None:
+    assert next_start(attempts, JobKind.GENERATE) == start
+
+
+def test_a_caption_has_fewer_rungs() -> None:
+    assert next_start([full(Rung.RESIDENT)], JobKind.CAPTION) == Start(rung=Rung.CPU, most=1, alone=True)
+    lower = next_start([full(Rung.CPU, device="cpu")], JobKind.CAPTION)
+    assert lower == Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True)
+
+
+TRIED = Tried(
+    device="cuda:0",
+    device_name="a GPU",
+    dtype="float16",
+    rung=Rung.FP8_STORAGE,
+    width=512,
+    height=512,
+    batch=2,
+    alone=False,
+    peak_bytes=7,
+)
+
+
+def test_of_an_attempt_is_kept_how_it_ran() -> None:
+    kept = attempt_of(TRIED, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
+    assert kept == Attempt(
+        kind=FailureKind.DEADLINE,
+        reason="it hung",
+        device="cuda:0",
+        rung=Rung.FP8_STORAGE,
+        batch=2,
+        alone=False,
+        peak_bytes=7,
+        seconds=1.5,
+    )
+    early = attempt_of(None, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
+    assert early == replace(kept, device="", rung=None, batch=1, alone=True, peak_bytes=0)

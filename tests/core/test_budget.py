@@ -1,0 +1,250 @@
+"""What a picture takes on a rung, by formula and by what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.budget import (
+    MARGIN,
+    REFUSED,
+    SPARE_BYTES,
+    Extent,
+    Footprint,
+    Measured,
+    expected_bytes,
+    host_bytes,
+    predicted_bytes,
+    tile_px,
+)
+from aura_daemon.core.ladder import RUNGS, Rung
+from aura_daemon.core.settings import NATIVE_512
+from tests.core.sd14 import GIB, MIB, ON_GPU, on_cpu
+
+GPU_RUNGS = [rung for rung in Rung if not RUNGS[rung].on_cpu]
+CPU_RUNGS = [rung for rung in Rung if RUNGS[rung].on_cpu]
+SQUARE = Extent(width=512, height=512)
+
+EXTENTS = st.builds(
+    Extent,
+    width=st.integers(1, 256).map(lambda eighths: eighths * 8),
+    height=st.integers(1, 256).map(lambda eighths: eighths * 8),
+    batch=st.integers(1, 8),
+    guided=st.booleans(),
+)
+
+
+@st.composite
+def footprints(draw: st.DrawFn) -> Footprint:
+    """Of a model whose largest layer is no more than a quarter of its UNet: of any that was ever published."""
+    unet = draw(st.integers(0, 16 * GIB))
+    return Footprint(
+        unet_bytes=unet,
+        text_bytes=draw(st.integers(0, 8 * GIB)),
+        vae_bytes=draw(st.integers(0, GIB)),
+        beside_bytes=draw(st.integers(0, 2 * GIB)),
+        largest_layer_bytes=draw(st.integers(0, unet // 4)),
+        element_bytes=draw(st.sampled_from([2, 4])),
+        unet_elements=draw(st.floats(0, 1000)),
+        vae_elements=draw(st.floats(0, 5000)),
+        native_px=draw(st.sampled_from([64, 512, 1024])),
+        base_bytes=draw(st.integers(0, GIB)),
+        workspace_bytes=draw(st.integers(0, GIB)),
+    )
+
+
+def measured(rung: Rung = Rung.RESIDENT, extent: Extent = SQUARE, **changes: object) -> Measured:
+    row = Measured(
+        device="a GPU", dtype="float16", rung=rung, width=extent.width, height=extent.height, batch=extent.batch
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def expected(rung: Rung = Rung.RESIDENT, extent: Extent = SQUARE, *rows: Measured, climb_after: int = 50) -> int:
+    return expected_bytes(ON_GPU, rung, extent, rows, climb_after=climb_after)
+
+
+def taken(needed: float) -> int:
+    """For how much a need is taken."""
+    return int(needed * MARGIN) + SPARE_BYTES
+
+
+@given(footprints(), EXTENTS, st.sampled_from([GPU_RUNGS, CPU_RUNGS]))
+@settings(max_examples=100)
+def test_no_rung_takes_more_than_the_one_above_it(footprint: Footprint, extent: Extent, rungs: list[Rung]) -> None:
+    figures = [predicted_bytes(footprint, rung, extent) for rung in rungs]
+    for upper, lower in pairwise(figures):
+        assert lower <= upper
+
+
+@given(footprints(), EXTENTS, st.sampled_from(Rung))
+@settings(max_examples=50)
+def test_a_further_picture_never_takes_less(footprint: Footprint, extent: Extent, rung: Rung) -> None:
+    more = replace(extent, batch=extent.batch + 1)
+    assert predicted_bytes(footprint, rung, extent) <= predicted_bytes(footprint, rung, more)
+
+
+@pytest.mark.parametrize(
+    ("rung", "most_gib"),
+    [(Rung.RESIDENT, 2.9), (Rung.FP8_STORAGE, 2.0), (Rung.SEQUENTIAL_OFFLOAD, 1.0)],
+)
+def test_a_square_picture_of_sd_1_4_takes_no_more_than_promised(rung: Rung, most_gib: float) -> None:
+    assert predicted_bytes(ON_GPU, rung, SQUARE) <= most_gib * GIB
+
+
+@pytest.mark.parametrize(
+    ("rung", "mib"),
+    [
+        (Rung.RESIDENT, 1639 + 160 + 1100 + 32),
+        (Rung.TILED_DECODE, 1639 + 160 + 275 + 32),
+        (Rung.SPLIT_GUIDANCE, 1639 + 160 + 275 + 32),
+        (Rung.FP8_STORAGE, 819.5 + 57 + 160 + 275 + 32),
+        (Rung.MODEL_OFFLOAD, 819.5 + 57 + 82.5 + 32),
+        (Rung.GROUP_OFFLOAD, 160 + 275 + 32),
+        (Rung.SEQUENTIAL_OFFLOAD, 160 + 275 + 32),
+    ],
+)
+def test_the_formula_adds_up_what_is_there_at_once(rung: Rung, mib: float) -> None:
+    assert predicted_bytes(ON_GPU, rung, SQUARE) == int(mib * MIB)
+
+
+@pytest.mark.parametrize(
+    ("element_bytes", "rung", "mib"),
+    [
+        (2, Rung.CPU, 600 + 2614 + 500 + 147.51),
+        (2, Rung.CPU_TILED_DECODE, 600 + 2614 + 165 + 147.51),
+        (2, Rung.CPU_SPLIT_GUIDANCE, 600 + 2614 + 125 + 147.51),
+        (2, Rung.CPU_HALF_WEIGHTS, 600 + 2614 + 147.51),
+        (4, Rung.CPU_SPLIT_GUIDANCE, 600 + 5228 + 250 + 295.02),
+        (4, Rung.CPU_HALF_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
+    ],
+)
+def test_on_the_cpu_the_process_and_all_parts_count_and_narrowed_weights_are_read_whole(
+    element_bytes: int, rung: Rung, mib: float
+) -> None:
+    assert predicted_bytes(on_cpu(element_bytes), rung, SQUARE) == pytest.approx(mib * MIB, abs=MIB)
+
+
+def test_a_square_picture_on_the_cpu_in_bfloat16_takes_no_more_than_promised() -> None:
+    assert predicted_bytes(on_cpu(2), Rung.CPU, SQUARE) <= 4.0 * GIB
+
+
+def test_without_guidance_half_the_rows_are_computed() -> None:
+    many = Extent(width=512, height=512, batch=16)
+    rows = predicted_bytes(ON_GPU, Rung.RESIDENT, many) - predicted_bytes(
+        ON_GPU, Rung.RESIDENT, replace(many, guided=False)
+    )
+    assert rows == (32 * 82.5 - 16 * 82.5) * MIB
+
+
+def test_a_text_encoder_larger_than_all_else_is_what_counts() -> None:
+    footprint = Footprint(unet_bytes=10, vae_bytes=5, text_bytes=1000)
+    assert predicted_bytes(footprint, Rung.RESIDENT, Extent(width=0, height=0)) == 1015
+    assert predicted_bytes(footprint, Rung.MODEL_OFFLOAD, Extent(width=0, height=0)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("rung", "size", "side"),
+    [
+        (Rung.TILED_DECODE, (512, 512), 256),
+        (Rung.TILED_DECODE, (912, 512), 512),
+        (Rung.TILED_DECODE, (512, 912), 512),
+        (Rung.SPLIT_GUIDANCE, (912, 512), 256),
+    ],
+)
+def test_tiles_are_of_the_native_size_where_that_is_smaller_than_the_picture_and_memory_not_short(
+    rung: Rung, size: tuple[int, int], side: int
+) -> None:
+    assert tile_px(512, RUNGS[rung], Extent(width=size[0], height=size[1])) == side
+
+
+@pytest.mark.parametrize("size", sorted(set(NATIVE_512.values())))
+@pytest.mark.parametrize(("usable_gib", "rung"), [(3.5, Rung.TILED_DECODE), (2 - 0.5, Rung.FP8_STORAGE)])
+def test_every_shape_of_picture_has_a_rung_on_a_small_gpu(size: tuple[int, int], usable_gib: float, rung: Rung) -> None:
+    extent = Extent(width=size[0], height=size[1])
+    assert expected(rung, extent) <= usable_gib * GIB
+
+
+@pytest.mark.parametrize(
+    ("rung", "mib"), [(Rung.RESIDENT, 600 + 3194), (Rung.GROUP_OFFLOAD, 600 + 3194), (Rung.CPU, 0)]
+)
+def test_weights_for_the_gpu_come_through_the_host_s_memory(rung: Rung, mib: int) -> None:
+    assert host_bytes(ON_GPU, rung) == mib * MIB
+
+
+def test_what_was_never_drawn_here_takes_what_the_formula_says_and_a_little_more() -> None:
+    assert expected() == taken(predicted_bytes(ON_GPU, Rung.RESIDENT, SQUARE))
+
+
+def test_a_size_that_was_drawn_here_takes_what_it_took() -> None:
+    assert expected(Rung.RESIDENT, SQUARE, measured(peak_bytes=GIB)) == taken(GIB)
+
+
+def test_other_sizes_take_more_where_the_formula_was_too_low_and_no_less_where_it_was_too_high() -> None:
+    wide = Extent(width=912, height=512)
+    formula = predicted_bytes(ON_GPU, Rung.RESIDENT, SQUARE)
+    low, high = measured(peak_bytes=formula * 2), measured(peak_bytes=formula // 2)
+    plain = predicted_bytes(ON_GPU, Rung.RESIDENT, wide)
+    assert expected(Rung.RESIDENT, wide, low) == taken(plain * 2)
+    assert expected(Rung.RESIDENT, wide, high) == taken(plain)
+    assert expected(Rung.TILED_DECODE, wide, low) == taken(predicted_bytes(ON_GPU, Rung.TILED_DECODE, wide))
+
+
+def test_a_model_without_weights_does_not_divide_by_nothing() -> None:
+    nothing = Extent(width=0, height=0)
+    row = measured(extent=nothing, peak_bytes=5)
+    said = expected_bytes(Footprint(), Rung.RESIDENT, Extent(width=8, height=0), [row], climb_after=50)
+    assert said == SPARE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("extent", "counts"),
+    [
+        (SQUARE, True),
+        (Extent(width=912, height=512), True),
+        (Extent(width=512, height=512, batch=2), True),
+        (Extent(width=512, height=504), False),
+    ],
+)
+def test_a_refusal_counts_for_every_picture_that_is_no_smaller(extent: Extent, counts: bool) -> None:
+    refusal = measured(refused_bytes=20 * GIB)
+    said = expected(Rung.RESIDENT, extent, refusal)
+    assert said == (int(20 * GIB * REFUSED) if counts else expected(Rung.RESIDENT, extent))
+    assert expected(Rung.TILED_DECODE, extent, refusal) == expected(Rung.TILED_DECODE, extent)
+
+
+def test_more_room_lifts_a_refusal_at_once() -> None:
+    said = expected(Rung.RESIDENT, SQUARE, measured(refused_bytes=4 * GIB))
+    assert 4 * GIB < said <= 4.2 * GIB
+
+
+@pytest.mark.parametrize(
+    ("extent", "lower", "good"),
+    [
+        (SQUARE, [], 50),
+        (Extent(width=912, height=512), [], 50),
+        (replace(SQUARE, batch=4), [], 200),
+        (SQUARE, [Rung.TILED_DECODE], 100),
+        (SQUARE, [Rung.TILED_DECODE, Rung.TILED_DECODE, Rung.FP8_STORAGE], 150),
+    ],
+)
+def test_a_refusal_is_forgotten_after_so_many_good_jobs_one_rung_at_a_time(
+    extent: Extent, lower: list[Rung], good: int
+) -> None:
+    below = [measured(rung, refused_bytes=GIB, height=512 - number) for number, rung in enumerate(lower)]
+
+    def counts(good_since: int) -> bool:
+        refusal = measured(refused_bytes=20 * GIB, good_since=good_since)
+        return expected(Rung.RESIDENT, extent, *below, refusal) >= 20 * GIB
+
+    assert counts(good - 1)
+    assert not counts(good)
+
+
+def test_a_rung_above_that_was_refused_makes_nobody_wait_longer() -> None:
+    rows = [measured(refused_bytes=GIB), measured(Rung.TILED_DECODE, refused_bytes=20 * GIB, good_since=50)]
+    assert expected(Rung.TILED_DECODE, SQUARE, *rows) == expected(Rung.TILED_DECODE)

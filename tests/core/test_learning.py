@@ -1,0 +1,109 @@
+"""What the end of a job teaches about memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.budget import REFUSED, Measured
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.learning import after_refusal, after_success, refused_bytes
+
+
+def tried(**changes: object) -> Tried:
+    row = Tried(
+        device="cuda:0",
+        device_name="a GPU",
+        dtype="float16",
+        rung=Rung.RESIDENT,
+        width=512,
+        height=512,
+        batch=1,
+        alone=True,
+        expected_bytes=900,
+        room_bytes=1000,
+        peak_bytes=800,
+    )
+    return replace(row, **changes)  # type: ignore[arg-type]
+
+
+def row(**changes: object) -> Measured:
+    made = Measured(device="a GPU", dtype="float16", rung=Rung.RESIDENT, width=512, height=512, batch=1)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_the_first_good_job_of_a_size_is_remembered() -> None:
+    assert after_success([], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 800), (400, 800), (800, 800), (1200, 1100), (802, 802)])
+def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) -> None:
+    (kept,) = after_success([row(peak_bytes=before, step_s=9.0)], tried(), step_s=0.5)
+    assert (kept.peak_bytes, kept.step_s) == (after, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "lifted"),
+    [
+        ({}, True),
+        ({"height": 256}, True),
+        ({"height": 520}, False),
+        ({"batch": 2}, False),
+        ({"rung": Rung.TILED_DECODE}, False),
+        ({"dtype": "float32"}, False),
+    ],
+    ids=str,
+)
+def test_a_good_job_lifts_what_was_refused_to_no_larger_pictures_on_its_rung(
+    refusal: dict[str, object], lifted: bool
+) -> None:
+    refused = row(refused_bytes=1000, good_since=3, **refusal)
+    changed = after_success([refused], tried(), step_s=0.5)
+    (now,) = [one for one in changed if (one.rung, one.dtype, one.load) == (refused.rung, refused.dtype, refused.load)]
+    assert (now.refused_bytes, now.good_since) == ((0, 0) if lifted else (1000, 4))
+
+
+def test_a_good_job_in_more_room_says_nothing_against_a_refusal_in_less() -> None:
+    (now,) = after_success([row(refused_bytes=900)], tried(room_bytes=int(900 * REFUSED) + 1), step_s=0.5)
+    assert (now.refused_bytes, now.good_since, now.peak_bytes) == (900, 1, 800)
+
+
+def test_other_devices_learn_nothing() -> None:
+    other = row(device="another GPU", refused_bytes=1000, good_since=3)
+    assert other not in after_success([other], tried(), step_s=0.5)
+    assert len(after_success([other], tried(), step_s=0.5)) == len(after_refusal([other], tried())) == 1
+
+
+def test_a_refusal_is_remembered_with_its_room_and_all_good_jobs_are_counted_anew() -> None:
+    before = [row(refused_bytes=1200, good_since=9), row(rung=Rung.TILED_DECODE, refused_bytes=7, good_since=9)]
+    assert set(after_refusal(before, tried())) == {
+        row(refused_bytes=1200),
+        row(rung=Rung.TILED_DECODE, refused_bytes=7),
+    }
+    assert after_refusal([], tried()) == (row(refused_bytes=1000),)
+    assert after_refusal([row(peak_bytes=5, step_s=1.0)], tried()) == (
+        row(peak_bytes=5, step_s=1.0, refused_bytes=1000),
+    )
+
+
+def test_where_there_was_not_room_enough_nothing_was_refused() -> None:
+    assert after_refusal([row(refused_bytes=5, good_since=3)], tried(expected_bytes=1001)) == ()
+
+
+@given(st.integers(1, 1 << 40))
+@settings(max_examples=50)
+def test_memory_that_ran_out_beside_others_is_ruled_out_beside_them_and_no_more(room: int) -> None:
+    refused = int(refused_bytes(tried(alone=False, expected_bytes=0, room_bytes=room)) * REFUSED)
+    assert room < refused <= room + 3
+
+
+def test_a_peak_that_nobody_knows_changes_none_and_only_what_changed_is_told() -> None:
+    first = after_success((), tried(peak_bytes=800), step_s=1.0)
+    (row,) = after_success(first, tried(peak_bytes=0), step_s=0.5)
+    assert (row.peak_bytes, row.step_s) == (800, 0.5)
+    (larger,) = after_success(first, tried(width=1024, peak_bytes=900), step_s=1.0)
+    assert larger.width == 1024

@@ -1,0 +1,348 @@
+"""The ladder as a whole: whatever fails, in whatever room, a job ends, and memory that ran out is learned from."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.budget import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
+from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.core.job import Failure, FailureKind, JobKind
+from aura_daemon.core.ladder import RUNGS, Backend, Rung, at_or_below, ladder
+from aura_daemon.core.learning import after_refusal, after_success
+from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForModel, decide
+from aura_daemon.core.settings import NATIVE_512
+from tests.core.sd14 import GIB, MIB, ON_GPU, on_cpu
+
+ALLOWED = 3
+SQUARE = Extent(width=512, height=512)
+
+
+class End(Enum):
+    """What comes of an attempt."""
+
+    DONE = auto()
+    FULL = auto()
+    CRASHED = auto()
+    HUNG = auto()
+    KILLED_EARLY = auto()
+    """The kernel took the worker before it had chosen a rung."""
+    MISSING = auto()
+
+
+KINDS = {
+    End.FULL: FailureKind.OUT_OF_MEMORY,
+    End.CRASHED: FailureKind.CRASHED,
+    End.HUNG: FailureKind.DEADLINE,
+    End.KILLED_EARLY: FailureKind.OUT_OF_MEMORY,
+    End.MISSING: FailureKind.MODEL_UNAVAILABLE,
+}
+
+
+@dataclass
+class Machine:
+    """A daemon and its worker, as far as the rules go: what is tried, and what is learned."""
+
+    backend: Backend = Backend.CUDA
+    kind: JobKind = JobKind.GENERATE
+    climb_after: int = 50
+    measured: list[Measured] = field(default_factory=list)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        return ladder(self.backend, self.kind)
+
+    def need(self, rung: Rung, extent: Extent) -> Need:
+        footprint = on_cpu(2) if RUNGS[rung].on_cpu else ON_GPU
+        here = [one for one in self.measured if one.device == self.device(rung)]
+        taken = expected_bytes(footprint, rung, extent, here, climb_after=self.climb_after)
+        return Need(bytes=taken, host_bytes=host_bytes(footprint, rung))
+
+    def choose(self, start: Start, extent: Extent, room: Room) -> Choice | NoRoom:
+        most = extent.batch if start.most is None else min(extent.batch, start.most)
+        rungs = at_or_below(start.rung, self.rungs)
+        return choose(rungs, lambda rung, batch: self.need(rung, replace(extent, batch=batch)), room, batch=most)
+
+    def tried(self, choice: Choice | NoRoom, extent: Extent, room: Room, *, alone: bool) -> Tried:
+        on_host = RUNGS[choice.rung].on_cpu
+        in_all = room.host_bytes if on_host else room.device_bytes
+        others = room.host_others_bytes if on_host else room.device_others_bytes
+        return Tried(
+            device=self.device(choice.rung),
+            device_name=self.device(choice.rung),
+            dtype="float16",
+            rung=choice.rung,
+            width=extent.width,
+            height=extent.height,
+            batch=choice.batch if isinstance(choice, Choice) else 1,
+            alone=alone,
+            expected_bytes=choice.need.bytes,
+            room_bytes=in_all - (0 if alone else others),
+        )
+
+    def device(self, rung: Rung) -> str:
+        return "cpu" if RUNGS[rung].on_cpu else f"{self.backend}:0"
+
+    def succeeded(self, tried: Tried) -> None:
+        self._keep(after_success(self.measured, tried, step_s=1.0))
+
+    def refused(self, tried: Tried) -> None:
+        self._keep(after_refusal(self.measured, tried))
+
+    def _keep(self, changed: tuple[Measured, ...]) -> None:
+        by_key = {_key(one): one for one in (*self.measured, *changed)}
+        self.measured = list(by_key.values())
+
+
+def _key(one: Measured) -> tuple[object, ...]:
+    return one.device, one.dtype, one.rung, one.width, one.height, one.batch
+
+
+AMOUNTS = st.integers(0, 8).map(lambda gib: gib * GIB) | st.integers(0, 5 * GIB)
+ROOMS = st.builds(
+    lambda device, host, device_others, host_others: Room(
+        device_bytes=device,
+        host_bytes=host,
+        device_others_bytes=min(device, device_others),
+        host_others_bytes=min(host, host_others),
+    ),
+    AMOUNTS,
+    AMOUNTS,
+    st.sampled_from([0, GIB // 4, GIB]),
+    st.sampled_from([0, GIB // 4, GIB]),
+)
+EXTENTS = st.builds(
+    Extent,
+    width=st.sampled_from([256, 512, 912]),
+    height=st.sampled_from([256, 512]),
+    batch=st.integers(1, 6),
+)
+MEASURED = st.lists(
+    st.builds(
+        Measured,
+        device=st.sampled_from(["cuda:0", "cpu"]),
+        dtype=st.just("float16"),
+        rung=st.sampled_from(Rung),
+        width=st.sampled_from([512, 912]),
+        height=st.just(512),
+        batch=st.integers(1, 4),
+        peak_bytes=st.just(0) | st.integers(1, 8 * GIB),
+        refused_bytes=st.just(0) | st.integers(1, 8 * GIB),
+        good_since=st.integers(0, 200),
+    ),
+    max_size=5,
+)
+
+
+@given(
+    st.sampled_from(Backend),
+    st.sampled_from([JobKind.GENERATE, JobKind.CAPTION]),
+    EXTENTS,
+    MEASURED,
+    st.lists(st.tuples(st.sampled_from(End), ROOMS), max_size=30),
+    ROOMS,
+)
+@settings(max_examples=100)
+def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_fit(
+    backend: Backend,
+    kind: JobKind,
+    extent: Extent,
+    measured: list[Measured],
+    script: list[tuple[End, Room]],
+    last_room: Room,
+) -> None:
+    """As the script says; after it, memory runs out on every rung."""
+    machine = Machine(backend=backend, kind=kind, measured=measured)
+    tried: list[Attempt] = []
+    attempts, waits = 0, 0
+    while True:
+        end, room = script.pop(0) if script else (End.FULL, last_room)
+        attempts += 1
+        start = next_start(tried, kind)
+        assert start is not None, "no rung is left, and it was not given up"
+        choice = machine.choose(start, extent, room)
+        _nothing_is_passed_over(machine, tried, start, choice, replace(extent, batch=1), room)
+        if end is End.DONE and isinstance(choice, Choice):
+            break
+        if isinstance(choice, NoRoom) or end is End.DONE:
+            end = End.FULL
+        alone = isinstance(choice, NoRoom) or start.alone or choice.alone or not room.device_others_bytes
+        ran = machine.tried(choice, extent, room, alone=alone)
+        failure = Failure(kind=KINDS[end], message="it failed", mend="")
+        if end is not End.MISSING:
+            ran_on = None if end is End.KILLED_EARLY else ran
+            tried.append(attempt_of(ran_on, kind=failure.kind, reason=failure.message, seconds=1.0))
+        decision = decide(failure, kind=kind, tried=tried, attempts=attempts, attempts_allowed=ALLOWED)
+        assert len(tried) <= 1 + extent.batch.bit_length() + len(machine.rungs) + ALLOWED
+        match decision:
+            case StepDown():
+                attempts -= 1
+            case WaitForModel():
+                attempts -= 1
+                waits += 1
+            case Retry():
+                pass
+            case GiveUp(failure=said):
+                assert said.message
+                assert said.mend
+                break
+    assert waits <= 30
+
+
+def _nothing_is_passed_over(
+    machine: Machine, tried: list[Attempt], start: Start, choice: Choice | NoRoom, single: Extent, room: Room
+) -> None:
+    """A rung is left after memory ran out there, for one picture without other models, or where it does not fit."""
+    full = [one for one in tried if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None]
+    if full and start.rung is not full[-1].rung:
+        assert (full[-1].batch, full[-1].alone) == (1, True)
+        order = machine.rungs
+        assert start.rung is next(rung for rung in order if order.index(rung) > order.index(full[-1].rung))
+    rungs = at_or_below(start.rung, machine.rungs)
+    passed = rungs if isinstance(choice, NoRoom) else rungs[: rungs.index(choice.rung)]
+    for rung in passed:
+        need = machine.need(rung, single)
+        on_host = RUNGS[rung].on_cpu
+        lacks_host = not on_host and need.host_bytes > room.host_bytes
+        assert lacks_host or need.bytes > (room.host_bytes if on_host else room.device_bytes)
+
+
+@dataclass
+class Truth:
+    """What pictures truly take on a GPU, and nobody knows: the formula is off, and blocks of memory go to waste."""
+
+    off: dict[Rung, float]
+    waste: float
+    drift: float
+    """Of the need, what is added with each job."""
+
+    def peak(self, rung: Rung, extent: Extent, job: int) -> int:
+        formula = predicted_bytes(ON_GPU, rung, extent)
+        return int(formula * self.off.get(rung, 1.0) * (1 + self.drift * job))
+
+
+SIZES = sorted({*NATIVE_512.values(), (256, 256)})
+CLIMB_AFTER = 20
+"""Of a simulated machine: one job in so many may meet a refusal."""
+
+
+@given(
+    st.builds(
+        Truth,
+        off=st.dictionaries(st.sampled_from(Rung), st.floats(0.6, 1.6), max_size=11),
+        waste=st.floats(1.0, 1.15),
+        drift=st.sampled_from([0.0, 0.0002, -0.0002]),
+    ),
+    st.sampled_from([1.5, 2.2, 3.0, 3.5, 5.5]),
+    st.lists(st.tuples(st.sampled_from(SIZES), st.floats(1.0, 1.04)), min_size=1, max_size=12),
+    st.sampled_from([1, 4]),
+)
+@settings(max_examples=15, deadline=None)
+def test_few_jobs_meet_a_refusal_once_a_size_is_known(
+    truth: Truth, room_gib: float, arrivals: list[tuple[tuple[int, int], float]], batch: int
+) -> None:
+    """One in so many, and one batch with its halves, by which the count may begin or end.
+
+    Where the need drifts, each size meets one more, as it crosses the line of what there is.
+    """
+    machine = Machine(climb_after=CLIMB_AFTER)
+    seen: Counter[tuple[int, int]] = Counter()
+    met = known = 0
+    for number in range(120 // batch):
+        size, more = arrivals[number % len(arrivals)]
+        room = Room(device_bytes=int(room_gib * more * GIB), host_bytes=64 * GIB)
+        full = _run_all(machine, truth, Extent(width=size[0], height=size[1], batch=batch), room, number * batch)
+        if seen[size] >= 10:
+            met, known = met + full, known + batch
+        seen[size] += batch
+    crossings = len(seen) if truth.drift else 0
+    assert met <= (2 * batch - 1) * (1 + crossings) + known / CLIMB_AFTER
+
+
+def _run_all(machine: Machine, truth: Truth, extent: Extent, room: Room, number: int) -> int:
+    """Runs a batch, what is left of it, and those again, one by one, that memory ran out for: how many those were."""
+    left, again = extent.batch, 0
+    while left:
+        choice = machine.choose(Start(), replace(extent, batch=left), room)
+        assert isinstance(choice, Choice)
+        tried = machine.tried(choice, extent, room, alone=True)
+        if _goes_well(machine, truth, tried, number):
+            for _ in range(choice.batch):
+                machine.succeeded(replace(tried, peak_bytes=truth.peak(tried.rung, _extent(tried), number)))
+        else:
+            again += choice.batch
+            for _ in range(choice.batch):
+                machine.refused(tried)
+                _run_again(machine, truth, tried, room, number)
+        left -= choice.batch
+    return again
+
+
+def _run_again(machine: Machine, truth: Truth, before: Tried, room: Room, number: int) -> None:
+    """One picture by itself, down the ladder."""
+    tried = [attempt_of(before, kind=FailureKind.OUT_OF_MEMORY, reason="", seconds=1.0)]
+    extent = replace(_extent(before), batch=1)
+    while (start := next_start(tried, JobKind.GENERATE)) is not None:
+        ran = machine.tried(machine.choose(start, extent, room), extent, room, alone=True)
+        if _goes_well(machine, truth, ran, number):
+            machine.succeeded(replace(ran, peak_bytes=truth.peak(ran.rung, extent, number)))
+            return
+        machine.refused(ran)
+        tried.append(attempt_of(ran, kind=FailureKind.OUT_OF_MEMORY, reason="", seconds=1.0))
+    raise AssertionError("there is room enough on the CPU")
+
+
+def _goes_well(machine: Machine, truth: Truth, tried: Tried, number: int) -> bool:
+    if RUNGS[tried.rung].on_cpu:
+        return True
+    return truth.peak(tried.rung, _extent(tried), number) * truth.waste <= tried.room_bytes
+
+
+def _extent(tried: Tried) -> Extent:
+    return Extent(width=tried.width, height=tried.height, batch=tried.batch)
+
+
+@given(st.integers(1, 60), st.sampled_from([Rung.RESIDENT, Rung.TILED_DECODE]), st.booleans())
+@settings(max_examples=30)
+def test_a_refusal_is_not_met_again_in_the_same_room_before_so_many_good_jobs(
+    climb_after: int, rung: Rung, alone: bool
+) -> None:
+    machine = Machine(climb_after=climb_after)
+    room = Room(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB, device_others_bytes=0 if alone else 100 * MIB)
+    wanted = Start(rung=rung)
+    choice = machine.choose(wanted, SQUARE, room)
+    assert isinstance(choice, Choice)
+    assert choice.rung is rung
+    tried = machine.tried(choice, SQUARE, room, alone=alone)
+    machine.refused(tried)
+    for _ in range(climb_after):
+        now = machine.choose(wanted, SQUARE, room)
+        assert isinstance(now, Choice)
+        assert now.rung is not rung if alone else (now.rung, now.alone) == (rung, True)
+        more = replace(room, device_bytes=int(room.device_bytes * 1.06))
+        lifted = machine.choose(wanted, SQUARE, more)
+        assert isinstance(lifted, Choice)
+        assert (lifted.rung, lifted.alone) == (rung, False)
+        machine.succeeded(replace(machine.tried(now, SQUARE, room, alone=True), peak_bytes=GIB))
+    again = machine.choose(wanted, SQUARE, room)
+    assert isinstance(again, Choice)
+    assert (again.rung, again.alone) == (rung, False)
+
+
+def test_after_good_jobs_one_rung_upward_is_tried_and_where_it_works_the_next() -> None:
+    machine, room = Machine(climb_after=10), Room(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB)
+    for rung in (Rung.RESIDENT, Rung.TILED_DECODE, Rung.SPLIT_GUIDANCE):
+        choice = machine.choose(Start(rung=rung), SQUARE, room)
+        machine.refused(machine.tried(choice, SQUARE, room, alone=True))
+    stood_on = []
+    for _ in range(14):
+        choice = machine.choose(Start(), SQUARE, room)
+        stood_on.append(choice.rung)
+        machine.succeeded(replace(machine.tried(choice, SQUARE, room, alone=True), peak_bytes=GIB))
+    climbed = [Rung.SPLIT_GUIDANCE, Rung.TILED_DECODE, Rung.RESIDENT]
+    assert stood_on == [Rung.FP8_STORAGE] * 10 + [*climbed, Rung.RESIDENT]
