@@ -53,8 +53,12 @@ def device_room(placement: Placement) -> int:
 
 
 def host_room() -> int:
-    """Bytes of the host's memory that this process may take in all: what is available, and what it has."""
-    return host_memory().available_bytes + int(psutil.Process().memory_info().rss)
+    """Bytes of the host's memory that this process may take in all: what is available, and what it has.
+
+    Pages of files are available: the kernel takes them back, though this process has them in sight.
+    """
+    used = psutil.Process().memory_info()
+    return host_memory().available_bytes + int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
 
 
 def device_memory(placement: Placement) -> tuple[int, int]:

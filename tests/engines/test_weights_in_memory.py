@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import sys
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import torch
 
 from aura_daemon.core.job import GenerateRequest, Produced
 from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
+from aura_daemon.engines import memory
+from aura_daemon.engines.hostmemory import HostMemory
 from aura_daemon.engines.loading import copy_weights
-from aura_daemon.engines.memory import PeakMemory
+from aura_daemon.engines.memory import PeakMemory, host_room
 from aura_daemon.engines.placement import Devices, find_devices
 from aura_daemon.engines.session import Session
 from tests.engines.listening import Listener
@@ -42,6 +45,19 @@ def test_copies_have_the_numbers_the_layout_and_the_alignment_of_what_they_are_c
         assert torch.equal(old, new) and old.data_ptr() != new.data_ptr()
         assert old.stride() == new.stride()
         assert (old.data_ptr() - new.data_ptr()) % 64 == 0
+
+
+def test_pages_of_files_are_counted_as_room_only_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = HostMemory(available_bytes=1 << 30, total_bytes=2 << 30, limit_bytes=None)
+    monkeypatch.setattr(memory, "host_memory", lambda: machine)
+    file = tmp_path / "weights"
+    file.write_bytes(bytes(256 << 20))
+    before = host_room()
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        seen = sum(mapped[place] for place in range(0, len(mapped), mmap.PAGESIZE))
+        after = host_room()
+    assert seen == 0
+    assert after - before < 128 << 20  # 256 MiB, were they
 
 
 def test_a_peak_that_is_restarted_forgets_what_was_before() -> None:
