@@ -98,6 +98,7 @@ class Session:
         self._files: dict[Key, ModelFiles] = {}
         self._loading = ""
         self.devices = find_devices(settings)
+        self.memory()  # a GPU's context, made when it is first asked for anything, is part of the process
         self._base_bytes = self.memory().resident_bytes
 
     @property
