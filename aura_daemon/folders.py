@@ -9,26 +9,16 @@ from pathlib import Path
 from aura_daemon import durable
 from aura_daemon.config import Loaded
 from aura_daemon.errors import Problem
+from aura_daemon.options import Settings
 
 
 def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
     """Missing or overlapping folders; makes the default inbox and outbox and the state folder where missing."""
-    settings = loaded.settings
-    folders = {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
-    problems: list[Problem] = []
-    for key, folder in folders.items():
-        exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
-        if exists and not is_folder:
-            problems.append(Problem(key=key, message=f"{folder} is not a folder"))
-        elif not exists and key in loaded.named_folders:
-            message = f"{folder} does not exist: make it, or mount what belongs there"
-            problems.append(Problem(key=key, message=message))
-    too_wide = _too_wide(folders)
-    problems.extend(too_wide.values())
-    problems.extend(_overlaps({key: folder for key, folder in folders.items() if key not in too_wide}))
+    problems = list(misplaced(loaded))
     if problems:
         return tuple(problems)
-    for key, folder in folders.items():
+    settings = loaded.settings
+    for key, folder in folders_of(settings).items():
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -42,6 +32,28 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
             message = f"`{settings.sources}` takes files out of the inbox, but {folder} cannot be written"
             problems.append(Problem(key="sources", message=f"{message}: make it writable, or say `sources: keep`"))
     return tuple(problems)
+
+
+def misplaced(loaded: Loaded) -> tuple[Problem, ...]:
+    """Folders that are too wide, overlap, or are missing though somebody named them; nothing is made."""
+    folders = folders_of(loaded.settings)
+    problems: list[Problem] = []
+    for key, folder in folders.items():
+        exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
+        if exists and not is_folder:
+            problems.append(Problem(key=key, message=f"{folder} is not a folder"))
+        elif not exists and key in loaded.named_folders:
+            message = f"{folder} does not exist: make it, or mount what belongs there"
+            problems.append(Problem(key=key, message=message))
+    too_wide = _too_wide(folders)
+    problems.extend(too_wide.values())
+    problems.extend(_overlaps({key: folder for key, folder in folders.items() if key not in too_wide}))
+    return tuple(problems)
+
+
+def folders_of(settings: Settings) -> dict[str, Path]:
+    """Key -> folder."""
+    return {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
 
 
 def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:

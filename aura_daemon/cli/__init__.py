@@ -1,7 +1,8 @@
 """argv -> exit code; the only code that prints. One file a group of commands, imported when the command is called.
 
-Exit codes: 0 all well; 1 some job or file failed; 2 the user has something to mend (command line, configuration,
-folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`, `demo`) stopped by Ctrl-C or SIGTERM.
+Exit codes: 0 all well; 1 some job or file failed, or (`doctor`) something should be mended; 2 the user has something to
+mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`,
+`demo`) stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -133,6 +134,24 @@ def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
     from aura_daemon.control import Verb
 
     raise typer.Exit(ordering.order(Verb.RETRY, jobs, config))
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, as 912x512.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=16, help="So many pictures at once.")] = 1,
+    model: Annotated[
+        str | None, typer.Option("--model", help="One of those that `generate.models` allows; default: the first.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
+    from aura_daemon.cli import doctoring
+
+    raise typer.Exit(doctoring.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
 
 
 @app.command()

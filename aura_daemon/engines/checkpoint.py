@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import ALIASES
-from aura_daemon.engines.fetching import PINNED, fetch_configuration
+from aura_daemon.engines.fetching import PINNED, Absent, fetch_configuration
 from aura_daemon.engines.report import Report
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
@@ -35,8 +35,9 @@ OTHER_KEYS: Final = (
 """What the names of tensors begin with -> what the file is instead."""
 
 
-def find_checkpoint(model: str, path: Path, report: Report) -> Failure | Path:
-    """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x."""
+def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Failure | Absent:
+    """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x; without a report
+    nothing is fetched."""
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
     if wrong:
         return Failure(

@@ -59,6 +59,14 @@ class Fetched:
     weights: Weights
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absent:
+    """It is not on this machine, or not all of it: it would be fetched."""
+
+    missing_bytes: int | None
+    """None where nobody has asked the hub yet."""
+
+
 Choose = Callable[[Path, tuple[str, ...]], "Weights | Failure"]
 """Folder of the small files, names of all files on the hub -> the weights to fetch."""
 
@@ -89,8 +97,41 @@ def fetch(model: str, repository: str, revision: str | None, choose: Choose, rep
     return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
 
 
-def fetch_configuration(model: str, repository: str, revision: str | None, report: Report) -> Path | Failure:
-    """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them."""
+def cached(model: str, repository: str, revision: str | None, choose: Choose) -> Fetched | Failure | Absent:
+    """What `fetch` would have without bringing anything; asks nobody."""
+    try:
+        folder = small_files(repository, revision, local_only=True)
+    except HFValidationError as error:
+        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
+        return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
+    except EXPECTED:
+        return Absent(missing_bytes=None)
+    try:
+        tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+        sizes = {file.path: file.size for file in tree}
+    except EXPECTED:  # brought by an older client: what lies there is all that is known
+        there = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
+        weights = choose(folder, tuple(there))
+        return Fetched(folder=folder, weights=weights) if isinstance(weights, Weights) else Absent(missing_bytes=None)
+    weights = choose(folder, tuple(sizes))
+    if isinstance(weights, Failure):
+        return weights
+    missing = [name for name in weights.names if not (folder / name).is_file()]
+    if missing:
+        return Absent(missing_bytes=sum(sizes[name] for name in missing))
+    return Fetched(folder=folder, weights=weights)
+
+
+def fetch_configuration(
+    model: str, repository: str, revision: str | None, report: Report | None
+) -> Path | Failure | Absent:
+    """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them; without a report
+    nothing is fetched."""
+    if report is None:
+        try:
+            return small_files(repository, revision, local_only=True)
+        except EXPECTED:
+            return Absent(missing_bytes=None)
     report.loading(model)
     try:
         return small_files(repository, revision)
@@ -103,13 +144,14 @@ def fetch_configuration(model: str, repository: str, revision: str | None, repor
     )
 
 
-def small_files(repository: str, revision: str | None) -> Path:
+def small_files(repository: str, revision: str | None, *, local_only: bool = False) -> Path:
     """Folder with everything but weights; raises what the hub's client raises."""
     return Path(
         snapshot_download(
             repository,
             revision=revision or DEFAULT_REVISION,
             allow_patterns=list(SMALL_FILES),
+            local_files_only=local_only,
             tqdm_class=_silent(),
         )
     )

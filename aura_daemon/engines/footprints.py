@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +38,22 @@ SINGLE_FILE_PARTS: Final = {
 PICKLE_BYTES: Final = 4
 """A number in a file that cannot be looked into takes four, as far as is known."""
 
+STANDARD_PARTS: Final = {
+    "unet": 859_520_964,
+    "text_encoder": 123_060_480,
+    "vae": 83_653_863,
+    "safety_checker": 303_981_588,
+}
+"""Numbers in the parts of Stable Diffusion 1.4, for a model that is not here to be looked into."""
+
+STANDARD_LAYER: Final = 29_492_480
+"""Numbers in the largest layer of its UNet, `up_blocks.0.resnets.0.conv1`."""
+
+STANDARD_PX: Final = 512
+
+STANDARD_CAPTIONER: Final = 223_971_644
+"""Numbers in BLIP base."""
+
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; cuDNN's come and go with the layers."""
 
@@ -55,21 +72,58 @@ def footprint_of(
             base_bytes=base_bytes,
         )
     unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
-    checker = parts["safety_checker"] if with_checker else 0
-    return Footprint(
-        unet_bytes=parts["unet"] * size,
-        text_bytes=parts["text_encoder"] * size,
-        vae_bytes=parts["vae"] * size,
-        beside_bytes=checker * (size if placement.on_cpu else 4),
-        largest_layer_bytes=max(layers.values(), default=0) * size,
-        element_bytes=size,
-        unet_elements=UNET_ELEMENTS * _first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
-        vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS)
-        * _first_channels(vae, VAE_CHANNELS)
-        / VAE_CHANNELS,
-        native_px=int(vae.get("sample_size", files.own.native_size_px)),
+    return _of_generator(
+        parts,
+        max(layers.values(), default=0),
+        placement,
         base_bytes=base_bytes,
-        workspace_bytes=int(parts["unet"] * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+        with_checker=with_checker,
+        unet_width=_first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
+        vae_width=_first_channels(vae, VAE_CHANNELS) / VAE_CHANNELS,
+        native_px=int(vae.get("sample_size", files.own.native_size_px)),
+    )
+
+
+def standard_footprint(placement: Placement, *, base_bytes: int, with_checker: bool = True) -> Footprint:
+    """Of Stable Diffusion 1.4, without its files."""
+    return _of_generator(
+        STANDARD_PARTS,
+        STANDARD_LAYER,
+        placement,
+        base_bytes=base_bytes,
+        with_checker=with_checker,
+        unet_width=1.0,
+        vae_width=1.0,
+        native_px=STANDARD_PX,
+    )
+
+
+def _of_generator(
+    parts: Mapping[str, int],
+    largest_layer: int,
+    placement: Placement,
+    *,
+    base_bytes: int,
+    with_checker: bool,
+    unet_width: float,
+    vae_width: float,
+    native_px: int,
+) -> Footprint:
+    """`parts`, `largest_layer`: numbers that they hold. Widths: channels, compared with Stable Diffusion 1.x."""
+    size = placement.torch_dtype.itemsize
+    checker = parts.get("safety_checker", 0) if with_checker else 0
+    return Footprint(
+        unet_bytes=parts.get("unet", 0) * size,
+        text_bytes=parts.get("text_encoder", 0) * size,
+        vae_bytes=parts.get("vae", 0) * size,
+        beside_bytes=checker * (size if placement.on_cpu else 4),
+        largest_layer_bytes=largest_layer * size,
+        element_bytes=size,
+        unet_elements=UNET_ELEMENTS * unet_width,
+        vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
+        native_px=native_px,
+        base_bytes=base_bytes,
+        workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
     )
 
 

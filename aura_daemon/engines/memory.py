@@ -52,6 +52,13 @@ def device_room(placement: Placement) -> int:
     return min(room, int(total * placement.fraction)) if placement.fraction is not None else room
 
 
+def within_fraction(placement: Placement, amount: int) -> int:
+    """So many bytes, or what this process is allowed of the GPU where that is less."""
+    if placement.fraction is None:
+        return amount
+    return min(amount, int(device_memory(placement)[1] * placement.fraction))
+
+
 def host_room() -> int:
     """Bytes of the host's memory that this process may take in all: what is available, and what it has.
 

@@ -9,7 +9,7 @@ A name is `aura-mini`, a short name of `core.settings.ALIASES`, a folder, a `.sa
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ from typing import Any, Final
 from aura_daemon.core.job import Failure, FailureKind, JobKind
 from aura_daemon.core.settings import ALIASES, EMBEDDED, MULTIPLE_PX, ModelDefaults, ModelSettings, Scheduler
 from aura_daemon.engines.checkpoint import find_checkpoint
-from aura_daemon.engines.fetching import PINNED, fetch
+from aura_daemon.engines.fetching import PINNED, Absent, Fetched, cached, fetch
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.weights import (
     Weights,
@@ -53,10 +53,29 @@ class ModelFiles:
     carried_name: str
     """The name its `aura.json` gives, `aura-mini` for the embedded model."""
     sha256: str
+    """Empty where it was only looked for."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the weights, on the disk."""
+        root = self.checkpoint.parent if self.checkpoint is not None else self.folder
+        return sum((root / file).stat().st_size for file in self.weights.names)
 
 
 def find_model(settings: ModelSettings, kind: JobKind, half: bool, report: Report) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
+    found = _find(settings, kind, half, report)
+    assert not isinstance(found, Absent)  # it is fetched
+    return found
+
+
+def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelFiles | Failure | Absent:
+    """What `find_model` would find on this machine now: nothing is fetched, nothing hashed."""
+    return _find(settings, kind, half, None)
+
+
+def _find(settings: ModelSettings, kind: JobKind, half: bool, report: Report | None) -> ModelFiles | Failure | Absent:
+    """Without a report it is only looked for."""
     name = settings.model
     path = _embedded(kind) if name == EMBEDDED else Path(name).expanduser()
     if name in ALIASES:
@@ -87,21 +106,26 @@ def _embedded(kind: JobKind) -> Path:
 
 
 def _from_hub(
-    settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report
-) -> ModelFiles | Failure:
+    settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report | None
+) -> ModelFiles | Failure | Absent:
     name = settings.model
     revision = settings.revision or PINNED.get(name)
 
     def choose(folder: Path, names: tuple[str, ...]) -> Weights | Failure:
         return _weights_of(name, folder, names, kind, half, settings.allow_pickle)
 
-    fetched = fetch(name, repository, revision, choose, report)
-    if isinstance(fetched, Failure):
+    if report is None:
+        fetched = cached(name, repository, revision, choose)
+    else:
+        fetched = fetch(name, repository, revision, choose, report)
+    if not isinstance(fetched, Fetched):
         return fetched
     return _checked(name, fetched.folder, fetched.weights, kind, report)
 
 
-def _from_file(settings: ModelSettings, path: Path, kind: JobKind, report: Report) -> ModelFiles | Failure:
+def _from_file(
+    settings: ModelSettings, path: Path, kind: JobKind, report: Report | None
+) -> ModelFiles | Failure | Absent:
     """A single file; its configuration comes from a folder beside it or from the hub."""
     name = settings.model
     if not path.is_file():
@@ -111,7 +135,7 @@ def _from_file(settings: ModelSettings, path: Path, kind: JobKind, report: Repor
     if path.suffix != ".safetensors" and not settings.allow_pickle:
         return pickle_refused(name, path.name)
     folder = find_checkpoint(name, path, report)
-    if isinstance(folder, Failure):
+    if not isinstance(folder, Path):
         return folder
     return _checked(name, folder, Weights(names=(path.name,)), kind, report, checkpoint=path)
 
@@ -150,25 +174,16 @@ def _wrong_architecture(name: str, folder: Path, kind: JobKind) -> Failure | Non
 
 
 def _checked(
-    name: str, folder: Path, weights: Weights, kind: JobKind, report: Report, checkpoint: Path | None = None
+    name: str, folder: Path, weights: Weights, kind: JobKind, report: Report | None, checkpoint: Path | None = None
 ) -> ModelFiles | Failure:
-    """Refuses broken files, hashes the rest and reads what the model says of itself."""
+    """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
     root = checkpoint.parent if checkpoint is not None else folder
     broken = broken_file(root / file for file in weights.names)
     if broken:
         return unavailable(
             name, f"a file of it is cut short or damaged: {broken}", "delete that file and fetch it again"
         )
-    total = sum((root / file).stat().st_size for file in weights.names)
-    done = 0
-
-    def read(amount: int) -> None:
-        nonlocal done
-        done += amount
-        report.loading(name, done, total)
-
-    report.loading(name, 0, total)
-    sha256 = content_hash(root, weights.names, read)
+    sha256 = _hashed(name, root, weights.names, report) if report is not None else ""
     carried = _json(folder / "aura.json")
     try:
         own = _own_defaults(folder, carried, kind)
@@ -183,6 +198,20 @@ def _checked(
         carried_name=str(carried.get("name", "")),
         sha256=sha256,
     )
+
+
+def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
+    """Of all its weights, telling how far it is."""
+    total = sum((root / file).stat().st_size for file in files)
+    done = 0
+
+    def read(amount: int) -> None:
+        nonlocal done
+        done += amount
+        report.loading(name, done, total)
+
+    report.loading(name, 0, total)
+    return content_hash(root, files, read)
 
 
 def _own_defaults(folder: Path, carried: Mapping[str, Any], kind: JobKind) -> ModelDefaults:

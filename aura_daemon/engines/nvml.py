@@ -27,9 +27,14 @@ class Gpu:
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Every card; none where there is no driver."""
+    """Every card; none where there is no driver, or where it does not say how much memory they have."""
     with _library() as works:
-        return tuple(_gpu(number) for number in range(pynvml.nvmlDeviceGetCount())) if works else ()
+        if not works:
+            return ()
+        try:
+            return tuple(_gpu(number) for number in range(pynvml.nvmlDeviceGetCount()))
+        except pynvml.NVMLError:  # not supported: a GPU whose memory is the host's
+            return ()
 
 
 def others(pid: int, number: int = 0) -> str:

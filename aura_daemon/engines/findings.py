@@ -1,0 +1,191 @@
+"""What torch and the libraries say of this machine, for `doctor`. In: a question. Out: findings.
+
+The plan is made by the very rules by which a job's rung is chosen (`fits`), in a process that has imported what a
+worker imports. Nothing is loaded, hashed or fetched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import torch
+from huggingface_hub import constants
+
+from aura_daemon.core.attempts import TOP
+from aura_daemon.core.budget import Extent, Footprint
+from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.core.job import Failure, JobKind
+from aura_daemon.core.ladder import RUNGS, Rung
+from aura_daemon.core.pace import picture_s
+from aura_daemon.core.settings import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
+from aura_daemon.core.survey import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
+from aura_daemon.engines.fetching import Absent
+from aura_daemon.engines.fits import Demand, Fits, Held, Wanted
+from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
+from aura_daemon.engines.models import ModelFiles, look_for_model
+from aura_daemon.engines.placement import Devices, Placement
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.shelf import Shelf
+
+FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_fp16", "avx512_fp16")}
+"""Half precision -> abilities of a CPU with which it is faster than float32."""
+
+
+def findings(question: Question) -> Findings:
+    """Everything."""
+    session = Session(question.settings)
+    found = session.devices
+    devices = found if isinstance(found, Devices) else None
+    half = devices is not None and devices.first.dtype == "float16"
+    plan = None
+    if devices is not None and question.wish is not None:
+        plan = _Planning(question, devices, base_bytes=session.memory().resident_bytes).plan(question.wish, half=half)
+    return Findings(
+        torch=_torch(devices.first if devices is not None else None),
+        hub_cache=str(constants.HF_HUB_CACHE),
+        hub_is_forbidden=bool(constants.HF_HUB_OFFLINE),
+        models=tuple(_model(kind, settings, half=half) for kind, settings in _configured(question.settings)),
+        plan=plan,
+        refusal=Complaint(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
+    )
+
+
+def _torch(first: Placement | None) -> TorchFound:
+    """`first`: where the top of the ladder is."""
+    build = "CPU"
+    if torch.version.cuda:
+        build = f"CUDA {torch.version.cuda}"
+    elif torch.version.hip:
+        build = f"ROCm {torch.version.hip}"
+    capability = ""
+    if first is not None and first.device.startswith("cuda") and torch.version.cuda:
+        capability = "sm_{}{}".format(*torch.cuda.get_device_capability(first.device))
+    return TorchFound(
+        version=str(torch.__version__),
+        build=build,
+        device=first.device if first is not None else "",
+        device_name=first.device_name if first is not None else "",
+        dtype=first.dtype if first is not None else "",
+        dtypes=_dtypes(first) if first is not None else (),
+        capability=capability,
+    )
+
+
+def _dtypes(placement: Placement) -> tuple[str, ...]:
+    """What a device computes in at full speed."""
+    if placement.on_cpu:
+        able = torch.cpu.get_capabilities()
+        return ("float32", *(name for name, flags in FULL_SPEED.items() if any(able.get(flag) for flag in flags)))
+    bfloat16 = placement.device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
+    return ("float32", "float16", *(("bfloat16",) if bfloat16 else ()))
+
+
+def _configured(settings: EngineSettings) -> list[tuple[JobKind, ModelSettings]]:
+    generators = dict.fromkeys((settings.generate.model, *settings.generate.models))
+    named = [(JobKind.GENERATE, _named(settings.generate, model)) for model in generators]
+    return [*named, (JobKind.CAPTION, settings.caption)]
+
+
+def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
+    return configured if model == configured.model else replace(configured, model=model, revision=None)
+
+
+def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
+    found = look_for_model(settings, kind, half)
+    match found:
+        case ModelFiles():
+            folder = str(found.checkpoint or found.folder)
+            return ModelFound(
+                kind=kind,
+                name=settings.model,
+                presence=Presence.HERE,
+                folder=folder,
+                weight_bytes=found.size_bytes,
+            )
+        case Absent():
+            missing = (
+                found.missing_bytes if found.missing_bytes is not None else _standard_bytes(settings.model, half=half)
+            )
+            return ModelFound(kind=kind, name=settings.model, presence=Presence.ABSENT, weight_bytes=missing)
+        case Failure():
+            return ModelFound(
+                kind=kind, name=settings.model, presence=Presence.WRONG, message=found.message, mend=found.mend
+            )
+
+
+def _standard_bytes(model: str, *, half: bool) -> int:
+    """What the short names bring; 0 for what nobody knows. BLIP has no files in half precision."""
+    known = {"sd-1.4": sum(STANDARD_PARTS.values()) * (2 if half else 4), "blip-base": STANDARD_CAPTIONER * 4}
+    return known.get(model, 0)
+
+
+class _Planning:
+    """The ladder, rung by rung."""
+
+    def __init__(self, question: Question, devices: Devices, *, base_bytes: int) -> None:
+        self._settings = question.settings
+        self._measured = question.measured
+        self._devices = devices
+        self._base_bytes = base_bytes
+        self._fits = Fits(
+            devices,
+            Shelf(),
+            base_bytes=base_bytes,
+            climb_after=question.settings.climb_after,
+            held=Held(device_bytes=question.held_device_bytes, host_bytes=question.held_bytes),
+        )
+
+    def plan(self, wish: Wish, *, half: bool) -> Plan | None:
+        """None where the model cannot be used, which is said of the model."""
+        configured = _named(self._settings.generate, wish.model)
+        found = look_for_model(configured, JobKind.GENERATE, half)
+        if isinstance(found, Failure):
+            return None
+        files = found if isinstance(found, ModelFiles) else None
+        own = files.own if files is not None else ModelDefaults()
+        guidance = configured.guidance_scale if configured.guidance_scale is not None else own.guidance_scale
+        extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guidance > 1)
+        demand = self._demand(configured, files, extent)
+        steps = configured.steps or own.steps
+        start = self._fits.first(demand, TOP, self._measured)
+        room = self._fits.room(demand.key)
+        return Plan(
+            wish=wish,
+            assumed=files is None,
+            steps_a_picture=steps,
+            free_host_bytes=room.host_bytes,
+            ladder=tuple(self._step(rung, demand, room, steps) for rung in self._fits.ladder(demand)),
+            start=start.rung if isinstance(start, Choice) else None,
+            start_batch=start.batch if isinstance(start, Choice) else 0,
+        )
+
+    def _demand(self, configured: GenerateSettings, files: ModelFiles | None, extent: Extent) -> Demand:
+        key, checks = (JobKind.GENERATE, configured.model), configured.safety is not Safety.OFF
+        if files is not None:
+            return self._fits.demand(Wanted(key=key, files=files, extent=extent, with_checker=checks))
+
+        def footprint(rung: Rung) -> Footprint:
+            placement = self._devices.on(rung)
+            return standard_footprint(placement, base_bytes=self._base_bytes, with_checker=checks)
+
+        return Demand(key=key, extent=extent, footprint=footprint)
+
+    def _step(self, rung: Rung, demand: Demand, room: Room, steps: int) -> Step:
+        """A rung alone: what all pictures take there, and how many of them fit."""
+        batch = demand.extent.batch
+
+        def need(rung: Rung, batch: int) -> Need:
+            return self._fits.need(demand, rung, batch, self._measured)
+
+        fitting = choose([rung], need, room, batch=batch)
+        wanted = need(rung, batch)
+        return Step(
+            rung=rung,
+            caption=RUNGS[rung].caption,
+            needed_bytes=wanted.bytes,
+            needed_host_bytes=wanted.host_bytes,
+            free_bytes=room.for_rung(rung, alone=True),
+            fits=0 if isinstance(fitting, NoRoom) else fitting.batch,
+            picture_s=picture_s(self._fits.measured_on(rung, self._measured), rung, demand.extent, steps),
+        )

@@ -1,0 +1,175 @@
+"""What this machine is, as far as it can be told without torch. In: settings. Out: a Machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from aura_daemon.core import names
+from aura_daemon.core.survey import (
+    CPU_FLAGS,
+    CpuFound,
+    DiskFound,
+    GpuFound,
+    GpuUser,
+    InotifyFound,
+    Machine,
+    MemoryFound,
+)
+from aura_daemon.engines import nvml
+from aura_daemon.engines.hostmemory import host_memory
+from aura_daemon.engines.libraries import versions
+from aura_daemon.events import file_system_of
+
+PROC: Final = Path("/proc")
+
+INOTIFY: Final = "anon_inode:inotify"
+"""What a descriptor of an inotify instance is a link to."""
+
+WORKER: Final = "aura_daemon.workers.child"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """The child of a running daemon, which holds the models."""
+
+    pid: int
+    resident_bytes: int
+
+
+def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None) -> Machine:
+    """As it is now. `folders`: what is written where. `daemon_pid`: of the running daemon, whose own do not count."""
+    memory = host_memory()
+    return Machine(
+        gpus=tuple(_gpu(card) for card in nvml.gpus()),
+        cpu=cpu(),
+        memory=MemoryFound(
+            total_bytes=memory.total_bytes,
+            available_bytes=memory.available_bytes,
+            limit_bytes=memory.limit_bytes,
+        ),
+        disks=tuple(found for what, folder in folders.items() if (found := disk(what, folder)) is not None),
+        inotify=inotify(inbox, daemon_pid=daemon_pid),
+        versions=dict(versions()),
+    )
+
+
+def cpu(proc: Path = PROC) -> CpuFound:
+    """Its name, and what counts of its abilities."""
+    name, flags = platform.processor() or platform.machine(), frozenset[str]()
+    with suppress(OSError):
+        for line in (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = (part.strip() for part in line.partition(":"))
+            if key == "model name":
+                name = value
+            elif key in ("flags", "Features"):
+                flags = frozenset(value.split())
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return CpuFound(name=name, cores=cores, flags=tuple(flag for flag in CPU_FLAGS if flag in flags))
+
+
+def disk(what: str, folder: Path) -> DiskFound | None:
+    """Of a folder, or of what is there of the way to it; None where nobody can tell."""
+    place = folder.resolve()
+    while not place.is_dir() and place != place.parent:
+        place = place.parent
+    try:
+        usage = shutil.disk_usage(place)
+    except OSError:
+        return None
+    return DiskFound(
+        what=what,
+        path=names.escaped(str(folder)),
+        exists=folder.is_dir(),
+        free_bytes=usage.free,
+        total_bytes=usage.total,
+        file_system=file_system_of(place),
+    )
+
+
+def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> InotifyFound | None:
+    """Limits and what is taken of them; None where the system has none."""
+    folder = proc / "sys" / "fs" / "inotify"
+    try:
+        watches, instances, queued = (
+            int((folder / name).read_text(encoding="ascii"))
+            for name in ("max_user_watches", "max_user_instances", "max_queued_events")
+        )
+    except (OSError, ValueError):
+        return None
+    taken = list(_instances(proc, but=daemon_pid))
+    return InotifyFound(
+        max_user_watches=watches,
+        max_user_instances=instances,
+        max_queued_events=queued,
+        needed_watches=_folders(inbox),
+        used_watches=sum(taken),
+        used_instances=len(taken),
+    )
+
+
+def worker_of(daemon_pid: int) -> Worker | None:
+    """None where no model is loaded."""
+    with suppress(psutil.Error):
+        for child in psutil.Process(daemon_pid).children():
+            with suppress(psutil.Error):
+                if WORKER in child.cmdline():
+                    return Worker(pid=child.pid, resident_bytes=int(child.memory_info().rss))
+    return None
+
+
+def device_bytes(gpus: Sequence[GpuFound], pid: int) -> int:
+    """Of the first card, what a process has; 0 where nobody says."""
+    return sum(user.used_bytes for card in gpus[:1] for user in card.users if user.pid == pid)
+
+
+def _gpu(card: nvml.Gpu) -> GpuFound:
+    return GpuFound(
+        name=card.name,
+        total_bytes=card.total_bytes,
+        free_bytes=card.free_bytes,
+        driver=card.driver,
+        users=tuple(GpuUser(pid=pid, name=names.escaped(name), used_bytes=size) for pid, name, size in card.users),
+    )
+
+
+def _folders(inbox: Path) -> int:
+    """Folders that are watched: all but the hidden ones and `failed/`."""
+    count, waiting = 0, [""]
+    while waiting:
+        current = waiting.pop()
+        with suppress(OSError), os.scandir(inbox / current) as entries:
+            count += 1
+            inner = (f"{current}/{entry.name}" if current else entry.name for entry in entries if _is_folder(entry))
+            waiting += [path for path in inner if not names.is_out_of_bounds(path)]
+    return count
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _instances(proc: Path, *, but: int | None) -> Iterator[int]:
+    """Watches of each inotify instance of this user's programs, save one; what may not be looked into is left out."""
+    for process in proc.iterdir():
+        if not process.name.isdigit() or process.name == str(but):
+            continue
+        with suppress(OSError):
+            if process.stat().st_uid != os.getuid():
+                continue
+            for descriptor in (process / "fd").iterdir():
+                with suppress(OSError):
+                    if os.readlink(descriptor) == INOTIFY:  # noqa: PTH115 - it is no path
+                        yield _watches(process / "fdinfo" / descriptor.name)
+
+
+def _watches(info: Path) -> int:
+    return sum(line.startswith("inotify ") for line in info.read_text(encoding="ascii", errors="replace").splitlines())

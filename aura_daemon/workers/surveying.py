@@ -1,0 +1,33 @@
+"""The short-lived child that asks torch for `doctor`: `python -m aura_daemon.workers.surveying PARENT_PID`.
+
+In: a question, JSON on stdin. Out: findings, one JSON document on stdout; whatever the libraries print goes to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from aura_daemon.core.survey import Question
+from aura_daemon.workers.child import ENVIRONMENT, become_a_child, log_to_stderr
+
+
+def main(parent: int) -> None:
+    """Answers and ends."""
+    become_a_child(parent)
+    log_to_stderr("WARNING", "text")
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
+        os.dup2(2, 1)
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        question = Question.model_validate_json(sys.stdin.buffer.read())
+        from aura_daemon.engines.quieting import quiet_libraries
+
+        quiet_libraries()
+        from aura_daemon.engines.findings import findings
+
+        answer.write(findings(question).model_dump_json())
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,180 @@
+"""`doctor` as a shell sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import JobKind
+from aura_daemon.core.ladder import RUNGS, Backend, Rung, ladder
+from aura_daemon.core.survey import Presence, Survey
+from aura_daemon.journal import FILE_NAME, Journal
+from tests.house import House
+from tests.programs import REAL, Program
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+def program(house: House) -> Program:
+    return Program(house, REAL, AURA_DEVICE="cpu", AURA_DTYPE="float32", HF_HOME=str(house.root / "hf"))
+
+
+def document(program: Program, *arguments: str) -> tuple[int, Survey]:
+    ran = program.call("doctor", "--json", *arguments)
+    return ran.returncode, Survey.model_validate_json(ran.stdout)
+
+
+def test_it_prints_the_machine_and_all_is_well(program: Program) -> None:
+    ran = program.call("doctor")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "\x1b" not in ran.stdout + ran.stderr
+    titles = [line.split("  ")[0] for line in ran.stdout.splitlines() if line and not line.startswith(" ")]
+    assert titles == [
+        "configured", "daemon", "GPU", "torch", "CPU", "memory", "disk", "inotify", "python", "libraries",
+        "generate", "caption", "all is well",
+    ]  # fmt: skip
+    assert "computes on cpu" in ran.stdout
+    assert "aura-mini: here" in ran.stdout
+    assert not any(line.endswith(" ") for line in ran.stdout.splitlines())
+
+
+def test_nothing_is_made_and_nothing_fetched(program: Program) -> None:
+    program.house.state.rmdir()
+    document(program)
+    assert not program.house.state.exists()
+    assert not (program.house.root / "hf").exists()
+    assert list(program.house.inbox.iterdir()) == []
+
+
+def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(program: Program) -> None:
+    ran = program.call("doctor", "--plan", "912x512", "--batch", "2")
+    assert ran.returncode == 0, ran.stdout
+    rows = [line for line in ran.stdout.splitlines() if "│" in line]
+    for rung in ladder(Backend.CPU, JobKind.GENERATE):
+        (row,) = [line for line in rows if f" {rung} " in line]
+        assert "GiB" in row
+        assert "yes" in row
+        assert RUNGS[rung].caption.split()[0] in row
+    assert "the ladder for 912x512, 2 at once, aura-mini" in ran.stdout
+    assert "a job would start on cpu, 2 at once" in ran.stdout
+    assert [line for line in rows if line.startswith("->")] == [line for line in rows if " cpu  " in line]
+    assert "\x1b" not in ran.stdout
+
+
+def test_the_plan_as_json_is_the_same(program: Program) -> None:
+    code, survey = document(program, "--plan", "911x509")
+    assert code == 0
+    assert survey.findings is not None
+    plan = survey.findings.plan
+    assert plan is not None
+    assert (plan.wish.width, plan.wish.height) == (912, 512)
+    assert (plan.start, plan.assumed) == (Rung.CPU, False)
+    assert all(step.picture_s is None for step in plan.ladder)
+
+
+def test_what_the_journal_measured_is_the_time_of_a_picture(program: Program) -> None:
+    _, survey = document(program)
+    assert survey.findings is not None
+    torch = survey.findings.torch
+    tried = Tried(
+        device="cpu", device_name=torch.device_name, dtype=torch.dtype, rung=Rung.CPU, width=456, height=512,
+        batch=1, alone=True, peak_bytes=900 << 20,
+    )  # fmt: skip
+    journal = Journal(program.house.state / FILE_NAME)
+    journal.learn("aura-mini", tried, step_s=2.0)
+    journal.close()
+    ran = program.call("doctor", "--plan", "912x512")
+    (row,) = [line for line in ran.stdout.splitlines() if line.startswith("->")]
+    assert "about 100 s" in row  # twice the pixels, 25 steps
+    assert "25 steps, without loading and decoding, scaled from what was measured here" in ran.stdout
+
+
+def test_a_model_that_is_not_here_is_planned_with_assumed_figures(house: House) -> None:
+    program = Program(house, REAL, AURA_DEVICE="cpu", AURA_GENERATE__MODEL="sd-1.4", HF_HOME=str(house.root / "hf"))
+    ran = program.call("doctor", "--plan", "512x512")
+    assert "sd-1.4: not on this machine, 5.5 GB are fetched for its first job" in ran.stdout
+    assert "the figures assume Stable Diffusion 1.4's size" in ran.stdout
+
+
+def test_a_model_of_the_allow_list_can_be_planned(house: House) -> None:
+    config = house.root / "aura.yaml"
+    config.write_text("generate: {models: [sd-1.4]}\n")
+    program = Program(house, REAL, AURA_DEVICE="cpu", HF_HOME=str(house.root / "hf"))
+    _, survey = document(program, "--config", str(config), "--plan", "512x512", "--model", "sd-1.4")
+    assert survey.findings is not None
+    assert survey.findings.plan is not None
+    assert (survey.findings.plan.wish.model, survey.findings.plan.assumed) == ("sd-1.4", True)
+    assert [model.presence for model in survey.findings.models] == [Presence.HERE, Presence.ABSENT, Presence.HERE]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plan", "big"], "--plan: must be width and height in pixels, 8 to 2048 each, as 912x512 (given: 'big')"),
+        (["--plan", "4096x512"], "--plan: must be"),
+        (["--plan", "512x512", "--model", "x"], "--model: must be one of aura-mini"),
+        (["--model", "aura-mini"], "--plan: is needed"),
+        (["--batch", "2"], "--plan: is needed"),
+    ],
+)
+def test_a_wish_that_makes_no_sense_is_the_users_mistake(program: Program, arguments: list[str], words: str) -> None:
+    ran = program.call("doctor", *arguments)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert words in ran.stderr
+
+
+def test_what_should_be_mended_is_said_with_its_mend_and_the_code_is_1(house: House) -> None:
+    program = Program(house, REAL, AURA_DEVICE="xpu", AURA_OUTBOX=str(house.root / "gone"))
+    ran = program.call("doctor", "--plan", "512x512")
+    assert ran.returncode == 1, ran.stdout
+    mends = [line for line in ran.stdout.splitlines() if line.startswith("mend  ")]
+    assert any("gone does not exist" in line for line in mends)
+    assert any("device: xpu is configured, but torch" in line for line in mends)
+    assert "set device: auto or cpu" in ran.stdout
+    assert "all is well" not in ran.stdout
+
+
+def test_a_torch_that_is_broken_is_said_and_the_rest_is_told(house: House) -> None:
+    broken = house.root / "broken"
+    (broken / "torch").mkdir(parents=True)
+    (broken / "torch" / "__init__.py").write_text("raise ImportError('libtorch_cpu.so: no such file')\n")
+    program = Program(house, REAL)
+    environment = program.environment()
+    program = Program(house, REAL, PYTHONPATH=os.pathsep.join((str(broken), environment["PYTHONPATH"])))
+    ran = program.call("doctor")
+    assert ran.returncode == 1
+    assert "mend  torch could not be asked; it ended with exit code 1: ImportError: libtorch_cpu.so" in ran.stdout
+    assert "memory" in ran.stdout
+    assert "Traceback" in ran.stderr
+
+
+def test_a_running_daemons_memory_counts_as_free(program: Program) -> None:
+    house = program.house
+    try:
+        program.start("run")
+        house.drop("a.yaml", b"prompt: a small red circle on a blue background\nsteps: 1\n")
+        program.until(lambda: (house.outbox / "a.json").exists(), "the picture")
+        code, survey = document(program, "--plan", "64x64")
+        program.end()
+    finally:
+        program.close()
+    assert code == 0
+    assert survey.daemon_runs
+    assert survey.held_bytes > 100 << 20
+    assert survey.findings is not None
+    plan: Any = survey.findings.plan
+    assert plan.start is Rung.CPU
+    assert plan.ladder[0].picture_s is not None
+
+
+def test_the_document_says_what_kind_it_is(program: Program) -> None:
+    ran = program.call("doctor", "--json")
+    read = json.loads(ran.stdout)
+    assert read["schema"] == "aura-daemon/doctor/1"
+    assert Path(read["machine"]["disks"][0]["path"]) == program.house.inbox

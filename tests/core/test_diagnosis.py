@@ -1,0 +1,200 @@
+"""What doctor complains of, and what it does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from aura_daemon.core.budget import Measured
+from aura_daemon.core.diagnosis import complaints
+from aura_daemon.core.job import JobKind
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.settings import EngineSettings, GenerateSettings, Scheduler
+from aura_daemon.core.survey import (
+    SURVEY_SCHEMA,
+    Complaint,
+    CpuFound,
+    DiskFound,
+    Findings,
+    GpuFound,
+    InotifyFound,
+    Machine,
+    MemoryFound,
+    ModelFound,
+    Plan,
+    Presence,
+    Question,
+    Step,
+    Survey,
+    TorchFound,
+    Wish,
+)
+
+GB = 10**9
+CARD = GpuFound(name="NVIDIA RTX 3050", total_bytes=4 << 30, free_bytes=3 << 30, driver="560.1", users=())
+TORCH = TorchFound(
+    version="2.13.0+cpu",
+    build="CPU",
+    device="cpu",
+    device_name="x",
+    dtype="float32",
+    dtypes=("float32",),
+    capability="",
+)
+LIMITS = InotifyFound(
+    max_user_watches=8192,
+    max_user_instances=128,
+    max_queued_events=16384,
+    needed_watches=1,
+    used_watches=0,
+    used_instances=0,
+)
+ABSENT = ModelFound(kind=JobKind.GENERATE, name="sd-1.4", presence=Presence.ABSENT, weight_bytes=5 * GB)
+
+
+def disk(what: str, free_bytes: int) -> DiskFound:
+    return DiskFound(
+        what=what, path=f"/{what}", exists=True, free_bytes=free_bytes, total_bytes=99 * GB, file_system="ext4"
+    )
+
+
+def plan(start: Rung | None, rung: Rung = Rung.CPU_HALF_WEIGHTS) -> Plan:
+    step = Step(
+        rung=rung,
+        caption="",
+        needed_bytes=5 << 30,
+        needed_host_bytes=0,
+        free_bytes=1 << 30,
+        fits=int(start is not None),
+        picture_s=None,
+    )
+    wish = Wish(model="sd-1.4", width=912, height=512)
+    return Plan(
+        wish=wish,
+        assumed=True,
+        steps_a_picture=25,
+        free_host_bytes=1 << 30,
+        ladder=(step,),
+        start=start,
+        start_batch=int(start is not None),
+    )
+
+
+def survey(
+    *,
+    gpus: tuple[GpuFound, ...] = (),
+    disks: tuple[DiskFound, ...] = (),
+    inotify: InotifyFound | None = LIMITS,
+    device: str = "auto",
+    silent: bool = False,
+    **found: Any,
+) -> Survey:
+    known = {
+        "torch": TORCH, "hub_cache": "/hub", "hub_is_forbidden": False, "models": (), "plan": None, "refusal": None
+    }  # fmt: skip
+    return Survey(
+        schema=SURVEY_SCHEMA,
+        configured_by="built-in defaults",
+        device=device,
+        daemon_runs=False,
+        held_bytes=0,
+        held_device_bytes=0,
+        machine=Machine(
+            gpus=gpus,
+            cpu=CpuFound(name="x", cores=2, flags=("avx2",)),
+            memory=MemoryFound(total_bytes=8 << 30, available_bytes=4 << 30, limit_bytes=None),
+            disks=disks,
+            inotify=inotify,
+            versions={},
+        ),
+        findings=None if silent else Findings(**{**known, **found}),
+    )
+
+
+def said(one: Survey) -> str:
+    """All of it; every complaint has its mend."""
+    found = complaints(one)
+    assert all(complaint.mend for complaint in found)
+    return " ".join(complaint.message for complaint in found)
+
+
+@pytest.mark.parametrize(
+    "well",
+    [
+        survey(),
+        survey(silent=True),
+        survey(inotify=None),
+        survey(disks=(disk("inbox", 2 * GB), disk("models", 9 * GB)), models=(ABSENT,)),
+        survey(models=(ABSENT,)),
+        survey(models=(ModelFound(kind=JobKind.CAPTION, name="aura-mini", presence=Presence.HERE),)),
+        survey(plan=plan(Rung.CPU_HALF_WEIGHTS)),
+        survey(gpus=(CARD,), device="cpu"),
+        survey(gpus=(CARD,), torch=TORCH.model_copy(update={"device": "cuda:0"})),
+    ],
+)
+def test_of_a_machine_that_is_well_nothing_is_said(well: Survey) -> None:
+    assert complaints(well) == ()
+
+
+def test_why_the_settings_cannot_be_followed_comes_first() -> None:
+    refusal = Complaint(message="no CUDA", mend="device: auto")
+    found = complaints(survey(refusal=refusal, disks=(disk("inbox", 0),)))
+    assert (found[0], len(found)) == (refusal, 2)
+
+
+def test_a_card_that_torch_does_not_see_is_named() -> None:
+    assert "the driver knows NVIDIA RTX 3050, but torch 2.13.0+cpu (CPU build)" in said(survey(gpus=(CARD,)))
+
+
+def test_a_model_that_cannot_be_used_says_why() -> None:
+    wrong = ModelFound(kind=JobKind.GENERATE, name="x", presence=Presence.WRONG, message="model x: no", mend="mend it")
+    assert complaints(survey(models=(wrong,))) == (Complaint(message="model x: no", mend="mend it"),)
+
+
+def test_a_model_that_may_not_be_fetched_is_a_complaint() -> None:
+    assert "HF_HUB_OFFLINE forbids" in said(survey(models=(ABSENT,), hub_is_forbidden=True))
+
+
+def test_a_model_for_which_there_is_no_room_is_a_complaint() -> None:
+    words = said(survey(models=(ABSENT,), disks=(disk("models", 5 * GB),)))
+    assert "sd-1.4 is to be fetched (5.0 GB), but there are only 5.0 GB free at /models" in words
+
+
+@pytest.mark.parametrize(
+    ("rung", "memory"), [(Rung.CPU_HALF_WEIGHTS, "5.0 GiB of memory"), (Rung.RESIDENT, "5.0 GiB of GPU memory")]
+)
+def test_a_picture_that_fits_nowhere_is_told_with_both_figures(rung: Rung, memory: str) -> None:
+    words = said(survey(plan=plan(None, rung)))
+    assert "912x512 fits on no rung" in words
+    assert memory in words
+    assert "1.0 GiB are free" in words
+
+
+def test_a_disk_that_is_nearly_full_is_named() -> None:
+    assert "nearly full at /outbox (outbox): 100 MiB are free" in said(survey(disks=(disk("outbox", 100 << 20),)))
+
+
+def test_too_few_watches_are_told_with_a_limit_that_suffices() -> None:
+    limits = LIMITS.model_copy(update={"needed_watches": 8000, "used_watches": 200})
+    (complaint,) = complaints(survey(inotify=limits))
+    assert "needs 8,000 watches and other programs have 200" in complaint.message
+    assert "max_user_watches=32768" in complaint.mend
+
+
+def test_no_instance_left_is_told() -> None:
+    (complaint,) = complaints(survey(inotify=LIMITS.model_copy(update={"used_instances": 128})))
+    assert "other programs have 128 inotify instances" in complaint.message
+    assert "max_user_instances=256" in complaint.mend
+
+
+def test_a_survey_is_the_same_after_its_way_through_json() -> None:
+    one = survey(plan=plan(Rung.CPU), models=(ABSENT,), gpus=(CARD,), disks=(disk("inbox", 1),))
+    assert Survey.model_validate_json(one.to_json()) == one
+
+
+def test_a_question_is_the_same_after_its_way_through_json() -> None:
+    known = Measured(device="x", dtype="float16", rung=Rung.RESIDENT, width=8, height=8, batch=2, step_s=0.1)
+    settings = EngineSettings(generate=GenerateSettings(models=("a", "b"), scheduler=Scheduler.EULER_A))
+    asked = Question(settings=settings, wish=Wish(model="a", width=8, height=16, batch=3), measured=(known,))
+    assert Question.model_validate_json(asked.model_dump_json()) == asked

@@ -1,0 +1,180 @@
+"""What doctor is told of torch, models and the ladder: by the rules that a job's rung is chosen by."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfig, CLIPTextModel
+
+from aura_daemon.core.budget import Measured
+from aura_daemon.core.job import GenerateRequest, JobKind, Produced
+from aura_daemon.core.ladder import Backend, Rung, ladder
+from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.core.survey import Findings, Plan, Presence, Question, Wish
+from aura_daemon.engines.findings import findings
+from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
+from aura_daemon.engines.session import Ended, Session, Work
+from tests.engines.listening import Listener
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"  # NumPy 2.3 to diffusers' DPM++
+)
+
+GIB = 1 << 30
+
+
+def asked(model: str, *, width: int = 64, height: int = 64, batch: int = 1, **more: object) -> Question:
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=model))
+    known = {"settings": settings, "wish": Wish(model=model, width=width, height=height, batch=batch)}
+    return Question.model_validate({**known, **more})
+
+
+def plan_of(found: Findings) -> Plan:
+    assert found.plan is not None
+    return found.plan
+
+
+class Hearing:
+    """Remembers how a job was placed."""
+
+    def __init__(self) -> None:
+        self.ended_with: list[Ended] = []
+
+    def placed(self, works: object, tried: object) -> None:
+        """It is in `ended` too."""
+
+    def ended(self, ended: Ended) -> None:
+        self.ended_with.append(ended)
+
+
+def test_the_plan_is_what_the_worker_then_does(generator_folder: Path) -> None:
+    question = asked(str(generator_folder), width=96, height=64)
+    plan = plan_of(findings(question))
+    hearing = Hearing()
+    request = GenerateRequest(prompt="a", seed=1, steps=1, width=96, height=64)
+    work = Work(request=request, report=Listener())
+    Session(question.settings).run_all([work], hearing)
+    (ended,) = hearing.ended_with
+    assert isinstance(ended.outcome, Produced)
+    assert ended.tried is not None
+    step = next(step for step in plan.ladder if step.rung is ended.tried.rung)
+    assert plan.start is ended.tried.rung
+    # Both count this process without a model, which has grown a little in between.
+    assert abs(step.needed_bytes - ended.tried.expected_bytes) < 0.1 * step.needed_bytes
+
+
+def test_every_rung_of_the_ladder_is_in_the_plan(generator_folder: Path) -> None:
+    plan = plan_of(findings(asked(str(generator_folder), batch=4)))
+    assert tuple(step.rung for step in plan.ladder) == ladder(Backend.CPU, JobKind.GENERATE)
+    assert [step.fits for step in plan.ladder] == [4] * len(plan.ladder)
+    assert (plan.start, plan.start_batch, plan.assumed) == (Rung.CPU, 4, False)
+
+
+def test_a_refusal_that_was_measured_moves_the_start_down(generator_folder: Path) -> None:
+    first = plan_of(findings(asked(str(generator_folder))))
+    device = findings(asked(str(generator_folder))).torch.device_name
+    refused = Measured(
+        device=device, dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, refused_bytes=999 * GIB
+    )
+    timed = Measured(
+        device=device, dtype="float32", rung=Rung.CPU_TILED_DECODE, width=64, height=64, batch=1, peak_bytes=1, step_s=2
+    )
+    plan = plan_of(findings(asked(str(generator_folder), measured=(refused, timed))))
+    assert first.start is Rung.CPU
+    assert plan.start is Rung.CPU_TILED_DECODE
+    assert [step.fits for step in plan.ladder][:2] == [0, 1]
+    assert [step.picture_s for step in plan.ladder][:2] == [None, 2.0 * plan.steps_a_picture]
+
+
+def test_what_the_daemons_worker_holds_counts_as_free(generator_folder: Path) -> None:
+    alone = plan_of(findings(asked(str(generator_folder))))
+    beside = plan_of(findings(asked(str(generator_folder), held_bytes=500 * GIB)))
+    assert beside.free_host_bytes > alone.free_host_bytes + 400 * GIB
+
+
+def test_a_model_that_is_not_here_is_planned_with_the_size_of_stable_diffusion(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    found = findings(asked("nobody/has-this", width=512, height=512))
+    (model, _) = found.models
+    assert (model.presence, model.weight_bytes) == (Presence.ABSENT, 0)
+    plan = plan_of(found)
+    assert plan.assumed
+    # 1,370 M numbers in float32, and what is computed beside them.
+    assert 5.1 * GIB < plan.ladder[0].needed_bytes < 9 * GIB
+
+
+def test_the_short_names_say_what_is_to_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (model, _) = findings(asked("sd-1.4")).models
+    assert model.presence is Presence.ABSENT
+    assert 5.4e9 < model.weight_bytes < 5.6e9
+
+
+def test_without_the_checker_it_takes_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    off = GenerateSettings(model="nobody/has-this", safety=Safety.OFF)
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=off)
+    without = plan_of(findings(asked("nobody/has-this", settings=settings))).ladder[0].needed_bytes
+    with_it = plan_of(findings(asked("nobody/has-this"))).ladder[0].needed_bytes
+    assert with_it - without > 4 * STANDARD_PARTS["safety_checker"]
+
+
+def test_a_model_that_cannot_be_used_has_no_plan(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
+    found = findings(asked(str(tmp_path)))
+    (model, _) = found.models
+    assert (model.presence, found.plan) == (Presence.WRONG, None)
+    assert "FluxPipeline" in model.message
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has CUDA")
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (EngineSettings(device=Device.CUDA), "no CUDA device"),
+        (EngineSettings(attention=Attention.XFORMERS), "xformers is not installed"),
+    ],
+)
+def test_settings_that_cannot_be_followed_are_refused_in_the_workers_words(
+    settings: EngineSettings, words: str
+) -> None:
+    found = findings(Question(settings=settings, wish=Wish(model="aura-mini", width=64, height=64)))
+    assert found.refusal is not None
+    assert words in found.refusal.message
+    assert (found.torch.device, found.plan, found.torch.version) == ("", None, torch.__version__)
+
+
+def test_the_known_sizes_are_those_of_the_real_architectures() -> None:
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(
+            sample_size=64, block_out_channels=(320, 640, 1280, 1280), cross_attention_dim=768, attention_head_dim=8
+        )
+        vae = AutoencoderKL(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            up_block_types=("UpDecoderBlock2D",) * 4,
+            layers_per_block=2,
+            latent_channels=4,
+        )
+        text = CLIPTextModel(
+            CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
+        )
+        blip = BlipForConditionalGeneration(BlipConfig())
+
+    def numbers(model: torch.nn.Module) -> int:
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    layers: Counter[str] = Counter()
+    for name, parameter in unet.named_parameters():
+        layers[name.rpartition(".")[0]] += parameter.numel()
+    assert numbers(unet) == STANDARD_PARTS["unet"]
+    assert numbers(vae) == STANDARD_PARTS["vae"]
+    assert numbers(text) == STANDARD_PARTS["text_encoder"]
+    assert numbers(blip) == STANDARD_CAPTIONER
+    assert max(layers.values()) == STANDARD_LAYER

@@ -1,0 +1,59 @@
+"""Torch is asked in a child; whatever becomes of that is put into words."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from aura_daemon.core.settings import Device, EngineSettings
+from aura_daemon.core.survey import Findings, Presence, Question, Wish
+from aura_daemon.workers.asking import Unanswered, ask
+
+QUESTION = Question(
+    settings=EngineSettings(device=Device.CPU), wish=Wish(model="aura-mini", width=64, height=64, batch=2)
+)
+
+
+def of_code(code: str) -> tuple[str, ...]:
+    return sys.executable, "-c", code
+
+
+def test_the_real_child_answers() -> None:
+    found = ask(QUESTION)
+    assert isinstance(found, Findings), found
+    assert found.torch.device == "cpu"
+    assert [model.presence for model in found.models] == [Presence.HERE, Presence.HERE]
+    assert found.plan is not None
+    assert found.plan.start_batch == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import sys; print('libcudart is broken', file=sys.stderr); sys.exit(3)", "exit code 3: libcudart is broken"),
+        ("import os; os.kill(os.getpid(), 9)", "killed by signal 9 (SIGKILL), as the kernel does"),
+        ("import os; os.abort()", "killed by signal 6 (SIGABRT)"),
+        ("print('hello')", "its answer is not understood"),
+        ("print('{}')", "its answer is not understood"),
+    ],
+)
+def test_a_child_that_fails_is_put_into_words(code: str, words: str) -> None:
+    answer = ask(QUESTION, command=of_code(code))
+    assert isinstance(answer, Unanswered)
+    assert words in answer.complaint.message
+    assert answer.complaint.mend
+    assert "\n" not in answer.complaint.message
+
+
+def test_a_child_that_hangs_is_killed_when_patience_ends() -> None:
+    code = "import sys, time; print('waiting for the driver', file=sys.stderr, flush=True); time.sleep(3600)"
+    answer = ask(QUESTION, patience_s=1, command=of_code(code))
+    assert isinstance(answer, Unanswered)
+    assert "did not answer within 1 s and was killed: waiting for the driver" in answer.complaint.message
+
+
+def test_a_child_that_cannot_be_started_is_put_into_words() -> None:
+    answer = ask(QUESTION, command=("/nowhere/python",))
+    assert isinstance(answer, Unanswered)
+    assert "could not be started" in answer.complaint.message
