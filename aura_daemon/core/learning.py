@@ -56,8 +56,10 @@ def _encouraged(one: Measured, tried: Tried) -> Measured:
     """After a job that went well."""
     same = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
     no_larger = one.load <= tried.width * tried.height * tried.batch
-    if same and no_larger and tried.room_bytes <= one.refused_bytes * REFUSED:
+    if same and no_larger and tried.room_bytes <= one.refused_bytes:
         return replace(one, refused_bytes=0, good_since=0)
+    if same and no_larger and tried.room_bytes <= one.refused_bytes * REFUSED:
+        return replace(one, good_since=0)  # there was a little more room this time: the next time there may not be
     return replace(one, good_since=one.good_since + 1) if one.refused_bytes else one
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start
@@ -242,7 +242,13 @@ CLIMB_AFTER = 20
     st.lists(st.tuples(st.sampled_from(SIZES), st.floats(1.0, 1.04)), min_size=1, max_size=12),
     st.sampled_from([1, 4]),
 )
-@settings(max_examples=15, deadline=None)
+@example(  # room that wavers about what a rung takes: what fits in more of it proves nothing
+    Truth(off={Rung.RESIDENT: 1.0, Rung.TILED_DECODE: 1.5}, waste=1.09375, drift=0.0),
+    2.2,
+    [((256, 256), 1.0)] * 4 + [((256, 256), 1.03125)] * 2,
+    1,
+)
+@settings(max_examples=15, deadline=None, derandomize=True)  # a rate, whose bound holds for machines like these
 def test_few_jobs_meet_a_refusal_once_a_size_is_known(
     truth: Truth, room_gib: float, arrivals: list[tuple[tuple[int, int], float]], batch: int
 ) -> None:
