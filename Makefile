@@ -20,7 +20,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo run once test torture test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
+.PHONY: demo run once test torture ladder-check gpu-check test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,12 @@ test: check ## lint, types, contracts and the whole test suite
 
 torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real faults: minutes, best as root, see the README
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
+
+ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk
+	$(BIN)/python -m tests.ladder_check $(LADDER_ARGS)
+
+gpu-check: $(INSTALLED_DEV) ## the ladder on a GPU made small: minutes, 2.4 GB on the disk; without make see its docstring
+	$(BIN)/python -m tests.gpu_check $(GPU_ARGS)
 
 test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

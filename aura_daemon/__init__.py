@@ -8,8 +8,9 @@ in `workers/`. A job's way through the house, as `daemon.py` reads:
     claims       makes it ours by a rename
     intake       reads it and queues what it asks for   (core.request; core.expansion: one file, many jobs)
     journal      remembers it, through kill -9          (core.lifecycle: what may happen next)
-    workers      run it in a child process              (engines: Stable Diffusion, BLIP)
-    dispatching  turns a failure into a decision        (core.recovery)
+    dispatching  hands it to a worker                   (core.queueing, core.batching)
+    workers      run it in a child process              (engines: Stable Diffusion, BLIP; core.ladder: in what memory)
+    outcomes     turns a failure into a decision        (core.recovery, core.attempts)
     delivery     publishes payload, then sidecar        (core.sidecar)
     disposal     puts the source where it belongs
     health       says how all that goes                 (`health.json`, `aura-daemon status`)

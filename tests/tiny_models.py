@@ -82,7 +82,7 @@ def write_generator(folder: Path, *, safety_checker: bool = False, variant: str 
 def write_captioner(folder: Path) -> Path:
     """A BlipForConditionalGeneration of some 50,000 parameters, the same ones every time."""
     torch.manual_seed(0)
-    tokenizer = _bert_tokenizer(folder)
+    tokenizer = bert_tokenizer(folder)
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
     model = BlipForConditionalGeneration(
         BlipConfig(
@@ -121,7 +121,7 @@ def clip_tokenizer(folder: Path) -> CLIPTokenizer:
     return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=77)
 
 
-def _bert_tokenizer(folder: Path) -> BertTokenizer:
+def bert_tokenizer(folder: Path) -> BertTokenizer:
     """Whole words and letters, in BERT's file."""
     letters = "abcdefghijklmnopqrstuvwxyz"
     names = [

@@ -32,7 +32,7 @@ from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.loading import load_parts
-from aura_daemon.engines.memory import PeakMemory
+from aura_daemon.engines.memory import PeakMemory, wait_for
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.pipelines import Pipelines, Start
 from aura_daemon.engines.placement import Placement
@@ -262,6 +262,7 @@ class Generator:
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [drawing.encoded for drawing in drawings if drawing.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        wait_for(self.placement)
         steps.pass_ended()
         for drawing in drawings:
             drawing.clock.ended("denoised_s")

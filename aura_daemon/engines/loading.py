@@ -54,6 +54,9 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
     pipe.vae.to(memory_format=torch.channels_last)
     if stored is not computed:
         narrow(pipe.unet, stored, computed)
+    if placement.on_cpu:
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+            copy_weights(part)
     _attend(pipe.unet, attention)
     streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
     if streams:
@@ -69,6 +72,17 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
         unet=Parked(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
         vae=Parked(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
     )
+
+
+def copy_weights(model: torch.nn.Module) -> None:
+    """Into memory of their own: what was only mapped keeps all of its file in this process (1.2 GiB, in bfloat16).
+
+    As far from a multiple of 64 bytes as they were: vectors begin there, and sums in another order are other sums.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        before = tensor.data_ptr() % 64 // tensor.element_size()
+        room = torch.empty(before + tensor.numel(), dtype=tensor.dtype)
+        tensor.data = room.as_strided(tensor.size(), tensor.stride(), before).copy_(tensor)
 
 
 def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -> None:
@@ -119,7 +133,7 @@ def _attend(unet: Any, attention: Attention) -> None:
 
 
 def _read(files: ModelFiles, dtype: torch.dtype, *, with_checker: bool) -> Any:
-    """The pipeline in host memory; safetensors are mapped, so that only what is converted is copied."""
+    """The pipeline in host memory; safetensors are mapped, and copied part by part (`copy_weights`)."""
     left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
     if dtype is FP8:
         dtype = torch.bfloat16  # nothing is read as float8: it is narrowed after

@@ -60,8 +60,12 @@ def within_fraction(placement: Placement, amount: int) -> int:
 
 
 def host_room() -> int:
-    """Bytes of the host's memory that this process may take in all: what is available, and what it has."""
-    return host_memory().available_bytes + int(psutil.Process().memory_info().rss)
+    """Bytes of the host's memory that this process may take in all: what is available, and what it has.
+
+    Pages of files are available: the kernel takes them back, though this process has them in sight.
+    """
+    used = psutil.Process().memory_info()
+    return host_memory().available_bytes + int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
 
 
 def device_memory(placement: Placement) -> tuple[int, int]:
@@ -87,6 +91,12 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def wait_for(placement: Placement) -> None:
+    """Until the device has done what it was given: a GPU is handed its work, and times would be those of handing."""
+    if not placement.on_cpu:
+        _backend(placement).synchronize()
+
+
 class PeakMemory:
     """The highest memory since it was made: the allocator's on a GPU, resident size of the process on the CPU.
 
@@ -96,12 +106,16 @@ class PeakMemory:
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
+        self.restart()
+
+    def restart(self) -> None:
+        """Counts from now on: while a model is loaded, pages of its files count that the kernel may take back."""
         self._sampled = 0
         self._counted = False
-        if placement.on_cpu:
+        if self._placement.on_cpu:
             self._counted = _reset_resident_peak()
-        elif placement.device != "mps":
-            _backend(placement).reset_peak_memory_stats(placement.device)
+        elif self._placement.device != "mps":
+            _backend(self._placement).reset_peak_memory_stats(self._placement.device)
             self._counted = True
         self.sample()
 

@@ -184,6 +184,8 @@ class Pipelines:
 
     def preview(self, latents: torch.Tensor) -> Image.Image:
         """A small picture of latents on their way; no more than a sixteenth of a decode at 1024 px."""
+        if self._visitor is not None:
+            self._visitor.go()  # there is no room for both; it comes again for its next step
         small = latents
         longest = max(latents.shape[-2:])
         if longest > PREVIEW_LATENT:

@@ -98,6 +98,7 @@ class Session:
         self._files: dict[Key, ModelFiles] = {}
         self._loading = ""
         self.devices = find_devices(settings)
+        self.memory()  # a GPU's context, made when it is first asked for anything, is part of the process
         self._base_bytes = self.memory().resident_bytes
 
     @property
@@ -306,6 +307,7 @@ class Session:
         attempt.works[0].report.loading(settings.model)
         engine = load(placement)
         trim()
+        attempt.peak.restart()
         self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
         said = "model {} is loaded on {} in {}, rung {}"
         logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)

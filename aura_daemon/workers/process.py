@@ -203,8 +203,10 @@ class ProcessWorker:
         if self._batch is None:
             return
         if is_full and self._placed:
-            message = "the kernel's out-of-memory killer took the worker process"
-            self._fail(FailureKind.OUT_OF_MEMORY, message, STARTED_ANEW)
+            # What was short is the host's memory: no other rung of a GPU takes less of it.
+            on_cpu = all(tried.device == "cpu" for tried in self._placed.values())
+            kind = FailureKind.OUT_OF_MEMORY if on_cpu else FailureKind.CRASHED
+            self._fail(kind, "the kernel's out-of-memory killer took the worker process", STARTED_ANEW)
         elif self._was_ready:
             self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
         else:

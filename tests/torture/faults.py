@@ -257,7 +257,8 @@ def killed_worker(house: House) -> Verdict:
         (house.inbox / "stuck.yaml").write_bytes(content)
         for attempt in range(1, 4):
             program.until(lambda attempt=attempt: f"(attempt {attempt})" in program.log())
-            time.sleep(1.5)  # a worker that dies before it is ready costs no attempt
+            time.sleep(1.5)  # what health tells is of this attempt by now
+            program.until(program.is_running_a_job)  # a worker that dies before it is ready costs no attempt
             program.worker().kill()
         _drop(house, ledger, 3)
         program.until(lambda: house.failed() == ["stuck.yaml", "stuck.yaml.json"])

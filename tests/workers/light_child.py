@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 
 from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
@@ -43,8 +44,9 @@ class ScriptRunner:
         script = request.prompt
         say(Loading(model="light", done_bytes=1, total_bytes=2))
         say(Progress(job_id=job_id, step=1, steps=2))
-        if script == "placed":
-            say(Placed(job_ids=(job_id,), tried=TRIED))
+        if script.startswith("placed"):
+            on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
+            say(Placed(job_ids=(job_id,), tried=on_gpu if script.endswith("GPU") else TRIED))
             time.sleep(600)
         if script == "raise":
             raise ValueError("raised on request")

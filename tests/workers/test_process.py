@@ -95,27 +95,35 @@ def test_a_child_that_only_closes_its_socket_is_killed(worker: ProcessWorker) ->
 
 def test_a_child_whose_device_is_broken_ends_after_saying_so(worker: ProcessWorker) -> None:
     worker.submit(batch_of("broken", "fine"))
-    broken, fine = (failure_of(word) for word in finished(worker, 2))
-    assert (broken.kind, broken.message) == (FailureKind.CRASHED, "the GPU failed")
+    word, other = finished(worker, 2)
+    assert isinstance(word.outcome, Failure)
+    assert (word.outcome.kind, word.outcome.message) == (FailureKind.CRASHED, "the GPU failed")
+    fine = failure_of(other)
     assert fine.kind is FailureKind.CRASHED
     assert "exit code 70" in fine.message
     worker.submit(batch_of("fine"))
     assert isinstance(finished(worker)[0].outcome, Produced)
 
 
-def test_a_child_that_the_kernel_took_ran_out_of_memory(worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("script", "kind"), [("placed", FailureKind.OUT_OF_MEMORY), ("placed on a GPU", FailureKind.CRASHED)]
+)
+def test_a_child_that_the_kernel_took_ran_out_of_memory(
+    worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch, script: str, kind: FailureKind
+) -> None:
+    """Of the host's: where a GPU computes, no rung of it takes less of that."""
     kills = iter([7, 8])  # before it was started, and after its death
     monkeypatch.setattr("aura_daemon.workers.process.oom_kills", lambda: next(kills))
-    worker.submit(batch_of("placed", "fine"))
+    worker.submit(batch_of(script, "fine"))
     wait_for(worker, Placed)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGKILL)
     words = finished(worker, 2)
     for word in words:
-        assert failure_of(word).kind is FailureKind.OUT_OF_MEMORY
+        assert failure_of(word).kind is kind
         assert "out-of-memory killer took the worker" in failure_of(word).message
         assert word.tried is not None
-        assert word.tried.rung is Rung.CPU
+        assert word.tried.rung is (Rung.CPU if script == "placed" else Rung.RESIDENT)
 
 
 def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: ProcessWorker, clock: Clock) -> None:
