@@ -42,7 +42,8 @@ class Worker:
     """The child of a running daemon, which holds the models."""
 
     pid: int
-    resident_bytes: int
+    own_bytes: int
+    """Of the host's memory; pages of files, which are available anyway, do not count."""
 
 
 def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None) -> Machine:
@@ -122,7 +123,9 @@ def worker_of(daemon_pid: int) -> Worker | None:
         for child in psutil.Process(daemon_pid).children():
             with suppress(psutil.Error):
                 if WORKER in child.cmdline():
-                    return Worker(pid=child.pid, resident_bytes=int(child.memory_info().rss))
+                    used = child.memory_info()
+                    own_bytes = int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
+                    return Worker(pid=child.pid, own_bytes=own_bytes)
     return None
 
 

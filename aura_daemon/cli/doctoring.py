@@ -101,7 +101,7 @@ def surveyed(loaded: Loaded, wish: Wish | None) -> Survey:
         settings=settings.engine(),
         wish=wish,
         measured=tuple(_measured(folders["state"], wish)),
-        held_bytes=worker.resident_bytes if worker is not None else 0,
+        held_bytes=worker.own_bytes if worker is not None else 0,
         held_device_bytes=held_device_bytes,
     )
     answer = ask(question)

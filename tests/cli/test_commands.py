@@ -73,7 +73,7 @@ def test_a_question_imports_no_more_than_its_answer_takes(program: Program, modu
 def test_help_names_every_command(program: Program) -> None:
     ran = program.call("--help")
     assert ran.returncode == 0
-    for command in ("run", "once", "demo", "check", "status", "schema"):
+    for command in ("run", "once", "demo", "check", "status", "doctor", "schema"):
         assert f"  {command} " in ran.stdout
 
 

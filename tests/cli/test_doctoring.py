@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import JobKind
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, ladder
-from aura_daemon.core.survey import Presence, Survey
+from aura_daemon.core.survey import Survey
 from aura_daemon.journal import FILE_NAME, Journal
 from tests.house import House
 from tests.programs import REAL, Program
@@ -44,14 +42,6 @@ def test_it_prints_the_machine_and_all_is_well(program: Program) -> None:
     assert not any(line.endswith(" ") for line in ran.stdout.splitlines())
 
 
-def test_nothing_is_made_and_nothing_fetched(program: Program) -> None:
-    program.house.state.rmdir()
-    document(program)
-    assert not program.house.state.exists()
-    assert not (program.house.root / "hf").exists()
-    assert list(program.house.inbox.iterdir()) == []
-
-
 def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(program: Program) -> None:
     ran = program.call("doctor", "--plan", "912x512", "--batch", "2")
     assert ran.returncode == 0, ran.stdout
@@ -67,15 +57,21 @@ def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(program: Pro
     assert "\x1b" not in ran.stdout
 
 
-def test_the_plan_as_json_is_the_same(program: Program) -> None:
-    code, survey = document(program, "--plan", "911x509")
-    assert code == 0
+def test_the_document_is_json_and_for_it_nothing_is_made_or_fetched(program: Program) -> None:
+    house = program.house
+    house.state.rmdir()
+    ran = program.call("doctor", "--json", "--plan", "911x509")
+    survey = Survey.model_validate_json(ran.stdout)
+    assert (ran.returncode, survey.schema_, survey.problems) == (0, "aura-daemon/doctor/1", ())
+    assert [disk.what for disk in survey.machine.disks] == ["inbox", "outbox", "state", "models"]
     assert survey.findings is not None
     plan = survey.findings.plan
     assert plan is not None
-    assert (plan.wish.width, plan.wish.height) == (912, 512)
-    assert (plan.start, plan.assumed) == (Rung.CPU, False)
+    assert (plan.wish.width, plan.wish.height, plan.start, plan.assumed) == (912, 512, Rung.CPU, False)
     assert all(step.picture_s is None for step in plan.ladder)
+    assert not house.state.exists()
+    assert not (house.root / "hf").exists()
+    assert list(house.inbox.iterdir()) == []
 
 
 def test_what_the_journal_measured_is_the_time_of_a_picture(program: Program) -> None:
@@ -95,22 +91,15 @@ def test_what_the_journal_measured_is_the_time_of_a_picture(program: Program) ->
     assert "25 steps, without loading and decoding, scaled from what was measured here" in ran.stdout
 
 
-def test_a_model_that_is_not_here_is_planned_with_assumed_figures(house: House) -> None:
-    program = Program(house, REAL, AURA_DEVICE="cpu", AURA_GENERATE__MODEL="sd-1.4", HF_HOME=str(house.root / "hf"))
-    ran = program.call("doctor", "--plan", "512x512")
-    assert "sd-1.4: not on this machine, 5.5 GB are fetched for its first job" in ran.stdout
-    assert "the figures assume Stable Diffusion 1.4's size" in ran.stdout
-
-
-def test_a_model_of_the_allow_list_can_be_planned(house: House) -> None:
+def test_a_model_that_is_allowed_but_not_here_is_planned_with_assumed_figures(house: House) -> None:
     config = house.root / "aura.yaml"
     config.write_text("generate: {models: [sd-1.4]}\n")
     program = Program(house, REAL, AURA_DEVICE="cpu", HF_HOME=str(house.root / "hf"))
-    _, survey = document(program, "--config", str(config), "--plan", "512x512", "--model", "sd-1.4")
-    assert survey.findings is not None
-    assert survey.findings.plan is not None
-    assert (survey.findings.plan.wish.model, survey.findings.plan.assumed) == ("sd-1.4", True)
-    assert [model.presence for model in survey.findings.models] == [Presence.HERE, Presence.ABSENT, Presence.HERE]
+    ran = program.call("doctor", "--config", str(config), "--plan", "512x512", "--model", "sd-1.4")
+    assert ran.returncode == 0, ran.stdout
+    assert "sd-1.4: not on this machine, 5.5 GB are fetched for its first job" in ran.stdout
+    assert "the ladder for 512x512, sd-1.4" in ran.stdout
+    assert "sd-1.4 is not on this machine: the figures assume Stable Diffusion 1.4's size" in ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -171,10 +160,3 @@ def test_a_running_daemons_memory_counts_as_free(program: Program) -> None:
     plan: Any = survey.findings.plan
     assert plan.start is Rung.CPU
     assert plan.ladder[0].picture_s is not None
-
-
-def test_the_document_says_what_kind_it_is(program: Program) -> None:
-    ran = program.call("doctor", "--json")
-    read = json.loads(ran.stdout)
-    assert read["schema"] == "aura-daemon/doctor/1"
-    assert Path(read["machine"]["disks"][0]["path"]) == program.house.inbox
