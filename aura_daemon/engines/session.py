@@ -12,8 +12,8 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from dataclasses import replace
+from typing import Final
 
 from loguru import logger
 
@@ -52,41 +52,10 @@ from aura_daemon.engines.pipelines import read_start
 from aura_daemon.engines.placement import Devices, Placement, find_devices
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.shelf import Engine, Key, Shelf
+from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
 
 NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
 """A captioner looks at pictures of its own size."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """One job, with the bytes it names and who hears of it."""
-
-    request: Request
-    report: Report
-    image: bytes | None = field(default=None, repr=False)
-    image_name: str = ""
-    mask: bytes | None = field(default=None, repr=False)
-    cells: tuple[bytes | None, ...] = field(default=(), repr=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
-    """The last word on one."""
-
-    work: Work
-    outcome: Outcome
-    tried: Tried | None = None
-    step_s: float = 0.0
-
-
-class Hearing(Protocol):
-    """Who is told how a batch goes."""
-
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
-        """These are about to run like that."""
-
-    def ended(self, ended: Ended) -> None:
-        """One has had its last word."""
 
 
 class Session:
@@ -122,7 +91,7 @@ class Session:
         start: Start = TOP,
     ) -> Outcome:
         """One request by itself; never raises for what a request, a model or the memory can cause."""
-        alone = _Alone()
+        alone = Alone()
         work = Work(request=request, image=image, image_name=image_name, report=report, mask=mask, cells=cells)
         self.run_all([work], alone, start=start)
         (ended,) = alone.heard
@@ -139,12 +108,12 @@ class Session:
         fits = Fits(self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after)
         left = list(works)
         while left:
-            attempt = _Attempt(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
+            attempt = Attempting(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
             self._run(attempt, self.devices)
             left = attempt.left
         trim()
 
-    def _run(self, attempt: _Attempt, devices: Devices) -> None:
+    def _run(self, attempt: Attempting, devices: Devices) -> None:
         """As many as go at once; an exception is the last word on each of them that has had none."""
         self._loading = ""
         failure = None
@@ -161,7 +130,7 @@ class Session:
         release(devices.first)
         attempt.fail(failure)
 
-    def _run_first(self, attempt: _Attempt, devices: Devices) -> None:
+    def _run_first(self, attempt: Attempting, devices: Devices) -> None:
         work = attempt.works[0]
         match work.request:
             case GenerateRequest():
@@ -173,7 +142,7 @@ class Session:
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 
-    def _draw(self, attempt: _Attempt) -> None:
+    def _draw(self, attempt: Attempting) -> None:
         """Pictures of one model and one size."""
         first = attempt.works[0]
         configured = self._model_named(first.request)
@@ -237,7 +206,7 @@ class Session:
 
     # -- describing ------------------------------------------------------------------------------------------------
 
-    def _describe(self, attempt: _Attempt, work: Work, request: CaptionRequest) -> None:
+    def _describe(self, attempt: Attempting, work: Work, request: CaptionRequest) -> None:
         picture = read_picture(work.image or b"", work.image_name, self._settings)
         if isinstance(picture, Failure):
             attempt.end(work, picture)
@@ -272,7 +241,7 @@ class Session:
             self._files[key] = files
         return files
 
-    def _place(self, attempt: _Attempt, wanted: Wanted, works: Sequence[Work]) -> int | None:
+    def _place(self, attempt: Attempting, wanted: Wanted, works: Sequence[Work]) -> int | None:
         """Chooses a rung and makes room for it: how many go at once; None where there is no room, which is said."""
         choice = attempt.fits.choose(wanted, attempt.start, attempt.measured)
         if isinstance(choice, NoRoom):
@@ -292,7 +261,7 @@ class Session:
 
     def _loaded(
         self,
-        attempt: _Attempt,
+        attempt: Attempting,
         wanted: Wanted,
         settings: ModelSettings,
         load: Callable[[Placement], Engine],
@@ -322,7 +291,7 @@ class Session:
 
         return others(os.getpid())
 
-    def _in_words(self, error: Exception, attempt: _Attempt) -> Failure:
+    def _in_words(self, error: Exception, attempt: Attempting) -> Failure:
         """A failure while loading is the model's, so that its jobs wait; any other is the job's."""
         if self._loading and not is_out_of_memory(error):
             return Failure(
@@ -334,80 +303,6 @@ class Session:
         memory = memory_figures(attempt.placed_on)
         neighbours = self._neighbours(attempt.tried) if attempt.tried is not None else ""
         return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
-
-
-class _Attempt:
-    """One try at the first of some works, with as many of the others as go with it."""
-
-    def __init__(
-        self,
-        *,
-        works: Sequence[Work],
-        hearing: Hearing,
-        start: Start,
-        measured: Sequence[Measured],
-        fits: Fits,
-    ) -> None:
-        self.works = works
-        self.start = start
-        self.measured = measured
-        self.fits = fits
-        self.tried: Tried | None = None
-        self.placed_on: Placement | None = None
-        self._hearing = hearing
-        self._concerned: Sequence[Work] = works
-        self._heard: set[int] = set()
-        self._peak: PeakMemory | None = None
-
-    @property
-    def placement(self) -> Placement:
-        """Where it runs."""
-        assert self.placed_on is not None
-        return self.placed_on
-
-    @property
-    def peak(self) -> PeakMemory:
-        """Counts since the place was chosen."""
-        assert self._peak is not None
-        return self._peak
-
-    @property
-    def left(self) -> list[Work]:
-        """Those that have not had their last word."""
-        return [work for work in self.works if id(work) not in self._heard]
-
-    def place(self, works: Sequence[Work], tried: Tried, placement: Placement) -> None:
-        """Says how these are about to run."""
-        self._concerned, self.tried, self.placed_on = works, tried, placement
-        self._peak = PeakMemory(placement)
-        self._hearing.placed(works, tried)
-
-    def end(self, work: Work, outcome: Outcome, *, step_s: float = 0.0) -> None:
-        """The last word on one."""
-        self._heard.add(id(work))
-        tried = self.tried
-        if tried is not None and self._peak is not None:
-            tried = replace(tried, peak_bytes=self._peak.highest_bytes())
-        self._hearing.ended(Ended(work=work, outcome=outcome, tried=tried, step_s=step_s))
-
-    def fail(self, failure: Failure) -> None:
-        """The last word on all that are concerned and have had none."""
-        for work in self._concerned:
-            if id(work) not in self._heard:
-                self.end(work, failure)
-
-
-class _Alone:
-    """Hears of one work."""
-
-    def __init__(self) -> None:
-        self.heard: list[Ended] = []
-
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
-        """Nobody asks."""
-
-    def ended(self, ended: Ended) -> None:
-        self.heard.append(ended)
 
 
 def _extent(resolved: ResolvedGenerate, batch: int) -> Extent:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 quiet_libraries()
 
-from aura_daemon.engines.session import Ended, Session, Work  # noqa: E402 - the libraries talk while they are imported
+from aura_daemon.engines.session import Session  # noqa: E402 - the libraries talk while they are imported
+from aura_daemon.engines.works import Ended, Work  # noqa: E402
 
 
 class EngineRunner:

@@ -17,7 +17,8 @@ from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, 
 from aura_daemon.core.survey import Findings, Plan, Presence, Question, Wish
 from aura_daemon.engines.findings import findings
 from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
-from aura_daemon.engines.session import Ended, Session, Work
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.works import Ended, Work
 from tests.engines.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(

@@ -19,7 +19,8 @@ from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines import fits
 from aura_daemon.engines.parking import Parked, RowByRow, Visitor
 from aura_daemon.engines.placement import Devices, Placement
-from aura_daemon.engines.session import Ended, Session, Work
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.works import Ended, Work
 from aura_daemon.mini import GENERATOR
 from tests.engines.listening import Listener
 from tests.engines.test_adapters import STARS

@@ -16,8 +16,9 @@ from aura_daemon.engines import fits
 from aura_daemon.engines.footprints import footprint_of
 from aura_daemon.engines.models import find_model
 from aura_daemon.engines.placement import Placement
-from aura_daemon.engines.session import Ended, Session, Work
+from aura_daemon.engines.session import Session
 from aura_daemon.engines.shelf import Shelf
+from aura_daemon.engines.works import Ended, Work
 from tests.engines.listening import Listener
 from tests.engines.test_pipelines import drawing, encoded, made
 from tests.tiny_models import write_generator
