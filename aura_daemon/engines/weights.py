@@ -97,16 +97,17 @@ def pickle_refused(name: str, what: str) -> Failure:
 
 
 def _choose(names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool) -> Weights | str:
-    """For each part its half-precision files where asked for, else its full ones, else its pickles."""
+    """For each part its half-precision files where asked for, else its full ones, each where the other is missing, else
+    its pickles."""
     present = sorted(names)
     chosen: list[str] = []
     halved = pickled = False
     for folder, stem in parts:
-        fp16 = _matching(present, folder, stem, f".{HALF}") if half else []
+        fp16 = _matching(present, folder, stem, f".{HALF}")
         full = _matching(present, folder, stem, "")
         pickles = _matching(present, folder, PICKLES[stem], "", "bin")
-        if found := fp16 or full:
-            halved = halved or bool(fp16)
+        if found := (fp16 or full) if half else (full or fp16):
+            halved = halved or found is fp16
         elif pickles and allow_pickle:
             found, pickled = pickles, True
         elif pickles:
