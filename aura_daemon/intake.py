@@ -18,6 +18,7 @@ from loguru import logger
 from aura_daemon import durable
 from aura_daemon.claims import Claims
 from aura_daemon.core import names, regenerate, request, routing, sidecar, templates, yamltext
+from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.job import (
@@ -29,7 +30,7 @@ from aura_daemon.core.job import (
     JobKind,
     kind_of,
 )
-from aura_daemon.core.request import Asked, AskedAgain, ParsedJob, Rejected
+from aura_daemon.core.request import ParsedJob, Rejected
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem

@@ -8,13 +8,13 @@ from typing import Final
 from pydantic import ValidationError
 
 from aura_daemon.core import infotext
+from aura_daemon.core.asked import Asked, AskedAgain, with_loras_of_prompt
 from aura_daemon.core.defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.core.embedded import embedded_text
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.infotext import HASH_CHARACTERS, PROGRAM, Said
 from aura_daemon.core.job import Embedded, Produced
 from aura_daemon.core.problems import cut, problems_of
-from aura_daemon.core.request import Asked, AskedAgain, with_loras_of_prompt
 from aura_daemon.errors import Problem
 
 NOTHING: Final = (

@@ -20,6 +20,7 @@ from pydantic import (
     model_serializer,
 )
 
+from aura_daemon.core.asked import validated
 from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.job import (
@@ -35,7 +36,6 @@ from aura_daemon.core.job import (
     ResolvedCaption,
 )
 from aura_daemon.core.problems import capped, cut
-from aura_daemon.core.request import validated
 from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.errors import Problem
 

@@ -61,7 +61,7 @@ def test_no_light_command_imports_anything_heavy(program: Program, arguments: li
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize(("module", "needless"), [("reporting", "core.request"), ("explaining", "daemon")])
+@pytest.mark.parametrize(("module", "needless"), [("reporting", "core.asked"), ("explaining", "daemon")])
 def test_a_question_imports_no_more_than_its_answer_takes(program: Program, module: str, needless: str) -> None:
     asked = f"import sys; from aura_daemon.cli import {module}; print('aura_daemon.{needless}' in sys.modules)"
     ran = subprocess.run(

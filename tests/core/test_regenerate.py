@@ -7,19 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.infotext import infotext
 from aura_daemon.core.job import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.core.regenerate import differences, made_again
-from aura_daemon.core.request import (
-    Asked,
-    AskedAgain,
-    Parsed,
-    Rejected,
-    for_image,
-    parse_job_file,
-)
+from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from tests.core.test_embedded import png_text
 from tests.core.test_infotext import MADE

@@ -14,6 +14,7 @@ import numpy
 import pytest
 from PIL import Image, ImageDraw
 
+from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.job import (
     CaptionRequest,
     GenerateRequest,
@@ -24,7 +25,6 @@ from aura_daemon.core.job import (
     RegenerateRequest,
 )
 from aura_daemon.core.regenerate import made_again
-from aura_daemon.core.request import Asked, AskedAgain
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR

@@ -1,0 +1,103 @@
+"""A request as the journal holds it, and as YAML says it."""
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.choices import literal
+from aura_daemon.core.generatekeys import GenerateJob
+from aura_daemon.core.job import (
+    CaptionRequest,
+    Embedded,
+    GenerateRequest,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    Request,
+)
+from aura_daemon.core.request import Parsed, parse_job_file
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
+from aura_daemon.core.settings import NATIVE_512, Scheduler
+
+WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
+SENTENCES = WORDS.map(str.strip).filter(bool)
+GENERATE = st.builds(
+    GenerateRequest,
+    prompt=SENTENCES,
+    negative_prompt=WORDS.map(str.strip),
+    steps=st.none() | st.integers(1, 150),
+    guidance_scale=st.none() | st.floats(0, 30),
+    scheduler=st.none() | st.sampled_from([str(scheduler) for scheduler in Scheduler]),
+    seed=st.none() | st.integers(0, 2**63 - 1),
+    aspect_ratio=st.none() | st.sampled_from(sorted(NATIVE_512)),
+    width=st.none() | st.integers(64, 2048),
+    height=st.none() | st.integers(64, 2048),
+    model=st.none() | st.sampled_from(["sd-1.4", "/models/own.safetensors"]),
+    loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
+    image=st.just("sub/ü.JPG"),
+    mask=st.none() | st.just("mask.png"),
+    strength=st.none() | st.floats(0, 1),
+    hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
+    clip_skip=st.none() | st.integers(1, 12),
+    format=st.none() | st.sampled_from(ImageFormat),
+    quality=st.none() | st.integers(1, 100),
+    metadata=st.none() | st.sampled_from(Metadata),
+    preview=st.integers(0, 150),
+    output=st.none() | st.just("{date}/{stem}-{seed}"),
+    tags=st.sampled_from([(), ("a", "b c")]),
+    notes=WORDS.map(str.strip),
+)
+"""Every key there is: what a job asks for survives journal, sidecar and YAML, or a test here says so."""
+
+AGAIN = st.builds(
+    GenerateRequest,
+    prompt=SENTENCES,
+    embedded=st.builds(Embedded, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
+)
+GRID = st.builds(
+    GridRequest,
+    cells=st.sampled_from([("j-001", "j-002")]),
+    columns=st.integers(1, 2),
+    column_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
+    row_labels=st.sampled_from([(), ("steps 1",)]),
+    cell_labels=st.sampled_from([(), ("seed 1", "seed 2")]),
+)
+CAPTION = st.builds(
+    CaptionRequest,
+    image=st.none() | st.sampled_from(["a.png", "sub/ü.JPG"]),
+    prompt=WORDS.map(str.strip),
+    max_new_tokens=st.none() | st.integers(1, 200),
+)
+
+
+def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
+    known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded"}
+
+
+@given(GENERATE | AGAIN | CAPTION | GRID)
+@settings(max_examples=50)
+def test_a_request_survives_the_journal(request_: Request) -> None:
+    stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
+    assert request_from_dict(stored) == request_
+
+
+def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_not_know() -> None:
+    old = {"task": "generate", "prompt": "x", "negative_prompt": "", "steps": 7, "seed": 3}
+    assert request_from_dict(old) == GenerateRequest(prompt="x", steps=7, seed=3)
+
+
+@given(GENERATE)
+@settings(max_examples=50)
+def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
+    given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
+    given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
+    found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
+    assert isinstance(found, Parsed), found
+    assert found.jobs[0].asked.request == request_
