@@ -18,10 +18,10 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import durable
-from aura_daemon.core import names, regenerate, sidecar
+from aura_daemon.core import names, readback, regenerate, sidecar
 from aura_daemon.core.job import EngineTiming, GenerateRequest, ImageFormat, Payload, Produced
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.core.sidecar import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.journal import Journal
 from aura_daemon.presence import Presence
 from aura_daemon.records import JobRow, SourceRow
@@ -102,7 +102,7 @@ class Outbox:
             content = durable.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
         except OSError:
             return None
-        document = sidecar.parse(content, file=job.stem)
+        document = readback.parse(content, file=job.stem)
         return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
 
     def payload(self, job: JobRow) -> bytes | None:
@@ -187,9 +187,9 @@ class Outbox:
     ) -> Sidecar:
         warnings: tuple[str, ...] = ()
         if source.kind is SourceKind.SIDECAR:
-            before = sidecar.parse(job.text, file=source.path)
+            before = readback.parse(job.text, file=source.path)
             if isinstance(before, Sidecar):
-                warnings = sidecar.differences(before, produced)
+                warnings = readback.differences(before, produced)
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
             warnings = regenerate.differences(embedded, produced)

@@ -17,7 +17,7 @@ from loguru import logger
 
 from aura_daemon import durable
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, regenerate, request, routing, sidecar, templates, yamltext
+from aura_daemon.core import names, readback, regenerate, request, routing, templates, yamltext
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
@@ -161,10 +161,10 @@ class Intake:
                 parse = request.parse_job_file if route is SourceKind.JOB_FILE else request.parse_prompt_text
                 return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
             case SourceKind.SIDECAR:
-                document = sidecar.parse(content, file=file, catalogue=self._catalogue())
+                document = readback.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):
                     return route, Rejected(problems=document)
-                return route, _one_job(Asked(request=sidecar.request_of(document)), content)
+                return route, _one_job(Asked(request=readback.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) > self._settings.max_image_bytes:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from aura_daemon.core import request, routing, sidecar
+from aura_daemon.core import readback, request, routing
 from aura_daemon.core.job import Failure
 from aura_daemon.core.names import escaped
 from aura_daemon.core.request import Rejected
@@ -31,7 +31,7 @@ def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
         case SourceKind.PROMPT_TEXT:
             parsed = request.parse_prompt_text(content, file=name)
         case SourceKind.SIDECAR:
-            document = sidecar.parse(content, file=name)
+            document = readback.parse(content, file=name)
             return document if isinstance(document, tuple) else ()
         case _:
             return ()

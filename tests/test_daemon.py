@@ -17,7 +17,7 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome
 from aura_daemon.core.lifecycle import JobState
-from aura_daemon.core.sidecar import Sidecar
+from aura_daemon.core.sidecarschema import Sidecar
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.disposition import Disposition

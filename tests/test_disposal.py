@@ -15,7 +15,7 @@ from aura_daemon import durable
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.routing import SourceKind
-from aura_daemon.core.sidecar import FailureReport
+from aura_daemon.core.sidecarschema import FailureReport
 from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount

@@ -12,7 +12,7 @@ from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
 from aura_daemon.config import load
-from aura_daemon.core import names, pictures, request, routing, sidecar
+from aura_daemon.core import names, pictures, readback, request, routing
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
@@ -87,7 +87,7 @@ def _look_at(
             )
             return parsed.problems if isinstance(parsed, request.Rejected) else parsed
         case SourceKind.SIDECAR:
-            document = sidecar.parse(content, file=name, catalogue=catalogue)
+            document = readback.parse(content, file=name, catalogue=catalogue)
             return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
         case SourceKind.IMAGE:
             if pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core import pictures, request, routing, sidecar
+from aura_daemon.core import pictures, readback, request, routing
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
@@ -72,7 +72,7 @@ def read_as_text(name: str, content: bytes) -> None:
         case SourceKind.PROMPT_TEXT:
             request.parse_prompt_text(content, file=name)
         case SourceKind.SIDECAR:
-            sidecar.parse(content, file=name)
+            readback.parse(content, file=name)
 
 
 def read_as_image(name: str, content: bytes) -> None:

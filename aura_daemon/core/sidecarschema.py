@@ -1,0 +1,216 @@
+"""What a sidecar and a failure report hold: the published schema (`schema sidecar`). In: nothing. Out: models.
+
+Field order is the order in the file, `schema` first for routing.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+
+from aura_daemon.core.job import FailureKind, ImageFormat, IngredientKind, Metadata
+from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
+
+_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoraRecord(BaseModel):
+    """One LoRA."""
+
+    model_config = _CONFIG
+    name: str
+    weight: float
+
+
+class HiresRecord(BaseModel):
+    """The second pass."""
+
+    model_config = _CONFIG
+    scale: float
+    strength: float
+
+
+class GenerateRecord(BaseModel):
+    """Everything the picture was made from; what was not asked for is left out."""
+
+    model_config = _CONFIG
+    task: Literal["generate"] = "generate"
+    prompt: str
+    negative_prompt: str
+    steps: int
+    guidance_scale: float
+    scheduler: str
+    seed: int
+    width: int = Field(description="pixels")
+    height: int = Field(description="pixels")
+    model: str | None = Field(None, description="where the job named one")
+    loras: list[LoraRecord] = Field([], description="applied, in this order")
+    image: str | None = Field(None, description="name of the image it started from")
+    mask: str | None = Field(None, description="name of the mask")
+    strength: float | None = Field(None, description="how much of the image was drawn anew, 0 to 1")
+    hires: HiresRecord | None = Field(None, description="the second pass")
+    clip_skip: int = Field(1, description="2: the text encoder's last layer was left out")
+    format: ImageFormat = ImageFormat.PNG
+    quality: int | None = Field(None, description="of a lossy format")
+    metadata: Metadata = Metadata.FULL
+    preview: int = Field(0, description="steps between previews")
+    tags: list[str] = Field([], description="as the job said")
+    notes: str = Field("", description="as the job said")
+
+    @model_serializer(mode="wrap")
+    def _without_what_was_not_asked_for(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        defaults = {name: field.default for name, field in type(self).model_fields.items() if name != "task"}
+        return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
+
+
+class CaptionRecord(BaseModel):
+    """Everything the caption was made from, but for the image itself."""
+
+    model_config = _CONFIG
+    task: Literal["caption"] = "caption"
+    image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
+    prompt: str = Field(description="how the caption had to begin")
+    max_new_tokens: int
+
+
+class GridRecord(BaseModel):
+    """Which pictures lie on the sheet, row by row."""
+
+    model_config = _CONFIG
+    task: Literal["grid"] = "grid"
+    cells: list[str] = Field(description="ids of the jobs whose pictures they are")
+    columns: int
+    column_labels: list[str]
+    row_labels: list[str]
+    cell_labels: list[str] = Field([], description="where columns and rows have none")
+
+
+RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
+
+
+class SourceRecord(BaseModel):
+    """The file that asked for it."""
+
+    model_config = _CONFIG
+    name: str = Field(description="path below the inbox; bytes that are no text are escaped")
+    sha256: str
+    bytes: int
+    document: int | None = Field(description="which document of a YAML file with several, from 1")
+
+
+class DefaultsRecord(BaseModel):
+    """A `_defaults.yaml` that counted for the job."""
+
+    model_config = _CONFIG
+    name: str = Field(description="path below the inbox")
+    sha256: str
+
+
+class IngredientRecord(BaseModel):
+    """A file that it was made with, beside the model."""
+
+    model_config = _CONFIG
+    kind: IngredientKind
+    name: str
+    sha256: str
+
+
+class ModelRecord(BaseModel):
+    """The model that did it."""
+
+    model_config = _CONFIG
+    name: str
+    sha256: str = Field(description="content hash over its weight files")
+
+
+class TimingRecord(BaseModel):
+    """Seconds, on a monotonic clock."""
+
+    model_config = _CONFIG
+    settled: float = Field(description="from first sight to the claim")
+    waited: float = Field(description="from the claim to the start of the attempt that worked")
+    loaded: float = Field(description="loading the model; 0 where it was loaded")
+    encoded: float
+    denoised: float
+    decoded: float
+    delivered: float = Field(description="writing the payload, durably")
+    total: float = Field(description="from first sight to the payload in the outbox")
+
+
+class AttemptRecord(BaseModel):
+    """One attempt, the last one is the one that worked."""
+
+    model_config = _CONFIG
+    device: str = Field(description="empty where the worker ended before it was known")
+    rung: str | None
+    batch_size: int
+    outcome: str = Field(description="done, or the kind of the failure")
+    reason: str = Field(description="why it failed; empty where it did not")
+    peak_bytes: int = Field(description="highest memory until then; 0 where it is not known")
+    seconds: float
+
+
+class OutputRecord(BaseModel):
+    """One payload file; a consumer behind a sync tool checks size and hash."""
+
+    model_config = _CONFIG
+    name: str = Field(description="file beside this sidecar")
+    bytes: int
+    sha256: str
+    width: int | None = Field(description="pixels; null for text")
+    height: int | None
+
+
+class Sidecar(BaseModel):
+    """What was made, from what, by what and how long it took. Present means: the payload is complete."""
+
+    model_config = _CONFIG
+    schema_: Literal["aura-daemon/sidecar/1"] = Field(SIDECAR_SCHEMA, alias="schema")
+    job_id: str
+    finished: str = Field(description="UTC, ISO 8601")
+    source: SourceRecord
+    request: RequestRecord
+    defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
+    regenerated_from: str | None = Field(None, description="name of the picture whose embedded settings were drawn")
+    caption: str | None = Field(description="the caption, for a caption job")
+    model: ModelRecord
+    ingredients: list[IngredientRecord] = Field([], description="LoRAs, textual inversions and images it was made with")
+    prompt_windows: int = Field(1, description="of 77 tokens each, that the prompt took")
+    seeds: list[int]
+    device: str
+    dtype: str
+    rung: str
+    batch_size: int
+    attempts: int
+    tried: list[AttemptRecord] = Field([], description="every attempt, in order")
+    timing_s: TimingRecord
+    peak_bytes: int = Field(description="highest memory of the job: allocator on CUDA, worker's resident size on CPU")
+    outputs: list[OutputRecord]
+    warnings: list[str]
+    versions: dict[str, str]
+
+    def to_json(self) -> bytes:
+        """The file's content: readable, UTF-8, a newline at the end."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class FailureReport(BaseModel):
+    """Why a file is in `failed/`, in words its owner can act on."""
+
+    model_config = _CONFIG
+    schema_: Literal["aura-daemon/failure/1"] = Field(FAILURE_SCHEMA, alias="schema")
+    job_id: str
+    failed: str = Field(description="UTC, ISO 8601")
+    source: SourceRecord
+    kind: FailureKind
+    reason: str
+    mend: str
+    problems: list[str] = Field(description="everything that is wrong with the file, one line each")
+    attempts: int
+    tried: list[AttemptRecord] = Field([], description="every attempt, in order")
+    retry: str = "Move the file back into the inbox to try again; this report can be deleted."
+
+    def to_json(self) -> bytes:
+        """The file's content."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()

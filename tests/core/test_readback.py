@@ -1,0 +1,164 @@
+"""A sidecar is a job file too."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aura_daemon.core.job import (
+    CaptionRequest,
+    GenerateRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.core.readback import differences, parse, request_of
+from aura_daemon.core.settings import Scheduler
+from aura_daemon.core.sidecarschema import Sidecar
+from tests.core.test_sidecar import DRAWN, document, produced
+
+WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12).map(str.strip)
+
+
+def changed(**request: Any) -> bytes:
+    page = json.loads(document(DRAWN).to_json())
+    page["request"].update(request)
+    return json.dumps(page).encode()
+
+
+@given(
+    st.builds(
+        ResolvedGenerate,
+        prompt=WORDS.filter(bool),
+        negative_prompt=WORDS,
+        steps=st.integers(1, 150),
+        guidance_scale=st.floats(0, 30),
+        scheduler=st.sampled_from([str(scheduler) for scheduler in Scheduler]),
+        seed=st.integers(0, 2**63 - 1),
+        width=st.integers(8, 256).map(lambda eighths: eighths * 8),
+        height=st.integers(8, 256).map(lambda eighths: eighths * 8),
+        model=st.none() | st.just("sd-1.4"),
+        loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
+        image=st.just("sub/sketch.png"),
+        mask=st.none() | st.just("mask.png"),
+        strength=st.floats(0, 1),
+        hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=st.floats(0, 1)),
+        clip_skip=st.integers(1, 12),
+        format=st.sampled_from(ImageFormat),
+        quality=st.none() | st.integers(1, 100),
+        metadata=st.sampled_from(Metadata),
+        preview=st.integers(0, 150),
+        tags=st.sampled_from([(), ("a", "b c")]),
+        notes=WORDS,
+    )
+)
+@settings(max_examples=50)
+def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> None:
+    read = parse(document(made).to_json(), file="cat.json")
+    assert isinstance(read, Sidecar), read
+    assert read == document(made)
+    assert request_of(read) == GenerateRequest(
+        prompt=made.prompt,
+        negative_prompt=made.negative_prompt,
+        steps=made.steps,
+        guidance_scale=made.guidance_scale,
+        scheduler=made.scheduler,
+        seed=made.seed,
+        width=made.width,
+        height=made.height,
+        model=made.model,
+        loras=made.loras,
+        image=made.image,
+        mask=made.mask,
+        strength=made.strength,
+        hires=made.hires,
+        clip_skip=made.clip_skip if made.clip_skip > 1 else None,
+        format=made.format,
+        quality=made.quality,
+        metadata=made.metadata,
+        preview=made.preview,
+        tags=made.tags,
+        notes=made.notes,
+    )
+
+
+@pytest.mark.parametrize(("image", "name"), [(None, "beach.jpg"), ("sub/other.png", "sub/other.png")])
+def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) -> None:
+    content = document(ResolvedCaption(image=image, prompt="a photo of", max_new_tokens=9)).to_json()
+    read = parse(content, file="beach.json")
+    assert isinstance(read, Sidecar)
+    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
+
+
+@pytest.mark.parametrize("indent", [None, 4])
+def test_a_sidecar_saved_by_another_tool_is_read(indent: int | None) -> None:
+    page = json.loads(document(DRAWN).to_json())
+    backwards = dict(reversed(list(page.items())))
+    content = b"\xef\xbb\xbf" + json.dumps(backwards, indent=indent).encode()
+    assert isinstance(parse(content, file="cat.json"), Sidecar)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "no complete sidecar"),
+        (b"{", "no complete sidecar"),
+        (b"\xff", "no complete sidecar"),
+        (b"[" * 100_000, "no complete sidecar"),
+        (b"{}", "job_id: this is no complete sidecar"),
+        (document(DRAWN).to_json().replace(b'"attempts"', b'"attemps"'), "attemps"),
+        (changed(steps=0), "cat.json: steps: must be a whole number from 1 to 150 (given: 0)"),
+        (changed(width=100_000), "cat.json: width: must be"),
+        (changed(prompt=" "), "cat.json: prompt: must say what to draw"),
+        (changed(prompt="a\0b"), "cat.json: prompt: holds the control character"),
+        (changed(seed=2**64), "cat.json: seed: must be"),
+        (changed(scheduler="Restart"), "cat.json: scheduler: must be one of"),
+    ],
+)
+def test_a_sidecar_that_was_broken_or_changed_says_what_is_wrong(content: bytes, words: str) -> None:
+    found = parse(content, file="cat.json")
+    assert isinstance(found, tuple)
+    assert words in "\n".join(str(problem) for problem in found)
+
+
+@pytest.mark.parametrize("name", ["../../etc/secret.png", "/etc/secret.png", ".ssh/id.png"])
+def test_a_sidecar_cannot_ask_for_an_image_outside_the_inbox(name: str) -> None:
+    made = document(ResolvedCaption(image=name, prompt="", max_new_tokens=9))
+    found = parse(made.to_json(), file="cat.json")
+    assert isinstance(found, tuple)
+    assert "must name a file" in found[0].message
+    with pytest.raises(ValueError, match="must name a file"):
+        request_of(made)
+
+
+def test_a_sidecar_of_the_longest_job_is_read_back() -> None:
+    longest = replace(
+        DRAWN, prompt="," * 10_000, negative_prompt="," * 10_000, notes="," * 2_000, tags=("," * 100,) * 50
+    )
+    assert isinstance(parse(document(longest).to_json(), file="a.json"), Sidecar)
+
+
+@given(st.binary(max_size=60))
+@settings(max_examples=25)
+def test_no_bytes_break_the_parser(content: bytes) -> None:
+    assert isinstance(parse(content, file="a.json"), tuple)
+
+
+def test_nothing_differs_from_a_run_under_the_same_conditions() -> None:
+    assert differences(document(DRAWN), produced(DRAWN)) == ()
+
+
+def test_every_difference_that_counts_is_said() -> None:
+    other = replace(
+        produced(DRAWN), model_sha256="other", device="cuda", dtype="float16", rung="sliced", batch_size=2, versions=()
+    )
+    found = differences(document(DRAWN), other)
+    assert len(found) == 8
+    assert "another device than the sidecar's (cpu then, cuda now)" in "\n".join(found)
+    assert "another torch version than the sidecar's (2.13.0 then, unknown now)" in "\n".join(found)
