@@ -7,9 +7,8 @@ The phases are diffusers' own (`pipelines`), so the pixels are those of one plai
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final
 
@@ -21,15 +20,15 @@ from aura_daemon.core.job import (
     EngineTiming,
     Failure,
     FailureKind,
-    Ingredient,
     Payload,
     Produced,
     ResolvedGenerate,
 )
 from aura_daemon.core.promptsyntax import plain_text
-from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Safety, round_px
+from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Safety
 from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
+from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.loading import load_parts
 from aura_daemon.engines.memory import PeakMemory, wait_for
@@ -37,38 +36,13 @@ from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.pipelines import Pipelines, Start
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.prompting import Encoded, Prompting
-from aura_daemon.engines.report import Report
 from aura_daemon.engines.safety import SafetyGuard
+from aura_daemon.engines.stepping import AllCancelled, Steps, second_px, standstill
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
 
 PREVIEW_QUALITY: Final = 75
 """Of a JPEG."""
-
-
-PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
-"""Of `EngineTiming`."""
-
-
-@dataclass(slots=True)
-class _Clock:
-    """What the phases took; a second pass adds to the first."""
-
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    since_s: float = field(default_factory=time.monotonic)
-
-    def restart(self) -> None:
-        """A phase of this picture begins: the time since the last one was another picture's."""
-        self.since_s = time.monotonic()
-
-    def ended(self, phase: str) -> None:
-        now = time.monotonic()
-        self.seconds[phase] += now - self.since_s
-        self.since_s = now
-
-
-class AllCancelled(Exception):
-    """Nobody wants any of these pictures any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,24 +52,6 @@ class _Latents:
     tensor: torch.Tensor
     random: torch.Generator
     start: Start | None
-
-
-@dataclass(kw_only=True, slots=True)
-class Drawing:
-    """One picture that is asked for, on its way."""
-
-    resolved: ResolvedGenerate
-    report: Report
-    start: Start | None = None
-    notes: tuple[str, ...] = ()
-    loras: tuple[Ingredient, ...] = ()
-    encoded: Encoded | None = None
-    clock: _Clock = field(default_factory=_Clock)
-
-    @property
-    def windows(self) -> int:
-        """Of its prompt, once that was read."""
-        return self.encoded.windows if self.encoded is not None else 0
 
 
 class Generator:
@@ -143,7 +99,7 @@ class Generator:
     def _begin(self, drawing: Drawing) -> Failure | None:
         """Reads the prompt."""
         resolved = drawing.resolved
-        obstacle = imagefile.lacking(resolved.format) or _standstill(resolved)
+        obstacle = imagefile.lacking(resolved.format) or standstill(resolved)
         if obstacle is not None:
             return obstacle
         drawing.clock.restart()
@@ -168,7 +124,7 @@ class Generator:
         """Denoises all at once, decodes one by one."""
         for drawing in drawings:
             drawing.clock.restart()
-        steps = _Steps(self, drawings, peak)
+        steps = Steps(drawings, peak, self.preview)
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
             if drawings[0].resolved.hires is not None:  # these come alone
@@ -237,7 +193,7 @@ class Generator:
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
         return content.getvalue()
 
-    def _second_pass(self, drawing: Drawing, first: list[_Latents], steps: _Steps) -> list[_Latents]:
+    def _second_pass(self, drawing: Drawing, first: list[_Latents], steps: Steps) -> list[_Latents]:
         """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
         resolved = drawing.resolved
         assert resolved.hires is not None
@@ -255,7 +211,7 @@ class Generator:
         finally:
             drawing.resolved = resolved
 
-    def _pass(self, drawings: list[Drawing], starts: list[Start | None], steps: _Steps) -> list[_Latents]:
+    def _pass(self, drawings: list[Drawing], starts: list[Start | None], steps: Steps) -> list[_Latents]:
         """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
         resolved = drawings[0].resolved
         random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
@@ -286,69 +242,6 @@ class Generator:
         from aura_daemon.mini.knowledge import prompt_warning
 
         return [prompt_warning(plain_text(resolved.prompt)) or ""]
-
-
-class _Steps:
-    """Tells how far pictures are, over both passes, and shows them where that was asked for."""
-
-    def __init__(self, generator: Generator, drawings: list[Drawing], peak: PeakMemory) -> None:
-        self._generator = generator
-        self._drawings = drawings
-        self._peak = peak
-        self._passes = _steps_of_passes(drawings[0].resolved)
-        self._before = 0
-        self._shown = [0] * len(drawings)
-
-    def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
-        """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
-        self._peak.sample()
-        steps = self._passes[0]
-        done = self._before + min(-(-evaluation * steps // evaluations), steps)
-        in_all = self._before + sum(self._passes)
-        for number, drawing in enumerate(self._drawings):
-            if drawing.report.is_cancelled:
-                continue
-            every, preview = drawing.resolved.preview, b""
-            if every and done // every > self._shown[number] and evaluation != evaluations:
-                self._shown[number] = done // every
-                preview = self._generator.preview(latents[number : number + 1])
-            drawing.report.stepped(done, in_all, preview)
-        if all(drawing.report.is_cancelled for drawing in self._drawings):
-            raise AllCancelled
-
-    def pass_ended(self) -> None:
-        """The steps of the next pass follow."""
-        self._before += self._passes.pop(0)
-
-
-def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
-    """Width and height of the second pass, of the only one where there is no second."""
-    scale = resolved.hires.scale if resolved.hires is not None else 1.0
-    return round_px(resolved.width * scale), round_px(resolved.height * scale)
-
-
-def steps_of(resolved: ResolvedGenerate) -> int:
-    """Of all passes together."""
-    return sum(_steps_of_passes(resolved))
-
-
-def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
-    """How many steps each pass takes: from an image only those that its strength leaves."""
-    strengths = [resolved.strength if resolved.strength is not None else 1.0]
-    strengths += [resolved.hires.strength] if resolved.hires is not None else []
-    return [min(int(resolved.steps * strength), resolved.steps) for strength in strengths]
-
-
-def _standstill(resolved: ResolvedGenerate) -> Failure | None:
-    """Why nothing would be drawn: diffusers takes `steps * strength` steps, whole ones."""
-    if min(_steps_of_passes(resolved)) >= 1:
-        return None
-    least = -(-1000 // resolved.steps) / 1000
-    return Failure(
-        kind=FailureKind.BAD_INPUT,
-        message=f"so small a strength leaves less than one of the {resolved.steps} steps: nothing would be drawn",
-        mend=f"set strength to {least:g} at least, or more steps",
-    )
 
 
 def timed(produced: Produced, loaded_s: float) -> Produced:

@@ -41,9 +41,10 @@ from aura_daemon.core.settings import (
     resolve_generate,
 )
 from aura_daemon.engines.caption import Captioner
+from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory, no_room
 from aura_daemon.engines.fits import Fits, Wanted
-from aura_daemon.engines.generate import Drawing, Generator, second_px, steps_of, timed
+from aura_daemon.engines.generate import Generator, timed
 from aura_daemon.engines.grid import laid_out
 from aura_daemon.engines.memory import MemoryFigures, PeakMemory, memory_figures, release, trim
 from aura_daemon.engines.models import ModelFiles, find_model
@@ -52,6 +53,7 @@ from aura_daemon.engines.pipelines import read_start
 from aura_daemon.engines.placement import Devices, Placement, find_devices
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.shelf import Engine, Key, Shelf
+from aura_daemon.engines.stepping import second_px, steps_of
 from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
 
 NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
