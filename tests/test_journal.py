@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt, Tried
-from aura_daemon.core.budget import Measured
+from aura_daemon.core.attempts import Attempt
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
@@ -20,6 +19,8 @@ from aura_daemon.errors import BrokenState, JournalRefused, Problem
 from aura_daemon.journal import Journal
 from aura_daemon.records import MIGRATIONS, VERSION, JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
+from tests.core.test_learning import row as measured
+from tests.core.test_learning import tried
 
 FAILURE = Failure(kind=FailureKind.BAD_INPUT, message="it is blue", mend="paint it red")
 
@@ -424,28 +425,6 @@ def test_what_was_tried_is_told_of_a_job_that_worked_and_of_one_that_failed_with
     row = journal.deliver(journal.start(journal.job("b")), stem="b", payload_sha256="x")
     journal.finish(row, now=1.0, total_s=1.0)
     assert journal.job("a").tried == journal.job("b").tried == (FULL,)
-
-
-def tried(**changes: object) -> Tried:
-    made = Tried(
-        device="cuda:0",
-        device_name="a GPU",
-        dtype="float16",
-        rung=Rung.RESIDENT,
-        width=512,
-        height=512,
-        batch=1,
-        alone=True,
-        expected_bytes=900,
-        room_bytes=1000,
-        peak_bytes=800,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def measured(**changes: object) -> Measured:
-    row = Measured(device="a GPU", dtype="float16", rung=Rung.RESIDENT, width=512, height=512, batch=1)
-    return replace(row, **changes)  # type: ignore[arg-type]
 
 
 def test_what_a_model_took_is_remembered_and_a_smaller_figure_counts_little_by_little(path: Path) -> None:

@@ -7,23 +7,15 @@ Only the standard library is used here: the daemon imports this module and must 
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
-from typing import Final, assert_never, cast
+from typing import Final, assert_never
 
 from aura_daemon.core.attempts import Tried
 from aura_daemon.core.deadlines import silence_s
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -36,11 +28,9 @@ from aura_daemon.workers.protocol import (
     Ready,
     Up,
 )
+from aura_daemon.workers.spawning import Child
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child")
-
-REAP_S: Final = 1.0
-"""How long a child that has closed its socket may take to be gone before it is killed."""
 
 STARTED_ANEW: Final = "it is started anew for the next job; see the log"
 
@@ -82,7 +72,7 @@ class ProcessWorker:
         self._environment = dict(environment or {})
         self._command = tuple(command)
         self._clock = clock
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
         self._alive_at = 0.0
@@ -121,7 +111,7 @@ class ProcessWorker:
             messages.insert(0, Configure(settings=self._settings))
             self._was_ready = False
             try:
-                self._child = _Child(self._command, self._options, self._environment)
+                self._child = Child(self._command, self._options, self._environment)
             except OSError as error:
                 message = f"the worker process could not be started: {error}"
                 self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
@@ -196,7 +186,7 @@ class ProcessWorker:
         message = f"the worker process showed no sign of life for {allowed:g} s and was killed"
         self._fail(FailureKind.DEADLINE, message, STARTED_ANEW)
 
-    def _bury(self, child: _Child) -> None:
+    def _bury(self, child: Child) -> None:
         """Says how the child ended, where that interrupted a batch."""
         ending, is_full = child.ending(), child.was_taken_for_its_memory
         self._drop_child()
@@ -225,108 +215,3 @@ class ProcessWorker:
         if self._child is not None:
             self._child.close()
             self._child = None
-
-
-class _Child:
-    """A running child process and its end of the socket pair."""
-
-    def __init__(self, command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> None:
-        self.channel, theirs = socket.socketpair()
-        try:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid()), *options],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-            )
-        except OSError:
-            self.channel.close()
-            raise
-        finally:
-            theirs.close()
-        self._receiver = Receiver(self.channel)
-        self._oom_kills_before = oom_kills()
-        self._sender: threading.Thread | None = None
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    @property
-    def runs(self) -> bool:
-        return self._process.poll() is None
-
-    @property
-    def silent_for_ever(self) -> bool:
-        """True once it is gone and all it said was received."""
-        return self._receiver.ended
-
-    def send(self, messages: Sequence[object]) -> None:
-        """Copies messages down, after those before, in a thread that ends with them, or with the child."""
-        self._sender = threading.Thread(
-            target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
-        )
-        self._sender.start()
-
-    def receive(self) -> list[Up]:
-        """Every message that has arrived whole."""
-        return cast(list[Up], self._receiver.take())
-
-    @property
-    def was_taken_for_its_memory(self) -> bool:
-        """Whether the kernel killed it because memory, the machine's or its control group's, had run out.
-
-        The kernel counts such kills, of the whole machine; where it does not tell, SIGKILL is taken for one.
-        """
-        if self._process.poll() != -signal.SIGKILL:
-            return False
-        before, now = self._oom_kills_before, oom_kills()
-        return before is None or now is None or now > before
-
-    def ending(self) -> str:
-        """How it ended, in words; kills it where only its socket is closed."""
-        try:
-            code = self._process.wait(REAP_S)
-        except subprocess.TimeoutExpired:
-            self.end(0.0)
-            return "closed its connection without ending, and was killed"
-        if code >= 0:
-            return f"ended by itself with exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        return f"was killed by signal {-code} ({name})"
-
-    def end(self, timeout_s: float) -> None:
-        """SIGTERM, then SIGKILL; returns when it is gone."""
-        if timeout_s > 0:
-            self._process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout_s)
-        if self.runs:
-            self._process.kill()
-            with suppress(subprocess.TimeoutExpired):
-                self._process.wait(REAP_S)
-
-    def close(self) -> None:
-        """Closes the socket once no thread writes to it: its number may be another file's a moment later."""
-        with suppress(OSError):  # not connected any more
-            self.channel.shutdown(socket.SHUT_RDWR)
-        if self._sender is not None:
-            self._sender.join()
-        self.channel.close()
-
-
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not say."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return None
-
-
-def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
-    if before is not None:
-        before.join()
-    with suppress(OSError):  # the child died: `poll` tells
-        for message in messages:
-            send(channel, message)

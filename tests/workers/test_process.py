@@ -113,7 +113,7 @@ def test_a_child_that_the_kernel_took_ran_out_of_memory(
 ) -> None:
     """Of the host's: where a GPU computes, no rung of it takes less of that."""
     kills = iter([7, 8])  # before it was started, and after its death
-    monkeypatch.setattr("aura_daemon.workers.process.oom_kills", lambda: next(kills))
+    monkeypatch.setattr("aura_daemon.workers.spawning.oom_kills", lambda: next(kills))
     worker.submit(batch_of(script, "fine"))
     wait_for(worker, Placed)
     assert worker.pid is not None
