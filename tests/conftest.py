@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 Mount = Callable[..., Path]
 
 
+def pytest_configure() -> None:
+    """Of several processes each takes one core, and so do its children; torch asks for it when it is imported."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """Empty folders, and an environment that says nothing."""
