@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,6 +23,13 @@ def pytest_configure() -> None:
     """Of several processes each takes one core, and so do its children; torch asks for it when it is imported."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: nobody looks through it for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture
