@@ -77,7 +77,7 @@ wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 
 wheel-check: wheel ## install the wheel alone in a new environment and run its demo there
 	rm -rf .venv-wheel && $(PYTHON) -m venv $(SITE) .venv-wheel
-	.venv-wheel/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS) dist/*.whl
+	.venv-wheel/bin/python -m pip install --disable-pip-version-check -q --no-compile $(PIP_ARGS) -c $(CONSTRAINTS) dist/*.whl
 	rm -rf build/elsewhere && mkdir -p build/elsewhere
 	cd build/elsewhere && ../../.venv-wheel/bin/aura-daemon demo
 	rm -rf .venv-wheel
