@@ -36,7 +36,7 @@ run: $(INSTALLED) ## the long-running daemon on inbox/ -> outbox/
 once: $(INSTALLED) ## drain the inbox and exit
 	$(BIN)/aura-daemon once
 
-# A file's tests stay together: their fixtures are dear. In order: the last files are quick ones.
+# A file's tests stay together: their fixtures are dear. In tests/conftest.py's order: the long ones first.
 test: check ## lint, types, contracts and the whole test suite
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
