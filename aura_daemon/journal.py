@@ -213,10 +213,11 @@ class Journal(Lookups):
         with self._database.transaction() as database:
             database.executemany(
                 "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s,"
-                " refused_bytes, good_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " refused_bytes, refusals, good_since, size_good_since)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.peak_bytes,
-                     one.step_s, one.refused_bytes, one.good_since)
+                     one.step_s, one.refused_bytes, one.refusals, one.good_since, one.size_good_since)
                     for one in measured
                 ],
             )  # fmt: skip

@@ -117,7 +117,13 @@ CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
 """Images are found by the last part of their path, however many files there have been."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES)
+_PATIENCE: Final = """
+ALTER TABLE measured ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE measured ADD COLUMN size_good_since INTEGER NOT NULL DEFAULT 0;
+UPDATE measured SET refusals = 1 WHERE refused_bytes > 0;
+"""
+
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _PATIENCE)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -256,7 +262,9 @@ def measured_of(row: sqlite3.Row) -> Measured:
         peak_bytes=row["peak_bytes"],
         step_s=row["step_s"],
         refused_bytes=row["refused_bytes"],
+        refusals=row["refusals"],
         good_since=row["good_since"],
+        size_good_since=row["size_good_since"],
     )
 
 

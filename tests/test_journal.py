@@ -466,18 +466,22 @@ def test_memory_that_ran_out_is_remembered_until_it_is_enough(journal: Journal) 
     journal.learn("sd-1.4", tried(), step_s=0.5)
     journal.learn_refusal("sd-1.4", tried())
     known = measured(peak_bytes=800, step_s=0.5)
-    assert journal.measured("sd-1.4") == [replace(known, refused_bytes=1000)]
+    refused = replace(known, refused_bytes=1000, refusals=1)
+    assert journal.measured("sd-1.4") == [refused]
     journal.learn("sd-1.4", tried(rung=Rung.TILED_DECODE), step_s=0.5)
     journal.learn("another", tried(), step_s=0.5)
     lower = replace(known, rung=Rung.TILED_DECODE)
-    assert set(journal.measured("sd-1.4")) == {replace(known, refused_bytes=1000, good_since=1), lower}
+    assert set(journal.measured("sd-1.4")) == {replace(refused, good_since=1, size_good_since=1), lower}
     journal.learn_refusal("sd-1.4", tried(rung=Rung.TILED_DECODE))
     assert set(journal.measured("sd-1.4")) == {
-        replace(known, refused_bytes=1000),
-        replace(lower, refused_bytes=1000),
+        refused,
+        replace(lower, refused_bytes=1000, refusals=1),
     }
     journal.learn("sd-1.4", tried(), step_s=0.5)
-    assert set(journal.measured("sd-1.4")) == {known, replace(lower, refused_bytes=1000, good_since=1)}
+    assert set(journal.measured("sd-1.4")) == {
+        known,
+        replace(lower, refused_bytes=1000, refusals=1, good_since=1, size_good_since=1),
+    }
 
 
 def test_a_job_that_found_no_room_teaches_nothing(journal: Journal) -> None:
@@ -535,6 +539,25 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
     finally:
         journal.close()
     Journal(path, read_only=True).close()
+
+
+def test_what_was_refused_before_refusals_were_counted_was_refused_once(path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.create_function("last_name", 1, lambda name: name)
+    old.executescript("".join(MIGRATIONS[:5]) + "PRAGMA user_version = 5;")
+    for rung, refused in (("resident", 1000), ("tiled_decode", 0)):
+        values = ("sd-1.4", "a GPU", "float16", rung, 512, 512, 1, 800, 0.5, refused, 7)
+        old.execute("INSERT INTO measured VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    old.commit()
+    old.close()
+    journal = Journal(path)
+    known = measured(peak_bytes=800, step_s=0.5, good_since=7)
+    assert set(journal.measured("sd-1.4")) == {
+        replace(known, refused_bytes=1000, refusals=1),
+        replace(known, rung=Rung.TILED_DECODE),
+    }
+    journal.close()
 
 
 def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

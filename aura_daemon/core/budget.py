@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 from aura_daemon.core.ladder import RUNGS, Measures, Offload, Rung, Storage
@@ -35,6 +36,9 @@ SPARE_BYTES: Final = 64 << 20
 
 REFUSED: Final = 1.05
 """Of the memory that was not enough, what is tried again."""
+
+LONGEST: Final = 64
+"""Times `climb_after`, for each rung: however often memory ran out, so many good jobs later it is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,8 +105,12 @@ class Measured:
     """Seconds a step and batch, of the last run."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: it always was."""
+    refusals: int = 0
+    """How often in a row so much of it was not enough."""
     good_since: int = 0
-    """Jobs that went well on this device since then."""
+    """Jobs that went well on this device since memory ran out for any of its jobs."""
+    size_good_since: int = 0
+    """The same of this size, whatever the rung and the batch."""
 
     @property
     def load(self) -> int:
@@ -152,21 +160,35 @@ def expected_bytes(
     ]
     formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
     needed = max(same) if same else formula
-    refused = [one for one in measured if one.refused_bytes and one.load <= extent.pixels * extent.batch]
+    patience = _patience(rung, extent, measured, climb_after)
     refusals = [
-        int(one.refused_bytes * REFUSED)
-        for one in refused
-        if one.rung is rung and one.good_since < _patience(rung, extent, refused, climb_after)
+        int(one.refused_bytes * REFUSED) for one in here if _counts_for(one, extent) and one.good_since < patience
     ]
     return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
 
 
-def _patience(rung: Rung, extent: Extent, refused: Sequence[Measured], climb_after: int) -> int:
-    """Good jobs before a refusal is forgotten: more for a batch, all of which would fail, and for each rung below that
-    was refused too, so that one rung upward is tried at a time."""
+def _counts_for(one: Measured, extent: Extent) -> bool:
+    """Whether it is a refusal, of a picture that is no larger."""
+    return one.refused_bytes > 0 and one.load <= extent.pixels * extent.batch
+
+
+def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_after: int) -> float:
+    """Good jobs before the refusals on a rung are forgotten: twice as many for each in a row, and more for a batch, all
+    of which would fail.
+
+    As many as for the rungs below besides, so that one rung upward is tried at a time. For ever, while too few of this
+    very size went well since memory ran out for one: else a rare size could be the one that tries every time.
+    """
+    once = climb_after * extent.batch
+    own = [one for one in measured if one.refused_bytes and (one.width, one.height) == (extent.width, extent.height)]
+    if any(one.size_good_since < once for one in own):
+        return inf
     order = tuple(RUNGS)
-    lower = {one.rung for one in refused if order.index(one.rung) > order.index(rung)}
-    return climb_after * extent.batch * (1 + len(lower))
+    in_a_row = {
+        lower: max([0, *(one.refusals for one in measured if one.rung is lower and _counts_for(one, extent))])
+        for lower in order[order.index(rung) :]
+    }
+    return once * sum(min(LONGEST, 1 << (refusals - 1)) for refusals in in_a_row.values() if refusals)
 
 
 def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
