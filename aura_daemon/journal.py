@@ -212,12 +212,13 @@ class Journal(Lookups):
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction() as database:
             database.executemany(
-                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s,"
-                " refused_bytes, refusals, good_since, size_good_since)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, guided, peak_bytes,"
+                " step_s, refused_bytes, refusals, good_since, size_good_since)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.peak_bytes,
-                     one.step_s, one.refused_bytes, one.refusals, one.good_since, one.size_good_since)
+                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.guided,
+                     one.peak_bytes, one.step_s, one.refused_bytes, one.refusals, one.good_since,
+                     one.size_good_since)
                     for one in measured
                 ],
             )  # fmt: skip

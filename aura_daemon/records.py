@@ -117,13 +117,34 @@ CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
 """Images are found by the last part of their path, however many files there have been."""
 
-_PATIENCE: Final = """
-ALTER TABLE measured ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE measured ADD COLUMN size_good_since INTEGER NOT NULL DEFAULT 0;
-UPDATE measured SET refusals = 1 WHERE refused_bytes > 0;
+_ROWS_AND_REFUSALS: Final = """
+ALTER TABLE measured RENAME TO measured_before;
+CREATE TABLE measured (
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    guided INTEGER NOT NULL,
+    peak_bytes INTEGER NOT NULL,
+    step_s REAL NOT NULL,
+    refused_bytes INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,
+    good_since INTEGER NOT NULL,
+    size_good_since INTEGER NOT NULL,
+    PRIMARY KEY (model, device, dtype, rung, width, height, batch, guided)
+) WITHOUT ROWID;
+INSERT INTO measured
+    SELECT model, device, dtype, rung, width, height, batch, width > 0, peak_bytes, step_s, refused_bytes,
+        refused_bytes > 0, good_since, 0
+    FROM measured_before;
+DROP TABLE measured_before;
 """
+"""Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _PATIENCE)
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _ROWS_AND_REFUSALS)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -259,6 +280,7 @@ def measured_of(row: sqlite3.Row) -> Measured:
         width=row["width"],
         height=row["height"],
         batch=row["batch"],
+        guided=bool(row["guided"]),
         peak_bytes=row["peak_bytes"],
         step_s=row["step_s"],
         refused_bytes=row["refused_bytes"],

@@ -495,13 +495,14 @@ def test_sizes_rungs_and_number_formats_are_measured_apart(journal: Journal) -> 
         {"width": 912},
         {"height": 912},
         {"batch": 2},
+        {"guided": False},
         {"rung": Rung.CPU},
         {"dtype": "bfloat16"},
     ]
     for number, change in enumerate(changes):
         journal.learn("sd-1.4", tried(peak_bytes=100 + number, **change), step_s=0.5)
     journal.learn("sd-1.4", tried(device_name="another GPU", peak_bytes=99), step_s=0.5)
-    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105]
+    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105, 106]
 
 
 def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(path: Path) -> None:
@@ -541,13 +542,13 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
     Journal(path, read_only=True).close()
 
 
-def test_what_was_refused_before_refusals_were_counted_was_refused_once(path: Path) -> None:
+def test_what_was_measured_before_guidance_and_refusals_were_told_is_taken_over(path: Path) -> None:
     path.parent.mkdir()
     old = sqlite3.connect(path)
     old.create_function("last_name", 1, lambda name: name)
     old.executescript("".join(MIGRATIONS[:5]) + "PRAGMA user_version = 5;")
-    for rung, refused in (("resident", 1000), ("tiled_decode", 0)):
-        values = ("sd-1.4", "a GPU", "float16", rung, 512, 512, 1, 800, 0.5, refused, 7)
+    for rung, width, refused in (("resident", 512, 1000), ("tiled_decode", 512, 0), ("cpu", 0, 0)):
+        values = ("sd-1.4", "a GPU", "float16", rung, width, width, 1, 800, 0.5, refused, 7)
         old.execute("INSERT INTO measured VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
     old.commit()
     old.close()
@@ -556,6 +557,7 @@ def test_what_was_refused_before_refusals_were_counted_was_refused_once(path: Pa
     assert set(journal.measured("sd-1.4")) == {
         replace(known, refused_bytes=1000, refusals=1),
         replace(known, rung=Rung.TILED_DECODE),
+        replace(known, rung=Rung.CPU, width=0, height=0, guided=False),
     }
     journal.close()
 

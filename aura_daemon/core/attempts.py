@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aura_daemon.core.budget import Extent
 from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Backend, Rung, below, ladder
 
@@ -29,11 +30,17 @@ class Tried:
     batch: int
     alone: bool
     """No other model was loaded there."""
+    guided: bool = True
     expected_bytes: int = 0
     room_bytes: int = 0
     """What this process could take then, with what it had."""
     peak_bytes: int = 0
     """0 until it is known."""
+
+    @property
+    def extent(self) -> Extent:
+        """How much is drawn at once."""
+        return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

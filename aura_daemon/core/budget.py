@@ -7,7 +7,7 @@ again, unless there is more of it. The figures of the formula are measured: see 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
@@ -87,6 +87,19 @@ class Extent:
         """Of one picture."""
         return self.width * self.height
 
+    @property
+    def load(self) -> int:
+        """Pixels of all rows."""
+        return self.pixels * self.batch * (2 if self.guided else 1)
+
+    def is_within(self, other: Extent) -> bool:
+        """Whether it takes no more on any rung: neither to draw nor to decode."""
+        return self.pixels <= other.pixels and self.load <= other.load
+
+    def is_of_size(self, other: Extent) -> bool:
+        """Whether its pictures are as large, and drawn alike."""
+        return replace(self, batch=1) == replace(other, batch=1)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
@@ -99,6 +112,7 @@ class Measured:
     width: int
     height: int
     batch: int
+    guided: bool = True
     peak_bytes: int = 0
     """The highest of all runs; 0: none has ended well."""
     step_s: float = 0.0
@@ -113,9 +127,9 @@ class Measured:
     """The same of this size, whatever the rung and the batch."""
 
     @property
-    def load(self) -> int:
-        """Pixels of all pictures."""
-        return self.width * self.height * self.batch
+    def extent(self) -> Extent:
+        """How much was drawn at once."""
+        return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
 
 
 def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
@@ -153,11 +167,7 @@ def expected_bytes(
     A refusal counts for every picture that is no smaller, until one may try again.
     """
     here = [one for one in measured if one.rung is rung]
-    same = [
-        one.peak_bytes
-        for one in here
-        if one.peak_bytes and (one.width, one.height, one.batch) == (extent.width, extent.height, extent.batch)
-    ]
+    same = [one.peak_bytes for one in here if one.peak_bytes and one.extent == extent]
     formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
     needed = max(same) if same else formula
     patience = _patience(rung, extent, measured, climb_after)
@@ -169,7 +179,7 @@ def expected_bytes(
 
 def _counts_for(one: Measured, extent: Extent) -> bool:
     """Whether it is a refusal, of a picture that is no larger."""
-    return one.refused_bytes > 0 and one.load <= extent.pixels * extent.batch
+    return one.refused_bytes > 0 and one.extent.is_within(extent)
 
 
 def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_after: int) -> float:
@@ -180,7 +190,7 @@ def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_af
     very size went well since memory ran out for one: else a rare size could be the one that tries every time.
     """
     once = climb_after * extent.batch
-    own = [one for one in measured if one.refused_bytes and (one.width, one.height) == (extent.width, extent.height)]
+    own = [one for one in measured if one.refused_bytes and one.extent.is_of_size(extent)]
     if any(one.size_good_since < once for one in own):
         return inf
     order = tuple(RUNGS)
@@ -228,5 +238,4 @@ def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
 
 def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
     """By how much the formula was too low for other sizes on this rung; never less than 1."""
-    drawn = [(one.peak_bytes, Extent(width=one.width, height=one.height, batch=one.batch)) for one in here]
-    return max([1.0, *(peak / max(1, predicted_bytes(footprint, here[0].rung, extent)) for peak, extent in drawn)])
+    return max([1.0, *(one.peak_bytes / max(1, predicted_bytes(footprint, one.rung, one.extent)) for one in here)])

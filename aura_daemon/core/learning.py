@@ -61,10 +61,10 @@ def _encouraged(one: Measured, tried: Tried) -> Measured:
     if not one.refused_bytes:
         return one
     same = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
-    no_larger = one.load <= tried.width * tried.height * tried.batch
+    no_larger = one.extent.is_within(tried.extent)
     if same and no_larger and tried.room_bytes <= one.refused_bytes:
         return replace(one, refused_bytes=0, refusals=0, good_since=0, size_good_since=0)
-    of_size = one.size_good_since + _is_of_size(one, tried)
+    of_size = one.size_good_since + one.extent.is_of_size(tried.extent)
     if same and no_larger and tried.room_bytes <= one.refused_bytes * REFUSED:
         # There was a little more room this time: the next time there may not be.
         return replace(one, good_since=0, size_good_since=of_size)
@@ -73,17 +73,13 @@ def _encouraged(one: Measured, tried: Tried) -> Measured:
 
 def _discouraged(one: Measured, tried: Tried) -> Measured:
     """After a job that ran out of memory."""
-    return replace(one, good_since=0, size_good_since=0 if _is_of_size(one, tried) else one.size_good_since)
-
-
-def _is_of_size(one: Measured, tried: Tried) -> bool:
-    return (one.width, one.height) == (tried.width, tried.height)
+    of_size = 0 if one.extent.is_of_size(tried.extent) else one.size_good_since
+    return replace(one, good_since=0, size_good_since=of_size)
 
 
 def _is_of(one: Measured, tried: Tried) -> bool:
-    return (one.device, one.dtype, one.rung, one.width, one.height, one.batch) == (
-        tried.device_name, tried.dtype, tried.rung, tried.width, tried.height, tried.batch
-    )  # fmt: skip
+    here = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
+    return here and one.extent == tried.extent
 
 
 def _new(tried: Tried) -> Measured:
@@ -94,4 +90,5 @@ def _new(tried: Tried) -> Measured:
         width=tried.width,
         height=tried.height,
         batch=tried.batch,
+        guided=tried.guided,
     )

@@ -103,6 +103,7 @@ class Fits:
             height=wanted.extent.height,
             batch=choice.batch if isinstance(choice, Choice) else 1,
             alone=alone,
+            guided=wanted.extent.guided,
             expected_bytes=choice.need.bytes,
             room_bytes=self.room(wanted.key).for_rung(choice.rung, alone=alone),
         )

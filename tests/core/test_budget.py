@@ -60,7 +60,13 @@ def footprints(draw: st.DrawFn) -> Footprint:
 
 def measured(rung: Rung = Rung.RESIDENT, extent: Extent = SQUARE, **changes: object) -> Measured:
     row = Measured(
-        device="a GPU", dtype="float16", rung=rung, width=extent.width, height=extent.height, batch=extent.batch
+        device="a GPU",
+        dtype="float16",
+        rung=rung,
+        width=extent.width,
+        height=extent.height,
+        batch=extent.batch,
+        guided=extent.guided,
     )
     return replace(row, **changes)  # type: ignore[arg-type]
 
@@ -195,6 +201,15 @@ def test_other_sizes_take_more_where_the_formula_was_too_low_and_no_less_where_i
     assert expected(Rung.TILED_DECODE, wide, low) == taken(predicted_bytes(ON_GPU, Rung.TILED_DECODE, wide))
 
 
+def test_a_picture_without_guidance_says_nothing_of_one_with_it() -> None:
+    unguided = replace(SQUARE, batch=4, guided=False)
+    peak = predicted_bytes(ON_GPU, Rung.RESIDENT, unguided)
+    known = measured(extent=unguided, peak_bytes=peak // 2)
+    guided = replace(unguided, guided=True)
+    assert expected(Rung.RESIDENT, guided, known) == taken(predicted_bytes(ON_GPU, Rung.RESIDENT, guided))
+    assert expected(Rung.RESIDENT, unguided, known) == taken(peak // 2)
+
+
 def test_a_model_without_weights_does_not_divide_by_nothing() -> None:
     nothing = Extent(width=0, height=0)
     row = measured(extent=nothing, peak_bytes=5)
@@ -209,6 +224,9 @@ def test_a_model_without_weights_does_not_divide_by_nothing() -> None:
         (Extent(width=912, height=512), True),
         (Extent(width=512, height=512, batch=2), True),
         (Extent(width=512, height=504), False),
+        (replace(SQUARE, guided=False), False),
+        (Extent(width=1024, height=512, guided=False), True),
+        (Extent(width=512, height=504, batch=4), False),
     ],
 )
 def test_a_refusal_counts_for_every_picture_that_is_no_smaller(extent: Extent, counts: bool) -> None:

@@ -40,6 +40,12 @@ def test_the_first_good_job_of_a_size_is_remembered() -> None:
     assert after_success([], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
 
 
+def test_pictures_with_guidance_and_without_are_remembered_apart() -> None:
+    unguided = row(guided=False, peak_bytes=500, step_s=0.25)
+    assert after_success([unguided], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
+    assert after_success([], tried(guided=False, peak_bytes=500), step_s=0.25) == (unguided,)
+
+
 @pytest.mark.parametrize(("before", "after"), [(0, 800), (400, 800), (800, 800), (1200, 1100), (802, 802)])
 def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) -> None:
     (kept,) = after_success([row(peak_bytes=before, step_s=9.0)], tried(), step_s=0.5)
@@ -53,6 +59,8 @@ def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) ->
         ({"height": 256}, True),
         ({"height": 520}, False),
         ({"batch": 2}, False),
+        ({"guided": False}, True),
+        ({"guided": False, "width": 1024}, False),
         ({"rung": Rung.TILED_DECODE}, False),
         ({"dtype": "float32"}, False),
     ],
@@ -63,8 +71,10 @@ def test_a_good_job_lifts_what_was_refused_to_no_larger_pictures_on_its_rung(
 ) -> None:
     refused = row(refused_bytes=1000, refusals=2, good_since=3, size_good_since=1, **refusal)
     changed = after_success([refused], tried(), step_s=0.5)
-    (now,) = [one for one in changed if (one.rung, one.dtype, one.load) == (refused.rung, refused.dtype, refused.load)]
-    of_size = refused.height == 512
+    (now,) = [
+        one for one in changed if (one.rung, one.dtype, one.extent) == (refused.rung, refused.dtype, refused.extent)
+    ]
+    of_size = refused.extent.is_of_size(row().extent)
     count = (now.refused_bytes, now.refusals, now.good_since, now.size_good_since)
     assert count == ((0, 0, 0, 0) if lifted else (1000, 2, 4, 1 + of_size))
 
