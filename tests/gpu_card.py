@@ -36,8 +36,8 @@ from aura_daemon.core.ladder import RUNGS, Rung, ladder
 from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import Retry, StepDown, decide
 from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
-from aura_daemon.engines.libraries import quiet_libraries
 from aura_daemon.engines.placement import Devices
+from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
 
