@@ -258,7 +258,7 @@ class Dispatching:
         held = self._rooms.holdups
         heads = {
             job.id: job
-            for job in self._rooms.journal.heads()
+            for job in self._rooms.journal.heads(but=self._rooms.shortages.held(now))
             if not held.is_held(job.needs, now) and not held.is_held(IMAGES[JobKind(job.kind)], now)
         }
         waiting = [Waiting(id=job.id, priority=job.priority, model=self._model_of(job)) for job in heads.values()]

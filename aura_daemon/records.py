@@ -22,6 +22,7 @@ from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.core.routing import SourceKind
+from aura_daemon.core.shortage import demand_of
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 
@@ -117,7 +118,7 @@ CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
 """Images are found by the last part of their path, however many files there have been."""
 
-_ROWS_AND_REFUSALS: Final = """
+_ROWS_REFUSALS_AND_DEMANDS: Final = """
 ALTER TABLE measured RENAME TO measured_before;
 CREATE TABLE measured (
     model TEXT NOT NULL,
@@ -141,10 +142,13 @@ INSERT INTO measured
         refused_bytes > 0, good_since, 0
     FROM measured_before;
 DROP TABLE measured_before;
+ALTER TABLE jobs ADD COLUMN demand TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET demand = demand_of(request) WHERE state NOT IN ('done', 'failed');
+CREATE INDEX jobs_demand ON jobs (state, demand);
 """
 """Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _ROWS_AND_REFUSALS)
+MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _ROWS_REFUSALS_AND_DEMANDS)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -219,6 +223,11 @@ class JobRow:
         return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
 
     @property
+    def demand(self) -> str:
+        """How much memory it takes, in words: jobs of one demand wait for it together."""
+        return demand_of(self.request)
+
+    @property
     def needs(self) -> str:
         """Name of what it cannot run without: its kind of job, with the model where it names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
@@ -238,6 +247,7 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
         )
         raise JournalRefused(errno.ENOENT, said)
     if version < VERSION:
+        database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 

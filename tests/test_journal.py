@@ -187,11 +187,13 @@ def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Jou
     ("ask", "index"),
     [
         (lambda journal: journal._head(JobKind.GENERATE, ""), "jobs_next"),
+        (lambda journal: journal._head(JobKind.GENERATE, "", ["generate 16:9"]), "jobs_next"),
+        (lambda journal: journal.is_demanded("generate"), "jobs_demand"),
         (lambda journal: next(journal._queued_models(JobKind.GENERATE), None), "jobs_next"),
         (lambda journal: journal.interrupted(), "jobs_"),
         (lambda journal: journal.oldest_queued(), "jobs_oldest"),
     ],
-    ids=["head", "queued_models", "interrupted", "oldest_queued"],
+    ids=["head", "head_but", "is_demanded", "queued_models", "interrupted", "oldest_queued"],
 )
 def test_choosing_the_next_job_costs_the_same_however_many_are_done(
     journal: Journal, ask: Callable[[Journal], object], index: str
@@ -531,6 +533,7 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
         assert (row.state, row.attempts, row.priority, row.tried) == (JobState.QUEUED, 2, 1, ())
         assert row.request == GenerateRequest(prompt="a red circle", seed=1)
         assert journal.counts()[JobState.RUNNING] == 1
+        assert journal.is_demanded("generate")
         assert [one.id for one in journal.requeue_interrupted()] == ["job-2"]
         row = journal.give_back(journal.start(row), count_attempt=False, tried=FULL)
         assert row.tried == (FULL,)

@@ -34,6 +34,8 @@ class Tried:
     expected_bytes: int = 0
     room_bytes: int = 0
     """What this process could take then, with what it had."""
+    total_bytes: int = 0
+    """What all programs can take together; 0: not known."""
     peak_bytes: int = 0
     """0 until it is known."""
 
@@ -57,6 +59,8 @@ class Attempt:
     peak_bytes: int = 0
     """0: not known."""
     seconds: float = 0.0
+    waited: bool = False
+    """After it the job waited for memory: it says nothing of where to begin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,9 +81,12 @@ TOP: Final = Start()
 def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     """After all that has failed so far; None where no rung is left.
 
-    An attempt that ended before a rung was chosen says nothing about rungs.
+    An attempt that ended before a rung was chosen says nothing about rungs; nor does one after which memory was waited
+    for.
     """
-    full = [one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None]
+    full = [
+        one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None and not one.waited
+    ]
     if not full:
         return TOP
     last = full[-1]
@@ -106,6 +113,15 @@ def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: 
         peak_bytes=tried.peak_bytes,
         seconds=seconds,
     )
+
+
+def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[Attempt, ...]:
+    """One more: of those that were not made, because memory was waited for, the last one only."""
+    if attempt is None:
+        return tuple(attempts)
+    if attempt.waited and attempt.rung is None:
+        attempts = [one for one in attempts if not one.waited or one.rung is not None]
+    return (*attempts, attempt)
 
 
 def _was_asked_to_be_alone(full: Sequence[Attempt]) -> bool:

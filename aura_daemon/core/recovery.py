@@ -35,25 +35,41 @@ class WaitForModel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WaitForMemory:
+    """Queue the job again, do not count the attempt, and leave jobs of its demand alone for a while."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GiveUp:
     """The job has failed for good."""
 
     failure: Failure
 
 
-Decision: TypeAlias = Retry | StepDown | WaitForModel | GiveUp
+Decision: TypeAlias = Retry | StepDown | WaitForModel | WaitForMemory | GiveUp
 
 
 def decide(
-    failure: Failure, *, kind: JobKind, tried: Sequence[Attempt], attempts: int, attempts_allowed: int
+    failure: Failure,
+    *,
+    kind: JobKind,
+    tried: Sequence[Attempt],
+    attempts: int,
+    attempts_allowed: int,
+    may_wait: bool = False,
 ) -> Decision:
-    """The one thing to do about a failure; `attempts` and `tried` include the one that failed."""
+    """The one thing to do about a failure; `attempts` and `tried` include the one that failed.
+
+    `may_wait`: there would be memory if other programs gave theirs back, and there is time left for it.
+    """
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
         case FailureKind.OUT_OF_MEMORY if tried and tried[-1].rung is not None:
             start = next_start(tried, kind)
-            return StepDown(start=start) if start is not None else GiveUp(failure=_out_of_rungs(failure, tried))
+            if start is not None:
+                return StepDown(start=start)
+            return WaitForMemory() if may_wait else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so a lower one would not help
             return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:

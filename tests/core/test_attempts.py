@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start, with_attempt
 from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
 
@@ -37,6 +37,12 @@ def full(rung: Rung, batch: int = 1, *, alone: bool = True, device: str = "cuda:
         ([full(Rung.SPLIT_GUIDANCE, device="mps")], Start(rung=Rung.CPU, most=1, alone=True)),
         ([full(Rung.MODEL_OFFLOAD, device="xpu:0")], Start(rung=Rung.SEQUENTIAL_OFFLOAD, most=1, alone=True)),
         ([full(Rung.CPU_HALF_WEIGHTS, device="cpu")], None),
+        ([replace(KILLED_EARLY, waited=True)], TOP),
+        # It ran out on the last rung, and waited for memory: there it begins.
+        (
+            [full(Rung.CPU_SPLIT_GUIDANCE, device="cpu"), replace(full(Rung.CPU_HALF_WEIGHTS), waited=True)],
+            Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True),
+        ),
         # A job that was asked to be tried again by hand, after the last rung:
         (
             [full(Rung.CPU_HALF_WEIGHTS, device="cpu"), full(Rung.RESIDENT, alone=False)],
@@ -85,3 +91,15 @@ def test_of_an_attempt_is_kept_how_it_ran() -> None:
     )
     early = attempt_of(None, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
     assert early == replace(kept, device="", rung=None, batch=1, alone=True, peak_bytes=0)
+
+
+def test_of_attempts_that_were_not_made_the_last_one_is_kept_and_of_all_others_each() -> None:
+    made, first, second = (
+        full(Rung.CPU),
+        replace(KILLED_EARLY, waited=True),
+        replace(KILLED_EARLY, waited=True, seconds=9),
+    )
+    kept: tuple[Attempt, ...] = ()
+    for attempt in (KILLED_EARLY, first, made, second, None, replace(made, waited=True)):
+        kept = with_attempt(kept, attempt)
+    assert kept == (KILLED_EARLY, made, second, replace(made, waited=True))

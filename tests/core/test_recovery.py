@@ -8,7 +8,16 @@ from aura_daemon.core import recovery
 from aura_daemon.core.attempts import Attempt, Start
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.recovery import OUT_OF_RUNGS, Decision, GiveUp, Retry, StepDown, WaitForModel, backoff_s
+from aura_daemon.core.recovery import (
+    OUT_OF_RUNGS,
+    Decision,
+    GiveUp,
+    Retry,
+    StepDown,
+    WaitForMemory,
+    WaitForModel,
+    backoff_s,
+)
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
@@ -72,6 +81,26 @@ def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do()
             kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_half_weights)", mend=OUT_OF_RUNGS
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("rung", "decision"),
+    [
+        (Rung.CPU_HALF_WEIGHTS, WaitForMemory()),
+        (Rung.CPU_SPLIT_GUIDANCE, StepDown(start=Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True))),
+        (None, Retry()),
+    ],
+)
+def test_memory_is_waited_for_once_no_rung_is_left(rung: Rung | None, decision: Decision) -> None:
+    said = recovery.decide(
+        failure(FailureKind.OUT_OF_MEMORY),
+        kind=JobKind.GENERATE,
+        tried=[full(rung)],
+        attempts=1,
+        attempts_allowed=3,
+        may_wait=True,
+    )
+    assert said == decision
 
 
 @pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_HALF_WEIGHTS), full(None))])

@@ -12,14 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start, with_attempt
 from aura_daemon.core.budget import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
 from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
 from aura_daemon.core.job import Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, at_or_below, ladder
 from aura_daemon.core.learning import after_refusal, after_success
-from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForModel, decide
+from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, backoff_s, decide
 from aura_daemon.core.settings import NATIVE_512, EngineSettings
+from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
 from tests.core.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 ALLOWED = 3
@@ -54,6 +55,8 @@ class Machine:
     backend: Backend = Backend.CUDA
     kind: JobKind = JobKind.GENERATE
     climb_after: int = 50
+    total_bytes: int = 0
+    """Of the host, with what other programs have."""
     measured: list[Measured] = field(default_factory=list)
 
     @property
@@ -85,6 +88,7 @@ class Machine:
             batch=choice.batch if isinstance(choice, Choice) else 1,
             alone=alone,
             guided=extent.guided,
+            total_bytes=self.total_bytes if on_host else 0,
             expected_bytes=choice.need.bytes,
             room_bytes=in_all - (0 if alone else others),
         )
@@ -154,6 +158,8 @@ MEASURED = st.lists(
     MEASURED,
     st.lists(st.tuples(st.sampled_from(End), ROOMS), max_size=30),
     ROOMS,
+    st.sampled_from([0, 4 * GIB, 64 * GIB]),
+    st.sampled_from([0.0, 1800.0]),
 )
 @settings(max_examples=100)
 def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_fit(
@@ -163,11 +169,13 @@ def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_
     measured: list[Measured],
     script: list[tuple[End, Room]],
     last_room: Room,
+    total_bytes: int,
+    memory_wait_s: float,
 ) -> None:
     """As the script says; after it, memory runs out on every rung."""
-    machine = Machine(backend=backend, kind=kind, measured=measured)
+    machine = Machine(backend=backend, kind=kind, measured=measured, total_bytes=total_bytes)
     tried: list[Attempt] = []
-    attempts, waits = 0, 0
+    attempts, waits, waits_for_memory, waited_s = 0, 0, 0, 0.0
     while True:
         end, room = script.pop(0) if script else (End.FULL, last_room)
         attempts += 1
@@ -182,17 +190,29 @@ def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_
         alone = isinstance(choice, NoRoom) or start.alone or choice.alone or not room.device_others_bytes
         ran = machine.tried(choice, extent, room, alone=alone)
         failure = Failure(kind=KINDS[end], message="it failed", mend="")
+        ran_on = None if end is End.KILLED_EARLY else ran
         if end is not End.MISSING:
-            ran_on = None if end is End.KILLED_EARLY else ran
             tried.append(attempt_of(ran_on, kind=failure.kind, reason=failure.message, seconds=1.0))
-        decision = decide(failure, kind=kind, tried=tried, attempts=attempts, attempts_allowed=ALLOWED)
-        assert len(tried) <= 1 + extent.batch.bit_length() + len(machine.rungs) + ALLOWED
+        may_wait = passes(ran_on) and waited_s < memory_wait_s
+        decision = decide(
+            failure, kind=kind, tried=tried, attempts=attempts, attempts_allowed=ALLOWED, may_wait=may_wait
+        )
+        made = [one for one in tried if not one.waited]
+        assert len(made) <= 1 + extent.batch.bit_length() + len(machine.rungs) + ALLOWED
+        assert len([one for one in tried if one.waited and one.rung is None]) <= 1
         match decision:
             case StepDown():
                 attempts -= 1
             case WaitForModel():
                 attempts -= 1
                 waits += 1
+            case WaitForMemory():
+                assert total_bytes > 0
+                attempts -= 1
+                waits_for_memory += 1
+                waited_s += backoff_s(waits_for_memory, first_s=FIRST_WAIT_S, most_s=LONGEST_WAIT_S)
+                tried = list(with_attempt(tried[:-1], waited(tried[-1], ran, waited_s)))
+                assert next_start(tried, kind) == start
             case Retry():
                 pass
             case GiveUp(failure=said):
@@ -206,7 +226,7 @@ def _nothing_is_passed_over(
     machine: Machine, tried: list[Attempt], start: Start, choice: Choice | NoRoom, single: Extent, room: Room
 ) -> None:
     """A rung is left after memory ran out there, for one picture without other models, or where it does not fit."""
-    full = [one for one in tried if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None]
+    full = [one for one in tried if one.kind is FailureKind.OUT_OF_MEMORY and one.rung and not one.waited]
     if full and start.rung is not full[-1].rung:
         assert (full[-1].batch, full[-1].alone) == (1, True)
         order = machine.rungs
