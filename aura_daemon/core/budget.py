@@ -127,7 +127,8 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)
     elif stays_in_files(measures.storage, footprint.file_bytes):  # what is not computed with lies in files
-        most = footprint.base_bytes + max(unet + denoising, decoding, text)
+        reading = text - footprint.workspace_bytes  # the text encoder needs none, and is done before the others begin
+        most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
         drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
         most = max(drawing, _loading_bytes(footprint, measures))

@@ -132,9 +132,9 @@ def test_on_the_cpu_the_process_and_all_parts_count_and_narrowed_weights_are_rea
 @pytest.mark.parametrize(
     ("file_bytes", "rung", "mib"),
     [
-        (4, Rung.CPU_MAPPED_WEIGHTS, 600 + 470 + 295.02),
-        (2, Rung.CPU_MAPPED_WEIGHTS, 600 + 470 + 295.02),
-        (2, Rung.CPU_HALF_WEIGHTS, 600 + 470 + 295.02),
+        (4, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_HALF_WEIGHTS, 600 + 114 + 165 + 295.02),
         (4, Rung.CPU_HALF_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
         (0, Rung.CPU_MAPPED_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
         (4, Rung.CPU_SPLIT_GUIDANCE, 600 + 5228 + 250 + 295.02),
