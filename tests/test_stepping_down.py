@@ -70,12 +70,12 @@ def test_where_no_rung_is_left_the_report_has_the_figures_every_attempt_and_what
     worker = ScriptedWorker(failing(99))
     summary = drained(house, worker)
     assert (summary.done, summary.failed) == (0, 1)
-    assert len(worker.batches) == 4
+    assert len(worker.batches) == 5
     report = house.sidecar("failed/cat.yaml.json")
     assert report["kind"] == "out_of_memory"
-    assert report["attempts"] == 4
+    assert report["attempts"] == 5
     assert [one["rung"] for one in report["tried"]] == [
-        "cpu", "cpu_tiled_decode", "cpu_split_guidance", "cpu_half_weights"
+        "cpu", "cpu_tiled_decode", "cpu_split_guidance", "cpu_half_weights", "cpu_mapped_weights"
     ]  # fmt: skip
     assert "1.5 GiB needed, 0.2 GiB free (tried: cpu, cpu_tiled_decode" in report["reason"]
     assert report["mend"].count(";") == 2

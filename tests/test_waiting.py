@@ -14,8 +14,8 @@ import pytest
 from aura_daemon import health
 from aura_daemon.cli.running import exit_code
 from aura_daemon.core.attempts import Tried
-from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome
-from aura_daemon.core.ladder import Rung
+from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, JobKind, Outcome
+from aura_daemon.core.ladder import Backend, Rung, ladder
 from aura_daemon.core.vitals import Holdup, Status
 from aura_daemon.daemon import Daemon
 from aura_daemon.workers.protocol import Task
@@ -26,7 +26,7 @@ from tests.programs import REAL, Program
 
 MIB = 1 << 20
 GIB = 1 << 30
-MESSAGE = "not enough memory: 3.0 GiB needed on the last rung, cpu_half_weights, 1.0 GiB to be had"
+MESSAGE = "not enough memory: 3.0 GiB needed on the last rung, cpu_mapped_weights, 1.0 GiB to be had"
 FULL = Failure(kind=FailureKind.OUT_OF_MEMORY, message=MESSAGE)
 LARGE = b"prompt: a cat\naspect_ratio: 21:9\n"
 SMALL = b"prompt: a dog\n"
@@ -58,7 +58,7 @@ class Memory:
             return tried
         return replace(
             tried,
-            rung=Rung.CPU_HALF_WEIGHTS,
+            rung=Rung.CPU_MAPPED_WEIGHTS,
             batch=1,
             expected_bytes=self.needed,
             room_bytes=GIB,
@@ -159,7 +159,7 @@ def test_after_so_long_it_fails_and_nothing_is_held_up_any_more(house: House, me
     assert len(memory.prompts) > 1
     report = house.sidecar("failed/a.yaml.json")
     assert (report["kind"], report["reason"]) == ("out_of_memory", MESSAGE)
-    assert [one["rung"] for one in report["tried"]] == [None, "cpu_half_weights"]
+    assert [one["rung"] for one in report["tried"]] == [None, "cpu_mapped_weights"]
     assert held(house) == []
 
 
@@ -177,7 +177,7 @@ def test_a_cancelled_one_holds_nothing_up(house: House, memory: Memory) -> None:
 
 def test_memory_that_ran_out_on_the_last_rung_is_waited_for_too_and_it_goes_on_there(house: House) -> None:
     house.drop("a.yaml", SMALL)
-    left = [4]
+    left = [5]
     worker: ScriptedWorker
 
     def play(task: Task) -> Outcome:
@@ -189,10 +189,10 @@ def test_memory_that_ran_out_on_the_last_rung_is_waited_for_too_and_it_goes_on_t
     with house.daemon(worker, drain=False) as daemon:
         turns(daemon, lambda: "a.json" in house.results())
     starts = [batch.start.rung for batch in worker.batches]
-    assert starts[-2:] == [Rung.CPU_HALF_WEIGHTS] * 2
+    assert starts[-2:] == [Rung.CPU_MAPPED_WEIGHTS] * 2
     tried = house.sidecar("a.json")["tried"]
-    assert [one["rung"] for one in tried][:-1] == ["cpu", "cpu_tiled_decode", "cpu_split_guidance", "cpu_half_weights"]
-    assert tried[3]["reason"].endswith("it waited for memory that other programs had")
+    assert [one["rung"] for one in tried][:-1] == list(ladder(Backend.CPU, JobKind.GENERATE))
+    assert tried[-2]["reason"].endswith("it waited for memory that other programs had")
 
 
 def test_a_daemon_and_a_worker_of_their_own_wait_and_say_so(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_picture_waits_until_another_program_of_its_group_has_ended(tmp_path: 
         program.until(lambda: program.health().get("holdups"))
         (holdup,) = program.health()["holdups"]
         assert holdup["what"] == "memory for generate"
-        assert "needed on the last rung, cpu_half_weights" in holdup["reason"]
+        assert "needed on the last rung, cpu_mapped_weights" in holdup["reason"]
         hog.kill()
         hog.communicate()
         program.until(lambda: "a.json" in house.results())

@@ -34,6 +34,9 @@ MARGIN: Final = 1.03
 SPARE_BYTES: Final = 64 << 20
 """Workspaces of cuBLAS, cuDNN and oneDNN."""
 
+HALF_BYTES: Final = 2
+"""Of a number in half precision."""
+
 REFUSED: Final = 1.05
 """Of the memory that was not enough, what is tried again."""
 
@@ -57,6 +60,10 @@ class Footprint:
     largest_layer_bytes: int = 0
     element_bytes: int = 2
     """Of a number in this format."""
+    vae_element_bytes: int = 2
+    """Of a number as the VAE computes, which may be wider."""
+    file_bytes: int = 0
+    """Of a number of the UNet in files that can be used as they lie there; 0: they cannot."""
     unet_elements: float = UNET_ELEMENTS
     vae_elements: float = VAE_ELEMENTS
     native_px: int = 512
@@ -138,9 +145,12 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
     rows = 1 if measures.splits else extent.batch * (2 if extent.guided else 1)
     denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
-    decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.element_bytes
+    decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.vae_element_bytes
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)
+    elif stays_in_files(measures.storage, footprint.file_bytes):  # what is not computed with lies in files
+        reading = text - footprint.workspace_bytes  # the text encoder needs none, and is done before the others begin
+        most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
         drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
         most = max(drawing, _loading_bytes(footprint, measures))
@@ -207,14 +217,24 @@ def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
         return min(footprint.unet_bytes, 2 * footprint.largest_layer_bytes)
     if measures.offload is Offload.SEQUENTIAL:
         return footprint.largest_layer_bytes
-    shares = {Storage.NATIVE: 1, Storage.HALF: 2, Storage.FP8: footprint.element_bytes}
+    if stays_in_files(measures.storage, footprint.file_bytes):
+        return footprint.largest_layer_bytes
+    shares = {Storage.NATIVE: 1, Storage.HALF: 2, Storage.FP8: footprint.element_bytes, Storage.MAPPED: 2}
     widened = footprint.largest_layer_bytes if measures.storage is not Storage.NATIVE else 0
     return footprint.unet_bytes // shares[measures.storage] + widened
 
 
+def stays_in_files(storage: Storage, file_bytes: int) -> bool:
+    """Whether weights are used where they lie in their files; they are read, and narrowed, where they cannot be.
+
+    `file_bytes`: of a number there; 0 for files that cannot be mapped.
+    """
+    return bool(file_bytes) and (storage is Storage.MAPPED or (storage is Storage.HALF and file_bytes <= HALF_BYTES))
+
+
 def _loading_bytes(footprint: Footprint, measures: Measures) -> int:
     """What a rung of the CPU takes while the model is read: half of two bytes is read as two, and narrowed after."""
-    if measures.storage is not Storage.HALF or footprint.element_bytes > 2:
+    if measures.storage not in (Storage.HALF, Storage.MAPPED) or footprint.element_bytes > 2:
         return 0
     return footprint.base_bytes + footprint.weight_bytes
 

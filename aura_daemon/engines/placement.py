@@ -13,11 +13,15 @@ from typing import Final
 import torch
 
 from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.core.ladder import RUNGS, Backend, Measures, Rung
+from aura_daemon.core.ladder import RUNGS, Backend, Measures, Rung, Storage
 from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, memory_fraction
 
-BFLOAT16_FLAGS: Final = ("amx_bf16", "avx512_bf16")
-"""CPU capabilities that make bfloat16 faster than float32; without them it is slower."""
+NATIVE_FLAGS: Final = {
+    Dtype.FLOAT32: (),
+    Dtype.BFLOAT16: ("amx_bf16", "avx512_bf16"),
+    Dtype.FLOAT16: ("amx_fp16", "avx512_fp16"),
+}
+"""CPU capabilities that make a number format as fast as float32 at least; without any of them it is slower."""
 
 TORCH_DTYPES: Final = {
     Dtype.FLOAT32: torch.float32,
@@ -44,6 +48,16 @@ class Placement:
     def torch_dtype(self) -> torch.dtype:
         """That is computed in."""
         return TORCH_DTYPES[self.dtype]
+
+    @property
+    def vae_dtype(self) -> torch.dtype:
+        """That the VAE computes in: where a CPU has to widen half precision, all of it takes less memory and time than
+        layer by layer (measured at 512x512 in bfloat16: 844 MiB and 37 s, against 1,625 MiB and 279 s). Nor does it
+        where weights lie narrower: what overflows there is decoded once more in float32."""
+        narrowed = self.measures.storage is not Storage.NATIVE
+        if self.on_cpu and (narrowed or not _computes_in(self.dtype)):
+            return torch.float32
+        return self.torch_dtype
 
     @property
     def on_cpu(self) -> bool:
@@ -134,8 +148,14 @@ def _cpu_dtype(settings: EngineSettings, backend: Backend) -> Dtype:
     """What is configured, but for a GPU's half precision, which is slow on most CPUs; else what it computes fastest."""
     if settings.dtype is not Dtype.AUTO and (backend is Backend.CPU or settings.dtype is Dtype.FLOAT32):
         return settings.dtype
-    capabilities = torch.cpu.get_capabilities()
-    return Dtype.BFLOAT16 if any(capabilities.get(flag) for flag in BFLOAT16_FLAGS) else Dtype.FLOAT32
+    return Dtype.BFLOAT16 if _computes_in(Dtype.BFLOAT16) else Dtype.FLOAT32
+
+
+def _computes_in(dtype: Dtype) -> bool:
+    """Whether this CPU does so itself."""
+    flags = NATIVE_FLAGS[dtype]
+    capabilities = torch.cpu.get_capabilities() if flags else {}
+    return not flags or any(capabilities.get(flag) for flag in flags)
 
 
 def _cpu_name() -> str:

@@ -176,12 +176,13 @@ class Session:
         )
         assert isinstance(engine, Generator)
         loaded_s = time.monotonic() - began
-        for drawing, outcome in engine.run(asked[:batch], peak):
-            step_s = 0.0
-            if isinstance(outcome, Produced):
-                step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
-                outcome = timed(outcome, loaded_s)
-            attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
+        with peak.watched():
+            for drawing, outcome in engine.run(asked[:batch], peak):
+                step_s = 0.0
+                if isinstance(outcome, Produced):
+                    step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
+                    outcome = timed(outcome, loaded_s)
+                attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
 
     def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> Drawing | Failure:
         request = work.request
@@ -224,7 +225,9 @@ class Session:
         engine = self._loaded(attempt, wanted, configured, lambda placement: Captioner(files, placement, configured))
         assert isinstance(engine, Captioner)
         loaded_s = time.monotonic() - began
-        attempt.end(work, timed(engine.run(picture, request, peak), loaded_s))
+        with peak.watched():
+            produced = engine.run(picture, request, peak)
+        attempt.end(work, timed(produced, loaded_s))
 
     # -- below -----------------------------------------------------------------------------------------------------
 

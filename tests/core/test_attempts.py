@@ -36,16 +36,20 @@ def full(rung: Rung, batch: int = 1, *, alone: bool = True, device: str = "cuda:
         ([full(Rung.CPU, device="cpu")], Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)),
         ([full(Rung.SPLIT_GUIDANCE, device="mps")], Start(rung=Rung.CPU, most=1, alone=True)),
         ([full(Rung.MODEL_OFFLOAD, device="xpu:0")], Start(rung=Rung.SEQUENTIAL_OFFLOAD, most=1, alone=True)),
-        ([full(Rung.CPU_HALF_WEIGHTS, device="cpu")], None),
+        (
+            [full(Rung.CPU_HALF_WEIGHTS, device="cpu")],
+            Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True),
+        ),
+        ([full(Rung.CPU_MAPPED_WEIGHTS, device="cpu")], None),
         ([replace(KILLED_EARLY, waited=True)], TOP),
         # It ran out on the last rung, and waited for memory: there it begins.
         (
-            [full(Rung.CPU_SPLIT_GUIDANCE, device="cpu"), replace(full(Rung.CPU_HALF_WEIGHTS), waited=True)],
-            Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True),
+            [full(Rung.CPU_HALF_WEIGHTS, device="cpu"), replace(full(Rung.CPU_MAPPED_WEIGHTS), waited=True)],
+            Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True),
         ),
         # A job that was asked to be tried again by hand, after the last rung:
         (
-            [full(Rung.CPU_HALF_WEIGHTS, device="cpu"), full(Rung.RESIDENT, alone=False)],
+            [full(Rung.CPU_MAPPED_WEIGHTS, device="cpu"), full(Rung.RESIDENT, alone=False)],
             Start(rung=Rung.RESIDENT, most=1, alone=True),
         ),
         # A worker that does not do as it is told is asked once:

@@ -136,6 +136,24 @@ def test_on_the_cpu_the_process_and_all_parts_count_and_narrowed_weights_are_rea
     assert predicted_bytes(on_cpu(element_bytes), rung, SQUARE) == pytest.approx(mib * MIB, abs=MIB)
 
 
+@pytest.mark.parametrize(
+    ("file_bytes", "rung", "mib"),
+    [
+        (4, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_HALF_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (4, Rung.CPU_HALF_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
+        (0, Rung.CPU_MAPPED_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
+        (4, Rung.CPU_SPLIT_GUIDANCE, 600 + 5228 + 250 + 295.02),
+    ],
+)
+def test_weights_that_stay_in_their_files_take_nothing_but_a_layer_and_the_text_encoder_once(
+    file_bytes: int, rung: Rung, mib: float
+) -> None:
+    footprint = replace(on_cpu(4), file_bytes=file_bytes)
+    assert predicted_bytes(footprint, rung, SQUARE) == pytest.approx(mib * MIB, abs=MIB)
+
+
 def test_a_square_picture_on_the_cpu_in_bfloat16_takes_no_more_than_promised() -> None:
     assert predicted_bytes(on_cpu(2), Rung.CPU, SQUARE) <= 4.0 * GIB
 

@@ -75,10 +75,10 @@ def test_memory_that_ran_out_on_a_rung_leads_a_rung_lower_however_many_attempts_
 
 
 def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do() -> None:
-    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU), full(Rung.CPU_HALF_WEIGHTS), attempts=1)
+    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU), full(Rung.CPU_MAPPED_WEIGHTS), attempts=1)
     assert decision == GiveUp(
         failure=Failure(
-            kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_half_weights)", mend=OUT_OF_RUNGS
+            kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_mapped_weights)", mend=OUT_OF_RUNGS
         )
     )
 
@@ -86,8 +86,8 @@ def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do()
 @pytest.mark.parametrize(
     ("rung", "decision"),
     [
-        (Rung.CPU_HALF_WEIGHTS, WaitForMemory()),
-        (Rung.CPU_SPLIT_GUIDANCE, StepDown(start=Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True))),
+        (Rung.CPU_MAPPED_WEIGHTS, WaitForMemory()),
+        (Rung.CPU_HALF_WEIGHTS, StepDown(start=Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True))),
         (None, Retry()),
     ],
 )
@@ -103,7 +103,7 @@ def test_memory_is_waited_for_once_no_rung_is_left(rung: Rung | None, decision: 
     assert said == decision
 
 
-@pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_HALF_WEIGHTS), full(None))])
+@pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_MAPPED_WEIGHTS), full(None))])
 def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempts_are_used_up(
     tried: tuple[Attempt, ...],
 ) -> None:
@@ -111,7 +111,7 @@ def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempt
     last = out_of_memory(*tried, attempts=3)
     assert isinstance(last, GiveUp)
     assert last.failure.mend == OUT_OF_RUNGS
-    assert last.failure.message in ("it broke", "it broke (tried: cpu_half_weights)")
+    assert last.failure.message in ("it broke", "it broke (tried: cpu_mapped_weights)")
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))
