@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.attempts import TOP, Attempt, Begun, Start, Tried, attempt_of, kind_when_killed, next_start
 from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
 
@@ -89,3 +89,25 @@ def test_of_an_attempt_is_kept_how_it_ran() -> None:
     )
     early = attempt_of(None, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
     assert early == replace(kept, device="", rung=None, batch=1, alone=True, peak_bytes=0)
+
+
+@pytest.mark.parametrize(
+    ("now", "was_killed"),
+    [
+        (Begun(boot="this", kills=8), True),
+        (Begun(boot="this", kills=7), False),
+        (Begun(boot="the next", kills=8), False),
+        (None, False),
+    ],
+    ids=["one more", "none since", "another count", "no count"],
+)
+def test_the_count_of_one_start_of_the_machine_says_whether_the_kernel_has_killed_somebody(
+    now: Begun | None, was_killed: bool
+) -> None:
+    assert Begun(boot="this", kills=7).was_killed(now) is was_killed
+
+
+def test_a_kill_for_want_of_the_hosts_memory_is_no_reason_for_another_rung_of_a_gpu() -> None:
+    on_cpu = replace(TRIED, device="cpu", rung=Rung.CPU)
+    assert kind_when_killed([on_cpu]) is kind_when_killed([]) is FailureKind.OUT_OF_MEMORY
+    assert kind_when_killed([on_cpu, TRIED]) is FailureKind.CRASHED
