@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt, Tried, with_attempt
+from aura_daemon.core.attempts import Attempt, Begun, Tried, with_attempt
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import Failure
 from aura_daemon.core.learning import after_refusal, after_success
@@ -29,6 +29,7 @@ from aura_daemon.records import (
     JobRow,
     NamedImage,
     SourceRow,
+    begun_text,
     failure_text,
     in_64_bits,
     prepare,
@@ -146,9 +147,16 @@ class Journal(Lookups):
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    def start(self, job: JobRow) -> JobRow:
-        """Counts the attempt, durably, before it is made."""
-        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1)
+    def start(self, job: JobRow, begun: Begun | None = None) -> JobRow:
+        """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
+        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
+
+    def place(self, job_ids: Iterable[str], begun: Begun | None) -> None:
+        """Remembers where running jobs stand."""
+        with self._database.transaction() as database:
+            database.executemany(
+                "UPDATE jobs SET begun = ? WHERE id = ?", [(begun_text(begun), job_id) for job_id in job_ids]
+            )
 
     def give_back(self, job: JobRow, *, count_attempt: bool, tried: Attempt | None = None) -> JobRow:
         """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""

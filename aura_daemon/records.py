@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt
+from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
 from aura_daemon.core.ladder import Rung
@@ -148,7 +148,17 @@ CREATE INDEX jobs_demand ON jobs (state, demand);
 """
 """Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES, _ROWS_REFUSALS_AND_DEMANDS)
+_BEGUN: Final = "ALTER TABLE jobs ADD COLUMN begun TEXT;"
+
+MIGRATIONS: Final = (
+    _TABLES,
+    _ORDER_AND_FOLDERS,
+    _MODELS,
+    _ATTEMPTS_AND_MEASURES,
+    _NAMES,
+    _ROWS_REFUSALS_AND_DEMANDS,
+    _BEGUN,
+)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -211,6 +221,8 @@ class JobRow:
     """Those that are held against it, and the one that runs."""
     tried: tuple[Attempt, ...] = ()
     """Every attempt that failed."""
+    begun: Begun | None = None
+    """The attempt that runs, or ran last."""
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
     failure: Failure | None = None
@@ -281,6 +293,20 @@ def tried_of(text: str) -> tuple[Attempt, ...]:
     )
 
 
+def begun_text(begun: Begun | None) -> str | None:
+    """An attempt under way as a column holds it."""
+    return json.dumps(asdict(begun)) if begun is not None else None
+
+
+def begun_of(text: str | None) -> Begun | None:
+    """And back."""
+    if text is None:
+        return None
+    fields = json.loads(text)
+    tried = fields["tried"]
+    return Begun(**{**fields, "tried": Tried(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None})
+
+
 def measured_of(row: sqlite3.Row) -> Measured:
     """A row of `measured`."""
     return Measured(
@@ -347,6 +373,7 @@ def job_of(row: sqlite3.Row) -> JobRow:
         defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
         attempts=row["attempts"],
         tried=tried_of(row["tried"]),
+        begun=begun_of(row["begun"]),
         payload_sha256=row["payload_sha256"],
         failure=failure_of(row["failure"]),
         finished_at=row["finished_at"],

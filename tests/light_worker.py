@@ -16,7 +16,7 @@ from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GenerateReques
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import Talk, become_a_child, serve
-from aura_daemon.workers.protocol import Batch, Loading, Memory, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from tests.house import make
 
 POLL_S = 0.02
@@ -37,6 +37,10 @@ LACKING = Tried(
     total_bytes=8,
 )
 
+TRIED = Tried(
+    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
+)
+
 
 class ScriptRunner:
     """Follows the scripts."""
@@ -54,6 +58,7 @@ class ScriptRunner:
 
     def _outcome(self, task: Task, talk: Talk) -> Outcome:
         request, job_id = task.request, task.job_id
+        talk.say(Placed(job_ids=(job_id,), tried=TRIED))
         talk.say(Loading(model="light"))
         talk.say(Progress(job_id=job_id, step=1, steps=2))
         script = request.prompt if isinstance(request, GenerateRequest) else ""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt, Tried
+from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
@@ -164,6 +164,25 @@ def test_what_a_dead_daemon_was_doing_is_queued_again_and_not_held_against_the_j
     given_back = journal.requeue_interrupted()
     assert [(row.id, row.state, row.attempts) for row in given_back] == [("job-0", "queued", 0), ("job-1", "queued", 0)]
     assert journal.job("job-1").payload_sha256 == "x"  # what may lie in the outbox is still known
+
+
+def test_where_an_attempt_stands_is_remembered_until_the_next_one_begins(path: Path) -> None:
+    first = Journal(path)
+    admitted(first, *(job(job_id=f"job-{number}") for number in range(3)))
+    begun = Begun(boot="0-1", kills=7)
+    for number in range(2):
+        assert first.start(first.job(f"job-{number}"), begun).begun == begun
+    placed = replace(begun, tried=tried())
+    first.place(["job-1"], placed)
+    first.close()
+    second = Journal(path)
+    try:
+        assert [row.begun for row in second.interrupted()] == [begun, placed]
+        assert second.job("job-2").begun is None
+        row = second.give_back(second.job("job-1"), count_attempt=False)
+        assert second.start(row).begun is None
+    finally:
+        second.close()
 
 
 def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Journal) -> None:

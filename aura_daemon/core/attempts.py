@@ -6,7 +6,7 @@ lower. Nothing is remembered beside the attempts themselves, so a restart change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,6 +43,22 @@ class Tried:
     def extent(self) -> Extent:
         """How much is drawn at once."""
         return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """An attempt under way, as it is found by the next daemon where this one was killed in the middle of it."""
+
+    boot: str
+    """Which start of the machine it was: the count begins anew with every one."""
+    kills: int
+    """Processes that the kernel had killed for want of memory."""
+    tried: Tried | None = None
+    """None until a rung was chosen."""
+
+    def was_killed(self, now: Begun | None) -> bool:
+        """Whether the kernel has killed somebody for want of memory since. Only asked where the daemon is gone too."""
+        return now is not None and now.boot == self.boot and now.kills > self.kills
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +138,11 @@ def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[
     if attempt.waited and attempt.rung is None:
         attempts = [one for one in attempts if not one.waited or one.rung is not None]
     return (*attempts, attempt)
+
+
+def kind_when_killed(tried: Iterable[Tried]) -> FailureKind:
+    """What a kill by the kernel for want of memory was: the host's is short, and no other rung of a GPU takes less."""
+    return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in tried) else FailureKind.CRASHED
 
 
 def _was_asked_to_be_alone(full: Sequence[Attempt]) -> bool:

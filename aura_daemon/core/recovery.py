@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from aura_daemon.core.attempts import Attempt, Start, next_start
+from aura_daemon.core.attempts import Attempt, Start, Tried, kind_when_killed, next_start
 from aura_daemon.core.job import Failure, FailureKind, JobKind
 
 OUT_OF_RUNGS: Final = (
@@ -15,6 +15,12 @@ OUT_OF_RUNGS: Final = (
     "`aura-daemon doctor --plan WIDTHxHEIGHT` tells how much."
 )
 """Three things to do, and where the figures are."""
+
+
+TAKE_THE_WORKER: Final = (
+    "Have the kernel take the worker alone: no `memory.oom.group` in the control group (`OOMPolicy=continue` in a unit "
+    "of systemd), and its place on the ladder is all that a job loses."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +86,15 @@ def decide(
             return GiveUp(failure=failure)
         case _:  # pragma: no cover
             assert_never(failure.kind)
+
+
+def killed_with_the_daemon(tried: Tried | None) -> Failure:
+    """An attempt that the kernel ended, and the daemon with it: untold, its job would bring that about for ever."""
+    return Failure(
+        kind=kind_when_killed(() if tried is None else (tried,)),
+        message="the kernel's out-of-memory killer took the daemon together with its worker",
+        mend=TAKE_THE_WORKER,
+    )
 
 
 def backoff_s(failures_in_a_row: int, *, first_s: float, most_s: float) -> float:

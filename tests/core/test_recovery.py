@@ -17,6 +17,7 @@ from aura_daemon.core.recovery import (
     WaitForMemory,
     WaitForModel,
     backoff_s,
+    killed_with_the_daemon,
 )
 
 
@@ -126,3 +127,9 @@ def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: f
 def test_backoff_before_a_failure_is_a_bug() -> None:
     with pytest.raises(ValueError, match="first failure"):
         backoff_s(0, first_s=1, most_s=2)
+
+
+def test_an_attempt_that_took_the_daemon_with_it_ran_out_of_memory() -> None:
+    failed = killed_with_the_daemon(None)
+    assert failed.kind is FailureKind.OUT_OF_MEMORY
+    assert "memory.oom.group" in failed.mend
