@@ -1,7 +1,7 @@
 """The ladder: ways to run a model in ever less memory, in the order they are tried. In: backend, kind. Out: rungs.
 
 Every rung does what those above it do and one thing more, but for the last two on the GPU, whose weights are exact
-again: streamed, they need so little room that half of it is nothing.
+again (streamed, they need so little room that half of it is nothing), and the very last, whose weights are the files'.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class Rung(StrEnum):
     CPU_TILED_DECODE = "cpu_tiled_decode"
     CPU_SPLIT_GUIDANCE = "cpu_split_guidance"
     CPU_HALF_WEIGHTS = "cpu_half_weights"
+    CPU_MAPPED_WEIGHTS = "cpu_mapped_weights"
 
 
 class Storage(StrEnum):
@@ -44,9 +45,11 @@ class Storage(StrEnum):
     NATIVE = "native"
     """As they are computed with."""
     HALF = "half"
-    """In half the bytes that are computed with."""
+    """In half the bytes that are computed with; where their files have so few, in those."""
     FP8 = "fp8"
     """One byte (float8_e4m3fn)."""
+    MAPPED = "mapped"
+    """In their files, of which the kernel keeps in memory what there is room for."""
 
 
 class Offload(StrEnum):
@@ -109,11 +112,18 @@ RUNGS: Final[dict[Rung, Measures]] = {
         caption="on the CPU, prompt and negative prompt one after the other", on_cpu=True, tiles=True, splits=True
     ),
     Rung.CPU_HALF_WEIGHTS: Measures(
-        caption="on the CPU, weights in half the bytes, widened layer by layer",
+        caption="on the CPU, weights in half the bytes (in their files, where those are), widened layer by layer",
         on_cpu=True,
         tiles=True,
         splits=True,
         storage=Storage.HALF,
+    ),
+    Rung.CPU_MAPPED_WEIGHTS: Measures(
+        caption="on the CPU, weights left in their files, of which memory holds what there is room for",
+        on_cpu=True,
+        tiles=True,
+        splits=True,
+        storage=Storage.MAPPED,
     ),
 }
 """The ordered table."""
@@ -129,7 +139,7 @@ _LACKING: Final = {
     Backend.CPU: _GPU,
 }
 
-_CAPTION: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS)
+_CAPTION: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS)
 """A captioner is one model with no guidance and nothing to decode tile by tile."""
 
 

@@ -16,10 +16,12 @@ from PIL import Image
 from aura_daemon.core.job import CaptionRequest, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.core.settings import EMBEDDED, CaptionSettings, resolve_caption
 from aura_daemon.engines.libraries import versions
-from aura_daemon.engines.loading import narrow, storage_dtype
+from aura_daemon.engines.loading import storage_dtype
+from aura_daemon.engines.mapping import WHOLE, left_in_files
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Placement
+from aura_daemon.engines.widening import narrow, widen_layer_by_layer
 
 EXTENSION: Final = ".txt"
 
@@ -42,16 +44,20 @@ class Captioner:
         self.placement = placement
         self._configured = configured
         self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
-        stored = storage_dtype(placement)
+        stored, computed = storage_dtype(placement), placement.torch_dtype
+        formats = left_in_files(files, placement.measures.storage)
+        read = formats[WHOLE] if formats is not None else stored
         model: Any = transformers.BlipForConditionalGeneration.from_pretrained(
             str(files.folder),
-            dtype=stored if stored.itemsize > 1 else placement.torch_dtype,
+            dtype=read if read.itemsize > 1 else computed,
             variant=files.weights.variant,
             use_safetensors=not files.weights.pickled,
             local_files_only=True,
         )
-        if stored is not placement.torch_dtype:
-            narrow(model, stored, placement.torch_dtype)
+        if formats is not None:
+            widen_layer_by_layer(model, computed)
+        elif stored is not computed:
+            narrow(model, stored, computed)
         self._model = model.to(placement.device).eval()
 
     def stand_on(self, placement: Placement) -> None:

@@ -20,6 +20,7 @@ from aura_daemon.core.budget import (
     Footprint,
 )
 from aura_daemon.core.job import JobKind
+from aura_daemon.engines.mapping import stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Placement
 
@@ -51,6 +52,9 @@ STANDARD_LAYER: Final = 29_492_480
 
 STANDARD_PX: Final = 512
 
+STANDARD_FILE_BYTES: Final = 4
+"""Of a number in its files; of those in half precision, where it has them, 2."""
+
 STANDARD_CAPTIONER: Final = 223_971_644
 """Numbers in BLIP base."""
 
@@ -64,8 +68,10 @@ def footprint_of(
     """`base_bytes`: of this process without any model."""
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
+    file_bytes = stored_bytes(files)
     if kind is JobKind.CAPTION:
         return Footprint(
+            file_bytes=file_bytes,
             unet_bytes=sum(parts.values()) * size,
             largest_layer_bytes=max(layers.values(), default=0) * size,
             element_bytes=size,
@@ -81,6 +87,7 @@ def footprint_of(
         unet_width=_first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
         vae_width=_first_channels(vae, VAE_CHANNELS) / VAE_CHANNELS,
         native_px=int(vae.get("sample_size", files.own.native_size_px)),
+        file_bytes=file_bytes,
     )
 
 
@@ -95,6 +102,7 @@ def standard_footprint(placement: Placement, *, base_bytes: int, with_checker: b
         unet_width=1.0,
         vae_width=1.0,
         native_px=STANDARD_PX,
+        file_bytes=STANDARD_FILE_BYTES,
     )
 
 
@@ -108,6 +116,7 @@ def _of_generator(
     unet_width: float,
     vae_width: float,
     native_px: int,
+    file_bytes: int,
 ) -> Footprint:
     """`parts`, `largest_layer`: numbers that they hold. Widths: channels, compared with Stable Diffusion 1.x."""
     size = placement.torch_dtype.itemsize
@@ -115,10 +124,12 @@ def _of_generator(
     return Footprint(
         unet_bytes=parts.get("unet", 0) * size,
         text_bytes=parts.get("text_encoder", 0) * size,
-        vae_bytes=parts.get("vae", 0) * size,
+        vae_bytes=parts.get("vae", 0) * placement.vae_dtype.itemsize,
         beside_bytes=checker * (size if placement.on_cpu else 4),
         largest_layer_bytes=largest_layer * size,
         element_bytes=size,
+        vae_element_bytes=placement.vae_dtype.itemsize,
+        file_bytes=file_bytes,
         unet_elements=UNET_ELEMENTS * unet_width,
         vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
         native_px=native_px,

@@ -6,24 +6,24 @@ silently, one placement that is laid over another.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import diffusers
 import torch
-from diffusers.hooks import apply_group_offloading, apply_layerwise_casting
+from diffusers.hooks import apply_group_offloading
 from loguru import logger
 
 from aura_daemon.core.ladder import Offload, Storage
 from aura_daemon.core.settings import Attention
+from aura_daemon.engines.mapping import left_in_files
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.placement import Placement
+from aura_daemon.engines.widening import narrow, widen_layer_by_layer
 
 FP8: Final = torch.float8_e4m3fn
-
-WIDE: Final = ("norm", "LayerNorm", "embeddings")
-"""Names of layers whose weights are few, and count: diffusers keeps norms, BLIP's are spelled otherwise."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,20 +43,17 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
     """Loads and places; raises what diffusers raises."""
     measures, computed = placement.measures, placement.torch_dtype
     stored = storage_dtype(placement)
-    pipe = _read(files, stored if measures.storage is Storage.HALF else computed, with_checker=with_checker)
+    formats = left_in_files(files, measures.storage)
+    halved = measures.storage in (Storage.HALF, Storage.MAPPED)
+    pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker)
     checker, pipe.safety_checker = pipe.safety_checker, None
     if checker is not None and not placement.on_cpu:
         checker.to("cpu", torch.float32)
-    for part in (pipe.vae, pipe.text_encoder):
-        if part.dtype is not computed:
-            part.to(computed)
-    pipe.unet.to(memory_format=torch.channels_last)
-    pipe.vae.to(memory_format=torch.channels_last)
-    if stored is not computed:
-        narrow(pipe.unet, stored, computed)
-    if placement.on_cpu:
-        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
-            copy_weights(part)
+    if formats is not None:
+        widen_layer_by_layer(pipe.unet, computed)
+        widen_layer_by_layer(pipe.vae, placement.vae_dtype)
+    else:
+        _hold(pipe, placement, stored)
     _attend(pipe.unet, attention)
     streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
     if streams:
@@ -68,10 +65,25 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
     return Parts(
         pipe=pipe,
         checker=checker,
-        text_encoder=Parked(pipe.text_encoder, placement.device),
+        text_encoder=Parked(pipe.text_encoder, placement.device, computed),
         unet=Parked(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
         vae=Parked(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
     )
+
+
+def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
+    """All weights in the memory of this process, each part in its number format."""
+    computed = placement.torch_dtype
+    for part, dtype in ((pipe.vae, placement.vae_dtype), (pipe.text_encoder, computed)):
+        if part.dtype is not dtype:
+            part.to(dtype)
+    pipe.unet.to(memory_format=torch.channels_last)
+    pipe.vae.to(memory_format=torch.channels_last)
+    if stored is not computed:
+        narrow(pipe.unet, stored, computed)
+    if placement.on_cpu:
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+            copy_weights(part)
 
 
 def copy_weights(model: torch.nn.Module) -> None:
@@ -83,18 +95,6 @@ def copy_weights(model: torch.nn.Module) -> None:
         before = tensor.data_ptr() % 64 // tensor.element_size()
         room = torch.empty(before + tensor.numel(), dtype=tensor.dtype)
         tensor.data = room.as_strided(tensor.size(), tensor.stride(), before).copy_(tensor)
-
-
-def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -> None:
-    """Keeps the weights of a model's layers in `stored` and widens each for its own moment; norms stay wide."""
-    apply_layerwise_casting(model, storage_dtype=stored, compute_dtype=computed, skip_modules_pattern=WIDE)
-    for module in model.modules():
-        registry = getattr(module, "_diffusers_hook", None)
-        if registry is not None and registry.get_hook("layerwise_casting") is not None:
-            module.compute_dtype = computed  # type: ignore[assignment]  # peft asks for it: a LoRA in float8 would be none
-            continue
-        for parameter in module.parameters(recurse=False):
-            parameter.data = parameter.data.to(computed)
 
 
 def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
@@ -116,7 +116,7 @@ def storage_dtype(placement: Placement) -> torch.dtype:
     match placement.measures.storage:
         case Storage.NATIVE:
             return computed
-        case Storage.HALF:
+        case Storage.HALF | Storage.MAPPED:
             return torch.float16 if computed.itemsize > 2 else FP8
         case Storage.FP8:
             return FP8
@@ -132,8 +132,11 @@ def _attend(unet: Any, attention: Attention) -> None:
             unet.enable_xformers_memory_efficient_attention()
 
 
-def _read(files: ModelFiles, dtype: torch.dtype, *, with_checker: bool) -> Any:
-    """The pipeline in host memory; safetensors are mapped, and copied part by part (`copy_weights`)."""
+def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool) -> Any:
+    """The pipeline in host memory; safetensors are mapped, and copied part by part (`copy_weights`).
+
+    `dtype`: of all parts, or of each.
+    """
     left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
     if dtype is FP8:
         dtype = torch.bfloat16  # nothing is read as float8: it is narrowed after
@@ -149,7 +152,7 @@ def _read(files: ModelFiles, dtype: torch.dtype, *, with_checker: bool) -> Any:
         logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
     return diffusers.StableDiffusionPipeline.from_pretrained(
         str(files.folder),
-        dtype=dtype,
+        dtype=dtype if isinstance(dtype, torch.dtype) else dict(dtype),
         variant=files.weights.variant,
         use_safetensors=not files.weights.pickled,
         low_cpu_mem_usage=True,

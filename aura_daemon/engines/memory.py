@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import ctypes
 import gc
-from contextlib import suppress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import psutil
 import torch
 
+from aura_daemon.core.ladder import Storage
 from aura_daemon.engines.hostmemory import host_memory
 from aura_daemon.engines.placement import Placement
+
+LOOK_S: Final = 0.02
+"""Between two looks of a watch: less than a layer of a real model takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,19 +107,41 @@ class PeakMemory:
     """The highest memory since it was made: the allocator's on a GPU, resident size of the process on the CPU.
 
     Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where that is
-    refused, the peak is the largest of what `sample` saw.
+    refused, the peak is the largest of what `sample` saw. So it is where weights may stay in their files: their pages
+    are no need, and the kernel does not count them apart.
     """
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement
+        self._without_files = placement.on_cpu and placement.measures.storage is not Storage.NATIVE
         self.restart()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks many times a second meanwhile, where nobody else counts."""
+        if self._counted:
+            yield
+            return
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_S):
+                self.sample()
+
+        thread = threading.Thread(target=watch, name="peak memory", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def restart(self) -> None:
         """Counts from now on: while a model is loaded, pages of its files count that the kernel may take back."""
         self._sampled = 0
         self._counted = False
         if self._placement.on_cpu:
-            self._counted = _reset_resident_peak()
+            self._counted = not self._without_files and _reset_resident_peak()
         elif self._placement.device != "mps":
             _backend(self._placement).reset_peak_memory_stats(self._placement.device)
             self._counted = True
@@ -136,7 +164,8 @@ class PeakMemory:
     def _now(self) -> int:
         if self._placement.device == "mps":
             return int(torch.mps.current_allocated_memory())
-        return int(psutil.Process().memory_info().rss)
+        used = psutil.Process().memory_info()
+        return int(used.rss) - (int(getattr(used, "shared", 0)) if self._without_files else 0)
 
 
 def _backend(placement: Placement) -> Any:

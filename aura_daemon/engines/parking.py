@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
@@ -17,10 +16,11 @@ import torch
 class Parked:
     """One part. Its weights are copied to the device for a visit and dropped there after it."""
 
-    def __init__(self, module: torch.nn.Module, device: str) -> None:
-        """`device`: where it computes; `cpu` makes every visit a formality."""
+    def __init__(self, module: torch.nn.Module, device: str, dtype: torch.dtype | None = None) -> None:
+        """`device`: where it computes; `cpu` makes a visit a formality, but for a `dtype` that it has not at home."""
         self.module = module
         self._device = torch.device(device)
+        self._dtype = dtype
         self._at_home: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._visits = 0
 
@@ -54,65 +54,8 @@ class Parked:
         self._at_home.clear()
 
     def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
-        """On the device; None where it is there."""
-        return data.to(self._device, non_blocking=True) if data.device != self._device else None
-
-
-class RowByRow:
-    """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together."""
-
-    def __init__(self, unet: Any) -> None:
-        self._unet = unet
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._unet, name)
-
-    def __call__(
-        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **told: Any
-    ) -> tuple[torch.Tensor]:
-        """`sample` `[rows, 4, H / 8, W / 8]`, `encoder_hidden_states` `[rows, 77 * windows, D]`, as in diffusers."""
-        told = {**told, "return_dict": False}
-        rows = [
-            self._unet(
-                sample[row : row + 1],
-                timestep,
-                encoder_hidden_states=encoder_hidden_states[row : row + 1],
-                **told,
-            )[0]
-            for row in range(len(sample))
-        ]
-        return (torch.cat(rows),)
-
-
-class Visitor:
-    """A part as a pipeline sees it that comes to the device when it is called, and stays until it is sent away."""
-
-    def __init__(self, part: Any, parked: Parked) -> None:
-        """`part`: the parked module, or what stands for it."""
-        self._part = part
-        self._parked = parked
-        self._is_there = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._part, name)
-
-    def __call__(self, *told: Any, **named: Any) -> Any:
-        """A forward pass."""
-        self._come()
-        return self._part(*told, **named)
-
-    def encode(self, *told: Any, **named: Any) -> Any:
-        """Of a VAE; it does not stay, as the UNet comes next."""
-        with self._parked.visiting():
-            return self._part.encode(*told, **named)
-
-    def go(self) -> None:
-        """Makes room for the next part."""
-        if self._is_there:
-            self._is_there = False
-            self._parked.leave()
-
-    def _come(self) -> None:
-        if not self._is_there:
-            self._is_there = True
-            self._parked.arrive()
+        """On the device, in the format that is computed in; None where it is there."""
+        dtype = self._dtype if self._dtype is not None and data.is_floating_point() else data.dtype
+        if data.device == self._device and data.dtype is dtype:
+            return None
+        return data.to(self._device, dtype, non_blocking=True)

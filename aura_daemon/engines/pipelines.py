@@ -22,11 +22,11 @@ from aura_daemon.core.job import Failure, GenerateRequest, Ingredient, Ingredien
 from aura_daemon.core.names import escaped
 from aura_daemon.core.settings import MULTIPLE_PX, EngineSettings, Scheduler
 from aura_daemon.engines.loading import Parts
-from aura_daemon.engines.parking import RowByRow, Visitor
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.prompting import Encoded
 from aura_daemon.engines.schedulers import scheduler_for
+from aura_daemon.engines.standins import RowByRow, Visitor, WiderVae
 
 PREVIEW_LATENT: Final = 32
 """Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""
@@ -117,8 +117,13 @@ class Pipelines:
             unet = self._visitor
         elif placement.measures.splits:
             unet = RowByRow(unet)
-        vae = Visitor(pipe.vae, self._parts.vae) if self._parts.vae is not None else pipe.vae
-        self._components = {**pipe.components, "unet": unet, "vae": vae}
+        vae = pipe.vae
+        if self._parts.vae is not None:
+            vae = Visitor(vae, self._parts.vae)
+        elif placement.vae_dtype is not placement.torch_dtype:
+            vae = WiderVae(vae, placement.torch_dtype)
+        # No text encoder: prompts were read, and its number format at home is not the one that is computed in.
+        self._components = {**pipe.components, "unet": unet, "vae": vae, "text_encoder": None}
 
     def denoise(
         self,
@@ -174,7 +179,7 @@ class Pipelines:
             logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
             vae.to(torch.float32)
             try:
-                image = self._decoded(latents.float(), random)
+                image = self._decoded(latents, random)
             finally:
                 vae.to(self._placement.torch_dtype)
         if not bool(torch.isfinite(image).all()):
@@ -199,7 +204,7 @@ class Pipelines:
         height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
         with self._tiling(width, height), parked.visiting() if parked is not None else nullcontext():
             decoded: torch.Tensor = vae.decode(
-                latents / vae.config.scaling_factor, return_dict=False, generator=random
+                latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False, generator=random
             )[0]
         return decoded
 

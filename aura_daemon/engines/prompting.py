@@ -147,7 +147,7 @@ class Prompting:
         with self._parked.visiting(), _standing_in(self._encoder.get_input_embeddings(), _rows(window, used)):
             hidden = self._hidden(torch.tensor([numbers], device=self._device), clip_skip)
         weighted = _weighted(hidden, [1.0, *(token.weight for token in window), 1.0, *[1.0] * len(padding)])
-        self._kept[key] = weighted.to(self._encoder.dtype)
+        self._kept[key] = weighted
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return self._kept[key]

@@ -176,12 +176,13 @@ class Session:
         )
         assert isinstance(engine, Generator)
         loaded_s = time.monotonic() - began
-        for drawing, outcome in engine.run(asked[:batch], peak):
-            step_s = 0.0
-            if isinstance(outcome, Produced):
-                step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
-                outcome = timed(outcome, loaded_s)
-            attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
+        with peak.watched():
+            for drawing, outcome in engine.run(asked[:batch], peak):
+                step_s = 0.0
+                if isinstance(outcome, Produced):
+                    step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
+                    outcome = timed(outcome, loaded_s)
+                attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
 
     def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> Drawing | Failure:
         request = work.request
@@ -224,7 +225,9 @@ class Session:
         engine = self._loaded(attempt, wanted, configured, lambda placement: Captioner(files, placement, configured))
         assert isinstance(engine, Captioner)
         loaded_s = time.monotonic() - began
-        attempt.end(work, timed(engine.run(picture, request, peak), loaded_s))
+        with peak.watched():
+            produced = engine.run(picture, request, peak)
+        attempt.end(work, timed(produced, loaded_s))
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -289,7 +292,8 @@ class Session:
             return ""
         from aura_daemon.engines.nvml import others
 
-        return others(os.getpid())
+        card = self.devices.accelerator if isinstance(self.devices, Devices) else None
+        return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: Attempting) -> Failure:
         """A failure while loading is the model's, so that its jobs wait; any other is the job's."""

@@ -187,10 +187,13 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 def _engines(settings: EngineSettings) -> Runner:
     """Imports torch and all that follows; seconds of work. CUDA's allocator reads its options when it starts."""
-    from aura_daemon.engines.nvml import gpus
+    from aura_daemon.engines.nvml import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
-    options = allocator_options(settings.max_split_size_mb, cards[0].total_bytes if cards else None)
+    first = first_visible(cards, os.environ)
+    # Where nobody can tell which card it will be, what suits a small one is only done where all are.
+    total_bytes = first.total_bytes if first is not None else max((card.total_bytes for card in cards), default=None)
+    options = allocator_options(settings.max_split_size_mb, total_bytes)
     os.environ.setdefault("PYTORCH_ALLOC_CONF", options)
     with importing():
         from aura_daemon.workers.engines import EngineRunner

@@ -16,13 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, assert_never, cast
 
-from aura_daemon.core.attempts import Tried
+from aura_daemon.core.attempts import Tried, kind_when_killed
 from aura_daemon.core.deadlines import silence_s
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.kernelkills import oom_kills
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
@@ -203,10 +203,11 @@ class ProcessWorker:
         if self._batch is None:
             return
         if is_full and self._placed:
-            # What was short is the host's memory: no other rung of a GPU takes less of it.
-            on_cpu = all(tried.device == "cpu" for tried in self._placed.values())
-            kind = FailureKind.OUT_OF_MEMORY if on_cpu else FailureKind.CRASHED
-            self._fail(kind, "the kernel's out-of-memory killer took the worker process", STARTED_ANEW)
+            self._fail(
+                kind_when_killed(self._placed.values()),
+                "the kernel's out-of-memory killer took the worker process",
+                STARTED_ANEW,
+            )
         elif self._was_ready:
             self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
         else:
@@ -313,15 +314,6 @@ class _Child:
         if self._sender is not None:
             self._sender.join()
         self.channel.close()
-
-
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not say."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return None
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

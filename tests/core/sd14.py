@@ -31,6 +31,7 @@ def on_cpu(element_bytes: int) -> Footprint:
         beside_bytes=580 * MIB * wider,
         largest_layer_bytes=57 * MIB * wider,
         element_bytes=element_bytes,
+        vae_element_bytes=element_bytes,
         vae_elements=CPU_VAE_ELEMENTS,
         base_bytes=600 * MIB,
         workspace_bytes=int(1639 * MIB * wider * CPU_WORKSPACE),

@@ -11,6 +11,7 @@ from aura_daemon.core.ladder import RUNGS, Backend, Offload, Rung, Storage, at_o
 
 ON_GPU = [rung for rung in Rung if not RUNGS[rung].on_cpu]
 ON_CPU = [rung for rung in Rung if RUNGS[rung].on_cpu]
+LOW = [Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS]
 
 
 def test_every_rung_stands_in_the_table_once_with_a_caption_of_its_own() -> None:
@@ -47,6 +48,7 @@ def test_what_is_done_on_one_rung_is_done_below_it_but_that_streamed_weights_are
         (Rung.CPU, Rung.CPU_TILED_DECODE, False),
         (Rung.CPU_TILED_DECODE, Rung.CPU_SPLIT_GUIDANCE, False),
         (Rung.CPU_SPLIT_GUIDANCE, Rung.CPU_HALF_WEIGHTS, True),
+        (Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS, True),
     ],
 )
 def test_a_model_is_loaded_again_only_where_its_weights_lie_otherwise(
@@ -66,8 +68,8 @@ def test_a_model_is_loaded_again_only_where_its_weights_lie_otherwise(
             [Rung.RESIDENT, Rung.TILED_DECODE, Rung.SPLIT_GUIDANCE, *ON_CPU],
         ),
         (Backend.CPU, JobKind.GENERATE, ON_CPU),
-        (Backend.CUDA, JobKind.CAPTION, [Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS]),
-        (Backend.CPU, JobKind.CAPTION, [Rung.CPU, Rung.CPU_HALF_WEIGHTS]),
+        (Backend.CUDA, JobKind.CAPTION, [Rung.RESIDENT, Rung.CPU, *LOW]),
+        (Backend.CPU, JobKind.CAPTION, [Rung.CPU, *LOW]),
     ],
 )
 def test_each_backend_has_the_rungs_that_it_can_do(backend: Backend, kind: JobKind, rungs: list[Rung]) -> None:
@@ -89,7 +91,7 @@ def test_going_down_visits_every_rung_once_and_ends(backend: Backend, kind: JobK
     ("start", "backend", "left"),
     [
         (None, Backend.CPU, ON_CPU),
-        (Rung.CPU_SPLIT_GUIDANCE, Backend.CPU, [Rung.CPU_SPLIT_GUIDANCE, Rung.CPU_HALF_WEIGHTS]),
+        (Rung.CPU_SPLIT_GUIDANCE, Backend.CPU, [Rung.CPU_SPLIT_GUIDANCE, *LOW]),
         (Rung.GROUP_OFFLOAD, Backend.XPU, [Rung.SEQUENTIAL_OFFLOAD, *ON_CPU]),
         (Rung.FP8_STORAGE, Backend.CPU, ON_CPU),
     ],

@@ -8,7 +8,17 @@ from aura_daemon.core import recovery
 from aura_daemon.core.attempts import Attempt, Start
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.recovery import OUT_OF_RUNGS, Decision, GiveUp, Retry, StepDown, WaitForModel, backoff_s
+from aura_daemon.core.recovery import (
+    OUT_OF_RUNGS,
+    Decision,
+    GiveUp,
+    Retry,
+    StepDown,
+    WaitForMemory,
+    WaitForModel,
+    backoff_s,
+    killed_with_the_daemon,
+)
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
@@ -66,15 +76,35 @@ def test_memory_that_ran_out_on_a_rung_leads_a_rung_lower_however_many_attempts_
 
 
 def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do() -> None:
-    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU), full(Rung.CPU_HALF_WEIGHTS), attempts=1)
+    decision = out_of_memory(full(Rung.CPU), full(Rung.CPU), full(Rung.CPU_MAPPED_WEIGHTS), attempts=1)
     assert decision == GiveUp(
         failure=Failure(
-            kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_half_weights)", mend=OUT_OF_RUNGS
+            kind=FailureKind.OUT_OF_MEMORY, message="it broke (tried: cpu, cpu_mapped_weights)", mend=OUT_OF_RUNGS
         )
     )
 
 
-@pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_HALF_WEIGHTS), full(None))])
+@pytest.mark.parametrize(
+    ("rung", "decision"),
+    [
+        (Rung.CPU_MAPPED_WEIGHTS, WaitForMemory()),
+        (Rung.CPU_HALF_WEIGHTS, StepDown(start=Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True))),
+        (None, Retry()),
+    ],
+)
+def test_memory_is_waited_for_once_no_rung_is_left(rung: Rung | None, decision: Decision) -> None:
+    said = recovery.decide(
+        failure(FailureKind.OUT_OF_MEMORY),
+        kind=JobKind.GENERATE,
+        tried=[full(rung)],
+        attempts=1,
+        attempts_allowed=3,
+        may_wait=True,
+    )
+    assert said == decision
+
+
+@pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_MAPPED_WEIGHTS), full(None))])
 def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempts_are_used_up(
     tried: tuple[Attempt, ...],
 ) -> None:
@@ -82,7 +112,7 @@ def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempt
     last = out_of_memory(*tried, attempts=3)
     assert isinstance(last, GiveUp)
     assert last.failure.mend == OUT_OF_RUNGS
-    assert last.failure.message in ("it broke", "it broke (tried: cpu_half_weights)")
+    assert last.failure.message in ("it broke", "it broke (tried: cpu_mapped_weights)")
 
 
 @given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))
@@ -97,3 +127,9 @@ def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: f
 def test_backoff_before_a_failure_is_a_bug() -> None:
     with pytest.raises(ValueError, match="first failure"):
         backoff_s(0, first_s=1, most_s=2)
+
+
+def test_an_attempt_that_took_the_daemon_with_it_ran_out_of_memory() -> None:
+    failed = killed_with_the_daemon(None)
+    assert failed.kind is FailureKind.OUT_OF_MEMORY
+    assert "memory.oom.group" in failed.mend

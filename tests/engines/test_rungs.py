@@ -17,9 +17,10 @@ from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, GenerateReq
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
-from aura_daemon.engines.parking import Parked, RowByRow, Visitor
+from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.session import Session
+from aura_daemon.engines.standins import RowByRow, Visitor
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.mini import GENERATOR
 from tests.engines.listening import Listener
@@ -81,7 +82,15 @@ def test_rungs_that_compute_alike_draw_the_same_pixels(session: Session) -> None
 
 
 @pytest.mark.parametrize(
-    "rung", [Rung.FP8_STORAGE, Rung.MODEL_OFFLOAD, Rung.GROUP_OFFLOAD, Rung.SEQUENTIAL_OFFLOAD], ids=str
+    "rung",
+    [
+        Rung.FP8_STORAGE,
+        Rung.MODEL_OFFLOAD,
+        Rung.GROUP_OFFLOAD,
+        Rung.SEQUENTIAL_OFFLOAD,
+        Rung.CPU_MAPPED_WEIGHTS,
+    ],
+    ids=str,
 )
 def test_what_starts_from_a_picture_runs_on_every_rung(session: Session, rung: Rung) -> None:
     image, mask = encoded(drawing("blue")), encoded(left_half().convert("RGB"))
@@ -93,7 +102,7 @@ def test_what_starts_from_a_picture_runs_on_every_rung(session: Session, rung: R
     assert twice.shape == (96, 96, 3)
 
 
-@pytest.mark.parametrize("rung", [*GPU[3:7], Rung.CPU_HALF_WEIGHTS], ids=str)
+@pytest.mark.parametrize("rung", [*GPU[3:7], Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS], ids=str)
 def test_loras_come_and_go_on_every_rung(session: Session, rung: Rung) -> None:
     plain = draw(session, rung, FEW)
     request = replace(REQUEST, seed=1, loras=(Lora(name="stars"),))
