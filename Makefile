@@ -3,11 +3,13 @@
 #   PYTHON=python3.12     the interpreter the environment is made from
 #   PIP_ARGS="..."        handed to pip, for example "--index-url URL" of PyTorch's CPU builds
 #   SYSTEM_TORCH=1        use the torch that PYTHON already has instead of installing one
+#   WORKERS=1             processes that `make test` runs in: one a core, at most 8; 0 for a debugger
 
 PYTHON ?= python3
 PIP_ARGS ?=
 SYSTEM_TORCH ?=
 VENV ?= .venv
+WORKERS ?= auto
 BIN := $(VENV)/bin
 
 INSTALLED := $(VENV)/.installed
@@ -34,8 +36,9 @@ run: $(INSTALLED) ## the long-running daemon on inbox/ -> outbox/
 once: $(INSTALLED) ## drain the inbox and exit
 	$(BIN)/aura-daemon once
 
+# A file's tests stay together: their fixtures are dear. In tests/conftest.py's order: the long ones first.
 test: check ## lint, types, contracts and the whole test suite
-	$(BIN)/pytest -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/pytest -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real faults: minutes, best as root, see the README
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
@@ -74,7 +77,7 @@ wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 
 wheel-check: wheel ## install the wheel alone in a new environment and run its demo there
 	rm -rf .venv-wheel && $(PYTHON) -m venv $(SITE) .venv-wheel
-	.venv-wheel/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -c $(CONSTRAINTS) dist/*.whl
+	.venv-wheel/bin/python -m pip install --disable-pip-version-check -q --no-compile $(PIP_ARGS) -c $(CONSTRAINTS) dist/*.whl
 	rm -rf build/elsewhere && mkdir -p build/elsewhere
 	cd build/elsewhere && ../../.venv-wheel/bin/aura-daemon demo
 	rm -rf .venv-wheel

@@ -18,6 +18,7 @@ from loguru import logger
 from aura_daemon.control import Answer, Order
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState
+from aura_daemon.core.vitals import MEMORY_FOR
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.orders import Orders
@@ -39,7 +40,7 @@ class Summary:
     done: int
     failed: int
     waiting: int
-    """Jobs left in the queue, whose model is not to be had."""
+    """Jobs left in the queue, whose model is not to be had, or the memory for them."""
     stuck: bool
     """Something that is no model keeps files from being taken in, run or put where they belong."""
 
@@ -184,7 +185,12 @@ class Daemon:
         if self._dispatching.take_ended():  # a job has ended: its source goes where it belongs, and the next job runs
             return
         rooms, now = self.rooms, time.monotonic()
-        due = [rooms.watch.scan_due_s(), rooms.arrivals.next_s(), rooms.holdups.next_s(now)]
+        due = [
+            rooms.watch.scan_due_s(),
+            rooms.arrivals.next_s(),
+            rooms.holdups.next_s(now),
+            rooms.shortages.next_s(now),
+        ]
         descriptors = [*rooms.watch.waitables(), *rooms.control.waitables(), *rooms.worker.waitables()]
         if self._is_paused:  # events are not looked at now: only the return of the folders counts
             due, descriptors = [], [*rooms.control.waitables(), *rooms.worker.waitables()]
@@ -224,7 +230,7 @@ class Daemon:
             self._beat_now()
 
     def _beat_now(self) -> None:
-        rooms, oldest = self.rooms, None
+        rooms, now, oldest = self.rooms, time.monotonic(), None
         with suppress(JournalRefused):  # the heart beats whatever becomes of its disk
             oldest = self._receiving.oldest()
         known = Known(
@@ -233,7 +239,11 @@ class Daemon:
             oldest=oldest,
             left_alone=rooms.arrivals.left_alone(),
             conflicts=rooms.arrivals.conflicts(),
-            holdups=[*rooms.holdups.records(time.monotonic()), *held_by_folders(rooms.arrivals.held())],
+            holdups=[
+                *rooms.holdups.records(now),
+                *rooms.shortages.records(now, named=MEMORY_FOR),
+                *held_by_folders(rooms.arrivals.held()),
+            ],
             archive_bytes=rooms.disposal.archive_bytes,
             polls_because=rooms.watch.polls_because,
             event_losses=rooms.watch.losses,

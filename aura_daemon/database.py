@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import errno
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
 
@@ -44,11 +44,15 @@ class Database:
         self._connection = _opened_for_reading(path) if read_only else _opened(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
-        self._connection.create_function("last_name", 1, _last_name, deterministic=True)
+        self.define("last_name", _last_name)
 
     def close(self) -> None:
         """Folds the write-ahead log back and lets go."""
         self._connection.close()
+
+    def define(self, name: str, function: Callable[[Any], str | bytes]) -> None:
+        """A function of one column, that statements may use."""
+        self._connection.create_function(name, 1, function, deterministic=True)
 
     def run(self, statement: str) -> None:
         """A statement that is no part of a transaction, or several of them."""

@@ -19,7 +19,9 @@ from aura_daemon.core.growth import WATCHED, grows
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GridRequest, JobKind
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.queueing import Waiting, chosen
+from aura_daemon.core.recovery import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
+from aura_daemon.kernelkills import begun
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
@@ -81,17 +83,20 @@ class Dispatching:
         """Takes up the jobs that a crash, a stop or a fault left under way: nothing lost, nothing doubled."""
         self._rooms.outbox.clear_temp()
         self._rooms.previews.clear()
-        at_hand = {*self._running, *self._outcomes.at_hand}
+        at_hand, now = {*self._running, *self._outcomes.at_hand}, begun()
         for job in self._rooms.journal.interrupted():
             if job.id in at_hand:
                 continue
             total_s = self._rooms.outbox.published(job)
-            if total_s is None:
-                self._rooms.journal.give_back(job, count_attempt=False)
-                logger.info("{} was interrupted, queued again", job.id)
-            else:
+            if total_s is not None:
                 self._rooms.journal.finish(job, now=time.time(), total_s=total_s)
                 logger.info("{} was interrupted, but delivered before", job.id)
+            elif job.state is JobState.RUNNING and job.begun is not None and job.begun.was_killed(now):
+                ended = Ended(job=job, source=self._rooms.journal.source(job.source_id), tried=job.begun.tried)
+                self._outcomes.conclude(ended, killed_with_the_daemon(job.begun.tried))
+            else:
+                self._rooms.journal.give_back(job, count_attempt=False)
+                logger.info("{} was interrupted, queued again", job.id)
 
     def dispatch(self) -> None:
         """Hands the oldest job whose model is to be had, and those that go with it, to an idle worker."""
@@ -133,8 +138,7 @@ class Dispatching:
                 case Ready():
                     self._rooms.pulse.ready(message)
                 case Placed():
-                    self._rooms.pulse.placed(message)
-                    logger.debug("{} on rung {}", ", ".join(message.job_ids), message.tried.rung)
+                    self._placed(message)
                 case Loading():
                     self._rooms.pulse.loading(message)
                     self._listener.loading(message)
@@ -193,6 +197,15 @@ class Dispatching:
 
     # -- below -----------------------------------------------------------------------------------------------------
 
+    def _placed(self, message: Placed) -> None:
+        """Journals it before anything is loaded: it may be the last that is heard of these jobs."""
+        self._rooms.pulse.placed(message)
+        logger.debug("{} on rung {}", ", ".join(message.job_ids), message.tried.rung)
+        try:
+            self._rooms.journal.place([one for one in message.job_ids if one in self._running], begun(message.tried))
+        except JournalRefused as error:  # only where this daemon is killed as well does anybody miss it
+            logger.warning("where {} stand is not journaled: {}", ", ".join(message.job_ids), error.strerror)
+
     def _companions(self, first: JobRow, most: int, start: Start) -> list[JobRow]:
         """The job, and those of the queue that are drawn together with it, from the same rung."""
         alike = together(first.request)
@@ -229,7 +242,7 @@ class Dispatching:
             logger.info("images can be read again")
         try:
             source = self._rooms.inputs.recorded(source, job, images)
-            job = self._rooms.journal.start(job)
+            job = self._rooms.journal.start(job, begun())
         except JournalRefused as error:
             self._rooms.hold_up(JOURNAL, f"{job.id} is not started", error)
             return None
@@ -258,7 +271,7 @@ class Dispatching:
         held = self._rooms.holdups
         heads = {
             job.id: job
-            for job in self._rooms.journal.heads()
+            for job in self._rooms.journal.heads(but=self._rooms.shortages.held(now))
             if not held.is_held(job.needs, now) and not held.is_held(IMAGES[JobKind(job.kind)], now)
         }
         waiting = [Waiting(id=job.id, priority=job.priority, model=self._model_of(job)) for job in heads.values()]

@@ -1,8 +1,11 @@
-"""What is held up (a kind of job without its model, an outbox without room) and when it is tried again."""
+"""What is held up (a kind of job without its model, an outbox without room, jobs for which there is no memory) and when
+it is tried again.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from aura_daemon.core.recovery import backoff_s
 from aura_daemon.core.vitals import Holdup
@@ -10,6 +13,8 @@ from aura_daemon.core.vitals import Holdup
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Held:
+    since: str
+    since_s: float
     until_s: float
     failures: int
     reason: str
@@ -27,11 +32,21 @@ class Holdups:
     def __bool__(self) -> bool:
         return bool(self._held)
 
-    def fail(self, what: str, *, reason: str, mend: str, now: float) -> float:
-        """Holds something up; returns for how many seconds."""
-        failures = self._held[what].failures + 1 if what in self._held else 1
+    def fail(self, what: str, *, reason: str, mend: str, now: float, at_most_s: float | None = None) -> float:
+        """Holds something up; returns for how many seconds, at most so many."""
+        before = self._held.get(what)
+        failures = before.failures + 1 if before is not None else 1
         wait_s = backoff_s(failures, first_s=self._first_s, most_s=self._most_s)
-        self._held[what] = _Held(until_s=now + wait_s, failures=failures, reason=reason, mend=mend)
+        if at_most_s is not None:
+            wait_s = min(wait_s, at_most_s)
+        self._held[what] = _Held(
+            since=before.since if before is not None else datetime.now(UTC).isoformat(timespec="seconds"),
+            since_s=before.since_s if before is not None else now,
+            until_s=now + wait_s,
+            failures=failures,
+            reason=reason,
+            mend=mend,
+        )
         return wait_s
 
     def clear(self, what: str) -> bool:
@@ -42,6 +57,14 @@ class Holdups:
         """Whether it is too early for another try."""
         return what in self._held and now < self._held[what].until_s
 
+    def held(self, now: float) -> list[str]:
+        """All that it is too early to try again."""
+        return [what for what, held in self._held.items() if now < held.until_s]
+
+    def since_s(self, what: str) -> float | None:
+        """When it failed first, on the clock of `now`; None where it works."""
+        return self._held[what].since_s if what in self._held else None
+
     def has_failed(self, what: str) -> bool:
         """Whether it has failed and not worked since."""
         return what in self._held
@@ -50,13 +73,14 @@ class Holdups:
         """When the next thing may be tried again."""
         return min((held.until_s for held in self._held.values() if held.until_s > now), default=None)
 
-    def records(self, now: float) -> list[Holdup]:
-        """For the health document."""
+    def records(self, now: float, *, named: str = "{}") -> list[Holdup]:
+        """For the health document; `named`: what is said of their names."""
         return [
             Holdup(
-                what=what,
+                what=named.format(what),
                 reason=held.reason,
                 mend=held.mend,
+                since=held.since,
                 retry_in_s=round(max(0.0, held.until_s - now), 1),
             )
             for what, held in self._held.items()

@@ -130,13 +130,14 @@ def worker_of(daemon_pid: int) -> Worker | None:
 
 
 def device_bytes(gpus: Sequence[GpuFound], pid: int) -> int:
-    """Of the first card, what a process has; 0 where nobody says."""
-    return sum(user.used_bytes for card in gpus[:1] for user in card.users if user.pid == pid)
+    """What a process has, of whatever card it computes on; 0 where nobody says."""
+    return sum(user.used_bytes for card in gpus for user in card.users if user.pid == pid)
 
 
 def _gpu(card: nvml.Gpu) -> GpuFound:
     return GpuFound(
         name=card.name,
+        uuid=card.uuid,
         total_bytes=card.total_bytes,
         free_bytes=card.free_bytes,
         driver=card.driver,

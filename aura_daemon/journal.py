@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt, Tried
+from aura_daemon.core.attempts import Attempt, Begun, Tried, with_attempt
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import Failure
 from aura_daemon.core.learning import after_refusal, after_success
@@ -29,6 +29,7 @@ from aura_daemon.records import (
     JobRow,
     NamedImage,
     SourceRow,
+    begun_text,
     failure_text,
     in_64_bits,
     prepare,
@@ -102,13 +103,13 @@ class Journal(Lookups):
             database.executemany(
                 "INSERT INTO jobs"
                 " (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority, defaults,"
-                " model)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " model, demand)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
                     (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
                      json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
                      os.fsencode(job.stem), stem_key(job.stem), job.priority,
-                     json.dumps([asdict(one) for one in job.defaults]), job.model)
+                     json.dumps([asdict(one) for one in job.defaults]), job.model, job.demand)
                     for job in jobs
                 ],
             )  # fmt: skip
@@ -146,14 +147,21 @@ class Journal(Lookups):
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    def start(self, job: JobRow) -> JobRow:
-        """Counts the attempt, durably, before it is made."""
-        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1)
+    def start(self, job: JobRow, begun: Begun | None = None) -> JobRow:
+        """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
+        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
+
+    def place(self, job_ids: Iterable[str], begun: Begun | None) -> None:
+        """Remembers where running jobs stand."""
+        with self._database.transaction() as database:
+            database.executemany(
+                "UPDATE jobs SET begun = ? WHERE id = ?", [(begun_text(begun), job_id) for job_id in job_ids]
+            )
 
     def give_back(self, job: JobRow, *, count_attempt: bool, tried: Attempt | None = None) -> JobRow:
         """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
         attempts = job.attempts if count_attempt else job.attempts - 1
-        return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(_with(job, tried)))
+        return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(with_attempt(job.tried, tried)))
 
     def deliver(self, job: JobRow, *, stem: str, payload_sha256: str) -> JobRow:
         """Decides the name of the outputs, before anything is written."""
@@ -176,7 +184,7 @@ class Journal(Lookups):
             JobState.FAILED,
             failure=failure_text(failure),
             finished_at=now,
-            tried=tried_text(_with(job, tried)),
+            tried=tried_text(with_attempt(job.tried, tried)),
         )
 
     def requeue_interrupted(self) -> list[JobRow]:
@@ -212,11 +220,13 @@ class Journal(Lookups):
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction() as database:
             database.executemany(
-                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, peak_bytes, step_s,"
-                " refused_bytes, good_since) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, guided, peak_bytes,"
+                " step_s, refused_bytes, refusals, good_since, size_good_since)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.peak_bytes,
-                     one.step_s, one.refused_bytes, one.good_since)
+                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.guided,
+                     one.peak_bytes, one.step_s, one.refused_bytes, one.refusals, one.good_since,
+                     one.size_good_since)
                     for one in measured
                 ],
             )  # fmt: skip
@@ -226,8 +236,3 @@ class Journal(Lookups):
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
-
-
-def _with(job: JobRow, tried: Attempt | None) -> tuple[Attempt, ...]:
-    """What was tried for a job, and one attempt more."""
-    return job.tried if tried is None else (*job.tried, tried)

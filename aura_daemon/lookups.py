@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aura_daemon.core.budget import Measured
@@ -123,9 +123,12 @@ class Lookups:
         rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
         return [job_of(row) for row in rows]
 
-    def heads(self) -> list[JobRow]:
-        """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest."""
-        found = [self._head(kind, model) for kind in JobKind for model in self._queued_models(kind)]
+    def heads(self, *, but: Sequence[str] = ()) -> list[JobRow]:
+        """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest.
+
+        `but`: demands that are left out.
+        """
+        found = [self._head(kind, model, but) for kind in JobKind for model in self._queued_models(kind)]
         return [job for job in found if job is not None]
 
     def _queued_models(self, kind: JobKind) -> Iterator[str]:
@@ -136,11 +139,17 @@ class Lookups:
             yield str(row["model"])
             row = self._database.row(query.format(">"), (kind, row["model"]))
 
-    def _head(self, kind: JobKind, model: str) -> JobRow | None:
+    def is_demanded(self, demand: str) -> bool:
+        """Whether a job of this demand is queued."""
+        query = "SELECT 1 FROM jobs WHERE state = 'queued' AND demand = ? LIMIT 1"
+        return self._database.row(query, (demand,)) is not None
+
+    def _head(self, kind: JobKind, model: str, but: Sequence[str] = ()) -> JobRow | None:
+        left_out = f" AND demand NOT IN ({', '.join('?' * len(but))})" if but else ""
         row = self._database.row(
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
-            f"{_WHOLE_SHEET * (kind is JobKind.GRID)} ORDER BY priority DESC, id LIMIT 1",
-            (kind, model),
+            f"{left_out}{_WHOLE_SHEET * (kind is JobKind.GRID)} ORDER BY priority DESC, id LIMIT 1",
+            (kind, model, *but),
         )
         return job_of(row) if row is not None else None
 

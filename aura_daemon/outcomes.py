@@ -12,10 +12,10 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.core import names
+from aura_daemon.core import names, shortage
 from aura_daemon.core.attempts import Attempt, Tried, attempt_of
 from aura_daemon.core.job import Failure, FailureKind, JobKind, Outcome, Produced
-from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForModel, decide
+from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.receiving import Receiving
@@ -27,6 +27,9 @@ _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_ME
 
 _ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
 """Failures of an attempt, after which there may be another."""
+
+
+_MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself as soon as there is enough."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +102,7 @@ class Outcomes:
             self.conclude(ended, outcome)
             return
         self._model_works(ended.job.needs)
+        self._has_memory(ended.job.demand)
         self._learn(ended, outcome)
         since_claim_s = max(self._receiving.since_claim_s(ended.source), ended.waited_s)
         clocked = Clocked(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
@@ -124,6 +128,7 @@ class Outcomes:
         self._rooms.journal.fail(job, failure, now=time.time(), tried=tried)
         self.failed += 1
         self._receiving.job_ended(source)
+        self._end_shortage(job)
         if failure.kind is FailureKind.CANCELLED:
             logger.info("{} cancelled", job.id)
         else:
@@ -171,6 +176,7 @@ class Outcomes:
             tried=tried,
             attempts=job.attempts,
             attempts_allowed=self._rules.attempts,
+            may_wait=shortage.passes(ended.tried) and self._waited_s(ended) < self._rules.memory_wait_s,
         )
         match decision:
             case Retry():
@@ -185,8 +191,38 @@ class Outcomes:
                 now = time.monotonic()
                 wait_s = holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
                 logger.warning("{} waits {:g} s: {} {}", job.id, wait_s, failure.message, failure.mend)
+            case WaitForMemory():
+                self._wait_for_memory(ended, failure, attempt)
             case GiveUp(failure=final):
                 self.fail(job, ended.source, final, attempt)
+
+    def _waited_s(self, ended: Ended) -> float:
+        """How long a job has waited for memory: since there is none for its demand, and since it was claimed."""
+        since_s = self._rooms.shortages.since_s(ended.job.demand)
+        waited_s = time.monotonic() - since_s if since_s is not None else 0.0
+        return min(waited_s, self._receiving.since_claim_s(ended.source))
+
+    def _wait_for_memory(self, ended: Ended, failure: Failure, attempt: Attempt | None) -> None:
+        """Jobs of its demand wait with it: those of its batch heard the same, and count once."""
+        assert attempt is not None
+        assert ended.tried is not None
+        job, shortages, now = ended.job, self._rooms.shortages, time.monotonic()
+        waited_s = self._waited_s(ended)
+        self._rooms.journal.give_back(job, count_attempt=False, tried=shortage.waited(attempt, ended.tried, waited_s))
+        if shortages.is_held(job.demand, now):
+            return
+        left_s = self._rules.memory_wait_s - waited_s
+        wait_s = shortages.fail(job.demand, reason=failure.message, mend=_MEMORY_MEND, now=now, at_most_s=left_s)
+        logger.warning("{} waits for memory, {:g} s more: {}", job.id, wait_s, failure.message)
+
+    def _end_shortage(self, job: JobRow) -> None:
+        """No job waits for memory any more, where this was the last of its demand."""
+        if self._rooms.shortages.has_failed(job.demand) and not self._rooms.journal.is_demanded(job.demand):
+            self._rooms.shortages.clear(job.demand)
+
+    def _has_memory(self, demand: str) -> None:
+        if self._rooms.shortages.clear(demand):
+            logger.info("there is memory again for {}", demand)
 
     def _model_works(self, needs: str) -> None:
         if self._rooms.holdups.clear(needs):

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt
+from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
 from aura_daemon.core.ladder import Rung
@@ -22,6 +22,7 @@ from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.names import collision_key
 from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.core.routing import SourceKind
+from aura_daemon.core.shortage import demand_of
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 
@@ -117,7 +118,47 @@ CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
 """Images are found by the last part of their path, however many files there have been."""
 
-MIGRATIONS: Final = (_TABLES, _ORDER_AND_FOLDERS, _MODELS, _ATTEMPTS_AND_MEASURES, _NAMES)
+_ROWS_REFUSALS_AND_DEMANDS: Final = """
+ALTER TABLE measured RENAME TO measured_before;
+CREATE TABLE measured (
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    guided INTEGER NOT NULL,
+    peak_bytes INTEGER NOT NULL,
+    step_s REAL NOT NULL,
+    refused_bytes INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,
+    good_since INTEGER NOT NULL,
+    size_good_since INTEGER NOT NULL,
+    PRIMARY KEY (model, device, dtype, rung, width, height, batch, guided)
+) WITHOUT ROWID;
+INSERT INTO measured
+    SELECT model, device, dtype, rung, width, height, batch, width > 0, peak_bytes, step_s, refused_bytes,
+        refused_bytes > 0, good_since, 0
+    FROM measured_before;
+DROP TABLE measured_before;
+ALTER TABLE jobs ADD COLUMN demand TEXT NOT NULL DEFAULT '';
+UPDATE jobs SET demand = demand_of(request) WHERE state NOT IN ('done', 'failed');
+CREATE INDEX jobs_demand ON jobs (state, demand);
+"""
+"""Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
+
+_BEGUN: Final = "ALTER TABLE jobs ADD COLUMN begun TEXT;"
+
+MIGRATIONS: Final = (
+    _TABLES,
+    _ORDER_AND_FOLDERS,
+    _MODELS,
+    _ATTEMPTS_AND_MEASURES,
+    _NAMES,
+    _ROWS_REFUSALS_AND_DEMANDS,
+    _BEGUN,
+)
 """What leads from each version to the next; a journal of version n has had the first n."""
 
 VERSION: Final = len(MIGRATIONS)
@@ -180,6 +221,8 @@ class JobRow:
     """Those that are held against it, and the one that runs."""
     tried: tuple[Attempt, ...] = ()
     """Every attempt that failed."""
+    begun: Begun | None = None
+    """The attempt that runs, or ran last."""
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
     failure: Failure | None = None
@@ -190,6 +233,11 @@ class JobRow:
     def model(self) -> str:
         """The model that it names; empty for the configured one."""
         return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
+
+    @property
+    def demand(self) -> str:
+        """How much memory it takes, in words: jobs of one demand wait for it together."""
+        return demand_of(self.request)
 
     @property
     def needs(self) -> str:
@@ -211,6 +259,7 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
         )
         raise JournalRefused(errno.ENOENT, said)
     if version < VERSION:
+        database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
@@ -244,6 +293,20 @@ def tried_of(text: str) -> tuple[Attempt, ...]:
     )
 
 
+def begun_text(begun: Begun | None) -> str | None:
+    """An attempt under way as a column holds it."""
+    return json.dumps(asdict(begun)) if begun is not None else None
+
+
+def begun_of(text: str | None) -> Begun | None:
+    """And back."""
+    if text is None:
+        return None
+    fields = json.loads(text)
+    tried = fields["tried"]
+    return Begun(**{**fields, "tried": Tried(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None})
+
+
 def measured_of(row: sqlite3.Row) -> Measured:
     """A row of `measured`."""
     return Measured(
@@ -253,10 +316,13 @@ def measured_of(row: sqlite3.Row) -> Measured:
         width=row["width"],
         height=row["height"],
         batch=row["batch"],
+        guided=bool(row["guided"]),
         peak_bytes=row["peak_bytes"],
         step_s=row["step_s"],
         refused_bytes=row["refused_bytes"],
+        refusals=row["refusals"],
         good_since=row["good_since"],
+        size_good_since=row["size_good_since"],
     )
 
 
@@ -307,6 +373,7 @@ def job_of(row: sqlite3.Row) -> JobRow:
         defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
         attempts=row["attempts"],
         tried=tried_of(row["tried"]),
+        begun=begun_of(row["begun"]),
         payload_sha256=row["payload_sha256"],
         failure=failure_of(row["failure"]),
         finished_at=row["finished_at"],

@@ -66,6 +66,8 @@ class Rules:
     attempts: int
     stop_timeout_s: float
     unload_after_s: float | None
+    memory_wait_s: float = 0.0
+    """How long a job waits for memory that other programs have."""
     batch: int | None = None
     """Pictures at once; None: as many as pay."""
     models: Mapping[JobKind, str] = field(default_factory=dict)
@@ -91,6 +93,8 @@ class Rooms:
     disposal: Disposal
     heartbeat: Heartbeat
     holdups: Holdups
+    shortages: Holdups
+    """Demands (`core.shortage`) for which there is no memory now."""
     pulse: Pulse
     control: Control
     worker: Worker

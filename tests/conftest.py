@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +17,37 @@ if TYPE_CHECKING:
     from tests.house import Door, House
 
 Mount = Callable[..., Path]
+
+LONG = (
+    "tests/engines/test_rungs.py",
+    "tests/cli/test_doctoring.py",
+    "tests/test_meaning.py",
+    "tests/engines/test_fields.py",
+    "tests/engines/test_adapters.py",
+    "tests/mini/test_meaning.py",
+    "tests/workers/test_real_child.py",
+    "tests/test_crashes.py",
+)
+"""Files of 25 s of work and more."""
+
+
+def pytest_configure() -> None:
+    """Of several processes each takes one core, and so do its children; torch asks for it when it is imported."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    gc.disable()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of several processes none is to begin a long file when the others are done."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: nobody looks through it for garbage."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

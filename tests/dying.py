@@ -39,6 +39,7 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.admit": (Journal, "admit"),
     "journal.correct": (Journal, "correct"),
     "journal.start": (Journal, "start"),
+    "journal.place": (Journal, "place"),
     "journal.give_back": (Journal, "give_back"),
     "journal.deliver": (Journal, "deliver"),
     "journal.finish": (Journal, "finish"),

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 
 from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of
-from aura_daemon.core.budget import Measured
+from aura_daemon.core.budget import Extent, Measured
 from aura_daemon.core.job import (
     CaptionRequest,
     Failure,
@@ -32,12 +32,12 @@ from aura_daemon.core.job import (
     Produced,
     Request,
 )
-from aura_daemon.core.ladder import RUNGS, ladder
+from aura_daemon.core.ladder import RUNGS, Rung, ladder
 from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import Retry, StepDown, decide
 from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
-from aura_daemon.engines.libraries import quiet_libraries
 from aura_daemon.engines.placement import Devices
+from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
 
@@ -95,7 +95,7 @@ class _Card:
                 caption=CaptionSettings(model=task.captioner, max_new_tokens=20),
             )
         )
-        self._measured: dict[tuple[str, int, int, int], Measured] = {}
+        self._measured: dict[tuple[Rung, Extent], Measured] = {}
         devices = self._session.devices
         if isinstance(devices, Failure):
             raise RuntimeError(devices.message)
@@ -244,7 +244,7 @@ class _Card:
 
     def _keep(self, learned: tuple[Measured, ...]) -> None:
         for one in learned:
-            self._measured[one.rung, one.width, one.height, one.batch] = one
+            self._measured[one.rung, one.extent] = one
 
     # -- the device ------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """The worker process with a runner that needs no torch; prompts are scripts.
 
-`wait FILE` ends when the file is there, `missing` lacks its model, everything else is made at once.
+`wait FILE` ends when the file is there, `missing` lacks its model, `full FILE` has no memory until the file is there,
+everything else is made at once.
 """
 
 from __future__ import annotations
@@ -10,13 +11,35 @@ import sys
 import time
 from pathlib import Path
 
+from aura_daemon.core.attempts import Tried
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GenerateRequest, Outcome
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import Talk, become_a_child, serve
-from aura_daemon.workers.protocol import Batch, Loading, Memory, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from tests.house import make
 
 POLL_S = 0.02
+
+FULL = Failure(kind=FailureKind.OUT_OF_MEMORY, message="not enough memory: 3.0 GiB needed, 1.0 GiB to be had")
+
+LACKING = Tried(
+    device="cpu",
+    device_name="light",
+    dtype="float32",
+    rung=Rung.CPU_MAPPED_WEIGHTS,
+    width=64,
+    height=64,
+    batch=1,
+    alone=True,
+    expected_bytes=3,
+    room_bytes=1,
+    total_bytes=8,
+)
+
+TRIED = Tried(
+    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
+)
 
 
 class ScriptRunner:
@@ -27,10 +50,15 @@ class ScriptRunner:
 
     def run(self, batch: Batch, talk: Talk) -> None:
         for task in batch.tasks:
-            talk.finish(task.job_id, self._outcome(task, talk))
+            script = task.request.prompt if isinstance(task.request, GenerateRequest) else ""
+            if script.startswith("full ") and not Path(script.removeprefix("full ")).exists():
+                talk.finish(task.job_id, FULL, tried=LACKING)
+            else:
+                talk.finish(task.job_id, self._outcome(task, talk))
 
     def _outcome(self, task: Task, talk: Talk) -> Outcome:
         request, job_id = task.request, task.job_id
+        talk.say(Placed(job_ids=(job_id,), tried=TRIED))
         talk.say(Loading(model="light"))
         talk.say(Progress(job_id=job_id, step=1, steps=2))
         script = request.prompt if isinstance(request, GenerateRequest) else ""

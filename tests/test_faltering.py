@@ -81,7 +81,7 @@ def test_a_drain_ends_where_the_journal_takes_no_claim(house: House, monkeypatch
     assert exit_code(house.drain()) == 0
 
 
-@pytest.mark.parametrize("method", ["jobs_of", "heads", "oldest_queued", "source", "stems_like", "all_done"])
+@pytest.mark.parametrize("method", ["jobs_of", "heads", "oldest_queued", "source", "stems_like", "all_done", "place"])
 def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:

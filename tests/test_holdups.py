@@ -45,3 +45,19 @@ def test_it_has_failed_until_it_works_also_while_it_is_tried(holdups: Holdups) -
     assert holdups.clear("generate")
     assert not holdups.clear("generate")
     assert not holdups
+
+
+def test_it_tells_since_when_and_what_is_held(holdups: Holdups) -> None:
+    assert holdups.since_s("generate") is None
+    fail(holdups, 3.0)
+    (first,) = holdups.records(3.0)
+    fail(holdups, 20.0)
+    assert (holdups.since_s("generate"), holdups.held(39.9), holdups.held(40.0)) == (3.0, ["generate"], [])
+    (later,) = holdups.records(20.0, named="memory for {}")
+    assert (later.what, later.since) == ("memory for generate", first.since)
+
+
+def test_a_wait_can_be_bounded(holdups: Holdups) -> None:
+    said = {"reason": "no memory", "mend": "end something"}
+    assert holdups.fail("generate", now=0.0, at_most_s=3.0, **said) == 3.0
+    assert holdups.fail("generate", now=3.0, at_most_s=99.0, **said) == 20.0

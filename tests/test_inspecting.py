@@ -99,4 +99,6 @@ def test_a_daemon_without_a_worker_holds_nothing() -> None:
     user = GpuUser(pid=7, name="python", used_bytes=5)
     card = GpuFound(name="x", total_bytes=9, free_bytes=4, driver="1", users=(user,))
     assert [inspecting.device_bytes((card,), pid) for pid in (7, 8)] == [5, 0]
+    other = card.model_copy(update={"users": ()})
+    assert inspecting.device_bytes((other, card), 7) == 5  # the driver counts cards otherwise than torch
     assert inspecting.device_bytes((), 7) == 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt
+from aura_daemon.core.attempts import Attempt, Begun
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
@@ -167,6 +167,25 @@ def test_what_a_dead_daemon_was_doing_is_queued_again_and_not_held_against_the_j
     assert journal.job("job-1").payload_sha256 == "x"  # what may lie in the outbox is still known
 
 
+def test_where_an_attempt_stands_is_remembered_until_the_next_one_begins(path: Path) -> None:
+    first = Journal(path)
+    admitted(first, *(job(job_id=f"job-{number}") for number in range(3)))
+    begun = Begun(boot="0-1", kills=7)
+    for number in range(2):
+        assert first.start(first.job(f"job-{number}"), begun).begun == begun
+    placed = replace(begun, tried=tried())
+    first.place(["job-1"], placed)
+    first.close()
+    second = Journal(path)
+    try:
+        assert [row.begun for row in second.interrupted()] == [begun, placed]
+        assert second.job("job-2").begun is None
+        row = second.give_back(second.job("job-1"), count_attempt=False)
+        assert second.start(row).begun is None
+    finally:
+        second.close()
+
+
 def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Journal) -> None:
     caption = {"kind": "caption", "request": CaptionRequest(image="a.png")}
     other = {"request": GenerateRequest(prompt="x", model="sd-1.4")}
@@ -188,11 +207,13 @@ def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Jou
     ("ask", "index"),
     [
         (lambda journal: journal._head(JobKind.GENERATE, ""), "jobs_next"),
+        (lambda journal: journal._head(JobKind.GENERATE, "", ["generate 16:9"]), "jobs_next"),
+        (lambda journal: journal.is_demanded("generate"), "jobs_demand"),
         (lambda journal: next(journal._queued_models(JobKind.GENERATE), None), "jobs_next"),
         (lambda journal: journal.interrupted(), "jobs_"),
         (lambda journal: journal.oldest_queued(), "jobs_oldest"),
     ],
-    ids=["head", "queued_models", "interrupted", "oldest_queued"],
+    ids=["head", "head_but", "is_demanded", "queued_models", "interrupted", "oldest_queued"],
 )
 def test_choosing_the_next_job_costs_the_same_however_many_are_done(
     journal: Journal, ask: Callable[[Journal], object], index: str
@@ -445,18 +466,22 @@ def test_memory_that_ran_out_is_remembered_until_it_is_enough(journal: Journal) 
     journal.learn("sd-1.4", tried(), step_s=0.5)
     journal.learn_refusal("sd-1.4", tried())
     known = measured(peak_bytes=800, step_s=0.5)
-    assert journal.measured("sd-1.4") == [replace(known, refused_bytes=1000)]
+    refused = replace(known, refused_bytes=1000, refusals=1)
+    assert journal.measured("sd-1.4") == [refused]
     journal.learn("sd-1.4", tried(rung=Rung.TILED_DECODE), step_s=0.5)
     journal.learn("another", tried(), step_s=0.5)
     lower = replace(known, rung=Rung.TILED_DECODE)
-    assert set(journal.measured("sd-1.4")) == {replace(known, refused_bytes=1000, good_since=1), lower}
+    assert set(journal.measured("sd-1.4")) == {replace(refused, good_since=1, size_good_since=1), lower}
     journal.learn_refusal("sd-1.4", tried(rung=Rung.TILED_DECODE))
     assert set(journal.measured("sd-1.4")) == {
-        replace(known, refused_bytes=1000),
-        replace(lower, refused_bytes=1000),
+        refused,
+        replace(lower, refused_bytes=1000, refusals=1),
     }
     journal.learn("sd-1.4", tried(), step_s=0.5)
-    assert set(journal.measured("sd-1.4")) == {known, replace(lower, refused_bytes=1000, good_since=1)}
+    assert set(journal.measured("sd-1.4")) == {
+        known,
+        replace(lower, refused_bytes=1000, refusals=1, good_since=1, size_good_since=1),
+    }
 
 
 def test_a_job_that_found_no_room_teaches_nothing(journal: Journal) -> None:
@@ -470,13 +495,14 @@ def test_sizes_rungs_and_number_formats_are_measured_apart(journal: Journal) -> 
         {"width": 912},
         {"height": 912},
         {"batch": 2},
+        {"guided": False},
         {"rung": Rung.CPU},
         {"dtype": "bfloat16"},
     ]
     for number, change in enumerate(changes):
         journal.learn("sd-1.4", tried(peak_bytes=100 + number, **change), step_s=0.5)
     journal.learn("sd-1.4", tried(device_name="another GPU", peak_bytes=99), step_s=0.5)
-    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105]
+    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105, 106]
 
 
 def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(path: Path) -> None:
@@ -505,6 +531,7 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
         assert (row.state, row.attempts, row.priority, row.tried) == (JobState.QUEUED, 2, 1, ())
         assert row.request == GenerateRequest(prompt="a red circle", seed=1)
         assert journal.counts()[JobState.RUNNING] == 1
+        assert journal.is_demanded("generate")
         assert [one.id for one in journal.requeue_interrupted()] == ["job-2"]
         row = journal.give_back(journal.start(row), count_attempt=False, tried=FULL)
         assert row.tried == (FULL,)
@@ -514,6 +541,26 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
     finally:
         journal.close()
     Journal(path, read_only=True).close()
+
+
+def test_what_was_measured_before_guidance_and_refusals_were_told_is_taken_over(path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.create_function("last_name", 1, lambda name: name)
+    old.executescript("".join(MIGRATIONS[:5]) + "PRAGMA user_version = 5;")
+    for rung, width, refused in (("resident", 512, 1000), ("tiled_decode", 512, 0), ("cpu", 0, 0)):
+        values = ("sd-1.4", "a GPU", "float16", rung, width, width, 1, 800, 0.5, refused, 7)
+        old.execute("INSERT INTO measured VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    old.commit()
+    old.close()
+    journal = Journal(path)
+    known = measured(peak_bytes=800, step_s=0.5, good_since=7)
+    assert set(journal.measured("sd-1.4")) == {
+        replace(known, refused_bytes=1000, refusals=1),
+        replace(known, rung=Rung.TILED_DECODE),
+        replace(known, rung=Rung.CPU, width=0, height=0, guided=False),
+    }
+    journal.close()
 
 
 def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt
+from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.records import failure_of, failure_text, in_64_bits, stem_key, tried_of, tried_text
+from aura_daemon.records import (
+    begun_of,
+    begun_text,
+    failure_of,
+    failure_text,
+    in_64_bits,
+    stem_key,
+    tried_of,
+    tried_text,
+)
 
 
 def test_a_failure_goes_in_and_comes_out_the_same() -> None:
@@ -27,6 +36,15 @@ def test_attempts_go_in_and_come_out_the_same() -> None:
     )  # fmt: skip
     assert tried_of(tried_text(attempts)) == attempts
     assert tried_of(tried_text(())) == tried_of("[]") == ()
+
+
+@pytest.mark.parametrize("rung", [None, *Rung])
+def test_an_attempt_under_way_goes_in_and_comes_out_the_same(rung: Rung | None) -> None:
+    tried = Tried(device="cpu", device_name="", dtype="float32", rung=rung, width=8, height=8, batch=1, alone=True,
+                  room_bytes=1 << 40) if rung is not None else None  # fmt: skip
+    begun = Begun(boot="0-1", kills=3, tried=tried)
+    assert begun_of(begun_text(begun)) == begun
+    assert begun_of(begun_text(None)) is None
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63), 2**63, 2**64 - 1, 10**19])

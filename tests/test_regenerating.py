@@ -6,10 +6,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from aura_daemon.cli import checking
 from aura_daemon.cli.running import exit_code
@@ -18,7 +16,6 @@ from aura_daemon.judging import Ready, Wait
 from aura_daemon.workers.protocol import Task
 from tests.core.test_embedded import exif, png_text, saved
 from tests.house import PNG, Door, House, is_caption, make, sha256
-from tests.programs import REAL, Program
 from tests.steps import admit, judge
 
 AGAIN = b"task: regenerate\nimage: x.png\n"
@@ -208,39 +205,3 @@ def test_pictures_are_read_at_the_door_without_a_decoder() -> None:
     code = "import sys, aura_daemon.intake; print(*sorted({'torch', 'PIL', 'numpy'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
-
-
-# -- with the embedded model -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def program(house: House) -> Program:
-    return Program(house, REAL, AURA_DTYPE="float32", AURA_DEVICE="cpu")
-
-
-def test_a_picture_of_ours_becomes_the_same_pixels_and_a1111s_what_its_prompt_says(
-    program: Program, house: House
-) -> None:
-    house.drop("star.txt", b"a large green star on a black background")
-    assert program.call("once").returncode == 0
-    house.drop("again/_defaults.yaml", FOLDER)
-    house.drop("again/star.png", (house.outbox / "star.png").read_bytes())
-    circle = f"a small red circle on a blue background\n{SETTINGS.replace('Euler a', 'DPM++ 2M Karras')}, Model: other"
-    house.drop("again/circle.png", png_text(parameters=circle))
-    ran = program.call("once")
-    assert ran.returncode == 0, ran.stderr
-
-    def pixels(path: Path) -> bytes:
-        with Image.open(path) as picture:
-            return picture.tobytes()
-
-    assert pixels(house.outbox / "again/star.png") == pixels(house.outbox / "star.png")
-    document = house.sidecar("again/star.json")
-    assert document["warnings"] == []
-    assert document["source"]["name"] == document["regenerated_from"] == "again/star.png"
-    warnings = house.sidecar("again/circle.json")["warnings"]
-    assert any("another program" in warning for warning in warnings)
-    assert any("other then, aura-mini now" in warning for warning in warnings)
-    house.drop("seen.png", (house.outbox / "again/circle.png").read_bytes())
-    assert program.call("once").returncode == 0
-    assert (house.outbox / "seen.txt").read_text(encoding="utf-8") == "a small red circle on a blue background\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import pytest
 
 from aura_daemon.core.job import Failure, FailureKind, Outcome
 from aura_daemon.core.ladder import Rung
+from aura_daemon.journal import FILE_NAME
 from aura_daemon.workers.protocol import Task
 from tests.doubles.scripted_worker import ScriptedWorker
 from tests.house import House, make
@@ -121,6 +125,80 @@ def test_a_worker_whose_memory_grows_from_job_to_job_is_started_anew(house: Hous
         assert drained(house, worker).done == 60
         assert worker.starts == starts
         house.drop("many.yaml", b"prompt: a dog\ncount: 60\n")
+
+
+# -- killed with the daemon ------------------------------------------------------------------------------------------
+
+
+def interrupted(house: House, *, device: str = "cpu", placed: bool = True, kills: int = 1, boot: str = "") -> None:
+    """A daemon ends in the middle of its job, and the kernel has killed so many processes meanwhile."""
+    worker = ScriptedWorker(lambda task: None, device=device)
+    with house.daemon(worker, drain=False) as daemon:
+        while not worker.batches:
+            daemon._turn()
+    with closing(sqlite3.connect(house.state / FILE_NAME)) as database:
+        (text,) = database.execute("SELECT begun FROM jobs WHERE state = 'running'").fetchone()
+        begun = json.loads(text)
+        begun["kills"] -= kills
+        begun["boot"] = boot or begun["boot"]
+        begun["tried"] = begun["tried"] if placed else None
+        database.execute("UPDATE jobs SET begun = ? WHERE state = 'running'", (json.dumps(begun),))
+        database.commit()
+
+
+def test_a_daemon_that_the_kernel_killed_with_its_worker_goes_on_a_rung_lower(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\n")
+    interrupted(house)
+    interrupted(house)
+    worker = ScriptedWorker(make)
+    assert drained(house, worker).done == 1
+    assert [batch.start.rung for batch in worker.batches] == [Rung.CPU_SPLIT_GUIDANCE]
+    assert [one.refused_bytes for one in worker.batches[0].measured] == [2000, 2000]
+    tried = house.sidecar("cat.json")["tried"]
+    assert [(one["rung"], one["outcome"]) for one in tried[:-1]] == [
+        ("cpu", "out_of_memory"),
+        ("cpu_tiled_decode", "out_of_memory"),
+    ]
+    assert "took the daemon together with its worker" in tried[0]["reason"]
+
+
+def test_killed_so_on_every_rung_the_job_fails_and_nothing_loops(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\n")
+    for _ in range(5):
+        interrupted(house)
+    summary = drained(house, ScriptedWorker(make))
+    assert (summary.done, summary.failed) == (0, 1)
+    report = house.sidecar("failed/cat.yaml.json")
+    assert (report["kind"], len(report["tried"])) == ("out_of_memory", 5)
+    assert house.waiting() == house.temporary() == []
+
+
+def test_on_a_gpu_it_is_a_crash_and_counts(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\n")
+    interrupted(house, device="cuda:0")
+    worker = ScriptedWorker(make, device="cuda:0")
+    assert drained(house, worker).done == 1
+    assert worker.batches[0].start.rung is None
+    document = house.sidecar("cat.json")
+    assert [(one["rung"], one["outcome"]) for one in document["tried"][:-1]] == [("resident", "crashed")]
+
+
+def test_killed_before_a_rung_was_chosen_it_counts_too(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\n")
+    interrupted(house, placed=False)
+    assert drained(house, ScriptedWorker(failing(1))).done == 1
+    tried = house.sidecar("cat.json")["tried"]
+    assert [(one["rung"], one["outcome"]) for one in tried[:2]] == [(None, "out_of_memory"), ("cpu", "out_of_memory")]
+
+
+@pytest.mark.parametrize(("kills", "boot"), [(0, ""), (1, "another start of the machine")])
+def test_a_daemon_that_ended_otherwise_holds_nothing_against_the_job(house: House, kills: int, boot: str) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\n")
+    interrupted(house, kills=kills, boot=boot)
+    worker = ScriptedWorker(make)
+    assert drained(house, worker).done == 1
+    assert worker.batches[0].start.rung is None
+    assert len(house.sidecar("cat.json")["tried"]) == 1
 
 
 # -- together --------------------------------------------------------------------------------------------------------

@@ -6,12 +6,14 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from aura_daemon.events import Deaf
 from aura_daemon.watching import Look, Watch
+from tests.torture.faults import limit
 
 DEADLINE_S = 20.0
 NOW = 0.0
@@ -28,14 +30,12 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def queue_of_64_events() -> Iterator[None]:
     """The kernel's least queue, so that it overflows for real."""
-    limit = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = limit.read_text()
-    try:
-        limit.write_text("64")
-    except OSError as error:
-        pytest.skip(f"the limit cannot be set here: {error.strerror}")
-    yield
-    limit.write_text(before)
+    with ExitStack() as limited:
+        try:
+            limited.enter_context(limit("max_queued_events", "64"))
+        except OSError as error:
+            pytest.skip(f"the limit cannot be set here: {error.strerror}")
+        yield
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
 from aura_daemon.core import names
 from aura_daemon.core.job import JobKind
+from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal
@@ -105,6 +106,9 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),
             holdups=Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most),
+            shortages=Holdups(
+                first_s=min(FIRST_WAIT_S, settings.retry_first), most_s=min(LONGEST_WAIT_S, settings.retry_at_most)
+            ),
             pulse=Pulse(
                 inbox=names.escaped(str(inbox)),
                 outbox=names.escaped(str(outbox)),
@@ -118,6 +122,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             attempts=settings.attempts,
             stop_timeout_s=settings.stop_timeout,
             unload_after_s=settings.unload_after,
+            memory_wait_s=settings.memory_wait,
             batch=settings.batch,
             models={JobKind.GENERATE: settings.generate.model, JobKind.CAPTION: settings.caption.model},
         )

@@ -211,7 +211,7 @@ def _facts(survey: Survey) -> Iterator[tuple[str, str]]:
     yield "configured", f"by {escaped(survey.configured_by)}"
     yield "daemon", "runs" if survey.daemon_runs else "not running"
     for card in machine.gpus:
-        yield from (("GPU", fact) for fact in _card(card))
+        yield from (("GPU", fact) for fact in _card(card, is_one_of_many=len(machine.gpus) > 1))
     if not machine.gpus:
         yield "GPU", "the NVIDIA driver knows of none"
     if found is not None:
@@ -244,8 +244,9 @@ def _facts(survey: Survey) -> Iterator[tuple[str, str]]:
         yield from ((f"{model.kind}", _model(model)) for model in found.models)
 
 
-def _card(card: GpuFound) -> Iterator[str]:
-    yield f"{card.name}: {_gib(card.free_bytes)} of {_gib(card.total_bytes)} free; driver {card.driver}"
+def _card(card: GpuFound, *, is_one_of_many: bool) -> Iterator[str]:
+    uuid = f" ({card.uuid or 'of unknown UUID'})" if is_one_of_many else ""
+    yield f"{card.name}{uuid}: {_gib(card.free_bytes)} of {_gib(card.total_bytes)} free; driver {card.driver}"
     for user in card.users:
         yield f"used by {user.name} ({user.pid})" + (f": {_gib(user.used_bytes)}" if user.used_bytes else "")
 
@@ -253,7 +254,8 @@ def _card(card: GpuFound) -> Iterator[str]:
 def _torch(torch: TorchFound) -> Iterator[str]:
     yield f"{torch.version}, built for {torch.build}"
     if torch.device:
-        name = f"{torch.device} ({torch.device_name}{', ' + torch.capability if torch.capability else ''})"
+        name = f"{torch.device} ({torch.device_name}{', ' + torch.capability if torch.capability else ''}"
+        name += f", {torch.uuid})" if torch.uuid else ")"
         yield f"computes on {name} in {torch.dtype}; at full speed it could in {', '.join(torch.dtypes)}"
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from aura_daemon import completeness, health
 from aura_daemon.cli.door import judging_of
+from aura_daemon.cli.reporting import since
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
 from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
-from aura_daemon.core.vitals import Health, Status
+from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
 from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import FILE_NAME, Journal
@@ -88,9 +89,9 @@ def _taken(document: Health | None) -> str:
 
 
 def _held_up(document: Health | None, *what: str) -> str:
-    """Why one of these waits; empty where none does."""
+    """Why one of these waits, and since when; empty where none does."""
     holdups = document.holdups if document is not None else ()
-    return next((holdup.reason for holdup in holdups if holdup.what in what), "")
+    return next((f"{holdup.reason}{since(holdup)}" for holdup in holdups if holdup.what in what), "")
 
 
 def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | None:
@@ -141,7 +142,7 @@ def _job(job: JobRow, settings: Settings, document: Health | None) -> str:
     place = names.escaped(str(settings.outbox / job.folder / job.stem))
     match job.state:
         case JobState.QUEUED:
-            held = _held_up(document, job.needs, "outbox", "journal")
+            held = _held_up(document, job.needs, MEMORY_FOR.format(job.demand), "outbox", "journal")
             return f"queued, held up: {held}" if held else f"queued, attempt {job.attempts + 1} to come"
         case JobState.RUNNING:
             current = document.current if document is not None else None

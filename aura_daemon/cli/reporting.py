@@ -9,7 +9,7 @@ from pathlib import Path
 from aura_daemon import health
 from aura_daemon.config import load
 from aura_daemon.core.lifecycle import OPEN
-from aura_daemon.core.vitals import Health
+from aura_daemon.core.vitals import Health, Holdup
 from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import FILE_NAME, Journal
 
@@ -81,4 +81,9 @@ def _print(document: Health, running: bool) -> None:
     for copy in document.conflict_copies:
         print(f"conflict   {copy}: left alone, decide which one you want")
     for holdup in document.holdups:
-        print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}")
+        print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}{since(holdup)}")
+
+
+def since(holdup: Holdup) -> str:
+    """Since when, in words."""
+    return f" (since {holdup.since})" if holdup.since else ""

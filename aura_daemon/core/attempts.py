@@ -6,10 +6,11 @@ lower. Nothing is remembered beside the attempts themselves, so a restart change
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aura_daemon.core.budget import Extent
 from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Backend, Rung, below, ladder
 
@@ -29,11 +30,35 @@ class Tried:
     batch: int
     alone: bool
     """No other model was loaded there."""
+    guided: bool = True
     expected_bytes: int = 0
     room_bytes: int = 0
     """What this process could take then, with what it had."""
+    total_bytes: int = 0
+    """What all programs can take together; 0: not known."""
     peak_bytes: int = 0
     """0 until it is known."""
+
+    @property
+    def extent(self) -> Extent:
+        """How much is drawn at once."""
+        return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """An attempt under way, as it is found by the next daemon where this one was killed in the middle of it."""
+
+    boot: str
+    """Which start of the machine it was: the count begins anew with every one."""
+    kills: int
+    """Processes that the kernel had killed for want of memory."""
+    tried: Tried | None = None
+    """None until a rung was chosen."""
+
+    def was_killed(self, now: Begun | None) -> bool:
+        """Whether the kernel has killed somebody for want of memory since. Only asked where the daemon is gone too."""
+        return now is not None and now.boot == self.boot and now.kills > self.kills
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +75,8 @@ class Attempt:
     peak_bytes: int = 0
     """0: not known."""
     seconds: float = 0.0
+    waited: bool = False
+    """After it the job waited for memory: it says nothing of where to begin."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,9 +97,12 @@ TOP: Final = Start()
 def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     """After all that has failed so far; None where no rung is left.
 
-    An attempt that ended before a rung was chosen says nothing about rungs.
+    An attempt that ended before a rung was chosen says nothing about rungs; nor does one after which memory was waited
+    for.
     """
-    full = [one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None]
+    full = [
+        one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None and not one.waited
+    ]
     if not full:
         return TOP
     last = full[-1]
@@ -99,6 +129,20 @@ def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: 
         peak_bytes=tried.peak_bytes,
         seconds=seconds,
     )
+
+
+def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[Attempt, ...]:
+    """One more: of those that were not made, because memory was waited for, the last one only."""
+    if attempt is None:
+        return tuple(attempts)
+    if attempt.waited and attempt.rung is None:
+        attempts = [one for one in attempts if not one.waited or one.rung is not None]
+    return (*attempts, attempt)
+
+
+def kind_when_killed(tried: Iterable[Tried]) -> FailureKind:
+    """What a kill by the kernel for want of memory was: the host's is short, and no other rung of a GPU takes less."""
+    return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in tried) else FailureKind.CRASHED
 
 
 def _was_asked_to_be_alone(full: Sequence[Attempt]) -> bool:

@@ -61,5 +61,5 @@ def most_together(*, configured: int | None, on_gpu: bool, measured: Sequence[Me
     return max(1, min([MOST, *(batch // 2 for batch in unpaid)]))
 
 
-def _size(one: Measured) -> tuple[str, int, int]:
-    return one.rung, one.width, one.height
+def _size(one: Measured) -> tuple[str, int, int, bool]:
+    return one.rung, one.width, one.height, one.guided

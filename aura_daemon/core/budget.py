@@ -7,7 +7,8 @@ again, unless there is more of it. The figures of the formula are measured: see 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from typing import Final
 
 from aura_daemon.core.ladder import RUNGS, Measures, Offload, Rung, Storage
@@ -38,6 +39,9 @@ HALF_BYTES: Final = 2
 
 REFUSED: Final = 1.05
 """Of the memory that was not enough, what is tried again."""
+
+LONGEST: Final = 64
+"""Times `climb_after`, for each rung: however often memory ran out, so many good jobs later it is tried again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,6 +94,19 @@ class Extent:
         """Of one picture."""
         return self.width * self.height
 
+    @property
+    def load(self) -> int:
+        """Pixels of all rows."""
+        return self.pixels * self.batch * (2 if self.guided else 1)
+
+    def is_within(self, other: Extent) -> bool:
+        """Whether it takes no more on any rung: neither to draw nor to decode."""
+        return self.pixels <= other.pixels and self.load <= other.load
+
+    def is_of_size(self, other: Extent) -> bool:
+        """Whether its pictures are as large, and drawn alike."""
+        return replace(self, batch=1) == replace(other, batch=1)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
@@ -102,19 +119,24 @@ class Measured:
     width: int
     height: int
     batch: int
+    guided: bool = True
     peak_bytes: int = 0
     """The highest of all runs; 0: none has ended well."""
     step_s: float = 0.0
     """Seconds a step and batch, of the last run."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: it always was."""
+    refusals: int = 0
+    """How often in a row so much of it was not enough."""
     good_since: int = 0
-    """Jobs that went well on this device since then."""
+    """Jobs that went well on this device since memory ran out for any of its jobs."""
+    size_good_since: int = 0
+    """The same of this size, whatever the rung and the batch."""
 
     @property
-    def load(self) -> int:
-        """Pixels of all pictures."""
-        return self.width * self.height * self.batch
+    def extent(self) -> Extent:
+        """How much was drawn at once."""
+        return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
 
 
 def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
@@ -127,7 +149,8 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)
     elif stays_in_files(measures.storage, footprint.file_bytes):  # what is not computed with lies in files
-        most = footprint.base_bytes + max(unet + denoising, decoding, text)
+        reading = text - footprint.workspace_bytes  # the text encoder needs none, and is done before the others begin
+        most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
         drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
         most = max(drawing, _loading_bytes(footprint, measures))
@@ -154,28 +177,38 @@ def expected_bytes(
     A refusal counts for every picture that is no smaller, until one may try again.
     """
     here = [one for one in measured if one.rung is rung]
-    same = [
-        one.peak_bytes
-        for one in here
-        if one.peak_bytes and (one.width, one.height, one.batch) == (extent.width, extent.height, extent.batch)
-    ]
+    same = [one.peak_bytes for one in here if one.peak_bytes and one.extent == extent]
     formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
     needed = max(same) if same else formula
-    refused = [one for one in measured if one.refused_bytes and one.load <= extent.pixels * extent.batch]
+    patience = _patience(rung, extent, measured, climb_after)
     refusals = [
-        int(one.refused_bytes * REFUSED)
-        for one in refused
-        if one.rung is rung and one.good_since < _patience(rung, extent, refused, climb_after)
+        int(one.refused_bytes * REFUSED) for one in here if _counts_for(one, extent) and one.good_since < patience
     ]
     return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
 
 
-def _patience(rung: Rung, extent: Extent, refused: Sequence[Measured], climb_after: int) -> int:
-    """Good jobs before a refusal is forgotten: more for a batch, all of which would fail, and for each rung below that
-    was refused too, so that one rung upward is tried at a time."""
+def _counts_for(one: Measured, extent: Extent) -> bool:
+    """Whether it is a refusal, of a picture that is no larger."""
+    return one.refused_bytes > 0 and one.extent.is_within(extent)
+
+
+def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_after: int) -> float:
+    """Good jobs before the refusals on a rung are forgotten: twice as many for each in a row, and more for a batch, all
+    of which would fail.
+
+    As many as for the rungs below besides, so that one rung upward is tried at a time. For ever, while too few of this
+    very size went well since memory ran out for one: else a rare size could be the one that tries every time.
+    """
+    once = climb_after * extent.batch
+    own = [one for one in measured if one.refused_bytes and one.extent.is_of_size(extent)]
+    if any(one.size_good_since < once for one in own):
+        return inf
     order = tuple(RUNGS)
-    lower = {one.rung for one in refused if order.index(one.rung) > order.index(rung)}
-    return climb_after * extent.batch * (1 + len(lower))
+    in_a_row = {
+        lower: max([0, *(one.refusals for one in measured if one.rung is lower and _counts_for(one, extent))])
+        for lower in order[order.index(rung) :]
+    }
+    return once * sum(min(LONGEST, 1 << (refusals - 1)) for refusals in in_a_row.values() if refusals)
 
 
 def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
@@ -225,5 +258,4 @@ def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
 
 def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
     """By how much the formula was too low for other sizes on this rung; never less than 1."""
-    drawn = [(one.peak_bytes, Extent(width=one.width, height=one.height, batch=one.batch)) for one in here]
-    return max([1.0, *(peak / max(1, predicted_bytes(footprint, here[0].rung, extent)) for peak, extent in drawn)])
+    return max([1.0, *(one.peak_bytes / max(1, predicted_bytes(footprint, one.rung, one.extent)) for one in here)])

@@ -35,10 +35,14 @@ def after_refusal(measured: Sequence[Measured], tried: Tried) -> tuple[Measured,
     if not refused:
         return ()
     mine = next((one for one in measured if _is_of(one, tried)), _new(tried))
-    others = [one for one in measured if one is not mine and one.device == tried.device_name and one.good_since]
+    here = [one for one in measured if one is not mine and one.device == tried.device_name]
+    others = [discouraged for one in here if (discouraged := _discouraged(one, tried)) != one]
+    refusals = mine.refusals + (mine.good_since > 0)  # all of a batch are told of the same one
+    if refused > mine.refused_bytes * REFUSED:
+        refusals = 1  # in more room than ever: that says nothing of how often
     return (
-        *(replace(one, good_since=0) for one in others),
-        replace(mine, refused_bytes=max(mine.refused_bytes, refused), good_since=0),
+        *others,
+        replace(_discouraged(mine, tried), refused_bytes=max(mine.refused_bytes, refused), refusals=refusals),
     )
 
 
@@ -54,19 +58,28 @@ def refused_bytes(tried: Tried) -> int:
 
 def _encouraged(one: Measured, tried: Tried) -> Measured:
     """After a job that went well."""
+    if not one.refused_bytes:
+        return one
     same = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
-    no_larger = one.load <= tried.width * tried.height * tried.batch
+    no_larger = one.extent.is_within(tried.extent)
     if same and no_larger and tried.room_bytes <= one.refused_bytes:
-        return replace(one, refused_bytes=0, good_since=0)
+        return replace(one, refused_bytes=0, refusals=0, good_since=0, size_good_since=0)
+    of_size = one.size_good_since + one.extent.is_of_size(tried.extent)
     if same and no_larger and tried.room_bytes <= one.refused_bytes * REFUSED:
-        return replace(one, good_since=0)  # there was a little more room this time: the next time there may not be
-    return replace(one, good_since=one.good_since + 1) if one.refused_bytes else one
+        # There was a little more room this time: the next time there may not be.
+        return replace(one, good_since=0, size_good_since=of_size)
+    return replace(one, good_since=one.good_since + 1, size_good_since=of_size)
+
+
+def _discouraged(one: Measured, tried: Tried) -> Measured:
+    """After a job that ran out of memory."""
+    of_size = 0 if one.extent.is_of_size(tried.extent) else one.size_good_since
+    return replace(one, good_since=0, size_good_since=of_size)
 
 
 def _is_of(one: Measured, tried: Tried) -> bool:
-    return (one.device, one.dtype, one.rung, one.width, one.height, one.batch) == (
-        tried.device_name, tried.dtype, tried.rung, tried.width, tried.height, tried.batch
-    )  # fmt: skip
+    here = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
+    return here and one.extent == tried.extent
 
 
 def _new(tried: Tried) -> Measured:
@@ -77,4 +90,5 @@ def _new(tried: Tried) -> Measured:
         width=tried.width,
         height=tried.height,
         batch=tried.batch,
+        guided=tried.guided,
     )

@@ -11,12 +11,11 @@ from aura_daemon.core.ladder import Rung
 def picture_s(measured: Sequence[Measured], rung: Rung, extent: Extent, steps: int) -> float | None:
     """Seconds of denoising for one picture of a batch; None where nothing was measured on this rung.
 
-    The size that comes nearest counts, scaled by pixels: attention grows faster than they do, so this is about right
-    only near what was measured. `measured`: of one model, device and number format.
+    The size that comes nearest counts, scaled by the pixels of all rows: attention grows faster than they do, so this
+    is about right only near what was measured. `measured`: of one model, device and number format.
     """
-    timed = [one for one in measured if one.rung is rung and one.step_s and one.load]
+    timed = {one.extent.load: one.step_s for one in measured if one.rung is rung and one.step_s and one.extent.load}
     if not timed:
         return None
-    load = extent.pixels * extent.batch
-    nearest = min(timed, key=lambda one: max(one.load / load, load / one.load))
-    return nearest.step_s / nearest.load * extent.pixels * steps
+    nearest = min(timed, key=lambda load: max(load / extent.load, extent.load / load))
+    return timed[nearest] / nearest * extent.load / extent.batch * steps

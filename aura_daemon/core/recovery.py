@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from aura_daemon.core.attempts import Attempt, Start, next_start
+from aura_daemon.core.attempts import Attempt, Start, Tried, kind_when_killed, next_start
 from aura_daemon.core.job import Failure, FailureKind, JobKind
 
 OUT_OF_RUNGS: Final = (
@@ -15,6 +15,12 @@ OUT_OF_RUNGS: Final = (
     "`aura-daemon doctor --plan WIDTHxHEIGHT` tells how much."
 )
 """Three things to do, and where the figures are."""
+
+
+TAKE_THE_WORKER: Final = (
+    "Have the kernel take the worker alone: no `memory.oom.group` in the control group (`OOMPolicy=continue` in a unit "
+    "of systemd), and its place on the ladder is all that a job loses."
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,25 +41,41 @@ class WaitForModel:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WaitForMemory:
+    """Queue the job again, do not count the attempt, and leave jobs of its demand alone for a while."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GiveUp:
     """The job has failed for good."""
 
     failure: Failure
 
 
-Decision: TypeAlias = Retry | StepDown | WaitForModel | GiveUp
+Decision: TypeAlias = Retry | StepDown | WaitForModel | WaitForMemory | GiveUp
 
 
 def decide(
-    failure: Failure, *, kind: JobKind, tried: Sequence[Attempt], attempts: int, attempts_allowed: int
+    failure: Failure,
+    *,
+    kind: JobKind,
+    tried: Sequence[Attempt],
+    attempts: int,
+    attempts_allowed: int,
+    may_wait: bool = False,
 ) -> Decision:
-    """The one thing to do about a failure; `attempts` and `tried` include the one that failed."""
+    """The one thing to do about a failure; `attempts` and `tried` include the one that failed.
+
+    `may_wait`: there would be memory if other programs gave theirs back, and there is time left for it.
+    """
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
             return WaitForModel()
         case FailureKind.OUT_OF_MEMORY if tried and tried[-1].rung is not None:
             start = next_start(tried, kind)
-            return StepDown(start=start) if start is not None else GiveUp(failure=_out_of_rungs(failure, tried))
+            if start is not None:
+                return StepDown(start=start)
+            return WaitForMemory() if may_wait else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so a lower one would not help
             return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:
@@ -64,6 +86,15 @@ def decide(
             return GiveUp(failure=failure)
         case _:  # pragma: no cover
             assert_never(failure.kind)
+
+
+def killed_with_the_daemon(tried: Tried | None) -> Failure:
+    """An attempt that the kernel ended, and the daemon with it: untold, its job would bring that about for ever."""
+    return Failure(
+        kind=kind_when_killed(() if tried is None else (tried,)),
+        message="the kernel's out-of-memory killer took the daemon together with its worker",
+        mend=TAKE_THE_WORKER,
+    )
 
 
 def backoff_s(failures_in_a_row: int, *, first_s: float, most_s: float) -> float:

@@ -71,6 +71,7 @@ class GpuFound(_Page):
     """A card, as its driver tells."""
 
     name: str
+    uuid: str = Field("", description="GPU-…; empty where the driver does not say")
     total_bytes: int
     free_bytes: int
     driver: str
@@ -139,6 +140,7 @@ class TorchFound(_Page):
     dtype: str = Field(description="that is computed in there")
     dtypes: tuple[str, ...] = Field(description="that the device computes in at full speed")
     capability: str = Field(description="of a CUDA device, as sm_86")
+    uuid: str = Field("", description="of a CUDA device, GPU-… as its driver says it: which of several it is")
 
 
 class Presence(StrEnum):

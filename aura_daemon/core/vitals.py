@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aura_daemon.core.routing import HEALTH_SCHEMA
 
+MEMORY_FOR: Final = "memory for {}"
+"""Name of the hold-up of a demand (`core.shortage`)."""
+
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 
 
@@ -19,7 +22,7 @@ class Status(StrEnum):
     STARTING = "starting"
     OK = "ok"
     DEGRADED = "degraded"
-    """Something is held up (a model, the outbox); the rest goes on."""
+    """Something is held up (a model, memory, the outbox); the rest goes on."""
     PAUSED = "paused"
     """The inbox or the outbox is away: nothing is touched until it is back."""
     STOPPING = "stopping"
@@ -48,9 +51,12 @@ class Holdup(BaseModel):
     """Something that waits for a mend, and when it is tried again."""
 
     model_config = _CONFIG
-    what: str = Field(description="generate or caption, with a model where jobs name it; outbox, sources, …")
+    what: str = Field(
+        description="generate or caption, with a model where jobs name it; `memory for …`; outbox, sources, …"
+    )
     reason: str
     mend: str
+    since: str = Field("", description="when it began, UTC, ISO 8601; empty where that is not known")
     retry_in_s: float
 
 

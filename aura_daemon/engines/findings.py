@@ -69,6 +69,7 @@ def _torch(first: Placement | None) -> TorchFound:
         dtype=first.dtype if first is not None else "",
         dtypes=_dtypes(first) if first is not None else (),
         capability=capability,
+        uuid=f"GPU-{first.uuid}" if first is not None and first.uuid else "",
     )
 
 

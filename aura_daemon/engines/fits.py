@@ -10,7 +10,7 @@ from aura_daemon.core.budget import Extent, Footprint, Measured, expected_bytes,
 from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose, fits
 from aura_daemon.core.ladder import Rung, at_or_below, ladder
 from aura_daemon.engines.footprints import footprint_of
-from aura_daemon.engines.memory import device_room, host_room, within_fraction
+from aura_daemon.engines.memory import device_room, host_room, memory_figures, within_fraction
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.shelf import Key, Shelf
@@ -94,6 +94,9 @@ class Fits:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
         alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
+        room = self.room(wanted.key).for_rung(choice.rung, alone=alone)
+        if isinstance(choice, NoRoom):
+            room = min(room, choice.need.bytes - 1)  # as it was found, though it may be more by now
         return Tried(
             device=placement.device,
             device_name=placement.device_name,
@@ -103,8 +106,10 @@ class Fits:
             height=wanted.extent.height,
             batch=choice.batch if isinstance(choice, Choice) else 1,
             alone=alone,
+            guided=wanted.extent.guided,
             expected_bytes=choice.need.bytes,
-            room_bytes=self.room(wanted.key).for_rung(choice.rung, alone=alone),
+            room_bytes=room,
+            total_bytes=memory_figures(placement).total_bytes,
         )
 
     def placement(self, rung: Rung) -> Placement:

@@ -1,7 +1,7 @@
 """How much of the machine's memory may still be taken. In: /proc and the control groups. Out: bytes.
 
-A container or a service unit is often allowed less than the machine has; the kernel kills what exceeds that, so the
-smaller figure counts. No torch here: `doctor` asks too.
+A container or a service unit is often allowed less than the machine has; the kernel kills what exceeds that, or halts
+it, so the smaller figure counts. No torch here: `doctor` asks too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import psutil
 
-V2: Final = "memory.max", "memory.current", ("inactive_file", "active_file")
-V1: Final = "memory.limit_in_bytes", "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
-"""File of the limit, file of the usage, and what of the usage the kernel takes back: the file cache."""
+Names: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
+
+V2: Final[Names] = ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file")
+V1: Final[Names] = ("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
+"""Files of the limits, file of the usage, and what of the usage the kernel takes back: the file cache.
+
+Above `memory.high` (systemd's MemoryHigh) nobody is killed, but the kernel lets a process that wants more sleep, ever
+longer, until it takes a few hundred KiB a second: a job that comes to that does not end.
+"""
 
 UNLIMITED: Final = 1 << 60
 """Version 1 says "no limit" with a number near 2^63."""
@@ -47,7 +53,7 @@ def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgro
     return HostMemory(available_bytes=available, total_bytes=total, limit_bytes=limit)
 
 
-def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, tuple[str, str, tuple[str, str]]]]:
+def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, Names]]:
     """The groups that this process is in, each with those above it: the tightest limit counts."""
     with suppress(OSError):
         for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
@@ -68,14 +74,23 @@ def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, tuple[str, 
                 folder = folder.parent
 
 
-def _of_group(folder: Path, names: tuple[str, str, tuple[str, str]]) -> tuple[int | None, int]:
+def _of_group(folder: Path, names: Names) -> tuple[int | None, int]:
     """Limit (None: there is none) and what is free below it."""
-    limit_file, usage_file, cached = names
+    limit_files, usage_file, cached = names
+    limits = [limit for file in limit_files if (limit := _limit(folder / file)) is not None]
+    if not limits:
+        return None, 0
     try:
-        limit = int((folder / limit_file).read_text(encoding="ascii"))
         used = int((folder / usage_file).read_text(encoding="ascii"))
         rows = (line.split() for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines())
         cache = sum(int(value) for key, value in rows if key in cached)
-    except (OSError, ValueError):  # `max`: no limit
+    except (OSError, ValueError):
         return None, 0
-    return limit, limit - (used - cache)
+    return min(limits), min(limits) - (used - cache)
+
+
+def _limit(file: Path) -> int | None:
+    """None where there is none: no such file (the root has none), or `max` in it."""
+    with suppress(OSError, ValueError):
+        return int(file.read_text(encoding="ascii"))
+    return None

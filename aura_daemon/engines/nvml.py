@@ -1,10 +1,15 @@
-"""What NVIDIA's management library knows of the GPUs, without torch. In: nothing. Out: names, bytes, who uses them."""
+"""What NVIDIA's management library knows of the GPUs, without torch. In: nothing. Out: names, bytes, who uses them.
+
+It numbers cards by their place on the bus; CUDA numbers those that CUDA_VISIBLE_DEVICES lets it see, the fastest first.
+What is the same to both is a card's UUID: `GPU-…` here, without the prefix to torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Final
 
 import psutil
 
@@ -14,11 +19,16 @@ except ImportError:  # beside a torch that somebody else installed: then nobody 
     pynvml = None
 
 
+UNKNOWN: Final = "nobody knows who: the driver does not say which of its GPUs it is"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gpu:
     """One card."""
 
     name: str
+    uuid: str
+    """Empty where the driver does not say."""
     total_bytes: int
     free_bytes: int
     driver: str
@@ -37,17 +47,43 @@ def gpus() -> tuple[Gpu, ...]:
             return ()
 
 
-def others(pid: int, number: int = 0) -> str:
-    """Who else computes on a card, in words; empty where nobody does, or nobody knows."""
+def others(pid: int, uuid: str) -> str:
+    """Who else computes on torch's card of this UUID, in words; empty where nobody does, or there is no driver to ask.
+
+    Another card's users are never named for its own.
+    """
     found = gpus()
-    if number >= len(found):
+    if not found:
         return ""
+    card = _of_uuid(found, uuid) if uuid else _only(found)
+    if card is None:
+        return UNKNOWN
     said = [
         f"{name} ({user}) {size / (1 << 30):.1f} GiB" if size else f"{name} ({user})"
-        for user, name, size in found[number].users
+        for user, name, size in card.users
         if user != pid
     ]
     return ", ".join(said)
+
+
+def first_visible(cards: Sequence[Gpu], environment: Mapping[str, str]) -> Gpu | None:
+    """What CUDA will call its first card; None where that cannot be told before it is asked."""
+    visible = environment.get("CUDA_VISIBLE_DEVICES")
+    wanted = visible.partition(",")[0].strip() if visible is not None else "0"
+    if wanted.isdecimal():
+        is_ordered = len(cards) == 1 or environment.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
+        return cards[int(wanted)] if is_ordered and int(wanted) < len(cards) else None
+    return _of_uuid(cards, wanted)
+
+
+def _of_uuid(cards: Sequence[Gpu], uuid: str) -> Gpu | None:
+    """As CUDA_VISIBLE_DEVICES has it, the beginning is enough where only one begins so."""
+    bare = uuid.lower().removeprefix("gpu-")
+    return _only([card for card in cards if bare and card.uuid.lower().removeprefix("gpu-").startswith(bare)])
+
+
+def _only(cards: Sequence[Gpu]) -> Gpu | None:
+    return cards[0] if len(cards) == 1 else None
 
 
 def _gpu(number: int) -> Gpu:
@@ -55,11 +91,18 @@ def _gpu(number: int) -> Gpu:
     memory = pynvml.nvmlDeviceGetMemoryInfo(card)
     return Gpu(
         name=str(pynvml.nvmlDeviceGetName(card)),
+        uuid=_uuid(card),
         total_bytes=int(memory.total),
         free_bytes=int(memory.free),
         driver=str(pynvml.nvmlSystemGetDriverVersion()),
         users=tuple(_users(card)),
     )
+
+
+def _uuid(card: object) -> str:
+    with suppress(pynvml.NVMLError):  # not supported on every card
+        return str(pynvml.nvmlDeviceGetUUID(card))
+    return ""
 
 
 def _users(card: object) -> Iterator[tuple[int, str, int]]:

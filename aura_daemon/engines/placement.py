@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -41,6 +41,8 @@ class Placement:
     rung: Rung
     fraction: float | None = None
     """Of the device's memory, what this process may take; None: all."""
+    uuid: str = ""
+    """Of a CUDA device, as torch says it; empty where it does not."""
 
     @property
     def torch_dtype(self) -> torch.dtype:
@@ -86,9 +88,7 @@ class Devices:
         base = self.cpu if RUNGS[rung].on_cpu else self.accelerator
         if base is None:
             raise ValueError(f"rung {rung} takes a GPU")
-        return Placement(
-            device=base.device, device_name=base.device_name, dtype=base.dtype, rung=rung, fraction=base.fraction
-        )
+        return replace(base, rung=rung)
 
 
 def find_devices(settings: EngineSettings) -> Devices | Failure:
@@ -111,17 +111,25 @@ def find_devices(settings: EngineSettings) -> Devices | Failure:
     if backend is Backend.CPU:
         return Devices(backend=backend, accelerator=None, cpu=cpu)
     device = "mps" if backend is Backend.MPS else f"{backend}:0"
-    name, fraction = device, None
+    name, fraction, uuid = device, None, ""
     if backend is not Backend.MPS:
         torch_backend = getattr(torch, backend)
         name = str(torch_backend.get_device_name(0))
-        total = int(torch_backend.get_device_properties(0).total_memory)
-        fraction = memory_fraction(settings.memory_fraction, total)
+        properties = torch_backend.get_device_properties(0)
+        fraction = memory_fraction(settings.memory_fraction, int(properties.total_memory))
+        uuid = uuid_of(properties) if backend is Backend.CUDA else ""
         if fraction is not None and backend is Backend.CUDA:
             torch.cuda.set_per_process_memory_fraction(fraction, 0)
     dtype = settings.dtype if settings.dtype is not Dtype.AUTO else Dtype.FLOAT16
-    accelerator = Placement(device=device, device_name=name, dtype=dtype, rung=Rung.RESIDENT, fraction=fraction)
+    accelerator = Placement(
+        device=device, device_name=name, dtype=dtype, rung=Rung.RESIDENT, fraction=fraction, uuid=uuid
+    )
     return Devices(backend=backend, accelerator=accelerator, cpu=cpu)
+
+
+def uuid_of(properties: object) -> str:
+    """Of a device by torch's properties, as text; empty for a build that has none (a HIP of old)."""
+    return str(getattr(properties, "uuid", ""))
 
 
 def _backend(wanted: Device) -> Backend:

@@ -294,7 +294,8 @@ class Session:
             return ""
         from aura_daemon.engines.nvml import others
 
-        return others(os.getpid())
+        card = self.devices.accelerator if isinstance(self.devices, Devices) else None
+        return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: Attempting) -> Failure:
         """A failure while loading is the model's, so that its jobs wait; any other is the job's."""

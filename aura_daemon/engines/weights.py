@@ -97,16 +97,21 @@ def pickle_refused(name: str, what: str) -> Failure:
 
 
 def _choose(names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool) -> Weights | str:
-    """For each part its half-precision files where asked for, else its full ones, each where the other is missing, else
-    its pickles."""
+    """For each part its half-precision files where asked for or needed, else its full ones, else its pickles.
+
+    They are needed for all where one part has nothing else: the libraries are told once for all of them.
+    """
     present = sorted(names)
     chosen: list[str] = []
     halved = pickled = False
-    for folder, stem in parts:
-        fp16 = _matching(present, folder, stem, f".{HALF}")
-        full = _matching(present, folder, stem, "")
+    found_of = [
+        (folder, stem, _matching(present, folder, stem, f".{HALF}"), _matching(present, folder, stem, ""))
+        for folder, stem in parts
+    ]
+    half = half or any(fp16 and not full for _, _, fp16, full in found_of)
+    for folder, stem, fp16, full in found_of:
         pickles = _matching(present, folder, PICKLES[stem], "", "bin")
-        if found := (fp16 or full) if half else (full or fp16):
+        if found := (fp16 if half else []) or full:
             halved = halved or found is fp16
         elif pickles and allow_pickle:
             found, pickled = pickles, True

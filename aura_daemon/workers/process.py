@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, assert_never
 
-from aura_daemon.core.attempts import Tried
+from aura_daemon.core.attempts import Tried, kind_when_killed
 from aura_daemon.core.deadlines import silence_s
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
@@ -193,10 +193,11 @@ class ProcessWorker:
         if self._batch is None:
             return
         if is_full and self._placed:
-            # What was short is the host's memory: no other rung of a GPU takes less of it.
-            on_cpu = all(tried.device == "cpu" for tried in self._placed.values())
-            kind = FailureKind.OUT_OF_MEMORY if on_cpu else FailureKind.CRASHED
-            self._fail(kind, "the kernel's out-of-memory killer took the worker process", STARTED_ANEW)
+            self._fail(
+                kind_when_killed(self._placed.values()),
+                "the kernel's out-of-memory killer took the worker process",
+                STARTED_ANEW,
+            )
         elif self._was_ready:
             self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
         else:

@@ -9,9 +9,9 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final, cast
 
+from aura_daemon.kernelkills import oom_kills
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import Up
 
@@ -105,15 +105,6 @@ class Child:
         if self._sender is not None:
             self._sender.join()
         self.channel.close()
-
-
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it started; None where it does not say."""
-    with suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return None
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

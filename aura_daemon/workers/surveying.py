@@ -9,7 +9,7 @@ import os
 import sys
 
 from aura_daemon.core.survey import Question
-from aura_daemon.workers.child import ENVIRONMENT, become_a_child, log_to_stderr
+from aura_daemon.workers.child import ENVIRONMENT, become_a_child, importing, log_to_stderr
 
 
 def main(parent: int) -> None:
@@ -24,7 +24,8 @@ def main(parent: int) -> None:
         from aura_daemon.engines.quieting import quiet_libraries
 
         quiet_libraries()
-        from aura_daemon.engines.findings import findings
+        with importing():
+            from aura_daemon.engines.findings import findings
 
         answer.write(findings(question).model_dump_json())
 

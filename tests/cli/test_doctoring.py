@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
@@ -18,14 +20,49 @@ from tests.programs import REAL, Program
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.fixture
-def program(house: House) -> Program:
+def on_cpu(house: House) -> Program:
     return Program(house, REAL, AURA_DEVICE="cpu", AURA_DTYPE="float32", HF_HOME=str(house.root / "hf"))
 
 
-def document(program: Program, *arguments: str) -> tuple[int, Survey]:
-    ran = program.call("doctor", "--json", *arguments)
-    return ran.returncode, Survey.model_validate_json(ran.stdout)
+@pytest.fixture
+def program(house: House) -> Program:
+    return on_cpu(house)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A question of which several tests want the answer: whenever it is asked, torch is imported."""
+
+    house: House
+    ran: CompletedProcess[str]
+
+    @property
+    def survey(self) -> Survey:
+        return Survey.model_validate_json(self.ran.stdout)
+
+
+@pytest.fixture(scope="module")
+def documented(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """Where nothing has run yet, as JSON."""
+    house = House(tmp_path_factory.mktemp("documented"))
+    house.state.rmdir()
+    return Asked(house=house, ran=on_cpu(house).call("doctor", "--json", "--plan", "911x509"))
+
+
+@pytest.fixture(scope="module")
+def planned(documented: Asked, tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """Where a picture of half the size was drawn before."""
+    house = House(tmp_path_factory.mktemp("planned"))
+    findings = documented.survey.findings
+    assert findings is not None
+    tried = Tried(
+        device="cpu", device_name=findings.torch.device_name, dtype=findings.torch.dtype, rung=Rung.CPU,
+        width=456, height=512, batch=1, alone=True, peak_bytes=900 << 20,
+    )  # fmt: skip
+    journal = Journal(house.state / FILE_NAME)
+    journal.learn("aura-mini", tried, step_s=2.0)
+    journal.close()
+    return Asked(house=house, ran=on_cpu(house).call("doctor", "--plan", "912x512", "--batch", "2"))
 
 
 def test_it_prints_the_machine_and_all_is_well(program: Program) -> None:
@@ -42,8 +79,8 @@ def test_it_prints_the_machine_and_all_is_well(program: Program) -> None:
     assert not any(line.endswith(" ") for line in ran.stdout.splitlines())
 
 
-def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(program: Program) -> None:
-    ran = program.call("doctor", "--plan", "912x512", "--batch", "2")
+def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(planned: Asked) -> None:
+    ran = planned.ran
     assert ran.returncode == 0, ran.stdout
     rows = [line for line in ran.stdout.splitlines() if "│" in line]
     for rung in ladder(Backend.CPU, JobKind.GENERATE):
@@ -57,12 +94,9 @@ def test_the_plan_has_a_row_a_rung_and_says_where_a_job_would_start(program: Pro
     assert "\x1b" not in ran.stdout
 
 
-def test_the_document_is_json_and_for_it_nothing_is_made_or_fetched(program: Program) -> None:
-    house = program.house
-    house.state.rmdir()
-    ran = program.call("doctor", "--json", "--plan", "911x509")
-    survey = Survey.model_validate_json(ran.stdout)
-    assert (ran.returncode, survey.schema_, survey.problems) == (0, "aura-daemon/doctor/1", ())
+def test_the_document_is_json_and_for_it_nothing_is_made_or_fetched(documented: Asked) -> None:
+    house, survey = documented.house, documented.survey
+    assert (documented.ran.returncode, survey.schema_, survey.problems) == (0, "aura-daemon/doctor/1", ())
     assert [disk.what for disk in survey.machine.disks] == ["inbox", "outbox", "state", "models"]
     assert survey.findings is not None
     plan = survey.findings.plan
@@ -74,18 +108,8 @@ def test_the_document_is_json_and_for_it_nothing_is_made_or_fetched(program: Pro
     assert list(house.inbox.iterdir()) == []
 
 
-def test_what_the_journal_measured_is_the_time_of_a_picture(program: Program) -> None:
-    _, survey = document(program)
-    assert survey.findings is not None
-    torch = survey.findings.torch
-    tried = Tried(
-        device="cpu", device_name=torch.device_name, dtype=torch.dtype, rung=Rung.CPU, width=456, height=512,
-        batch=1, alone=True, peak_bytes=900 << 20,
-    )  # fmt: skip
-    journal = Journal(program.house.state / FILE_NAME)
-    journal.learn("aura-mini", tried, step_s=2.0)
-    journal.close()
-    ran = program.call("doctor", "--plan", "912x512")
+def test_what_the_journal_measured_is_the_time_of_a_picture(planned: Asked) -> None:
+    ran = planned.ran
     (row,) = [line for line in ran.stdout.splitlines() if line.startswith("->")]
     assert "about 100 s" in row  # twice the pixels, 25 steps
     assert "25 steps, without loading and decoding, scaled from what was measured here" in ran.stdout
@@ -149,11 +173,12 @@ def test_a_running_daemons_memory_counts_as_free(program: Program) -> None:
         program.start("run")
         house.drop("a.yaml", b"prompt: a small red circle on a blue background\nsteps: 1\n")
         program.until(lambda: (house.outbox / "a.json").exists(), "the picture")
-        code, survey = document(program, "--plan", "64x64")
+        ran = program.call("doctor", "--json", "--plan", "64x64")
         program.end()
     finally:
         program.close()
-    assert code == 0
+    assert ran.returncode == 0
+    survey = Survey.model_validate_json(ran.stdout)
     assert survey.daemon_runs
     assert survey.held_bytes > 100 << 20
     assert survey.findings is not None

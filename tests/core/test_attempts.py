@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of, next_start
+from aura_daemon.core.attempts import (
+    TOP,
+    Attempt,
+    Begun,
+    Start,
+    Tried,
+    attempt_of,
+    kind_when_killed,
+    next_start,
+    with_attempt,
+)
 from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
 
@@ -41,6 +51,12 @@ def full(rung: Rung, batch: int = 1, *, alone: bool = True, device: str = "cuda:
             Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True),
         ),
         ([full(Rung.CPU_MAPPED_WEIGHTS, device="cpu")], None),
+        ([replace(KILLED_EARLY, waited=True)], TOP),
+        # It ran out on the last rung, and waited for memory: there it begins.
+        (
+            [full(Rung.CPU_HALF_WEIGHTS, device="cpu"), replace(full(Rung.CPU_MAPPED_WEIGHTS), waited=True)],
+            Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True),
+        ),
         # A job that was asked to be tried again by hand, after the last rung:
         (
             [full(Rung.CPU_MAPPED_WEIGHTS, device="cpu"), full(Rung.RESIDENT, alone=False)],
@@ -89,3 +105,37 @@ def test_of_an_attempt_is_kept_how_it_ran() -> None:
     )
     early = attempt_of(None, kind=FailureKind.DEADLINE, reason="it hung", seconds=1.5)
     assert early == replace(kept, device="", rung=None, batch=1, alone=True, peak_bytes=0)
+
+
+def test_of_attempts_that_were_not_made_the_last_one_is_kept_and_of_all_others_each() -> None:
+    made, first, second = (
+        full(Rung.CPU),
+        replace(KILLED_EARLY, waited=True),
+        replace(KILLED_EARLY, waited=True, seconds=9),
+    )
+    kept: tuple[Attempt, ...] = ()
+    for attempt in (KILLED_EARLY, first, made, second, None, replace(made, waited=True)):
+        kept = with_attempt(kept, attempt)
+    assert kept == (KILLED_EARLY, made, second, replace(made, waited=True))
+
+
+@pytest.mark.parametrize(
+    ("now", "was_killed"),
+    [
+        (Begun(boot="this", kills=8), True),
+        (Begun(boot="this", kills=7), False),
+        (Begun(boot="the next", kills=8), False),
+        (None, False),
+    ],
+    ids=["one more", "none since", "another count", "no count"],
+)
+def test_the_count_of_one_start_of_the_machine_says_whether_the_kernel_has_killed_somebody(
+    now: Begun | None, was_killed: bool
+) -> None:
+    assert Begun(boot="this", kills=7).was_killed(now) is was_killed
+
+
+def test_a_kill_for_want_of_the_hosts_memory_is_no_reason_for_another_rung_of_a_gpu() -> None:
+    on_cpu = replace(TRIED, device="cpu", rung=Rung.CPU)
+    assert kind_when_killed([on_cpu]) is kind_when_killed([]) is FailureKind.OUT_OF_MEMORY
+    assert kind_when_killed([on_cpu, TRIED]) is FailureKind.CRASHED

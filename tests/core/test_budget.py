@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.budget import (
+    LONGEST,
     MARGIN,
     REFUSED,
     SPARE_BYTES,
@@ -59,7 +60,13 @@ def footprints(draw: st.DrawFn) -> Footprint:
 
 def measured(rung: Rung = Rung.RESIDENT, extent: Extent = SQUARE, **changes: object) -> Measured:
     row = Measured(
-        device="a GPU", dtype="float16", rung=rung, width=extent.width, height=extent.height, batch=extent.batch
+        device="a GPU",
+        dtype="float16",
+        rung=rung,
+        width=extent.width,
+        height=extent.height,
+        batch=extent.batch,
+        guided=extent.guided,
     )
     return replace(row, **changes)  # type: ignore[arg-type]
 
@@ -132,9 +139,9 @@ def test_on_the_cpu_the_process_and_all_parts_count_and_narrowed_weights_are_rea
 @pytest.mark.parametrize(
     ("file_bytes", "rung", "mib"),
     [
-        (4, Rung.CPU_MAPPED_WEIGHTS, 600 + 470 + 295.02),
-        (2, Rung.CPU_MAPPED_WEIGHTS, 600 + 470 + 295.02),
-        (2, Rung.CPU_HALF_WEIGHTS, 600 + 470 + 295.02),
+        (4, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_MAPPED_WEIGHTS, 600 + 114 + 165 + 295.02),
+        (2, Rung.CPU_HALF_WEIGHTS, 600 + 114 + 165 + 295.02),
         (4, Rung.CPU_HALF_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
         (0, Rung.CPU_MAPPED_WEIGHTS, 600 + 5228 - 1639 + 114 + 250 + 295.02),
         (4, Rung.CPU_SPLIT_GUIDANCE, 600 + 5228 + 250 + 295.02),
@@ -212,6 +219,15 @@ def test_other_sizes_take_more_where_the_formula_was_too_low_and_no_less_where_i
     assert expected(Rung.TILED_DECODE, wide, low) == taken(predicted_bytes(ON_GPU, Rung.TILED_DECODE, wide))
 
 
+def test_a_picture_without_guidance_says_nothing_of_one_with_it() -> None:
+    unguided = replace(SQUARE, batch=4, guided=False)
+    peak = predicted_bytes(ON_GPU, Rung.RESIDENT, unguided)
+    known = measured(extent=unguided, peak_bytes=peak // 2)
+    guided = replace(unguided, guided=True)
+    assert expected(Rung.RESIDENT, guided, known) == taken(predicted_bytes(ON_GPU, Rung.RESIDENT, guided))
+    assert expected(Rung.RESIDENT, unguided, known) == taken(peak // 2)
+
+
 def test_a_model_without_weights_does_not_divide_by_nothing() -> None:
     nothing = Extent(width=0, height=0)
     row = measured(extent=nothing, peak_bytes=5)
@@ -226,43 +242,66 @@ def test_a_model_without_weights_does_not_divide_by_nothing() -> None:
         (Extent(width=912, height=512), True),
         (Extent(width=512, height=512, batch=2), True),
         (Extent(width=512, height=504), False),
+        (replace(SQUARE, guided=False), False),
+        (Extent(width=1024, height=512, guided=False), True),
+        (Extent(width=512, height=504, batch=4), False),
     ],
 )
 def test_a_refusal_counts_for_every_picture_that_is_no_smaller(extent: Extent, counts: bool) -> None:
-    refusal = measured(refused_bytes=20 * GIB)
+    refusal = measured(refused_bytes=20 * GIB, refusals=1)
     said = expected(Rung.RESIDENT, extent, refusal)
     assert said == (int(20 * GIB * REFUSED) if counts else expected(Rung.RESIDENT, extent))
     assert expected(Rung.TILED_DECODE, extent, refusal) == expected(Rung.TILED_DECODE, extent)
 
 
 def test_more_room_lifts_a_refusal_at_once() -> None:
-    said = expected(Rung.RESIDENT, SQUARE, measured(refused_bytes=4 * GIB))
+    said = expected(Rung.RESIDENT, SQUARE, measured(refused_bytes=4 * GIB, refusals=1))
     assert 4 * GIB < said <= 4.2 * GIB
 
 
 @pytest.mark.parametrize(
-    ("extent", "lower", "good"),
+    ("extent", "lower", "refusals", "good"),
     [
-        (SQUARE, [], 50),
-        (Extent(width=912, height=512), [], 50),
-        (replace(SQUARE, batch=4), [], 200),
-        (SQUARE, [Rung.TILED_DECODE], 100),
-        (SQUARE, [Rung.TILED_DECODE, Rung.TILED_DECODE, Rung.FP8_STORAGE], 150),
+        (SQUARE, [], 1, 50),
+        (SQUARE, [], 2, 100),
+        (SQUARE, [], 7, 50 * LONGEST),
+        (SQUARE, [], 99, 50 * LONGEST),
+        (Extent(width=912, height=512), [], 1, 50),
+        (replace(SQUARE, batch=4), [], 1, 200),
+        (replace(SQUARE, batch=4), [], 2, 400),
+        (SQUARE, [Rung.TILED_DECODE], 1, 100),
+        (SQUARE, [Rung.TILED_DECODE], 3, 250),
+        (SQUARE, [Rung.TILED_DECODE, Rung.TILED_DECODE, Rung.FP8_STORAGE], 1, 150),
     ],
 )
 def test_a_refusal_is_forgotten_after_so_many_good_jobs_one_rung_at_a_time(
-    extent: Extent, lower: list[Rung], good: int
+    extent: Extent, lower: list[Rung], refusals: int, good: int
 ) -> None:
-    below = [measured(rung, refused_bytes=GIB, height=512 - number) for number, rung in enumerate(lower)]
+    below = [measured(rung, refused_bytes=GIB, refusals=1, height=500 - number) for number, rung in enumerate(lower)]
 
     def counts(good_since: int) -> bool:
-        refusal = measured(refused_bytes=20 * GIB, good_since=good_since)
+        refusal = measured(refused_bytes=20 * GIB, refusals=refusals, good_since=good_since, size_good_since=good_since)
         return expected(Rung.RESIDENT, extent, *below, refusal) >= 20 * GIB
 
     assert counts(good - 1)
     assert not counts(good)
 
 
+@pytest.mark.parametrize(("batch", "good"), [(1, 50), (2, 100)])
+def test_a_size_that_met_a_refusal_waits_for_as_many_good_jobs_of_its_own(batch: int, good: int) -> None:
+    """Whatever it was refused, on whatever rung; sizes that met none need none."""
+    long_ago = measured(refused_bytes=20 * GIB, refusals=1, good_since=999, size_good_since=999, height=256)
+
+    def counts(extent: Extent, size_good_since: int) -> bool:
+        own = measured(Rung.TILED_DECODE, refused_bytes=GIB, good_since=999, size_good_since=size_good_since)
+        return expected(Rung.RESIDENT, replace(extent, batch=batch), long_ago, own) >= 20 * GIB
+
+    assert counts(SQUARE, good - 1)
+    assert not counts(SQUARE, good)
+    assert not counts(Extent(width=520, height=512), 0)
+
+
 def test_a_rung_above_that_was_refused_makes_nobody_wait_longer() -> None:
-    rows = [measured(refused_bytes=GIB), measured(Rung.TILED_DECODE, refused_bytes=20 * GIB, good_since=50)]
+    lower = measured(Rung.TILED_DECODE, refused_bytes=20 * GIB, refusals=1, good_since=50, size_good_since=50)
+    rows = [measured(refused_bytes=GIB, refusals=5, size_good_since=50), lower]
     assert expected(Rung.TILED_DECODE, SQUARE, *rows) == expected(Rung.TILED_DECODE)

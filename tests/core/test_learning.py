@@ -40,6 +40,12 @@ def test_the_first_good_job_of_a_size_is_remembered() -> None:
     assert after_success([], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
 
 
+def test_pictures_with_guidance_and_without_are_remembered_apart() -> None:
+    unguided = row(guided=False, peak_bytes=500, step_s=0.25)
+    assert after_success([unguided], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
+    assert after_success([], tried(guided=False, peak_bytes=500), step_s=0.25) == (unguided,)
+
+
 @pytest.mark.parametrize(("before", "after"), [(0, 800), (400, 800), (800, 800), (1200, 1100), (802, 802)])
 def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) -> None:
     (kept,) = after_success([row(peak_bytes=before, step_s=9.0)], tried(), step_s=0.5)
@@ -53,6 +59,8 @@ def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) ->
         ({"height": 256}, True),
         ({"height": 520}, False),
         ({"batch": 2}, False),
+        ({"guided": False}, True),
+        ({"guided": False, "width": 1024}, False),
         ({"rung": Rung.TILED_DECODE}, False),
         ({"dtype": "float32"}, False),
     ],
@@ -61,10 +69,20 @@ def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) ->
 def test_a_good_job_lifts_what_was_refused_to_no_larger_pictures_on_its_rung(
     refusal: dict[str, object], lifted: bool
 ) -> None:
-    refused = row(refused_bytes=1000, good_since=3, **refusal)
+    refused = row(refused_bytes=1000, refusals=2, good_since=3, size_good_since=1, **refusal)
     changed = after_success([refused], tried(), step_s=0.5)
-    (now,) = [one for one in changed if (one.rung, one.dtype, one.load) == (refused.rung, refused.dtype, refused.load)]
-    assert (now.refused_bytes, now.good_since) == ((0, 0) if lifted else (1000, 4))
+    (now,) = [
+        one for one in changed if (one.rung, one.dtype, one.extent) == (refused.rung, refused.dtype, refused.extent)
+    ]
+    of_size = refused.extent.is_of_size(row().extent)
+    count = (now.refused_bytes, now.refusals, now.good_since, now.size_good_since)
+    assert count == ((0, 0, 0, 0) if lifted else (1000, 2, 4, 1 + of_size))
+
+
+def test_a_good_job_in_hardly_more_room_has_all_counted_anew_but_those_of_its_size() -> None:
+    refused = row(refused_bytes=980, refusals=2, good_since=7, size_good_since=3)
+    (now,) = after_success([refused], tried(), step_s=0.5)
+    assert (now.refused_bytes, now.refusals, now.good_since, now.size_good_since) == (980, 2, 0, 4)
 
 
 def test_a_good_job_in_more_room_says_nothing_against_a_refusal_in_less() -> None:
@@ -79,15 +97,33 @@ def test_other_devices_learn_nothing() -> None:
 
 
 def test_a_refusal_is_remembered_with_its_room_and_all_good_jobs_are_counted_anew() -> None:
-    before = [row(refused_bytes=1200, good_since=9), row(rung=Rung.TILED_DECODE, refused_bytes=7, good_since=9)]
+    others = [
+        row(rung=Rung.TILED_DECODE, refused_bytes=7, refusals=3, good_since=9, size_good_since=9),
+        row(height=256, refused_bytes=7, refusals=3, good_since=9, size_good_since=9),
+        row(height=256, rung=Rung.TILED_DECODE, refused_bytes=7, refusals=3, size_good_since=9),
+    ]
+    before = [row(refused_bytes=1200, refusals=2, good_since=9, size_good_since=4), *others]
     assert set(after_refusal(before, tried())) == {
-        row(refused_bytes=1200),
-        row(rung=Rung.TILED_DECODE, refused_bytes=7),
+        row(refused_bytes=1200, refusals=3),
+        row(rung=Rung.TILED_DECODE, refused_bytes=7, refusals=3),
+        row(height=256, refused_bytes=7, refusals=3, size_good_since=9),
     }
-    assert after_refusal([], tried()) == (row(refused_bytes=1000),)
+    assert after_refusal([], tried()) == (row(refused_bytes=1000, refusals=1),)
     assert after_refusal([row(peak_bytes=5, step_s=1.0)], tried()) == (
-        row(peak_bytes=5, step_s=1.0, refused_bytes=1000),
+        row(peak_bytes=5, step_s=1.0, refused_bytes=1000, refusals=1),
     )
+
+
+def test_all_of_a_batch_count_as_one_refusal() -> None:
+    first = after_refusal([row(refused_bytes=1000, refusals=1, good_since=60)], tried())
+    assert first == (row(refused_bytes=1000, refusals=2),)
+    assert after_refusal(first, tried()) == first
+
+
+@pytest.mark.parametrize(("room", "refusals"), [(999, 5), (1050, 5), (1051, 1)])
+def test_refusals_are_counted_anew_in_more_room(room: int, refusals: int) -> None:
+    (now,) = after_refusal([row(refused_bytes=1000, refusals=4, good_since=1)], tried(room_bytes=room))
+    assert (now.refusals, now.refused_bytes) == (refusals, max(1000, room))
 
 
 def test_where_there_was_not_room_enough_nothing_was_refused() -> None:

@@ -29,6 +29,11 @@ def test_a_batch_is_shared_by_its_pictures() -> None:
     assert picture_s(known, Rung.CPU, Extent(width=512, height=512, batch=4), 10) == pytest.approx(10)
 
 
+def test_without_guidance_a_picture_takes_half_as_long() -> None:
+    unguided = Extent(width=512, height=512, guided=False)
+    assert picture_s([measured(512, 512, 2.0)], Rung.CPU, unguided, 10) == pytest.approx(10)
+
+
 @pytest.mark.parametrize(
     "known", [[], [measured(512, 512, 0.0)], [measured(512, 512, 2.0, rung=Rung.RESIDENT)], [measured(0, 0, 1.0)]]
 )

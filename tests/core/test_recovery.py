@@ -8,7 +8,17 @@ from aura_daemon.core import recovery
 from aura_daemon.core.attempts import Attempt, Start
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.recovery import OUT_OF_RUNGS, Decision, GiveUp, Retry, StepDown, WaitForModel, backoff_s
+from aura_daemon.core.recovery import (
+    OUT_OF_RUNGS,
+    Decision,
+    GiveUp,
+    Retry,
+    StepDown,
+    WaitForMemory,
+    WaitForModel,
+    backoff_s,
+    killed_with_the_daemon,
+)
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
@@ -74,6 +84,26 @@ def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do()
     )
 
 
+@pytest.mark.parametrize(
+    ("rung", "decision"),
+    [
+        (Rung.CPU_MAPPED_WEIGHTS, WaitForMemory()),
+        (Rung.CPU_HALF_WEIGHTS, StepDown(start=Start(rung=Rung.CPU_MAPPED_WEIGHTS, most=1, alone=True))),
+        (None, Retry()),
+    ],
+)
+def test_memory_is_waited_for_once_no_rung_is_left(rung: Rung | None, decision: Decision) -> None:
+    said = recovery.decide(
+        failure(FailureKind.OUT_OF_MEMORY),
+        kind=JobKind.GENERATE,
+        tried=[full(rung)],
+        attempts=1,
+        attempts_allowed=3,
+        may_wait=True,
+    )
+    assert said == decision
+
+
 @pytest.mark.parametrize("tried", [(), (full(None),), (full(Rung.CPU_MAPPED_WEIGHTS), full(None))])
 def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempts_are_used_up(
     tried: tuple[Attempt, ...],
@@ -97,3 +127,9 @@ def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: f
 def test_backoff_before_a_failure_is_a_bug() -> None:
     with pytest.raises(ValueError, match="first failure"):
         backoff_s(0, first_s=1, most_s=2)
+
+
+def test_an_attempt_that_took_the_daemon_with_it_ran_out_of_memory() -> None:
+    failed = killed_with_the_daemon(None)
+    assert failed.kind is FailureKind.OUT_OF_MEMORY
+    assert "memory.oom.group" in failed.mend

@@ -43,6 +43,8 @@ class ScriptedWorker:
         """Every batch that was submitted, for tests to look at."""
         self.grows_bytes = 0
         """What every job leaves behind."""
+        self.tries: Callable[[Tried], Tried] = lambda tried: tried
+        """How it says that a batch runs."""
         self.starts = 0
         """How often the worker was started."""
 
@@ -129,7 +131,7 @@ class ScriptedWorker:
     def _tried_of(self, batch: Batch) -> Tried:
         """The first rung that the batch may stand on."""
         backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
-        return Tried(
+        tried = Tried(
             device=self._device,
             device_name="scripted",
             dtype="float32",
@@ -141,6 +143,7 @@ class ScriptedWorker:
             expected_bytes=500,
             room_bytes=2000,
         )
+        return self.tries(tried)
 
     def _say(self, message: Up) -> None:
         """One byte in the pipe for each message that waits."""

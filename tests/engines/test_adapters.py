@@ -88,7 +88,7 @@ def fingerprint(session: Session) -> str:
 def test_it_changes_what_it_says_it_changes(session: Session) -> None:
     for prompt in PROMPTS:
         colour, background = prompt.split()[2], prompt.split()[-2]
-        plain, with_stars = said_of(session, draw(session, prompt)), said_of(session, draw(session, prompt, STAR))
+        plain, with_stars = (said_of(session, draw(session, prompt, *loras, steps=12)) for loras in ((), (STAR,)))
         assert plain == prompt
         words = with_stars.split()
         assert (words[2], words[3], words[-2]) == (colour, "star", background), with_stars
@@ -112,14 +112,14 @@ def test_it_is_what_the_script_that_trains_it_writes(tmp_path: Path) -> None:
 
 def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -> None:
     fresh = session_with(folder)
-    expected = pixels(picture_of(draw(fresh, PROMPTS[0])))
+    expected = pixels(picture_of(draw(fresh, PROMPTS[0], steps=4)))
     before = fingerprint(fresh)
-    with_stars = pixels(picture_of(draw(fresh, PROMPTS[0], STAR)))
+    with_stars = pixels(picture_of(draw(fresh, PROMPTS[0], STAR, steps=4)))
     assert fingerprint(fresh) != before
-    assert (pixels(picture_of(draw(fresh, PROMPTS[0]))) == expected).all()
+    assert (pixels(picture_of(draw(fresh, PROMPTS[0], steps=4))) == expected).all()
     assert fingerprint(fresh) == before
     assert (with_stars != expected).any()
-    assert (pixels(picture_of(draw(session, PROMPTS[0], STAR))) == with_stars).all()  # whatever ran before
+    assert (pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=4))) == with_stars).all()  # whatever ran before
 
 
 def test_weights_count_and_none_is_none(session: Session) -> None:
@@ -179,9 +179,9 @@ def test_a_file_as_kohya_names_things_works(tmp_path: Path, session: Session) ->
 
 def test_half_precision_takes_them_too(folder: Path) -> None:
     session = session_with(folder, Dtype.BFLOAT16)
-    plain, star = (pixels(picture_of(draw(session, PROMPTS[0], *loras))) for loras in ((), (STAR,)))
+    plain, star = (pixels(picture_of(draw(session, PROMPTS[0], *loras, steps=8))) for loras in ((), (STAR,)))
     assert abs(plain - star).mean() > 3
-    assert (pixels(picture_of(draw(session, PROMPTS[0]))) == plain).all()
+    assert (pixels(picture_of(draw(session, PROMPTS[0], steps=8))) == plain).all()
 
 
 @pytest.mark.parametrize(

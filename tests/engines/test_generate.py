@@ -167,12 +167,18 @@ def test_what_the_safety_checker_flags_is_black_and_said(tmp_path: Path) -> None
     assert "safety checker blocked" in produced(outcome).warnings[0]
 
 
-def test_half_precision_files_are_used_where_half_precision_is_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dtype", [Dtype.FLOAT16, Dtype.FLOAT32])
+def test_half_precision_files_are_used_where_there_are_no_others(tmp_path: Path, dtype: Dtype) -> None:
     folder = write_generator(tmp_path / "model", variant="fp16")
-    assert produced(run(session(folder, Dtype.FLOAT16), REQUEST)).dtype == "float16"
+    assert produced(run(session(folder, dtype), REQUEST)).dtype == dtype
+
+
+def test_a_part_without_files_is_named(tmp_path: Path) -> None:
+    folder = write_generator(tmp_path / "model", variant="fp16")
+    (folder / "vae" / "diffusion_pytorch_model.fp16.safetensors").unlink()
     failure = run(session(folder), REQUEST)
     assert isinstance(failure, Failure)
-    assert "diffusion_pytorch_model.safetensors is missing" in failure.message
+    assert "vae/diffusion_pytorch_model.safetensors is missing" in failure.message
 
 
 def test_a_picture_that_overflows_half_precision_is_decoded_once_more_in_float32(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from aura_daemon.engines.hostmemory import HostMemory, host_memory
+from tests.memorygroup import MemoryGroup, obstacle
 
 MIB = 1 << 20
 NO_LIMIT_V1 = 9223372036854771712
@@ -29,10 +29,11 @@ class Kernel:
     def belongs(self, *lines: str) -> None:
         (self.proc / "self" / "cgroup").write_text("\n".join(lines) + "\n", encoding="ascii")
 
-    def v2(self, path: str, limit: int | str, used: int = 0, cache: int = 0) -> None:
+    def v2(self, path: str, limit: int | str, used: int = 0, cache: int = 0, high: int | str = "max") -> None:
         folder = self.groups / path
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "memory.max").write_text(f"{limit}\n", encoding="ascii")
+        (folder / "memory.high").write_text(f"{high}\n", encoding="ascii")
         (folder / "memory.current").write_text(f"{used}\n", encoding="ascii")
         stat = f"anon 1\ninactive_file {cache}\nactive_file 0\nfile 999\n"
         (folder / "memory.stat").write_text(stat, encoding="ascii")
@@ -71,6 +72,14 @@ def test_max_is_no_limit(kernel: Kernel) -> None:
     kernel.v2("a", "max", used=60 * MIB)
     found = kernel.memory()
     assert (found.total_bytes, found.limit_bytes) == (psutil.virtual_memory().total, None)
+
+
+@pytest.mark.parametrize(("most", "high"), [("max", 50 * MIB), (80 * MIB, 50 * MIB), (50 * MIB, 80 * MIB)])
+def test_where_the_kernel_halts_what_takes_more_that_is_a_limit_too(kernel: Kernel, most: int | str, high: int) -> None:
+    kernel.belongs("0::/outer/inner")
+    kernel.v2("outer/inner", "max", used=MIB)
+    kernel.v2("outer", most, used=30 * MIB, cache=10 * MIB, high=high)
+    assert kernel.memory() == HostMemory(available_bytes=30 * MIB, total_bytes=50 * MIB, limit_bytes=50 * MIB)
 
 
 def test_the_tightest_limit_of_all_groups_above_counts(kernel: Kernel) -> None:
@@ -143,51 +152,22 @@ LIMIT = 300 * MIB
 
 LOOK = "from aura_daemon.engines.hostmemory import host_memory as m; f = m(); print(f.limit_bytes, f.available_bytes)"
 
-JOIN = f"""
-import os, sys
-open(sys.argv[1], "w").write(str(os.getpid()))
-os.execv(sys.executable, [sys.executable, "-c", {LOOK!r}])
-"""
-
 
 @pytest.fixture
-def group() -> Iterator[Path]:
-    """A control group with a limit of its own, below this process's."""
-    if sys.platform != "linux" or os.getuid() != 0:
-        pytest.skip("making a control group takes root on Linux")
-    base = _own_group()
-    if base is None:
-        pytest.skip("no memory control groups are mounted here")
-    folder = base / f"aura-test-{os.getpid()}"
-    try:
-        folder.mkdir()
-        name = "memory.limit_in_bytes" if (folder / "memory.limit_in_bytes").exists() else "memory.max"
-        (folder / name).write_text(str(LIMIT), encoding="ascii")
-    except OSError as error:
-        if folder.exists():
-            folder.rmdir()
-        pytest.skip(f"a memory control group cannot be made here: {error}")
-    yield folder
-    folder.rmdir()
+def group() -> Iterator[MemoryGroup]:
+    """A control group with a limit of its own."""
+    missing = obstacle()
+    if missing:
+        pytest.skip(missing)
+    made = MemoryGroup("test", LIMIT)
+    yield made
+    made.close()
 
 
-def _own_group() -> Path | None:
-    """The group this process is in."""
-    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
-        _, controllers, path = line.split(":", 2)
-        if "memory" in controllers.split(","):
-            folder = Path("/sys/fs/cgroup/memory") / path.lstrip("/")
-            return folder if folder.is_dir() else Path("/sys/fs/cgroup/memory")
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return Path("/sys/fs/cgroup")
-    return None
-
-
-def test_a_child_in_a_real_control_group_sees_its_limit(group: Path) -> None:
-    ran = subprocess.run(
-        [sys.executable, "-c", JOIN, str(group / "cgroup.procs")], capture_output=True, text=True, check=False
-    )
-    assert ran.returncode == 0, ran.stderr
-    limit, available = map(int, ran.stdout.split())
+def test_a_child_in_a_real_control_group_sees_its_limit(group: MemoryGroup) -> None:
+    child = group.start([sys.executable, "-c", LOOK], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, complaint = child.communicate()
+    assert child.returncode == 0, complaint
+    limit, available = map(int, said.split())
     assert limit == LIMIT
     assert 0 < available < LIMIT

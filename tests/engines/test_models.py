@@ -246,6 +246,11 @@ UNET, VAE = "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"
             False,
             (f"{UNET}.safetensors", f"{VAE}.safetensors"),
         ),
+        (  # for want of a full VAE: the libraries take one variant of all parts
+            (f"{UNET}.fp16.safetensors", f"{UNET}.safetensors", f"{VAE}.fp16.safetensors"),
+            False,
+            (f"{UNET}.fp16.safetensors", f"{VAE}.fp16.safetensors"),
+        ),
         (
             (
                 f"{UNET}-00001-of-00002.safetensors",

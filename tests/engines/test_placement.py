@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -9,7 +12,7 @@ from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings
 from aura_daemon.engines.memory import PeakMemory, memory_figures, release
-from aura_daemon.engines.placement import Devices, Placement, find_devices
+from aura_daemon.engines.placement import Devices, Placement, find_devices, uuid_of
 
 ON_CPU = EngineSettings(device=Device.CPU)
 
@@ -64,3 +67,23 @@ def test_memory_figures_add_up() -> None:
     figures = memory_figures(placed(ON_CPU))
     assert 0 < figures.resident_bytes == figures.used_bytes < figures.total_bytes
     assert 0 < figures.free_bytes < figures.total_bytes
+
+
+def test_a_card_s_uuid_is_text_also_where_torch_has_it_as_an_object_or_not_at_all() -> None:
+    class Uuid:
+        """As `torch._C._CUuuid`, which builds without CUDA lack."""
+
+        def __repr__(self) -> str:
+            return "ffc79498-8ff3-c2dc-3b0d-fafd804516ae"
+
+    assert uuid_of(SimpleNamespace(uuid=Uuid())) == "ffc79498-8ff3-c2dc-3b0d-fafd804516ae"
+    assert uuid_of(SimpleNamespace()) == ""
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="has no CUDA")
+def test_the_driver_knows_the_card_by_the_uuid_that_torch_says() -> None:
+    from aura_daemon.engines import nvml
+
+    if not nvml.gpus():
+        pytest.skip("the driver's library does not answer")
+    assert nvml.others(os.getpid(), placed(EngineSettings(device=Device.CUDA)).uuid) != nvml.UNKNOWN

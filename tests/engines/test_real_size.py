@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from aura_daemon.core.attempts import Start
 from aura_daemon.core.job import GenerateRequest, Produced
+from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from tests import real_size
@@ -43,3 +45,14 @@ def test_a_model_of_real_size_loads_and_draws_in_bfloat16(bfloat16_folder: Path,
     size = sum(file.stat().st_size for part in parts for file in (bfloat16_folder / part).glob("*.safetensors"))
     assert size > 2_000_000_000
     print(json.dumps({"pixels": f"{width}x{height}", "weights": size, "peak": outcome.peak_bytes}), outcome.timing)
+    assert outcome.peak_bytes <= 4 << 30
+
+
+def test_left_in_its_files_it_takes_little_more_than_the_process_itself(bfloat16_folder: Path) -> None:
+    settings = GenerateSettings(model=str(bfloat16_folder))
+    session = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings))
+    request = GenerateRequest(prompt="a", seed=1, steps=1, width=512, height=512)
+    outcome = session.run(request, None, "", Listener(), start=Start(rung=Rung.CPU_MAPPED_WEIGHTS))
+    assert isinstance(outcome, Produced), outcome
+    print(json.dumps({"rung": outcome.rung, "peak": outcome.peak_bytes}), outcome.timing)
+    assert outcome.peak_bytes <= 1.5 * (1 << 30)

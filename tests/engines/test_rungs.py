@@ -105,7 +105,7 @@ def test_what_starts_from_a_picture_runs_on_every_rung(session: Session, rung: R
 @pytest.mark.parametrize("rung", [*GPU[3:7], Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS], ids=str)
 def test_loras_come_and_go_on_every_rung(session: Session, rung: Rung) -> None:
     plain = draw(session, rung, FEW)
-    request = GenerateRequest(prompt=CIRCLE, seed=1, loras=(Lora(name="stars"),))  # as on the rungs above
+    request = replace(REQUEST, seed=1, loras=(Lora(name="stars"),))
     assert caption(session, rung, request) == CIRCLE.replace("circle", "star")
     assert (draw(session, rung, FEW) == plain).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import random
 import shutil
@@ -342,14 +343,16 @@ def mounted(place: Path, *arguments: str) -> Iterator[None]:
 
 @contextmanager
 def limit(name: str, value: str) -> Iterator[None]:
-    """A limit of inotify, for as long as the context lasts."""
+    """A limit of inotify, for as long as the context lasts. It is the machine's: whoever else sets it waits."""
     place = Path("/proc/sys/fs/inotify") / name
-    before = place.read_text()
-    place.write_text(value)
-    try:
-        yield
-    finally:
-        place.write_text(before)
+    with place.open(encoding="ascii") as locked:
+        fcntl.flock(locked, fcntl.LOCK_EX)
+        before = place.read_text()
+        place.write_text(value)
+        try:
+            yield
+        finally:
+            place.write_text(before)
 
 
 def is_root_with_mounts() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -17,6 +18,7 @@ import pytest
 from aura_daemon.core.job import Failure, FailureKind, Produced
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.child import importing
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress
 from tests.workers.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
@@ -251,6 +253,17 @@ def test_the_daemons_side_imports_no_torch() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_nobody_looks_for_garbage_among_what_was_imported() -> None:
+    try:
+        with importing():
+            assert not gc.isenabled()
+            module = {"name": []}
+        assert gc.isenabled()
+        assert not any(one is module for one in gc.get_objects())
+    finally:
+        gc.unfreeze()
 
 
 def test_a_child_that_dies_while_it_starts_is_not_its_jobs_fault() -> None:
