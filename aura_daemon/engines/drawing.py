@@ -21,6 +21,8 @@ class _Clock:
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     since_s: float = field(default_factory=time.monotonic)
+    first_step_s: float = 0.0
+    """Of the first step, in which a GPU's kernels are chosen besides: up to twenty times one that follows."""
 
     def restart(self) -> None:
         """A phase of this picture begins: the time since the last one was another picture's."""
@@ -30,6 +32,9 @@ class _Clock:
         now = time.monotonic()
         self.seconds[phase] += now - self.since_s
         self.since_s = now
+
+    def first_step_ended(self) -> None:
+        self.first_step_s = time.monotonic() - self.since_s
 
 
 @dataclass(kw_only=True, slots=True)
@@ -43,6 +48,11 @@ class Drawing:
     loras: tuple[Ingredient, ...] = ()
     encoded: Encoded | None = None
     clock: _Clock = field(default_factory=_Clock)
+
+    def step_s(self, steps: int) -> float:
+        """Of one of so many steps, which all its passes took; the first one only where there is no other."""
+        denoised_s = self.clock.seconds["denoised_s"]
+        return (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
 
     @property
     def windows(self) -> int:

@@ -65,16 +65,19 @@ def failure_of(
             f"{_also(neighbours)}",
             mend="ask for fewer pixels, or free memory on this device",
         )
-    if is_broken(error):
-        return Failure(
-            kind=FailureKind.CRASHED,
-            message=f"the GPU failed: {type(error).__name__}: {first_line(text)}",
-            mend="the worker process is started anew; if it comes again, look at the system's log and the driver",
-        )
     return Failure(
         kind=FailureKind.UNEXPECTED,
         message=f"{type(error).__name__}: {first_line(text)}" if text else type(error).__name__,
         mend="the traceback is in the log",
+    )
+
+
+def broken(error: BaseException) -> Failure:
+    """Of an error after which the device answers no more, not even how much of its memory is free."""
+    return Failure(
+        kind=FailureKind.CRASHED,
+        message=f"the GPU failed: {type(error).__name__}: {first_line(str(error))}",
+        mend="the worker process is started anew; if it comes again, look at the system's log and the driver",
     )
 
 
@@ -86,7 +89,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_broken(error: BaseException) -> bool:
-    """True where the device answers no more, so that this process is of no use."""
+    """True where the device answers no more, so that this process is of no use; not where it is full."""
+    if is_out_of_memory(error):
+        return False
     accelerator_error = getattr(torch, "AcceleratorError", None)
     if accelerator_error is not None and isinstance(error, accelerator_error):
         return True

@@ -124,7 +124,7 @@ class Generator:
         """Denoises all at once, decodes one by one."""
         for drawing in drawings:
             drawing.clock.restart()
-        steps = Steps(drawings, peak, self.preview)
+        steps = Steps(drawings, peak, self.preview, lambda: wait_for(self.placement))
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
             if drawings[0].resolved.hires is not None:  # these come alone

@@ -42,7 +42,7 @@ from aura_daemon.core.settings import (
 )
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.drawing import Drawing
-from aura_daemon.engines.failures import failure_of, first_line, is_out_of_memory, no_room
+from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.fits import Fits, Wanted
 from aura_daemon.engines.generate import Generator, timed
 from aura_daemon.engines.grid import laid_out
@@ -68,6 +68,7 @@ class Session:
         self._shelf = Shelf()
         self._files: dict[Key, ModelFiles] = {}
         self._loading = ""
+        self._is_broken = False
         self.devices = find_devices(settings)
         self.memory()  # a GPU's context, made when it is first asked for anything, is part of the process
         self._base_bytes = self.memory().resident_bytes
@@ -78,8 +79,9 @@ class Session:
         return self._shelf.names
 
     def memory(self) -> MemoryFigures:
-        """Memory as it is now, of the first device."""
-        return memory_figures(self.devices.first if isinstance(self.devices, Devices) else None)
+        """Memory as it is now, of the first device; of the host where that answers no more."""
+        answers = isinstance(self.devices, Devices) and not self._is_broken
+        return memory_figures(self.devices.first if answers and isinstance(self.devices, Devices) else None)
 
     def run(
         self,
@@ -129,7 +131,8 @@ class Session:
             return
         if failure.kind is FailureKind.OUT_OF_MEMORY:
             self._shelf.clear()  # the next attempt begins alone
-        release(devices.first)
+        if not self._is_broken:  # it would only fail again, and its first words would be lost
+            release(devices.first)
         attempt.fail(failure)
 
     def _run_first(self, attempt: Attempting, devices: Devices) -> None:
@@ -182,7 +185,7 @@ class Session:
             for drawing, outcome in engine.run(asked[:batch], peak):
                 step_s = 0.0
                 if isinstance(outcome, Produced):
-                    step_s = outcome.timing.denoised_s / max(1, steps_of(drawing.resolved))
+                    step_s = drawing.step_s(steps_of(drawing.resolved))
                     outcome = timed(outcome, loaded_s)
                 attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
 
@@ -298,7 +301,10 @@ class Session:
         return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: Attempting) -> Failure:
-        """A failure while loading is the model's, so that its jobs wait; any other is the job's."""
+        """A failure while loading is the model's, so that its jobs wait; any other is the job's, or the GPU's."""
+        if is_broken(error):
+            self._is_broken = True
+            return broken(error)
         if self._loading and not is_out_of_memory(error):
             return Failure(
                 kind=FailureKind.MODEL_UNAVAILABLE,

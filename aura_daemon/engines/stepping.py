@@ -19,11 +19,19 @@ class AllCancelled(Exception):
 class Steps:
     """Tells how far pictures are, over both passes, and shows them where that was asked for."""
 
-    def __init__(self, drawings: Sequence[Drawing], peak: PeakMemory, preview: Callable[[torch.Tensor], bytes]) -> None:
-        """`preview` makes a small JPEG of one picture's latents."""
+    def __init__(
+        self,
+        drawings: Sequence[Drawing],
+        peak: PeakMemory,
+        preview: Callable[[torch.Tensor], bytes],
+        wait: Callable[[], None],
+    ) -> None:
+        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has done its work."""
         self._drawings = drawings
         self._peak = peak
         self._preview = preview
+        self._wait = wait
+        self._is_first = True
         self._passes = _steps_of_passes(drawings[0].resolved)
         self._before = 0
         self._shown = [0] * len(drawings)
@@ -32,6 +40,11 @@ class Steps:
         """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
         self._peak.sample()
         steps = self._passes[0]
+        if self._is_first and evaluation * steps >= evaluations:
+            self._is_first = False
+            self._wait()
+            for drawing in self._drawings:
+                drawing.clock.first_step_ended()
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
         in_all = self._before + sum(self._passes)
         for number, drawing in enumerate(self._drawings):

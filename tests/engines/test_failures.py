@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from aura_daemon.core.job import FailureKind
-from aura_daemon.engines.failures import failure_of, in_words
+from aura_daemon.engines.failures import broken, failure_of, in_words, is_broken
 from aura_daemon.engines.memory import MemoryFigures
 
 GIB = 1 << 30
@@ -33,6 +33,7 @@ def test_every_way_of_running_out_of_memory_is_recognised(error: Exception) -> N
     assert failure.kind is FailureKind.OUT_OF_MEMORY
     assert "1.0 GiB free of 4.0 GiB, 2.0 GiB resident" in failure.message
     assert failure.mend
+    assert not is_broken(error)
 
 
 @pytest.mark.parametrize(
@@ -63,3 +64,19 @@ def test_any_other_exception_is_unexpected_and_told_in_one_line() -> None:
 @pytest.mark.parametrize(("amount", "words"), [(12, "12 B"), (1536, "1.5 KiB"), (GIB, "1.0 GiB"), (3 << 40, "3.0 TiB")])
 def test_bytes_are_written_as_a_person_reads_them(amount: int, words: str) -> None:
     assert in_words(amount) == words
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.AcceleratorError("CUDA error: device-side assert triggered"),
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    ],
+    ids=str,
+)
+def test_a_gpu_that_answers_no_more_is_told_from_one_that_is_full(error: Exception) -> None:
+    assert is_broken(error)
+    failure = broken(error)
+    assert failure.kind is FailureKind.CRASHED
+    assert str(error) in failure.message
