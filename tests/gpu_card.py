@@ -1,4 +1,4 @@
-"""One process of `tests.gpu_check`: the engines on a card of a given size. In: a task. Out: rows, one JSON line each.
+"""The engines on a card of a given size, and on every rung, for `tests.gpu_check`. In: a task. Out: rows.
 
 An attempt that runs out of memory is followed as the daemon follows it: by `core.recovery`, with what `journal` learns.
 """
@@ -11,7 +11,7 @@ import io
 import json
 import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,7 @@ from aura_daemon.core.ladder import RUNGS, Rung, ladder
 from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import Retry, StepDown, decide
 from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
+from aura_daemon.engines.memory import MemoryFigures, release
 from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.engines.session import Session
@@ -48,6 +49,8 @@ CONTEXT_GIB: Final = 0.5
 
 STEPS: Final = 4
 BATCH: Final = 4
+BATCHES: Final = (1, 2, 4, 8)
+BATCH_STEPS: Final = 12
 SEED: Final = 7
 
 ATTEMPTS: Final = 3
@@ -64,8 +67,10 @@ LORA: Final = "random"
 class Task:
     """What one process does; crosses to it as JSON."""
 
+    part: str
+    """`rungs`: every rung in turn; `faults`: see `tests.gpu_faults`; `card`: sizes on a card of some size."""
     card_gib: float
-    """0: all of the GPU, every rung in turn."""
+    """0: all of the GPU."""
     generator: str
     captioner: str
     loras: str
@@ -77,17 +82,37 @@ class Task:
 def run(task: Task) -> Iterator[dict[str, Any]]:
     """The rows of one process."""
     quiet_libraries()
-    card = _Card(task)
-    yield from card.every_rung() if task.card_gib == 0 else card.every_size()
+    if task.part == "faults":
+        from tests import gpu_faults
+
+        yield from gpu_faults.run(Card(task), rehearse=task.rehearse)
+        return
+    card = Card(task)
+    if task.part == "rungs":
+        yield from card.every_rung()
+        yield from card.every_batch()
+    else:
+        yield from card.every_size()
 
 
-class _Card:
+class Card:
     """A session, and what it learns."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
         self._fraction = None if task.rehearse or not task.card_gib else _fraction(task.card_gib)
-        self._session = Session(
+        self._session = self._made()
+        self._measured: dict[tuple[Rung, Extent], Measured] = {}
+        devices = self._session.devices
+        if isinstance(devices, Failure):
+            raise RuntimeError(devices.message)
+        self._devices: Devices = devices
+        self.last: numpy.ndarray[Any, Any] | None = None
+        """The first picture of the last row, `uint8 [H, W, 3]`."""
+
+    def _made(self) -> Session:
+        task = self._task
+        return Session(
             EngineSettings(
                 device=Device.CPU if task.rehearse else Device.CUDA,
                 memory_fraction=self._fraction,
@@ -95,11 +120,24 @@ class _Card:
                 caption=CaptionSettings(model=task.captioner, max_new_tokens=20),
             )
         )
-        self._measured: dict[tuple[Rung, Extent], Measured] = {}
-        devices = self._session.devices
-        if isinstance(devices, Failure):
-            raise RuntimeError(devices.message)
-        self._devices: Devices = devices
+
+    @property
+    def uuid(self) -> str:
+        """Of the GPU."""
+        return self._devices.accelerator.uuid if self._devices.accelerator is not None else ""
+
+    def memory(self) -> MemoryFigures:
+        """As the session tells it."""
+        return self._session.memory()
+
+    def give_up(self) -> None:
+        """All models, and their memory."""
+        self._session = self._made()
+        release(self._devices.first)
+
+    def forget(self) -> None:
+        """What was measured, as after a change of the machine."""
+        self._measured.clear()
 
     # -- a card of some size ---------------------------------------------------------------------------------------
 
@@ -107,11 +145,11 @@ class _Card:
         """Each size, alone and in a batch, and a caption in between."""
         for number, size in enumerate(self._task.sizes):
             for batch in (1, BATCH) if number == 0 or self._task.card_gib >= STREAMS_BELOW_GIB else (1,):
-                yield {"card": self._task.card_gib, **self._row(_requests(size, batch))}
+                yield {"card": self._task.card_gib, **self.row(requests_of(size, batch))}
             if number == 0:
                 picture = io.BytesIO()
                 Image.effect_noise((640, 480), 80).convert("RGB").save(picture, "PNG")
-                row = self._row([CaptionRequest()], image=picture.getvalue())
+                row = self.row([CaptionRequest()], image=picture.getvalue())
                 yield {"card": self._task.card_gib, **row, "models": len(self._session.models)}
 
     # -- every rung ------------------------------------------------------------------------------------------------
@@ -128,49 +166,66 @@ class _Card:
         """By whether the picture is decoded in tiles, which changes it."""
         for rung in rungs:
             start = Start(rung=rung)
-            self._row(_requests(size, 1), start=start)  # loads; kernels are chosen
-            row = self._row(_requests(size, 1), start=start)
-            plain = self._last
-            batch = self._row(_requests(size, BATCH), start=start) if RUNGS[rung].offload == "none" else None
-            lora = self._row(_requests(size, 1, lora=True), start=start)
-            with_lora = self._last
-            again = self._row(_requests(size, 1), start=start)
-            without = self._last
-            changed = self._row(_requests(size, 1, image="noise.png"), start=start, image=source.getvalue())
-            seen = {"plain": plain, "lora": with_lora, "image": self._last}
+            self.row(requests_of(size, 1), start=start)  # loads; kernels are chosen
+            row = self.row(requests_of(size, 1), start=start)
+            plain = self.last
+            batch = self.row(requests_of(size, BATCH), start=start) if RUNGS[rung].offload == "none" else None
+            lora = self.row(requests_of(size, 1, lora=True), start=start)
+            with_lora = self.last
+            again = self.row(requests_of(size, 1), start=start)
+            without = self.last
+            changed = self.row(requests_of(size, 1, image="noise.png"), start=start, image=source.getvalue())
+            seen = {"plain": plain, "lora": with_lora, "image": self.last}
             like = first.setdefault(RUNGS[rung].tiles, seen)
             like = like if like is not seen else first[False]
             yield {
                 **row,
                 "rung": rung,
-                "off": {name: _difference(seen[name], like[name]) for name in seen},
-                "lora_changes": _difference(with_lora, plain),
-                "lora_left": _difference(without, plain),
+                "off": {name: difference(seen[name], like[name]) for name in seen},
+                "lora_changes": difference(with_lora, plain),
+                "lora_left": difference(without, plain),
                 "batch_s": batch["seconds"] / BATCH if batch is not None else 0.0,
                 "batch_rungs": batch["rungs"] if batch is not None else [],
                 "failures": [one["outcome"] for one in (row, lora, again, changed) if one["outcome"] != "done"],
             }
 
+    def every_batch(self) -> Iterator[dict[str, Any]]:
+        """What a picture's share of a step takes among others; each size of batch once before, for its kernels."""
+        for batch in BATCHES:
+            requests = requests_of(self._task.sizes[0], batch, steps=BATCH_STEPS)
+            self.row(requests)
+            yield {"part": "batches", **self.row(requests)}
+
     # -- one row ---------------------------------------------------------------------------------------------------
 
-    def _row(self, requests: Sequence[Request], *, start: Start = TOP, image: bytes | None = None) -> dict[str, Any]:
-        """Runs jobs together, each that fails once more by itself and lower, until all have had their last word."""
-        self._last: numpy.ndarray[Any, Any] | None = None
+    def row(
+        self,
+        requests: Sequence[Request],
+        *,
+        start: Start = TOP,
+        image: bytes | None = None,
+        stepped: Callable[[], None] | None = None,
+    ) -> dict[str, Any]:
+        """Runs jobs together, each that fails once more by itself and lower, until all have had their last word.
+
+        `stepped`: called once, after the first step of the first one.
+        """
+        self.last = None
         self._reset_reserved()
         began_s = time.monotonic()
         attempts: list[Attempt] = []
         done: list[Ended] = []
         failed: list[Ended] = []
-        for ended in self._ended(requests, start, image):
+        for ended in self.ended(requests, start, image, stepped):
             own: list[Attempt] = []
             while (lower := self._next(ended, own)) is not None:
-                (ended,) = self._ended([ended.work.request], lower, image)
+                (ended,) = self.ended([ended.work.request], lower, image)
             attempts += own
             (done if isinstance(ended.outcome, Produced) else failed).append(ended)
             self._learn(ended)
         seconds = time.monotonic() - began_s
         if done:
-            self._last = _pixels(done[0].outcome)
+            self.last = _pixels(done[0].outcome)
         return self._told(requests, done, failed, attempts, seconds)
 
     def _next(self, ended: Ended, own: list[Attempt]) -> Start | None:
@@ -189,9 +244,17 @@ class _Card:
                 return TOP
         return None
 
-    def _ended(self, requests: Sequence[Request], start: Start, image: bytes | None) -> list[Ended]:
+    def ended(
+        self,
+        requests: Sequence[Request],
+        start: Start,
+        image: bytes | None,
+        stepped: Callable[[], None] | None = None,
+    ) -> list[Ended]:
+        """One attempt at all, and their last words."""
         hearing = _Hearing()
-        works = [Work(request=one, report=_Quiet(), image=image, image_name="noise.png") for one in requests]
+        report = _Quiet(stepped)
+        works = [Work(request=one, report=report, image=image, image_name="noise.png") for one in requests]
         width = 0 if isinstance(requests[0], CaptionRequest) else 1
         measured = self._measured_for(width)
         self._session.run_all(works, hearing, start=start, measured=measured)
@@ -273,15 +336,20 @@ class _Hearing:
 
 
 class _Quiet:
-    """Nobody listens."""
+    """Nobody listens; once, something happens after a step."""
 
     is_cancelled = False
+
+    def __init__(self, then: Callable[[], None] | None) -> None:
+        self._then = then
 
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
         """Nothing."""
 
     def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
-        """Nothing."""
+        then, self._then = self._then, None
+        if then is not None:
+            then()
 
 
 def write_lora(generator: Path, folder: Path) -> None:
@@ -304,10 +372,12 @@ def write_lora(generator: Path, folder: Path) -> None:
     save_file(tensors, folder / f"{LORA}.safetensors")
 
 
-def _requests(size: tuple[int, int], batch: int, *, lora: bool = False, image: str | None = None) -> list[Request]:
+def requests_of(
+    size: tuple[int, int], batch: int, *, lora: bool = False, image: str | None = None, steps: int = STEPS
+) -> list[Request]:
     """Pictures of one size, each of its own seed."""
     plain = GenerateRequest(
-        prompt="a red circle", steps=STEPS, guidance_scale=7.5, width=size[0], height=size[1], seed=SEED, image=image
+        prompt="a red circle", steps=steps, guidance_scale=7.5, width=size[0], height=size[1], seed=SEED, image=image
     )
     loras = (Lora(name=LORA),) if lora else ()
     return [dataclasses.replace(plain, seed=SEED + number, loras=loras) for number in range(batch)]
@@ -326,7 +396,7 @@ def _pixels(outcome: object) -> numpy.ndarray[Any, Any] | None:
     return numpy.asarray(Image.open(io.BytesIO(outcome.payloads[0].content)))
 
 
-def _difference(one: Any, other: Any) -> list[float]:
+def difference(one: Any, other: Any) -> list[float]:
     """The largest and the mean, of 255; -1 where there is no picture."""
     if one is None or other is None:
         return [-1.0, -1.0]

@@ -46,11 +46,16 @@ IN_ALL_S: Final = 470.0
 LEFT_BEHIND: Final = 64 << 20
 """Bytes of the GPU that may be missing after a process has ended: others use it too."""
 
+SURVIVED: Final = ("done", "told")
+"""Finished; or told, so that the daemon starts the worker anew and the job again."""
+
 NOT_RUN: Final = "not yet run on a GPU"
 
 TOOK: Final = ("predicted", "peak", "reserved", "s an image", "s a step", "decode s")
 CARD: Final = ("card", "size", "batch", "rungs", "at once", *TOOK, "attempts that ran out", "outcome")
 DIFFERENCES: Final = ("plain, off", "with a LoRA, off", "from an image, off")
+FAULT: Final = ("fault", "attempts", "rung", "outcome", "")
+BATCHED: Final = ("pictures at once", "rung", "s a step", "of it a picture", "peak")
 RUNG: Final = ("rung", *TOOK, "of 4, s an image", *DIFFERENCES, "LoRA changes", "LoRA leaves", "failures")
 
 
@@ -63,28 +68,34 @@ class Check:
     until_s: float
     rows: list[dict[str, Any]] = field(default_factory=list)
     rungs: list[dict[str, Any]] = field(default_factory=list)
+    batches: list[dict[str, Any]] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     free_before: int = 0
     most_missing: int = 0
 
     def run(self, cards: tuple[float, ...]) -> None:
-        """Every rung, then every card."""
+        """Every rung, what goes wrong, then every card."""
         self._build()
         self.free_before = self._free()
-        self.rungs = self._process(0)
+        rows = self._process("rungs", 0)
+        self.rungs = [row for row in rows if "rung" in row]
+        self.batches = [row for row in rows if "rung" not in row]
+        self.faults = self._process("faults", 0)
         for card in cards:
-            self.rows += self._process(card)
+            self.rows += self._process("card", card)
 
     def _build(self) -> None:
         code = "import sys; from pathlib import Path; from tests.gpu_check import build; build(Path(sys.argv[1]), {!r})"
         said = f"building the models in {self.models}"
         self._call(said, [sys.executable, "-c", code.format(self.rehearse), str(self.models)], {}, 240.0)
 
-    def _process(self, card_gib: float) -> list[dict[str, Any]]:
+    def _process(self, part: str, card_gib: float) -> list[dict[str, Any]]:
         """The rows of one process, those before an early end too."""
         generator, captioner, loras = places(self.models, self.rehearse)
         sizes = TINY_SIZES if self.rehearse else (*SIZES, *(RATIOS if card_gib == 4 else ()))
         task = {
+            "part": part,
             "card_gib": card_gib,
             "generator": str(generator),
             "captioner": str(captioner),
@@ -92,7 +103,7 @@ class Check:
             "sizes": sizes,
             "rehearse": self.rehearse,
         }
-        name = f"a card of {card_gib:g} GB" if card_gib else "every rung"
+        name = f"a card of {card_gib:g} GB" if card_gib else part
         with tempfile.TemporaryDirectory(prefix="aura-gpu-") as folder:
             out = Path(folder) / "rows"
             command = [sys.executable, "-m", "tests.gpu_check", "--task", json.dumps(task), "--output", str(out)]
@@ -216,6 +227,12 @@ def targets(check: Check) -> list[Target]:
             met=bool(sound) and len(sound) == len(check.rungs),
         ),
         Target(
+            what="jobs that a fault of the GPU or a neighbour took",
+            wanted="0",
+            measured=f"{len([row for row in check.faults if row['outcome'] not in SURVIVED])} of {len(check.faults)}",
+            met=bool(check.faults) and all(row["outcome"] in SURVIVED for row in check.faults),
+        ),
+        Target(
             what="memory of the GPU that is missing once the process has ended",
             wanted=f"<= {LEFT_BEHIND >> 20} MiB",
             measured=f"{missing >> 20} MiB",
@@ -234,7 +251,9 @@ def report(check: Check, seconds: float) -> str:
             [(one.what, one.wanted, one.measured, "yes" if one.met else "**no**") for one in targets(check)],
         ),
         _table(CARD, [_card_row(row) for row in sorted(check.rows, key=lambda row: -float(row["card"]))]),
+        _table(FAULT, [_fault_row(row) for row in check.faults]),
         _table(RUNG, [_rung_row(row) for row in check.rungs]),
+        _table(BATCHED, [_batch_row(row) for row in check.batches]),
         "\n".join(f"- {note}" for note in check.notes),
     ]
     explained = (
@@ -259,6 +278,17 @@ def _card_row(row: dict[str, Any]) -> tuple[str, ...]:
         "; ".join(row["attempts"]) or "0",
         row["outcome"],
     )
+
+
+def _fault_row(row: dict[str, Any]) -> tuple[str, ...]:
+    return row["fault"], "; ".join(row["attempts"]) or "0", ", ".join(row["rungs"]) or "-", row["outcome"], row["note"]
+
+
+def _batch_row(row: dict[str, Any]) -> tuple[str, ...]:
+    step_s = row["step_s"]
+    together = row["together"]
+    rungs = ", ".join(row["rungs"])
+    return str(together), rungs, f"{step_s:.4f}", f"{step_s / max(1, together):.4f}", _gib(row["peak"])
 
 
 def _rung_row(row: dict[str, Any]) -> tuple[str, ...]:

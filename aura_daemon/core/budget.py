@@ -16,8 +16,11 @@ from aura_daemon.core.ladder import RUNGS, Measures, Offload, Rung, Storage
 UNET_ELEMENTS: Final = 165.0
 """Numbers that a UNet of 320 channels (Stable Diffusion 1.x) holds at once, for each pixel of each row; measured."""
 
-VAE_ELEMENTS: Final = 2200.0
-"""Numbers that a VAE of 128 channels holds at once while it decodes, for each pixel: two projects' formulas agree."""
+VAE_ELEMENTS: Final = 1600.0
+"""Numbers that a VAE of 128 channels holds at once while it decodes, for each pixel; measured 960 to 1,420 on an H100.
+
+Two projects reckon with 2,200, from before attention was fused; a card that needs as much tells at its first picture.
+"""
 
 CPU_VAE_ELEMENTS: Final = 1000.0
 """The same on a CPU, whose convolutions need no copy of what they read; measured."""
