@@ -36,9 +36,15 @@ print("ready", flush=True)
 for line in sys.stdin:
     del held[1:]
     torch.cuda.empty_cache()
-    more = torch.cuda.mem_get_info()[0] - int(line)
-    if more > 0:
-        held.append(torch.empty(more, dtype=torch.uint8, device="cuda"))
+    step = 1 << 30  # in pieces: the last of it is nowhere in one
+    while step >= 2 << 20:
+        try:
+            if torch.cuda.mem_get_info()[0] - int(line) < step:
+                step //= 2
+                continue
+            held.append(torch.empty(step, dtype=torch.uint8, device="cuda"))
+        except torch.OutOfMemoryError:
+            step //= 2
     print("done", flush=True)
 """
 

@@ -10,9 +10,9 @@ from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.keytypes import (
     ANY_TEXT,
     CONFIG,
+    Beginning,
     ImageName,
     Priority,
-    Text,
     Whole,
     as_text,
     image_field,
@@ -37,9 +37,8 @@ class CaptionJob(BaseModel):
     )
     task: _Caption = Field("caption", description="`generate`, `caption` or `regenerate`")
     image: ImageName | None = image_field("without it the image that is called as the job file")
-    prompt: Text = Field(
+    prompt: Beginning = Field(
         "",
-        max_length=500,
         description="text of at most 500 characters: how the caption begins",
         json_schema_extra=as_text(ANY_TEXT),
     )

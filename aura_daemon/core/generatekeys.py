@@ -26,11 +26,13 @@ from aura_daemon.core.keytypes import (
     MOST_PROMPT_CHARACTERS,
     NOT_BLANK,
     ImageName,
+    Name,
+    Notes,
     Priority,
+    Prompt,
     Ratio,
-    Text,
+    Tag,
     Whole,
-    Word,
     as_pattern,
     as_text,
     image_field,
@@ -66,15 +68,14 @@ _Format = Annotated[
     ),
 ]
 
-_Tag = Annotated[Word, Field(max_length=100, json_schema_extra=as_pattern(NOT_BLANK))]
+_Tag = Annotated[Tag, Field(json_schema_extra=as_pattern(NOT_BLANK))]
 
 
 class LoraKeys(BaseModel):
     """One of a job's LoRAs; its name alone will do."""
 
     model_config = CONFIG
-    name: Word = Field(
-        max_length=MOST_NAME_CHARACTERS,
+    name: Name = Field(
         description="the name of a LoRA in the configured folder, without `.safetensors`",
         json_schema_extra=as_pattern(NOT_BLANK),
     )
@@ -118,7 +119,7 @@ def _template(value: str) -> str:
     return value
 
 
-_Template = Annotated[Word, AfterValidator(_template)]
+_Template = Annotated[Name, AfterValidator(_template)]
 
 
 class GenerateJob(BaseModel):
@@ -126,15 +127,13 @@ class GenerateJob(BaseModel):
 
     model_config = ConfigDict(**CONFIG, json_schema_extra=matrixkeys.complete)
     task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
-    prompt: Text = Field(
+    prompt: Prompt = Field(
         min_length=1,
-        max_length=MOST_PROMPT_CHARACTERS,
         description=f"text of 1 to {MOST_PROMPT_CHARACTERS} characters: what to draw",
         json_schema_extra=as_text(NOT_BLANK, may_be_null=False),
     )
-    negative_prompt: Text = Field(
+    negative_prompt: Prompt = Field(
         "",
-        max_length=MOST_PROMPT_CHARACTERS,
         description=f"text of at most {MOST_PROMPT_CHARACTERS} characters",
         json_schema_extra=as_text(ANY_TEXT),
     )
@@ -156,9 +155,8 @@ class GenerateJob(BaseModel):
     )
     matrix: dict[str, Any] | None = Field(None, description=matrixkeys.DESCRIPTION)
     grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
-    model: Word | None = Field(
+    model: Name | None = Field(
         None,
-        max_length=MOST_NAME_CHARACTERS,
         description="one of the models that the configuration allows",
         json_schema_extra=as_pattern(NOT_BLANK),
     )
@@ -189,16 +187,14 @@ class GenerateJob(BaseModel):
     )
     output: _Template | None = Field(
         None,
-        max_length=MOST_NAME_CHARACTERS,
         description=_OUTPUT,
         json_schema_extra=as_pattern(TEMPLATE),
     )
     tags: tuple[_Tag, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )
-    notes: Text = Field(
+    notes: Notes = Field(
         "",
-        max_length=2000,
         description="text of at most 2000 characters, for the sidecar",
         json_schema_extra=as_text(ANY_TEXT),
     )

@@ -55,8 +55,12 @@ def _word(value: str) -> str:
     return value
 
 
-Text = Annotated[str, AfterValidator(_text)]
-Word = Annotated[Text, AfterValidator(_word)]
+# Characters are counted as they are written, space around them too: so does a JSON Schema.
+Prompt = Annotated[str, Field(max_length=MOST_PROMPT_CHARACTERS), AfterValidator(_text)]
+Beginning = Annotated[str, Field(max_length=500), AfterValidator(_text)]
+Notes = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
+Tag = Annotated[str, Field(max_length=100), AfterValidator(_text), AfterValidator(_word)]
+Name = Annotated[str, Field(max_length=MOST_NAME_CHARACTERS), AfterValidator(_text), AfterValidator(_word)]
 Whole = Annotated[int | None, BeforeValidator(_whole)]
 Priority = Annotated[int, BeforeValidator(_whole)]
 Ratio = Annotated[
@@ -110,7 +114,7 @@ def _stays_below(value: str) -> str:
     return value
 
 
-ImageName = Annotated[Text, AfterValidator(_stays_below)]
+ImageName = Annotated[str, Field(max_length=MOST_NAME_CHARACTERS), AfterValidator(_text), AfterValidator(_stays_below)]
 
 
 def _image_pattern() -> str:
@@ -130,7 +134,6 @@ def image_field(what: str) -> Any:
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
     return Field(
         None,
-        max_length=MOST_NAME_CHARACTERS,
         description=f"{description}; {what}",
         json_schema_extra={"pattern": _image_pattern()},
     )

@@ -17,7 +17,7 @@ from aura_daemon.core.keytypes import (
     MOST_PROMPT_CHARACTERS,
     ImageName,
     Priority,
-    Text,
+    Prompt,
     as_text,
     image_field,
     priority_field,
@@ -39,9 +39,8 @@ class _Again(BaseModel):
     model_config = CONFIG
     task: Literal["regenerate"] = Field(description="`generate`, `caption` or `regenerate`")
     image: ImageName | None = image_field("without it the image that is called as the job file")
-    prompt: Text = Field(
+    prompt: Prompt = Field(
         "",
-        max_length=MOST_PROMPT_CHARACTERS,
         description=f"text of at most {MOST_PROMPT_CHARACTERS} characters: what to draw instead",
         json_schema_extra=as_text(ANY_TEXT),
     )

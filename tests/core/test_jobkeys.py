@@ -248,6 +248,13 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
     )
 
 
+@example({"output": "x" * 999 + "\t "})
+@example({"prompt": "x" * 9_999 + "  "})
+@example({"prompt": "a", "notes": "x" * 1_999 + "  "})
+@example({"prompt": "a", "tags": ["x" * 99 + "  "]})
+@example({"prompt": "a", "model": "x" * 999 + "  "})
+@example({"task": "caption", "image": "a.png", "prompt": "x" * 499 + "  "})
+@example({"prompt": "a", "loras": ["x" * 999 + "  "]})
 @given(DOCUMENTS | VARIED)
 @settings(max_examples=400, deadline=None)
 @example({"prompt": "x", "aspect_ratio": " 16 x 9\n"})
