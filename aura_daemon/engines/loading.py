@@ -17,7 +17,7 @@ from loguru import logger
 
 from aura_daemon.core.ladder import Offload, Storage
 from aura_daemon.core.settings import Attention
-from aura_daemon.engines.mapping import left_in_files
+from aura_daemon.engines.mapping import left_in_files, stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.placement import Placement
@@ -148,7 +148,7 @@ def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, 
             local_files_only=True,
             safety_checker=None,
         )
-    if dtype is torch.float16 and files.weights.variant is None:
+    if dtype is torch.float16 and files.weights.variant is None and stored_bytes(files) != dtype.itemsize:
         logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
     return diffusers.StableDiffusionPipeline.from_pretrained(
         str(files.folder),
