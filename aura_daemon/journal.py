@@ -25,6 +25,7 @@ from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.lookups import Lookups
+from aura_daemon.migrations import prepare
 from aura_daemon.records import (
     JobRow,
     NamedImage,
@@ -32,7 +33,6 @@ from aura_daemon.records import (
     begun_text,
     failure_text,
     in_64_bits,
-    prepare,
     stem_key,
     tried_text,
 )

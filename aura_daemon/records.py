@@ -1,18 +1,12 @@
-"""The journal's tables and their rows: schema, rows as data, and the way between.
-
-In: an open database, a row as SQLite has it. Out: a database with our tables, a row as data.
-"""
+"""The journal's rows: as data, and the way to SQLite and back. In: a row as SQLite has it. Out: a row as data."""
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Final
 
 from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.budget import Measured
@@ -23,146 +17,7 @@ from aura_daemon.core.names import collision_key
 from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.shortage import demand_of
-from aura_daemon.database import Database
-from aura_daemon.errors import BrokenState, JournalRefused, Problem
-
-_TABLES: Final = """
-CREATE TABLE sources (
-    id TEXT PRIMARY KEY,
-    path BLOB NOT NULL,
-    kind TEXT NOT NULL,
-    state TEXT NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    inode INTEGER NOT NULL,
-    sha256 TEXT NOT NULL DEFAULT '',
-    settled_s REAL NOT NULL,
-    claimed_at REAL NOT NULL,
-    failure TEXT,
-    problems TEXT NOT NULL DEFAULT '[]'
-) WITHOUT ROWID;
-CREATE INDEX sources_path ON sources (path);
-CREATE INDEX sources_unfinished ON sources (id) WHERE state <> 'closed';
-CREATE TABLE jobs (
-    id TEXT PRIMARY KEY,
-    source_id TEXT NOT NULL REFERENCES sources (id),
-    number INTEGER,
-    state TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    request TEXT NOT NULL,
-    text BLOB NOT NULL,
-    folder BLOB NOT NULL,
-    stem BLOB NOT NULL,
-    stem_key TEXT NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    payload_sha256 TEXT,
-    failure TEXT,
-    finished_at REAL,
-    total_s REAL
-) WITHOUT ROWID;
-CREATE INDEX jobs_source ON jobs (source_id);
-CREATE INDEX jobs_next ON jobs (state, kind, id);
-CREATE INDEX jobs_oldest ON jobs (state, id);
-CREATE INDEX jobs_stem ON jobs (stem_key, folder);
-CREATE INDEX jobs_finished ON jobs (finished_at) WHERE finished_at IS NOT NULL;
-CREATE TABLE companions (
-    path BLOB PRIMARY KEY,
-    size_bytes INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL
-) WITHOUT ROWID;
-"""
-
-_ORDER_AND_FOLDERS: Final = """
-ALTER TABLE jobs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE jobs ADD COLUMN defaults TEXT NOT NULL DEFAULT '[]';
-DROP INDEX jobs_next;
-CREATE INDEX jobs_next ON jobs (state, kind, priority DESC, id);
-CREATE TABLE named_images (
-    path BLOB NOT NULL,
-    size_bytes INTEGER NOT NULL,
-    modified_ns INTEGER NOT NULL,
-    source_id TEXT NOT NULL REFERENCES sources (id),
-    PRIMARY KEY (path, size_bytes, modified_ns, source_id)
-) WITHOUT ROWID;
-CREATE INDEX named_images_source ON named_images (source_id);
-"""
-
-_MODELS: Final = """
-ALTER TABLE jobs ADD COLUMN model TEXT NOT NULL DEFAULT '';
-DROP INDEX jobs_next;
-CREATE INDEX jobs_next ON jobs (state, kind, model, priority DESC, id);
-"""
-
-_ATTEMPTS_AND_MEASURES: Final = """
-ALTER TABLE jobs ADD COLUMN tried TEXT NOT NULL DEFAULT '[]';
-CREATE TABLE measured (
-    model TEXT NOT NULL,
-    device TEXT NOT NULL,
-    dtype TEXT NOT NULL,
-    rung TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    batch INTEGER NOT NULL,
-    peak_bytes INTEGER NOT NULL DEFAULT 0,
-    step_s REAL NOT NULL DEFAULT 0,
-    refused_bytes INTEGER NOT NULL DEFAULT 0,
-    good_since INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (model, device, dtype, rung, width, height, batch)
-) WITHOUT ROWID;
-"""
-
-_NAMES: Final = """
-ALTER TABLE sources ADD COLUMN name BLOB NOT NULL DEFAULT x'';
-UPDATE sources SET name = last_name(path);
-CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
-"""
-"""Images are found by the last part of their path, however many files there have been."""
-
-_ROWS_REFUSALS_AND_DEMANDS: Final = """
-ALTER TABLE measured RENAME TO measured_before;
-CREATE TABLE measured (
-    model TEXT NOT NULL,
-    device TEXT NOT NULL,
-    dtype TEXT NOT NULL,
-    rung TEXT NOT NULL,
-    width INTEGER NOT NULL,
-    height INTEGER NOT NULL,
-    batch INTEGER NOT NULL,
-    guided INTEGER NOT NULL,
-    peak_bytes INTEGER NOT NULL,
-    step_s REAL NOT NULL,
-    refused_bytes INTEGER NOT NULL,
-    refusals INTEGER NOT NULL,
-    good_since INTEGER NOT NULL,
-    size_good_since INTEGER NOT NULL,
-    PRIMARY KEY (model, device, dtype, rung, width, height, batch, guided)
-) WITHOUT ROWID;
-INSERT INTO measured
-    SELECT model, device, dtype, rung, width, height, batch, width > 0, peak_bytes, step_s, refused_bytes,
-        refused_bytes > 0, good_since, 0
-    FROM measured_before;
-DROP TABLE measured_before;
-ALTER TABLE jobs ADD COLUMN demand TEXT NOT NULL DEFAULT '';
-UPDATE jobs SET demand = demand_of(request) WHERE state NOT IN ('done', 'failed');
-CREATE INDEX jobs_demand ON jobs (state, demand);
-"""
-"""Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
-
-_BEGUN: Final = "ALTER TABLE jobs ADD COLUMN begun TEXT;"
-
-MIGRATIONS: Final = (
-    _TABLES,
-    _ORDER_AND_FOLDERS,
-    _MODELS,
-    _ATTEMPTS_AND_MEASURES,
-    _NAMES,
-    _ROWS_REFUSALS_AND_DEMANDS,
-    _BEGUN,
-)
-"""What leads from each version to the next; a journal of version n has had the first n."""
-
-VERSION: Final = len(MIGRATIONS)
-"""A newer journal than this is refused."""
+from aura_daemon.errors import Problem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,25 +98,6 @@ class JobRow:
     def needs(self) -> str:
         """Name of what it cannot run without: its kind of job, with the model where it names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
-
-
-def prepare(database: Database, path: Path, *, read_only: bool) -> None:
-    """Brings the tables up to date (JournalRefused for readers where they are not); BrokenState for a newer version."""
-    if not read_only:
-        database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
-    row = database.row("PRAGMA user_version")
-    version = row[0] if row is not None else 0
-    if version > VERSION:
-        raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
-    if read_only and version < VERSION:
-        said = (
-            "the journal holds nothing yet" if version == 0 else "the journal is of an earlier release: run the daemon"
-        )
-        raise JournalRefused(errno.ENOENT, said)
-    if version < VERSION:
-        database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
-        steps = "".join(MIGRATIONS[version:])
-        database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def in_64_bits(number: int) -> int:

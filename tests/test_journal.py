@@ -17,7 +17,8 @@ from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 from aura_daemon.journal import Journal
-from aura_daemon.records import MIGRATIONS, VERSION, JobRow, SourceRow, in_64_bits
+from aura_daemon.migrations import MIGRATIONS, VERSION
+from aura_daemon.records import JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
 from tests.core.test_learning import row as measured
 from tests.core.test_learning import tried

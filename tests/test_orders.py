@@ -233,7 +233,7 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     import sqlite3
 
     from aura_daemon.errors import JournalRefused
-    from aura_daemon.records import MIGRATIONS, VERSION
+    from aura_daemon.migrations import MIGRATIONS, VERSION
 
     path = tmp_path / "journal.sqlite3"
     old = sqlite3.connect(path)
