@@ -80,8 +80,9 @@ class Session:
 
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where that answers no more."""
-        answers = isinstance(self.devices, Devices) and not self._is_broken
-        return memory_figures(self.devices.first if answers and isinstance(self.devices, Devices) else None)
+        if self._is_broken or isinstance(self.devices, Failure):
+            return memory_figures(None)
+        return memory_figures(self.devices.first)
 
     def run(
         self,
