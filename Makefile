@@ -44,10 +44,10 @@ torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real fault
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk
-	$(BIN)/python -m tests.ladder_check $(LADDER_ARGS)
+	$(BIN)/python -m tests.checks.ladder_check $(LADDER_ARGS)
 
 gpu-check: $(INSTALLED_DEV) ## the ladder on a GPU made small: minutes, 2.4 GB on the disk; without make see its docstring
-	$(BIN)/python -m tests.gpu_check $(GPU_ARGS)
+	$(BIN)/python -m tests.checks.gpu_check $(GPU_ARGS)
 
 test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

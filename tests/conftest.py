@@ -14,19 +14,19 @@ import pytest
 from loguru import logger
 
 if TYPE_CHECKING:
-    from tests.house import Door, House
+    from tests.support.house import Door, House
 
 Mount = Callable[..., Path]
 
 LONG = (
     "tests/engines/test_rungs.py",
     "tests/cli/test_doctoring.py",
-    "tests/test_meaning.py",
+    "tests/behaviour/test_meaning.py",
     "tests/engines/test_fields.py",
     "tests/engines/test_adapters.py",
     "tests/mini/test_meaning.py",
     "tests/workers/test_real_child.py",
-    "tests/test_crashes.py",
+    "tests/behaviour/test_crashes.py",
 )
 """Files of 25 s of work and more."""
 
@@ -55,7 +55,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     """Empty folders, and an environment that says nothing."""
     for name in [name for name in os.environ if name.startswith("AURA_")]:
         monkeypatch.delenv(name)
-    from tests.house import House
+    from tests.support.house import House
 
     return House(tmp_path)
 
@@ -63,7 +63,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 @pytest.fixture
 def door(house: House) -> Iterator[Door]:
     """The rooms on those folders, with a journal that is closed after the test."""
-    from tests.house import Door
+    from tests.support.house import Door
 
     opened = Door(house)
     yield opened

@@ -8,7 +8,7 @@ import pytest
 
 from aura_daemon.arrivals import AT_ONCE, UNREADABLE_S, Arrivals
 from aura_daemon.watching import Watch
-from tests.house import PNG, Door
+from tests.support.house import PNG, Door
 
 
 class Hall:

@@ -17,8 +17,8 @@ from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import JournalRefused
 from aura_daemon.judging import Leave, Ready
 from tests.conftest import Mount
-from tests.house import PNG, PROMPT, Door, House, sha256
-from tests.steps import admit, claim, finish, judge
+from tests.support.house import PNG, PROMPT, Door, House, sha256
+from tests.support.steps import admit, claim, finish, judge
 
 
 @pytest.fixture

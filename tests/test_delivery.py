@@ -21,7 +21,7 @@ from aura_daemon.delivery import Clocked, Delivered
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
-from tests.house import PNG, PROMPT, Door, House, make, sha256
+from tests.support.house import PNG, PROMPT, Door, House, make, sha256
 
 CLOCKED = Clocked(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
 

@@ -19,7 +19,7 @@ from aura_daemon.core.sidecarschema import FailureReport
 from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount
-from tests.house import PNG, PROMPT, Door, House
+from tests.support.house import PNG, PROMPT, Door, House
 
 FAILURE = Failure(kind=FailureKind.OUT_OF_MEMORY, message="it needs 9 GB", mend="draw it smaller")
 BAD = b"prompt: x\nsteps: 0\n"

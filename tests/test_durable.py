@@ -13,7 +13,7 @@ import pytest
 
 from aura_daemon import durable
 from tests.conftest import Mount
-from tests.house import on_two_file_systems, sha256
+from tests.support.house import on_two_file_systems, sha256
 
 SHM = Path("/dev/shm")
 

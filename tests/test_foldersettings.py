@@ -11,9 +11,9 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.vitals import Health
 from aura_daemon.judging import Leave, Ready, Wait
-from tests.house import PNG, PROMPT, Door, House, sha256
-from tests.programs import Program
-from tests.steps import SIDECAR, admit, judge
+from tests.support.house import PNG, PROMPT, Door, House, sha256
+from tests.support.programs import Program
+from tests.support.steps import SIDECAR, admit, judge
 
 STEPS = b"steps: 12\n"
 WRONG = b"steps: 0\n"

@@ -12,7 +12,7 @@ import pytest
 from aura_daemon.errors import UserError
 from aura_daemon.instance import InstanceLock
 from tests.conftest import Mount
-from tests.house import House
+from tests.support.house import House
 
 HOLD = """
 import sys

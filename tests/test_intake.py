@@ -12,8 +12,8 @@ import pytest
 from aura_daemon import durable
 from aura_daemon.inputs import Images
 from tests.conftest import Mount
-from tests.house import PNG, Door, sha256
-from tests.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
+from tests.support.house import PNG, Door, sha256
+from tests.support.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
 
 
 @pytest.mark.parametrize(

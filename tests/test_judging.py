@@ -11,8 +11,8 @@ import pytest
 from aura_daemon.companions import COMPANION_S
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.judging import Leave, Ready, Wait
-from tests.house import PNG, PROMPT, Door, House
-from tests.steps import CAPTION, SIDECAR, admit, finish, judge
+from tests.support.house import PNG, PROMPT, Door, House
+from tests.support.steps import CAPTION, SIDECAR, admit, finish, judge
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.core.job import FailureKind
 from aura_daemon.judging import Leave, Ready, Wait
 from aura_daemon.references import Ambiguous, Found
-from tests.house import PNG, Door, House, fail, sha256
-from tests.programs import Program
-from tests.steps import CAPTION, admit, finish, judge
+from tests.support.house import PNG, Door, House, fail, sha256
+from tests.support.programs import Program
+from tests.support.steps import CAPTION, admit, finish, judge
 
 OTHER = PNG[:8] + b"another" + PNG[8:]
 NAMESAKE = b"task: caption\nprompt: a photo of\n"

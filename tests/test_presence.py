@@ -11,8 +11,8 @@ import pytest
 from aura_daemon.core.vitals import Status
 from aura_daemon.presence import MARKER, Presence
 from tests.conftest import Mount
-from tests.house import House
-from tests.programs import Program
+from tests.support.house import House
+from tests.support.programs import Program
 
 
 def everything(folder: Path) -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 
 from aura_daemon.previews import FOLDER, Previews
 from tests.conftest import Mount
-from tests.house import Door
-from tests.steps import admit
+from tests.support.house import Door
+from tests.support.steps import admit
 
 
 def test_a_preview_replaces_the_one_before_and_goes_with_its_job(door: Door) -> None:

@@ -8,8 +8,8 @@ from aura_daemon.companions import COMPANION_S
 from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.judging import Ready
-from tests.house import PNG, Door
-from tests.steps import CAPTION, admit, finish, judge, sidecar_bytes
+from tests.support.house import PNG, Door
+from tests.support.steps import CAPTION, admit, finish, judge, sidecar_bytes
 
 
 @pytest.mark.parametrize("where", ["claimed", "archived"])

@@ -16,8 +16,8 @@ import yaml
 
 from aura_daemon.cli import checking
 from aura_daemon.journal import Journal
-from tests.house import PNG, PROMPT, House
-from tests.programs import REAL, ROOT, Program
+from tests.support.house import PNG, PROMPT, House
+from tests.support.programs import REAL, ROOT, Program
 
 HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "accelerate")
 

@@ -13,9 +13,9 @@ from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.demonstrating import Results, Row, shown, table_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.core.job import FailureKind
-from tests.doubles.scripted_worker import ScriptedWorker
-from tests.house import PNG, House, fail, make
-from tests.programs import Program
+from tests.support.house import PNG, House, fail, make
+from tests.support.programs import Program
+from tests.support.scripted_worker import ScriptedWorker
 
 ROWS = [
     Row(

@@ -14,8 +14,8 @@ from aura_daemon.core.job import JobKind
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, ladder
 from aura_daemon.core.survey import Survey
 from aura_daemon.journal import FILE_NAME, Journal
-from tests.house import House
-from tests.programs import REAL, Program
+from tests.support.house import House
+from tests.support.programs import REAL, Program
 
 pytestmark = pytest.mark.timeout(300)
 

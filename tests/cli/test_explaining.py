@@ -10,7 +10,7 @@ from aura_daemon import health
 from aura_daemon.cli import explaining
 from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.vitals import Holdup, Status
-from tests.house import PNG, House, fail
+from tests.support.house import PNG, House, fail
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from aura_daemon.core.budget import (
 )
 from aura_daemon.core.ladder import RUNGS, Rung
 from aura_daemon.core.settings import NATIVE_512
-from tests.core.sd14 import GIB, MIB, ON_GPU, on_cpu
+from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 GPU_RUNGS = [rung for rung in Rung if not RUNGS[rung].on_cpu]
 CPU_RUNGS = [rung for rung in Rung if RUNGS[rung].on_cpu]

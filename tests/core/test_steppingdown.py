@@ -21,7 +21,7 @@ from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, backoff_s, decide
 from aura_daemon.core.settings import NATIVE_512, EngineSettings
 from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
-from tests.core.sd14 import GIB, MIB, ON_GPU, on_cpu
+from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 ALLOWED = 3
 SQUARE = Extent(width=512, height=512)

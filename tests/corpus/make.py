@@ -12,7 +12,7 @@ from io import BytesIO
 from PIL import Image
 
 from tests.corpus import FILES
-from tests.steps import SIDECAR
+from tests.support.steps import SIDECAR
 
 GOOD_JOBS = (
     b"prompt: a red circle\n",

@@ -13,8 +13,8 @@ import numpy
 import pytest
 from PIL import Image
 
-from tests.engines.listening import Listener
-from tests.tiny_models import write_captioner, write_generator
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_captioner, write_generator
 
 
 @pytest.fixture(scope="session")

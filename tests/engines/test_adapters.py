@@ -21,8 +21,8 @@ from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
 from aura_daemon.mini.train_lora import train
 from aura_daemon.options import GenerateConfig
-from tests.engines.listening import Listener
 from tests.engines.test_pipelines import made, picture_of, pixels
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

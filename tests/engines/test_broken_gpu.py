@@ -16,7 +16,7 @@ from aura_daemon.engines.memory import MemoryFigures, memory_figures
 from aura_daemon.engines.pipelines import Pipelines
 from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.session import Session
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 ERROR = "CUDA error: device-side assert triggered"
 

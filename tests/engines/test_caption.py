@@ -14,7 +14,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, Outcome, Produced, ResolvedCaption
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.session import Session
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 
 def drawing(seed: int = 0) -> Image.Image:

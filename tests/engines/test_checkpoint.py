@@ -10,9 +10,9 @@ import pytest
 from aura_daemon.core.job import Failure, GenerateRequest, Outcome, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
-from tests.engines.listening import Listener
-from tests.engines.single_file import write_single_file
 from tests.engines.test_pipelines import picture_of, pixels
+from tests.support.listening import Listener
+from tests.support.single_file import write_single_file
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

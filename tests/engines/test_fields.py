@@ -2,7 +2,7 @@
 
 Where a key has rooms of its own its meaning is shown there too: LoRAs in `test_adapters`, words in `test_prompting`,
 images and masks in `test_pipelines`, files in `test_imagefile`, several models in `test_shelf`. What whole documents
-mean (`seed` lists, `count`, `matrix`, `grid`, `output`, `tags`, `notes`) is in `tests/test_meaning.py`.
+mean (`seed` lists, `count`, `matrix`, `grid`, `output`, `tags`, `notes`) is in `tests/behaviour/test_meaning.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aura_daemon.core.regenerate import made_again
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -19,7 +19,7 @@ from aura_daemon.engines.findings import findings
 from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"  # NumPy 2.3 to diffusers' DPM++

@@ -17,8 +17,8 @@ from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome,
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
 from aura_daemon.engines.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.engines.session import Session
-from tests.engines.listening import Listener
-from tests.tiny_models import write_generator
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_generator
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

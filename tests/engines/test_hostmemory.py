@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from aura_daemon.engines.hostmemory import HostMemory, host_memory
-from tests.memorygroup import MemoryGroup, obstacle
+from tests.support.memorygroup import MemoryGroup, obstacle
 
 MIB = 1 << 20
 NO_LIMIT_V1 = 9223372036854771712

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from aura_daemon.engines.fetching import explain
-from tests.hub import Hub, hub_environment, running_hub
+from tests.support.hub import Hub, hub_environment, running_hub
 
 CAPTIONER = "tiny/captioner"
 ROOT = Path(__file__).parents[2]
@@ -36,7 +36,7 @@ def home(tmp_path: Path) -> Path:
 def find(environment: dict[str, str], model: str = CAPTIONER, kind: str = "caption", *more: str) -> dict[str, Any]:
     """What `find_model` says in a new process."""
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.engines.finding", model, kind, *more],
+        [sys.executable, "-m", "tests.support.finding", model, kind, *more],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,

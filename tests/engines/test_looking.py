@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.engines.single_file import write_single_file
-from tests.hub import Hub, hub_environment, running_hub
+from tests.support.hub import Hub, hub_environment, running_hub
+from tests.support.single_file import write_single_file
 
 GENERATOR = "tiny/generator"
 ROOT = Path(__file__).parents[2]

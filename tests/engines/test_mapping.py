@@ -23,9 +23,9 @@ from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.placement import Devices, Placement, find_devices
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import CAPTIONER, GENERATOR
-from tests.engines.listening import Listener
 from tests.engines.test_pipelines import CIRCLE, drawing, encoded, left_half, made, picture_of, pixels
-from tests.tiny_models import write_generator
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_generator
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="what is mapped stands in /proc"),

@@ -23,7 +23,7 @@ from aura_daemon.core.settings import (
 from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.weights import Weights, generator_weights
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 GENERATE, CAPTION = JobKind.GENERATE, JobKind.CAPTION
 

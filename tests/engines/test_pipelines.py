@@ -18,8 +18,8 @@ from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.schedulers import ALIGNED_SIGMAS, aligned_timesteps
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
-from tests.engines.listening import Listener
-from tests.tiny_models import write_generator
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_generator
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -19,7 +19,7 @@ from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.prompting import LEAST_MEAN, MOST_KEPT, Encoded, Prompting
 from aura_daemon.engines.session import Session
 from aura_daemon.mini import GENERATOR
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

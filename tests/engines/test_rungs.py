@@ -23,9 +23,9 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.standins import RowByRow, Visitor
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.mini import GENERATOR
-from tests.engines.listening import Listener
 from tests.engines.test_adapters import STARS
 from tests.engines.test_pipelines import CIRCLE, drawing, encoded, left_half, made, picture_of, pixels
+from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -19,9 +19,9 @@ from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.shelf import Shelf
 from aura_daemon.engines.works import Ended, Work
-from tests.engines.listening import Listener
 from tests.engines.test_pipelines import drawing, encoded, made
-from tests.tiny_models import write_generator
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_generator
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -13,7 +13,7 @@ from aura_daemon.engines import generate
 from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Alone, Work
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 
 def drawing(resolved: ResolvedGenerate, *, denoised_s: float, first_step_s: float) -> Drawing:

@@ -17,7 +17,7 @@ from aura_daemon.engines.loading import copy_weights
 from aura_daemon.engines.memory import PeakMemory, host_room
 from aura_daemon.engines.placement import Devices, find_devices
 from aura_daemon.engines.session import Session
-from tests.engines.listening import Listener
+from tests.support.listening import Listener
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="what is mapped stands in /proc"),

@@ -12,7 +12,7 @@ from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence
 from aura_daemon.mini.knowledge import image_warning, prompt_warning
 from aura_daemon.mini.models import as_pictures, draw, name_and_trust
-from tests.mini.foreign import FOREIGN, foreign
+from tests.support.foreign import FOREIGN, foreign
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

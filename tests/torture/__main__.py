@@ -17,8 +17,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests import corpus, dying
-from tests.house import House
+from tests import corpus
+from tests.support import dying
+from tests.support.house import House
 from tests.torture import faults, inputs, tools
 from tests.torture.ledger import Verdict, living
 

@@ -22,7 +22,7 @@ from aura_daemon.core.routing import IMAGE_EXTENSIONS
 from aura_daemon.disposition import Disposition
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.records import SourceRow
-from tests.house import PNG, House, sha256
+from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
 
 WHOLE = (None,)

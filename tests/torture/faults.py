@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from aura_daemon.cli.running import FAILED
-from tests import dying
-from tests.house import House
-from tests.programs import ROOT, Program
+from tests.support import dying
+from tests.support.house import House
+from tests.support.programs import ROOT, Program
 from tests.torture.ledger import Ledger, Verdict, living, place_of
 
 

@@ -15,8 +15,8 @@ from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 from tests.corpus import inputs
-from tests.house import House
-from tests.programs import REAL, Program
+from tests.support.house import House
+from tests.support.programs import REAL, Program
 from tests.torture.ledger import Ledger, Verdict
 
 ALL = frozenset(Accept)

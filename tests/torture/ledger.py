@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from tests.house import PNG, House, sha256
-from tests.programs import Program
+from tests.support.house import PNG, House, sha256
+from tests.support.programs import Program
 
 FATE_DEADLINE_S = 60.0
 

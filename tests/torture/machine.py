@@ -30,9 +30,9 @@ from loguru import logger
 
 from aura_daemon.core.job import FailureKind, GenerateRequest
 from aura_daemon.disposition import Disposition
-from tests import dying
-from tests.house import PNG, House
-from tests.steps import sidecar_bytes
+from tests.support import dying
+from tests.support.house import PNG, House
+from tests.support.steps import sidecar_bytes
 from tests.torture.expectations import WHOLE, Expectations, is_report
 from tests.torture.runs import Run, Span, live, without_outbox
 

@@ -1,6 +1,6 @@
 """One life of a daemon in a forked process, and what goes wrong in it. In: a `Run`, expectations. Out: how it ended.
 
-A moment is `journal.claim:after:3`, the third time after its rooms were joined; see `tests.dying`.
+A moment is `journal.claim:after:3`, the third time after its rooms were joined; see `tests.support.dying`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import TypeAlias
 from aura_daemon.core.job import Failure, FailureKind, Outcome
 from aura_daemon.daemon import Daemon
 from aura_daemon.workers.protocol import Task
-from tests import dying
-from tests.house import make
+from tests.support import dying
+from tests.support.house import make
 from tests.torture.expectations import Expectations
 
 BROKEN = 99

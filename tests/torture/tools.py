@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from tests.programs import Program
+from tests.support.programs import Program
 from tests.torture.ledger import Ledger, place_of
 
 COUNT = 6

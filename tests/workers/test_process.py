@@ -21,10 +21,10 @@ from aura_daemon.core.settings import EngineSettings
 from aura_daemon.workers.child import importing
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress
-from tests.workers.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
+from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
 ROOT = Path(__file__).parents[2]
-LIGHT = (sys.executable, "-m", "tests.workers.light_child")
+LIGHT = (sys.executable, "-m", "tests.support.light_child")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
 
@@ -202,7 +202,7 @@ def test_a_worker_that_cannot_be_started_fails_its_batch(tmp_path: Path) -> None
 
 def test_the_child_dies_with_the_process_that_started_it() -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-m", "tests.workers.short_lived_parent"],
+        [sys.executable, "-m", "tests.support.short_lived_parent"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

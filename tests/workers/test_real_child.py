@@ -15,9 +15,9 @@ from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, FailureKind
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
-from tests.hub import Hub, running_hub
-from tests.tiny_models import write_captioner, write_generator
-from tests.workers.worker_contract import finished, wait_for
+from tests.support.hub import Hub, running_hub
+from tests.support.tiny_models import write_captioner, write_generator
+from tests.support.worker_contract import finished, wait_for
 
 DEADLINE_S = 120.0
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from aura_daemon.core.job import Failure, FailureKind
-from tests.doubles.scripted_worker import ScriptedWorker
-from tests.workers.worker_contract import WorkerContract, batch_of, finished, outcome_of
+from tests.support.scripted_worker import ScriptedWorker
+from tests.support.worker_contract import WorkerContract, batch_of, finished, outcome_of
 
 
 @pytest.fixture

@@ -1,0 +1,22 @@
+"""The contract as a state machine, a few short examples and always the same; `make torture` draws many more, anew."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.support.programs import DEADLINE_S, ROOT
+
+EXAMPLES, STEPS = 22, 12
+
+
+def test_no_sequence_of_deliveries_crashes_and_faults_breaks_the_contract() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.torture.machine", f"--examples={EXAMPLES}", f"--steps={STEPS}", "--as-found"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr

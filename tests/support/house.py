@@ -1,0 +1,278 @@
+"""A daemon's folders in a temporary place, and the real daemon on them with a scripted worker."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aura_daemon.claims import Claims
+from aura_daemon.cli.compose import daemon_of
+from aura_daemon.cli.terminal import Silent
+from aura_daemon.completeness import Steadiness
+from aura_daemon.core.catalogue import Catalogue
+from aura_daemon.core.job import (
+    CaptionRequest,
+    EngineTiming,
+    Failure,
+    FailureKind,
+    GenerateRequest,
+    GridRequest,
+    Outcome,
+    Payload,
+    Produced,
+    Resolved,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.core.routing import Accept
+from aura_daemon.core.stability import Stamp
+from aura_daemon.daemon import Daemon, Summary
+from aura_daemon.delivery import Outbox
+from aura_daemon.disposal import Disposal
+from aura_daemon.disposition import Disposition
+from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.inputs import Inputs
+from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.judging import Judging, JudgingSettings
+from aura_daemon.options import Settings
+from aura_daemon.pairing import Pairing
+from aura_daemon.presence import Presence
+from aura_daemon.references import References
+from aura_daemon.workers.protocol import Task
+from tests.support.scripted_worker import Play, ScriptedWorker
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
+"""What the door takes for a whole image; the scripted worker does not decode."""
+
+PROMPT = b"prompt: a red circle\n"
+
+CATALOGUE = Catalogue(models=("aura-mini",))
+
+
+class House:
+    """Inbox, outbox and state folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.inbox, self.outbox, self.state = root / "inbox", root / "outbox", root / "state"
+        for folder in (self.inbox, self.outbox, self.state):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def drop(self, name: str, content: bytes = PROMPT) -> Path:
+        """Puts a file into the inbox, whole."""
+        place = self.inbox / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+        return place
+
+    def settings(self, **changes: Any) -> Settings:
+        """Nothing waits for anything."""
+        patience = {"settle": 0, "incomplete_after": 0, "reference_wait": 0, "pair_wait": 0}
+        patience |= {"retry_first": 0.1, "stop_timeout": 0}
+        folders = {"inbox": self.inbox, "outbox": self.outbox, "state": self.state}
+        return Settings(**{**folders, **patience, **changes})
+
+    @contextmanager
+    def daemon(
+        self,
+        play: Play | ScriptedWorker | None = None,
+        *,
+        listener: Silent | None = None,
+        drain: bool = True,
+        **changes: Any,
+    ) -> Iterator[Daemon]:
+        """The daemon as `cli.compose` joins it; `play` says what the worker makes of a job."""
+        worker = play if isinstance(play, ScriptedWorker) else ScriptedWorker(play or make)
+        try:
+            with daemon_of(self.settings(**changes), worker, listener or Silent(), drain=drain) as daemon:
+                yield daemon
+        finally:
+            worker.close()
+
+    def drain(self, play: Play | ScriptedWorker | None = None, **changes: Any) -> Summary:
+        """`aura-daemon once` without a process."""
+        with self.daemon(play, **changes) as daemon:
+            return daemon.run()
+
+    def journal(self) -> Journal:
+        """For reading."""
+        return Journal(self.state / FILE_NAME, read_only=True)
+
+    def results(self) -> list[str]:
+        """Everything visible in the outbox but for `failed/` and the health document."""
+        return [name for name in self.visible(self.outbox) if not name.startswith("failed/") and name != "health.json"]
+
+    def failed(self) -> list[str]:
+        """Everything in `failed/`."""
+        return self.visible(self.outbox / "failed")
+
+    def archived(self) -> list[str]:
+        """Everything in the archive."""
+        return self.visible(self.inbox / ".aura" / "done")
+
+    def waiting(self) -> list[str]:
+        """Everything in the inbox that is not ours."""
+        return self.visible(self.inbox)
+
+    def temporary(self) -> list[str]:
+        """What writing may have left behind."""
+        ours = (self.outbox / ".aura" / "tmp", self.inbox / ".aura" / "tmp", self.inbox / ".aura" / "work")
+        state = (self.state / "copying", self.state / "inputs", self.state / "tmp")
+        return [name for place in (*ours, *state) for name in self.visible(place)]
+
+    def sidecar(self, name: str) -> dict[str, Any]:
+        """A JSON document of the outbox."""
+        found: dict[str, Any] = json.loads((self.outbox / name).read_text(encoding="utf-8"))
+        return found
+
+    @staticmethod
+    def visible(folder: Path) -> list[str]:
+        """Files below a folder whose path below it has no hidden part; folders may vanish meanwhile."""
+        found = []
+        for place, folders, files in os.walk(folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            found += [(Path(place) / name).relative_to(folder).as_posix() for name in files if not name.startswith(".")]
+        return sorted(found)
+
+
+class Door:
+    """The rooms between inbox and outbox, one by one, without the loop."""
+
+    def __init__(self, house: House, *, keeps: bool = False, overwrites: bool = False, **settings: Any) -> None:
+        self.house = house
+        self.clock_s = 1_000_000.0
+        self.journal = Journal(house.state / FILE_NAME)
+        defaults: dict[str, Any] = {
+            "accept": frozenset(Accept),
+            "skips_redeliveries": True,
+            "incomplete_after_s": 60.0,
+            "reference_wait_s": 600.0,
+            "pair_wait_s": 2.0,
+            "max_image_bytes": 1_000_000,
+            "companions": ("assets",),
+        }
+        chosen = {**defaults, **settings}
+        self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
+        self.references = References(self.claims, self.journal, companions=chosen["companions"])
+        shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
+        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
+        steadiness = Steadiness(2.0, now=self.now)
+        pairing = Pairing(
+            house.inbox,
+            self.references,
+            self.journal,
+            steadiness,
+            incomplete_after_s=chosen["incomplete_after_s"],
+        )
+        self.folders = FolderSettings(house.inbox, steadiness)
+        self.judging = Judging(
+            JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
+            self.references,
+            pairing,
+            self.folders,
+            self.journal,
+            now=self.now,
+        )
+        admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
+        self.inputs = Inputs(self.claims, self.references, self.journal)
+        self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
+        presence = Presence(house.outbox, house.state)
+        self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
+        self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
+
+    def now(self) -> float:
+        """A clock that goes on by a millisecond whenever it is asked: ids sort in the order of the claims."""
+        self.clock_s += 0.001
+        return self.clock_s
+
+    def disposal(self, disposition: Disposition | None = None) -> Disposal:
+        """The last room."""
+        return Disposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
+
+    def close(self) -> None:
+        """As a process ends."""
+        self.journal.close()
+
+
+def stamp_of(file: Path) -> Stamp:
+    """As the watch takes it."""
+    status = file.lstat()
+    return Stamp(
+        device=status.st_dev,
+        inode=status.st_ino,
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        changed_ns=status.st_ctime_ns,
+    )
+
+
+def make(task: Task) -> Outcome:
+    """A result whose bytes tell what it was made from."""
+    request = task.request
+    if isinstance(request, GenerateRequest):
+        assert request.seed is not None
+        resolved: ResolvedGenerate | ResolvedCaption = ResolvedGenerate(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            steps=request.steps or 25,
+            guidance_scale=9.0,
+            scheduler="euler",
+            seed=request.seed,
+            width=64,
+            height=64,
+        )
+        content = PNG[:8] + f"{request.prompt} {request.seed}".encode() + PNG[-12:]
+        payload = Payload(extension=".png", content=content, width=64, height=64)
+        return produced(payload, resolved)
+    if isinstance(request, GridRequest):
+        told = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
+        payload = Payload(extension=".png", content=PNG[:8] + told.encode() + PNG[-12:], width=64, height=64)
+        return produced(payload, request)
+    assert task.image is not None
+    text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
+    resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
+    return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)
+
+
+def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produced:
+    """A result with plausible figures."""
+    return Produced(
+        payloads=(payload,),
+        resolved=resolved,
+        model="scripted",
+        model_sha256="0" * 64,
+        device="cpu",
+        dtype="float32",
+        rung="cpu",
+        batch_size=1,
+        timing=EngineTiming(),
+        peak_bytes=1,
+        text=text,
+        versions=(("torch", "2"),),
+    )
+
+
+def fail(kind: FailureKind, message: str = "it went wrong", mend: str = "mend it") -> Callable[[Task], Outcome]:
+    """A script in which every job fails alike."""
+    return lambda task: Failure(kind=kind, message=message, mend=mend)
+
+
+def is_caption(task: Task) -> bool:
+    """Whether a task is a caption job."""
+    return isinstance(task.request, CaptionRequest)
+
+
+def sha256(content: bytes) -> str:
+    """As it stands in journal and sidecar."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def on_two_file_systems(one: Path, other: Path) -> bool:
+    """Whether a rename between two folders is refused."""
+    return other.is_dir() and os.access(other, os.W_OK) and one.stat().st_dev != other.stat().st_dev

@@ -1,0 +1,83 @@
+"""The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
+
+All but the engines is the real thing. Prompts are scripts: those of the contract, `exit`, `raise`,
+`segfault`, `close`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import replace
+
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.child import Talk, become_a_child, log_to_stderr, serve
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
+from tests.support.worker_contract import outcome_of
+
+TRIED = Tried(
+    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
+)
+
+DESCRIPTOR = int(sys.argv[1])
+
+
+class ScriptRunner:
+    """Follows the scripts."""
+
+    def ready(self) -> Ready:
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
+
+    def run(self, batch: Batch, talk: Talk) -> None:
+        for task in batch.tasks:
+            talk.finish(task.job_id, self._outcome(task, talk))
+
+    def _outcome(self, task: Task, talk: Talk) -> Outcome:
+        request, job_id, say = task.request, task.job_id, talk.say
+        assert isinstance(request, GenerateRequest)
+        script = request.prompt
+        say(Loading(model="light", done_bytes=1, total_bytes=2))
+        say(Progress(job_id=job_id, step=1, steps=2))
+        if script.startswith("placed"):
+            on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
+            say(Placed(job_ids=(job_id,), tried=on_gpu if script.endswith("GPU") else TRIED))
+            time.sleep(600)
+        if script == "raise":
+            raise ValueError("raised on request")
+        if script == "exit":
+            os._exit(3)
+        if script == "segfault":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if script == "close":
+            socket.socket(fileno=os.dup(DESCRIPTOR)).shutdown(socket.SHUT_WR)
+            time.sleep(600)
+        outcome = outcome_of(task)
+        while outcome is None:
+            time.sleep(0.02 if script == "slow" else 60)
+            if script == "slow":
+                if talk.is_cancelled(job_id):
+                    return CANCELLED
+                say(Progress(job_id=job_id, step=1, steps=2))
+        return outcome
+
+    def memory(self) -> Memory:
+        return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+
+    def models(self) -> tuple[str, ...]:
+        return ("light",)
+
+
+def start(settings: EngineSettings) -> ScriptRunner:
+    return ScriptRunner()
+
+
+if __name__ == "__main__":
+    become_a_child(int(sys.argv[2]))
+    log_to_stderr("INFO", "text")
+    serve(socket.socket(fileno=DESCRIPTOR), start)

@@ -1,0 +1,88 @@
+"""The worker process with a runner that needs no torch; prompts are scripts.
+
+`wait FILE` ends when the file is there, `missing` lacks its model, `full FILE` has no memory until the file is there,
+everything else is made at once.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from pathlib import Path
+
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GenerateRequest, Outcome
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.settings import EngineSettings
+from aura_daemon.workers.child import Talk, become_a_child, serve
+from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
+from tests.support.house import make
+
+POLL_S = 0.02
+
+FULL = Failure(kind=FailureKind.OUT_OF_MEMORY, message="not enough memory: 3.0 GiB needed, 1.0 GiB to be had")
+
+LACKING = Tried(
+    device="cpu",
+    device_name="light",
+    dtype="float32",
+    rung=Rung.CPU_MAPPED_WEIGHTS,
+    width=64,
+    height=64,
+    batch=1,
+    alone=True,
+    expected_bytes=3,
+    room_bytes=1,
+    total_bytes=8,
+)
+
+TRIED = Tried(
+    device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
+)
+
+
+class ScriptRunner:
+    """Follows the scripts."""
+
+    def ready(self) -> Ready:
+        return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
+
+    def run(self, batch: Batch, talk: Talk) -> None:
+        for task in batch.tasks:
+            script = task.request.prompt if isinstance(task.request, GenerateRequest) else ""
+            if script.startswith("full ") and not Path(script.removeprefix("full ")).exists():
+                talk.finish(task.job_id, FULL, tried=LACKING)
+            else:
+                talk.finish(task.job_id, self._outcome(task, talk))
+
+    def _outcome(self, task: Task, talk: Talk) -> Outcome:
+        request, job_id = task.request, task.job_id
+        talk.say(Placed(job_ids=(job_id,), tried=TRIED))
+        talk.say(Loading(model="light"))
+        talk.say(Progress(job_id=job_id, step=1, steps=2))
+        script = request.prompt if isinstance(request, GenerateRequest) else ""
+        if script == "missing":
+            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="bring it up")
+        if script.startswith("wait "):
+            while not Path(script.removeprefix("wait ")).exists():
+                time.sleep(POLL_S)
+                if talk.is_cancelled(job_id):
+                    return CANCELLED
+                talk.say(Progress(job_id=job_id, step=1, steps=2))
+        return make(task)
+
+    def memory(self) -> Memory:
+        return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+
+    def models(self) -> tuple[str, ...]:
+        return ("light",)
+
+
+def start(settings: EngineSettings) -> ScriptRunner:
+    return ScriptRunner()
+
+
+if __name__ == "__main__":
+    become_a_child(int(sys.argv[2]))
+    serve(socket.socket(fileno=int(sys.argv[1])), start)

@@ -1,0 +1,27 @@
+"""Looks for a model in a process of its own, and prints what came of it: `-m tests.support.looking MODEL KIND`."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from aura_daemon.core.job import Failure, JobKind
+from aura_daemon.core.settings import ModelSettings
+from aura_daemon.engines.fetching import Absent
+from aura_daemon.engines.models import look_for_model
+
+
+def main(model: str, kind: str) -> None:
+    found = look_for_model(ModelSettings(model=model), JobKind(kind), half=False)
+    match found:
+        case Absent():
+            answer: dict[str, object] = {"absent": found.missing_bytes}
+        case Failure():
+            answer = {"wrong": found.message}
+        case _:
+            answer = {"folder": str(found.folder), "bytes": found.size_bytes, "sha256": found.sha256}
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

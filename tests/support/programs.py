@@ -1,0 +1,123 @@
+"""Real processes for tests: started, waited for with a deadline, always ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tests.support.house import House
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 90.0
+"""Generous: the machine may be busy. Nothing here depends on how long anything takes."""
+
+LIGHT = "tests.support.light_daemon"
+REAL = "aura_daemon"
+
+
+class Program:
+    """`aura-daemon` on a house's folders, as a process."""
+
+    def __init__(self, house: House, module: str = LIGHT, *, under: tuple[str, ...] = (), **variables: str) -> None:
+        """`under`: a command that runs another one, `setpriv …`."""
+        self.house = house
+        self._module = module
+        self._under = under
+        self._variables = variables
+        self.process: subprocess.Popen[str] | None = None
+
+    def environment(self) -> dict[str, str]:
+        """Nothing of this machine's settings, and quick."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
+        return {
+            **inherited,
+            "PYTHONPATH": str(ROOT),
+            "XDG_CONFIG_HOME": str(self.house.root / "no-config"),
+            "AURA_INBOX": str(self.house.inbox),
+            "AURA_OUTBOX": str(self.house.outbox),
+            "AURA_STATE": str(self.house.state),
+            "AURA_SETTLE": "0.2",
+            "AURA_STOP_TIMEOUT": "0",
+            "AURA_RETRY_FIRST": "0.5",
+            **self._variables,
+        }
+
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs a command to its end."""
+        return subprocess.run(
+            [sys.executable, "-m", self._module, *arguments],
+            cwd=self.house.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=DEADLINE_S,
+            check=False,
+        )
+
+    def start(self, *arguments: str) -> None:
+        """Starts a command that goes on."""
+        with (self.house.root / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self._under, sys.executable, "-m", self._module, *arguments],
+                cwd=self.house.root,
+                env=self.environment(),
+                stderr=log,
+                stdout=log,
+                text=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        """Sends a signal and waits; the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_S)
+
+    def until(self, is_it: Callable[[], Any], what: str = "") -> None:
+        """Waits for something to come true while the process lives."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while not is_it():
+            assert self.process is None or self.process.poll() is None, self.log()
+            assert time.monotonic() < deadline_s, f"{what}\n{self.log()}"
+            time.sleep(0.02)
+
+    def health(self) -> dict[str, Any]:
+        """The live document; empty before the first."""
+        with suppress(OSError):
+            found: dict[str, Any] = json.loads((self.house.state / "health.json").read_bytes())
+            return found if self.process is None or found["pid"] == self.process.pid else {}
+        return {}
+
+    def is_running_a_job(self) -> bool:
+        """Whether the worker has begun."""
+        return bool((self.health().get("current") or {}).get("step"))
+
+    def worker(self) -> psutil.Process:
+        """The child that holds the models."""
+        (child,) = psutil.Process(self.pid).children()
+        return child
+
+    def log(self) -> str:
+        """What was said so far."""
+        return (self.house.root / "log").read_text(errors="replace")
+
+    def close(self) -> None:
+        """Ends what is left."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(DEADLINE_S)

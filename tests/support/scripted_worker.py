@@ -1,0 +1,151 @@
+"""A worker in memory: its outcomes are given by a function, its news come when the test lets them.
+
+It keeps the contract of `workers.protocol.Worker` (see `tests/support/worker_contract.py`) with a real pipe
+to wait on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from aura_daemon.core.attempts import Tried
+from aura_daemon.core.job import CANCELLED, GenerateRequest, Outcome, kind_of
+from aura_daemon.core.ladder import Backend, at_or_below, ladder
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Task, Up
+
+SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
+SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="cpu", versions=())
+
+Play = Callable[[Task], "Outcome | None"]
+"""Task -> its outcome, or None for a job that never ends by itself."""
+
+
+class ScriptedWorker:
+    """Plays a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
+
+    def __init__(self, play: Play, *, steps: int = 2, device: str = "cpu", alone: bool = True) -> None:
+        """`device` says which ladder there is; `alone`: no other model is loaded beside a job's."""
+        self._play = play
+        self._steps = steps
+        self._device = device
+        self._alone = alone
+        self._readable, self._writable = os.pipe()
+        self._up: list[Up] = []
+        self._open: dict[str, Task] = {}
+        self._unreported = 0
+        self._loaded = False
+        self._resident_bytes = 0
+        self._model = "scripted"
+        """There is memory for one."""
+        self.batches: list[Batch] = []
+        """Every batch that was submitted, for tests to look at."""
+        self.grows_bytes = 0
+        """What every job leaves behind."""
+        self.tries: Callable[[Tried], Tried] = lambda tried: tried
+        """How it says that a batch runs."""
+        self.starts = 0
+        """How often the worker was started."""
+
+    @property
+    def idle(self) -> bool:
+        return self._unreported == 0
+
+    @property
+    def pid(self) -> int | None:
+        return os.getpid() if self._loaded else None
+
+    def submit(self, batch: Batch) -> None:
+        if not self.idle:
+            raise RuntimeError("a batch is submitted only when the worker is idle")
+        self.batches.append(batch)
+        if not self._loaded:
+            self._loaded = True
+            self.starts += 1
+            self._resident_bytes = SCRIPT_MEMORY.resident_bytes
+            self._say(replace(SCRIPT_READY, device=self._device))
+            self._say(Loading(model="scripted"))
+        self._say(Placed(job_ids=tuple(task.job_id for task in batch.tasks), tried=self._tried_of(batch)))
+        self._unreported = len(batch.tasks)
+        for task in batch.tasks:
+            self._model = getattr(task.request, "model", None) or "scripted"
+            for step in range(1, self._steps + 1):
+                shows = isinstance(task.request, GenerateRequest) and task.request.preview
+                preview = b"a preview" if shows else b""
+                self._say(Progress(job_id=task.job_id, step=step, steps=self._steps, preview=preview))
+            outcome = self._play(task)
+            if outcome is None:
+                self._open[task.job_id] = task
+            else:
+                self._finish(task.job_id, outcome)
+
+    def finish(self, job_id: str, outcome: Outcome) -> None:
+        """Ends a job that the script left open."""
+        del self._open[job_id]
+        self._finish(job_id, outcome)
+
+    def crash(self, outcome: Outcome) -> None:
+        """Ends every open job in the same way and the worker with them."""
+        for job_id in list(self._open):
+            self.finish(job_id, outcome)
+        self._loaded = False
+
+    def cancel(self, job_id: str) -> None:
+        if job_id in self._open:
+            self.finish(job_id, CANCELLED)
+
+    def poll(self) -> list[Up]:
+        if self._up:
+            os.read(self._readable, len(self._up))
+        up, self._up = self._up, []
+        self._unreported -= sum(isinstance(message, Finished) for message in up)
+        return up
+
+    def waitables(self) -> list[int]:
+        return [self._readable] if self._loaded or self._up else []
+
+    def unload(self) -> None:
+        if not self.idle:
+            raise RuntimeError("a worker is unloaded only when it is idle")
+        self.stop(0.0)
+
+    def stop(self, timeout_s: float) -> None:
+        if self._up:
+            os.read(self._readable, len(self._up))
+        self._up, self._open, self._unreported, self._loaded = [], {}, 0, False
+
+    def close(self) -> None:
+        """Gives the pipe back."""
+        os.close(self._readable)
+        os.close(self._writable)
+
+    def _finish(self, job_id: str, outcome: Outcome) -> None:
+        models = (self._model,) if self._loaded else ()
+        (batch,) = [batch for batch in self.batches if any(task.job_id == job_id for task in batch.tasks)][-1:]
+        tried = replace(self._tried_of(batch), peak_bytes=1000)
+        self._resident_bytes += self.grows_bytes
+        memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
+        self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
+
+    def _tried_of(self, batch: Batch) -> Tried:
+        """The first rung that the batch may stand on."""
+        backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
+        tried = Tried(
+            device=self._device,
+            device_name="scripted",
+            dtype="float32",
+            rung=at_or_below(batch.start.rung, ladder(backend, kind_of(request)))[0],
+            width=64,
+            height=64,
+            batch=len(batch.tasks),
+            alone=self._alone,
+            expected_bytes=500,
+            room_bytes=2000,
+        )
+        return self.tries(tried)
+
+    def _say(self, message: Up) -> None:
+        """One byte in the pipe for each message that waits."""
+        self._up.append(message)
+        os.write(self._writable, b".")
