@@ -64,8 +64,8 @@ types: $(INSTALLED_DEV)
 contracts: $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 
-coverage: $(INSTALLED_DEV) ## core/ must be covered to the last branch
-	$(BIN)/pytest tests/core -q --cov=aura_daemon.core --cov-branch --cov-report=term-missing --cov-fail-under=100
+coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) must be covered to the last branch
+	$(BIN)/pytest $$($(BIN)/python -m tests.support.pure_modules) -q --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 evaluate: $(INSTALLED) ## measure the embedded model
 	$(BIN)/python -m aura_daemon.mini.evaluate

@@ -14,8 +14,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import completeness
-from aura_daemon.core import names
+from aura_daemon import completeness, file_names
 from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.stability import Stability, Stamp
@@ -84,7 +83,7 @@ class Arrivals:
 
     def conflicts(self) -> list[str]:
         """Copies that sync tools made of files that two sides changed, the first few: somebody must decide."""
-        return [names.escaped(path) for path in islice(self._conflicts, MOST_CONFLICTS)]
+        return [file_names.escaped(path) for path in islice(self._conflicts, MOST_CONFLICTS)]
 
     def held(self) -> dict[str, int]:
         """Why files are held up by the settings of their folders, and how many."""
@@ -93,7 +92,7 @@ class Arrivals:
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
         path = self._stability.oldest()
-        return (names.escaped(path), self._stability.waited_s(path, now)) if path is not None else None
+        return (file_names.escaped(path), self._stability.waited_s(path, now)) if path is not None else None
 
     def next_s(self) -> float | None:
         """When the next file is to be judged."""
@@ -209,12 +208,12 @@ class Arrivals:
 
     def _leave(self, path: str, stamp: Stamp, why: Leave) -> None:
         self.forget(path)
-        reason = sys.intern(names.escaped(why.reason))  # it may name an extension, which need not be text
+        reason = sys.intern(file_names.escaped(why.reason))  # it may name an extension, which need not be text
         if why.is_conflict:
             self._conflicts[path] = None
         self._left[path] = (hash(stamp), reason)
         self._reasons[reason] += 1
-        logger.log("WARNING" if why.is_conflict else "DEBUG", "left alone: {}: {}", names.escaped(path), reason)
+        logger.log("WARNING" if why.is_conflict else "DEBUG", "left alone: {}: {}", file_names.escaped(path), reason)
 
     def _settings_changed(self, path: str, now: float) -> None:
         """A folder's settings came, changed or went: what they held up is judged at once."""
@@ -232,4 +231,4 @@ class Arrivals:
         """Says what a file waits for, once."""
         if self._waiting.get(path) != reason:
             self._waiting[path] = reason
-            logger.log(level, "waiting: {}: {}", names.escaped(path), reason)
+            logger.log(level, "waiting: {}: {}", file_names.escaped(path), reason)

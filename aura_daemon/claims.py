@@ -19,8 +19,7 @@ from typing import Final, NoReturn
 
 from loguru import logger
 
-from aura_daemon import durable
-from aura_daemon.core import names
+from aura_daemon import durable, file_names
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import JournalRefused
 from aura_daemon.journal import Journal
@@ -39,7 +38,7 @@ class Claims:
         self._keeps = keeps
         self._now = now
         self.inbox = inbox
-        self._own = inbox / names.OWN_FOLDER
+        self._own = inbox / file_names.OWN_FOLDER
         self._claims, self._copies = self._own / "work", state / "work"
         self.work = self._copies if keeps else self._claims
         """Where new claims go; those of a time before `sources` was changed stay where they are."""
@@ -70,7 +69,7 @@ class Claims:
             self._undo(target, path)
             self.forget(source_id, path)
             raise
-        logger.info("{} claimed {}", source.id, names.escaped(path))
+        logger.info("{} claimed {}", source.id, file_names.escaped(path))
         return source
 
     def reclaim(self, file: Path, path: str, kind: SourceKind) -> SourceRow:
@@ -84,7 +83,7 @@ class Claims:
             durable.move(target, file, temp_folder=file.parent)
             self.forget(source_id, path)
             raise
-        logger.info("{} claimed {} once more", source.id, names.escaped(path))
+        logger.info("{} claimed {} once more", source.id, file_names.escaped(path))
         return source
 
     def adopt(self) -> list[SourceRow]:
@@ -111,7 +110,9 @@ class Claims:
                 raise  # it says nothing about this claim, and what is not adopted now would wait for a restart
             except OSError as error:
                 self.stranded = error
-                logger.error("{} cannot be taken up, and stays: {}", names.escaped(os.fspath(folder)), error.strerror)
+                logger.error(
+                    "{} cannot be taken up, and stays: {}", file_names.escaped(os.fspath(folder)), error.strerror
+                )
                 continue
             if source is not None:
                 adopted.append(source)
@@ -189,9 +190,9 @@ class Claims:
             self.stranded = error
             logger.error(
                 "{} is neither claimed nor back in the inbox ({}): it is taken up later from {}",
-                names.escaped(path),
+                file_names.escaped(path),
                 error.strerror,
-                names.escaped(os.fspath(target)),
+                file_names.escaped(os.fspath(target)),
             )
 
     def _copy(self, file: Path, target: Path) -> os.stat_result:
@@ -238,7 +239,7 @@ class Claims:
                 logger.warning(
                     "{} found claimed but unknown to the journal, queued again: {}",
                     source.id,
-                    names.escaped(path),
+                    file_names.escaped(path),
                 )
                 return source
             found[path] = file
@@ -275,7 +276,7 @@ def is_others_link(status: os.stat_result, inbox: Path) -> bool:
 def free_names(wanted: Path) -> Iterator[Path]:
     """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …; a long name is cut short where a number follows."""
     yield wanted
-    for stem in names.candidates(names.output_stem(wanted.stem, None)):
+    for stem in file_names.candidates(file_names.output_stem(wanted.stem, None)):
         if stem != wanted.stem:
             yield wanted.with_name(stem + wanted.suffix)
 
@@ -306,7 +307,7 @@ def _is_unchanged(file: Path, before: os.stat_result) -> bool:
 def _is_by_others(path: str) -> bool:
     """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
     parent = path.rpartition("/")[0]
-    return names.is_out_of_bounds(path) or (parent != "" and names.verdict(f"{parent}/x") is not None)
+    return file_names.is_out_of_bounds(path) or (parent != "" and file_names.verdict(f"{parent}/x") is not None)
 
 
 def _remove_empty(folder: Path) -> None:
@@ -339,5 +340,5 @@ def _entries(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        logger.error("{} cannot be read: {}", names.escaped(os.fspath(folder)), error.strerror)
+        logger.error("{} cannot be read: {}", file_names.escaped(os.fspath(folder)), error.strerror)
         return []

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable
-from aura_daemon.core import names, routing
+from aura_daemon import durable, file_names
+from aura_daemon.core import routing
 from aura_daemon.journal import Journal
 from aura_daemon.references import status_of
 
@@ -90,5 +90,5 @@ class Companions:
         if not isinstance(document, dict) or document.get("schema") != routing.SIDECAR_SCHEMA:
             return False
         outputs = document.get("outputs")
-        named = {"name": names.escaped(text.name)}.items()
+        named = {"name": file_names.escaped(text.name)}.items()
         return isinstance(outputs, list) and any(isinstance(one, dict) and named <= one.items() for one in outputs)

@@ -15,11 +15,11 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 
 from aura_daemon.core import yamltext
-from aura_daemon.core.problems import capped, nearest, problems_of, shown
 from aura_daemon.core.settings import ALIASES, EMBEDDED
 from aura_daemon.core.yamltext import Document
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.options import PREFIX, GenerateConfig, Settings, xdg_folder
+from aura_daemon.problems import capped, nearest, problems_of, shown
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")

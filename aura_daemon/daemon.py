@@ -15,8 +15,8 @@ from typing import Final
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.control import Answer, Order
-from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.vitals import MEMORY_FOR
 from aura_daemon.dispatching import Dispatching
@@ -126,7 +126,7 @@ class Daemon:
                 return self._orders.carry_out(order)
         except OSError as error:
             obstacle = error.strerror or str(error)
-        return Answer(done=False, said=(f"{names.escaped(order.name)}: not now: {obstacle}",))
+        return Answer(done=False, said=(f"{file_names.escaped(order.name)}: not now: {obstacle}",))
 
     def _recover(self) -> bool:
         """When all is there (again): takes up what a crash, a stop or a fault left. Nothing lost, nothing doubled."""

@@ -17,8 +17,8 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
-from aura_daemon.core import names, readback, regenerate, sidecar
+from aura_daemon import durable, file_names
+from aura_daemon.core import readback, regenerate, sidecar
 from aura_daemon.core.job import EngineTiming, GenerateRequest, ImageFormat, Payload, Produced
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
@@ -60,7 +60,7 @@ class Outbox:
     ) -> None:
         self.presence = presence
         self.root = root = presence.folder
-        self.temp_folder = root / names.OWN_FOLDER / "tmp"
+        self.temp_folder = root / file_names.OWN_FOLDER / "tmp"
         self._journal = journal
         self._overwrites = overwrites
         self._monotonic = monotonic
@@ -120,9 +120,9 @@ class Outbox:
         """What stands where the job's folder should be, in words; empty where nothing does."""
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
-                return f"a file is called {names.escaped(str(folder))}"
+                return f"a file is called {file_names.escaped(str(folder))}"
             if durable.leads_astray(folder, below=self.root):
-                return f"{names.escaped(str(folder))} is a link that leads out of it"
+                return f"{file_names.escaped(str(folder))} is a link that leads out of it"
         return ""
 
     def write_page(self, name: str, content: bytes) -> None:
@@ -142,14 +142,14 @@ class Outbox:
         if lacks_sidecar and job.payload_sha256 == sha256 and self._is_ours(job, payload.extension):
             return self._decide(job, job.stem, sha256), True
         self.retract(job)
-        for stem in names.candidates(job.stem):
+        for stem in file_names.candidates(job.stem):
             if not self._is_taken(job, stem):
                 return self._decide(job, stem, sha256), False
         raise AssertionError("candidates never end")
 
     def _decide(self, job: JobRow, stem: str, sha256: str) -> JobRow:
         decided = self._journal.deliver(job, stem=stem, payload_sha256=sha256)
-        logger.debug("{} is delivered as {}", job.id, names.escaped(stem))
+        logger.debug("{} is delivered as {}", job.id, file_names.escaped(stem))
         return decided
 
     def _is_ours(self, job: JobRow, extension: str) -> bool:
@@ -162,7 +162,7 @@ class Outbox:
             return False
 
     def _is_taken(self, job: JobRow, stem: str) -> bool:
-        if names.is_reserved_output(job.folder, stem) or self._journal.stem_is_promised(
+        if file_names.is_reserved_output(job.folder, stem) or self._journal.stem_is_promised(
             job.folder, stem, but_not_to=job.id
         ):
             return True
@@ -220,7 +220,7 @@ class Outbox:
 def source_record(source: SourceRow, job: JobRow | None) -> SourceRecord:
     """The source as sidecars and failure reports name it."""
     return SourceRecord(
-        name=names.escaped(source.path),
+        name=file_names.escaped(source.path),
         sha256=source.sha256,
         bytes=source.size_bytes,
         document=job.number if job is not None else None,
@@ -229,7 +229,7 @@ def source_record(source: SourceRow, job: JobRow | None) -> SourceRecord:
 
 def _output(stem: str, payload: Payload) -> OutputRecord:
     return OutputRecord(
-        name=names.escaped(stem + payload.extension),
+        name=file_names.escaped(stem + payload.extension),
         bytes=len(payload.content),
         sha256=hashlib.sha256(payload.content).hexdigest(),
         width=payload.width,

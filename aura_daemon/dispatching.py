@@ -11,8 +11,7 @@ from typing import assert_never
 
 from loguru import logger
 
-from aura_daemon import durable
-from aura_daemon.core import names
+from aura_daemon import durable, file_names
 from aura_daemon.core.attempts import Start, next_start
 from aura_daemon.core.batching import most_together, together
 from aura_daemon.core.growth import WATCHED, grows
@@ -254,7 +253,7 @@ class Dispatching:
             job_id=job.id,
             request=job.request,
             image=images.image.content if images.image is not None else None,
-            image_name=names.escaped(source.path),
+            image_name=file_names.escaped(source.path),
             mask=images.mask.content if images.mask is not None else None,
             cells=cells,
         )
@@ -296,7 +295,7 @@ class Dispatching:
             logger.warning("{} finished, but it was given up before", message.job_id)
             return
         for other in self._running.values():  # of the same batch
-            self._rooms.pulse.running(other.job, names.escaped(other.source.path), batch=len(self._running))
+            self._rooms.pulse.running(other.job, file_names.escaped(other.source.path), batch=len(self._running))
             break
         self._rooms.previews.end(running.job)
         ended = Ended(

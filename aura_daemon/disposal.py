@@ -17,9 +17,9 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, routing, sidecar
+from aura_daemon.core import routing, sidecar
 from aura_daemon.core.job import Failure
 from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.routing import SourceKind
@@ -109,7 +109,7 @@ class Disposal:
                     os.utime(file)  # moved back, it is told by its time from the one that stays in the inbox
                 durable.copy(file, target, temp_folder=self._outbox.temp_folder)
             self._write_report(report, source, job, failure)
-            logger.info("{} failed: {} (see {})", source.id, failure.message, names.escaped(os.fspath(report)))
+            logger.info("{} failed: {} (see {})", source.id, failure.message, file_names.escaped(os.fspath(report)))
             return
 
     def _fail_document(self, source: SourceRow, job: JobRow) -> None:
@@ -140,15 +140,15 @@ class Disposal:
         durable.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
 
     def _failed_place(self, path: str) -> Path:
-        place = _unobstructed(self._outbox.root / names.FAILED_FOLDER, path)
-        return place.with_name(names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
+        place = _unobstructed(self._outbox.root / file_names.FAILED_FOLDER, path)
+        return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
 
 
 def _document_path(source: SourceRow, job: JobRow) -> str:
     """What one document of several is called where it stands alone."""
     path = PurePosixPath(source.path)
     suffix = routing.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix  # see ParsedJob
-    return str(path.with_name(names.output_stem(path.stem, job.number) + suffix))
+    return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
 
 
 def _report_beside(file: Path) -> Path:
@@ -166,7 +166,7 @@ def _unobstructed(root: Path, path: str) -> Path:
 def _free_names(wanted: Path) -> Iterator[Path]:
     """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …"""
     yield wanted
-    for stem in names.candidates(names.output_stem(wanted.stem, None)):
+    for stem in file_names.candidates(file_names.output_stem(wanted.stem, None)):
         yield wanted.with_name(stem + wanted.suffix)
 
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core import defaults, names
+from aura_daemon.core import defaults
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.errors import AuraError, Problem
@@ -57,7 +57,7 @@ class FolderSettings:
             yield read.found
 
     def _settings_in(self, name: str) -> FolderDefaults | tuple[Problem, ...]:
-        file, shown = self._inbox / name, names.escaped(name)
+        file, shown = self._inbox / name, file_names.escaped(name)
         try:
             waits = self._steadiness.incompleteness(file)
             if waits is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aura_daemon.core.recovery import backoff_s
+from aura_daemon.backoff import backoff_s
 from aura_daemon.core.vitals import Holdup
 
 

@@ -13,9 +13,8 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims, is_others_link
-from aura_daemon.core import names
 from aura_daemon.core.job import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.core.routing import SourceKind
 from aura_daemon.journal import Journal
@@ -99,7 +98,7 @@ class Inputs:
         finally:
             copy.unlink(missing_ok=True)
         if len(content) > most_bytes:
-            message = f"{names.escaped(found.path)} is larger than {most_bytes:,} bytes"
+            message = f"{file_names.escaped(found.path)} is larger than {most_bytes:,} bytes"
             raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
         return found.path, content, noted
 
@@ -146,12 +145,12 @@ class Inputs:
 
     def _find(self, source: SourceRow, name: str | None) -> Found:
         """Where the image lies that a job names."""
-        shown = names.escaped(name or PurePosixPath(source.path).stem)
+        shown = file_names.escaped(name or PurePosixPath(source.path).stem)
         match self._references.find(source.path, name):
             case Found() as image:
                 return image
             case Ambiguous(paths=paths):
-                several = ", ".join(names.escaped(path) for path in paths[:MOST_NAMESAKES])
+                several = ", ".join(file_names.escaped(path) for path in paths[:MOST_NAMESAKES])
                 raise NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
             case None:
                 message = f"the image it names did not arrive: {shown}"
@@ -159,7 +158,7 @@ class Inputs:
 
     def _copy(self, image: Found, target: Path) -> None:
         """Copies one image to where the job finds it."""
-        name, inbox = names.escaped(image.path), self._claims.inbox
+        name, inbox = file_names.escaped(image.path), self._claims.inbox
 
         def check(status: os.stat_result) -> None:
             if is_others_link(status, inbox):

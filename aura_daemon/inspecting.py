@@ -13,7 +13,7 @@ from typing import Final
 
 import psutil
 
-from aura_daemon.core import names
+from aura_daemon import file_names
 from aura_daemon.core.survey import (
     CPU_FLAGS,
     CpuFound,
@@ -88,7 +88,7 @@ def disk(what: str, folder: Path) -> DiskFound | None:
         return None
     return DiskFound(
         what=what,
-        path=names.escaped(str(folder)),
+        path=file_names.escaped(str(folder)),
         exists=folder.is_dir(),
         free_bytes=usage.free,
         total_bytes=usage.total,
@@ -141,7 +141,7 @@ def _gpu(card: nvml.Gpu) -> GpuFound:
         total_bytes=card.total_bytes,
         free_bytes=card.free_bytes,
         driver=card.driver,
-        users=tuple(GpuUser(pid=pid, name=names.escaped(name), used_bytes=size) for pid, name, size in card.users),
+        users=tuple(GpuUser(pid=pid, name=file_names.escaped(name), used_bytes=size) for pid, name, size in card.users),
     )
 
 
@@ -153,7 +153,7 @@ def _folders(inbox: Path) -> int:
         with suppress(OSError), os.scandir(inbox / current) as entries:
             count += 1
             inner = (f"{current}/{entry.name}" if current else entry.name for entry in entries if _is_folder(entry))
-            waiting += [path for path in inner if not names.is_out_of_bounds(path)]
+            waiting += [path for path in inner if not file_names.is_out_of_bounds(path)]
     return count
 
 

@@ -15,9 +15,9 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
-from aura_daemon.core import names, readback, regenerate, request, routing, templates, yamltext
+from aura_daemon.core import readback, regenerate, request, routing, templates, yamltext
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
@@ -96,7 +96,7 @@ class Intake:
         source = replace(source, sha256=found.sha256 if whole else durable.sha256_of(file))
         if self._settings.skips_redeliveries and self._journal.succeeded(source):
             self._journal.admit(source, ())
-            logger.info("{} redelivery of {}, done before: not run again", source.id, names.escaped(source.path))
+            logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
         folders = self._folders.above(source.path)
         kind, parsed = self._parse(source.path, found.content, folders)
@@ -124,7 +124,7 @@ class Intake:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(made_again + named)))
         for row in jobs:
-            logger.info("{} queued {} from {}", row.id, row.kind, names.escaped(source.path))
+            logger.info("{} queued {} from {}", row.id, row.kind, file_names.escaped(source.path))
         return jobs
 
     def _refuse(self, source: SourceRow, message: str, mend: str) -> tuple[()]:
@@ -154,7 +154,7 @@ class Intake:
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
     ) -> tuple[SourceKind, request.Parsed | Rejected]:
         """What the bytes ask for, as their name and their beginning say."""
-        file = names.escaped(path)
+        file = file_names.escaped(path)
         route = routing.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
             case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
@@ -194,7 +194,7 @@ class Intake:
                         source, asked.request.image, most_bytes=self._settings.max_image_bytes
                     )
                     named += notes
-                asked = regenerate.made_again(asked, picture, file=names.escaped(path))
+                asked = regenerate.made_again(asked, picture, file=file_names.escaped(path))
             if isinstance(asked, tuple):
                 problems += asked
             else:
@@ -206,7 +206,7 @@ class Intake:
     ) -> JobRow:
         path = PurePosixPath(source.path)
         wanted = asked.request
-        folder, stem = "" if str(path.parent) == "." else str(path.parent), names.output_stem(path.stem, number)
+        folder, stem = "" if str(path.parent) == "." else str(path.parent), file_names.output_stem(path.stem, number)
         if isinstance(wanted, GenerateRequest):
             seed = wanted.seed if wanted.seed is not None else drawn_seed()
             wanted = replace(wanted, seed=seed)
@@ -243,7 +243,7 @@ class Intake:
                     cell_labels=sheet.cell_labels,
                 ),
                 text=text,
-                stem=f"{names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
+                stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
             )
 
     def _known(self, wanted: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
@@ -266,7 +266,7 @@ class Intake:
         namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
         done = next((namer for namer in namers if self._journal.all_done(namer.id)), None)
         if done is not None:
-            logger.info("{} belongs to {}, which is done: put away", source.id, names.escaped(done.path))
+            logger.info("{} belongs to {}, which is done: put away", source.id, file_names.escaped(done.path))
         return done is not None
 
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
-from aura_daemon.core import names, pictures, routing
+from aura_daemon.core import pictures, routing
 from aura_daemon.core.defaults import FILE_NAME
-from aura_daemon.core.names import NO_RULES, NameRules
 from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.stability import Stamp
+from aura_daemon.file_names import NO_RULES, NameRules
 from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
@@ -97,7 +97,7 @@ class Judging:
 
     def by_name(self, path: str) -> Leave | None:
         """What the name alone says; None where the file must be opened to know."""
-        private = names.verdict(path, self._settings.names)
+        private = file_names.verdict(path, self._settings.names)
         if private is not None:
             return Leave(reason=private.reason, is_conflict=private.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:
@@ -175,7 +175,7 @@ class Judging:
             if unchanged_s >= wait_s:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
-        name = names.escaped(owner.path)
+        name = file_names.escaped(owner.path)
         if owner.is_open:
             return Wait(unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", is_for_others=True)
         if owner.has_failed:

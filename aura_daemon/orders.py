@@ -9,8 +9,8 @@ from typing import assert_never
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.control import Answer, Order, Verb
-from aura_daemon.core import names
 from aura_daemon.core.lifecycle import OPEN, JobState
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.receiving import Receiving
@@ -28,10 +28,10 @@ class Orders:
 
     def carry_out(self, order: Order) -> Answer:
         """Does it as far as it can be done; raises OSError where a disk refuses."""
-        logger.info("asked to {} {}", order.verb, names.escaped(order.name))
+        logger.info("asked to {} {}", order.verb, file_names.escaped(order.name))
         source, jobs = self._meant(order)
         if source is None:
-            message = f"{names.escaped(order.name)}: no job and no file of this name was ever claimed here"
+            message = f"{file_names.escaped(order.name)}: no job and no file of this name was ever claimed here"
             return Answer(done=False, said=(message,))
         match order.verb:
             case Verb.CANCEL:
@@ -57,7 +57,7 @@ class Orders:
     def _cancel(self, source: SourceRow, jobs: list[JobRow]) -> list[tuple[bool, str]]:
         wanted = [job for job in jobs if job.state in OPEN]
         if not wanted:
-            return [(False, f"{names.escaped(source.path)}: nothing of it is left to cancel")]
+            return [(False, f"{file_names.escaped(source.path)}: nothing of it is left to cancel")]
         said = [self._dispatching.cancel(job, source) for job in wanted]
         self._receiving.dispose()
         return said
@@ -68,7 +68,7 @@ class Orders:
         if source.failure is not None:
             failed = [None]
         if not failed:
-            return [(False, f"{names.escaped(source.path)}: nothing of it has failed")]
+            return [(False, f"{file_names.escaped(source.path)}: nothing of it has failed")]
         return [self._again(source, job) for job in failed]
 
     def _again(self, source: SourceRow, job: JobRow | None) -> tuple[bool, str]:
@@ -76,8 +76,8 @@ class Orders:
         path, file, report = self._rooms.disposal.failed_file(source, job)
         if file is None:
             mend = "put the file into the inbox again"
-            return False, f"{names.escaped(path)}: it is not in `{names.FAILED_FOLDER}/` any more; {mend}"
+            return False, f"{file_names.escaped(path)}: it is not in `{file_names.FAILED_FOLDER}/` any more; {mend}"
         again = self._rooms.claims.reclaim(file, path, source.kind)
         report.unlink(missing_ok=True)
         self._receiving.admit(again)
-        return True, f"{names.escaped(path)}: queued again as {again.id}"
+        return True, f"{file_names.escaped(path)}: queued again as {again.id}"

@@ -12,7 +12,8 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.core import names, shortage
+from aura_daemon import file_names
+from aura_daemon.core import shortage
 from aura_daemon.core.attempts import Attempt, Tried, attempt_of
 from aura_daemon.core.job import Failure, FailureKind, JobKind, Outcome, Produced
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
@@ -271,5 +272,5 @@ class Outcomes:
         self._receiving.job_ended(result.source)
         for warning in result.produced.warnings:
             logger.warning("{} {}", job_id, warning)
-        logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, names.escaped(str(delivered.payload)))
+        logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
         self._listener.delivered(delivered, result.produced)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core import names, pictures, request
+from aura_daemon.core import pictures, request
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.request import Rejected
 from aura_daemon.core.yamltext import MOST_BYTES
@@ -90,12 +90,12 @@ class Pairing:
         match self._references.find(path, name):
             case None:
                 self._missing.setdefault(PurePosixPath(wanted).name, set()).add(path)
-                return names.escaped(name) if name else f"an image called {names.escaped(wanted)}"
+                return file_names.escaped(name) if name else f"an image called {file_names.escaped(wanted)}"
             case Found(is_waiting=True) as image:
                 if not self._references.is_companion_image(image.path):
                     self._bound[image.path] = path
                 reason = self._incompleteness(image)
-                return f"{names.escaped(image.path)}: {reason}" if reason else ""
+                return f"{file_names.escaped(image.path)}: {reason}" if reason else ""
             case Found() | Ambiguous():
                 return ""
 

@@ -15,11 +15,10 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
-from aura_daemon.core import names
+from aura_daemon import durable, file_names
 from aura_daemon.events import mount_of
 
-MARKER: Final = f"{names.OWN_FOLDER}/marker"
+MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
 KNOWN: Final = "known-folders.json"
 """In the state folder: the resolved paths of the folders that bear our marker, each with its mount point."""
 

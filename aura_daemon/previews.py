@@ -12,8 +12,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable
-from aura_daemon.core import names
+from aura_daemon import durable, file_names
 from aura_daemon.delivery import Outbox
 from aura_daemon.records import JobRow
 
@@ -53,4 +52,4 @@ class Previews:
             self._folder.rmdir()
 
     def _place(self, job: JobRow) -> Path:
-        return self._folder / f"{names.output_stem(job.stem, None)}.{job.id}.jpg"
+        return self._folder / f"{file_names.output_stem(job.stem, None)}.{job.id}.jpg"

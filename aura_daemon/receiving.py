@@ -6,8 +6,8 @@ import time
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.arrivals import MOST_PENDING
-from aura_daemon.core import names
 from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.errors import JournalRefused
 from aura_daemon.records import SourceRow
@@ -61,7 +61,7 @@ class Receiving:
             try:
                 source = self._rooms.claims.claim(arrival.path, arrival.kind, settled_s=arrival.settled_s)
             except JournalRefused as error:
-                self._rooms.hold_up(JOURNAL, f"{names.escaped(arrival.path)} stays where it is", error)
+                self._rooms.hold_up(JOURNAL, f"{file_names.escaped(arrival.path)} stays where it is", error)
                 return
             except OSError as error:
                 arrivals.postpone(arrival.path, now, f"it cannot be claimed: {error.strerror}")
@@ -94,7 +94,7 @@ class Receiving:
                 if self._rooms.disposal.dispose(source):
                     self._recall_images(source)
             except OSError as error:
-                refusal = f"{names.escaped(source.path)} cannot be put where it belongs", error
+                refusal = f"{file_names.escaped(source.path)} cannot be put where it belongs", error
                 continue
             del self._ended[source.id]
         if refusal is not None:
@@ -119,7 +119,7 @@ class Receiving:
         queued = self._rooms.journal.oldest_queued()
         if queued is None:
             return self._rooms.arrivals.oldest(time.monotonic())
-        return names.escaped(queued.path), self.since_claim_s(queued) + queued.settled_s
+        return file_names.escaped(queued.path), self.since_claim_s(queued) + queued.settled_s
 
     def admit(self, source: SourceRow) -> None:
         """Journals the jobs of a claimed source; one without jobs has ended already."""
@@ -128,11 +128,11 @@ class Receiving:
                 self._rooms.intake.admit(source)
             except OSError as error:
                 self._unadmitted[source.id] = source
-                self._rooms.hold_up(SOURCES, f"{names.escaped(source.path)} cannot be taken in", error)
+                self._rooms.hold_up(SOURCES, f"{file_names.escaped(source.path)} cannot be taken in", error)
                 return
             source = self._rooms.journal.source(source.id)
         self._ended[source.id] = source
         if source.failure is not None:
             self.failed += 1
-            self._rooms.pulse.error(f"{names.escaped(source.path)}: {source.failure.message}")
+            self._rooms.pulse.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
             self._listener.failed(source.id, source, source.failure)

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims, free_names
-from aura_daemon.core import names
 from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.journal import Journal
 
@@ -125,7 +124,7 @@ class References:
         root = os.fspath(self._claims.inbox)
         for folder, folders, files in os.walk(root):
             below = folder[len(root) + 1 :] + "/" * (folder != root)
-            folders[:] = [inner for inner in folders if not names.is_out_of_bounds(f"{below}{inner}/x")]
+            folders[:] = [inner for inner in folders if not file_names.is_out_of_bounds(f"{below}{inner}/x")]
             for file in files:
                 if extension_of(file) in IMAGE_EXTENSIONS:
                     found.setdefault(file, []).append(below + file)

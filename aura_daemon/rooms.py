@@ -10,11 +10,11 @@ from typing import Final, Protocol
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.control import Control
-from aura_daemon.core import names
 from aura_daemon.core.job import Failure, JobKind, Produced
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
@@ -120,7 +120,7 @@ class Rooms:
         """A file system says no: nothing is lost, it is said everywhere, and tried again after a while."""
         if isinstance(error, JournalRefused):
             what = JOURNAL
-        place = f" ({names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
+        place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
         reason = f"{refused}: {error.strerror or error}{place}"
         mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."
         wait_s = self.holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())

@@ -17,8 +17,8 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.core import names
-from aura_daemon.core.recovery import backoff_s
+from aura_daemon import file_names
+from aura_daemon.backoff import backoff_s
 from aura_daemon.core.stability import Stamp
 from aura_daemon.events import Deaf, Events, listen
 
@@ -185,7 +185,7 @@ class Watch:
         seen: dict[str, Sighting] = {}
         gone: list[str] = []
         for name, came_whole in wanted.items():
-            if names.is_out_of_bounds(name):
+            if file_names.is_out_of_bounds(name):
                 continue
             parent = (self._root / name).parent
             if os.path.realpath(parent) != os.fspath(parent):  # its folder has become a link
@@ -211,7 +211,7 @@ class Watch:
                 with os.scandir(self._root / current) as entries:
                     for entry in entries:
                         name = f"{current}/{entry.name}" if current else entry.name
-                        if names.is_out_of_bounds(name):
+                        if file_names.is_out_of_bounds(name):
                             continue
                         with contextlib.suppress(FileNotFoundError):
                             if entry.is_dir(follow_symlinks=False):
@@ -221,7 +221,7 @@ class Watch:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                logger.warning("cannot look into {}: {}", names.escaped(str(self._root / current)), error.strerror)
+                logger.warning("cannot look into {}: {}", file_names.escaped(str(self._root / current)), error.strerror)
 
 
 def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:

@@ -7,12 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable
+from aura_daemon import durable, file_names
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
 from aura_daemon.config import load
-from aura_daemon.core import names, pictures, readback, request, routing
+from aura_daemon.core import pictures, readback, request, routing
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
@@ -37,7 +37,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
     catalogue = Cataloguing(settings.generate).now()
     settings_of_folders = FolderSettings(settings.inbox, Steadiness(0, now=time.monotonic))
     for file in files:
-        name = names.escaped(str(file))
+        name = file_names.escaped(str(file))
         try:
             is_of_a_folder = file.name == FILE_NAME
             folders = () if is_of_a_folder else settings_of_folders.above(_below(file, settings.inbox))
@@ -48,7 +48,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
         if isinstance(found, tuple):
             problems.extend(found)
             continue
-        print(f"{names.escaped(str(file))}: {found if isinstance(found, str) else _said(found)}")
+        print(f"{file_names.escaped(str(file))}: {found if isinstance(found, str) else _said(found)}")
         if expand and isinstance(found, request.Parsed):
             for line in lines_of(found.jobs):
                 print(line)
@@ -94,7 +94,7 @@ def _look_at(
                 return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
             return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
         case routing.Foreign():
-            return (Problem(file=name, message=f"would be left alone: {names.escaped(route.reason)}"),)
+            return (Problem(file=name, message=f"would be left alone: {file_names.escaped(route.reason)}"),)
         case routing.Mismatch():
             return (Problem(file=name, message=route.reason),)
         case routing.Unfinished():

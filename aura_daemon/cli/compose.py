@@ -9,13 +9,13 @@ from pathlib import Path
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.door import judging_of
 from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
-from aura_daemon.core import names
 from aura_daemon.core.job import JobKind
 from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.daemon import Daemon
@@ -110,8 +110,8 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
                 first_s=min(FIRST_WAIT_S, settings.retry_first), most_s=min(LONGEST_WAIT_S, settings.retry_at_most)
             ),
             pulse=Pulse(
-                inbox=names.escaped(str(inbox)),
-                outbox=names.escaped(str(outbox)),
+                inbox=file_names.escaped(str(inbox)),
+                outbox=file_names.escaped(str(outbox)),
                 sources=choice.disposition,
                 recent_s=[job.total_s for job in reversed(journal.recent(RECENT)) if job.total_s is not None],
             ),

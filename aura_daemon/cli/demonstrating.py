@@ -16,17 +16,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon import durable, logs
+from aura_daemon import durable, file_names, logs
 from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core import names
 from aura_daemon.core.job import EngineTiming, Failure, GenerateRequest, Produced
-from aura_daemon.core.names import OWN_FOLDER
-from aura_daemon.core.problems import cut
 from aura_daemon.delivery import Delivered
+from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.options import Settings
+from aura_daemon.problems import cut
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 
@@ -99,20 +98,20 @@ class Results:
     def delivered(self, delivered: Delivered, produced: Produced) -> None:
         """Remembers the result."""
         dropped, asked = self._asked.get(delivered.job.id, ("", ""))
-        said = f"says: {names.escaped(produced.text)}" if produced.text else ""
+        said = f"says: {file_names.escaped(produced.text)}" if produced.text else ""
         took = spent(produced.timing)
         self._rows.append(Row(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
         self._listener.delivered(delivered, produced)
 
     def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
         """Remembers the failure."""
-        said = names.escaped(f"failed: {failure.message} {failure.mend}")
+        said = file_names.escaped(f"failed: {failure.message} {failure.mend}")
         self._rows.append(Row(dropped=self._dropped(source), said=said))
         self.earlier_failed += source.id in self._earlier
         self._listener.failed(job_id, source, failure)
 
     def _dropped(self, source: SourceRow) -> str:
-        name = names.escaped(source.path)
+        name = file_names.escaped(source.path)
         return f"{name} (of an earlier run)" if source.id in self._earlier else name
 
     def print(self) -> None:
@@ -174,7 +173,7 @@ def shown(file: Path) -> str:
     """A path as one would type it here."""
     with suppress(ValueError, FileNotFoundError):
         file = file.relative_to(Path.cwd())
-    return names.escaped(str(file))
+    return file_names.escaped(str(file))
 
 
 def spent(timing: EngineTiming) -> str:

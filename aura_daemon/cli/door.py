@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core.names import NameRules
+from aura_daemon.file_names import NameRules
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.text import Text
 
 from aura_daemon.core.job import GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest, Request
-from aura_daemon.core.names import escaped
 from aura_daemon.core.request import ParsedJob
+from aura_daemon.file_names import escaped
 
 _SHOWN_ANYWAY: Final = frozenset({"prompt", "seed"})
 

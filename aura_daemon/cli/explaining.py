@@ -6,13 +6,12 @@ import os
 import time
 from pathlib import Path
 
-from aura_daemon import completeness, health
+from aura_daemon import completeness, file_names, health
 from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
-from aura_daemon.core import names
 from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
@@ -34,12 +33,12 @@ def why(path: Path, config: Path | None) -> int:
     running = document is not None and health.is_alive(document)
     name = below(path, settings.inbox)
     if name is None:
-        print(f"{names.escaped(str(path))}: not in the inbox, {names.escaped(str(settings.inbox))}")
+        print(f"{file_names.escaped(str(path))}: not in the inbox, {file_names.escaped(str(settings.inbox))}")
         return UNKNOWN
     try:
         journal = Journal(state / FILE_NAME, read_only=True)
     except JournalRefused:
-        print(f"{names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
+        print(f"{file_names.escaped(name)}: nothing has run here yet; run the daemon, or `aura-daemon check`")
         return UNKNOWN
     try:
         source = journal.latest_source(name)
@@ -49,7 +48,7 @@ def why(path: Path, config: Path | None) -> int:
             answer = _claimed(source, journal, settings, document if running else None) if source else None
     finally:
         journal.close()
-    print(f"{names.escaped(name)}: {answer or 'never seen, and not in the inbox now'}")
+    print(f"{file_names.escaped(name)}: {answer or 'never seen, and not in the inbox now'}")
     return 0 if answer else UNKNOWN
 
 
@@ -66,7 +65,7 @@ def below(path: Path, inbox: Path) -> str | None:
 def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow | None, document: Health | None) -> str:
     """Of a file in the inbox."""
     disposition = choose(settings.sources, settings.inbox).disposition
-    if names.is_out_of_bounds(name):
+    if file_names.is_out_of_bounds(name):
         return "left alone: hidden, or in `failed/`, where nothing is looked for"
     keeps = disposition is Disposition.KEEP
     door = judging_of(settings, journal, SteadyClock(), keeps=keeps)
@@ -128,8 +127,8 @@ def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: 
     """Of a file that has been ours."""
     jobs = journal.jobs_of(source.id)
     if source.failure is not None:
-        place = settings.outbox / names.FAILED_FOLDER / source.path
-        return f"failed: {source.failure.message} (see {names.escaped(str(place))}.json)"
+        place = settings.outbox / file_names.FAILED_FOLDER / source.path
+        return f"failed: {source.failure.message} (see {file_names.escaped(str(place))}.json)"
     if not jobs:
         is_open = source.state is SourceState.CLAIMED
         return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
@@ -139,7 +138,7 @@ def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: 
 
 
 def _job(job: JobRow, settings: Settings, document: Health | None) -> str:
-    place = names.escaped(str(settings.outbox / job.folder / job.stem))
+    place = file_names.escaped(str(settings.outbox / job.folder / job.stem))
     match job.state:
         case JobState.QUEUED:
             held = _held_up(document, job.needs, MEMORY_FOR.format(job.demand), "outbox", "journal")

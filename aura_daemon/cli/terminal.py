@@ -9,7 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from aura_daemon.core import names
+from aura_daemon import file_names
 from aura_daemon.core.job import Failure, GenerateRequest, Produced
 from aura_daemon.delivery import Delivered
 from aura_daemon.records import JobRow, SourceRow
@@ -83,7 +83,7 @@ class Bars(Silent):
         """A new bar; the one of an attempt that came to nothing goes."""
         self._end()
         what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
-        self._name = f"{names.escaped(source.path)}: {what[:40]}"
+        self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
         self._task = self._progress.add_task(self._name, total=None)
 
     def loading(self, message: protocol.Loading) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aura_daemon.core.job import GenerateRequest, Request
-from aura_daemon.core.problems import cut, nearest
 from aura_daemon.errors import Problem
+from aura_daemon.problems import cut, nearest
 
 MOST_LISTED: Final = 20
 """Names that a refusal lists."""

@@ -17,7 +17,7 @@ from operator import mul
 from typing import Final
 
 from aura_daemon.core.catalogue import Catalogue, listed
-from aura_daemon.core.problems import cut, nearest
+from aura_daemon.problems import cut, nearest
 
 MOST_DEPTH: Final = 20
 """Choices in choices and lists in lists, both counted."""

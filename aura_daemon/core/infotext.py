@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.core import names
+from aura_daemon import file_names
 from aura_daemon.core.job import Lora, ResolvedGenerate
 from aura_daemon.core.settings import Scheduler
 
@@ -145,7 +145,7 @@ def parse(text: str) -> Said | None:
 
 def model_label(name: str) -> str:
     """How a model is called in a picture: nobody's folders are told."""
-    return names.escaped(name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors").strip())
+    return file_names.escaped(name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors").strip())
 
 
 def _lost(settings: Mapping[str, str]) -> Iterator[str]:

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from aura_daemon.core.names import MOST_NAME_BYTES
 from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.core.settings import MULTIPLE_PX, NATIVE_512
 from aura_daemon.core.spelling import CONTROL, SPACE, alone, in_any_case
 from aura_daemon.core.yamltext import NOT_TEXT
+from aura_daemon.file_names import MOST_NAME_BYTES
 
 MOST_PROMPT_CHARACTERS: Final = 10_000
 MOST_NAME_CHARACTERS: Final = 1000

@@ -9,9 +9,9 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from aura_daemon.core.problems import cut, nearest, shown
 from aura_daemon.core.seeds import ONE_SEED_SCHEMA, seeds_of
 from aura_daemon.errors import Problem
+from aura_daemon.problems import cut, nearest, shown
 
 ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})
 """Keys that are the same for every combination."""

@@ -97,14 +97,6 @@ def killed_with_the_daemon(tried: Tried | None) -> Failure:
     )
 
 
-def backoff_s(failures_in_a_row: int, *, first_s: float, most_s: float) -> float:
-    """Seconds to leave something alone after it failed for the n-th time in a row: doubling, bounded."""
-    if failures_in_a_row < 1:
-        raise ValueError("there is nothing to wait for before the first failure")
-    doublings = min(failures_in_a_row - 1, 62)
-    return float(min(first_s * 2**doublings, most_s))
-
-
 def _quarantined(failure: Failure, attempts: int) -> Failure:
     """The failure, saying how often it happened."""
     return Failure(

@@ -14,8 +14,8 @@ from aura_daemon.core.embedded import embedded_text
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.infotext import HASH_CHARACTERS, PROGRAM, Said
 from aura_daemon.core.job import Embedded, Produced
-from aura_daemon.core.problems import cut, problems_of
 from aura_daemon.errors import Problem
+from aura_daemon.problems import cut, problems_of
 
 NOTHING: Final = (
     "the picture holds no settings to make it again from; give the file as aura-daemon or AUTOMATIC1111 wrote it "

@@ -18,11 +18,11 @@ from aura_daemon.core.expansion import Plan
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.problems import MOST_PROBLEMS, capped
 from aura_daemon.core.regeneratekeys import REGENERATE
 from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
 from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
+from aura_daemon.problems import MOST_PROBLEMS, capped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

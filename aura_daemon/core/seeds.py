@@ -7,8 +7,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from aura_daemon.core.problems import shown
 from aura_daemon.core.spelling import alone
+from aura_daemon.problems import shown
 
 SEED_END: Final = 2**63
 """Seeds are smaller than this."""

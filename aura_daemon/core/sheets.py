@@ -13,7 +13,7 @@ from math import ceil, sqrt
 from typing import Final
 
 from aura_daemon.core.job import GenerateRequest, Hires, Lora
-from aura_daemon.core.names import escaped
+from aura_daemon.file_names import escaped
 
 MOST_CELLS: Final = 100
 """Of one sheet."""

@@ -12,7 +12,7 @@ from aura_daemon.core.attempts import Attempt, Tried
 from aura_daemon.core.budget import REFUSED
 from aura_daemon.core.job import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.core.learning import refused_bytes
-from aura_daemon.core.names import escaped
+from aura_daemon.file_names import escaped
 
 NEVER_FREE: Final = 0.05
 """Of all memory, what other programs never give back."""

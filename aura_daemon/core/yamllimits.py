@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from aura_daemon.core.problems import cut
 from aura_daemon.errors import Problem
+from aura_daemon.problems import cut
 
 LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 import yaml
 
-from aura_daemon.core.problems import cut
 from aura_daemon.core.yamllimits import LOADER, Survey
 from aura_daemon.core.yamlmistakes import syntax_problem
 from aura_daemon.core.yamlscalars import resolved
 from aura_daemon.errors import Problem
+from aura_daemon.problems import cut
 
 MOST_BYTES: Final = 1 << 20
 

@@ -20,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from aura_daemon.core.job import Failure, FailureKind, Ingredient, IngredientKind, Lora
-from aura_daemon.core.names import escaped
-from aura_daemon.core.problems import nearest
 from aura_daemon.engines.failures import first_line
+from aura_daemon.file_names import escaped
+from aura_daemon.problems import nearest
 
 KEPT: Final = 8
 """LoRAs whose content is kept: 20 to 150 MiB each for Stable Diffusion 1.x."""

@@ -32,7 +32,6 @@ from aura_daemon.core.job import (
     Request,
     ResolvedGenerate,
 )
-from aura_daemon.core.names import escaped
 from aura_daemon.core.settings import (
     EngineSettings,
     GenerateSettings,
@@ -55,6 +54,7 @@ from aura_daemon.engines.report import Report
 from aura_daemon.engines.shelf import Engine, Key, Shelf
 from aura_daemon.engines.stepping import second_px, steps_of
 from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
+from aura_daemon.file_names import escaped
 
 NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
 """A captioner looks at pictures of its own size."""

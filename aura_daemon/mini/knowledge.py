@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from aura_daemon.core.names import escaped
+from aura_daemon.file_names import escaped
 from aura_daemon.mini import NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SHAPES, SIZES, WORDS, Sentence, parse
 

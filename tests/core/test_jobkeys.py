@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.jobkeys import job_schema
-from aura_daemon.core.names import MOST_NAME_BYTES
 from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.core.routing import IMAGE_EXTENSIONS
 from aura_daemon.core.settings import NATIVE_512, Scheduler
 from aura_daemon.core.spelling import CONTROL, SPACE
 from aura_daemon.core.yamltext import NOT_TEXT
+from aura_daemon.file_names import MOST_NAME_BYTES
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.backoff import backoff_s
 from aura_daemon.core import recovery
 from aura_daemon.core.attempts import Attempt, Start
 from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
@@ -16,7 +17,6 @@ from aura_daemon.core.recovery import (
     StepDown,
     WaitForMemory,
     WaitForModel,
-    backoff_s,
     killed_with_the_daemon,
 )
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from aura_daemon.core.problems import MOST_GIVEN, capped, cut, nearest, problems_of, shown
 from aura_daemon.errors import Problem
+from aura_daemon.problems import MOST_GIVEN, capped, cut, nearest, problems_of, shown
 
 
 class Inner(BaseModel):

@@ -14,8 +14,8 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from aura_daemon.core.names import escaped
 from aura_daemon.errors import Problem
+from aura_daemon.file_names import escaped
 
 MISSING: Final = "is missing"
 

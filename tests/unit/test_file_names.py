@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core import names
+from aura_daemon import file_names
 
 FILE_NAMES = st.binary(min_size=1, max_size=255).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 """Every name a file can have, those that are no text included."""
@@ -124,7 +124,7 @@ ORDINARY = [
 
 @pytest.mark.parametrize("path", PRIVATE)
 def test_names_that_tools_leave_behind_are_private(path: str) -> None:
-    found = names.verdict(path)
+    found = file_names.verdict(path)
     assert found is not None
     assert not found.is_conflict
     assert "private" in found.reason
@@ -132,7 +132,7 @@ def test_names_that_tools_leave_behind_are_private(path: str) -> None:
 
 @pytest.mark.parametrize("path", CONFLICTS)
 def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> None:
-    found = names.verdict(path)
+    found = file_names.verdict(path)
     assert found is not None
     assert found.is_conflict
     assert "decide" in found.reason
@@ -140,15 +140,15 @@ def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> Non
 
 @pytest.mark.parametrize("path", ORDINARY)
 def test_nothing_is_held_against_an_ordinary_name(path: str) -> None:
-    assert names.verdict(path) is None
+    assert file_names.verdict(path) is None
 
 
 @given(FILE_NAMES, st.none() | st.integers(1, 500))
 @settings(max_examples=25)
 def test_an_output_fits_into_a_name_with_every_suffix(stem: str, number: int | None) -> None:
-    shortened = names.output_stem(stem, number)
+    shortened = file_names.output_stem(stem, number)
     whole = f"{shortened}.r999.jpeg.json"
-    assert len(whole.encode("utf-8", "surrogateescape")) <= names.MOST_NAME_BYTES
+    assert len(whole.encode("utf-8", "surrogateescape")) <= file_names.MOST_NAME_BYTES
     assert shortened not in ("", "-1")
     own = shortened if number is None else shortened.removesuffix(f"-{number}")
     assert stem.startswith(own)
@@ -158,18 +158,18 @@ def test_an_output_fits_into_a_name_with_every_suffix(stem: str, number: int | N
 @pytest.mark.parametrize("character", ["x", "ü", "猫", "🦊", "\udc80"])
 def test_a_long_stem_is_cut_between_characters(character: str) -> None:
     stem = character * 255
-    shortened = names.output_stem(stem, 7)
+    shortened = file_names.output_stem(stem, 7)
     assert shortened.endswith(character + "-7")
     assert len(shortened.encode("utf-8", "surrogateescape")) > 205
 
 
 def test_a_short_stem_stays_as_it_is() -> None:
-    assert names.output_stem("cat", None) == "cat"
-    assert names.output_stem("cat", 12) == "cat-12"
+    assert file_names.output_stem("cat", None) == "cat"
+    assert file_names.output_stem("cat", 12) == "cat-12"
 
 
 def test_a_taken_name_is_counted_up() -> None:
-    assert list(islice(names.candidates("cat"), 3)) == ["cat", "cat.r2", "cat.r3"]
+    assert list(islice(file_names.candidates("cat"), 3)) == ["cat", "cat.r2", "cat.r3"]
 
 
 @pytest.mark.parametrize(
@@ -183,26 +183,28 @@ def test_a_taken_name_is_counted_up() -> None:
     ],
 )
 def test_our_own_pages_are_reserved_at_the_top_only(folder: str, stem: str, reserved: bool) -> None:
-    assert names.is_reserved_output(folder, stem) is reserved
+    assert file_names.is_reserved_output(folder, stem) is reserved
 
 
 @given(st.text(max_size=20))
 @settings(max_examples=25)
 def test_a_collision_key_is_its_own_key_and_the_same_for_every_composition(name: str) -> None:
-    key = names.collision_key(name)
-    assert names.collision_key(key) == key
-    assert names.collision_key(unicodedata.normalize("NFD", name)) == key
+    key = file_names.collision_key(name)
+    assert file_names.collision_key(key) == key
+    assert file_names.collision_key(unicodedata.normalize("NFD", name)) == key
 
 
 def test_letter_case_and_composition_collide() -> None:
-    assert names.collision_key("Ünïcode.PNG") == names.collision_key(unicodedata.normalize("NFD", "ünïcode.png"))
-    assert names.collision_key("cat") != names.collision_key("car")
+    assert file_names.collision_key("Ünïcode.PNG") == file_names.collision_key(
+        unicodedata.normalize("NFD", "ünïcode.png")
+    )
+    assert file_names.collision_key("cat") != file_names.collision_key("car")
 
 
 @given(FILE_NAMES | st.text(max_size=20))
 @settings(max_examples=25)
 def test_an_escaped_name_is_one_line_and_always_encodable(name: str) -> None:
-    shown = names.escaped(name)
+    shown = file_names.escaped(name)
     assert len(shown.encode().splitlines()) <= 1
     assert len(shown.splitlines()) <= 1
 
@@ -220,7 +222,7 @@ def test_an_escaped_name_is_one_line_and_always_encodable(name: str) -> None:
     ],
 )
 def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -> None:
-    assert names.escaped(name) == shown
+    assert file_names.escaped(name) == shown
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -
     ],
 )
 def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) -> None:
-    assert names.is_out_of_bounds(path) is expected
+    assert file_names.is_out_of_bounds(path) is expected
 
 
 @pytest.mark.parametrize(
@@ -253,7 +255,7 @@ def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) ->
     ],
 )
 def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: str) -> None:
-    rules = names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
-    found = names.verdict(path, rules)
+    rules = file_names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
+    found = file_names.verdict(path, rules)
     assert (found is not None) is is_left
     assert because in (found.reason if found else "")
