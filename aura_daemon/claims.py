@@ -20,8 +20,8 @@ from typing import Final, NoReturn
 from loguru import logger
 
 from aura_daemon import durable, file_names
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import SourceRow, in_64_bits
 

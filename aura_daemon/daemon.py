@@ -17,10 +17,10 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.control import Answer, Order
-from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.vitals import MEMORY_FOR
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.orders import Orders
 from aura_daemon.pulse import Known, held_by_folders
 from aura_daemon.receiving import Receiving

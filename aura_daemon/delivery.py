@@ -19,9 +19,10 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.core import readback, regenerate, sidecar
-from aura_daemon.core.job import EngineTiming, GenerateRequest, ImageFormat, Payload, Produced
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
+from aura_daemon.jobs.results import EngineTiming, Payload, Produced
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.presence import Presence
 from aura_daemon.records import JobRow, SourceRow

@@ -15,11 +15,12 @@ from aura_daemon import durable, file_names
 from aura_daemon.core.attempts import Start, next_start
 from aura_daemon.core.batching import most_together, together
 from aura_daemon.core.growth import WATCHED, grows
-from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GridRequest, JobKind
-from aura_daemon.core.lifecycle import JobState
 from aura_daemon.core.queueing import Waiting, chosen
 from aura_daemon.core.recovery import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import GridRequest, JobKind
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.kernelkills import begun
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving

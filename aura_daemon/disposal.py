@@ -20,12 +20,12 @@ from loguru import logger
 from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
 from aura_daemon.core import routing, sidecar
-from aura_daemon.core.job import Failure
-from aura_daemon.core.lifecycle import JobState
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.delivery import Outbox, source_record
 from aura_daemon.disposition import Disposition
 from aura_daemon.inputs import Inputs
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.results import Failure
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 

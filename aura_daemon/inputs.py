@@ -15,8 +15,8 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims, is_others_link
-from aura_daemon.core.job import CaptionRequest, GridRequest, RegenerateRequest, Request
-from aura_daemon.core.routing import SourceKind
+from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
 from aura_daemon.references import Ambiguous, Found, References

@@ -21,21 +21,14 @@ from aura_daemon.core import readback, regenerate, request, routing, templates, 
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.job import (
-    AppliedDefaults,
-    Failure,
-    FailureKind,
-    GenerateRequest,
-    GridRequest,
-    JobKind,
-    kind_of,
-)
 from aura_daemon.core.request import ParsedJob, Rejected
-from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs, NotTaken
+from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
+from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES
 from aura_daemon.records import JobRow, NamedImage, SourceRow

@@ -12,10 +12,10 @@ from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
 from aura_daemon.core import pictures, routing
 from aura_daemon.core.defaults import FILE_NAME
-from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.stability import Stamp
 from aura_daemon.file_names import NO_RULES, NameRules
 from aura_daemon.foldersettings import FolderSettings, Held
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.core.requestform import request_from_dict
-from aura_daemon.core.shortage import demand_of
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.jobs.requests import demand_of
 
 _TABLES: Final = """
 CREATE TABLE sources (

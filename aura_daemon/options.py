@@ -14,8 +14,6 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from aura_daemon.core.job import ImageFormat, Metadata
-from aura_daemon.core.routing import Accept
 from aura_daemon.core.settings import (
     Attention,
     CaptionSettings,
@@ -24,9 +22,11 @@ from aura_daemon.core.settings import (
     EngineSettings,
     GenerateSettings,
     Safety,
-    Scheduler,
 )
 from aura_daemon.errors import Problem, UserError
+from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.sources import Accept
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
 from aura_daemon.core import pictures, request
-from aura_daemon.core.lifecycle import SourceState
 from aura_daemon.core.request import Rejected
 from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.inputs import named_images
+from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
 

@@ -14,8 +14,6 @@ import psutil
 
 from aura_daemon import __version__
 from aura_daemon.core.attempts import Tried
-from aura_daemon.core.job import kind_of
-from aura_daemon.core.lifecycle import OPEN, JobState
 from aura_daemon.core.routing import HEALTH_SCHEMA
 from aura_daemon.core.vitals import (
     CurrentJob,
@@ -27,6 +25,8 @@ from aura_daemon.core.vitals import (
     percentile,
     status_of,
 )
+from aura_daemon.jobs.lifecycle import OPEN, JobState
+from aura_daemon.jobs.requests import kind_of
 from aura_daemon.records import JobRow
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 
 from aura_daemon.core.attempts import Attempt, Begun, Tried
 from aura_daemon.core.budget import Measured
-from aura_daemon.core.job import AppliedDefaults, Failure, FailureKind, GenerateRequest, Request
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.requestform import request_from_dict
-from aura_daemon.core.routing import SourceKind
-from aura_daemon.core.shortage import demand_of
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
+from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
+from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
+from aura_daemon.jobs.sources import SourceKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,6 @@ from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
 from aura_daemon.clock import SteadyClock
 from aura_daemon.control import Control
-from aura_daemon.core.job import Failure, JobKind, Produced
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.errors import JournalRefused
@@ -24,6 +23,8 @@ from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
 from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal import Journal
 from aura_daemon.presence import Presence
 from aura_daemon.previews import Previews

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.job import GenerateRequest
-from aura_daemon.core.lifecycle import JobState
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Leave, Ready
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256

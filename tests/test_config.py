@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from aura_daemon import cli, config
 from aura_daemon.config import Loaded, config_schema, find, load
-from aura_daemon.core.routing import Accept
-from aura_daemon.core.settings import Scheduler
 from aura_daemon.errors import UserError
 from aura_daemon.folders import check_folders
+from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.sources import Accept
 from aura_daemon.options import Settings
 
 SHIPPED = Path(__file__).parent.parent / "config" / "aura.yaml"

@@ -13,11 +13,12 @@ import jsonschema
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.job import GenerateRequest, ImageFormat, Payload, Produced
-from aura_daemon.core.lifecycle import JobState
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecarschema import Sidecar
 from aura_daemon.delivery import Clocked, Delivered
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
+from aura_daemon.jobs.results import Payload, Produced
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount

@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.job import Failure, FailureKind
-from aura_daemon.core.lifecycle import SourceState
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecarschema import FailureReport
 from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
+from aura_daemon.jobs.lifecycle import SourceState
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.records import JobRow, SourceRow
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House

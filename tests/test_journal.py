@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.core.attempts import Attempt, Begun
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.lifecycle import JobState, SourceState, is_legal
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
+from aura_daemon.jobs.lifecycle import JobState, SourceState, is_legal
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.migrations import MIGRATIONS, VERSION
 from aura_daemon.records import JobRow, SourceRow, in_64_bits

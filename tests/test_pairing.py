@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.job import FailureKind
+from aura_daemon.jobs.results import FailureKind
 from aura_daemon.judging import Leave, Ready, Wait
 from aura_daemon.references import Ambiguous, Found
 from tests.support.house import PNG, Door, House, fail, sha256

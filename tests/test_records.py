@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.core.attempts import Attempt, Begun, Tried
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.ladder import Rung
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.records import (
     begun_of,
     begun_text,

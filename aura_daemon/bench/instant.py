@@ -5,17 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from aura_daemon.core.job import (
-    CaptionRequest,
-    EngineTiming,
-    GenerateRequest,
-    GridRequest,
-    Payload,
-    Produced,
-    Resolved,
-    ResolvedCaption,
-    ResolvedGenerate,
-)
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.results import EngineTiming, Payload, Produced, Resolved, ResolvedCaption, ResolvedGenerate
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Task, Up
 
 NAME: Final = "instant"

@@ -15,11 +15,11 @@ from aura_daemon.config import load
 from aura_daemon.core import pictures, readback, request, routing
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, RegenerateRequest
-from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.intake import drawn_seed
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1

@@ -21,9 +21,10 @@ from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core.job import EngineTiming, Failure, GenerateRequest, Produced
 from aura_daemon.delivery import Delivered
 from aura_daemon.file_names import OWN_FOLDER
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import EngineTiming, Failure, Produced
 from aura_daemon.options import Settings
 from aura_daemon.problems import cut
 from aura_daemon.records import JobRow, SourceRow

@@ -12,11 +12,11 @@ from aura_daemon.cli.reporting import since
 from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
-from aura_daemon.core.lifecycle import JobState, SourceState
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
 from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.options import Settings

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from aura_daemon import health
 from aura_daemon.config import load
-from aura_daemon.core.lifecycle import OPEN
 from aura_daemon.core.vitals import Health, Holdup
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.journal import FILE_NAME, Journal
 
 

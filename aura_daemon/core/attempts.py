@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.core.budget import Extent
-from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Backend, Rung, below, ladder
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import FailureKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.keytypes import (
     ANY_TEXT,
     CONFIG,
@@ -18,6 +17,7 @@ from aura_daemon.core.keytypes import (
     image_field,
     priority_field,
 )
+from aura_daemon.jobs.requests import CaptionRequest
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from aura_daemon.core.job import GenerateRequest, Request
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import GenerateRequest, Request
 from aura_daemon.problems import cut, nearest
 
 MOST_LISTED: Final = 20

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 from aura_daemon.core import yamltext
 from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.job import JobKind
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.core.yamltext import Document, Unreadable
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import capped, nearest, problems_of
 
 FILE_NAME: Final = "_defaults.yaml"

@@ -18,7 +18,6 @@ from pydantic import (
 )
 
 from aura_daemon.core import matrixkeys
-from aura_daemon.core.job import GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.core.keytypes import (
     ANY_TEXT,
     CONFIG,
@@ -41,9 +40,10 @@ from aura_daemon.core.keytypes import (
 )
 from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.core.seeds import MOST_SEEDS, Seeds, seed_field
-from aura_daemon.core.settings import NATIVE_512, Scheduler
-from aura_daemon.core.spelling import alone, in_any_case
 from aura_daemon.core.templates import FIELDS, TEMPLATE
+from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.text_patterns import alone, in_any_case
 
 _Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", None]})]
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon import file_names
-from aura_daemon.core.job import Lora, ResolvedGenerate
-from aura_daemon.core.settings import Scheduler
+from aura_daemon.jobs.requests import Lora
+from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.sampling import Scheduler
 
 PROGRAM: Final = "aura-daemon"
 """How `Version` begins in what we write."""

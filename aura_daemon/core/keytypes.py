@@ -1,6 +1,6 @@
 """What values of keys are made of: text, numbers, ratios, names of images. In: raw values. Out: checked, or why not.
 
-Schema and parser take the same, so everything is said twice here: as a check, and as a pattern of `core.spelling`.
+Schema and parser take the same, so everything is said twice here: as a check, and as a pattern of `jobs.text_patterns`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
-from aura_daemon.core.settings import MULTIPLE_PX, NATIVE_512
-from aura_daemon.core.spelling import CONTROL, SPACE, alone, in_any_case
 from aura_daemon.core.yamltext import NOT_TEXT
 from aura_daemon.file_names import MOST_NAME_BYTES
+from aura_daemon.jobs.sampling import MULTIPLE_PX, NATIVE_512
+from aura_daemon.jobs.text_patterns import CONTROL, SPACE, alone, in_any_case
 
 MOST_PROMPT_CHARACTERS: Final = 10_000
 MOST_NAME_CHARACTERS: Final = 1000

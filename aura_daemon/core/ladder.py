@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from aura_daemon.core.job import JobKind
+from aura_daemon.jobs.requests import JobKind
 
 
 class Backend(StrEnum):

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.core.job import Lora
+from aura_daemon.jobs.requests import Lora
 
 BRACKET_WEIGHT: Final = 1.1
 MOST_WEIGHT: Final = 100.0

@@ -13,8 +13,9 @@ from aura_daemon.core.defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.core.embedded import embedded_text
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.infotext import HASH_CHARACTERS, PROGRAM, Said
-from aura_daemon.core.job import Embedded, Produced
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import Embedded
+from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
 
 NOTHING: Final = (

@@ -15,13 +15,13 @@ from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.choices import Grammar
 from aura_daemon.core.defaults import FolderDefaults, regenerates
 from aura_daemon.core.expansion import Plan
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.regeneratekeys import REGENERATE
 from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
 from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
 
 

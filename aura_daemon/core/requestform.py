@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from aura_daemon.core.job import (
+from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,
     GenerateRequest,

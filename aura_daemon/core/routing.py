@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, TypeAlias
 
 from aura_daemon.core.pictures import format_of, is_heic
+from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 
 SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
@@ -23,32 +23,6 @@ IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".t
 
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
-
-
-class Accept(StrEnum):
-    """What an inbox takes (`accept:` in the configuration)."""
-
-    PROMPT = "prompt"
-    IMAGE = "image"
-    SIDECAR = "sidecar"
-
-
-class SourceKind(StrEnum):
-    """What a source is."""
-
-    JOB_FILE = "job_file"
-    PROMPT_TEXT = "prompt_text"
-    IMAGE = "image"
-    SIDECAR = "sidecar"
-
-
-ACCEPTED_AS: Final = {
-    SourceKind.JOB_FILE: Accept.PROMPT,
-    SourceKind.PROMPT_TEXT: Accept.PROMPT,
-    SourceKind.IMAGE: Accept.IMAGE,
-    SourceKind.SIDECAR: Accept.SIDECAR,
-}
-"""Which word of `accept` lets a kind in."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

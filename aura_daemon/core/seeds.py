@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
-from aura_daemon.core.spelling import alone
+from aura_daemon.jobs.text_patterns import alone
 from aura_daemon.problems import shown
 
 SEED_END: Final = 2**63

@@ -12,8 +12,8 @@ from itertools import takewhile
 from math import ceil, sqrt
 from typing import Final
 
-from aura_daemon.core.job import GenerateRequest, Hires, Lora
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import GenerateRequest, Hires, Lora
 
 MOST_CELLS: Final = 100
 """Of one sheet."""

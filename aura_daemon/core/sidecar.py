@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aura_daemon.core.attempts import Attempt
-from aura_daemon.core.job import AppliedDefaults, Failure, GridRequest, Produced, ResolvedCaption
 from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.core.sidecarschema import (
     AttemptRecord,
@@ -27,6 +26,8 @@ from aura_daemon.core.sidecarschema import (
     TimingRecord,
 )
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption
 
 
 def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:

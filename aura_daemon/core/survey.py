@@ -11,9 +11,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aura_daemon.core.budget import Measured
-from aura_daemon.core.job import JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.jobs.requests import JobKind
 
 SURVEY_SCHEMA: Final = "aura-daemon/doctor/1"
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from aura_daemon.core.spelling import CONTROL, SPACE
 from aura_daemon.file_names import FAILED_FOLDER, output_stem
+from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 FIELDS: Final = {
     "stem": "the job file's name without its extension",

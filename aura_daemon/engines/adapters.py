@@ -19,9 +19,10 @@ from loguru import logger
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from aura_daemon.core.job import Failure, FailureKind, Ingredient, IngredientKind, Lora
 from aura_daemon.engines.failures import first_line
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import Lora
+from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 from aura_daemon.problems import nearest
 
 KEPT: Final = 8

@@ -13,7 +13,6 @@ import torch
 import transformers
 from PIL import Image
 
-from aura_daemon.core.job import CaptionRequest, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.core.settings import EMBEDDED, CaptionSettings, resolve_caption
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.loading import storage_dtype
@@ -22,6 +21,8 @@ from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.widening import narrow, widen_layer_by_layer
+from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.results import EngineTiming, Payload, Produced, ResolvedCaption
 
 EXTENSION: Final = ".txt"
 

@@ -14,10 +14,10 @@ from typing import Final
 
 from safetensors import SafetensorError, safe_open
 
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import ALIASES
 from aura_daemon.engines.fetching import PINNED, Absent, fetch_configuration
 from aura_daemon.engines.report import Report
+from aura_daemon.jobs.results import Failure, FailureKind
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
 """Repository and revision whose configuration every Stable Diffusion 1.x checkpoint shares."""

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from aura_daemon.core.job import Ingredient, ResolvedGenerate
 from aura_daemon.engines.pipelines import Start
 from aura_daemon.engines.prompting import Encoded
 from aura_daemon.engines.report import Report
+from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
 
 PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
 """Of `EngineTiming`."""

@@ -32,9 +32,9 @@ from huggingface_hub.errors import (
 )
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.engines.report import Report
 from aura_daemon.engines.weights import SMALL_FILES, Weights
+from aura_daemon.jobs.results import Failure, FailureKind
 
 REPORT_EVERY_S: Final = 0.5
 """Progress of a download is told this often."""

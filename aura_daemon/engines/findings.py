@@ -15,7 +15,6 @@ from huggingface_hub import constants
 from aura_daemon.core.attempts import TOP
 from aura_daemon.core.budget import Extent, Footprint
 from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.job import Failure, JobKind
 from aura_daemon.core.ladder import RUNGS, Rung
 from aura_daemon.core.pace import picture_s
 from aura_daemon.core.settings import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
@@ -27,6 +26,8 @@ from aura_daemon.engines.models import ModelFiles, look_for_model
 from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.shelf import Shelf
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure
 
 FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_fp16", "avx512_fp16")}
 """Half precision -> abilities of a CPU with which it is faster than float32."""

@@ -19,10 +19,10 @@ from aura_daemon.core.budget import (
     VAE_ELEMENTS,
     Footprint,
 )
-from aura_daemon.core.job import JobKind
 from aura_daemon.engines.mapping import stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Placement
+from aura_daemon.jobs.requests import JobKind
 
 UNET_CHANNELS: Final = 320
 """Of Stable Diffusion 1.x, in its first block: what the figures of `core.budget` were measured with."""

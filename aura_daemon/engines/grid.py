@@ -12,11 +12,12 @@ from typing import Final, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from aura_daemon.core.job import EngineTiming, Failure, FailureKind, GridRequest, Payload, Produced
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.picture import read_picture
+from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Payload, Produced
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

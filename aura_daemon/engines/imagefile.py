@@ -16,8 +16,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from aura_daemon.core import xmp
 from aura_daemon.core.infotext import infotext
-from aura_daemon.core.job import Failure, FailureKind, ImageFormat, Metadata, ResolvedGenerate
 from aura_daemon.engines.libraries import versions
+from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 
 _PILLOW_NAMES: Final = {
     ImageFormat.PNG: "PNG",

@@ -17,8 +17,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.engines.failures import first_line
+from aura_daemon.jobs.results import Failure, FailureKind
 
 PICKLED: Final = (".pt", ".bin", ".pth", ".ckpt")
 MOST_BYTES: Final = 8 << 20

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aura_daemon.core.job import Failure, FailureKind, JobKind
-from aura_daemon.core.settings import ALIASES, EMBEDDED, MULTIPLE_PX, ModelDefaults, ModelSettings, Scheduler
+from aura_daemon.core.settings import ALIASES, EMBEDDED, ModelDefaults, ModelSettings
 from aura_daemon.engines.checkpoint import find_checkpoint
 from aura_daemon.engines.fetching import PINNED, Absent, Fetched, cached, fetch
 from aura_daemon.engines.report import Report
@@ -27,6 +26,9 @@ from aura_daemon.engines.weights import (
     generator_weights,
     pickle_refused,
 )
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 from aura_daemon.mini import CAPTIONER, GENERATOR
 
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")

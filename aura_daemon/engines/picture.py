@@ -17,8 +17,8 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.jobs.results import Failure, FailureKind
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names; every other decoder of Pillow stays shut."""

@@ -18,8 +18,7 @@ from loguru import logger
 from PIL import Image, ImageOps
 
 from aura_daemon.core.budget import Extent, tile_px
-from aura_daemon.core.job import Failure, GenerateRequest, Ingredient, IngredientKind, ResolvedGenerate
-from aura_daemon.core.settings import MULTIPLE_PX, EngineSettings, Scheduler
+from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.loading import Parts
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.placement import Placement
@@ -27,6 +26,9 @@ from aura_daemon.engines.prompting import Encoded
 from aura_daemon.engines.schedulers import scheduler_for
 from aura_daemon.engines.standins import RowByRow, Visitor, WiderVae
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Failure, Ingredient, IngredientKind, ResolvedGenerate
+from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 
 PREVIEW_LATENT: Final = 32
 """Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""

@@ -17,11 +17,11 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
-from aura_daemon.core.job import Failure, FailureKind, Ingredient, IngredientKind
 from aura_daemon.core.promptsyntax import Section, extract_loras, not_understood, parse
 from aura_daemon.core.promptwindows import Token, Unit, Vector, Window, windows
 from aura_daemon.engines.inversions import Inversion, Inversions
 from aura_daemon.engines.parking import Parked
+from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64
 """Windows; in float32 and of SD 1.x one is 231 KiB."""

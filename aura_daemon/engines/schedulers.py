@@ -10,7 +10,7 @@ import diffusers
 import numpy
 import torch
 
-from aura_daemon.core.settings import Scheduler
+from aura_daemon.jobs.sampling import Scheduler
 
 _KARRAS: Final = {"use_karras_sigmas": True}
 _PLAIN: Final = {"use_karras_sigmas": False}

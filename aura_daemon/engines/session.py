@@ -20,18 +20,6 @@ from loguru import logger
 from aura_daemon.core.attempts import TOP, Start, Tried
 from aura_daemon.core.budget import Extent, Measured
 from aura_daemon.core.fitting import NoRoom
-from aura_daemon.core.job import (
-    CaptionRequest,
-    Failure,
-    FailureKind,
-    GenerateRequest,
-    GridRequest,
-    JobKind,
-    Outcome,
-    Produced,
-    Request,
-    ResolvedGenerate,
-)
 from aura_daemon.core.settings import (
     EngineSettings,
     GenerateSettings,
@@ -55,6 +43,8 @@ from aura_daemon.engines.shelf import Engine, Key, Shelf
 from aura_daemon.engines.stepping import second_px, steps_of
 from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
 
 NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
 """A captioner looks at pictures of its own size."""

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from aura_daemon.core.job import Failure, FailureKind, ResolvedGenerate
-from aura_daemon.core.settings import round_px
 from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.memory import PeakMemory
+from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
+from aura_daemon.jobs.sampling import round_px
 
 
 class AllCancelled(Exception):

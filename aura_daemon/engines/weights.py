@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from safetensors import SafetensorError, safe_open
 
-from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.jobs.results import Failure, FailureKind
 
 SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja")
 """What a model needs beside its weights: configurations and tokenizers."""

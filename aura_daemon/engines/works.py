@@ -8,11 +8,12 @@ from typing import Protocol
 
 from aura_daemon.core.attempts import Start, Tried
 from aura_daemon.core.budget import Measured
-from aura_daemon.core.job import Failure, Outcome, Request
 from aura_daemon.engines.fits import Fits
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.report import Report
+from aura_daemon.jobs.requests import Request
+from aura_daemon.jobs.results import Failure, Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,8 +12,9 @@ from typing import Protocol, TypeAlias
 
 from aura_daemon.core.attempts import TOP, Start, Tried
 from aura_daemon.core.budget import Measured
-from aura_daemon.core.job import Outcome, Request
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.jobs.requests import Request
+from aura_daemon.jobs.results import Outcome
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.control import Order, Verb
-from aura_daemon.core.job import FailureKind, GenerateRequest, Outcome
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal import Journal
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make

@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 import pytest
 
 from aura_daemon.core import readback, request, routing
-from aura_daemon.core.job import Failure
 from aura_daemon.core.request import Rejected
-from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.results import Failure
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES
 from tests.corpus import inputs
 

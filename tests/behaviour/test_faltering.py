@@ -12,13 +12,13 @@ import pytest
 from aura_daemon import health
 from aura_daemon.claims import Claims
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.job import FailureKind, Outcome
 from aura_daemon.core.vitals import Health
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.inputs import Images, Inputs
+from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task

@@ -11,7 +11,8 @@ import pytest
 
 from aura_daemon.cli import checking
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.job import GenerateRequest, JobKind, Outcome, Produced
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
+from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.judging import Ready, Wait
 from aura_daemon.workers.protocol import Task
 from tests.core.test_embedded import exif, png_text, saved

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.job import Failure, FailureKind, Outcome
 from aura_daemon.core.ladder import Rung
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.journal import FILE_NAME
 from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make

@@ -8,7 +8,8 @@ from pathlib import Path
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.cli import benchmarking
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, Produced
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.results import Produced
 from aura_daemon.workers.protocol import Batch, Finished, Ready, Task, Worker
 
 

@@ -22,16 +22,6 @@ from PIL import Image
 
 from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of
 from aura_daemon.core.budget import Extent, Measured
-from aura_daemon.core.job import (
-    CaptionRequest,
-    Failure,
-    FailureKind,
-    GenerateRequest,
-    JobKind,
-    Lora,
-    Produced,
-    Request,
-)
 from aura_daemon.core.ladder import RUNGS, Rung, ladder
 from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import Retry, StepDown, decide
@@ -41,6 +31,8 @@ from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
 
 GIB: Final = 1 << 30
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from aura_daemon.core.attempts import TOP, Start
-from aura_daemon.core.job import GenerateRequest, Outcome, Produced
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Outcome, Produced
 from tests.checks import real_size
 from tests.support.listening import Listener
 

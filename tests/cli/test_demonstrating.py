@@ -12,7 +12,7 @@ from rich.console import Console
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.demonstrating import Results, Row, shown, table_of
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core.job import FailureKind
+from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, House, fail, make
 from tests.support.programs import Program
 from tests.support.scripted_worker import ScriptedWorker

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from aura_daemon.core.attempts import Tried
-from aura_daemon.core.job import JobKind
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, ladder
 from aura_daemon.core.survey import Survey
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal import FILE_NAME, Journal
 from tests.support.house import House
 from tests.support.programs import REAL, Program

@@ -8,8 +8,8 @@ import pytest
 
 from aura_daemon import health
 from aura_daemon.cli import explaining
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.vitals import Holdup, Status
+from aura_daemon.jobs.results import Failure, FailureKind
 from tests.support.house import PNG, House, fail
 
 

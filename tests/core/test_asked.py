@@ -3,7 +3,7 @@
 import pytest
 
 from aura_daemon.core.asked import with_loras_of_prompt
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, Lora
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from tests.core.test_request import complaints, requests
 
 

@@ -17,8 +17,9 @@ from aura_daemon.core.attempts import (
     next_start,
     with_attempt,
 )
-from aura_daemon.core.job import FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import FailureKind
 
 CRASHED = Attempt(kind=FailureKind.CRASHED, reason="it fell", device="cuda:0", rung=Rung.RESIDENT)
 KILLED_EARLY = Attempt(kind=FailureKind.OUT_OF_MEMORY, reason="it is full")

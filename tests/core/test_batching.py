@@ -8,7 +8,8 @@ import pytest
 
 from aura_daemon.core.batching import MOST, PAYS, most_together, together
 from aura_daemon.core.budget import Measured
-from aura_daemon.core.job import (
+from aura_daemon.core.ladder import Rung
+from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,
     GenerateRequest,
@@ -19,7 +20,6 @@ from aura_daemon.core.job import (
     Metadata,
     Request,
 )
-from aura_daemon.core.ladder import Rung
 
 PLAIN = GenerateRequest(prompt="a cat")
 

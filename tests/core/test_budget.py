@@ -23,7 +23,7 @@ from aura_daemon.core.budget import (
     tile_px,
 )
 from aura_daemon.core.ladder import RUNGS, Rung
-from aura_daemon.core.settings import NATIVE_512
+from aura_daemon.jobs.sampling import NATIVE_512
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 GPU_RUNGS = [rung for rung in Rung if not RUNGS[rung].on_cpu]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 
 GOOD = {
     "negative_prompt": ["blurry", "no", 7],

@@ -8,9 +8,8 @@ import pytest
 
 from aura_daemon.core.budget import Measured
 from aura_daemon.core.diagnosis import complaints
-from aura_daemon.core.job import JobKind
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.settings import EngineSettings, GenerateSettings, Scheduler
+from aura_daemon.core.settings import EngineSettings, GenerateSettings
 from aura_daemon.core.survey import (
     SURVEY_SCHEMA,
     Complaint,
@@ -30,6 +29,8 @@ from aura_daemon.core.survey import (
     TorchFound,
     Wish,
 )
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sampling import Scheduler
 
 GB = 10**9
 CARD = GpuFound(name="NVIDIA RTX 3050", total_bytes=4 << 30, free_bytes=3 << 30, driver="560.1", users=())

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.choices import literal
 from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.job import CaptionRequest, GenerateRequest
 from aura_daemon.core.request import Parsed, ParsedJob, Rejected, parse_job_file, parse_prompt_text
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
 CATALOGUE = Catalogue(
     models=("aura-mini", "sd-1.4"),

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.infotext import MOST_CHARACTERS, infotext, model_label, parse
-from aura_daemon.core.job import Hires, Lora, ResolvedGenerate
-from aura_daemon.core.settings import Scheduler
+from aura_daemon.jobs.requests import Hires, Lora
+from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.sampling import Scheduler
 
 MADE = ResolvedGenerate(
     prompt="a lighthouse at dawn, (oil painting:1.2)",

@@ -13,14 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core.captionkeys import CaptionJob
-from aura_daemon.core.job import CaptionRequest
 from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.core.routing import IMAGE_EXTENSIONS
-from aura_daemon.core.settings import NATIVE_512, Scheduler
-from aura_daemon.core.spelling import CONTROL, SPACE
 from aura_daemon.core.yamltext import NOT_TEXT
 from aura_daemon.file_names import MOST_NAME_BYTES
+from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 

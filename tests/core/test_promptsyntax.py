@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.job import Lora
 from aura_daemon.core.promptsyntax import (
     MOST_WEIGHT,
     Piece,
@@ -16,6 +15,7 @@ from aura_daemon.core.promptsyntax import (
     parse,
     plain_text,
 )
+from aura_daemon.jobs.requests import Lora
 
 SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)
 SIGNED = st.lists(SIGNS | st.sampled_from(["BREAK", "(a:1.3)", "<lora:x:0.5>", " BREAK "])).map("".join)

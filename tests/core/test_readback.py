@@ -8,19 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.job import (
-    CaptionRequest,
-    GenerateRequest,
-    Hires,
-    ImageFormat,
-    Lora,
-    Metadata,
-    ResolvedCaption,
-    ResolvedGenerate,
-)
 from aura_daemon.core.readback import differences, parse, request_of
-from aura_daemon.core.settings import Scheduler
 from aura_daemon.core.sidecarschema import Sidecar
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.sampling import Scheduler
 from tests.core.test_sidecar import DRAWN, document, produced
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12).map(str.strip)

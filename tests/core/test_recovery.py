@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from aura_daemon.backoff import backoff_s
 from aura_daemon.core import recovery
 from aura_daemon.core.attempts import Attempt, Start
-from aura_daemon.core.job import CANCELLED, Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.recovery import (
     OUT_OF_RUNGS,
@@ -19,6 +18,8 @@ from aura_daemon.core.recovery import (
     WaitForModel,
     killed_with_the_daemon,
 )
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:

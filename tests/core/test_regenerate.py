@@ -11,10 +11,10 @@ from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.core.infotext import infotext
-from aura_daemon.core.job import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.core.regenerate import differences, made_again
 from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.core.requestform import request_from_dict, request_to_dict
+from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from tests.core.test_embedded import png_text
 from tests.core.test_infotext import MADE
 from tests.core.test_sidecar import DRAWN, produced

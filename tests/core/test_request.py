@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.job import GenerateRequest, Lora, Request
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import Parsed, Rejected, parse_job_file, parse_prompt_text
 from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.jobs.requests import GenerateRequest, Lora, Request
 
 
 def requests(text: str) -> list[Request]:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from aura_daemon.core.choices import literal
 from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.job import (
+from aura_daemon.core.request import Parsed, parse_job_file
+from aura_daemon.core.requestform import request_from_dict, request_to_dict
+from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,
     GenerateRequest,
@@ -20,9 +22,7 @@ from aura_daemon.core.job import (
     Metadata,
     Request,
 )
-from aura_daemon.core.request import Parsed, parse_job_file
-from aura_daemon.core.requestform import request_from_dict, request_to_dict
-from aura_daemon.core.settings import NATIVE_512, Scheduler
+from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 SENTENCES = WORDS.map(str.strip).filter(bool)

@@ -10,14 +10,13 @@ from aura_daemon.core.routing import (
     FAILURE_SCHEMA,
     HEALTH_SCHEMA,
     SIDECAR_SCHEMA,
-    Accept,
     Foreign,
     Mismatch,
-    SourceKind,
     Unfinished,
     extension_of,
     route,
 )
+from aura_daemon.jobs.sources import Accept, SourceKind
 
 ALL = frozenset(Accept)
 PNG = b"\x89PNG\r\n\x1a\n"

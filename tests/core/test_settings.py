@@ -4,21 +4,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, ResolvedCaption
 from aura_daemon.core.settings import (
-    NATIVE_512,
     SMALL_BYTES,
     CaptionSettings,
     Device,
     GenerateSettings,
     ModelDefaults,
-    Scheduler,
     allocator_options,
     memory_fraction,
     resolve_caption,
     resolve_generate,
-    size_for,
 )
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.results import ResolvedCaption
+from aura_daemon.jobs.sampling import NATIVE_512, Scheduler, size_for
 
 ISSUE_TABLE = {
     "1:1": (512, 512),

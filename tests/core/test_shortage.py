@@ -8,9 +8,10 @@ import pytest
 
 from aura_daemon.core.attempts import Attempt, Tried
 from aura_daemon.core.budget import REFUSED
-from aura_daemon.core.job import CaptionRequest, FailureKind, GenerateRequest, GridRequest, Hires, Request
 from aura_daemon.core.ladder import Rung
-from aura_daemon.core.shortage import demand_of, passes, waited
+from aura_daemon.core.shortage import passes, waited
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request, demand_of
+from aura_daemon.jobs.results import FailureKind
 
 LACKING = Tried(
     device="cpu",

@@ -6,23 +6,24 @@ from dataclasses import replace
 import jsonschema
 
 from aura_daemon.core.attempts import Attempt
-from aura_daemon.core.job import (
+from aura_daemon.core.ladder import Rung
+from aura_daemon.core.readback import parse
+from aura_daemon.core.routing import Foreign, route
+from aura_daemon.core.sidecar import report, sidecar
+from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.errors import Problem
+from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.results import (
     EngineTiming,
     Failure,
     FailureKind,
-    GridRequest,
     Payload,
     Produced,
     Resolved,
     ResolvedCaption,
     ResolvedGenerate,
 )
-from aura_daemon.core.ladder import Rung
-from aura_daemon.core.readback import parse
-from aura_daemon.core.routing import Accept, Foreign, SourceKind, route
-from aura_daemon.core.sidecar import report, sidecar
-from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
-from aura_daemon.errors import Problem
+from aura_daemon.jobs.sources import Accept, SourceKind
 
 DRAWN = ResolvedGenerate(
     prompt="a cat 🦊",

@@ -16,12 +16,14 @@ from aura_daemon.backoff import backoff_s
 from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start, with_attempt
 from aura_daemon.core.budget import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
 from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.job import Failure, FailureKind, JobKind
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, at_or_below, ladder
 from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
-from aura_daemon.core.settings import NATIVE_512, EngineSettings
+from aura_daemon.core.settings import EngineSettings
 from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.sampling import NATIVE_512
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 ALLOWED = 3

@@ -11,9 +11,10 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, Outcome, Produced, ResolvedCaption
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedCaption
 from tests.support.listening import Listener
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.job import Failure, GenerateRequest, Outcome, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Failure, Outcome, Produced
 from tests.engines.test_pipelines import picture_of, pixels
 from tests.support.listening import Listener
 from tests.support.single_file import write_single_file

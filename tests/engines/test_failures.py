@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from aura_daemon.core.job import FailureKind
 from aura_daemon.engines.failures import broken, failure_of, in_words, is_broken
 from aura_daemon.engines.memory import MemoryFigures
+from aura_daemon.jobs.results import FailureKind
 
 GIB = 1 << 30
 MEMORY = MemoryFigures(used_bytes=3 * GIB, free_bytes=GIB, total_bytes=4 * GIB, resident_bytes=2 * GIB)

@@ -15,18 +15,12 @@ import pytest
 from PIL import Image, ImageDraw
 
 from aura_daemon.core.asked import Asked, AskedAgain
-from aura_daemon.core.job import (
-    CaptionRequest,
-    GenerateRequest,
-    Hires,
-    ImageFormat,
-    Metadata,
-    Produced,
-    RegenerateRequest,
-)
 from aura_daemon.core.regenerate import made_again
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
+from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Metadata, RegenerateRequest
+from aura_daemon.jobs.results import Produced
+from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.core.job import Failure, FailureKind, GenerateRequest, Outcome, Produced, ResolvedGenerate
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Scheduler
+from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
+from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_generator
 

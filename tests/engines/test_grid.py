@@ -8,9 +8,9 @@ import numpy
 import pytest
 from PIL import Image
 
-from aura_daemon.core.job import GridRequest
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.grid import EMPTY, GAP_PX, MOST_PX, PAPER, draw_grid
+from aura_daemon.jobs.requests import GridRequest
 
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (0, 255, 255), (255, 0, 255)]
 

@@ -19,9 +19,10 @@ from sd_parsers.parsers import AUTOMATIC1111Parser
 
 from aura_daemon.core.embedded import embedded_text
 from aura_daemon.core.infotext import parse
-from aura_daemon.core.job import Failure, ImageFormat, Metadata, ResolvedGenerate
 from aura_daemon.core.xmp import COMPOSITE, TRAINED
 from aura_daemon.engines.imagefile import Encoded, described, encoded, lacking
+from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.results import Failure, ResolvedGenerate
 
 EXIFTOOL = shutil.which("exiftool")
 needs_exiftool = pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed (libimage-exiftool-perl)")

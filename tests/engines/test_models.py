@@ -10,7 +10,6 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind, Produced
 from aura_daemon.core.settings import (
     CaptionSettings,
     Device,
@@ -18,11 +17,13 @@ from aura_daemon.core.settings import (
     GenerateSettings,
     ModelDefaults,
     ModelSettings,
-    Scheduler,
 )
 from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.weights import Weights, generator_weights
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
 
 GENERATE, CAPTION = JobKind.GENERATE, JobKind.CAPTION

@@ -10,9 +10,9 @@ import numpy
 import pytest
 from PIL import Image
 
-from aura_daemon.core.job import Failure, FailureKind
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import FORMATS, read_picture
+from aura_daemon.jobs.results import Failure, FailureKind
 
 SETTINGS = EngineSettings()
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from aura_daemon.core.job import Failure, GenerateRequest, Hires, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.schedulers import ALIGNED_SIGMAS, aligned_timesteps
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import GenerateRequest, Hires
+from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_generator

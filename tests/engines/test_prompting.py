@@ -13,11 +13,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, Lora, Produced
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.prompting import LEAST_MEAN, MOST_KEPT, Encoded, Prompting
 from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, GenerateRequest, Hires, JobKind, Lora
 from aura_daemon.core.ladder import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
@@ -22,6 +21,8 @@ from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.standins import RowByRow, Visitor
 from aura_daemon.engines.works import Ended, Work
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
+from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.mini import GENERATOR
 from tests.engines.test_adapters import STARS
 from tests.engines.test_pipelines import CIRCLE, drawing, encoded, left_half, made, picture_of, pixels

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.job import CaptionRequest, Failure, FailureKind, GenerateRequest, JobKind
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
@@ -19,6 +18,8 @@ from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.shelf import Shelf
 from aura_daemon.engines.works import Ended, Work
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
 from tests.engines.test_pipelines import drawing, encoded, made
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_generator

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.job import GenerateRequest, Produced, ResolvedGenerate
 from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import generate
 from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Alone, Work
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Produced, ResolvedGenerate
 from tests.support.listening import Listener
 
 

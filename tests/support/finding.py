@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import sys
 
-from aura_daemon.core.job import Failure, JobKind
 from aura_daemon.core.settings import ModelSettings
 from aura_daemon.engines.models import find_model
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure
 from tests.support.listening import Listener
 
 

@@ -15,21 +15,6 @@ from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.completeness import Steadiness
 from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.job import (
-    CaptionRequest,
-    EngineTiming,
-    Failure,
-    FailureKind,
-    GenerateRequest,
-    GridRequest,
-    Outcome,
-    Payload,
-    Produced,
-    Resolved,
-    ResolvedCaption,
-    ResolvedGenerate,
-)
-from aura_daemon.core.routing import Accept
 from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
@@ -38,6 +23,19 @@ from aura_daemon.disposition import Disposition
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.results import (
+    EngineTiming,
+    Failure,
+    FailureKind,
+    Outcome,
+    Payload,
+    Produced,
+    Resolved,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings

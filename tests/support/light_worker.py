@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 from aura_daemon.core.attempts import Tried
-from aura_daemon.core.job import CANCELLED, Failure, FailureKind, GenerateRequest, Outcome
 from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.workers.child import Talk, become_a_child, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from tests.support.house import make

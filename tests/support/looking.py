@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 
-from aura_daemon.core.job import Failure, JobKind
 from aura_daemon.core.settings import ModelSettings
 from aura_daemon.engines.fetching import Absent
 from aura_daemon.engines.models import look_for_model
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure
 
 
 def main(model: str, kind: str) -> None:

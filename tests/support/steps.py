@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest
-from aura_daemon.core.routing import SourceKind
 from aura_daemon.core.sidecar import sidecar
 from aura_daemon.core.sidecarschema import SourceRecord, TimingRecord
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Judgement
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task

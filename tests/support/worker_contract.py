@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.job import (
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import (
     CANCELLED,
     EngineTiming,
     Failure,
     FailureKind,
-    GenerateRequest,
     Outcome,
     Payload,
     Produced,

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from aura_daemon.core import pictures, readback, request, routing
-from aura_daemon.core.routing import Accept, SourceKind
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 from tests.corpus import inputs
 from tests.support.house import House

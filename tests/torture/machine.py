@@ -28,8 +28,9 @@ from hypothesis.stateful import (
 )
 from loguru import logger
 
-from aura_daemon.core.job import FailureKind, GenerateRequest
 from aura_daemon.disposition import Disposition
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import FailureKind
 from tests.support import dying
 from tests.support.house import PNG, House
 from tests.support.steps import sidecar_bytes

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aura_daemon.core.job import CANCELLED, CaptionRequest, Failure, FailureKind, GenerateRequest, Produced
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
 from tests.support.hub import Hub, running_hub

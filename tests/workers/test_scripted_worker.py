@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aura_daemon.core.job import Failure, FailureKind
+from aura_daemon.jobs.results import Failure, FailureKind
 from tests.support.scripted_worker import ScriptedWorker
 from tests.support.worker_contract import WorkerContract, batch_of, finished, outcome_of
 

@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from aura_daemon.core.lifecycle import OPEN, TRANSITIONS, JobState, after_restart, is_legal
+from aura_daemon.jobs.lifecycle import OPEN, TRANSITIONS, JobState, after_restart, is_legal
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from aura_daemon.core.job import CaptionRequest, GenerateRequest, GridRequest, JobKind, Payload, Request, kind_of
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request, kind_of
+from aura_daemon.jobs.results import Payload
 
 
 @pytest.mark.parametrize(
