@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon import durable, file_names
-from aura_daemon.core import routing
+from aura_daemon.formats import file_types
 from aura_daemon.journal import Journal
 from aura_daemon.references import status_of
 
@@ -66,7 +66,7 @@ class Companions:
     def _has_image(self, path: str) -> bool:
         """Whether an image of its stem lies, or lately lay, beside it."""
         stem = path.rpartition(".")[0]
-        for extension in routing.IMAGE_EXTENSIONS:
+        for extension in file_types.IMAGE_EXTENSIONS:
             for image in (stem + extension, stem + extension.upper()):
                 if status_of(self._inbox / image) is not None:
                     return True
@@ -87,7 +87,7 @@ class Companions:
             document = json.loads(durable.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
         except (FileNotFoundError, PermissionError, durable.NotARegularFile, ValueError, RecursionError):
             return False
-        if not isinstance(document, dict) or document.get("schema") != routing.SIDECAR_SCHEMA:
+        if not isinstance(document, dict) or document.get("schema") != file_types.SIDECAR_SCHEMA:
             return False
         outputs = document.get("outputs")
         named = {"name": file_names.escaped(text.name)}.items()

@@ -14,10 +14,10 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from aura_daemon.core import yamltext
 from aura_daemon.core.settings import ALIASES, EMBEDDED
-from aura_daemon.core.yamltext import Document
 from aura_daemon.errors import Problem, UserError
+from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.options import PREFIX, GenerateConfig, Settings, xdg_folder
 from aura_daemon.problems import capped, nearest, problems_of, shown
 
@@ -106,8 +106,8 @@ def _read(place: Path) -> Document | None:
     except OSError as error:
         raise UserError([Problem(file=str(place), message=f"cannot be read: {error.strerror}")]) from None
     found: Document | None = None
-    for read in yamltext.parse(content, file=str(place), text_keys=frozenset({"inbox", "outbox"})):
-        if isinstance(read, yamltext.Unreadable):
+    for read in yaml_reader.parse(content, file=str(place), text_keys=frozenset({"inbox", "outbox"})):
+        if isinstance(read, yaml_reader.Unreadable):
             raise UserError(capped(read.problems, file=str(place)))
         if found is not None:
             raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])

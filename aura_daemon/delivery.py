@@ -19,7 +19,7 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.core import readback, regenerate, sidecar
-from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind

@@ -19,9 +19,10 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
-from aura_daemon.core import routing, sidecar
+from aura_daemon.core import sidecar
 from aura_daemon.delivery import Outbox, source_record
 from aura_daemon.disposition import Disposition
+from aura_daemon.formats import file_types
 from aura_daemon.inputs import Inputs
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
@@ -147,7 +148,9 @@ class Disposal:
 def _document_path(source: SourceRow, job: JobRow) -> str:
     """What one document of several is called where it stands alone."""
     path = PurePosixPath(source.path)
-    suffix = routing.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix  # see ParsedJob
+    suffix = (
+        file_types.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix
+    )  # see ParsedJob
     return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
 
 

@@ -14,8 +14,8 @@ from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
 from aura_daemon.core import defaults
 from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.yamltext import MOST_BYTES
 from aura_daemon.errors import AuraError, Problem
+from aura_daemon.formats.yaml_reader import MOST_BYTES
 
 
 class Held(AuraError, OSError):

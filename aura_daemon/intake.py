@@ -17,7 +17,7 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
-from aura_daemon.core import readback, regenerate, request, routing, templates, yamltext
+from aura_daemon.core import readback, regenerate, request, routing, templates
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
@@ -25,6 +25,7 @@ from aura_daemon.core.request import ParsedJob, Rejected
 from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.formats import yaml_reader
 from aura_daemon.inputs import Inputs, NotTaken
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
@@ -141,7 +142,7 @@ class Intake:
         """Longer ones are refused, unread."""
         route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
         is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
-        return yamltext.MOST_BYTES if is_text else self._settings.max_image_bytes
+        return yaml_reader.MOST_BYTES if is_text else self._settings.max_image_bytes
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]

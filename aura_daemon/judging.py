@@ -10,11 +10,12 @@ from typing import Final, TypeAlias
 from aura_daemon import durable, file_names
 from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
-from aura_daemon.core import pictures, routing
+from aura_daemon.core import routing
 from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.stability import Stamp
 from aura_daemon.file_names import NO_RULES, NameRules
 from aura_daemon.foldersettings import FolderSettings, Held
+from aura_daemon.formats import image_signatures
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
@@ -139,7 +140,7 @@ class Judging:
             return Ready(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not patient and pictures.ends_properly(head, tail, status.st_size) is False:
+                if not patient and image_signatures.ends_properly(head, tail, status.st_size) is False:
                     return Wait(
                         unchanged_s=self._settings.incomplete_after_s,
                         reason="the end of the image is missing",

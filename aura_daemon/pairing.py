@@ -11,9 +11,10 @@ from pathlib import Path, PurePosixPath
 
 from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core import pictures, request
+from aura_daemon.core import request
 from aura_daemon.core.request import Rejected
-from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.formats import image_signatures
+from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.inputs import named_images
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal import Journal
@@ -103,7 +104,7 @@ class Pairing:
         """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
         unchanged_s = self._steadiness.unchanged_s(image.file)
         head, tail, status = durable.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
-        is_cut = pictures.ends_properly(head, tail, status.st_size) is False
+        is_cut = image_signatures.ends_properly(head, tail, status.st_size) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"
         waits = self._steadiness.incompleteness(image.file)

@@ -14,7 +14,6 @@ import psutil
 
 from aura_daemon import __version__
 from aura_daemon.core.attempts import Tried
-from aura_daemon.core.routing import HEALTH_SCHEMA
 from aura_daemon.core.vitals import (
     CurrentJob,
     Health,
@@ -25,6 +24,7 @@ from aura_daemon.core.vitals import (
     percentile,
     status_of,
 )
+from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
 from aura_daemon.records import JobRow

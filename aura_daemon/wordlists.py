@@ -14,7 +14,7 @@ from typing import Final
 
 from aura_daemon import durable
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.yamltext import NOT_TEXT, decoded
+from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 
 MOST_BYTES: Final = 1 << 20
 """Of one list."""

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.sidecarschema import Sidecar
 from aura_daemon.delivery import Clocked, Delivered
+from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 
 from aura_daemon import durable
-from aura_daemon.core.sidecarschema import FailureReport
 from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
+from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind

@@ -12,11 +12,12 @@ from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
 from aura_daemon.config import load
-from aura_daemon.core import pictures, readback, request, routing
+from aura_daemon.core import readback, request, routing
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.formats import image_signatures
 from aura_daemon.intake import drawn_seed
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -90,7 +91,7 @@ def _look_at(
             document = readback.parse(content, file=name, catalogue=catalogue)
             return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
         case SourceKind.IMAGE:
-            if pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
+            if image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
                 return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
             return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
         case routing.Foreign():

@@ -9,8 +9,8 @@ from typing import Any
 from aura_daemon.config import config_schema
 from aura_daemon.core.defaults import defaults_schema
 from aura_daemon.core.jobkeys import job_schema
-from aura_daemon.core.sidecarschema import Sidecar
 from aura_daemon.core.vitals import Health
+from aura_daemon.formats.sidecar_schema import Sidecar
 
 
 def schema(name: str) -> int:

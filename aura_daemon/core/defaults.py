@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from aura_daemon.core import yamltext
 from aura_daemon.core.captionkeys import CaptionJob
 from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
-from aura_daemon.core.yamltext import Document, Unreadable
 from aura_daemon.errors import Problem
+from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.yaml_reader import Document, Unreadable
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import capped, nearest, problems_of
 
@@ -49,7 +49,7 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
     """The settings of a folder, or everything that is wrong with them; a file that says nothing is well."""
     problems: list[Problem] = []
     said: dict[str, object] = {}
-    for document in yamltext.parse(content, file=file, text_keys=TEXT_KEYS):
+    for document in yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS):
         if isinstance(document, Unreadable):
             return capped(document.problems, file=file)
         if document.number > 1:

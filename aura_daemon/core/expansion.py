@@ -19,8 +19,8 @@ from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.matrixkeys import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.core.seeds import SEED_END, seeds_of
-from aura_daemon.core.yamlwriting import written
 from aura_daemon.errors import Problem
+from aura_daemon.formats.yaml_writer import written
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 

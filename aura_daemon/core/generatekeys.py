@@ -38,9 +38,9 @@ from aura_daemon.core.keytypes import (
     priority_field,
     size_field,
 )
-from aura_daemon.core.promptsyntax import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.core.seeds import MOST_SEEDS, Seeds, seed_field
 from aura_daemon.core.templates import FIELDS, TEMPLATE
+from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.text_patterns import alone, in_any_case

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from aura_daemon.core.routing import IMAGE_EXTENSIONS, extension_of
-from aura_daemon.core.yamltext import NOT_TEXT
 from aura_daemon.file_names import MOST_NAME_BYTES
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.formats.yaml_reader import NOT_TEXT
 from aura_daemon.jobs.sampling import MULTIPLE_PX, NATIVE_512
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE, alone, in_any_case
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from aura_daemon.core import expansion, yamltext
+from aura_daemon.core import expansion
 from aura_daemon.core.asked import Asked, AskedAgain, again, validated
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.choices import Grammar
@@ -19,8 +19,9 @@ from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.regeneratekeys import REGENERATE
 from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
-from aura_daemon.core.yamltext import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.errors import Problem
+from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
 
@@ -71,7 +72,7 @@ def parse_job_file(
     """
     jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
     problems: list[Problem] = []
-    documents = yamltext.parse(content, file=file, text_keys=TEXT_KEYS)
+    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
     for read in documents:
         if isinstance(read, Unreadable):
             problems += read.problems
@@ -100,7 +101,7 @@ def parse_prompt_text(
             f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
         )
         return Rejected(problems=(Problem(file=file, message=message),))
-    text = yamltext.decoded(content)
+    text = yaml_reader.decoded(content)
     if text is None:
         return Rejected(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
     prompt = text.strip()

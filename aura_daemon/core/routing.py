@@ -11,15 +11,16 @@ import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.core.pictures import format_of, is_heic
+from aura_daemon.formats.file_types import (
+    FAILURE_SCHEMA,
+    HEALTH_SCHEMA,
+    IMAGE_EXTENSIONS,
+    JOB_FILE_EXTENSIONS,
+    SIDECAR_SCHEMA,
+    extension_of,
+)
+from aura_daemon.formats.image_signatures import format_of, is_heic
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
-
-SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
-HEALTH_SCHEMA: Final = "aura-daemon/health/1"
-FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
-
-JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
-IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
@@ -47,12 +48,6 @@ class Unfinished:
 
 
 Route: TypeAlias = SourceKind | Foreign | Mismatch | Unfinished
-
-
-def extension_of(name: str) -> str:
-    """The extension in lower case with its dot; empty where there is none."""
-    stem, dot, extension = name.rpartition(".")
-    return dot + extension.lower() if stem else ""
 
 
 def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aura_daemon.core.attempts import Attempt
-from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
-from aura_daemon.core.sidecarschema import (
+from aura_daemon.errors import Problem
+from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
+from aura_daemon.formats.sidecar_schema import (
     AttemptRecord,
     CaptionRecord,
     DefaultsRecord,
@@ -25,7 +26,6 @@ from aura_daemon.core.sidecarschema import (
     SourceRecord,
     TimingRecord,
 )
-from aura_daemon.errors import Problem
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption
 

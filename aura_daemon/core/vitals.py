@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aura_daemon.core.routing import HEALTH_SCHEMA
+from aura_daemon.formats.file_types import HEALTH_SCHEMA
 
 MEMORY_FOR: Final = "memory for {}"
 """Name of the hold-up of a demand (`core.shortage`)."""

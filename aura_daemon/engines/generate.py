@@ -15,7 +15,6 @@ from typing import Final
 import torch
 from PIL import Image
 
-from aura_daemon.core.promptsyntax import plain_text
 from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Safety
 from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
@@ -29,6 +28,7 @@ from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.prompting import Encoded, Prompting
 from aura_daemon.engines.safety import SafetyGuard
 from aura_daemon.engines.stepping import AllCancelled, Steps, second_px, standstill
+from aura_daemon.formats.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"

@@ -17,10 +17,10 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
-from aura_daemon.core.promptsyntax import Section, extract_loras, not_understood, parse
 from aura_daemon.core.promptwindows import Token, Unit, Vector, Window, windows
 from aura_daemon.engines.inversions import Inversion, Inversions
 from aura_daemon.engines.parking import Parked
+from aura_daemon.formats.prompt_syntax import Section, extract_loras, not_understood, parse
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64

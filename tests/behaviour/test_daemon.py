@@ -15,10 +15,10 @@ import pytest
 
 from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core.sidecarschema import Sidecar
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.disposition import Disposition
+from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome

@@ -15,9 +15,9 @@ from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.judging import Ready, Wait
 from aura_daemon.workers.protocol import Task
-from tests.core.test_embedded import exif, png_text, saved
 from tests.support.house import PNG, Door, House, is_caption, make, sha256
 from tests.support.steps import admit, judge
+from tests.unit.formats.test_image_metadata import exif, png_text, saved
 
 AGAIN = b"task: regenerate\nimage: x.png\n"
 FOLDER = b"task: regenerate\n"

@@ -10,14 +10,14 @@ import pytest
 from aura_daemon.core.asked import Asked, AskedAgain
 from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.infotext import infotext
 from aura_daemon.core.regenerate import differences, made_again
 from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.core.requestform import request_from_dict, request_to_dict
+from aura_daemon.formats.infotext import infotext
 from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
-from tests.core.test_embedded import png_text
-from tests.core.test_infotext import MADE
 from tests.core.test_sidecar import DRAWN, produced
+from tests.unit.formats.test_image_metadata import png_text
+from tests.unit.formats.test_infotext import MADE
 
 OURS = infotext(replace(MADE, negative_prompt="blurry"), model="aura-mini", model_sha256="cd", version="0.1.0")
 THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: other, Version: v1.10.1"

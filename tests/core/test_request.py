@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.core.request import Parsed, Rejected, parse_job_file, parse_prompt_text
-from aura_daemon.core.yamltext import MOST_BYTES
+from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.jobs.requests import GenerateRequest, Lora, Request
 
 

@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.routing import (
-    FAILURE_SCHEMA,
-    HEALTH_SCHEMA,
-    SIDECAR_SCHEMA,
-    Foreign,
-    Mismatch,
-    Unfinished,
-    extension_of,
-    route,
-)
+from aura_daemon.core.routing import Foreign, Mismatch, Unfinished, route
+from aura_daemon.formats.file_types import FAILURE_SCHEMA, HEALTH_SCHEMA, SIDECAR_SCHEMA, extension_of
 from aura_daemon.jobs.sources import Accept, SourceKind
 
 ALL = frozenset(Accept)

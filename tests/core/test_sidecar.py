@@ -10,8 +10,8 @@ from aura_daemon.core.ladder import Rung
 from aura_daemon.core.readback import parse
 from aura_daemon.core.routing import Foreign, route
 from aura_daemon.core.sidecar import report, sidecar
-from aura_daemon.core.sidecarschema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.errors import Problem
+from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,

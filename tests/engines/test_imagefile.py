@@ -17,10 +17,10 @@ from sd_parsers.data import Generators
 from sd_parsers.extractors._get_exif_value import get_exif_value
 from sd_parsers.parsers import AUTOMATIC1111Parser
 
-from aura_daemon.core.embedded import embedded_text
-from aura_daemon.core.infotext import parse
-from aura_daemon.core.xmp import COMPOSITE, TRAINED
 from aura_daemon.engines.imagefile import Encoded, described, encoded, lacking
+from aura_daemon.formats.image_metadata import embedded_text
+from aura_daemon.formats.infotext import parse
+from aura_daemon.formats.xmp import COMPOSITE, TRAINED
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import Failure, ResolvedGenerate
 

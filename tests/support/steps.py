@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aura_daemon.core.sidecar import sidecar
-from aura_daemon.core.sidecarschema import SourceRecord, TimingRecord
+from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Judgement

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aura_daemon.core.routing import IMAGE_EXTENSIONS
 from aura_daemon.disposition import Disposition
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.records import SourceRow

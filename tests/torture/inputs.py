@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core import pictures, readback, request, routing
+from aura_daemon.core import readback, request, routing
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
+from aura_daemon.formats import file_types, image_signatures
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 from tests.corpus import inputs
@@ -58,7 +59,7 @@ def whole_corpus(house: House) -> Verdict:
 
 def documents_in(name: str, content: bytes) -> int:
     """How many documents with fates of their own a file holds; 0 where it has one as a whole."""
-    if PurePosixPath(name).suffix not in routing.JOB_FILE_EXTENSIONS:
+    if PurePosixPath(name).suffix not in file_types.JOB_FILE_EXTENSIONS:
         return 0
     parsed = request.parse_job_file(content, file=name)
     return len(parsed.jobs) if isinstance(parsed, request.Parsed) and len(parsed.jobs) > 1 else 0
@@ -78,7 +79,7 @@ def read_as_text(name: str, content: bytes) -> None:
 def read_as_image(name: str, content: bytes) -> None:
     """What the door and the worker do with a file that may be an image."""
     if routing.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
-        pictures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
+        image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
         read_picture(content, name, EngineSettings(max_image_pixels=1_000_000))
 
 

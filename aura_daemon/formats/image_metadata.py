@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from aura_daemon.core.pictures import ImageFormat, format_of
+from aura_daemon.formats.image_signatures import ImageFormat, format_of
 
 KEY: Final = b"parameters"
 """Of A1111's text chunk."""

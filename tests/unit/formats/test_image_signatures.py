@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.pictures import ImageFormat, ends_properly, format_of, is_heic
+from aura_daemon.formats.image_signatures import ImageFormat, ends_properly, format_of, is_heic
 
 HEAD, TAIL = 4096, 65_536
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from aura_daemon.core.routing import FAILURE_SCHEMA, SIDECAR_SCHEMA
+from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import FailureKind, IngredientKind
 

@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from aura_daemon.core import yamllimits
-from tests.core.test_yamltext import complaint, documents
+from aura_daemon.formats import yaml_limits
+from tests.unit.formats.test_yaml_reader import complaint, documents
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 24))
 
@@ -69,4 +69,4 @@ def _calls(content: str) -> int:
 
 
 def test_the_limit_on_values_leaves_room_for_the_largest_honest_file() -> None:
-    assert yamllimits.MOST_DOCUMENTS * (1 + 2 * 10) < yamllimits.MOST_VALUES
+    assert yaml_limits.MOST_DOCUMENTS * (1 + 2 * 10) < yaml_limits.MOST_VALUES

@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import yaml
 
-from aura_daemon.core.yamllimits import LOADER, Survey
-from aura_daemon.core.yamlmistakes import syntax_problem
-from aura_daemon.core.yamlscalars import resolved
 from aura_daemon.errors import Problem
+from aura_daemon.formats.yaml_hints import syntax_problem
+from aura_daemon.formats.yaml_limits import LOADER, Survey
+from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.problems import cut
 
 MOST_BYTES: Final = 1 << 20

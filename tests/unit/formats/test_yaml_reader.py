@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.yamlscalars import resolved
-from aura_daemon.core.yamltext import Document, Unreadable, parse
+from aura_daemon.formats.yaml_reader import Document, Unreadable, parse
+from aura_daemon.formats.yaml_scalars import resolved
 
 TEXT_KEYS = frozenset({"prompt", "aspect_ratio"})
 

@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.promptsyntax import (
-    MOST_WEIGHT,
-    Piece,
-    extract_loras,
-    not_understood,
-    parse,
-    plain_text,
-)
+from aura_daemon.formats.prompt_syntax import MOST_WEIGHT, Piece, extract_loras, not_understood, parse, plain_text
 from aura_daemon.jobs.requests import Lora
 
 SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.core.jobkeys import TEXT_KEYS
-from aura_daemon.core.yamltext import Document, parse
-from aura_daemon.core.yamlwriting import written
+from aura_daemon.formats.yaml_reader import Document, parse
+from aura_daemon.formats.yaml_writer import written
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=12) | st.sampled_from(
     [

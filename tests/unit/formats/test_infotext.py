@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.infotext import MOST_CHARACTERS, infotext, model_label, parse
+from aura_daemon.formats.infotext import MOST_CHARACTERS, infotext, model_label, parse
 from aura_daemon.jobs.requests import Hires, Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from aura_daemon.core.embedded import MOST_BYTES, embedded_text
+from aura_daemon.formats.image_metadata import MOST_BYTES, embedded_text
 
 TEXT = "a cat, 猫 🦊\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512"
 HEAD = b"\x89PNG\r\n\x1a\n"

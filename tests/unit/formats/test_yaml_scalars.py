@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from aura_daemon.core.yamlscalars import resolved
-from tests.core.test_yamltext import documents
+from aura_daemon.formats.yaml_scalars import resolved
+from tests.unit.formats.test_yaml_reader import documents
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from aura_daemon.core.yamlscalars import resolved
+from aura_daemon.formats.yaml_scalars import resolved
 
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 

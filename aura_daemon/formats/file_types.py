@@ -1,0 +1,21 @@
+"""Extensions that job files and images have, and the schemas that our own documents name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
+
+HEALTH_SCHEMA: Final = "aura-daemon/health/1"
+
+FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
+
+JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
+
+IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+
+def extension_of(name: str) -> str:
+    """The extension in lower case with its dot; empty where there is none."""
+    stem, dot, extension = name.rpartition(".")
+    return dot + extension.lower() if stem else ""
