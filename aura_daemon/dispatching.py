@@ -12,7 +12,6 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import durable, file_names
-from aura_daemon.core.attempts import Start, next_start
 from aura_daemon.core.batching import most_together, together
 from aura_daemon.core.growth import WATCHED, grows
 from aura_daemon.core.queueing import Waiting, chosen
@@ -22,6 +21,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.kernelkills import begun
+from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow

@@ -16,14 +16,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt, Begun, Tried, with_attempt
-from aura_daemon.core.budget import Measured
-from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.requestform import request_to_dict
 from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.results import Failure
+from aura_daemon.ladder.attempts import Attempt, Begun, Tried, with_attempt
+from aura_daemon.ladder.measurements import after_refusal, after_success
+from aura_daemon.ladder.prediction import Measured
 from aura_daemon.lookups import Lookups
 from aura_daemon.migrations import prepare
 from aura_daemon.records import (

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.attempts import Begun, Tried
+from aura_daemon.ladder.attempts import Begun, Tried
 
 PROC: Final = Path("/proc")
 

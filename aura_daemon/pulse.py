@@ -13,7 +13,6 @@ from typing import Final
 import psutil
 
 from aura_daemon import __version__
-from aura_daemon.core.attempts import Tried
 from aura_daemon.core.vitals import (
     CurrentJob,
     Health,
@@ -27,6 +26,7 @@ from aura_daemon.core.vitals import (
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
+from aura_daemon.ladder.attempts import Tried
 from aura_daemon.records import JobRow
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 

@@ -8,9 +8,6 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from aura_daemon.core.attempts import Attempt, Begun, Tried
-from aura_daemon.core.budget import Measured
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
@@ -18,6 +15,9 @@ from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.ladder.attempts import Attempt, Begun, Tried
+from aura_daemon.ladder.prediction import Measured
+from aura_daemon.ladder.rungs import Rung
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -95,7 +95,7 @@ class Rooms:
     heartbeat: Heartbeat
     holdups: Holdups
     shortages: Holdups
-    """Demands (`core.shortage`) for which there is no memory now."""
+    """Demands (`ladder.shortage`) for which there is no memory now."""
     pulse: Pulse
     control: Control
     worker: Worker

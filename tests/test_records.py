@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt, Begun, Tried
-from aura_daemon.core.ladder import Rung
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import Attempt, Begun, Tried
+from aura_daemon.ladder.rungs import Rung
 from aura_daemon.records import (
     begun_of,
     begun_text,

@@ -16,7 +16,6 @@ from aura_daemon.cli.door import judging_of
 from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
-from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal
@@ -30,6 +29,7 @@ from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.options import Settings
 from aura_daemon.presence import Presence
 from aura_daemon.previews import Previews

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from aura_daemon.core.budget import Measured
 from aura_daemon.jobs.requests import GenerateRequest, Request
+from aura_daemon.ladder.prediction import Measured
 
 MOST: Final = 4
 """Pictures at once on a GPU, where nobody has said otherwise: 8 were hardly faster on an H200 (see BENCHMARKS)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from aura_daemon.core.ladder import RUNGS
 from aura_daemon.core.settings import Device
 from aura_daemon.core.survey import (
     Complaint,
@@ -17,6 +16,7 @@ from aura_daemon.core.survey import (
     Presence,
     Survey,
 )
+from aura_daemon.ladder.rungs import RUNGS
 
 LOW_DISK_BYTES: Final = 1 << 30
 """A disk with less is nearly full."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from aura_daemon.core.attempts import Attempt, Start, Tried, kind_when_killed, next_start
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import Attempt, Start, Tried, kind_when_killed, next_start
 
 OUT_OF_RUNGS: Final = (
     "Ask for fewer pixels; or end other programs that use memory, and `aura-daemon retry` the job; or let this "

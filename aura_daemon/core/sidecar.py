@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from aura_daemon.core.attempts import Attempt
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.sidecar_schema import (
@@ -28,6 +27,7 @@ from aura_daemon.formats.sidecar_schema import (
 )
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption
+from aura_daemon.ladder.attempts import Attempt
 
 
 def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:

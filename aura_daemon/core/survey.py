@@ -10,10 +10,10 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aura_daemon.core.budget import Measured
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.prediction import Measured
+from aura_daemon.ladder.rungs import Rung
 
 SURVEY_SCHEMA: Final = "aura-daemon/doctor/1"
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 
 MEMORY_FOR: Final = "memory for {}"
-"""Name of the hold-up of a demand (`core.shortage`)."""
+"""Name of the hold-up of a demand (`ladder.shortage`)."""
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 

@@ -11,10 +11,10 @@ from typing import Final
 
 import torch
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.ladder import Rung
 from aura_daemon.engines.memory import MemoryFigures
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.rungs import Rung
 
 OUT_OF_MEMORY_WORDS: Final = (
     " out of memory.",

@@ -12,11 +12,6 @@ from typing import Final
 import torch
 from huggingface_hub import constants
 
-from aura_daemon.core.attempts import TOP
-from aura_daemon.core.budget import Extent, Footprint
-from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.ladder import RUNGS, Rung
-from aura_daemon.core.pace import picture_s
 from aura_daemon.core.settings import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
 from aura_daemon.core.survey import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
 from aura_daemon.engines.fetching import Absent
@@ -28,6 +23,11 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.shelf import Shelf
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
+from aura_daemon.ladder.attempts import TOP
+from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.ladder.measurements import picture_s
+from aura_daemon.ladder.prediction import Extent, Footprint
+from aura_daemon.ladder.rungs import RUNGS, Rung
 
 FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_fp16", "avx512_fp16")}
 """Half precision -> abilities of a CPU with which it is faster than float32."""

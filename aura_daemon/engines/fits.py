@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.budget import Extent, Footprint, Measured, expected_bytes, host_bytes
-from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose, fits
-from aura_daemon.core.ladder import Rung, at_or_below, ladder
 from aura_daemon.engines.footprints import footprint_of
 from aura_daemon.engines.memory import device_room, host_room, memory_figures, within_fraction
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.shelf import Key, Shelf
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose, fits
+from aura_daemon.ladder.prediction import Extent, Footprint, Measured, expected_bytes, host_bytes
+from aura_daemon.ladder.rungs import Rung, at_or_below, ladder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

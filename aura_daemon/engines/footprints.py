@@ -12,20 +12,14 @@ from typing import Any, Final
 
 from safetensors import safe_open
 
-from aura_daemon.core.budget import (
-    CPU_VAE_ELEMENTS,
-    CPU_WORKSPACE,
-    UNET_ELEMENTS,
-    VAE_ELEMENTS,
-    Footprint,
-)
 from aura_daemon.engines.mapping import stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.placement import Placement
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
 
 UNET_CHANNELS: Final = 320
-"""Of Stable Diffusion 1.x, in its first block: what the figures of `core.budget` were measured with."""
+"""Of Stable Diffusion 1.x, in its first block: what the figures of `ladder.prediction` were measured with."""
 
 VAE_CHANNELS: Final = 128
 

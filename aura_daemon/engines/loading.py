@@ -15,13 +15,13 @@ import torch
 from diffusers.hooks import apply_group_offloading
 from loguru import logger
 
-from aura_daemon.core.ladder import Offload, Storage
 from aura_daemon.core.settings import Attention
 from aura_daemon.engines.mapping import left_in_files, stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.widening import narrow, widen_layer_by_layer
+from aura_daemon.ladder.rungs import Offload, Storage
 
 FP8: Final = torch.float8_e4m3fn
 

@@ -13,9 +13,9 @@ from typing import Final
 import torch
 from safetensors import safe_open
 
-from aura_daemon.core.budget import stays_in_files
-from aura_daemon.core.ladder import Storage
 from aura_daemon.engines.models import ModelFiles
+from aura_daemon.ladder.prediction import stays_in_files
+from aura_daemon.ladder.rungs import Storage
 
 FORMATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """As safetensors calls them."""

@@ -17,7 +17,6 @@ import torch
 from loguru import logger
 from PIL import Image, ImageOps
 
-from aura_daemon.core.budget import Extent, tile_px
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.loading import Parts
 from aura_daemon.engines.picture import read_picture
@@ -29,6 +28,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Ingredient, IngredientKind, ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
+from aura_daemon.ladder.prediction import Extent, tile_px
 
 PREVIEW_LATENT: Final = 32
 """Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""

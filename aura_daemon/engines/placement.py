@@ -12,9 +12,9 @@ from typing import Final
 
 import torch
 
-from aura_daemon.core.ladder import RUNGS, Backend, Measures, Rung, Storage
 from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, memory_fraction
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
 
 NATIVE_FLAGS: Final = {
     Dtype.FLOAT32: (),

@@ -17,9 +17,6 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.core.attempts import TOP, Start, Tried
-from aura_daemon.core.budget import Extent, Measured
-from aura_daemon.core.fitting import NoRoom
 from aura_daemon.core.settings import (
     EngineSettings,
     GenerateSettings,
@@ -45,6 +42,9 @@ from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
+from aura_daemon.ladder.attempts import TOP, Start, Tried
+from aura_daemon.ladder.fitting import NoRoom
+from aura_daemon.ladder.prediction import Extent, Measured
 
 NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
 """A captioner looks at pictures of its own size."""

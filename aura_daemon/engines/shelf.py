@@ -12,12 +12,12 @@ from typing import TypeAlias
 
 from loguru import logger
 
-from aura_daemon.core.budget import Extent, Footprint, predicted_bytes
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.memory import release
 from aura_daemon.engines.placement import Placement
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.prediction import Extent, Footprint, predicted_bytes
 
 Engine: TypeAlias = Generator | Captioner
 Key: TypeAlias = tuple[JobKind, str]

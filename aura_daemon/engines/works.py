@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.budget import Measured
 from aura_daemon.engines.fits import Fits
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.report import Report
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Outcome
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.prediction import Measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -27,9 +27,9 @@ from typing import Final, NoReturn, Protocol, cast
 from loguru import logger
 
 from aura_daemon import logs
-from aura_daemon.core.attempts import Tried
 from aura_daemon.core.settings import Device, EngineSettings, allocator_options
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.ladder.attempts import Tried
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,

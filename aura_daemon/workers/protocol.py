@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from aura_daemon.core.attempts import TOP, Start, Tried
-from aura_daemon.core.budget import Measured
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Outcome
+from aura_daemon.ladder.attempts import TOP, Start, Tried
+from aura_daemon.ladder.prediction import Measured
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

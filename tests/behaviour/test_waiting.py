@@ -13,12 +13,12 @@ import pytest
 
 from aura_daemon import health
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.ladder import Backend, Rung, ladder
 from aura_daemon.core.vitals import Holdup, Status
 from aura_daemon.daemon import Daemon
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.rungs import Backend, Rung, ladder
 from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make
 from tests.support.memorygroup import ENTER, MemoryGroup, obstacle

@@ -20,10 +20,6 @@ import numpy
 import torch
 from PIL import Image
 
-from aura_daemon.core.attempts import TOP, Attempt, Start, Tried, attempt_of
-from aura_daemon.core.budget import Extent, Measured
-from aura_daemon.core.ladder import RUNGS, Rung, ladder
-from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import Retry, StepDown, decide
 from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.memory import MemoryFigures, release
@@ -33,6 +29,10 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.ladder.attempts import TOP, Attempt, Start, Tried, attempt_of
+from aura_daemon.ladder.measurements import after_refusal, after_success
+from aura_daemon.ladder.prediction import Extent, Measured
+from aura_daemon.ladder.rungs import RUNGS, Rung, ladder
 
 GIB: Final = 1 << 30
 

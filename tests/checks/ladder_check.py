@@ -342,7 +342,7 @@ def _forget_files(folder: Path) -> None:
 
 def _depth(row: Row) -> int:
     """How far down the ladder; a refusal is below all."""
-    from aura_daemon.core.ladder import RUNGS
+    from aura_daemon.ladder.rungs import RUNGS
 
     return list(RUNGS).index(row.rungs[-1]) if row.is_done else len(RUNGS)  # type: ignore[arg-type]
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from aura_daemon.core.attempts import TOP, Start
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Outcome, Produced
+from aura_daemon.ladder.attempts import TOP, Start
+from aura_daemon.ladder.rungs import Rung
 from tests.checks import real_size
 from tests.support.listening import Listener
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.ladder import RUNGS, Backend, Rung, ladder
 from aura_daemon.core.survey import Survey
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, ladder
 from tests.support.house import House
 from tests.support.programs import REAL, Program
 

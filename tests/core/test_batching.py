@@ -7,8 +7,6 @@ from dataclasses import fields, replace
 import pytest
 
 from aura_daemon.core.batching import MOST, PAYS, most_together, together
-from aura_daemon.core.budget import Measured
-from aura_daemon.core.ladder import Rung
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,
@@ -20,6 +18,8 @@ from aura_daemon.jobs.requests import (
     Metadata,
     Request,
 )
+from aura_daemon.ladder.prediction import Measured
+from aura_daemon.ladder.rungs import Rung
 
 PLAIN = GenerateRequest(prompt="a cat")
 

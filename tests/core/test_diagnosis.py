@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.budget import Measured
 from aura_daemon.core.diagnosis import complaints
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings, GenerateSettings
 from aura_daemon.core.survey import (
     SURVEY_SCHEMA,
@@ -31,6 +29,8 @@ from aura_daemon.core.survey import (
 )
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.ladder.prediction import Measured
+from aura_daemon.ladder.rungs import Rung
 
 GB = 10**9
 CARD = GpuFound(name="NVIDIA RTX 3050", total_bytes=4 << 30, free_bytes=3 << 30, driver="560.1", users=())

@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 
 from aura_daemon.backoff import backoff_s
 from aura_daemon.core import recovery
-from aura_daemon.core.attempts import Attempt, Start
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.recovery import (
     OUT_OF_RUNGS,
     Decision,
@@ -20,6 +18,8 @@ from aura_daemon.core.recovery import (
 )
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
+from aura_daemon.ladder.attempts import Attempt, Start
+from aura_daemon.ladder.rungs import Rung
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:

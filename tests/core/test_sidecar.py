@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import jsonschema
 
-from aura_daemon.core.attempts import Attempt
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.readback import parse
 from aura_daemon.core.routing import Foreign, route
 from aura_daemon.core.sidecar import report, sidecar
@@ -24,6 +22,8 @@ from aura_daemon.jobs.results import (
     ResolvedGenerate,
 )
 from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.ladder.attempts import Attempt
+from aura_daemon.ladder.rungs import Rung
 
 DRAWN = ResolvedGenerate(
     prompt="a cat 🦊",

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from aura_daemon.core.ladder import Backend, Rung
 from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits, session
 from aura_daemon.engines.memory import MemoryFigures, memory_figures
@@ -17,6 +16,7 @@ from aura_daemon.engines.placement import Devices, Placement
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.rungs import Backend, Rung
 from tests.support.listening import Listener
 
 ERROR = "CUDA error: device-side assert triggered"

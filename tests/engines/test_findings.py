@@ -10,8 +10,6 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfig, CLIPTextModel
 
-from aura_daemon.core.budget import Measured
-from aura_daemon.core.ladder import Backend, Rung, ladder
 from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.core.survey import Findings, Plan, Presence, Question, Wish
 from aura_daemon.engines.findings import findings
@@ -20,6 +18,8 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced
+from aura_daemon.ladder.prediction import Measured
+from aura_daemon.ladder.rungs import Backend, Rung, ladder
 from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(

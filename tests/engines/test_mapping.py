@@ -12,8 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-from aura_daemon.core.attempts import Start
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.mapping import left_in_files, mapped_formats, stored_bytes
@@ -22,6 +20,8 @@ from aura_daemon.engines.models import ModelFiles, find_model
 from aura_daemon.engines.placement import Devices, Placement, find_devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.ladder.attempts import Start
+from aura_daemon.ladder.rungs import Rung
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.engines.test_pipelines import CIRCLE, drawing, encoded, left_half, made, picture_of, pixels
 from tests.support.listening import Listener

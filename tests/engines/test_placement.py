@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import Device, Dtype, EngineSettings
 from aura_daemon.engines.memory import PeakMemory, memory_figures, release
 from aura_daemon.engines.placement import Devices, Placement, find_devices, uuid_of
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.rungs import Rung
 
 ON_CPU = EngineSettings(device=Device.CPU)
 

@@ -12,8 +12,6 @@ import numpy
 import pytest
 import torch
 
-from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.ladder import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
 from aura_daemon.engines.parking import Parked
@@ -23,6 +21,8 @@ from aura_daemon.engines.standins import RowByRow, Visitor
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
 from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from tests.engines.test_adapters import STARS
 from tests.engines.test_pipelines import CIRCLE, drawing, encoded, left_half, made, picture_of, pixels

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.attempts import Start, Tried
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
 from aura_daemon.engines.footprints import footprint_of
@@ -20,6 +18,8 @@ from aura_daemon.engines.shelf import Shelf
 from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.rungs import Rung
 from tests.engines.test_pipelines import drawing, encoded, made
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_generator

@@ -11,11 +11,11 @@ import sys
 import time
 from pathlib import Path
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child import Talk, become_a_child, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from tests.support.house import make

@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.ladder import Backend, at_or_below, ladder
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED, Outcome
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.rungs import Backend, at_or_below, ladder
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Task, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)

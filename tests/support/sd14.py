@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aura_daemon.core.budget import CPU_VAE_ELEMENTS, CPU_WORKSPACE, Footprint
+from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, Footprint
 
 MIB: Final = 1 << 20
 GIB: Final = 1 << 30

@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aura_daemon.core.ladder import Rung
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child import importing
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from aura_daemon.core.attempts import Attempt, Tried
-from aura_daemon.core.budget import REFUSED
-from aura_daemon.core.learning import refused_bytes
+from aura_daemon.ladder.attempts import Attempt, Tried
+from aura_daemon.ladder.measurements import refused_bytes
+from aura_daemon.ladder.prediction import REFUSED
 
 NEVER_FREE: Final = 0.05
 """Of all memory, what other programs never give back."""

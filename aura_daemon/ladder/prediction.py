@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
-from aura_daemon.core.ladder import RUNGS, Measures, Offload, Rung, Storage
+from aura_daemon.ladder.rungs import RUNGS, Measures, Offload, Rung, Storage
 
 UNET_ELEMENTS: Final = 165.0
 """Numbers that a UNet of 320 channels (Stable Diffusion 1.x) holds at once, for each pixel of each row; measured."""

@@ -13,17 +13,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.backoff import backoff_s
-from aura_daemon.core.attempts import Attempt, Start, Tried, attempt_of, next_start, with_attempt
-from aura_daemon.core.budget import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
-from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.ladder import RUNGS, Backend, Rung, at_or_below, ladder
-from aura_daemon.core.learning import after_refusal, after_success
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.core.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import NATIVE_512
+from aura_daemon.ladder.attempts import Attempt, Start, Tried, attempt_of, next_start, with_attempt
+from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.ladder.measurements import after_refusal, after_success
+from aura_daemon.ladder.prediction import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, at_or_below, ladder
+from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S, passes, waited
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 ALLOWED = 3

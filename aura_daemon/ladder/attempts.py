@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.core.budget import Extent
-from aura_daemon.core.ladder import Backend, Rung, below, ladder
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.ladder.prediction import Extent
+from aura_daemon.ladder.rungs import Backend, Rung, below, ladder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

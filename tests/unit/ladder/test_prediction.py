@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.budget import (
+from aura_daemon.jobs.sampling import NATIVE_512
+from aura_daemon.ladder.prediction import (
     LONGEST,
     MARGIN,
     REFUSED,
@@ -22,8 +23,7 @@ from aura_daemon.core.budget import (
     predicted_bytes,
     tile_px,
 )
-from aura_daemon.core.ladder import RUNGS, Rung
-from aura_daemon.jobs.sampling import NATIVE_512
+from aura_daemon.ladder.rungs import RUNGS, Rung
 from tests.support.sd14 import GIB, MIB, ON_GPU, on_cpu
 
 GPU_RUNGS = [rung for rung in Rung if not RUNGS[rung].on_cpu]

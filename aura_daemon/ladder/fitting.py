@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aura_daemon.core.ladder import RUNGS, Rung
+from aura_daemon.ladder.rungs import RUNGS, Rung
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

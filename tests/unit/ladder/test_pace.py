@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.core.budget import Extent, Measured
-from aura_daemon.core.ladder import Rung
-from aura_daemon.core.pace import picture_s
+from aura_daemon.ladder.measurements import picture_s
+from aura_daemon.ladder.prediction import Extent, Measured
+from aura_daemon.ladder.rungs import Rung
 
 
 def measured(width: int, height: int, step_s: float, *, batch: int = 1, rung: Rung = Rung.CPU) -> Measured:

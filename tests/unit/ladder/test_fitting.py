@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.fitting import Choice, Need, NoRoom, Room, choose
-from aura_daemon.core.ladder import RUNGS, Rung
+from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.ladder.rungs import RUNGS, Rung
 
 LADDER = (Rung.RESIDENT, Rung.FP8_STORAGE, Rung.CPU, Rung.CPU_HALF_WEIGHTS)
 TAKEN = {Rung.RESIDENT: 100, Rung.FP8_STORAGE: 60, Rung.CPU: 150, Rung.CPU_HALF_WEIGHTS: 90}

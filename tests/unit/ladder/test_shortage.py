@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 
 import pytest
 
-from aura_daemon.core.attempts import Attempt, Tried
-from aura_daemon.core.budget import REFUSED
-from aura_daemon.core.ladder import Rung
-from aura_daemon.core.shortage import passes, waited
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request, demand_of
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.ladder.attempts import Attempt, Tried
+from aura_daemon.ladder.prediction import REFUSED
+from aura_daemon.ladder.rungs import Rung
+from aura_daemon.ladder.shortage import passes, waited
 
 LACKING = Tried(
     device="cpu",

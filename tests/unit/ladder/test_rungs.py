@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from aura_daemon.core.ladder import RUNGS, Backend, Offload, Rung, Storage, at_or_below, below, ladder
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.rungs import RUNGS, Backend, Offload, Rung, Storage, at_or_below, below, ladder
 
 ON_GPU = [rung for rung in Rung if not RUNGS[rung].on_cpu]
 ON_CPU = [rung for rung in Rung if RUNGS[rung].on_cpu]

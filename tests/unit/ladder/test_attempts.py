@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.attempts import (
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import FailureKind
+from aura_daemon.ladder.attempts import (
     TOP,
     Attempt,
     Begun,
@@ -17,9 +19,7 @@ from aura_daemon.core.attempts import (
     next_start,
     with_attempt,
 )
-from aura_daemon.core.ladder import Rung
-from aura_daemon.jobs.requests import JobKind
-from aura_daemon.jobs.results import FailureKind
+from aura_daemon.ladder.rungs import Rung
 
 CRASHED = Attempt(kind=FailureKind.CRASHED, reason="it fell", device="cuda:0", rung=Rung.RESIDENT)
 KILLED_EARLY = Attempt(kind=FailureKind.OUT_OF_MEMORY, reason="it is full")

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.budget import REFUSED, Measured
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.prediction import REFUSED, Extent, Measured
+from aura_daemon.ladder.rungs import Rung
 
 
 def after_success(measured: Sequence[Measured], tried: Tried, *, step_s: float) -> tuple[Measured, ...]:
@@ -92,3 +93,16 @@ def _new(tried: Tried) -> Measured:
         batch=tried.batch,
         guided=tried.guided,
     )
+
+
+def picture_s(measured: Sequence[Measured], rung: Rung, extent: Extent, steps: int) -> float | None:
+    """Seconds of denoising for one picture of a batch; None where nothing was measured on this rung.
+
+    The size that comes nearest counts, scaled by the pixels of all rows: attention grows faster than they do, so this
+    is about right only near what was measured. `measured`: of one model, device and number format.
+    """
+    timed = {one.extent.load: one.step_s for one in measured if one.rung is rung and one.step_s and one.extent.load}
+    if not timed:
+        return None
+    nearest = min(timed, key=lambda load: max(load / extent.load, extent.load / load))
+    return timed[nearest] / nearest * extent.load / extent.batch * steps

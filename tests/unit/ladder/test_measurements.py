@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.attempts import Tried
-from aura_daemon.core.budget import REFUSED, Measured
-from aura_daemon.core.ladder import Rung
-from aura_daemon.core.learning import after_refusal, after_success, refused_bytes
+from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.measurements import after_refusal, after_success, refused_bytes
+from aura_daemon.ladder.prediction import REFUSED, Measured
+from aura_daemon.ladder.rungs import Rung
 
 
 def tried(**changes: object) -> Tried:
