@@ -15,8 +15,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import completeness, file_names
-from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.stability import Stability, Stamp
+from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Judging, Leave, Ready, Wait
 from aura_daemon.watching import Look, Sighting

@@ -18,8 +18,9 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import durable, file_names
-from aura_daemon.core import readback, regenerate, sidecar
+from aura_daemon.core import sidecar
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
@@ -103,7 +104,7 @@ class Outbox:
             content = durable.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
         except OSError:
             return None
-        document = readback.parse(content, file=job.stem)
+        document = from_sidecar.parse(content, file=job.stem)
         return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
 
     def payload(self, job: JobRow) -> bytes | None:
@@ -188,12 +189,12 @@ class Outbox:
     ) -> Sidecar:
         warnings: tuple[str, ...] = ()
         if source.kind is SourceKind.SIDECAR:
-            before = readback.parse(job.text, file=source.path)
+            before = from_sidecar.parse(job.text, file=source.path)
             if isinstance(before, Sidecar):
-                warnings = readback.differences(before, produced)
+                warnings = from_sidecar.differences(before, produced)
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
-            warnings = regenerate.differences(embedded, produced)
+            warnings = from_picture.differences(embedded, produced)
         total_s = source.settled_s + clocked.since_claim_s + delivered_s
         return sidecar.sidecar(
             produced,

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 
 from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core import defaults
-from aura_daemon.core.defaults import FolderDefaults
 from aura_daemon.errors import AuraError, Problem
 from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.jobfile import folder_defaults
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
 
 
 class Held(AuraError, OSError):
@@ -42,7 +42,7 @@ class FolderSettings:
 
     def _settings_above(self, path: str) -> Iterator[FolderDefaults]:
         for folder in PurePosixPath(path).parents:
-            name = str(folder / defaults.FILE_NAME)
+            name = str(folder / folder_defaults.FILE_NAME)
             try:
                 status = (self._inbox / name).lstat()
             except (FileNotFoundError, NotADirectoryError):
@@ -67,4 +67,4 @@ class FolderSettings:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)
         except PermissionError as error:
             return (Problem(file=shown, message=f"cannot be read: {error.strerror}"),)
-        return defaults.parse_defaults(read.content, file=shown, sha256=read.sha256)
+        return folder_defaults.parse_defaults(read.content, file=shown, sha256=read.sha256)

@@ -17,16 +17,18 @@ from loguru import logger
 
 from aura_daemon import durable, file_names
 from aura_daemon.claims import Claims
-from aura_daemon.core import readback, regenerate, request, routing, templates
-from aura_daemon.core.asked import Asked, AskedAgain
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.request import ParsedJob, Rejected
+from aura_daemon.core import routing
 from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import yaml_reader
 from aura_daemon.inputs import Inputs, NotTaken
+from aura_daemon.jobfile import from_picture, from_sidecar, parser
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.jobfile.keys import output_name
+from aura_daemon.jobfile.parser import ParsedJob, Rejected
+from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -146,24 +148,24 @@ class Intake:
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
-    ) -> tuple[SourceKind, request.Parsed | Rejected]:
+    ) -> tuple[SourceKind, parser.Parsed | Rejected]:
         """What the bytes ask for, as their name and their beginning say."""
         file = file_names.escaped(path)
         route = routing.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
             case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = request.parse_job_file if route is SourceKind.JOB_FILE else request.parse_prompt_text
+                parse = parser.parse_job_file if route is SourceKind.JOB_FILE else parser.parse_prompt_text
                 return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
             case SourceKind.SIDECAR:
-                document = readback.parse(content, file=file, catalogue=self._catalogue())
+                document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):
                     return route, Rejected(problems=document)
-                return route, _one_job(Asked(request=readback.request_of(document)), content)
+                return route, _one_job(Asked(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) > self._settings.max_image_bytes:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
                     return route, Rejected(problems=(Problem(file=file, message=message),))
-                return route, _one_job(request.for_image(folders), b"")
+                return route, _one_job(parser.for_image(folders), b"")
             case routing.Mismatch():
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
             case routing.Unfinished():
@@ -173,7 +175,7 @@ class Intake:
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
 
     def _make_again(
-        self, source: SourceRow, parsed: request.Parsed, content: bytes
+        self, source: SourceRow, parsed: parser.Parsed, content: bytes
     ) -> tuple[list[tuple[Asked, bytes]] | Rejected, tuple[NamedImage, ...]]:
         """Jobs with their text, pictures to be made again read for their settings; raises NotTaken, or OSError."""
         jobs: list[tuple[Asked, bytes]] = []
@@ -188,7 +190,7 @@ class Intake:
                         source, asked.request.image, most_bytes=self._settings.max_image_bytes
                     )
                     named += notes
-                asked = regenerate.made_again(asked, picture, file=file_names.escaped(path))
+                asked = from_picture.made_again(asked, picture, file=file_names.escaped(path))
             if isinstance(asked, tuple):
                 problems += asked
             else:
@@ -205,7 +207,7 @@ class Intake:
             seed = wanted.seed if wanted.seed is not None else drawn_seed()
             wanted = replace(wanted, seed=seed)
             if wanted.output is not None:
-                below, stem = templates.filled(wanted.output, self._known(wanted, seed, path.stem, number))
+                below, stem = output_name.filled(wanted.output, self._known(wanted, seed, path.stem, number))
                 folder = "/".join(filter(None, (folder, below)))
         return JobRow(
             id=source.id if number is None else f"{source.id}-{number:03d}",
@@ -220,7 +222,7 @@ class Intake:
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
 
-    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: request.Parsed) -> Iterator[JobRow]:
+    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: parser.Parsed) -> Iterator[JobRow]:
         """The jobs that lay the pictures of a document out, once they are made."""
         for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
             cells = jobs[sheet.first : sheet.first + sheet.cells]
@@ -269,5 +271,5 @@ def drawn_seed() -> int:
     return secrets.randbelow(SEED_BELOW)
 
 
-def _one_job(asked: Asked | AskedAgain, text: bytes) -> request.Parsed:
-    return request.Parsed(jobs=(ParsedJob(asked=asked, text=text),))
+def _one_job(asked: Asked | AskedAgain, text: bytes) -> parser.Parsed:
+    return parser.Parsed(jobs=(ParsedJob(asked=asked, text=text),))

@@ -11,11 +11,11 @@ from aura_daemon import durable, file_names
 from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
 from aura_daemon.core import routing
-from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.stability import Stamp
 from aura_daemon.file_names import NO_RULES, NameRules
 from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.formats import image_signatures
+from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing

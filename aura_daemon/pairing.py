@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 
 from aura_daemon import durable, file_names
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core import request
-from aura_daemon.core.request import Rejected
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.inputs import named_images
+from aura_daemon.jobfile import parser
+from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
@@ -58,7 +58,7 @@ class Pairing:
     def lack(self, path: str) -> str:
         """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
         content = durable.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
-        parsed = request.parse_job_file(content, file=path)
+        parsed = parser.parse_job_file(content, file=path)
         if isinstance(parsed, Rejected):
             return ""
         self._references.look_anew()

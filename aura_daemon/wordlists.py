@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon import durable
-from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
+from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 
 MOST_BYTES: Final = 1 << 20
 """Of one list."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.defaults import FILE_NAME
 from aura_daemon.core.vitals import Health
+from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.judging import Leave, Ready, Wait
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.programs import Program

@@ -9,8 +9,8 @@ import pytest
 
 from aura_daemon import durable
 from aura_daemon.cataloguing import Cataloguing
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.options import GenerateConfig
 from aura_daemon.wordlists import MOST_BYTES, WordLists
 

@@ -12,13 +12,14 @@ from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
 from aura_daemon.config import load
-from aura_daemon.core import readback, request, routing
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
+from aura_daemon.core import routing
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import image_signatures
 from aura_daemon.intake import drawn_seed
+from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
@@ -50,7 +51,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
             problems.extend(found)
             continue
         print(f"{file_names.escaped(str(file))}: {found if isinstance(found, str) else _said(found)}")
-        if expand and isinstance(found, request.Parsed):
+        if expand and isinstance(found, parser.Parsed):
             for line in lines_of(found.jobs):
                 print(line)
             for sheet, _ in found.sheets:
@@ -68,7 +69,7 @@ def _below(file: Path, inbox: Path) -> str:
 
 def _look_at(
     file: Path, name: str, catalogue: Catalogue, folders: tuple[FolderDefaults, ...]
-) -> request.Parsed | str | tuple[Problem, ...]:
+) -> parser.Parsed | str | tuple[Problem, ...]:
     """What the file asks for, or what is wrong with it; `name` is how it is printed."""
     try:
         content = durable.read(file, most_bytes=200_000_000).content
@@ -80,15 +81,13 @@ def _look_at(
     route = routing.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
     match route:
         case SourceKind.JOB_FILE:
-            parsed = request.parse_job_file(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
-            return parsed.problems if isinstance(parsed, request.Rejected) else parsed
+            parsed = parser.parse_job_file(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
+            return parsed.problems if isinstance(parsed, parser.Rejected) else parsed
         case SourceKind.PROMPT_TEXT:
-            parsed = request.parse_prompt_text(
-                content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed
-            )
-            return parsed.problems if isinstance(parsed, request.Rejected) else parsed
+            parsed = parser.parse_prompt_text(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
+            return parsed.problems if isinstance(parsed, parser.Rejected) else parsed
         case SourceKind.SIDECAR:
-            document = readback.parse(content, file=name, catalogue=catalogue)
+            document = from_sidecar.parse(content, file=name, catalogue=catalogue)
             return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
         case SourceKind.IMAGE:
             if image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
@@ -102,7 +101,7 @@ def _look_at(
             return (Problem(file=name, message="is empty or holds nothing but zeros"),)
 
 
-def _said(parsed: request.Parsed) -> str:
+def _said(parsed: parser.Parsed) -> str:
     kinds = Counter(type(job.asked.request) for job in parsed.jobs)
     parts = [f"{kinds[kind]} to {verb}" for kind, verb in _VERBS.items() if kinds[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"

@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from aura_daemon.core.request import ParsedJob
 from aura_daemon.file_names import escaped
+from aura_daemon.jobfile.parser import ParsedJob
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest, Request
 
 _SHOWN_ANYWAY: Final = frozenset({"prompt", "seed"})

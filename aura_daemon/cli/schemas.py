@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from aura_daemon.config import config_schema
-from aura_daemon.core.defaults import defaults_schema
-from aura_daemon.core.jobkeys import job_schema
 from aura_daemon.core.vitals import Health
 from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.jobfile.folder_defaults import defaults_schema
+from aura_daemon.jobfile.schema import job_schema
 
 
 def schema(name: str) -> int:

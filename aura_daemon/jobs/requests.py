@@ -100,7 +100,7 @@ class GenerateRequest:
     preview: int = 0
     """A small picture of how far it is after every so many steps; 0: none."""
     output: str | None = None
-    """What the result is called: a template for `core.templates`."""
+    """What the result is called: a template for `jobfile.keys.output_name`."""
     tags: tuple[str, ...] = ()
     notes: str = ""
     embedded: Embedded | None = None

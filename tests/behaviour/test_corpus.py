@@ -7,12 +7,13 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from aura_daemon.core import readback, request, routing
-from aura_daemon.core.request import Rejected
+from aura_daemon.core import routing
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
+from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES
@@ -27,11 +28,11 @@ def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
     """What is wrong with a text, as the door says it; nothing where it is a job, or no kind of file we know."""
     match routing.route(name, content[:HEAD_BYTES], frozenset(Accept)):
         case SourceKind.JOB_FILE:
-            parsed = request.parse_job_file(content, file=name)
+            parsed = parser.parse_job_file(content, file=name)
         case SourceKind.PROMPT_TEXT:
-            parsed = request.parse_prompt_text(content, file=name)
+            parsed = parser.parse_prompt_text(content, file=name)
         case SourceKind.SIDECAR:
-            document = readback.parse(content, file=name)
+            document = from_sidecar.parse(content, file=name)
             return document if isinstance(document, tuple) else ()
         case _:
             return ()

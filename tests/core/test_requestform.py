@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.choices import literal
-from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.core.requestform import request_from_dict, request_to_dict
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.parser import Parsed, parse_job_file
+from aura_daemon.jobfile.wildcards import literal
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import jsonschema
 
-from aura_daemon.core.readback import parse
 from aura_daemon.core.routing import Foreign, route
 from aura_daemon.core.sidecar import report, sidecar
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.jobfile.from_sidecar import parse
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,

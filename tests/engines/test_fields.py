@@ -14,10 +14,10 @@ import numpy
 import pytest
 from PIL import Image, ImageDraw
 
-from aura_daemon.core.asked import Asked, AskedAgain
-from aura_daemon.core.regenerate import made_again
 from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
+from aura_daemon.jobfile.from_picture import made_again
+from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Metadata, RegenerateRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.sampling import Scheduler

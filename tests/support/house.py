@@ -14,7 +14,6 @@ from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.completeness import Steadiness
-from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
@@ -23,6 +22,7 @@ from aura_daemon.disposition import Disposition
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,

@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core import readback, request, routing
+from aura_daemon.core import routing
 from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.formats import file_types, image_signatures
+from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 from tests.corpus import inputs
@@ -61,19 +62,19 @@ def documents_in(name: str, content: bytes) -> int:
     """How many documents with fates of their own a file holds; 0 where it has one as a whole."""
     if PurePosixPath(name).suffix not in file_types.JOB_FILE_EXTENSIONS:
         return 0
-    parsed = request.parse_job_file(content, file=name)
-    return len(parsed.jobs) if isinstance(parsed, request.Parsed) and len(parsed.jobs) > 1 else 0
+    parsed = parser.parse_job_file(content, file=name)
+    return len(parsed.jobs) if isinstance(parsed, parser.Parsed) and len(parsed.jobs) > 1 else 0
 
 
 def read_as_text(name: str, content: bytes) -> None:
     """What the door does with a file that may be a job."""
     match routing.route(name, content[:HEAD_BYTES], ALL):
         case SourceKind.JOB_FILE:
-            request.parse_job_file(content, file=name)
+            parser.parse_job_file(content, file=name)
         case SourceKind.PROMPT_TEXT:
-            request.parse_prompt_text(content, file=name)
+            parser.parse_prompt_text(content, file=name)
         case SourceKind.SIDECAR:
-            readback.parse(content, file=name)
+            from_sidecar.parse(content, file=name)
 
 
 def read_as_image(name: str, content: bytes) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.jobkeys import TEXT_KEYS
 from aura_daemon.formats.yaml_reader import Document, parse
 from aura_daemon.formats.yaml_writer import written
+from aura_daemon.jobfile.schema import TEXT_KEYS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=12) | st.sampled_from(
     [

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from aura_daemon.core.keytypes import (
+from aura_daemon.jobfile.keys.types import (
     ANY_TEXT,
     CONFIG,
     Beginning,

@@ -12,11 +12,11 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from aura_daemon.core.asked import validated
-from aura_daemon.core.catalogue import Catalogue
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA
 from aura_daemon.formats.sidecar_schema import CaptionRecord, GenerateRecord, GridRecord, IngredientRecord, Sidecar
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.validation import validated
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import capped, cut

@@ -8,9 +8,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.asked import Asked, AskedAgain
-from aura_daemon.core.defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
-from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.folder_defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
+from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 
 GOOD = {

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.request import Parsed, Rejected, parse_job_file, parse_prompt_text
 from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobfile.parser import Parsed, Rejected, parse_job_file, parse_prompt_text
 from aura_daemon.jobs.requests import GenerateRequest, Lora, Request
 
 

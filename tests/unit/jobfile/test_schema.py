@@ -12,12 +12,12 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.captionkeys import CaptionJob
-from aura_daemon.core.jobkeys import job_schema
-from aura_daemon.core.request import Parsed, parse_job_file
 from aura_daemon.file_names import MOST_NAME_BYTES
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.formats.yaml_reader import NOT_TEXT
+from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.parser import Parsed, parse_job_file
+from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.templates import FIELDS, TEMPLATE, filled
 from aura_daemon.file_names import MOST_NAME_BYTES, is_out_of_bounds
+from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE, filled
 
 VALUES = {
     "stem": "cat",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.readback import differences, parse, request_of
 from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler

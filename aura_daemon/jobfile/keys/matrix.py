@@ -1,6 +1,7 @@
 """`matrix`: lists of values of a job's keys. In: what was written, and the keys there are. Out: the lists, or problems.
 
-Values are checked as those of the keys themselves (`core.expansion` lays them into the job); the schema says the same.
+Values are checked as those of the keys themselves (`jobfile.expansion` lays them into the job); the schema says
+the same.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from aura_daemon.core.seeds import ONE_SEED_SCHEMA, seeds_of
 from aura_daemon.errors import Problem
+from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, seeds_of
 from aura_daemon.problems import cut, nearest, shown
 
 ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})

@@ -17,8 +17,11 @@ from pydantic import (
     model_validator,
 )
 
-from aura_daemon.core import matrixkeys
-from aura_daemon.core.keytypes import (
+from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
+from aura_daemon.jobfile.keys import matrix as matrixkeys
+from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
+from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, Seeds, seed_field
+from aura_daemon.jobfile.keys.types import (
     ANY_TEXT,
     CONFIG,
     MOST_NAME_CHARACTERS,
@@ -38,9 +41,6 @@ from aura_daemon.core.keytypes import (
     priority_field,
     size_field,
 )
-from aura_daemon.core.seeds import MOST_SEEDS, Seeds, seed_field
-from aura_daemon.core.templates import FIELDS, TEMPLATE
-from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.text_patterns import alone, in_any_case
@@ -221,7 +221,7 @@ class GenerateJob(BaseModel):
         return value
 
     def request(self) -> GenerateRequest:
-        """What the engine is asked for; of several seeds the first, as `core.expansion` makes them one a job."""
+        """What the engine is asked for; of several seeds the first, as `jobfile.expansion` makes them one a job."""
         return GenerateRequest(
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,

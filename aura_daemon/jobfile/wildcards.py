@@ -16,7 +16,7 @@ from itertools import accumulate, product
 from operator import mul
 from typing import Final
 
-from aura_daemon.core.catalogue import Catalogue, listed
+from aura_daemon.jobfile.catalogue import Catalogue, listed
 from aura_daemon.problems import cut, nearest
 
 MOST_DEPTH: Final = 20

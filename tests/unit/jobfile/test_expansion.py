@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.choices import literal
-from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.request import Parsed, ParsedJob, Rejected, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.jobfile.parser import Parsed, ParsedJob, Rejected, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.wildcards import literal
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
 CATALOGUE = Catalogue(

@@ -2,9 +2,9 @@
 
 import pytest
 
-from aura_daemon.core.asked import with_loras_of_prompt
+from aura_daemon.jobfile.validation import with_loras_of_prompt
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
-from tests.core.test_request import complaints, requests
+from tests.unit.jobfile.test_parser import complaints, requests
 
 
 def test_the_issue_s_example_is_a_job() -> None:

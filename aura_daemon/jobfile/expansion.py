@@ -12,15 +12,15 @@ from itertools import product
 from math import prod
 from typing import Final, TypeAlias
 
-from aura_daemon.core import choices
-from aura_daemon.core.choices import Fault, Grammar, Template
-from aura_daemon.core.defaults import FolderDefaults, taken
-from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.matrixkeys import ABOUT_ALL, lists_of, problems_of_matrix
-from aura_daemon.core.seeds import SEED_END, seeds_of
 from aura_daemon.errors import Problem
 from aura_daemon.formats.yaml_writer import written
+from aura_daemon.jobfile import wildcards
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, taken
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
+from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
+from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobfile.wildcards import Fault, Grammar, Template
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 
@@ -117,14 +117,14 @@ class Plan:
 
     def _texts_of(self, templates: Mapping[str, Template], seed: int) -> Iterator[Mapping[str, str]]:
         if self.is_drawn:
-            yield {key: choices.drawn(template, seed, key).strip() for key, template in templates.items()}
+            yield {key: wildcards.drawn(template, seed, key).strip() for key, template in templates.items()}
         else:
-            for texts in product(*map(choices.every, templates.values())):
+            for texts in product(*map(wildcards.every, templates.values())):
                 yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
 
     def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
         said = {key: value for key, value in keys.items() if key != "grid" and value is not None}
-        said |= {key: choices.literal(text) for key, text in texts.items()}
+        said |= {key: wildcards.literal(text) for key, text in texts.items()}
         if self.is_counted_by_folder:
             said["count"] = 1
         return Expanded(keys={**keys, **texts}, text=written(said))
@@ -240,4 +240,4 @@ def _several(seed: object) -> tuple[int, ...]:
 
 
 def _first_text(template: Template) -> str:
-    return next(choices.every(template)).strip()
+    return next(wildcards.every(template)).strip()

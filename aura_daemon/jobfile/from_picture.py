@@ -7,13 +7,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from aura_daemon.core.asked import Asked, AskedAgain, with_loras_of_prompt
-from aura_daemon.core.defaults import FILE_NAME, KEYS, SIZE
-from aura_daemon.core.generatekeys import GenerateJob
 from aura_daemon.errors import Problem
 from aura_daemon.formats import infotext
 from aura_daemon.formats.image_metadata import embedded_text
 from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Said
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.validation import Asked, AskedAgain, with_loras_of_prompt
 from aura_daemon.jobs.requests import Embedded
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of

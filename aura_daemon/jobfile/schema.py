@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from aura_daemon.core.captionkeys import CaptionJob
-from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.regeneratekeys import RegenerateJob
+from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes")
 

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from aura_daemon.core import expansion
-from aura_daemon.core.asked import Asked, AskedAgain, again, validated
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.choices import Grammar
-from aura_daemon.core.defaults import FolderDefaults, regenerates
-from aura_daemon.core.expansion import Plan
-from aura_daemon.core.jobkeys import TEXT_KEYS
-from aura_daemon.core.keytypes import MOST_PROMPT_CHARACTERS
-from aura_daemon.core.regeneratekeys import REGENERATE
-from aura_daemon.core.sheets import MOST_CELLS, Sheet, sheet_of
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Unreadable
+from aura_daemon.jobfile import expansion
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.contact_sheet import MOST_CELLS, Sheet, sheet_of
+from aura_daemon.jobfile.expansion import Plan
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
+from aura_daemon.jobfile.keys.regenerate import REGENERATE
+from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.validation import Asked, AskedAgain, again, validated
+from aura_daemon.jobfile.wildcards import Grammar
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
 

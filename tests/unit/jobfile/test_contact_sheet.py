@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.core.request import Parsed, parse_job_file
-from aura_daemon.core.sheets import Sheet
+from aura_daemon.jobfile.contact_sheet import Sheet
+from aura_daemon.jobfile.parser import Parsed, parse_job_file
 
 
 def sheets(text: str) -> list[Sheet]:

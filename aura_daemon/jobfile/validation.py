@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aura_daemon.core.captionkeys import CaptionJob
-from aura_daemon.core.catalogue import Catalogue, problems_of_names
-from aura_daemon.core.defaults import FolderDefaults, taken
-from aura_daemon.core.generatekeys import GenerateJob, loras_of
-from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
+from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, taken
+from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.generate import GenerateJob, loras_of
+from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 

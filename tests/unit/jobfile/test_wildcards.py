@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.choices import MOST_DEPTH, Fault, Grammar, Template, drawn, every, literal
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.wildcards import MOST_DEPTH, Fault, Grammar, Template, drawn, every, literal
 
 LISTS = Catalogue(
     wildcards={

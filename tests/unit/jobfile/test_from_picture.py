@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.asked import Asked, AskedAgain
-from aura_daemon.core.catalogue import Catalogue
-from aura_daemon.core.defaults import FolderDefaults
-from aura_daemon.core.regenerate import differences, made_again
-from aura_daemon.core.request import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from aura_daemon.formats.infotext import infotext
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.jobfile.from_picture import differences, made_again
+from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file
+from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from tests.core.test_sidecar import DRAWN, produced
 from tests.unit.formats.test_image_metadata import png_text

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from aura_daemon.core.captionkeys import CaptionJob
-from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.jobkeys import TEXT_KEYS
-from aura_daemon.core.regeneratekeys import REGENERATE, RegenerateJob
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
+from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
+from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import capped, nearest, problems_of
 

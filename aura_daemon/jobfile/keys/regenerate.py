@@ -10,8 +10,9 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, create_model
 
-from aura_daemon.core.generatekeys import GenerateJob
-from aura_daemon.core.keytypes import (
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.seeds import OneSeed, one_seed_field
+from aura_daemon.jobfile.keys.types import (
     ANY_TEXT,
     CONFIG,
     MOST_PROMPT_CHARACTERS,
@@ -22,7 +23,6 @@ from aura_daemon.core.keytypes import (
     image_field,
     priority_field,
 )
-from aura_daemon.core.seeds import OneSeed, one_seed_field
 
 REGENERATE: Final = "regenerate"
 """The task."""
