@@ -19,11 +19,12 @@ from typing import Final, NoReturn
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import SourceRow, in_64_bits
+from aura_daemon.system import durable_files
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")
 """What `new_id` makes."""
@@ -56,11 +57,11 @@ class Claims:
         source_id = new_id(self._now())
         file, target = self.inbox / path, self.work / source_id / path
         try:
-            durable.make_folder(target.parent)
+            durable_files.make_folder(target.parent)
             status = self._copy(file, target) if self._keeps else self._take(file, target, path)
         except OSError as error:
             self.forget(source_id, path)
-            if isinstance(error, FileNotFoundError | durable.NotARegularFile):
+            if isinstance(error, FileNotFoundError | durable_files.NotARegularFile):
                 return None
             raise
         try:
@@ -76,11 +77,11 @@ class Claims:
         """Takes a file back that had failed, as a new one under its path of then; raises OSError, and it is left."""
         source_id = new_id(self._now())
         target = self.work / source_id / path
-        durable.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
+        durable_files.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
         try:
             source = self._journaled(source_id, path, kind, target.lstat(), 0.0)
         except OSError:
-            durable.move(target, file, temp_folder=file.parent)
+            durable_files.move(target, file, temp_folder=file.parent)
             self.forget(source_id, path)
             raise
         logger.info("{} claimed {} once more", source.id, file_names.escaped(path))
@@ -121,7 +122,7 @@ class Claims:
     def file_of(self, source: SourceRow) -> Path:
         """Where the claimed bytes are, or were; raises OSError where the file system cannot tell."""
         other = (self._copies if self.work == self._claims else self._claims) / source.id / source.path
-        return other if durable.exists(other) else self.work / source.id / source.path
+        return other if durable_files.exists(other) else self.work / source.id / source.path
 
     def is_copy(self, file: Path) -> bool:
         """Whether a work file is only a copy of one that stays in the inbox."""
@@ -149,7 +150,7 @@ class Claims:
             status = file.lstat()
             if (status.st_size, in_64_bits(status.st_mtime_ns)) == (source.size_bytes, source.modified_ns):
                 return False
-            if durable.sha256_of(file) == source.sha256:
+            if durable_files.sha256_of(file) == source.sha256:
                 return False
         except OSError:
             return False
@@ -161,10 +162,10 @@ class Claims:
 
     def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
         """A claim by rename; what cannot be one goes back where it was."""
-        durable.take(file, target, below=self.inbox)
+        durable_files.take(file, target, below=self.inbox)
         try:
-            durable.sync_folder(target.parent)
-            durable.sync_folder(file.parent)
+            durable_files.sync_folder(target.parent)
+            durable_files.sync_folder(file.parent)
             status = target.lstat()
             self._check(status)
         except OSError:
@@ -175,7 +176,7 @@ class Claims:
     def _check(self, status: os.stat_result) -> None:
         """Raises NotARegularFile for what was put there since the file was judged."""
         if not stat.S_ISREG(status.st_mode) or is_others_link(status, self.inbox):
-            raise durable.NotARegularFile(errno.EINVAL, "not a regular file of its own")
+            raise durable_files.NotARegularFile(errno.EINVAL, "not a regular file of its own")
 
     def _undo(self, target: Path, path: str) -> None:
         """Takes a claim back; what cannot be put back waits in the work folder, and `adopt` finds it there."""
@@ -199,7 +200,7 @@ class Claims:
         """A claim under `keep`; no copy is left of a file that was not claimed."""
         status = file.lstat()
         try:
-            durable.copy(file, target, temp_folder=self.temp, below=self.inbox, check=self._check)
+            durable_files.copy(file, target, temp_folder=self.temp, below=self.inbox, check=self._check)
             if not _is_unchanged(file, status):
                 raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
         except OSError:
@@ -255,14 +256,14 @@ class Claims:
     def _put_back(self, file: Path, path: str) -> None:
         """Gives a file of ours its place in the inbox again, or a free name beside it."""
         wanted = self.inbox / path
-        if durable.leads_astray(wanted.parent, below=self.inbox):  # its folder has become a link
+        if durable_files.leads_astray(wanted.parent, below=self.inbox):  # its folder has become a link
             wanted = self.inbox / wanted.name
         for place in free_names(wanted):
             if _are_one(file, place):  # a crash came between its new name and the end of its old one
                 file.unlink()
                 return
             try:
-                durable.move(file, place, temp_folder=self._own / "tmp")
+                durable_files.move(file, place, temp_folder=self._own / "tmp")
             except FileExistsError:
                 continue
             return

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.formats import file_types
 from aura_daemon.journal import Journal
 from aura_daemon.references import status_of
+from aura_daemon.system import durable_files
 
 COMPANION_S: Final = 900.0
 """For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it, and for
@@ -84,8 +85,8 @@ class Companions:
         if status_of(text) is None or status_of(sidecar) is None:
             return False
         try:
-            document = json.loads(durable.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
-        except (FileNotFoundError, PermissionError, durable.NotARegularFile, ValueError, RecursionError):
+            document = json.loads(durable_files.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
+        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile, ValueError, RecursionError):
             return False
         if not isinstance(document, dict) or document.get("schema") != file_types.SIDECAR_SCHEMA:
             return False

@@ -19,8 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable
-from aura_daemon.events import file_system_of, is_shared
+from aura_daemon.system import durable_files
+from aura_daemon.system.filesystems import file_system_of, is_shared
 
 AFTERTHOUGHT_S: Final = 0.25
 """A tool that wrote a file in place often sets its times and rights just after it closed it (rsync --inplace, rclone
@@ -90,7 +90,7 @@ def writer_of(file: Path) -> Writer:
     """Whether somebody has a regular file open for writing, where the system tells; raises OSError."""
     if sys.platform != "linux":
         return Writer.UNKNOWN
-    descriptor = durable.open_regular(file)
+    descriptor = durable_files.open_regular(file)
     try:
         if _is_shared(file, os.fstat(descriptor)):
             return Writer.UNKNOWN

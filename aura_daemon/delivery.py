@@ -17,7 +17,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.core import sidecar
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile import from_picture, from_sidecar
@@ -25,8 +25,9 @@ from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
-from aura_daemon.presence import Presence
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system import durable_files
+from aura_daemon.system.mount_guard import Presence
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
 SIDECAR_EXTENSION: Final = ".json"
@@ -101,7 +102,7 @@ class Outbox:
         if job.payload_sha256 is None:
             return None
         try:
-            content = durable.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
+            content = durable_files.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
         except OSError:
             return None
         document = from_sidecar.parse(content, file=job.stem)
@@ -110,7 +111,7 @@ class Outbox:
     def payload(self, job: JobRow) -> bytes | None:
         """The picture or text that a job has put there; None where it is not there any more, or another."""
         extension = next((extension for extension in PAYLOAD_EXTENSIONS if self._is_ours(job, extension)), None)
-        return durable.read(self._path(job, job.stem + extension)).content if extension is not None else None
+        return durable_files.read(self._path(job, job.stem + extension)).content if extension is not None else None
 
     def retract(self, job: JobRow) -> None:
         """Removes a payload of ours that will not get its sidecar."""
@@ -123,17 +124,17 @@ class Outbox:
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
                 return f"a file is called {file_names.escaped(str(folder))}"
-            if durable.leads_astray(folder, below=self.root):
+            if durable_files.leads_astray(folder, below=self.root):
                 return f"{file_names.escaped(str(folder))} is a link that leads out of it"
         return ""
 
     def write_page(self, name: str, content: bytes) -> None:
         """Puts a page of our own (health, gallery) at the top of the outbox, replacing the one before."""
         self.presence.require()
-        durable.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
+        durable_files.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
 
     def _publish(self, target: Path, content: bytes) -> None:
-        durable.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)
+        durable_files.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)
 
     # -- naming ----------------------------------------------------------------------------------------------------
 
@@ -159,7 +160,7 @@ class Outbox:
         if job.payload_sha256 is None:
             return False
         try:
-            return durable.sha256_of(self._path(job, job.stem + extension)) == job.payload_sha256
+            return durable_files.sha256_of(self._path(job, job.stem + extension)) == job.payload_sha256
         except OSError:
             return False
 

@@ -11,7 +11,7 @@ from typing import assert_never
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.core.batching import most_together, together
 from aura_daemon.core.growth import WATCHED, grows
 from aura_daemon.core.queueing import Waiting, chosen
@@ -20,12 +20,13 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
-from aura_daemon.kernelkills import begun
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
 from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, Listener, Rooms, Rules
+from aura_daemon.system import durable_files
+from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
 
 
@@ -231,7 +232,7 @@ class Dispatching:
         try:
             images = self._rooms.inputs.of(job, source)
             cells = self._cells(job)
-        except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
+        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             message = f"the claimed image cannot be read any more: {error.strerror}"
             self._outcomes.conclude(ended, _bad_input(message, "Put the image into the inbox again."))
             return None

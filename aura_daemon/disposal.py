@@ -17,7 +17,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.claims import Claims
 from aura_daemon.core import sidecar
 from aura_daemon.delivery import Outbox, source_record
@@ -29,6 +29,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are looked through for the report about a certain job."""
@@ -89,7 +90,7 @@ class Disposal:
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds these very bytes
             try:
-                durable.move(file, target, temp_folder=self._claims.done / ".tmp")
+                durable_files.move(file, target, temp_folder=self._claims.done / ".tmp")
             except FileExistsError:
                 continue
             self.archive_bytes += source.size_bytes
@@ -108,7 +109,7 @@ class Disposal:
             if not ours and os.path.lexists(file):
                 if self._claims.is_copy(file):
                     os.utime(file)  # moved back, it is told by its time from the one that stays in the inbox
-                durable.copy(file, target, temp_folder=self._outbox.temp_folder)
+                durable_files.copy(file, target, temp_folder=self._outbox.temp_folder)
             self._write_report(report, source, job, failure)
             logger.info("{} failed: {} (see {})", source.id, failure.message, file_names.escaped(os.fspath(report)))
             return
@@ -123,7 +124,7 @@ class Disposal:
             if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
             if not ours:
-                durable.write(target, job.text, temp_folder=self._outbox.temp_folder)
+                durable_files.write(target, job.text, temp_folder=self._outbox.temp_folder)
             if job.failure is not None:
                 self._write_report(report, source, job, job.failure)
             return
@@ -138,7 +139,7 @@ class Disposal:
             attempts=max(job.attempts, len(job.tried)) if job is not None else 0,
             tried=job.tried if job is not None else (),
         )
-        durable.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
+        durable_files.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
 
     def _failed_place(self, path: str) -> Path:
         place = _unobstructed(self._outbox.root / file_names.FAILED_FOLDER, path)
@@ -162,7 +163,7 @@ def _unobstructed(root: Path, path: str) -> Path:
     """A path below a folder of ours; without its own folders where a file, or a link out of it, is in their way."""
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
-    astray = durable.leads_astray((root / path).parent, below=root)
+    astray = durable_files.leads_astray((root / path).parent, below=root)
     return root / PurePosixPath(path).name if blocked or astray else root / path
 
 
@@ -175,7 +176,7 @@ def _free_names(wanted: Path) -> Iterator[Path]:
 
 def _same_content(file: Path, sha256: str) -> bool:
     try:
-        return bool(sha256) and durable.sha256_of(file) == sha256
+        return bool(sha256) and durable_files.sha256_of(file) == sha256
     except OSError:
         return False
 
@@ -183,7 +184,7 @@ def _same_content(file: Path, sha256: str) -> bool:
 def _is_report_of(report: Path, job_id: str) -> bool:
     """Whether a report is about this very job or source."""
     try:
-        fields = json.loads(durable.read(report, most_bytes=1 << 22).content)
+        fields = json.loads(durable_files.read(report, most_bytes=1 << 22).content)
     except (OSError, ValueError):
         return False
     return isinstance(fields, dict) and fields.get("job_id") == job_id
@@ -194,7 +195,7 @@ def _is_stale(report: Path, file: Path) -> bool:
     if os.path.lexists(file):
         return False
     try:
-        return b'"schema": "aura-daemon/failure/' in durable.read(report, most_bytes=256).content
+        return b'"schema": "aura-daemon/failure/' in durable_files.read(report, most_bytes=256).content
     except OSError:
         return False
 

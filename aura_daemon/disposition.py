@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable
+from aura_daemon.system import durable_files
 
 
 class Disposition(StrEnum):
@@ -46,7 +46,7 @@ def choose(sources: str, inbox: Path) -> Choice:
     """What `sources: auto` means for this inbox; any other setting stands as it is."""
     if sources != "auto":
         return Choice(disposition=Disposition(sources), reason="as configured")
-    if not durable.is_writable(inbox):
+    if not durable_files.is_writable(inbox):
         return Choice(disposition=Disposition.KEEP, reason="the inbox is read-only")
     for mark, tool in TWO_WAY_SYNC_MARKS.items():
         if os.path.lexists(inbox / mark):

@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from aura_daemon import durable
 from aura_daemon.config import Loaded
 from aura_daemon.errors import Problem
 from aura_daemon.options import Settings
+from aura_daemon.system import durable_files
 
 
 def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
@@ -28,7 +28,7 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
         if not os.access(folder, needed):
             verb = "read" if key == "inbox" else "written"
             problems.append(Problem(key=key, message=f"{folder} cannot be {verb}: mend its permissions"))
-        elif key == "inbox" and settings.sources in ("archive", "delete") and not durable.is_writable(folder):
+        elif key == "inbox" and settings.sources in ("archive", "delete") and not durable_files.is_writable(folder):
             message = f"`{settings.sources}` takes files out of the inbox, but {folder} cannot be written"
             problems.append(Problem(key="sources", message=f"{message}: make it writable, or say `sources: keep`"))
     return tuple(problems)

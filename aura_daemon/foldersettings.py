@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.completeness import Steadiness
 from aura_daemon.errors import AuraError, Problem
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
+from aura_daemon.system import durable_files
 
 
 class Held(AuraError, OSError):
@@ -62,8 +63,8 @@ class FolderSettings:
             waits = self._steadiness.incompleteness(file)
             if waits is not None:
                 raise Held(errno.EAGAIN, f"{shown}: {waits.reason}")
-            read = durable.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
-        except durable.NotARegularFile:
+            read = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
+        except durable_files.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)
         except PermissionError as error:
             return (Problem(file=shown, message=f"cannot be read: {error.strerror}"),)

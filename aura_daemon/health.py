@@ -15,8 +15,8 @@ from typing import Final
 from loguru import logger
 from pydantic import ValidationError
 
-from aura_daemon import durable
 from aura_daemon.core.vitals import Health, Status
+from aura_daemon.system import durable_files
 
 BEAT_S: Final = 10.0
 """The document in the state folder is never older than this while the daemon lives."""
@@ -97,7 +97,7 @@ class Heartbeat:
 def read(state: Path) -> Health | None:
     """The document in the state folder; None where there is none that can be read."""
     try:
-        return Health.model_validate_json(durable.read(state / FILE_NAME).content)
+        return Health.model_validate_json(durable_files.read(state / FILE_NAME).content)
     except (OSError, ValidationError):
         return None
 

@@ -13,13 +13,14 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.claims import Claims, is_others_link
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
 from aura_daemon.references import Ambiguous, Found, References
+from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 5
 """Images of one name that a refusal lists."""
@@ -34,8 +35,8 @@ PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file
 class Images:
     """What a job is about: what is described, or where a picture starts from, and a mask."""
 
-    image: durable.Content | None = None
-    mask: durable.Content | None = None
+    image: durable_files.Content | None = None
+    mask: durable_files.Content | None = None
 
 
 class NotTaken(Exception):
@@ -92,7 +93,7 @@ class Inputs:
         noted = self._noted(found)
         self._copy(found, copy)
         try:
-            content = durable.read(
+            content = durable_files.read(
                 copy, most_bytes=most_bytes + 1
             ).content  # by way of a copy: nothing changes meanwhile
         finally:
@@ -105,8 +106,8 @@ class Inputs:
     def of(self, job: JobRow, source: SourceRow) -> Images:
         """The bytes that a job is about; raises OSError where they are gone."""
         if isinstance(job.request, CaptionRequest) and not job.request.image:
-            return Images(image=durable.read(self._claims.file_of(source)))
-        read = {target.suffix: durable.read(target) for _, target in self._wanted(job)}
+            return Images(image=durable_files.read(self._claims.file_of(source)))
+        read = {target.suffix: durable_files.read(target) for _, target in self._wanted(job)}
         return Images(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
     def recorded(self, source: SourceRow, job: JobRow, images: Images) -> SourceRow:
@@ -167,8 +168,8 @@ class Inputs:
         below = inbox if image.file.is_relative_to(inbox) else None
         target.unlink(missing_ok=True)
         try:
-            durable.copy(image.file, target, temp_folder=self._claims.temp, below=below, check=check)
-        except (FileNotFoundError, durable.NotARegularFile):  # taken away since it was found
+            durable_files.copy(image.file, target, temp_folder=self._claims.temp, below=below, check=check)
+        except (FileNotFoundError, durable_files.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:
             if error.filename != os.fspath(image.file):  # a folder of ours, which concerns every file

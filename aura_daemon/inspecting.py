@@ -24,10 +24,10 @@ from aura_daemon.core.survey import (
     Machine,
     MemoryFound,
 )
-from aura_daemon.engines import nvml
-from aura_daemon.engines.hostmemory import host_memory
-from aura_daemon.engines.libraries import versions
-from aura_daemon.events import file_system_of
+from aura_daemon.system import nvidia
+from aura_daemon.system.filesystems import file_system_of
+from aura_daemon.system.host_memory import host_memory
+from aura_daemon.system.library_versions import versions
 
 PROC: Final = Path("/proc")
 
@@ -50,7 +50,7 @@ def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None)
     """As it is now. `folders`: what is written where. `daemon_pid`: of the running daemon, whose own do not count."""
     memory = host_memory()
     return Machine(
-        gpus=tuple(_gpu(card) for card in nvml.gpus()),
+        gpus=tuple(_gpu(card) for card in nvidia.gpus()),
         cpu=cpu(),
         memory=MemoryFound(
             total_bytes=memory.total_bytes,
@@ -134,7 +134,7 @@ def device_bytes(gpus: Sequence[GpuFound], pid: int) -> int:
     return sum(user.used_bytes for card in gpus for user in card.users if user.pid == pid)
 
 
-def _gpu(card: nvml.Gpu) -> GpuFound:
+def _gpu(card: nvidia.Gpu) -> GpuFound:
     return GpuFound(
         name=card.name,
         uuid=card.uuid,

@@ -15,7 +15,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.claims import Claims
 from aura_daemon.core import routing
 from aura_daemon.core.settings import EMBEDDED
@@ -35,6 +35,7 @@ from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES
 from aura_daemon.records import JobRow, NamedImage, SourceRow
+from aura_daemon.system import durable_files
 
 SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
@@ -78,9 +79,9 @@ class Intake:
         """
         file = self._claims.file_of(source)
         try:
-            head, _, _ = durable.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=0)
-            found = durable.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
-        except (FileNotFoundError, PermissionError, durable.NotARegularFile) as error:
+            head, _, _ = durable_files.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=0)
+            found = durable_files.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
+        except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # everything of ours is away, not this file alone
             return self._refuse(
@@ -89,7 +90,7 @@ class Intake:
                 "Mend its permissions, then move it back.",
             )
         whole = found.status.st_size <= len(found.content)
-        source = replace(source, sha256=found.sha256 if whole else durable.sha256_of(file))
+        source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
         if self._settings.skips_redeliveries and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
 from aura_daemon.core import routing
@@ -21,6 +21,7 @@ from aura_daemon.journal import Journal
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
 from aura_daemon.records import in_64_bits
 from aura_daemon.references import References
+from aura_daemon.system import durable_files
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
@@ -121,10 +122,10 @@ class Judging:
             return private
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable.head_and_tail(
+            head, tail, status = durable_files.head_and_tail(
                 file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
             )
-        except durable.NotARegularFile:
+        except durable_files.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
         if is_others_link(status, self._settings.inbox):
             return Leave(reason="a hard link to a file of somebody else, which its owner may not mean to be read here")
@@ -191,7 +192,7 @@ class Judging:
             return True
         if not seen or not self._settings.skips_redeliveries:
             return False
-        sha256 = durable.sha256_of(self._settings.inbox / path)
+        sha256 = durable_files.sha256_of(self._settings.inbox / path)
         # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
         return any(
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))

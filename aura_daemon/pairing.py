@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.completeness import Steadiness
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
@@ -19,6 +19,7 @@ from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
+from aura_daemon.system import durable_files
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 65_536
@@ -57,7 +58,7 @@ class Pairing:
 
     def lack(self, path: str) -> str:
         """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
-        content = durable.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
+        content = durable_files.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         parsed = parser.parse_job_file(content, file=path)
         if isinstance(parsed, Rejected):
             return ""
@@ -103,7 +104,7 @@ class Pairing:
     def _incompleteness(self, image: Found) -> str:
         """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
         unchanged_s = self._steadiness.unchanged_s(image.file)
-        head, tail, status = durable.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
+        head, tail, status = durable_files.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
         is_cut = image_signatures.ends_properly(head, tail, status.st_size) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"

@@ -12,9 +12,10 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.delivery import Outbox
 from aura_daemon.records import JobRow
+from aura_daemon.system import durable_files
 
 FOLDER: Final = "previews"
 
@@ -33,7 +34,7 @@ class Previews:
         """Puts a preview in the place of the one before."""
         try:
             self._outbox.presence.require()
-            durable.write(self._place(job), content, temp_folder=self._outbox.temp_folder, replace=True)
+            durable_files.write(self._place(job), content, temp_folder=self._outbox.temp_folder, replace=True)
         except OSError as error:
             logger.debug("{} has no preview: {}", job.id, error.strerror)
 

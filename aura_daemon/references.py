@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.claims import Claims, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.journal import Journal
+from aura_daemon.system import durable_files
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What file systems answer where nothing of a name lies, or can lie."""
@@ -100,7 +101,7 @@ class References:
         for archived in free_names(self._claims.done / path):  # several may be archived: the one that came last
             if not lies_below(archived, self._claims.done):
                 return None
-            if taken is None or durable.sha256_of(archived) == taken.sha256:
+            if taken is None or durable_files.sha256_of(archived) == taken.sha256:
                 return Found(file=archived, path=path, is_waiting=False)
         return None
 

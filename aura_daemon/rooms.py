@@ -13,7 +13,6 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.claims import Claims
-from aura_daemon.clock import SteadyClock
 from aura_daemon.control import Control
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
@@ -21,15 +20,16 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
-from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal import Journal
-from aura_daemon.presence import Presence
 from aura_daemon.previews import Previews
 from aura_daemon.pulse import Pulse
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system.clock import SteadyClock
+from aura_daemon.system.instance_lock import InstanceLock
+from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watching import Watch
 from aura_daemon.workers.protocol import Loading, Progress, Worker
 

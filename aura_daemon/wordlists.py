@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
+from aura_daemon.system import durable_files
 
 MOST_BYTES: Final = 1 << 20
 """Of one list."""
@@ -67,8 +67,8 @@ def files_below(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
 def _in(file: Path) -> tuple[str, ...] | str:
     """The lines that say something, or why they cannot be used."""
     try:
-        content = durable.read(file, most_bytes=MOST_BYTES + 1).content
-    except durable.NotARegularFile:
+        content = durable_files.read(file, most_bytes=MOST_BYTES + 1).content
+    except durable_files.NotARegularFile:
         return "it is a link or no regular file; only those are opened"
     except (FileNotFoundError, PermissionError) as error:
         return f"it cannot be read: {error.strerror}"

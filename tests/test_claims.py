@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Leave, Ready
+from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.steps import admit, claim, finish, judge
@@ -117,13 +117,13 @@ def test_what_was_taken_by_mistake_replaces_nothing_that_came_meanwhile(
 ) -> None:
     place = door.house.inbox / "cat.yaml"
     place.symlink_to("/etc/passwd")
-    take = durable.take
+    take = durable_files.take
 
     def then_another_comes(file: Path, target: Path, *, below: Path) -> None:
         take(file, target, below=below)
         file.write_bytes(PROMPT)
 
-    monkeypatch.setattr(durable, "take", then_another_comes)
+    monkeypatch.setattr(durable_files, "take", then_another_comes)
     assert door.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     assert place.read_bytes() == PROMPT
     assert (door.house.inbox / "cat.r2.yaml").is_symlink()
@@ -175,15 +175,15 @@ def test_a_hard_link_that_is_put_in_the_place_of_a_judged_file_is_not_claimed(ho
 
 def test_a_claim_that_is_not_known_to_last_goes_back_where_it_was(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     place = door.house.drop("x" * 250 + ".yaml")
-    sync = durable.sync_folder
+    sync = durable_files.sync_folder
 
     def fail_once(folder: Path) -> None:
-        monkeypatch.setattr(durable, "sync_folder", sync)
+        monkeypatch.setattr(durable_files, "sync_folder", sync)
         raise OSError(errno.EIO, "Input/output error", os.fspath(folder))
 
-    durable.make_folder(door.claims.work)
-    monkeypatch.setattr(durable, "make_folder", lambda folder: folder.mkdir(parents=True, exist_ok=True))
-    monkeypatch.setattr(durable, "sync_folder", fail_once)
+    durable_files.make_folder(door.claims.work)
+    monkeypatch.setattr(durable_files, "make_folder", lambda folder: folder.mkdir(parents=True, exist_ok=True))
+    monkeypatch.setattr(durable_files, "sync_folder", fail_once)
     with pytest.raises(OSError, match="Input/output"):
         claim(door, place.name)
     assert door.house.visible(door.house.inbox) == [place.name]
@@ -238,7 +238,7 @@ ID = "20260101T000000.000-abcdef"
 def test_what_others_leave_in_the_work_folder_is_neither_adopted_nor_in_the_way(door: Door) -> None:
     work = door.claims.work
     for name in ("@eaDir/cat.png/thumb.png", "caf\udce9/cat.yaml", "notes/cat.yaml", f"{ID}/@eaDir/cat.png/thumb.png"):
-        durable.make_folder((work / name).parent)
+        durable_files.make_folder((work / name).parent)
         (work / name).write_bytes(PNG)
     (work / "stray.yaml").write_bytes(PROMPT)
     before = door.house.visible(work)
@@ -325,7 +325,7 @@ def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_
         raise OSError(errno.EROFS, "Read-only file system", os.fspath(target))
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "move", refused)
+        patched.setattr(durable_files, "move", refused)
         with pytest.raises(JournalRefused):
             claim(door, "cat.yaml")
     assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
@@ -358,7 +358,7 @@ def test_a_folder_among_half_made_copies_is_no_reason_not_to_start(door: Door) -
 
 def test_a_crash_while_a_file_is_put_back_leaves_one_of_it(door: Door) -> None:
     place, work = door.house.drop("sub/cat.yaml"), door.claims.work / ID / "sub" / "cat.yaml"
-    durable.make_folder(work.parent)
+    durable_files.make_folder(work.parent)
     os.link(place, work)
     assert door.claims.adopt() == []
     assert door.house.visible(door.house.inbox) == ["sub/cat.yaml"]
@@ -383,7 +383,7 @@ def test_a_crash_while_a_file_that_was_written_to_is_put_back_leaves_one_of_it(d
 
 def test_under_keep_a_crash_before_the_journal_neither_loses_nor_doubles(keeping: Door) -> None:
     keeping.house.drop("cat.yaml")
-    durable.copy(
+    durable_files.copy(
         keeping.house.inbox / "cat.yaml",
         keeping.claims.work / "20260101T000000.000-abcdef" / "cat.yaml",
         temp_folder=keeping.house.state / "copying",
@@ -433,7 +433,7 @@ def test_what_was_claimed_before_keep_was_set_is_finished_and_archived(house: Ho
 def test_under_keep_no_copy_is_left_of_a_file_that_went_or_changed_while_it_was_copied(
     keeping: Door, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
-    place, copy = keeping.house.drop("cat.yaml"), durable.copy
+    place, copy = keeping.house.drop("cat.yaml"), durable_files.copy
 
     def meanwhile(source: Path, target: Path, **options: Any) -> str:
         sha256 = copy(source, target, **options)
@@ -443,7 +443,7 @@ def test_under_keep_no_copy_is_left_of_a_file_that_went_or_changed_while_it_was_
             place.write_bytes(b"prompt: another\n")
         return sha256
 
-    monkeypatch.setattr(durable, "copy", meanwhile)
+    monkeypatch.setattr(durable_files, "copy", meanwhile)
     if fate == "gone":
         assert keeping.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     else:

@@ -12,7 +12,6 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.delivery import Clocked, Delivered
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
@@ -20,6 +19,7 @@ from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, make, sha256
@@ -66,7 +66,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Ends the process at the n-th publishing of a file, before or after it."""
 
     def at(number: int, *, after: bool) -> None:
-        publish, seen = durable._publish, iter(range(1_000))
+        publish, seen = durable_files._publish, iter(range(1_000))
 
         def stop(temp: Path, target: Path, *, replace: bool) -> None:
             is_it = next(seen) == number
@@ -76,7 +76,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             if is_it:
                 raise PowerCut
 
-        monkeypatch.setattr(durable, "_publish", stop)
+        monkeypatch.setattr(durable_files, "_publish", stop)
 
     yield at
     monkeypatch.undo()
@@ -225,14 +225,14 @@ def test_a_crash_between_the_new_name_and_the_file_leaves_no_orphan(door: Door, 
 
 
 def test_a_strangers_file_that_comes_in_between_keeps_its_name(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = durable._publish
+    publish = durable_files._publish
 
     def race(temp: Path, target: Path, *, replace: bool) -> None:
         if target.name == "cat.json":
             target.write_bytes(b"theirs")
         publish(temp, target, replace=replace)
 
-    monkeypatch.setattr(durable, "_publish", race)
+    monkeypatch.setattr(durable_files, "_publish", race)
     deliver(door, *running(door))
     assert door.house.results() == ["cat.json", "cat.r2.json", "cat.r2.png"]
     assert (door.house.outbox / "cat.json").read_bytes() == b"theirs"

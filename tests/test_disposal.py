@@ -11,13 +11,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House
 
@@ -64,8 +64,8 @@ def report(door: Door, name: str) -> dict[str, Any]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Disposes again and again, each time with the power cut one step later, until it comes through."""
     steps = (
-        (durable, "_publish"),
-        (durable, "sync_folder"),
+        (durable_files, "_publish"),
+        (durable_files, "sync_folder"),
         (Path, "unlink"),
         (Path, "rmdir"),
     )

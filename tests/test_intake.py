@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.inputs import Images
+from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, Door, sha256
 from tests.support.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
@@ -111,11 +111,11 @@ def test_a_file_system_that_falters_leaves_the_source_to_be_admitted_later(
     door.house.drop("cat.yaml")
     source = claim(door, "cat.yaml")
 
-    def falter(path: Path, **options: int) -> durable.Content:
+    def falter(path: Path, **options: int) -> durable_files.Content:
         raise OSError(number, os.strerror(number), os.fspath(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "read", falter)
+        patched.setattr(durable_files, "read", falter)
         with pytest.raises(OSError, match=os.strerror(number)):
             door.intake.admit(source)
     assert door.journal.source(source.id).state == "claimed"
@@ -177,14 +177,14 @@ def test_an_image_that_nobody_may_read_fails_the_job_file_naming_it_and_holds_up
     door.house.drop("job.yaml", CAPTION)
     image = door.house.drop("beach.png", PNG)
     source = claim(door, "job.yaml")
-    open_regular = durable.open_regular
+    open_regular = durable_files.open_regular
 
     def refused(path: Path, **options: Any) -> int:
         if path == image:
             raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
         return open_regular(path, **options)
 
-    monkeypatch.setattr(durable, "open_regular", refused)
+    monkeypatch.setattr(durable_files, "open_regular", refused)
     assert door.intake.admit(source) == ()
     failure = door.journal.source(source.id).failure
     assert failure is not None
@@ -203,7 +203,7 @@ def test_a_folder_of_ours_that_cannot_be_written_is_no_fault_of_the_image(
         raise PermissionError(errno.EACCES, "Permission denied", os.fspath(target))
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable, "copy", refused)
+        patched.setattr(durable_files, "copy", refused)
         with pytest.raises(PermissionError):
             door.intake.admit(source)
     assert door.journal.source(source.id).state == "claimed"

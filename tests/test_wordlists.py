@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import durable
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.options import GenerateConfig
+from aura_daemon.system import durable_files
 from aura_daemon.wordlists import MOST_BYTES, WordLists
 
 
@@ -55,8 +55,10 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_a_list_is_read_once_for_every_state_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
-    read = durable.read
-    monkeypatch.setattr(durable, "read", lambda path, **options: (reads.append(path.name), read(path, **options))[1])
+    read = durable_files.read
+    monkeypatch.setattr(
+        durable_files, "read", lambda path, **options: (reads.append(path.name), read(path, **options))[1]
+    )
     lists = WordLists(tmp_path)
     place = tmp_path / "a.txt"
     place.write_text("one")

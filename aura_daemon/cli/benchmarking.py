@@ -16,15 +16,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aura_daemon import health, logs
+from aura_daemon import health
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.core.vitals import Status
-from aura_daemon.events import file_system_of
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.options import Settings
+from aura_daemon.system import logs
+from aura_daemon.system.filesystems import file_system_of
 
 START_DEADLINE_S = 30.0
 PAUSE_S = 0.02

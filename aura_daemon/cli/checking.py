@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Final
 
-from aura_daemon import durable, file_names
+from aura_daemon import file_names
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
@@ -23,6 +23,7 @@ from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.system import durable_files
 
 FAILED = 1
 
@@ -72,7 +73,7 @@ def _look_at(
 ) -> parser.Parsed | str | tuple[Problem, ...]:
     """What the file asks for, or what is wrong with it; `name` is how it is printed."""
     try:
-        content = durable.read(file, most_bytes=200_000_000).content
+        content = durable_files.read(file, most_bytes=200_000_000).content
     except OSError as error:
         return (Problem(file=name, message=f"cannot be read: {error.strerror}"),)
     if file.name == FILE_NAME:

@@ -13,7 +13,6 @@ from aura_daemon import file_names
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.door import judging_of
-from aura_daemon.clock import SteadyClock
 from aura_daemon.config import Loaded, load
 from aura_daemon.control import Control
 from aura_daemon.daemon import Daemon
@@ -25,16 +24,17 @@ from aura_daemon.folders import check_folders
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
-from aura_daemon.instance import InstanceLock
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.options import Settings
-from aura_daemon.presence import Presence
 from aura_daemon.previews import Previews
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.rooms import Listener, Rooms, Rules
+from aura_daemon.system.clock import SteadyClock
+from aura_daemon.system.instance_lock import InstanceLock
+from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watching import Watch
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker

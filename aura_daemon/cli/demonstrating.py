@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon import durable, file_names, logs
+from aura_daemon import file_names
 from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
@@ -28,6 +28,7 @@ from aura_daemon.jobs.results import EngineTiming, Failure, Produced
 from aura_daemon.options import Settings
 from aura_daemon.problems import cut
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system import durable_files, logs
 from aura_daemon.workers import protocol
 
 
@@ -63,7 +64,7 @@ def put_examples(settings: Settings) -> Path:
         tries = ("demo" if number == 1 else f"demo-{number}" for number in count(1))
         folder = next(inbox / name for name in tries if not (inbox / name).exists())
     for example in sorted(resources.files("aura_daemon").joinpath("examples").iterdir(), key=lambda file: file.name):
-        durable.write(folder / example.name, example.read_bytes(), temp_folder=inbox / OWN_FOLDER / "tmp")
+        durable_files.write(folder / example.name, example.read_bytes(), temp_folder=inbox / OWN_FOLDER / "tmp")
     return folder
 
 

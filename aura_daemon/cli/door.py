@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aura_daemon.claims import Claims
-from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Steadiness
 from aura_daemon.file_names import NameRules
 from aura_daemon.foldersettings import FolderSettings
@@ -14,6 +13,7 @@ from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
 from aura_daemon.references import References
+from aura_daemon.system.clock import SteadyClock
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from aura_daemon import completeness, file_names, health
 from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
-from aura_daemon.clock import SteadyClock
 from aura_daemon.completeness import Writer
 from aura_daemon.config import load
 from aura_daemon.core.stability import Stamp
@@ -21,6 +20,7 @@ from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.options import Settings
 from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.system.clock import SteadyClock
 
 UNKNOWN = 1
 

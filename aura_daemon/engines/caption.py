@@ -14,7 +14,6 @@ import transformers
 from PIL import Image
 
 from aura_daemon.core.settings import EMBEDDED, CaptionSettings, resolve_caption
-from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.loading import storage_dtype
 from aura_daemon.engines.mapping import WHOLE, left_in_files
 from aura_daemon.engines.memory import PeakMemory
@@ -23,6 +22,7 @@ from aura_daemon.engines.placement import Placement
 from aura_daemon.engines.widening import narrow, widen_layer_by_layer
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced, ResolvedCaption
+from aura_daemon.system.library_versions import versions
 
 EXTENSION: Final = ".txt"
 

@@ -19,7 +19,6 @@ from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Saf
 from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
 from aura_daemon.engines.drawing import Drawing
-from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.loading import load_parts
 from aura_daemon.engines.memory import PeakMemory, wait_for
 from aura_daemon.engines.models import ModelFiles
@@ -30,6 +29,7 @@ from aura_daemon.engines.safety import SafetyGuard
 from aura_daemon.engines.stepping import AllCancelled, Steps, second_px, standstill
 from aura_daemon.formats.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
+from aura_daemon.system.library_versions import versions
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
 

@@ -13,11 +13,11 @@ from typing import Final, TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Payload, Produced
+from aura_daemon.system.library_versions import versions
 
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

@@ -14,9 +14,9 @@ from typing import Any, Final
 import psutil
 import torch
 
-from aura_daemon.engines.hostmemory import host_memory
 from aura_daemon.engines.placement import Placement
 from aura_daemon.ladder.rungs import Storage
+from aura_daemon.system.host_memory import host_memory
 
 LOOK_S: Final = 0.02
 """Between two looks of a watch: less than a layer of a real model takes."""

@@ -286,7 +286,7 @@ class Session:
         """Who else takes memory of the GPU, where anybody knows."""
         if not tried.device.startswith("cuda"):
             return ""
-        from aura_daemon.engines.nvml import others
+        from aura_daemon.system.nvidia import others
 
         card = self.devices.accelerator if isinstance(self.devices, Devices) else None
         return others(os.getpid(), card.uuid if card is not None else "")

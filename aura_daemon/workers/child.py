@@ -26,10 +26,10 @@ from typing import Final, NoReturn, Protocol, cast
 
 from loguru import logger
 
-from aura_daemon import logs
 from aura_daemon.core.settings import Device, EngineSettings, allocator_options
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import Tried
+from aura_daemon.system import logs
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import (
     Batch,
@@ -187,7 +187,7 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 def _engines(settings: EngineSettings) -> Runner:
     """Imports torch and all that follows; seconds of work. CUDA's allocator reads its options when it starts."""
-    from aura_daemon.engines.nvml import first_visible, gpus
+    from aura_daemon.system.nvidia import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
     first = first_visible(cards, os.environ)

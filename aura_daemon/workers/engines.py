@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aura_daemon.core.settings import EngineSettings
-from aura_daemon.engines.libraries import versions
 from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.ladder.attempts import Tried
+from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
-from aura_daemon.kernelkills import oom_kills
+from aura_daemon.system.oom_kills import oom_kills
 from aura_daemon.workers.channel import Receiver, send
 from aura_daemon.workers.protocol import Up
 

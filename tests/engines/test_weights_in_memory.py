@@ -11,13 +11,13 @@ import torch
 
 from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import memory
-from aura_daemon.engines.hostmemory import HostMemory
 from aura_daemon.engines.loading import copy_weights
 from aura_daemon.engines.memory import PeakMemory, host_room
 from aura_daemon.engines.placement import Devices, find_devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Produced
+from aura_daemon.system.host_memory import HostMemory
 from tests.support.listening import Listener
 
 pytestmark = [

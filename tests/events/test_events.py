@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.events import Deaf, Events, file_system_of, listen
+from aura_daemon.events import Deaf, Events, listen
 from aura_daemon.events.elsewhere import WatchdogEvents
 from aura_daemon.events.inotify import InotifyEvents
+from aura_daemon.system.filesystems import file_system_of
 from tests.conftest import Mount
 
 DEADLINE_S = 20.0
@@ -180,6 +181,6 @@ def test_the_file_system_of_a_folder_is_known_through_names_with_spaces(tmp_path
 def test_file_systems_that_others_change_unseen_are_polled(
     root: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aura_daemon.events.file_system_of", lambda root: kind)
+    monkeypatch.setattr("aura_daemon.system.filesystems.file_system_of", lambda root: kind)
     with pytest.raises(Deaf, match=kind):
         listen(root)

@@ -21,17 +21,17 @@ from typing import Any, Final
 
 from loguru import logger
 
-from aura_daemon import durable
 from aura_daemon.cli.running import exit_code
 from aura_daemon.journal import Journal
+from aura_daemon.system import durable_files
 from tests.support.house import PNG, House
 
 VARIABLE: Final = "AURA_TEST_DIE_AT"
 
 STEPS: Final[dict[str, tuple[Any, str]]] = {
     "claims.rename": (os, "rename"),
-    "durable.publish": (durable, "_publish"),
-    "durable.sync_folder": (durable, "sync_folder"),
+    "durable.publish": (durable_files, "_publish"),
+    "durable.sync_folder": (durable_files, "sync_folder"),
     "file.unlink": (Path, "unlink"),
     "folder.mkdir": (Path, "mkdir"),
     "folder.rmdir": (Path, "rmdir"),

@@ -40,8 +40,8 @@ from aura_daemon.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
-from aura_daemon.presence import Presence
 from aura_daemon.references import References
+from aura_daemon.system.mount_guard import Presence
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
 

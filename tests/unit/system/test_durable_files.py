@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import durable
+from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import on_two_file_systems, sha256
 
@@ -40,7 +40,7 @@ def umask() -> Iterator[int]:
 
 
 def test_what_is_written_is_there_whole_and_nothing_else(tmp_path: Path, temp: Path) -> None:
-    durable.write(tmp_path / "a" / "b" / "cat.png", b"content", temp_folder=temp)
+    durable_files.write(tmp_path / "a" / "b" / "cat.png", b"content", temp_folder=temp)
     assert (tmp_path / "a" / "b" / "cat.png").read_bytes() == b"content"
     assert list(temp.iterdir()) == []
 
@@ -49,7 +49,7 @@ def test_nothing_that_exists_is_replaced(tmp_path: Path, temp: Path) -> None:
     target = tmp_path / "cat.png"
     target.write_bytes(b"theirs")
     with pytest.raises(FileExistsError):
-        durable.write(target, b"ours", temp_folder=temp)
+        durable_files.write(target, b"ours", temp_folder=temp)
     assert target.read_bytes() == b"theirs"
     assert list(temp.iterdir()) == []
 
@@ -58,7 +58,7 @@ def test_a_dangling_link_counts_as_something_that_exists(tmp_path: Path, temp: P
     target = tmp_path / "cat.png"
     target.symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileExistsError):
-        durable.write(target, b"ours", temp_folder=temp)
+        durable_files.write(target, b"ours", temp_folder=temp)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -66,41 +66,41 @@ def test_what_may_be_replaced_is_replaced_and_a_link_is_not_followed(tmp_path: P
     (tmp_path / "theirs").write_bytes(b"theirs")
     target = tmp_path / "health.json"
     target.symlink_to(tmp_path / "theirs")
-    durable.write(target, b"ours", temp_folder=temp, replace=True)
+    durable_files.write(target, b"ours", temp_folder=temp, replace=True)
     assert (target.read_bytes(), target.is_symlink()) == (b"ours", False)
     assert (tmp_path / "theirs").read_bytes() == b"theirs"
 
 
 def test_the_mode_follows_the_umask(tmp_path: Path, temp: Path, umask: int) -> None:
-    durable.write(tmp_path / "cat.png", b"content", temp_folder=temp)
-    durable.copy(tmp_path / "cat.png", tmp_path / "copy.png", temp_folder=temp)
+    durable_files.write(tmp_path / "cat.png", b"content", temp_folder=temp)
+    durable_files.copy(tmp_path / "cat.png", tmp_path / "copy.png", temp_folder=temp)
     for name in ("cat.png", "copy.png"):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask
 
 
 def test_a_full_disk_leaves_nothing_half_written(small_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
-        durable.write(small_disk / "cat.png", b"x" * 200_000, temp_folder=small_disk / "tmp")
+        durable_files.write(small_disk / "cat.png", b"x" * 200_000, temp_folder=small_disk / "tmp")
     assert [path.name for path in small_disk.rglob("*")] == ["tmp"]
-    durable.write(small_disk / "cat.png", b"x" * 2_000, temp_folder=small_disk / "tmp")
+    durable_files.write(small_disk / "cat.png", b"x" * 2_000, temp_folder=small_disk / "tmp")
 
 
 def test_a_file_where_a_folder_is_needed_is_no_file_that_exists(tmp_path: Path, temp: Path) -> None:
     (tmp_path / "cat.png").write_bytes(b"a file")
     for target in (tmp_path / "cat.png" / "dog.png", tmp_path / "cat.png" / "deeper" / "dog.png"):
         with pytest.raises(NotADirectoryError):
-            durable.write(target, b"ours", temp_folder=temp)
+            durable_files.write(target, b"ours", temp_folder=temp)
 
 
 def test_a_move_keeps_the_file_and_takes_no_name_from_another(tmp_path: Path, temp: Path) -> None:
     source, target = tmp_path / "cat.yaml", tmp_path / "done" / "cat.yaml"
     source.write_bytes(b"first")
     inode = source.stat().st_ino
-    durable.move(source, target, temp_folder=temp)
+    durable_files.move(source, target, temp_folder=temp)
     assert (target.stat().st_ino, source.exists()) == (inode, False)
     source.write_bytes(b"second")
     with pytest.raises(FileExistsError):
-        durable.move(source, target, temp_folder=temp)
+        durable_files.move(source, target, temp_folder=temp)
     assert (source.read_bytes(), target.read_bytes()) == (b"second", b"first")
 
 
@@ -108,9 +108,9 @@ def test_a_move_to_another_file_system_copies_verifies_and_removes(tmp_path: Pat
     source, target = tmp_path / "cat.yaml", elsewhere / "done" / "cat.yaml"
     source.write_bytes(b"content" * 500_000)
     os.utime(source, ns=(1, 2_000_000_000))
-    durable.move(source, target, temp_folder=elsewhere / "tmp")
+    durable_files.move(source, target, temp_folder=elsewhere / "tmp")
     assert not source.exists()
-    assert durable.sha256_of(target) == sha256(b"content" * 500_000)
+    assert durable_files.sha256_of(target) == sha256(b"content" * 500_000)
     assert target.stat().st_mtime_ns == 2_000_000_000
     assert list((elsewhere / "tmp").iterdir()) == []
 
@@ -120,7 +120,7 @@ def test_a_move_to_another_file_system_takes_no_name_from_another(tmp_path: Path
     source.write_bytes(b"ours")
     target.write_bytes(b"theirs")
     with pytest.raises(FileExistsError):
-        durable.move(source, target, temp_folder=elsewhere / "tmp")
+        durable_files.move(source, target, temp_folder=elsewhere / "tmp")
     assert (source.read_bytes(), target.read_bytes()) == (b"ours", b"theirs")
 
 
@@ -128,7 +128,7 @@ def test_a_move_to_a_full_disk_keeps_the_source(tmp_path: Path, small_disk: Path
     source = tmp_path / "cat.yaml"
     source.write_bytes(b"x" * 200_000)
     with pytest.raises(OSError, match="No space left"):
-        durable.move(source, small_disk / "cat.yaml", temp_folder=small_disk / "tmp")
+        durable_files.move(source, small_disk / "cat.yaml", temp_folder=small_disk / "tmp")
     assert source.stat().st_size == 200_000
     assert list((small_disk / "tmp").iterdir()) == []
 
@@ -162,8 +162,12 @@ def test_only_regular_files_are_opened(tmp_path: Path, temp: Path, make: object)
     assert callable(make)
     make(path)
     descriptors = len(list(Path("/proc/self/fd").iterdir()))
-    for read in (durable.read, durable.sha256_of, lambda file: durable.copy(file, tmp_path / "c", temp_folder=temp)):
-        with pytest.raises(durable.NotARegularFile):
+    for read in (
+        durable_files.read,
+        durable_files.sha256_of,
+        lambda file: durable_files.copy(file, tmp_path / "c", temp_folder=temp),
+    ):
+        with pytest.raises(durable_files.NotARegularFile):
             read(path)
     assert len(list(Path("/proc/self/fd").iterdir())) == descriptors
     assert not (tmp_path / "c").exists()
@@ -171,22 +175,22 @@ def test_only_regular_files_are_opened(tmp_path: Path, temp: Path, make: object)
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        durable.read(tmp_path / "x.yaml")
+        durable_files.read(tmp_path / "x.yaml")
 
 
 @pytest.mark.parametrize(("size", "head", "tail"), [(0, 0, 0), (3, 3, 3), (10, 4, 5)])
 def test_head_and_tail_are_the_ends_of_a_file(tmp_path: Path, size: int, head: int, tail: int) -> None:
     content = bytes(range(size))
     (tmp_path / "x").write_bytes(content)
-    found = durable.head_and_tail(tmp_path / "x", head_bytes=4, tail_bytes=5)
+    found = durable_files.head_and_tail(tmp_path / "x", head_bytes=4, tail_bytes=5)
     assert (found[0], found[1], found[2].st_size) == (content[:head], content[size - tail :], size)
 
 
 def test_a_folder_mounted_read_only_is_not_writable(mount: Mount, tmp_path: Path) -> None:
     place = tmp_path / "nas"
     place.mkdir()
-    assert durable.is_writable(place)
+    assert durable_files.is_writable(place)
     mount(place, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
-    assert not durable.is_writable(place)
+    assert not durable_files.is_writable(place)
     with pytest.raises(OSError, match="Read-only"):
-        durable.write(place / "x", b"x", temp_folder=place / "tmp")
+        durable_files.write(place / "x", b"x", temp_folder=place / "tmp")

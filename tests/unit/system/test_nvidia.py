@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from aura_daemon.engines import nvml
-from aura_daemon.engines.nvml import UNKNOWN, Gpu, first_visible, gpus, others
+from aura_daemon.system import nvidia
+from aura_daemon.system.nvidia import UNKNOWN, Gpu, first_visible, gpus, others
 
 GIB = 1 << 30
 UUIDS = ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8a1bd0f7-7c1a-4f2c-9d3b-000000000001")
@@ -98,19 +98,19 @@ def test_here_it_answers_whether_there_is_a_driver_or_not() -> None:
 
 
 def test_without_a_driver_it_knows_of_none_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Absent())
+    monkeypatch.setattr(nvidia, "pynvml", Absent())
     assert gpus() == ()
     assert others(1, ON_FIRST) == ""
 
 
 def test_without_the_package_it_knows_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", None)
+    monkeypatch.setattr(nvidia, "pynvml", None)
     assert (gpus(), others(1, ON_FIRST)) == ((), "")
 
 
 def test_a_card_is_told_with_its_memory_and_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver()
-    monkeypatch.setattr(nvml, "pynvml", driver)
+    monkeypatch.setattr(nvidia, "pynvml", driver)
     (card,) = gpus()
     ((pid, name, size),) = card.users
     assert card == Gpu(
@@ -127,30 +127,30 @@ def test_a_card_is_told_with_its_memory_and_who_uses_it(monkeypatch: pytest.Monk
 
 
 def test_others_are_named_without_oneself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Driver())
+    monkeypatch.setattr(nvidia, "pynvml", Driver())
     assert others(os.getpid(), ON_FIRST) == ""
     assert others(1, ON_FIRST).endswith(f"({os.getpid()}) 1.0 GiB")
 
 
 def test_a_driver_that_does_not_say_how_much_names_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Driver(used=None))
+    monkeypatch.setattr(nvidia, "pynvml", Driver(used=None))
     assert others(1, ON_FIRST).endswith(f"({os.getpid()})")
 
 
 def test_a_card_that_lists_no_processes_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Driver(lists_processes=False))
+    monkeypatch.setattr(nvidia, "pynvml", Driver(lists_processes=False))
     (card,) = gpus()
     assert card.users == ()
 
 
 def test_a_card_without_memory_of_its_own_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Shared()
-    monkeypatch.setattr(nvml, "pynvml", driver)
+    monkeypatch.setattr(nvidia, "pynvml", driver)
     assert (gpus(), others(1, ON_FIRST), driver.open) == ((), "", 0)
 
 
 def test_of_several_cards_the_one_that_torch_computes_on_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Two())
+    monkeypatch.setattr(nvidia, "pynvml", Two())
     assert others(1, ON_FIRST).endswith(f"({os.getpid()}) 1.0 GiB")
     assert others(1, UUIDS[0]) == others(1, ON_FIRST.upper()) == others(1, ON_FIRST)
     assert others(1, ON_SECOND) == ""
@@ -160,16 +160,16 @@ def test_of_several_cards_the_one_that_torch_computes_on_counts(monkeypatch: pyt
 def test_where_nobody_knows_which_of_several_it_is_none_s_users_are_named(
     monkeypatch: pytest.MonkeyPatch, uuid: str
 ) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Two())
+    monkeypatch.setattr(nvidia, "pynvml", Two())
     assert others(1, uuid) == UNKNOWN
-    monkeypatch.setattr(nvml, "pynvml", Nameless())
+    monkeypatch.setattr(nvidia, "pynvml", Nameless())
     assert others(1, ON_FIRST) == UNKNOWN
 
 
 def test_an_only_card_is_meant_where_torch_says_no_uuid_and_not_where_it_says_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Driver())
+    monkeypatch.setattr(nvidia, "pynvml", Driver())
     assert others(1, "") == others(1, ON_FIRST) != ""
     assert others(1, ON_SECOND) == UNKNOWN
 
@@ -196,7 +196,7 @@ def test_an_only_card_is_meant_where_torch_says_no_uuid_and_not_where_it_says_an
 def test_which_card_cuda_calls_the_first_is_told_from_its_variables_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], number: int | None
 ) -> None:
-    monkeypatch.setattr(nvml, "pynvml", Two())
+    monkeypatch.setattr(nvidia, "pynvml", Two())
     cards = gpus()
     assert first_visible(cards, environment) == (cards[number] if number is not None else None)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.kernelkills import begun, oom_kills
 from aura_daemon.ladder.attempts import Begun
+from aura_daemon.system.oom_kills import begun, oom_kills
 
 BOOT = "0f0e0d0c-0000-4000-8000-000000000000"
 

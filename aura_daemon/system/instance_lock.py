@@ -10,9 +10,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from aura_daemon.durable import is_writable
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import OWN_FOLDER
+from aura_daemon.system.durable_files import is_writable
 
 
 class InstanceLock:

@@ -15,8 +15,9 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import durable, file_names
-from aura_daemon.events import mount_of
+from aura_daemon import file_names
+from aura_daemon.system import durable_files
+from aura_daemon.system.filesystems import mount_of
 
 MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
 KNOWN: Final = "known-folders.json"
@@ -41,11 +42,11 @@ class Presence:
         mount = mount_of(self.folder)
         if self._marker.is_file() and self._mount == mount:
             return False
-        if self.absence() or not durable.is_writable(self.folder):
+        if self.absence() or not durable_files.is_writable(self.folder):
             return False
         try:
             if not self._marker.is_file():
-                durable.write(self._marker, _TEXT, temp_folder=self._marker.parent / "tmp", replace=True)
+                durable_files.write(self._marker, _TEXT, temp_folder=self._marker.parent / "tmp", replace=True)
             self._write_known({**self._read_known(), self._resolved: mount})
         except OSError as error:
             logger.warning("{} cannot be marked as ours: {}", self.folder, error.strerror)
@@ -80,7 +81,7 @@ class Presence:
 
     def _read_known(self) -> dict[str, str]:
         try:
-            found = json.loads(durable.read(self._known).content)
+            found = json.loads(durable_files.read(self._known).content)
         except (OSError, ValueError):
             return {}
         known = found if isinstance(found, dict) else {}
@@ -88,4 +89,4 @@ class Presence:
 
     def _write_known(self, known: dict[str, str]) -> None:
         content = json.dumps(known, indent=2).encode() + b"\n"  # escapes half characters of odd names
-        durable.write(self._known, content, temp_folder=self._temp, replace=True)
+        durable_files.write(self._known, content, temp_folder=self._temp, replace=True)

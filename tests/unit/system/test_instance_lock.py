@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.errors import UserError
-from aura_daemon.instance import InstanceLock
+from aura_daemon.system.instance_lock import InstanceLock
 from tests.conftest import Mount
 from tests.support.house import House
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.core.vitals import Status
-from aura_daemon.presence import MARKER, Presence
+from aura_daemon.system.mount_guard import MARKER, Presence
 from tests.conftest import Mount
 from tests.support.house import House
 from tests.support.programs import Program
