@@ -22,8 +22,8 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal import Journal
-from aura_daemon.records import SourceRow, in_64_bits
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import SourceRow, in_64_bits
 from aura_daemon.system import durable_files
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")

@@ -24,8 +24,8 @@ from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal import Journal
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.system import durable_files
 from aura_daemon.system.mount_guard import Presence
 

@@ -20,10 +20,10 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
-from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, Listener, Rooms, Rules
 from aura_daemon.system import durable_files
 from aura_daemon.system.oom_kills import begun

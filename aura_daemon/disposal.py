@@ -27,8 +27,8 @@ from aura_daemon.inputs import Inputs
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal import Journal
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 200

@@ -17,8 +17,8 @@ from aura_daemon import file_names
 from aura_daemon.claims import Claims, is_others_link
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal import Journal
-from aura_daemon.records import JobRow, NamedImage, SourceRow, in_64_bits
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, NamedImage, SourceRow, in_64_bits
 from aura_daemon.references import Ambiguous, Found, References
 from aura_daemon.system import durable_files
 

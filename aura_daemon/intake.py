@@ -32,9 +32,9 @@ from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, NamedImage, SourceRow
 from aura_daemon.pairing import HEAD_BYTES
-from aura_daemon.records import JobRow, NamedImage, SourceRow
 from aura_daemon.system import durable_files
 
 SEED_BELOW: Final = 2**32

@@ -17,9 +17,9 @@ from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.formats import image_signatures
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import in_64_bits
 from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
-from aura_daemon.records import in_64_bits
 from aura_daemon.references import References
 from aura_daemon.system import durable_files
 

@@ -13,8 +13,8 @@ from aura_daemon import file_names
 from aura_daemon.control import Answer, Order, Verb
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.jobs.lifecycle import OPEN, JobState
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.receiving import Receiving
-from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.rooms import Rooms
 
 

@@ -18,10 +18,10 @@ from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
 from aura_daemon.receiving import Receiving
-from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})

@@ -17,7 +17,7 @@ from aura_daemon.inputs import named_images
 from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.lifecycle import SourceState
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
 from aura_daemon.system import durable_files
 

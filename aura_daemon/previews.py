@@ -14,7 +14,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.delivery import Outbox
-from aura_daemon.records import JobRow
+from aura_daemon.journal.records import JobRow
 from aura_daemon.system import durable_files
 
 FOLDER: Final = "previews"

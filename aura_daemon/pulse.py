@@ -26,8 +26,8 @@ from aura_daemon.core.vitals import (
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
+from aura_daemon.journal.records import JobRow
 from aura_daemon.ladder.attempts import Tried
-from aura_daemon.records import JobRow
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 
 RECENT: Final = 200

@@ -10,7 +10,7 @@ from aura_daemon import file_names
 from aura_daemon.arrivals import MOST_PENDING
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import SourceState
-from aura_daemon.records import SourceRow
+from aura_daemon.journal.records import SourceRow
 from aura_daemon.rooms import JOURNAL, SOURCES, Listener, Rooms
 
 

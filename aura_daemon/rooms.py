@@ -23,10 +23,10 @@ from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, Produced
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.previews import Previews
 from aura_daemon.pulse import Pulse
-from aura_daemon.records import JobRow, SourceRow
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence

@@ -18,7 +18,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount

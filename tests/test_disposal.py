@@ -16,7 +16,7 @@ from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House

@@ -26,7 +26,7 @@ from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
 from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.jobs.requests import JobKind
-from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.options import Settings
 from aura_daemon.previews import Previews

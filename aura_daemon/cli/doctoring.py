@@ -35,7 +35,7 @@ from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.folders import folders_of, misplaced
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
-from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import RUNGS
 from aura_daemon.options import Settings

@@ -11,7 +11,7 @@ from aura_daemon.config import load
 from aura_daemon.core.vitals import Health, Holdup
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import OPEN
-from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 
 
 def status(config: Path | None, *, as_json: bool) -> int:

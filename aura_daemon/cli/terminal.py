@@ -13,7 +13,7 @@ from aura_daemon import file_names
 from aura_daemon.delivery import Delivered
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Produced
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 
 

@@ -9,7 +9,7 @@ import pytest
 from aura_daemon.control import Order, Verb
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 from tests.support.programs import Program
@@ -234,7 +234,7 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     import sqlite3
 
     from aura_daemon.errors import JournalRefused
-    from aura_daemon.migrations import MIGRATIONS, VERSION
+    from aura_daemon.journal.migrations import MIGRATIONS, VERSION
 
     path = tmp_path / "journal.sqlite3"
     old = sqlite3.connect(path)

@@ -22,7 +22,7 @@ from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount

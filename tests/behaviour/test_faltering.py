@@ -19,8 +19,8 @@ from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.inputs import Images, Inputs
 from aura_daemon.jobs.results import FailureKind, Outcome
-from aura_daemon.journal import Journal
-from aura_daemon.records import JobRow, SourceRow
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 

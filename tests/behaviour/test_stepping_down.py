@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.journal import FILE_NAME
+from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make

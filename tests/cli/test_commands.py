@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from aura_daemon.cli import checking
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
 from tests.support.house import PNG, PROMPT, House
 from tests.support.programs import REAL, ROOT, Program
 

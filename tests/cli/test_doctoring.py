@@ -11,7 +11,7 @@ import pytest
 
 from aura_daemon.core.survey import Survey
 from aura_daemon.jobs.requests import JobKind
-from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.attempts import Tried
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, ladder
 from tests.support.house import House

@@ -36,7 +36,7 @@ from aura_daemon.jobs.results import (
     ResolvedGenerate,
 )
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.journal import FILE_NAME, Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing

@@ -20,8 +20,8 @@ from typing import Any
 from aura_daemon.disposition import Disposition
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.journal import FILE_NAME, Journal
-from aura_daemon.records import SourceRow
+from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.journal.records import SourceRow
 from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from aura_daemon.formats.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
@@ -15,6 +14,7 @@ from aura_daemon.jobfile.from_picture import differences, made_again
 from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
+from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 from tests.core.test_sidecar import DRAWN, produced
 from tests.unit.formats.test_image_metadata import png_text
 from tests.unit.formats.test_infotext import MADE

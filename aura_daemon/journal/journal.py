@@ -16,17 +16,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.requestform import request_to_dict
-from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.results import Failure
-from aura_daemon.ladder.attempts import Attempt, Begun, Tried, with_attempt
-from aura_daemon.ladder.measurements import after_refusal, after_success
-from aura_daemon.ladder.prediction import Measured
-from aura_daemon.lookups import Lookups
-from aura_daemon.migrations import prepare
-from aura_daemon.records import (
+from aura_daemon.journal.database import Database
+from aura_daemon.journal.migrations import prepare
+from aura_daemon.journal.queries import Lookups
+from aura_daemon.journal.records import (
     JobRow,
     NamedImage,
     SourceRow,
@@ -36,6 +32,10 @@ from aura_daemon.records import (
     stem_key,
     tried_text,
 )
+from aura_daemon.journal.request_json import request_to_dict
+from aura_daemon.ladder.attempts import Attempt, Begun, Tried, with_attempt
+from aura_daemon.ladder.measurements import after_refusal, after_success
+from aura_daemon.ladder.prediction import Measured
 
 FILE_NAME: Final = "journal.sqlite3"
 """In the state folder."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.journal.database import Database
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from aura_daemon.core.requestform import request_from_dict
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.journal.request_json import request_from_dict
 from aura_daemon.ladder.attempts import Attempt, Begun, Tried
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung

@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Attempt, Begun, Tried
-from aura_daemon.ladder.rungs import Rung
-from aura_daemon.records import (
+from aura_daemon.journal.records import (
     begun_of,
     begun_text,
     failure_of,
@@ -17,6 +15,8 @@ from aura_daemon.records import (
     tried_of,
     tried_text,
 )
+from aura_daemon.ladder.attempts import Attempt, Begun, Tried
+from aura_daemon.ladder.rungs import Rung
 
 
 def test_a_failure_goes_in_and_comes_out_the_same() -> None:

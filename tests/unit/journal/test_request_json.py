@@ -7,7 +7,6 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.requestform import request_from_dict, request_to_dict
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import Parsed, parse_job_file
 from aura_daemon.jobfile.wildcards import literal
@@ -23,6 +22,7 @@ from aura_daemon.jobs.requests import (
     Request,
 )
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
 SENTENCES = WORDS.map(str.strip).filter(bool)

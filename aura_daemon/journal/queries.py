@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.journal.database import Database
+from aura_daemon.journal.records import JobRow, SourceRow, in_64_bits, job_of, measured_of, source_of, stem_key
 from aura_daemon.ladder.prediction import Measured
-from aura_daemon.records import JobRow, SourceRow, in_64_bits, job_of, measured_of, source_of, stem_key
 
 _WHOLE_SHEET: Final = (
     " AND NOT EXISTS (SELECT 1 FROM jobs AS cell WHERE cell.source_id = jobs.source_id"

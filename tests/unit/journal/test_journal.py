@@ -15,11 +15,11 @@ from aura_daemon.jobs.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal import Journal
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.migrations import MIGRATIONS, VERSION
+from aura_daemon.journal.records import JobRow, SourceRow, in_64_bits
 from aura_daemon.ladder.attempts import Attempt, Begun
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.migrations import MIGRATIONS, VERSION
-from aura_daemon.records import JobRow, SourceRow, in_64_bits
 from tests.conftest import Mount
 from tests.unit.ladder.test_measurements import row as measured
 from tests.unit.ladder.test_measurements import tried

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.core.requestform import request_from_dict
-from aura_daemon.database import Database
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.requests import demand_of
+from aura_daemon.journal.database import Database
+from aura_daemon.journal.request_json import request_from_dict
 
 _TABLES: Final = """
 CREATE TABLE sources (
