@@ -17,7 +17,7 @@ in `workers/`. A job's way through the house, as `daemon.py` reads:
 
 `receiving` takes a file along this way, `dispatching` a job; the parts they pass stand in `rooms`. `orders` carries out
 what people ask of their jobs, through the socket of `control`.
-`cli/` is the only code that prints, `config.py` the only code that reads settings, `mini/` the embedded model.
+`cli/` is the only code that prints, `config/loading.py` the only code that reads settings, `mini/` the embedded model.
 Imports go downward only, and this process never imports torch; `pyproject.toml` holds both as a contract.
 """
 

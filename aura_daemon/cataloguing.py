@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.options import GenerateConfig
 from aura_daemon.wordlists import WordLists, files_below
 
 

@@ -17,8 +17,8 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.claims import Claims
+from aura_daemon.config.engine import EMBEDDED
 from aura_daemon.core import routing
-from aura_daemon.core.settings import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import yaml_reader

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cataloguing import Cataloguing
+from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.options import GenerateConfig
 from aura_daemon.system import durable_files
 from aura_daemon.wordlists import MOST_BYTES, WordLists
 

@@ -21,9 +21,9 @@ from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
+from aura_daemon.config.settings import Settings
 from aura_daemon.core.vitals import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.options import Settings
 from aura_daemon.system import logs
 from aura_daemon.system.filesystems import file_system_of
 

@@ -11,7 +11,7 @@ from aura_daemon import file_names
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.completeness import Steadiness
-from aura_daemon.config import load
+from aura_daemon.config.loading import load
 from aura_daemon.core import routing
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings

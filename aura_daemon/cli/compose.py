@@ -13,14 +13,15 @@ from aura_daemon import file_names
 from aura_daemon.arrivals import Arrivals
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.door import judging_of
-from aura_daemon.config import Loaded, load
+from aura_daemon.config.folder_checks import check_folders
+from aura_daemon.config.loading import Loaded, load
+from aura_daemon.config.settings import Settings
 from aura_daemon.control import Control
 from aura_daemon.daemon import Daemon
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import UserError
-from aura_daemon.folders import check_folders
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
 from aura_daemon.inputs import Inputs
@@ -28,7 +29,6 @@ from aura_daemon.intake import Intake, IntakeSettings
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.options import Settings
 from aura_daemon.previews import Previews
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.rooms import Listener, Rooms, Rules

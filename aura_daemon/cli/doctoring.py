@@ -14,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aura_daemon import health, inspecting
-from aura_daemon.config import Loaded, load
+from aura_daemon.config.folder_checks import folders_of, misplaced
+from aura_daemon.config.loading import Loaded, load
+from aura_daemon.config.settings import Settings
 from aura_daemon.core.diagnosis import complaints
 from aura_daemon.core.survey import (
     CPU_FLAGS,
@@ -33,12 +35,10 @@ from aura_daemon.core.survey import (
 )
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
-from aura_daemon.folders import folders_of, misplaced
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import RUNGS
-from aura_daemon.options import Settings
 from aura_daemon.workers.asking import Unanswered, ask
 
 UNWELL: Final = 1

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from aura_daemon.claims import Claims
 from aura_daemon.completeness import Steadiness
+from aura_daemon.config.settings import Settings
 from aura_daemon.file_names import NameRules
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.journal.journal import Journal
 from aura_daemon.judging import Judging, JudgingSettings
-from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
 from aura_daemon.references import References
 from aura_daemon.system.clock import SteadyClock

@@ -10,7 +10,8 @@ from aura_daemon import completeness, file_names, health
 from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
 from aura_daemon.completeness import Writer
-from aura_daemon.config import load
+from aura_daemon.config.loading import load
+from aura_daemon.config.settings import Settings
 from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
 from aura_daemon.disposition import Disposition, choose
@@ -19,7 +20,6 @@ from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.judging import Judging, Leave, Wait
-from aura_daemon.options import Settings
 from aura_daemon.system.clock import SteadyClock
 
 UNKNOWN = 1

@@ -8,9 +8,9 @@ from aura_daemon import control
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.explaining import below
 from aura_daemon.cli.terminal import Silent
+from aura_daemon.config.settings import Settings
 from aura_daemon.control import Answer, Order, Verb
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.options import Settings
 from aura_daemon.system import logs
 
 REFUSED = 1

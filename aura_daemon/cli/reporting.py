@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from aura_daemon import health
-from aura_daemon.config import load
+from aura_daemon.config.loading import load
 from aura_daemon.core.vitals import Health, Holdup
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import OPEN

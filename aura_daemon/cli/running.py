@@ -12,10 +12,10 @@ from aura_daemon import __version__
 from aura_daemon.cli import terminal
 from aura_daemon.cli.compose import daemon_of, settings_of, worker_of, worker_settings
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.config import Loaded
+from aura_daemon.config.loading import Loaded
+from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.errors import UserError
-from aura_daemon.options import Settings
 from aura_daemon.system import logs
 from aura_daemon.workers.process import ProcessWorker
 

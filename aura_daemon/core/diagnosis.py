@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from aura_daemon.core.settings import Device
+from aura_daemon.config.engine import Device
 from aura_daemon.core.survey import (
     Complaint,
     DiskFound,

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung

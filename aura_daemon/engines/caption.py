@@ -13,7 +13,7 @@ import torch
 import transformers
 from PIL import Image
 
-from aura_daemon.core.settings import EMBEDDED, CaptionSettings, resolve_caption
+from aura_daemon.config.engine import EMBEDDED, CaptionSettings, resolve_caption
 from aura_daemon.engines.loading import storage_dtype
 from aura_daemon.engines.mapping import WHOLE, left_in_files
 from aura_daemon.engines.memory import PeakMemory

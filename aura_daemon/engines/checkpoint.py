@@ -14,7 +14,7 @@ from typing import Final
 
 from safetensors import SafetensorError, safe_open
 
-from aura_daemon.core.settings import ALIASES
+from aura_daemon.config.engine import ALIASES
 from aura_daemon.engines.fetching import PINNED, Absent, fetch_configuration
 from aura_daemon.engines.report import Report
 from aura_daemon.jobs.results import Failure, FailureKind

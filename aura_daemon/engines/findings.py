@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from huggingface_hub import constants
 
-from aura_daemon.core.settings import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
+from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
 from aura_daemon.core.survey import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
 from aura_daemon.engines.fetching import Absent
 from aura_daemon.engines.fits import Demand, Fits, Held, Wanted

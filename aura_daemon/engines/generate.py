@@ -15,7 +15,7 @@ from typing import Final
 import torch
 from PIL import Image
 
-from aura_daemon.core.settings import EMBEDDED, Attention, GenerateSettings, Safety
+from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
 from aura_daemon.engines import imagefile
 from aura_daemon.engines.adapters import Adapters, Unusable
 from aura_daemon.engines.drawing import Drawing

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.memory import PeakMemory
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.jobs.requests import GridRequest

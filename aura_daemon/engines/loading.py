@@ -15,7 +15,7 @@ import torch
 from diffusers.hooks import apply_group_offloading
 from loguru import logger
 
-from aura_daemon.core.settings import Attention
+from aura_daemon.config.engine import Attention
 from aura_daemon.engines.mapping import left_in_files, stored_bytes
 from aura_daemon.engines.models import ModelFiles
 from aura_daemon.engines.parking import Parked

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aura_daemon.core.settings import ALIASES, EMBEDDED, ModelDefaults, ModelSettings
+from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelDefaults, ModelSettings
 from aura_daemon.engines.checkpoint import find_checkpoint
 from aura_daemon.engines.fetching import PINNED, Absent, Fetched, cached, fetch
 from aura_daemon.engines.report import Report

@@ -17,7 +17,7 @@ from typing import Final
 
 from PIL import Image, UnidentifiedImageError
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")

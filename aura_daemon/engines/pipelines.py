@@ -17,7 +17,7 @@ import torch
 from loguru import logger
 from PIL import Image, ImageOps
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.loading import Parts
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.engines.placement import Placement

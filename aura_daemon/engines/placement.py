@@ -12,7 +12,7 @@ from typing import Final
 
 import torch
 
-from aura_daemon.core.settings import Attention, Device, Dtype, EngineSettings, memory_fraction
+from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, memory_fraction
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import torch
 from PIL import Image, ImageFilter
 
-from aura_daemon.core.settings import Safety
+from aura_daemon.config.engine import Safety
 
 FLAGGED: Final = {
     Safety.BLOCK: "the model's safety checker blocked this picture: it is black; another prompt or seed may pass",

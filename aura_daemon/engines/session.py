@@ -17,13 +17,7 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.core.settings import (
-    EngineSettings,
-    GenerateSettings,
-    ModelSettings,
-    Safety,
-    resolve_generate,
-)
+from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety, resolve_generate
 from aura_daemon.engines.caption import Captioner
 from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room

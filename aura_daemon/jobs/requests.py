@@ -68,7 +68,7 @@ class Embedded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:
-    """A prompt to draw. None means "the configuration's default, else the model's own" (see `core.settings`)."""
+    """A prompt to draw. None means "the configuration's default, else the model's own" (see `config.engine`)."""
 
     prompt: str
     negative_prompt: str = ""

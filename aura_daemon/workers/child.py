@@ -26,7 +26,7 @@ from typing import Final, NoReturn, Protocol, cast
 
 from loguru import logger
 
-from aura_daemon.core.settings import Device, EngineSettings, allocator_options
+from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import Tried
 from aura_daemon.system import logs

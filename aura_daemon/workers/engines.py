@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.quieting import quiet_libraries
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.ladder.attempts import Tried

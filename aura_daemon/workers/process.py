@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, assert_never
 
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.core.deadlines import silence_s
-from aura_daemon.core.settings import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import Tried, kind_when_killed
 from aura_daemon.workers.protocol import (

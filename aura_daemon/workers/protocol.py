@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Outcome
 from aura_daemon.ladder.attempts import TOP, Start, Tried

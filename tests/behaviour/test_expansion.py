@@ -9,9 +9,9 @@ import pytest
 
 from aura_daemon.cli import checking
 from aura_daemon.cli.running import exit_code
+from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.options import GenerateConfig
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, make
 from tests.support.programs import Program

@@ -20,8 +20,8 @@ import numpy
 import torch
 from PIL import Image
 
+from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.core.recovery import Retry, StepDown, decide
-from aura_daemon.core.settings import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.memory import MemoryFigures, release
 from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.quieting import quiet_libraries

@@ -132,7 +132,7 @@ class Check:
 
     def _environment(self, card_gib: float) -> dict[str, str]:
         """As the worker sets it on a card of that size."""
-        from aura_daemon.core.settings import allocator_options
+        from aura_daemon.config.engine import allocator_options
 
         return {"PYTORCH_ALLOC_CONF": allocator_options(None, int(card_gib * GIB) if card_gib else None)}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Outcome, Produced

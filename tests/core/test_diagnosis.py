@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from aura_daemon.config.engine import EngineSettings, GenerateSettings
 from aura_daemon.core.diagnosis import complaints
-from aura_daemon.core.settings import EngineSettings, GenerateSettings
 from aura_daemon.core.survey import (
     SURVEY_SCHEMA,
     Complaint,

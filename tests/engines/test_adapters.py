@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.cataloguing import Cataloguing
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.placement import Devices
@@ -21,7 +22,6 @@ from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, 
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR
 from aura_daemon.mini.train_lora import train
-from aura_daemon.options import GenerateConfig
 from tests.engines.test_pipelines import made, picture_of, pixels
 from tests.support.listening import Listener
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits, session
 from aura_daemon.engines.memory import MemoryFigures, memory_figures
 from aura_daemon.engines.pipelines import Pipelines

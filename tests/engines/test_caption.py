@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
-from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedCaption

@@ -14,7 +14,7 @@ import numpy
 import pytest
 from PIL import Image, ImageDraw
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobfile.from_picture import made_again
 from aura_daemon.jobfile.validation import Asked, AskedAgain

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest

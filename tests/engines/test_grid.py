@@ -8,7 +8,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.grid import EMPTY, GAP_PX, MOST_PX, PAPER, draw_grid
 from aura_daemon.jobs.requests import GridRequest
 

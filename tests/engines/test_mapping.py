@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.mapping import left_in_files, mapped_formats, stored_bytes
 from aura_daemon.engines.memory import PeakMemory

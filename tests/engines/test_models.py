@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.core.settings import (
+from aura_daemon.config.engine import (
     CaptionSettings,
     Device,
     EngineSettings,

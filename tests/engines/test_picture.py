@@ -10,7 +10,7 @@ import numpy
 import pytest
 from PIL import Image
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.picture import FORMATS, read_picture
 from aura_daemon.jobs.results import Failure, FailureKind
 

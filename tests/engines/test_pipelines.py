@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.schedulers import ALIGNED_SIGMAS, aligned_timesteps
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, Hires

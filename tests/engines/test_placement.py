@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings
 from aura_daemon.engines.memory import PeakMemory, memory_figures, release
 from aura_daemon.engines.placement import Devices, Placement, find_devices, uuid_of
 from aura_daemon.jobs.results import Failure, FailureKind

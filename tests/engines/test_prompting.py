@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.prompting import LEAST_MEAN, MOST_KEPT, Encoded, Prompting
 from aura_daemon.engines.session import Session

@@ -12,7 +12,7 @@ import numpy
 import pytest
 import torch
 
-from aura_daemon.core.settings import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
 from aura_daemon.engines.parking import Parked
 from aura_daemon.engines.placement import Devices, Placement

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines import fits
 from aura_daemon.engines.footprints import footprint_of
 from aura_daemon.engines.models import find_model

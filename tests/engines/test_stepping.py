@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import generate
 from aura_daemon.engines.drawing import Drawing
 from aura_daemon.engines.session import Session

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from aura_daemon.core.settings import Device, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
 from aura_daemon.engines import memory
 from aura_daemon.engines.loading import copy_weights
 from aura_daemon.engines.memory import PeakMemory, host_room

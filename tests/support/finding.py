@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 
-from aura_daemon.core.settings import ModelSettings
+from aura_daemon.config.engine import ModelSettings
 from aura_daemon.engines.models import find_model
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure

@@ -14,6 +14,7 @@ from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.completeness import Steadiness
+from aura_daemon.config.settings import Settings
 from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
@@ -38,7 +39,6 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.judging import Judging, JudgingSettings
-from aura_daemon.options import Settings
 from aura_daemon.pairing import Pairing
 from aura_daemon.references import References
 from aura_daemon.system.mount_guard import Presence

@@ -13,7 +13,7 @@ import sys
 import time
 from dataclasses import replace
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Outcome
 from aura_daemon.ladder.attempts import Tried

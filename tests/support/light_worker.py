@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import Tried

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from aura_daemon.core.settings import ModelSettings
+from aura_daemon.config.engine import ModelSettings
 from aura_daemon.engines.fetching import Absent
 from aura_daemon.engines.models import look_for_model
 from aura_daemon.jobs.requests import JobKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Progress
 from tests.support.worker_contract import batch_of, wait_for

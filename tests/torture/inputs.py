@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.core import routing
-from aura_daemon.core.settings import EngineSettings
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.formats import file_types, image_signatures
 from aura_daemon.jobfile import from_sidecar, parser

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from aura_daemon.core.settings import Device, EngineSettings
+from aura_daemon.config.engine import Device, EngineSettings
 from aura_daemon.core.survey import Findings, Presence, Question, Wish
 from aura_daemon.workers.asking import Unanswered, ask
 

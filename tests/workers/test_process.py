@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aura_daemon.core.settings import EngineSettings
+from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child import importing

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from aura_daemon.core.settings import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.workers.process import ProcessWorker

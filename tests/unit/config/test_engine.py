@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.settings import (
+from aura_daemon.config.engine import (
     SMALL_BYTES,
     CaptionSettings,
     Device,

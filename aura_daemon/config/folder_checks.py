@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from aura_daemon.config import Loaded
+from aura_daemon.config.loading import Loaded
+from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
-from aura_daemon.options import Settings
 from aura_daemon.system import durable_files
 
 

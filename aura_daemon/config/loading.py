@@ -14,11 +14,11 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from aura_daemon.core.settings import ALIASES, EMBEDDED
+from aura_daemon.config.engine import ALIASES, EMBEDDED
+from aura_daemon.config.settings import PREFIX, GenerateConfig, Settings, xdg_folder
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document
-from aura_daemon.options import PREFIX, GenerateConfig, Settings, xdg_folder
 from aura_daemon.problems import capped, nearest, problems_of, shown
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"

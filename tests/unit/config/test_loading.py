@@ -13,15 +13,16 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from aura_daemon import cli, config
-from aura_daemon.config import Loaded, config_schema, find, load
+from aura_daemon import cli
+from aura_daemon.config import loading
+from aura_daemon.config.folder_checks import check_folders
+from aura_daemon.config.loading import Loaded, config_schema, find, load
+from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
-from aura_daemon.folders import check_folders
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.options import Settings
 
-SHIPPED = Path(__file__).parent.parent / "config" / "aura.yaml"
+SHIPPED = Path(__file__).parents[3] / "config" / "aura.yaml"
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +35,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(config, "SYSTEM_CONFIG", tmp_path / "etc" / "aura.yaml")
+    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path / "etc" / "aura.yaml")
     yield here
 
 
@@ -402,7 +403,7 @@ def test_nothing_is_read_when_the_command_line_is_imported() -> None:
         "import aura_daemon.cli\n"
         "heavy = {'torch', 'pydantic', 'pydantic_settings', 'rich', 'yaml', 'loguru'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
-        "import aura_daemon.config\n"
+        "import aura_daemon.config.loading\n"
         "assert 'torch' not in sys.modules\n"
     )
     environment = {**os.environ, "AURA_NONSENSE": "1", "AURA_CONFIG": "/nowhere"}
