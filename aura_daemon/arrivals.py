@@ -14,12 +14,13 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon import completeness, file_names
-from aura_daemon.core.stability import Stability, Stamp
+from aura_daemon import file_names
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.judging import Judging, Leave, Ready, Wait
-from aura_daemon.watching import Look, Sighting
+from aura_daemon.watch import completeness
+from aura_daemon.watch.settling import Stability, Stamp
+from aura_daemon.watch.watcher import Look, Sighting
 
 UNREADABLE_S: Final = 30.0
 """How long a file that cannot be opened is left unchanged before the next try."""

@@ -25,6 +25,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import SourceRow, in_64_bits
 from aura_daemon.system import durable_files
+from aura_daemon.watch import ignored_names
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")
 """What `new_id` makes."""
@@ -308,7 +309,7 @@ def _is_unchanged(file: Path, before: os.stat_result) -> bool:
 def _is_by_others(path: str) -> bool:
     """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
     parent = path.rpartition("/")[0]
-    return file_names.is_out_of_bounds(path) or (parent != "" and file_names.verdict(f"{parent}/x") is not None)
+    return file_names.is_out_of_bounds(path) or (parent != "" and ignored_names.verdict(f"{parent}/x") is not None)
 
 
 def _remove_empty(folder: Path) -> None:

@@ -6,71 +6,10 @@ from. Private names are ignored; conflict copies are somebody's data, so they st
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from collections.abc import Iterator
 from itertools import count
 from typing import Final
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pattern:
-    """Names of one tool."""
-
-    tool: str
-    expression: re.Pattern[str]
-    """Matched in whole."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """Why a name is never a job."""
-
-    reason: str
-    is_conflict: bool
-    """A conflict copy: user data, to be reported."""
-
-
-def _pattern(tool: str, expression: str) -> Pattern:
-    return Pattern(tool=tool, expression=re.compile(expression, re.DOTALL))
-
-
-PRIVATE_NAMES: Final = (
-    _pattern("a hidden file", r"\..*"),
-    _pattern("Syncthing", r"~syncthing~.*|\.syncthing\..*"),
-    _pattern("rclone", r".*\.[0-9a-f]{8}\.partial"),
-    _pattern("Nextcloud or WinSCP", r".*\.filepart"),
-    _pattern("a download that goes on", r".*\.(part|crdownload|partial|download|insyncdl|tmp)"),
-    _pattern("Seafile", r".*\.sbak"),
-    _pattern("Resilio Sync", r".*(\.!sync|\.bts|\.SyncPart|\.SyncTemp|\.SyncOld)"),
-    _pattern("an editor", r"#.*#|.*___jb_.{3}___"),
-    _pattern("a NAS or a desktop", r"@eaDir|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|#recycle|@Recycle"),
-)
-"""Matched against every part of a path. Source: the documentation and source of each tool; names that begin with a dot
-are covered by the first."""
-
-PRIVATE_FILES: Final = (
-    _pattern("an editor", r"\d{4,5}|.*~"),
-    _pattern("Office or OneDrive", r"~.*"),
-    _pattern("a download that goes on", r"Unconfirmed \d+.*"),
-)
-"""Matched against the name alone: folders of people are called `2026` or `Unconfirmed sightings`."""
-
-CONFLICT_COPIES: Final = (
-    _pattern("Syncthing", r".*\.sync-conflict-\d{8}-\d{6}.*"),
-    _pattern("rclone", r".*\.conflict[0-9]+.*"),
-    _pattern("Unison", r".* \(conflict.* on \d{4}-\d{2}-\d{2}[^)]*\).*|.*\(conflict.*_on_\d{4}-\d{2}-\d{2}[^)]*\).*"),
-    _pattern(
-        "Nextcloud, ownCloud or Dropbox",
-        r".*\([^)]*conflicted copy[^)]*\).*|.*_conflict-\d.*|.* conflicted copy.*",
-    ),
-    _pattern("Seafile", r".*\((SFConflict .*|case conflict \d+)\).*"),
-    _pattern("OneDrive", r".*-safeBackup-\d{4}.*"),
-    _pattern("Resilio Sync", r".*\.Conflict(\W.*|\d.*)?"),
-)
-"""Copies that a sync tool makes when two devices changed one file."""
 
 RESERVED_STEMS: Final = frozenset({"health", "index"})
 """Stems at the top of the outbox that are ours."""
@@ -86,34 +25,6 @@ MOST_NAME_BYTES: Final = 255
 
 _ROOM_FOR_SUFFIX_BYTES: Final = 40
 """Left free in a stem for `.r123`, an extension and a report's `.json`."""
-
-
-@dataclass(frozen=True, slots=True)
-class NameRules:
-    """What a user adds to the tables above and cuts from them: globs, matched against the name and the whole path."""
-
-    ignore: tuple[str, ...] = ()
-    take: tuple[str, ...] = ()
-    """Taken whatever the tables say; hidden names never are."""
-
-
-NO_RULES: Final = NameRules()
-
-
-def verdict(path: str, rules: NameRules = NO_RULES) -> Verdict | None:
-    """Why a path below the inbox is never a job; None where its name says nothing against it."""
-    parts = path.split("/")
-    if _matches(rules.ignore, path):
-        return Verdict(reason="`ignore` in the configuration names it", is_conflict=False)
-    if _matches(rules.take, path) and not any(part.startswith(".") for part in parts):
-        return None
-    private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
-    if private is not None:
-        return Verdict(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
-    conflict = _first_match(CONFLICT_COPIES, parts)  # folders too: some tools copy a whole folder
-    if conflict is not None:
-        return Verdict(reason=f"a conflict copy ({conflict.tool}): decide which one you want", is_conflict=True)
-    return None
 
 
 def is_out_of_bounds(path: str) -> bool:
@@ -148,15 +59,6 @@ def collision_key(name: str) -> str:
 def escaped(name: str) -> str:
     """A name for the log and for JSON: printable, on one line, always encodable."""
     return "".join(character if _is_harmless(character) else _escape(character) for character in name)
-
-
-def _matches(globs: Iterable[str], path: str) -> bool:
-    name = path.rpartition("/")[2]
-    return any(fnmatchcase(path, glob) or fnmatchcase(name, glob) for glob in globs)
-
-
-def _first_match(patterns: Iterable[Pattern], parts: Sequence[str]) -> Pattern | None:
-    return next((pattern for part in parts for pattern in patterns if pattern.expression.fullmatch(part)), None)
 
 
 def _is_harmless(character: str) -> bool:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from aura_daemon import file_names
-from aura_daemon.completeness import Steadiness
 from aura_daemon.errors import AuraError, Problem
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.system import durable_files
+from aura_daemon.watch.completeness import Steadiness
 
 
 class Held(AuraError, OSError):

@@ -18,7 +18,6 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.claims import Claims
 from aura_daemon.config.engine import EMBEDDED
-from aura_daemon.core import routing
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import yaml_reader
@@ -34,8 +33,9 @@ from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, NamedImage, SourceRow
-from aura_daemon.pairing import HEAD_BYTES
 from aura_daemon.system import durable_files
+from aura_daemon.watch import file_kinds
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
@@ -143,7 +143,7 @@ class Intake:
 
     def _most_bytes(self, path: str, head: bytes) -> int:
         """Longer ones are refused, unread."""
-        route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
+        route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
         return yaml_reader.MOST_BYTES if is_text else self._settings.max_image_bytes
 
@@ -152,7 +152,7 @@ class Intake:
     ) -> tuple[SourceKind, parser.Parsed | Rejected]:
         """What the bytes ask for, as their name and their beginning say."""
         file = file_names.escaped(path)
-        route = routing.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
+        route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
             case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
                 parse = parser.parse_job_file if route is SourceKind.JOB_FILE else parser.parse_prompt_text
@@ -167,12 +167,12 @@ class Intake:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
                     return route, Rejected(problems=(Problem(file=file, message=message),))
                 return route, _one_job(parser.for_image(folders), b"")
-            case routing.Mismatch():
+            case file_kinds.Mismatch():
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
-            case routing.Unfinished():
+            case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=message),))
-            case routing.Foreign():  # it was a job by its first bytes when it was judged
+            case file_kinds.Foreign():  # it was a job by its first bytes when it was judged
                 return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
 
     def _make_again(

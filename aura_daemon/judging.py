@@ -10,18 +10,19 @@ from typing import Final, TypeAlias
 from aura_daemon import file_names
 from aura_daemon.claims import is_others_link
 from aura_daemon.companions import Companions
-from aura_daemon.core import routing
-from aura_daemon.core.stability import Stamp
-from aura_daemon.file_names import NO_RULES, NameRules
 from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.formats import image_signatures
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
-from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES, Pairing
+from aura_daemon.pairing import Pairing
 from aura_daemon.references import References
 from aura_daemon.system import durable_files
+from aura_daemon.watch import file_kinds, ignored_names
+from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.ignored_names import NO_RULES, NameRules
+from aura_daemon.watch.settling import Stamp
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
@@ -99,13 +100,13 @@ class Judging:
 
     def by_name(self, path: str) -> Leave | None:
         """What the name alone says; None where the file must be opened to know."""
-        private = file_names.verdict(path, self._settings.names)
+        private = ignored_names.verdict(path, self._settings.names)
         if private is not None:
             return Leave(reason=private.reason, is_conflict=private.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:
             return Leave(reason="the settings of its folder, for the jobs below")
-        route = routing.route_by_name(PurePosixPath(path).name, self._settings.accept)
-        return Leave(reason=route.reason) if isinstance(route, routing.Foreign) else None
+        route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
+        return Leave(reason=route.reason) if isinstance(route, file_kinds.Foreign) else None
 
     def waiting_for(self, path: str) -> set[str]:
         """The job files that wait for an image like this one."""
@@ -129,13 +130,13 @@ class Judging:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
         if is_others_link(status, self._settings.inbox):
             return Leave(reason="a hard link to a file of somebody else, which its owner may not mean to be read here")
-        route = routing.route(PurePosixPath(path).name, head, self._settings.accept)
-        if isinstance(route, routing.Foreign):
+        route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
+        if isinstance(route, file_kinds.Foreign):
             return Leave(reason=route.reason)
         if self._settings.keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is")
         patient = unchanged_s >= self._settings.incomplete_after_s
-        if (status.st_size == 0 or isinstance(route, routing.Unfinished)) and not patient:
+        if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not patient:
             return Wait(unchanged_s=self._settings.incomplete_after_s, reason="it is empty so far")
         if not isinstance(route, SourceKind):
             return Ready(kind=SourceKind.IMAGE)  # admission says what is wrong with it

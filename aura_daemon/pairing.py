@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from aura_daemon import file_names
-from aura_daemon.completeness import Steadiness
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.inputs import named_images
@@ -20,9 +19,8 @@ from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.references import Ambiguous, Found, References, status_of
 from aura_daemon.system import durable_files
-
-HEAD_BYTES = 4096
-TAIL_BYTES = 65_536
+from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

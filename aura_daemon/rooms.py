@@ -30,7 +30,7 @@ from aura_daemon.pulse import Pulse
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence
-from aura_daemon.watching import Watch
+from aura_daemon.watch.watcher import Watch
 from aura_daemon.workers.protocol import Loading, Progress, Worker
 
 JOURNAL: Final = "journal"

@@ -73,7 +73,7 @@ def door(house: House) -> Iterator[Door]:
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a network share, or for somebody else's files: nobody tells whether a writer has a file open."""
-    from aura_daemon import completeness
+    from aura_daemon.watch import completeness
 
     monkeypatch.setattr(completeness, "writer_of", lambda file: completeness.Writer.UNKNOWN)
 

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from aura_daemon.arrivals import AT_ONCE, UNREADABLE_S, Arrivals
-from aura_daemon.watching import Watch
+from aura_daemon.watch.watcher import Watch
 from tests.support.house import PNG, Door
 
 

@@ -10,9 +10,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
-from aura_daemon.completeness import Steadiness
 from aura_daemon.config.loading import load
-from aura_daemon.core import routing
 from aura_daemon.errors import Problem
 from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import image_signatures
@@ -22,8 +20,10 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
 from aura_daemon.system import durable_files
+from aura_daemon.watch import file_kinds
+from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1
 
@@ -79,7 +79,7 @@ def _look_at(
     if file.name == FILE_NAME:
         settings = parse_defaults(content, file=name, sha256="")
         return settings if isinstance(settings, tuple) else "the settings of its folder"
-    route = routing.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
+    route = file_kinds.route(file.name, content[:HEAD_BYTES], frozenset(Accept))
     match route:
         case SourceKind.JOB_FILE:
             parsed = parser.parse_job_file(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
@@ -94,11 +94,11 @@ def _look_at(
             if image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
                 return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
             return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
-        case routing.Foreign():
+        case file_kinds.Foreign():
             return (Problem(file=name, message=f"would be left alone: {file_names.escaped(route.reason)}"),)
-        case routing.Mismatch():
+        case file_kinds.Mismatch():
             return (Problem(file=name, message=route.reason),)
-        case routing.Unfinished():
+        case file_kinds.Unfinished():
             return (Problem(file=name, message="is empty or holds nothing but zeros"),)
 
 

@@ -35,7 +35,7 @@ from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence
-from aura_daemon.watching import Watch
+from aura_daemon.watch.watcher import Watch
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
 

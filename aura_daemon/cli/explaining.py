@@ -6,13 +6,11 @@ import os
 import time
 from pathlib import Path
 
-from aura_daemon import completeness, file_names, health
+from aura_daemon import file_names, health
 from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
-from aura_daemon.completeness import Writer
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
-from aura_daemon.core.stability import Stamp
 from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
 from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
@@ -21,6 +19,9 @@ from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.judging import Judging, Leave, Wait
 from aura_daemon.system.clock import SteadyClock
+from aura_daemon.watch import completeness
+from aura_daemon.watch.completeness import Writer
+from aura_daemon.watch.settling import Stamp
 
 UNKNOWN = 1
 

@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.core import routing
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
@@ -16,7 +15,8 @@ from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.pairing import HEAD_BYTES
+from aura_daemon.watch import file_kinds
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 from tests.corpus import inputs
 
 MOST_MEMORY_BYTES = 50_000_000
@@ -26,7 +26,7 @@ LEAST = 200
 
 def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
     """What is wrong with a text, as the door says it; nothing where it is a job, or no kind of file we know."""
-    match routing.route(name, content[:HEAD_BYTES], frozenset(Accept)):
+    match file_kinds.route(name, content[:HEAD_BYTES], frozenset(Accept)):
         case SourceKind.JOB_FILE:
             parsed = parser.parse_job_file(content, file=name)
         case SourceKind.PROMPT_TEXT:
@@ -76,7 +76,7 @@ def test_sloppy_exif_spoils_no_picture() -> None:
 @pytest.mark.parametrize("name", names(texts=False))
 def test_a_bad_image_is_a_picture_or_is_refused_in_words(name: str) -> None:
     content = inputs()[name]
-    if routing.route(name, content[:HEAD_BYTES], frozenset(Accept)) is not SourceKind.IMAGE:
+    if file_kinds.route(name, content[:HEAD_BYTES], frozenset(Accept)) is not SourceKind.IMAGE:
         return
     picture = read_picture(content, name, EngineSettings())
     if isinstance(picture, Failure):

@@ -13,9 +13,7 @@ from typing import Any
 from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.completeness import Steadiness
 from aura_daemon.config.settings import Settings
-from aura_daemon.core.stability import Stamp
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal
@@ -42,6 +40,8 @@ from aura_daemon.judging import Judging, JudgingSettings
 from aura_daemon.pairing import Pairing
 from aura_daemon.references import References
 from aura_daemon.system.mount_guard import Presence
+from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.settling import Stamp
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
 

@@ -10,12 +10,12 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.core import routing
 from aura_daemon.engines.picture import read_picture
 from aura_daemon.formats import file_types, image_signatures
 from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.pairing import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch import file_kinds
+from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 from tests.corpus import inputs
 from tests.support.house import House
 from tests.support.programs import REAL, Program
@@ -35,7 +35,7 @@ def whole_corpus(house: House) -> Verdict:
     left = []
     for name, content in inputs().items():
         (house.inbox / name).write_bytes(content)
-        if isinstance(routing.route(name, content[:HEAD_BYTES], ALL), routing.Foreign):
+        if isinstance(file_kinds.route(name, content[:HEAD_BYTES], ALL), file_kinds.Foreign):
             left.append(name)
         else:
             ledger.note(name, content, documents=documents_in(name, content))
@@ -68,7 +68,7 @@ def documents_in(name: str, content: bytes) -> int:
 
 def read_as_text(name: str, content: bytes) -> None:
     """What the door does with a file that may be a job."""
-    match routing.route(name, content[:HEAD_BYTES], ALL):
+    match file_kinds.route(name, content[:HEAD_BYTES], ALL):
         case SourceKind.JOB_FILE:
             parser.parse_job_file(content, file=name)
         case SourceKind.PROMPT_TEXT:
@@ -79,7 +79,7 @@ def read_as_text(name: str, content: bytes) -> None:
 
 def read_as_image(name: str, content: bytes) -> None:
     """What the door and the worker do with a file that may be an image."""
-    if routing.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
+    if file_kinds.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
         image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
         read_picture(content, name, EngineSettings(max_image_pixels=1_000_000))
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon import file_names
+from aura_daemon.watch import ignored_names
 
 FILE_NAMES = st.binary(min_size=1, max_size=255).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 """Every name a file can have, those that are no text included."""
@@ -124,7 +125,7 @@ ORDINARY = [
 
 @pytest.mark.parametrize("path", PRIVATE)
 def test_names_that_tools_leave_behind_are_private(path: str) -> None:
-    found = file_names.verdict(path)
+    found = ignored_names.verdict(path)
     assert found is not None
     assert not found.is_conflict
     assert "private" in found.reason
@@ -132,7 +133,7 @@ def test_names_that_tools_leave_behind_are_private(path: str) -> None:
 
 @pytest.mark.parametrize("path", CONFLICTS)
 def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> None:
-    found = file_names.verdict(path)
+    found = ignored_names.verdict(path)
     assert found is not None
     assert found.is_conflict
     assert "decide" in found.reason
@@ -140,7 +141,7 @@ def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> Non
 
 @pytest.mark.parametrize("path", ORDINARY)
 def test_nothing_is_held_against_an_ordinary_name(path: str) -> None:
-    assert file_names.verdict(path) is None
+    assert ignored_names.verdict(path) is None
 
 
 @given(FILE_NAMES, st.none() | st.integers(1, 500))
@@ -255,7 +256,7 @@ def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) ->
     ],
 )
 def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: str) -> None:
-    rules = file_names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
-    found = file_names.verdict(path, rules)
+    rules = ignored_names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
+    found = ignored_names.verdict(path, rules)
     assert (found is not None) is is_left
     assert because in (found.reason if found else "")

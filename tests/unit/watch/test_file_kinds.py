@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.routing import Foreign, Mismatch, Unfinished, route
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, HEALTH_SCHEMA, SIDECAR_SCHEMA, extension_of
 from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.watch.file_kinds import Foreign, Mismatch, Unfinished, route
 
 ALL = frozenset(Accept)
 PNG = b"\x89PNG\r\n\x1a\n"

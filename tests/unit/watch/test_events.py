@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.events import Deaf, Events, listen
-from aura_daemon.events.elsewhere import WatchdogEvents
-from aura_daemon.events.inotify import InotifyEvents
 from aura_daemon.system.filesystems import file_system_of
+from aura_daemon.watch.events import Deaf, Events, listen
+from aura_daemon.watch.inotify_events import InotifyEvents
+from aura_daemon.watch.watchdog_events import WatchdogEvents
 from tests.conftest import Mount
 
 DEADLINE_S = 20.0

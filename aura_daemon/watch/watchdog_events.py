@@ -10,8 +10,8 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
-from aura_daemon.events import Deaf, Heard
 from aura_daemon.file_names import is_out_of_bounds
+from aura_daemon.watch.events import Deaf, Heard
 
 
 class WatchdogEvents(FileSystemEventHandler):

@@ -122,3 +122,9 @@ def _described(head: bytes) -> str:
     except UnicodeDecodeError:
         return "no image of a known format"
     return "no image of a known format" if b"\0" in head else "text"
+
+
+HEAD_BYTES = 4096
+
+
+TAIL_BYTES = 65_536

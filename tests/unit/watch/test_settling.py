@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.stability import Stability, Stamp
+from aura_daemon.watch.settling import Stability, Stamp
 
 ALL = 1_000
 

@@ -19,8 +19,8 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.backoff import backoff_s
-from aura_daemon.core.stability import Stamp
-from aura_daemon.events import Deaf, Events, listen
+from aura_daemon.watch.events import Deaf, Events, listen
+from aura_daemon.watch.settling import Stamp
 
 REBUILD_FIRST_S: Final = 1.0
 REBUILD_AT_MOST_S: Final = 300.0

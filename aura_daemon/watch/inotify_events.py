@@ -12,8 +12,8 @@ from typing import Final
 
 from inotify_simple import INotify, flags
 
-from aura_daemon.events import Deaf, Heard
 from aura_daemon.file_names import is_out_of_bounds
+from aura_daemon.watch.events import Deaf, Heard
 
 _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.CLOSE_WRITE | flags.ATTRIB

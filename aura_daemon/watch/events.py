@@ -51,9 +51,9 @@ def listen(root: Path) -> Events:
     if is_shared(kind):
         raise Deaf(f"{kind} tells nobody here what other machines change")
     if sys.platform == "linux":
-        from aura_daemon.events.inotify import InotifyEvents
+        from aura_daemon.watch.inotify_events import InotifyEvents
 
         return InotifyEvents(root)
-    from aura_daemon.events.elsewhere import WatchdogEvents
+    from aura_daemon.watch.watchdog_events import WatchdogEvents
 
     return WatchdogEvents(root)

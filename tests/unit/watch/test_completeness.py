@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.completeness import AFTERTHOUGHT_S, Writer, incompleteness, writer_of
+from aura_daemon.watch.completeness import AFTERTHOUGHT_S, Writer, incompleteness, writer_of
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_where_other_machines_write_a_lease_tells_nothing(
     file: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "major", lambda device: 0)  # as of every file system without a disk of its own
-    monkeypatch.setattr("aura_daemon.completeness.file_system_of", lambda place: kind)
+    monkeypatch.setattr("aura_daemon.watch.completeness.file_system_of", lambda place: kind)
     assert writer_of(file) is Writer.UNKNOWN
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.events import Deaf
-from aura_daemon.watching import Look, Watch
+from aura_daemon.watch.events import Deaf
+from aura_daemon.watch.watcher import Look, Watch
 from tests.torture.faults import limit
 
 DEADLINE_S = 20.0
@@ -231,7 +231,7 @@ def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why
     def refuse(root: Path) -> None:
         raise Deaf("nfs4 tells nobody here what other machines change")
 
-    monkeypatch.setattr("aura_daemon.watching.listen", refuse)
+    monkeypatch.setattr("aura_daemon.watch.watcher.listen", refuse)
     watch = Watch(root, scan_interval_s=60.0, poll_interval_s=5.0)
     watch.start()
     watch.look(NOW, ())
