@@ -18,12 +18,12 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.claims import Claims
 from aura_daemon.core import sidecar
 from aura_daemon.delivery import Outbox, source_record
 from aura_daemon.disposition import Disposition
 from aura_daemon.formats import file_types
-from aura_daemon.inputs import Inputs
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.input_images import Inputs
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind

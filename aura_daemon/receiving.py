@@ -7,8 +7,8 @@ import time
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.arrivals import MOST_PENDING
 from aura_daemon.errors import JournalRefused
+from aura_daemon.intake.pending import MOST_PENDING
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.records import SourceRow
 from aura_daemon.rooms import JOURNAL, SOURCES, Listener, Rooms

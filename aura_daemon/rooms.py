@@ -11,16 +11,16 @@ from typing import Final, Protocol
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.arrivals import Arrivals
-from aura_daemon.claims import Claims
 from aura_daemon.control import Control
 from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
-from aura_daemon.inputs import Inputs
-from aura_daemon.intake import Intake
+from aura_daemon.intake.admission import Intake
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.pending import Arrivals
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal.journal import Journal

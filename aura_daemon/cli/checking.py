@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon import file_names
-from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.expanding import lines_of
 from aura_daemon.config.loading import load
 from aura_daemon.errors import Problem
-from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import image_signatures
-from aura_daemon.intake import drawn_seed
+from aura_daemon.intake.admission import drawn_seed
+from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.intake.folder_defaults import FolderSettings
 from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates

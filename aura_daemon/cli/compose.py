@@ -10,8 +10,6 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.arrivals import Arrivals
-from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.cli.door import judging_of
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import Loaded, load
@@ -24,8 +22,10 @@ from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import UserError
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
-from aura_daemon.inputs import Inputs
-from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.intake.admission import Intake, IntakeSettings
+from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.pending import Arrivals
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S

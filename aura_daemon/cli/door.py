@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from aura_daemon.claims import Claims
 from aura_daemon.config.settings import Settings
-from aura_daemon.foldersettings import FolderSettings
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.folder_defaults import FolderSettings
+from aura_daemon.intake.image_lookup import References
+from aura_daemon.intake.pairing import Pairing
+from aura_daemon.intake.triage import Judging, JudgingSettings
 from aura_daemon.journal.journal import Journal
-from aura_daemon.judging import Judging, JudgingSettings
-from aura_daemon.pairing import Pairing
-from aura_daemon.references import References
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.ignored_names import NameRules

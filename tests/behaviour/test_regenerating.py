@@ -11,9 +11,9 @@ import pytest
 
 from aura_daemon.cli import checking
 from aura_daemon.cli.running import exit_code
+from aura_daemon.intake.triage import Ready, Wait
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
-from aura_daemon.judging import Ready, Wait
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, Door, House, is_caption, make, sha256
 from tests.support.steps import admit, judge
@@ -203,6 +203,6 @@ def test_check_knows_what_would_be_made_again(house: House, capsys: pytest.Captu
 
 
 def test_pictures_are_read_at_the_door_without_a_decoder() -> None:
-    code = "import sys, aura_daemon.intake; print(*sorted({'torch', 'PIL', 'numpy'} & set(sys.modules)))"
+    code = "import sys, aura_daemon.intake.admission; print(*sorted({'torch', 'PIL', 'numpy'} & set(sys.modules)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""

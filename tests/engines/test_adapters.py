@@ -11,13 +11,13 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.engines.adapters import Adapters
 from aura_daemon.engines.generate import Generator
 from aura_daemon.engines.placement import Devices
 from aura_daemon.engines.session import Session
+from aura_daemon.intake.catalogue import Cataloguing
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.claims import Claims
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
@@ -18,9 +17,13 @@ from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.delivery import Outbox
 from aura_daemon.disposal import Disposal
 from aura_daemon.disposition import Disposition
-from aura_daemon.foldersettings import FolderSettings
-from aura_daemon.inputs import Inputs
-from aura_daemon.intake import Intake, IntakeSettings
+from aura_daemon.intake.admission import Intake, IntakeSettings
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.folder_defaults import FolderSettings
+from aura_daemon.intake.image_lookup import References
+from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.pairing import Pairing
+from aura_daemon.intake.triage import Judging, JudgingSettings
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
@@ -36,9 +39,6 @@ from aura_daemon.jobs.results import (
 )
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.judging import Judging, JudgingSettings
-from aura_daemon.pairing import Pairing
-from aura_daemon.references import References
 from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.settling import Stamp

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
 
@@ -83,3 +85,18 @@ def _in(file: Path) -> tuple[str, ...] | str:
     if max(map(len, lines)) > MOST_PROMPT_CHARACTERS:
         return f"it holds a line of more than {MOST_PROMPT_CHARACTERS:,} characters"
     return lines
+
+
+class Cataloguing:
+    """Of one configuration; folders that are not there hold nothing."""
+
+    def __init__(self, configured: GenerateConfig) -> None:
+        self._models = tuple(dict.fromkeys((configured.model, *configured.models)))
+        self._loras = configured.loras
+        self._word_lists = WordLists(configured.wildcards) if configured.wildcards is not None else None
+
+    def now(self) -> Catalogue:
+        """Everything there is; raises OSError where a folder falters."""
+        lists, unusable = self._word_lists.now() if self._word_lists is not None else ({}, {})
+        loras = tuple(name for name, _ in files_below(self._loras, ".safetensors")) if self._loras is not None else ()
+        return Catalogue(models=self._models, loras=loras, wildcards=lists, unusable=unusable)

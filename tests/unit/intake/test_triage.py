@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from aura_daemon.companions import COMPANION_S
+from aura_daemon.intake.companions import COMPANION_S
+from aura_daemon.intake.triage import Leave, Ready, Wait
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.judging import Leave, Ready, Wait
 from tests.support.house import PNG, PROMPT, Door, House
 from tests.support.steps import CAPTION, SIDECAR, admit, finish, judge
 

@@ -9,8 +9,8 @@ import pytest
 
 from aura_daemon.cli.running import exit_code
 from aura_daemon.core.vitals import Health
+from aura_daemon.intake.triage import Leave, Ready, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
-from aura_daemon.judging import Leave, Ready, Wait
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge

@@ -15,8 +15,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
-from aura_daemon.claims import Claims, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.intake.claims import Claims, free_names
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 

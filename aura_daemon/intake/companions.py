@@ -13,8 +13,8 @@ from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats import file_types
+from aura_daemon.intake.image_lookup import status_of
 from aura_daemon.journal.journal import Journal
-from aura_daemon.references import status_of
 from aura_daemon.system import durable_files
 
 COMPANION_S: Final = 900.0

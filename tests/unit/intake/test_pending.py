@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from aura_daemon.arrivals import AT_ONCE, UNREADABLE_S, Arrivals
+from aura_daemon.intake.pending import AT_ONCE, UNREADABLE_S, Arrivals
 from aura_daemon.watch.watcher import Watch
 from tests.support.house import PNG, Door
 
@@ -74,7 +74,7 @@ def test_a_file_renamed_in_is_claimed_at_once(door: Door, hall: Hall) -> None:
 def test_more_files_than_are_remembered_at_once_are_found_by_another_scan(
     door: Door, hall: Hall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aura_daemon.arrivals.MOST_PENDING", 10)
+    monkeypatch.setattr("aura_daemon.intake.pending.MOST_PENDING", 10)
     for number in range(25):
         door.house.drop(f"{number}.yaml")
     found: set[str] = set()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.companions import COMPANION_S
+from aura_daemon.intake.companions import COMPANION_S
+from aura_daemon.intake.triage import Ready
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.judging import Ready
 from tests.support.house import PNG, Door
 from tests.support.steps import CAPTION, admit, finish, judge, sidecar_bytes
 

@@ -8,16 +8,16 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
-from aura_daemon.claims import is_others_link
-from aura_daemon.companions import Companions
-from aura_daemon.foldersettings import FolderSettings, Held
 from aura_daemon.formats import image_signatures
+from aura_daemon.intake.claims import is_others_link
+from aura_daemon.intake.companions import Companions
+from aura_daemon.intake.folder_defaults import FolderSettings, Held
+from aura_daemon.intake.image_lookup import References
+from aura_daemon.intake.pairing import Pairing
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
-from aura_daemon.pairing import Pairing
-from aura_daemon.references import References
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES

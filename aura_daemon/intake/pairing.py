@@ -12,12 +12,12 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import file_names
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
-from aura_daemon.inputs import named_images
+from aura_daemon.intake.image_lookup import Ambiguous, Found, References, status_of
+from aura_daemon.intake.input_images import named_images
 from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.parser import Rejected
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
-from aura_daemon.references import Ambiguous, Found, References, status_of
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES

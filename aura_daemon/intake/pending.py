@@ -15,9 +15,9 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.intake.triage import Judging, Leave, Ready, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.judging import Judging, Leave, Ready, Wait
 from aura_daemon.watch import completeness
 from aura_daemon.watch.settling import Stability, Stamp
 from aura_daemon.watch.watcher import Look, Sighting

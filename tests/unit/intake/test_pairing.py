@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.running import exit_code
+from aura_daemon.intake.image_lookup import Ambiguous, Found
+from aura_daemon.intake.triage import Leave, Ready, Wait
 from aura_daemon.jobs.results import FailureKind
-from aura_daemon.judging import Leave, Ready, Wait
-from aura_daemon.references import Ambiguous, Found
 from tests.support.house import PNG, Door, House, fail, sha256
 from tests.support.programs import Program
 from tests.support.steps import CAPTION, admit, finish, judge

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from aura_daemon.errors import JournalRefused
+from aura_daemon.intake.triage import Leave, Ready
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.judging import Leave, Ready
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256

@@ -16,12 +16,12 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.claims import Claims
 from aura_daemon.config.engine import EMBEDDED
 from aura_daemon.errors import Problem
-from aura_daemon.foldersettings import FolderSettings
 from aura_daemon.formats import yaml_reader
-from aura_daemon.inputs import Inputs, NotTaken
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.folder_defaults import FolderSettings
+from aura_daemon.intake.input_images import Inputs, NotTaken
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cataloguing import Cataloguing
 from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.intake.catalogue import MOST_BYTES, Cataloguing, WordLists
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
-from aura_daemon.wordlists import MOST_BYTES, WordLists
 
 
 def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.inputs import Images
+from aura_daemon.intake.input_images import Images
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, Door, sha256

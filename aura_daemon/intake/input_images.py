@@ -14,12 +14,12 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.claims import Claims, is_others_link
+from aura_daemon.intake.claims import Claims, is_others_link
+from aura_daemon.intake.image_lookup import Ambiguous, Found, References
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, NamedImage, SourceRow, in_64_bits
-from aura_daemon.references import Ambiguous, Found, References
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 5
