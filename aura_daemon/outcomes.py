@@ -14,13 +14,13 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
-from aura_daemon.delivery import Clocked
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
+from aura_daemon.outbox.delivery import Clocked
 from aura_daemon.receiving import Receiving
 from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
 

@@ -12,8 +12,6 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.control import Control
-from aura_daemon.delivery import Delivered, Outbox
-from aura_daemon.disposal import Disposal
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
@@ -25,7 +23,9 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, SourceRow
-from aura_daemon.previews import Previews
+from aura_daemon.outbox.delivery import Delivered, Outbox
+from aura_daemon.outbox.previews import Previews
+from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.pulse import Pulse
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock

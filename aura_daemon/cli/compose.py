@@ -16,9 +16,6 @@ from aura_daemon.config.loading import Loaded, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.control import Control
 from aura_daemon.daemon import Daemon
-from aura_daemon.delivery import Outbox
-from aura_daemon.disposal import Disposal
-from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import UserError
 from aura_daemon.health import Heartbeat
 from aura_daemon.holdups import Holdups
@@ -29,7 +26,10 @@ from aura_daemon.intake.pending import Arrivals
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.previews import Previews
+from aura_daemon.outbox.delivery import Outbox
+from aura_daemon.outbox.previews import Previews
+from aura_daemon.outbox.source_disposal import Disposal
+from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.system.clock import SteadyClock

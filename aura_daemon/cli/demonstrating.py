@@ -22,11 +22,11 @@ from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.running import Stopper, exit_code
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
-from aura_daemon.delivery import Delivered
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, Produced
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.problems import cut
 from aura_daemon.system import durable_files, logs
 from aura_daemon.workers import protocol

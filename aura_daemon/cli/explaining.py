@@ -12,12 +12,12 @@ from aura_daemon.cli.reporting import since
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
-from aura_daemon.disposition import Disposition, choose
 from aura_daemon.errors import JournalRefused
 from aura_daemon.intake.triage import Judging, Leave, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer

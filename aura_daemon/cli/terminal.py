@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aura_daemon import file_names
-from aura_daemon.delivery import Delivered
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.workers import protocol
 
 

@@ -17,12 +17,12 @@ from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
-from aura_daemon.disposition import Disposition
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.source_policy import Disposition
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount

@@ -13,7 +13,6 @@ from aura_daemon import health
 from aura_daemon.cli.running import exit_code
 from aura_daemon.core.vitals import Health
 from aura_daemon.daemon import Daemon
-from aura_daemon.delivery import Delivered, Outbox
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.intake.claims import Claims
@@ -21,6 +20,7 @@ from aura_daemon.intake.input_images import Images, Inputs
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.delivery import Delivered, Outbox
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 

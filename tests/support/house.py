@@ -14,9 +14,6 @@ from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import Daemon, Summary
-from aura_daemon.delivery import Outbox
-from aura_daemon.disposal import Disposal
-from aura_daemon.disposition import Disposition
 from aura_daemon.intake.admission import Intake, IntakeSettings
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderSettings
@@ -39,6 +36,9 @@ from aura_daemon.jobs.results import (
 )
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.outbox.delivery import Outbox
+from aura_daemon.outbox.source_disposal import Disposal
+from aura_daemon.outbox.source_policy import Disposition
 from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.settling import Stamp

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from aura_daemon.core.sidecar import sidecar
 from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
 from aura_daemon.intake.triage import Judgement
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.sidecar_writer import sidecar
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, Door, make, stamp_of
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from aura_daemon.disposition import Disposition
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import SourceRow
+from aura_daemon.outbox.source_policy import Disposition
 from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
 

@@ -28,9 +28,9 @@ from hypothesis.stateful import (
 )
 from loguru import logger
 
-from aura_daemon.disposition import Disposition
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.outbox.source_policy import Disposition
 from tests.support import dying
 from tests.support.house import PNG, House
 from tests.support.steps import sidecar_bytes

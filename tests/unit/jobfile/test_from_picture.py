@@ -15,9 +15,9 @@ from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_fi
 from aura_daemon.jobfile.validation import Asked, AskedAgain
 from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
-from tests.core.test_sidecar import DRAWN, produced
 from tests.unit.formats.test_image_metadata import png_text
 from tests.unit.formats.test_infotext import MADE
+from tests.unit.outbox.test_sidecar_writer import DRAWN, produced
 
 OURS = infotext(replace(MADE, negative_prompt="blurry"), model="aura-mini", model_sha256="cd", version="0.1.0")
 THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: other, Version: v1.10.1"

@@ -13,7 +13,7 @@ from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
-from tests.core.test_sidecar import DRAWN, document, produced
+from tests.unit.outbox.test_sidecar_writer import DRAWN, document, produced
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12).map(str.strip)
 

@@ -18,9 +18,6 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.core import sidecar
-from aura_daemon.delivery import Outbox, source_record
-from aura_daemon.disposition import Disposition
 from aura_daemon.formats import file_types
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import Inputs
@@ -29,6 +26,9 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox import sidecar_writer
+from aura_daemon.outbox.delivery import Outbox, source_record
+from aura_daemon.outbox.source_policy import Disposition
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 200
@@ -130,7 +130,7 @@ class Disposal:
             return
 
     def _write_report(self, place: Path, source: SourceRow, job: JobRow | None, failure: Failure) -> None:
-        document = sidecar.report(
+        document = sidecar_writer.report(
             failure,
             source.problems,
             job_id=job.id if job is not None else source.id,

@@ -18,7 +18,6 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.core import sidecar
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
@@ -26,6 +25,7 @@ from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox import sidecar_writer
 from aura_daemon.system import durable_files
 from aura_daemon.system.mount_guard import Presence
 
@@ -197,7 +197,7 @@ class Outbox:
         if embedded is not None:
             warnings = from_picture.differences(embedded, produced)
         total_s = source.settled_s + clocked.since_claim_s + delivered_s
-        return sidecar.sidecar(
+        return sidecar_writer.sidecar(
             produced,
             job_id=job.id,
             finished=datetime.now(UTC).isoformat(timespec="seconds"),

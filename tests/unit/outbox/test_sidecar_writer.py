@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import jsonschema
 
-from aura_daemon.core.sidecar import report, sidecar
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse
@@ -23,6 +22,7 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.rungs import Rung
+from aura_daemon.outbox.sidecar_writer import report, sidecar
 from aura_daemon.watch.file_kinds import Foreign, route
 
 DRAWN = ResolvedGenerate(

@@ -11,12 +11,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.disposition import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.previews import FOLDER, Previews
+from aura_daemon.outbox.previews import FOLDER, Previews
 from tests.conftest import Mount
 from tests.support.house import Door
 from tests.support.steps import admit

@@ -12,13 +12,13 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.delivery import Clocked, Delivered
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.outbox.delivery import Clocked, Delivered
 from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount

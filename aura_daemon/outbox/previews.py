@@ -13,8 +13,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.delivery import Outbox
 from aura_daemon.journal.records import JobRow
+from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.system import durable_files
 
 FOLDER: Final = "previews"
