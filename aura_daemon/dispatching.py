@@ -17,6 +17,7 @@ from aura_daemon.core.growth import WATCHED, grows
 from aura_daemon.core.queueing import Waiting, chosen
 from aura_daemon.core.recovery import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
+from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
@@ -24,7 +25,7 @@ from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import IMAGES, JOURNAL, OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.system import durable_files
 from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task

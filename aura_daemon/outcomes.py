@@ -15,6 +15,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
+from aura_daemon.health.holdups import OUTBOX
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.records import JobRow, SourceRow
@@ -22,7 +23,7 @@ from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
 from aura_daemon.outbox.delivery import Clocked
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import OUTBOX, Listener, Rooms, Rules
+from aura_daemon.rooms import Listener, Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""

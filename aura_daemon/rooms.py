@@ -6,15 +6,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.control import Control
 from aura_daemon.errors import JournalRefused
-from aura_daemon.health import Heartbeat
-from aura_daemon.holdups import Holdups
+from aura_daemon.health.heartbeat import Heartbeat
+from aura_daemon.health.holdups import JOURNAL, Holdups
+from aura_daemon.health.recorder import Pulse
 from aura_daemon.intake.admission import Intake
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import Inputs
@@ -26,28 +27,11 @@ from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.outbox.delivery import Delivered, Outbox
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
-from aura_daemon.pulse import Pulse
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watch.watcher import Watch
 from aura_daemon.workers.protocol import Loading, Progress, Worker
-
-JOURNAL: Final = "journal"
-"""Name of the hold-up of a journal that cannot be written: nothing is claimed, run or put away meanwhile."""
-
-OUTBOX: Final = "outbox"
-"""Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
-
-IMAGES: Final = {
-    JobKind.CAPTION: "images",
-    JobKind.GENERATE: "images to start from",
-    JobKind.GRID: "pictures of a sheet",
-}
-"""Names of the hold-ups of images that are ours and cannot be read now: jobs of that kind wait meanwhile."""
-
-SOURCES: Final = "sources"
-"""Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""
 
 
 class Listener(Protocol):

@@ -16,13 +16,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from aura_daemon import health
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
-from aura_daemon.core.vitals import Status
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.system import logs
 from aura_daemon.system.filesystems import file_system_of
@@ -148,7 +148,7 @@ def _start(settings: Settings, *, drain: bool) -> subprocess.Popen[bytes]:
 def _wait_until_ready(settings: Settings, daemon: subprocess.Popen[bytes]) -> None:
     deadline_s = time.monotonic() + START_DEADLINE_S
     while True:
-        document = health.read(settings.state_folder())
+        document = heartbeat.read(settings.state_folder())
         if document is not None and document.status is Status.OK:
             return
         if daemon.poll() is not None or time.monotonic() > deadline_s:

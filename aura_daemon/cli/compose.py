@@ -17,8 +17,9 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.control import Control
 from aura_daemon.daemon import Daemon
 from aura_daemon.errors import UserError
-from aura_daemon.health import Heartbeat
-from aura_daemon.holdups import Holdups
+from aura_daemon.health.heartbeat import Heartbeat
+from aura_daemon.health.holdups import Holdups
+from aura_daemon.health.recorder import RECENT, Pulse
 from aura_daemon.intake.admission import Intake, IntakeSettings
 from aura_daemon.intake.catalogue import Cataloguing
 from aura_daemon.intake.input_images import Inputs
@@ -30,7 +31,6 @@ from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition, choose
-from aura_daemon.pulse import RECENT, Pulse
 from aura_daemon.rooms import Listener, Rooms, Rules
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock

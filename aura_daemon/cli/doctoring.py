@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon import health, inspecting
+from aura_daemon import inspecting
 from aura_daemon.config.folder_checks import folders_of, misplaced
 from aura_daemon.config.loading import Loaded, load
 from aura_daemon.config.settings import Settings
@@ -35,6 +35,7 @@ from aura_daemon.core.survey import (
 )
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
+from aura_daemon.health import heartbeat
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
@@ -92,8 +93,8 @@ def surveyed(loaded: Loaded, wish: Wish | None) -> Survey:
     """All that is to be known, with what should be mended."""
     settings = loaded.settings
     folders = folders_of(settings)
-    document = health.read(folders["state"])
-    daemon_pid = document.pid if document is not None and health.is_alive(document) else None
+    document = heartbeat.read(folders["state"])
+    daemon_pid = document.pid if document is not None and heartbeat.is_alive(document) else None
     machine = inspecting.machine(settings.inbox, folders, daemon_pid=daemon_pid)
     worker = inspecting.worker_of(daemon_pid) if daemon_pid is not None else None
     held_device_bytes = inspecting.device_bytes(machine.gpus, worker.pid) if worker is not None else 0

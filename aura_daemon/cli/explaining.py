@@ -6,13 +6,14 @@ import os
 import time
 from pathlib import Path
 
-from aura_daemon import file_names, health
+from aura_daemon import file_names
 from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
-from aura_daemon.core.vitals import MEMORY_FOR, Health, Status
 from aura_daemon.errors import JournalRefused
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import MEMORY_FOR, Health, Status
 from aura_daemon.intake.triage import Judging, Leave, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -30,8 +31,8 @@ def why(path: Path, config: Path | None) -> int:
     """Prints one line; 1 where nothing is known of the file."""
     settings = load(config).settings
     state = settings.state_folder()
-    document = health.read(state)
-    running = document is not None and health.is_alive(document)
+    document = heartbeat.read(state)
+    running = document is not None and heartbeat.is_alive(document)
     name = below(path, settings.inbox)
     if name is None:
         print(f"{file_names.escaped(str(path))}: not in the inbox, {file_names.escaped(str(settings.inbox))}")

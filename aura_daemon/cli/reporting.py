@@ -6,10 +6,10 @@ import json
 import sys
 from pathlib import Path
 
-from aura_daemon import health
 from aura_daemon.config.loading import load
-from aura_daemon.core.vitals import Health, Holdup
 from aura_daemon.errors import JournalRefused
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import Health, Holdup
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.journal.journal import FILE_NAME, Journal
 
@@ -18,8 +18,8 @@ def status(config: Path | None, *, as_json: bool) -> int:
     """Always 0 where it could answer; 1 where there is no journal yet."""
     settings = load(config).settings
     state = settings.state_folder()
-    document = health.read(state)
-    running = document is not None and health.is_alive(document)
+    document = heartbeat.read(state)
+    running = document is not None and heartbeat.is_alive(document)
     counts, failures = _journal(state / FILE_NAME)
     if as_json:
         answer = {
@@ -59,7 +59,7 @@ def _journal(path: Path) -> tuple[dict[str, int] | None, list[str]]:
 
 def _print(document: Health, running: bool) -> None:
     """The health document, for people."""
-    age = health.age_s(document)
+    age = heartbeat.age_s(document)
     print(
         f"daemon     {document.status} since {document.since}"
         if running

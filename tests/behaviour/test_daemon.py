@@ -15,9 +15,9 @@ import pytest
 
 from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.core.vitals import Health, Status
 from aura_daemon.daemon import Daemon, Summary
 from aura_daemon.formats.sidecar_schema import Sidecar
+from aura_daemon.health.document import Health, Status
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
@@ -476,7 +476,7 @@ def test_an_idle_worker_is_unloaded_and_started_again_by_the_next_job(house: Hou
 
     worker.unload = note  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aura_daemon.health.BEAT_S", 0.2)  # the loop turns with the heartbeat
+        patched.setattr("aura_daemon.health.heartbeat.BEAT_S", 0.2)  # the loop turns with the heartbeat
         run_until(house, "delivered", worker, times=2, unload_after=1)
     assert unloaded == [1]
     assert worker.starts == 2

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import health
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.vitals import Health
 from aura_daemon.daemon import Daemon
 from aura_daemon.dispatching import Dispatching
 from aura_daemon.errors import JournalRefused
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import Health
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import Images, Inputs
 from aura_daemon.jobs.results import FailureKind, Outcome
@@ -191,7 +191,7 @@ def test_a_claim_that_cannot_be_taken_up_is_said_in_health(house: House, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(Claims, "_adopt", stale)
         assert exit_code(house.drain(retry_first=3600)) == 1
-    found = health.read(house.state)
+    found = heartbeat.read(house.state)
     assert found is not None
     assert [(one.what, one.reason.partition(" (")[0]) for one in found.holdups] == [
         ("sources", "a claimed file cannot be taken up: Stale file handle")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from aura_daemon import health
 from aura_daemon.cli.running import exit_code
-from aura_daemon.core.vitals import Holdup, Status
 from aura_daemon.daemon import Daemon
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import Holdup, Status
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.ladder.attempts import Tried
@@ -80,7 +80,7 @@ def turns(daemon: Daemon, until: Callable[[], object]) -> None:
 
 
 def held(house: House) -> list[Holdup]:
-    document = health.read(house.state)
+    document = heartbeat.read(house.state)
     assert document is not None
     return document.holdups
 
@@ -91,7 +91,7 @@ def test_a_job_waits_for_memory_that_others_have_while_smaller_ones_go_on(house:
     with house.daemon(memory.worker, drain=False) as daemon:
         turns(daemon, lambda: "b.json" in house.results() and len(memory.worker.batches) > 4)
         assert house.failed() == []
-        document = health.read(house.state)
+        document = heartbeat.read(house.state)
         assert document is not None
         assert document.status is Status.DEGRADED
         (holdup,) = document.holdups

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import health
 from aura_daemon.cli import explaining
-from aura_daemon.core.vitals import Holdup, Status
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import Holdup, Status
 from aura_daemon.jobs.results import Failure, FailureKind
 from tests.support.house import PNG, House, fail
 
 
 @pytest.fixture
 def config(house: House, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr("aura_daemon.health.is_alive", lambda document: False)  # it ran in this very process
+    monkeypatch.setattr("aura_daemon.health.heartbeat.is_alive", lambda document: False)  # it ran in this very process
     place = house.root / "aura.yaml"
     place.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
     return place
@@ -115,10 +115,10 @@ def test_of_a_complete_file_it_says_what_the_daemon_waits_for(
 ) -> None:  # fmt: skip
     house.drain()
     house.drop("cat.yaml")
-    document = health.read(house.state)
+    document = heartbeat.read(house.state)
     assert document is not None
     holdups = [Holdup(what=what, reason="the disk is full", mend="free it", retry_in_s=1.0)] if what else []
     told = document.model_copy(update={"status": status, "last_error": "the outbox is away", "holdups": holdups})
-    (house.state / health.FILE_NAME).write_bytes(told.to_json())
-    monkeypatch.setattr(health, "is_alive", lambda document: True)
+    (house.state / heartbeat.FILE_NAME).write_bytes(told.to_json())
+    monkeypatch.setattr(heartbeat, "is_alive", lambda document: True)
     assert why(config, house.inbox / "cat.yaml", capsys) == (0, f"cat.yaml: {said}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.core.vitals import Status
+from aura_daemon.health.document import Status
 from aura_daemon.system.mount_guard import MARKER, Presence
 from tests.conftest import Mount
 from tests.support.house import House

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from aura_daemon.core.vitals import Health
+from aura_daemon.health.document import Health
+from aura_daemon.health.recorder import Known, Pulse
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.records import JobRow
 from aura_daemon.ladder.attempts import Tried
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.pulse import Known, Pulse
 from aura_daemon.workers.protocol import Finished, Memory, Placed, Ready
 
 KNOWN = Known(

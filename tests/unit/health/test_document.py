@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.vitals import Health, Status, eta_s, percentile, status_of
+from aura_daemon.health.document import Health, Status, eta_s, percentile, status_of
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.watch.file_kinds import Foreign, route
 

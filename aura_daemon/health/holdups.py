@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from aura_daemon.backoff import backoff_s
-from aura_daemon.core.vitals import Holdup
+from aura_daemon.health.document import Holdup
+from aura_daemon.jobs.requests import JobKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,3 +87,23 @@ class Holdups:
             )
             for what, held in self._held.items()
         ]
+
+
+JOURNAL: Final = "journal"
+"""Name of the hold-up of a journal that cannot be written: nothing is claimed, run or put away meanwhile."""
+
+
+OUTBOX: Final = "outbox"
+"""Name of the hold-up of a file system that refuses results: nothing is run meanwhile."""
+
+
+IMAGES: Final = {
+    JobKind.CAPTION: "images",
+    JobKind.GENERATE: "images to start from",
+    JobKind.GRID: "pictures of a sheet",
+}
+"""Names of the hold-ups of images that are ours and cannot be read now: jobs of that kind wait meanwhile."""
+
+
+SOURCES: Final = "sources"
+"""Name of the hold-up of sources that cannot be read into the state folder or put where they belong."""

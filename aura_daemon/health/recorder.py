@@ -13,17 +13,8 @@ from typing import Final
 import psutil
 
 from aura_daemon import __version__
-from aura_daemon.core.vitals import (
-    CurrentJob,
-    Health,
-    Holdup,
-    MemoryRecord,
-    Status,
-    eta_s,
-    percentile,
-    status_of,
-)
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
+from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, Status, eta_s, percentile, status_of
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
 from aura_daemon.journal.records import JobRow

@@ -15,7 +15,7 @@ from typing import Final
 from loguru import logger
 from pydantic import ValidationError
 
-from aura_daemon.core.vitals import Health, Status
+from aura_daemon.health.document import Health, Status
 from aura_daemon.system import durable_files
 
 BEAT_S: Final = 10.0

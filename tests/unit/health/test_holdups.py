@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.holdups import Holdups
+from aura_daemon.health.holdups import Holdups
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon import health
-from aura_daemon.core.vitals import Health, MemoryRecord, Status
-from aura_daemon.health import AT_MOST_EVERY_S, BEAT_S, Heartbeat
+from aura_daemon.health import heartbeat as health
+from aura_daemon.health.document import Health, MemoryRecord, Status
+from aura_daemon.health.heartbeat import AT_MOST_EVERY_S, BEAT_S, Heartbeat
 
 
 class Bench:
