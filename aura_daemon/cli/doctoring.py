@@ -13,12 +13,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon import inspecting
 from aura_daemon.config.folder_checks import folders_of, misplaced
 from aura_daemon.config.loading import Loaded, load
 from aura_daemon.config.settings import Settings
-from aura_daemon.core.diagnosis import complaints
-from aura_daemon.core.survey import (
+from aura_daemon.doctor import machine as inspecting
+from aura_daemon.doctor.diagnosis import complaints
+from aura_daemon.doctor.probe import Unanswered, ask
+from aura_daemon.doctor.report import (
     CPU_FLAGS,
     SURVEY_SCHEMA,
     Complaint,
@@ -40,7 +41,6 @@ from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import RUNGS
-from aura_daemon.workers.asking import Unanswered, ask
 
 UNWELL: Final = 1
 WIDTH: Final = 120

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.core.survey import Survey
+from aura_daemon.doctor.report import Survey
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.attempts import Tried

@@ -13,7 +13,7 @@ import torch
 from huggingface_hub import constants
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
-from aura_daemon.core.survey import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
+from aura_daemon.doctor.report import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
 from aura_daemon.engines.fetching import Absent
 from aura_daemon.engines.fits import Demand, Fits, Held, Wanted
 from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint

@@ -1,4 +1,4 @@
-"""The short-lived child that asks torch for `doctor`: `python -m aura_daemon.workers.surveying PARENT_PID`.
+"""The short-lived child that asks torch for `doctor`: `python -m aura_daemon.doctor.probe_child PARENT_PID`.
 
 In: a question, JSON on stdin. Out: findings, one JSON document on stdout; whatever the libraries print goes to stderr.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from aura_daemon.core.survey import Question
+from aura_daemon.doctor.report import Question
 from aura_daemon.workers.child import ENVIRONMENT, become_a_child, importing, log_to_stderr
 
 
@@ -25,7 +25,7 @@ def main(parent: int) -> None:
 
         quiet_libraries()
         with importing():
-            from aura_daemon.engines.findings import findings
+            from aura_daemon.doctor.torch_findings import findings
 
         answer.write(findings(question).model_dump_json())
 

@@ -6,16 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from aura_daemon.config.engine import Device
-from aura_daemon.core.survey import (
-    Complaint,
-    DiskFound,
-    Findings,
-    InotifyFound,
-    ModelFound,
-    Plan,
-    Presence,
-    Survey,
-)
+from aura_daemon.doctor.report import Complaint, DiskFound, Findings, InotifyFound, ModelFound, Plan, Presence, Survey
 from aura_daemon.ladder.rungs import RUNGS
 
 LOW_DISK_BYTES: Final = 1 << 30

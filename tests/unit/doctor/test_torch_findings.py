@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfig, CLIPTextModel
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
-from aura_daemon.core.survey import Findings, Plan, Presence, Question, Wish
-from aura_daemon.engines.findings import findings
+from aura_daemon.doctor.report import Findings, Plan, Presence, Question, Wish
+from aura_daemon.doctor.torch_findings import findings
 from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.works import Ended, Work

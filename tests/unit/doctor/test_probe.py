@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from aura_daemon.config.engine import Device, EngineSettings
-from aura_daemon.core.survey import Findings, Presence, Question, Wish
-from aura_daemon.workers.asking import Unanswered, ask
+from aura_daemon.doctor.probe import Unanswered, ask
+from aura_daemon.doctor.report import Findings, Presence, Question, Wish
 
 QUESTION = Question(
     settings=EngineSettings(device=Device.CPU), wish=Wish(model="aura-mini", width=64, height=64, batch=2)

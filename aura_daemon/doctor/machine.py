@@ -14,7 +14,7 @@ from typing import Final
 import psutil
 
 from aura_daemon import file_names
-from aura_daemon.core.survey import (
+from aura_daemon.doctor.report import (
     CPU_FLAGS,
     CpuFound,
     DiskFound,

@@ -12,9 +12,9 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from aura_daemon.core.survey import Complaint, Findings, Question
+from aura_daemon.doctor.report import Complaint, Findings, Question
 
-CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.surveying")
+CHILD: Final = (sys.executable, "-m", "aura_daemon.doctor.probe_child")
 
 PATIENCE_S: Final = 180.0
 """torch and diffusers may have to come from a slow disk; a driver that hangs never answers."""

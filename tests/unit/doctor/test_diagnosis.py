@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings
-from aura_daemon.core.diagnosis import complaints
-from aura_daemon.core.survey import (
+from aura_daemon.doctor.diagnosis import complaints
+from aura_daemon.doctor.report import (
     SURVEY_SCHEMA,
     Complaint,
     CpuFound,
