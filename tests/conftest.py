@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 Mount = Callable[..., Path]
 
 LONG = (
-    "tests/engines/test_rungs.py",
+    "tests/unit/engines/placement/test_rungs.py",
     "tests/cli/test_doctoring.py",
     "tests/behaviour/test_meaning.py",
-    "tests/engines/test_fields.py",
-    "tests/engines/test_adapters.py",
+    "tests/unit/engines/stable_diffusion/test_fields.py",
+    "tests/unit/engines/stable_diffusion/test_lora.py",
     "tests/mini/test_meaning.py",
     "tests/workers/test_real_child.py",
     "tests/behaviour/test_crashes.py",

@@ -21,7 +21,7 @@ def main(parent: int) -> None:
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         question = Question.model_validate_json(sys.stdin.buffer.read())
-        from aura_daemon.engines.quieting import quiet_libraries
+        from aura_daemon.engines.library_logging import quiet_libraries
 
         quiet_libraries()
         with importing():

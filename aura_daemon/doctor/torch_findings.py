@@ -12,15 +12,16 @@ from typing import Final
 import torch
 from huggingface_hub import constants
 
-from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelDefaults, ModelSettings, Safety
+from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
 from aura_daemon.doctor.report import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
-from aura_daemon.engines.fetching import Absent
-from aura_daemon.engines.fits import Demand, Fits, Held, Wanted
-from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
-from aura_daemon.engines.models import ModelFiles, look_for_model
-from aura_daemon.engines.placement import Devices, Placement
+from aura_daemon.engines.defaults import ModelDefaults
+from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
+from aura_daemon.engines.model_files.hub import Absent
+from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
+from aura_daemon.engines.placement.loaded_models import Shelf
+from aura_daemon.engines.placement.rung_choice import Demand, Fits, Held, Wanted
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.shelf import Shelf
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.ladder.attempts import TOP

@@ -11,7 +11,7 @@ from typing import Final
 
 import torch
 
-from aura_daemon.engines.memory import MemoryFigures
+from aura_daemon.engines.placement.device_memory import MemoryFigures
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import Tried
 from aura_daemon.ladder.rungs import Rung

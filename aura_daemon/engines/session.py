@@ -17,22 +17,23 @@ from typing import Final
 
 from loguru import logger
 
-from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety, resolve_generate
-from aura_daemon.engines.caption import Captioner
-from aura_daemon.engines.drawing import Drawing
+from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
+from aura_daemon.engines.attempt import Alone, Attempting
+from aura_daemon.engines.captioning.blip import Captioner
+from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
-from aura_daemon.engines.fits import Fits, Wanted
-from aura_daemon.engines.generate import Generator, timed
-from aura_daemon.engines.grid import laid_out
-from aura_daemon.engines.memory import MemoryFigures, PeakMemory, memory_figures, release, trim
-from aura_daemon.engines.models import ModelFiles, find_model
-from aura_daemon.engines.picture import read_picture
-from aura_daemon.engines.pipelines import read_start
-from aura_daemon.engines.placement import Devices, Placement, find_devices
-from aura_daemon.engines.report import Report
-from aura_daemon.engines.shelf import Engine, Key, Shelf
-from aura_daemon.engines.stepping import second_px, steps_of
-from aura_daemon.engines.works import Alone, Attempting, Ended, Hearing, Work
+from aura_daemon.engines.images.contact_sheet import laid_out
+from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.interface import Ended, Hearing, Report, Work
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.placement.device_memory import MemoryFigures, PeakMemory, memory_figures, release, trim
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
+from aura_daemon.engines.placement.loaded_models import Engine, Key, Shelf
+from aura_daemon.engines.placement.rung_choice import Fits, Wanted
+from aura_daemon.engines.stable_diffusion.generator import Generator, timed
+from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.engines.stable_diffusion.start_image import read_start
+from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate

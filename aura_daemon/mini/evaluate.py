@@ -16,7 +16,7 @@ from typing import Final
 
 import torch
 
-from aura_daemon.engines.quieting import quiet_libraries
+from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.mini import NAME, QUALITY
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import (

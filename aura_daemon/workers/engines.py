@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.quieting import quiet_libraries
+from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.ladder.attempts import Tried
 from aura_daemon.system.library_versions import versions
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 quiet_libraries()
 
+from aura_daemon.engines.interface import Ended, Work  # noqa: E402
 from aura_daemon.engines.session import Session  # noqa: E402 - the libraries talk while they are imported
-from aura_daemon.engines.works import Ended, Work  # noqa: E402
 
 
 class EngineRunner:

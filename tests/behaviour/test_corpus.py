@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.picture import read_picture
+from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.jobfile import from_sidecar, parser

@@ -22,11 +22,11 @@ from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.core.recovery import Retry, StepDown, decide
-from aura_daemon.engines.memory import MemoryFigures, release
-from aura_daemon.engines.placement import Devices
-from aura_daemon.engines.quieting import quiet_libraries
+from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.placement.device_memory import MemoryFigures, release
+from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.ladder.attempts import TOP, Attempt, Start, Tried, attempt_of

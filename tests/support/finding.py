@@ -10,7 +10,7 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
-from aura_daemon.engines.models import find_model
+from aura_daemon.engines.model_files.find import find_model
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 from tests.support.listening import Listener

@@ -6,8 +6,8 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
-from aura_daemon.engines.fetching import Absent
-from aura_daemon.engines.models import look_for_model
+from aura_daemon.engines.model_files.find import look_for_model
+from aura_daemon.engines.model_files.hub import Absent
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.picture import read_picture
+from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.formats import file_types, image_signatures
 from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobs.sources import Accept, SourceKind

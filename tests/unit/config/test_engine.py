@@ -9,12 +9,10 @@ from aura_daemon.config.engine import (
     CaptionSettings,
     Device,
     GenerateSettings,
-    ModelDefaults,
     allocator_options,
     memory_fraction,
-    resolve_caption,
-    resolve_generate,
 )
+from aura_daemon.engines.defaults import ModelDefaults, resolve_caption, resolve_generate
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import ResolvedCaption
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler, size_for

@@ -13,9 +13,9 @@ from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfi
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.doctor.report import Findings, Plan, Presence, Question, Wish
 from aura_daemon.doctor.torch_findings import findings
-from aura_daemon.engines.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
+from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.works import Ended, Work
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced
 from aura_daemon.ladder.prediction import Measured

@@ -1,0 +1,149 @@
+"""BLIP: picture to words. In: an RGB picture and a request. Out: Produced.
+
+The phases are those of `BlipForConditionalGeneration.generate`, taken apart so that each is timed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+import transformers
+from PIL import Image
+
+from aura_daemon.config.engine import EMBEDDED, CaptionSettings
+from aura_daemon.engines.defaults import resolve_caption
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.layerwise_casting import narrow, storage_dtype, widen_layer_by_layer
+from aura_daemon.engines.placement.mapped_weights import WHOLE, left_in_files
+from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.results import EngineTiming, Payload, Produced, ResolvedCaption
+from aura_daemon.system.library_versions import versions
+
+EXTENSION: Final = ".txt"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Caption:
+    """The words and the mean probability of their tokens, 0 to 1."""
+
+    text: str
+    confidence: float
+    warnings: tuple[str, ...]
+
+
+class Captioner:
+    """A loaded captioner."""
+
+    def __init__(self, files: ModelFiles, placement: Placement, configured: CaptionSettings) -> None:
+        """Loads; raises what transformers raises."""
+        self.files = files
+        self.placement = placement
+        self._configured = configured
+        self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
+        stored, computed = storage_dtype(placement), placement.torch_dtype
+        formats = left_in_files(files, placement.measures.storage)
+        read = formats[WHOLE] if formats is not None else stored
+        model: Any = transformers.BlipForConditionalGeneration.from_pretrained(
+            str(files.folder),
+            dtype=read if read.itemsize > 1 else computed,
+            variant=files.weights.variant,
+            use_safetensors=not files.weights.pickled,
+            local_files_only=True,
+        )
+        if formats is not None:
+            widen_layer_by_layer(model, computed)
+        elif stored is not computed:
+            narrow(model, stored, computed)
+        self._model = model.to(placement.device).eval()
+
+    def stand_on(self, placement: Placement) -> None:
+        """A captioner has no rungs that take the same weights: there is nothing to change."""
+        self.placement = placement
+
+    @torch.no_grad()
+    def run(self, picture: Image.Image, request: CaptionRequest, peak: PeakMemory) -> Produced:
+        """One caption; raises what torch raises."""
+        resolved = resolve_caption(request, self._configured, self.files.own)
+        began = time.monotonic()
+        embedded = self._encode(picture)
+        encoded_at = time.monotonic()
+        caption = self._decode(embedded, resolved)
+        warnings = caption.warnings
+        if self.files.carried_name == EMBEDDED:
+            from aura_daemon.mini.knowledge import image_warning
+
+            warning = image_warning(picture, caption.text, caption.confidence)
+            warnings = (*warnings, warning) if warning else warnings
+        return Produced(
+            payloads=(Payload(extension=EXTENSION, content=f"{caption.text}\n".encode()),),
+            resolved=resolved,
+            model=self.files.name,
+            model_sha256=self.files.sha256,
+            device=self.placement.device,
+            dtype=self.placement.dtype,
+            rung=self.placement.rung,
+            batch_size=1,
+            timing=EngineTiming(encoded_s=encoded_at - began, decoded_s=time.monotonic() - encoded_at),
+            peak_bytes=peak.highest_bytes(),
+            text=caption.text,
+            warnings=warnings,
+            versions=versions(),
+        )
+
+    def _encode(self, picture: Image.Image) -> torch.Tensor:
+        """Picture to embeddings `[1, patches + 1, D]`."""
+        pixels = self._processor.image_processor(picture, return_tensors="pt").pixel_values
+        embedded: torch.Tensor = self._model.vision_model(
+            pixel_values=pixels.to(self.placement.device, self.placement.torch_dtype)
+        )[0]
+        return embedded
+
+    def _decode(self, embedded: torch.Tensor, resolved: ResolvedCaption) -> _Caption:
+        """Embeddings to words, the likeliest token each time."""
+        text_config = self._model.config.text_config
+        start, warnings = self._start(resolved)
+        room = text_config.max_position_embeddings - start.shape[1]
+        if resolved.max_new_tokens > room:
+            warnings += (f"max_new_tokens {resolved.max_new_tokens} is more than this model has room for: {room}",)
+        written = self._model.text_decoder.generate(
+            input_ids=start,
+            attention_mask=torch.ones_like(start),
+            encoder_hidden_states=embedded,
+            encoder_attention_mask=torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device),
+            eos_token_id=text_config.sep_token_id,
+            pad_token_id=text_config.pad_token_id,
+            max_new_tokens=min(resolved.max_new_tokens, room),
+            do_sample=False,
+            num_beams=1,
+            output_scores=True,
+            return_dict_in_generate=True,
+        )
+        text = self._processor.decode(written.sequences[0], skip_special_tokens=True).strip()
+        if not text:
+            warnings += ("the model found no words for this picture",)
+        new_tokens = written.sequences[0, start.shape[1] :]
+        return _Caption(text=text, confidence=_confidence(written.scores, new_tokens), warnings=warnings)
+
+    def _start(self, resolved: ResolvedCaption) -> tuple[torch.Tensor, tuple[str, ...]]:
+        """Token ids `[1, n]` the caption begins with: the begin mark, then the user's words."""
+        text_config = self._model.config.text_config
+        words = self._processor.tokenizer(resolved.prompt, add_special_tokens=False, verbose=False).input_ids
+        most = text_config.max_position_embeddings // 2
+        warnings = (
+            (f"the prompt has {len(words)} tokens; only the first {most} begin the caption",)
+            if len(words) > most
+            else ()
+        )
+        ids = [text_config.bos_token_id, *words[:most]]
+        return torch.tensor([ids], dtype=torch.long, device=self.placement.device), warnings
+
+
+def _confidence(scores: tuple[torch.Tensor, ...], tokens: torch.Tensor) -> float:
+    """Mean probability of the chosen tokens, the end mark with them."""
+    chances = [torch.softmax(score[0].float(), dim=-1)[token] for score, token in zip(scores, tokens, strict=True)]
+    return float(torch.stack(chances).mean()) if chances else 0.0

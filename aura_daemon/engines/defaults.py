@@ -1,0 +1,87 @@
+"""How a request's gaps are filled. The job first, then configuration, model, SD 1.x."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aura_daemon.config.engine import CaptionSettings, GenerateSettings
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat
+from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.sampling import MULTIPLE_PX, STRENGTH, Scheduler, round_px, size_for, size_like
+
+Number = TypeVar("Number", int, float)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelDefaults:
+    """What suits a model; the defaults here are Stable Diffusion 1.x and BLIP."""
+
+    native_size_px: int = 512
+    steps: int = 25
+    guidance_scale: float = 9.0
+    scheduler: Scheduler = Scheduler.DPMPP_2M_KARRAS
+    max_new_tokens: int = 50
+
+
+def resolve_generate(
+    request: GenerateRequest,
+    configured: GenerateSettings,
+    own: ModelDefaults,
+    image_px: tuple[int, int] | None = None,
+) -> tuple[ResolvedGenerate, tuple[str, ...]]:
+    """Fills every gap of a journaled request (its seed is drawn); says what was rounded in the second value.
+
+    `image_px`: width and height of the image it starts from.
+    """
+    if request.seed is None:
+        raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
+    width, height = size_for(request.aspect_ratio or "Auto", own.native_size_px)
+    if image_px is not None and request.aspect_ratio is None:
+        width, height = size_like(image_px, own.native_size_px)
+    if request.width is not None or request.height is not None:
+        width = round_px(request.width if request.width is not None else own.native_size_px)
+        height = round_px(request.height if request.height is not None else own.native_size_px)
+    notes = [
+        f"{name} {asked} was rounded to {got}, a multiple of {MULTIPLE_PX}"
+        for name, asked, got in (("width", request.width, width), ("height", request.height, height))
+        if asked is not None and asked != got
+    ]
+    picture_format = request.format or configured.format
+    resolved = ResolvedGenerate(
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        steps=_first(request.steps, configured.steps, own.steps),
+        guidance_scale=_first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
+        scheduler=Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,
+        seed=request.seed,
+        width=width,
+        height=height,
+        model=request.model,
+        loras=request.loras,
+        image=request.image,
+        mask=request.mask,
+        strength=_first(request.strength, None, STRENGTH) if request.image is not None else None,
+        hires=request.hires,
+        clip_skip=request.clip_skip or 1,
+        format=picture_format,
+        quality=None if picture_format is ImageFormat.PNG else _first(request.quality, None, configured.quality),
+        metadata=request.metadata or configured.metadata,
+        preview=request.preview,
+        tags=request.tags,
+        notes=request.notes,
+    )
+    return resolved, tuple(notes)
+
+
+def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
+    """Fills every gap of a caption request."""
+    tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
+    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
+
+
+def _first(asked: Number | None, configured: Number | None, own: Number) -> Number:
+    """The first that says something."""
+    if asked is not None:
+        return asked
+    return configured if configured is not None else own

@@ -1,0 +1,247 @@
+"""From a model's name to its files.
+
+In: ModelSettings. Out: ModelFiles, checked and hashed, or one clear Failure.
+
+A name is `aura-mini`, a short name of `core.settings.ALIASES`, a folder, a `.safetensors` file or
+`owner/name` on the hub.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
+from aura_daemon.engines.defaults import ModelDefaults
+from aura_daemon.engines.interface import Report
+from aura_daemon.engines.model_files.hub import PINNED, Absent, Fetched, cached, fetch
+from aura_daemon.engines.model_files.single_file import find_checkpoint
+from aura_daemon.engines.model_files.weights import (
+    Weights,
+    broken_file,
+    captioner_weights,
+    content_hash,
+    generator_weights,
+    pickle_refused,
+)
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
+from aura_daemon.mini import CAPTIONER, GENERATOR
+
+SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
+"""A name that ends so is a file, wherever it is."""
+
+ENGINE_WORDS: Final = {
+    JobKind.GENERATE: "a Stable Diffusion 1.x pipeline (StableDiffusionPipeline in its model_index.json)",
+    JobKind.CAPTION: "a BLIP captioner (BlipForConditionalGeneration in its config.json)",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFiles:
+    """A model that lies on this machine, whole and allowed."""
+
+    name: str
+    """As configured."""
+    folder: Path
+    """Configurations, tokenizer and, but for a single file, the weights."""
+    weights: Weights
+    checkpoint: Path | None
+    """The single file that holds all weights."""
+    own: ModelDefaults
+    carried_name: str
+    """The name its `aura.json` gives, `aura-mini` for the embedded model."""
+    sha256: str
+    """Empty where it was only looked for."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the weights, on the disk."""
+        root = self.checkpoint.parent if self.checkpoint is not None else self.folder
+        return sum((root / file).stat().st_size for file in self.weights.names)
+
+
+def find_model(settings: ModelSettings, kind: JobKind, half: bool, report: Report) -> ModelFiles | Failure:
+    """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
+    found = _find(settings, kind, half, report)
+    assert not isinstance(found, Absent)  # it is fetched
+    return found
+
+
+def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelFiles | Failure | Absent:
+    """What `find_model` would find on this machine now: nothing is fetched, nothing hashed."""
+    return _find(settings, kind, half, None)
+
+
+def _find(settings: ModelSettings, kind: JobKind, half: bool, report: Report | None) -> ModelFiles | Failure | Absent:
+    """Without a report it is only looked for."""
+    name = settings.model
+    path = _embedded(kind) if name == EMBEDDED else Path(name).expanduser()
+    if name in ALIASES:
+        return _from_hub(settings, ALIASES[name], kind, half, report)
+    if path.is_dir():
+        weights = _weights_of(name, path, _names_below(path), kind, half, settings.allow_pickle)
+        return weights if isinstance(weights, Failure) else _checked(name, path, weights, kind, report)
+    if path.suffix in SINGLE_FILES:
+        return _from_file(settings, path, kind, report)
+    if name == EMBEDDED:
+        return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
+    if name.startswith(("/", ".", "~")) or name.count("/") != 1:
+        return unavailable(
+            name,
+            "there is no such folder or file here",
+            f"known short names: {EMBEDDED}, {', '.join(ALIASES)}",
+        )
+    return _from_hub(settings, name, kind, half, report)
+
+
+def unavailable(model: str, cause: str, mend: str) -> Failure:
+    """The one form of "this model cannot be had"."""
+    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {cause}", mend=mend)
+
+
+def _embedded(kind: JobKind) -> Path:
+    return GENERATOR if kind is JobKind.GENERATE else CAPTIONER
+
+
+def _from_hub(
+    settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report | None
+) -> ModelFiles | Failure | Absent:
+    name = settings.model
+    revision = settings.revision or PINNED.get(name)
+
+    def choose(folder: Path, names: tuple[str, ...]) -> Weights | Failure:
+        return _weights_of(name, folder, names, kind, half, settings.allow_pickle)
+
+    if report is None:
+        fetched = cached(name, repository, revision, choose)
+    else:
+        fetched = fetch(name, repository, revision, choose, report)
+    if not isinstance(fetched, Fetched):
+        return fetched
+    return _checked(name, fetched.folder, fetched.weights, kind, report)
+
+
+def _from_file(
+    settings: ModelSettings, path: Path, kind: JobKind, report: Report | None
+) -> ModelFiles | Failure | Absent:
+    """A single file; its configuration comes from a folder beside it or from the hub."""
+    name = settings.model
+    if not path.is_file():
+        return unavailable(name, "there is no such file here", "correct the path")
+    if kind is not JobKind.GENERATE:
+        return unavailable(name, "a captioner cannot be a single file", "name a folder with its config.json")
+    if path.suffix != ".safetensors" and not settings.allow_pickle:
+        return pickle_refused(name, path.name)
+    folder = find_checkpoint(name, path, report)
+    if not isinstance(folder, Path):
+        return folder
+    return _checked(name, folder, Weights(names=(path.name,)), kind, report, checkpoint=path)
+
+
+def _weights_of(
+    name: str, folder: Path, names: tuple[str, ...], kind: JobKind, half: bool, allow_pickle: bool
+) -> Weights | Failure:
+    """The weight files in use, once the folder is known to be of the right architecture."""
+    wrong = _wrong_architecture(name, folder, kind)
+    if wrong is not None:
+        return wrong
+    if kind is JobKind.GENERATE:
+        chosen = generator_weights(names, _json(folder / "model_index.json"), half, allow_pickle)
+    else:
+        chosen = captioner_weights(names, half, allow_pickle)
+    if isinstance(chosen, Weights):
+        return chosen
+    if chosen.endswith(".bin"):
+        return pickle_refused(name, chosen)
+    return unavailable(name, f"{chosen} is missing", "complete its folder, or name another revision")
+
+
+def _wrong_architecture(name: str, folder: Path, kind: JobKind) -> Failure | None:
+    """None for what this engine can load, else what it is instead."""
+    pipeline, config = _json(folder / "model_index.json"), _json(folder / "config.json")
+    found = pipeline.get("_class_name") or config.get("architectures") or config.get("model_type")
+    if kind is JobKind.GENERATE and found == "StableDiffusionPipeline":
+        return None
+    if kind is JobKind.CAPTION and config.get("model_type") == "blip" and not pipeline:
+        architectures = config.get("architectures") or ["BlipForConditionalGeneration"]
+        if "BlipForConditionalGeneration" in architectures:
+            return None
+    found = ", ".join(found) if isinstance(found, list) else found
+    what = f"it is {found}" if found else "it has neither model_index.json nor config.json that say what it is"
+    return unavailable(name, f"{what}, not {ENGINE_WORDS[kind]}", "name a model of that kind")
+
+
+def _checked(
+    name: str, folder: Path, weights: Weights, kind: JobKind, report: Report | None, checkpoint: Path | None = None
+) -> ModelFiles | Failure:
+    """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
+    root = checkpoint.parent if checkpoint is not None else folder
+    broken = broken_file(root / file for file in weights.names)
+    if broken:
+        return unavailable(
+            name, f"a file of it is cut short or damaged: {broken}", "delete that file and fetch it again"
+        )
+    sha256 = _hashed(name, root, weights.names, report) if report is not None else ""
+    carried = _json(folder / "aura.json")
+    try:
+        own = _own_defaults(folder, carried, kind)
+    except (KeyError, TypeError, ValueError) as error:
+        return unavailable(name, f"its aura.json or config.json is not understood: {error!r}", "mend that file")
+    return ModelFiles(
+        name=name,
+        folder=folder,
+        weights=weights,
+        checkpoint=checkpoint,
+        own=own,
+        carried_name=str(carried.get("name", "")),
+        sha256=sha256,
+    )
+
+
+def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
+    """Of all its weights, telling how far it is."""
+    total = sum((root / file).stat().st_size for file in files)
+    done = 0
+
+    def read(amount: int) -> None:
+        nonlocal done
+        done += amount
+        report.loading(name, done, total)
+
+    report.loading(name, 0, total)
+    return content_hash(root, files, read)
+
+
+def _own_defaults(folder: Path, carried: Mapping[str, Any], kind: JobKind) -> ModelDefaults:
+    """What suits the model: its aura.json, then its config.json, then Stable Diffusion 1.x and BLIP."""
+    plain = ModelDefaults()
+    defaults = carried.get("defaults", {})
+    native = plain.native_size_px
+    if kind is JobKind.GENERATE:
+        sample_size = _json(folder / "unet" / "config.json").get("sample_size")
+        native = int(sample_size) * MULTIPLE_PX if isinstance(sample_size, int) else native
+    return ModelDefaults(
+        native_size_px=int(carried.get("native_size_px", native)),
+        steps=int(defaults.get("num_inference_steps", plain.steps)),
+        guidance_scale=float(defaults.get("guidance_scale", plain.guidance_scale)),
+        scheduler=Scheduler(defaults.get("scheduler", plain.scheduler)),
+        max_new_tokens=int(carried.get("max_new_tokens", plain.max_new_tokens)),
+    )
+
+
+def _names_below(folder: Path) -> tuple[str, ...]:
+    return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _json(path: Path) -> Mapping[str, Any]:
+    """A JSON object, empty where there is none that can be read."""
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

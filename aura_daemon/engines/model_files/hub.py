@@ -1,0 +1,294 @@
+"""How a model comes from the hub.
+
+In: owner/name and revision. Out: a folder in the hub's cache, or a Failure in words.
+
+What is in the cache is used without asking where the revision is a commit, and whenever the hub does not
+answer.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+import httpx2
+from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
+from huggingface_hub.errors import (
+    CachedRepoTreeNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+    XetDownloadError,
+)
+from tqdm.std import tqdm  # type: ignore[import-untyped]
+
+from aura_daemon.engines.interface import Report
+from aura_daemon.engines.model_files.weights import SMALL_FILES, Weights
+from aura_daemon.jobs.results import Failure, FailureKind
+
+REPORT_EVERY_S: Final = 0.5
+"""Progress of a download is told this often."""
+
+DEFAULT_REVISION: Final = "main"
+
+PINNED: Final = {
+    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
+    "blip-base": "refs/pr/50",
+}
+"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request safetensors."""
+
+EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError, XetDownloadError)
+"""What the hub's client raises when a model cannot be had; the hub's own errors are OSErrors."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fetched:
+    """A folder of the hub's cache that is complete."""
+
+    folder: Path
+    weights: Weights
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Absent:
+    """It is not on this machine, or not all of it: it would be fetched."""
+
+    missing_bytes: int | None
+    """None where nobody has asked the hub yet."""
+
+
+Choose = Callable[[Path, tuple[str, ...]], "Weights | Failure"]
+"""Folder of the small files, names of all files on the hub -> the weights to fetch."""
+
+
+def fetch(model: str, repository: str, revision: str | None, choose: Choose, report: Report) -> Fetched | Failure:
+    """Brings a repository's small files, then the weights that `choose` names; safe to repeat when it broke."""
+    report.loading(model)
+    try:
+        folder = small_files(repository, revision)
+        tree = {
+            file.path: file.size for file in get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+        }
+        weights = choose(folder, tuple(tree))
+        if isinstance(weights, Failure):
+            return weights
+        total = sum(tree[name] for name in weights.names)
+        snapshot_download(
+            repository,
+            revision=folder.name,
+            allow_patterns=[*SMALL_FILES, *weights.names],
+            tqdm_class=_counter(model, total, report),
+        )
+    except EXPECTED as error:
+        cause = explain(error, repository, revision or DEFAULT_REVISION)
+    else:
+        return Fetched(folder=folder, weights=weights)
+    message, mend = cause
+    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
+
+
+def cached(model: str, repository: str, revision: str | None, choose: Choose) -> Fetched | Failure | Absent:
+    """What `fetch` would have without bringing anything; asks nobody."""
+    try:
+        folder = small_files(repository, revision, local_only=True)
+    except HFValidationError as error:
+        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
+        return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
+    except EXPECTED:
+        return Absent(missing_bytes=None)
+    try:
+        tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+        sizes = {file.path: file.size for file in tree}
+    except EXPECTED:  # brought by an older client: what lies there is all that is known
+        there = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
+        weights = choose(folder, tuple(there))
+        return Fetched(folder=folder, weights=weights) if isinstance(weights, Weights) else Absent(missing_bytes=None)
+    weights = choose(folder, tuple(sizes))
+    if isinstance(weights, Failure):
+        return weights
+    missing = [name for name in weights.names if not (folder / name).is_file()]
+    if missing:
+        return Absent(missing_bytes=sum(sizes[name] for name in missing))
+    return Fetched(folder=folder, weights=weights)
+
+
+def fetch_configuration(
+    model: str, repository: str, revision: str | None, report: Report | None
+) -> Path | Failure | Absent:
+    """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them; without a report
+    nothing is fetched."""
+    if report is None:
+        try:
+            return small_files(repository, revision, local_only=True)
+        except EXPECTED:
+            return Absent(missing_bytes=None)
+    report.loading(model)
+    try:
+        return small_files(repository, revision)
+    except EXPECTED as error:
+        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
+    return Failure(
+        kind=FailureKind.MODEL_UNAVAILABLE,
+        message=f"model {model}: its configuration and tokenizer are taken from {repository}: {message}",
+        mend=f"put a diffusers folder of its architecture beside it, called as the file without its suffix, or: {mend}",
+    )
+
+
+def small_files(repository: str, revision: str | None, *, local_only: bool = False) -> Path:
+    """Folder with everything but weights; raises what the hub's client raises."""
+    return Path(
+        snapshot_download(
+            repository,
+            revision=revision or DEFAULT_REVISION,
+            allow_patterns=list(SMALL_FILES),
+            local_files_only=local_only,
+            tqdm_class=_silent(),
+        )
+    )
+
+
+def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
+    """Cause and mend, one line each."""
+    place = constants.ENDPOINT
+    for cause in _chain(error):
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            return (
+                f"the disk is full below {constants.HF_HUB_CACHE}",
+                "free space there, or set HF_HOME to another disk",
+            )
+        if isinstance(cause, PermissionError):
+            return (
+                f"no right to write to {constants.HF_HUB_CACHE}",
+                "mend its permissions, or set HF_HOME to another folder",
+            )
+        if isinstance(cause, OfflineModeIsEnabled):
+            return (
+                "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
+                f"unset HF_HUB_OFFLINE once, or run `hf download {repository}` and bring its cache here",
+            )
+        if isinstance(cause, GatedRepoError):
+            return (
+                f"{place} gives it to those who accepted its licence (HTTP {cause.response.status_code})",
+                f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN",
+            )
+        if isinstance(cause, RevisionNotFoundError):
+            return (
+                f"{repository} has no revision {revision} (HTTP 404)",
+                "correct `revision`, or leave it out",
+            )
+        if isinstance(cause, RepositoryNotFoundError):
+            return _not_found(cause, repository)
+        if isinstance(cause, HFValidationError):
+            return (
+                f"{repository!r} is no name of a hub model and no folder here",
+                "write owner/name, or a path that exists",
+            )
+        if isinstance(cause, HfHubHTTPError):
+            return _refused_by_hub(cause, repository)
+        if isinstance(cause, socket.gaierror):
+            return (
+                f"the name of {place} cannot be resolved (no network, or DNS is down)",
+                "it is tried again by itself",
+            )
+        if isinstance(cause, ConnectionRefusedError):
+            return (
+                f"{place} refuses the connection",
+                "check HF_ENDPOINT and the network; it is tried again by itself",
+            )
+        if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
+            return f"{place} does not answer in time", "it is tried again by itself"
+    for cause in _chain(error):
+        if isinstance(cause, (httpx2.HTTPError, OSError, XetDownloadError)) and not isinstance(
+            cause, LocalEntryNotFoundError
+        ):
+            return (
+                f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})",
+                "it goes on by itself",
+            )
+    return f"it cannot be had from {place}: {_line(error)}", "check the name and the network"
+
+
+def _not_found(error: RepositoryNotFoundError, repository: str) -> tuple[str, str]:
+    """The hub answers 401 for what is missing as well as for what is private."""
+    if error.response.status_code == 401:
+        return (
+            f"{constants.ENDPOINT} has no public model {repository} "
+            "(HTTP 401: it does not exist, or it is private or gated)",
+            "correct the name, or accept its licence there and run `hf auth login` or set HF_TOKEN",
+        )
+    return (
+        f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})",
+        "correct the name",
+    )
+
+
+def _refused_by_hub(error: HfHubHTTPError, repository: str) -> tuple[str, str]:
+    status = error.response.status_code
+    if status in (401, 403):
+        return (
+            f"{constants.ENDPOINT} refuses access to {repository} (HTTP {status})",
+            "run `hf auth login` or set HF_TOKEN to a token that may read it",
+        )
+    return f"{constants.ENDPOINT} answers HTTP {status} for {repository}", "it is tried again by itself"
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The exception and all that caused it, the outermost first."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+class _Nowhere:
+    """A file for progress bars that are counted, not shown."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+
+def _silent() -> type[Any]:
+    """A progress bar that shows nothing."""
+
+    class Silent(tqdm):  # type: ignore[misc]
+        def __init__(self, *args: Any, **options: Any) -> None:
+            options["file"] = _Nowhere()
+            super().__init__(*args, **options)
+
+    return Silent
+
+
+def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:
+    """A progress bar that tells `report` instead of a terminal; called from several threads."""
+    lock = Lock()
+    told_at = 0.0
+
+    class Counter(_silent()):  # type: ignore[misc]
+        def update(self, amount: float | None = 1) -> Any:
+            nonlocal told_at
+            shown = super().update(amount)
+            if getattr(self, "unit", "") == "B" and str(self.desc or "").startswith("Downloading"):
+                with lock:
+                    now = time.monotonic()
+                    if now - told_at >= REPORT_EVERY_S or self.n >= total_bytes:
+                        told_at = now
+                        report.loading(model, min(int(self.n), total_bytes), total_bytes)
+            return shown
+
+    return Counter

@@ -1,0 +1,67 @@
+"""A single-file checkpoint: is it Stable Diffusion 1.x, and where is its configuration.
+
+In: a path. Out: a folder.
+
+The file holds tensors only; tokenizer, scheduler and shapes are taken from a diffusers folder beside it
+that is called as the file without its suffix, or from the folder it lies in, or else from the hub (a few
+MB, once).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from safetensors import SafetensorError, safe_open
+
+from aura_daemon.config.engine import ALIASES
+from aura_daemon.engines.interface import Report
+from aura_daemon.engines.model_files.hub import PINNED, Absent, fetch_configuration
+from aura_daemon.jobs.results import Failure, FailureKind
+
+CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
+"""Repository and revision whose configuration every Stable Diffusion 1.x checkpoint shares."""
+
+UNET_KEY: Final = "model.diffusion_model.input_blocks.0.0.weight"
+CLIP_KEY: Final = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
+OTHER_KEYS: Final = (
+    ("conditioner.embedders.", "a Stable Diffusion XL checkpoint"),
+    ("cond_stage_model.model.", "a Stable Diffusion 2.x checkpoint"),
+    ("model.diffusion_model.joint_blocks.", "a Stable Diffusion 3 checkpoint"),
+    ("double_blocks.", "a Flux checkpoint"),
+    ("lora_", "a LoRA, not a whole model"),
+    ("control_model.", "a ControlNet, not a whole model"),
+)
+"""What the names of tensors begin with -> what the file is instead."""
+
+
+def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Failure | Absent:
+    """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x; without a report
+    nothing is fetched."""
+    wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
+    if wrong:
+        return Failure(
+            kind=FailureKind.MODEL_UNAVAILABLE,
+            message=f"model {model}: it is {wrong}, not a Stable Diffusion 1.x checkpoint",
+            mend="name a checkpoint of that kind, or a folder in diffusers format",
+        )
+    for folder in (path.with_suffix(""), path.parent):
+        if (folder / "model_index.json").is_file():
+            return folder
+    repository, revision = CONFIGURATION
+    return fetch_configuration(model, repository, revision, report)
+
+
+def _wrong_checkpoint(path: Path) -> str:
+    """What the file is instead, empty where it is right; a damaged one is left to the check that follows."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            names = set(file.keys())
+    except (SafetensorError, OSError):
+        return ""
+    if UNET_KEY in names and CLIP_KEY in names:
+        return ""
+    for start, what in OTHER_KEYS:
+        if any(name.startswith(start) for name in names):
+            return what
+    return "a file of other tensors"

@@ -1,0 +1,168 @@
+"""A model as memory sees it, told from its files before it is loaded. In: ModelFiles, placement. Out: a Footprint."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from safetensors import safe_open
+
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.mapped_weights import stored_bytes
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
+
+UNET_CHANNELS: Final = 320
+"""Of Stable Diffusion 1.x, in its first block: what the figures of `ladder.prediction` were measured with."""
+
+VAE_CHANNELS: Final = 128
+
+SINGLE_FILE_PARTS: Final = {
+    "model.diffusion_model.": "unet",
+    "first_stage_model.": "vae",
+    "cond_stage_model.": "text_encoder",
+}
+"""What names of tensors begin with in a single file -> what the part is called in a folder."""
+
+PICKLE_BYTES: Final = 4
+"""A number in a file that cannot be looked into takes four, as far as is known."""
+
+STANDARD_PARTS: Final = {
+    "unet": 859_520_964,
+    "text_encoder": 123_060_480,
+    "vae": 83_653_863,
+    "safety_checker": 303_981_588,
+}
+"""Numbers in the parts of Stable Diffusion 1.4, for a model that is not here to be looked into."""
+
+STANDARD_LAYER: Final = 29_492_480
+"""Numbers in the largest layer of its UNet, `up_blocks.0.resnets.0.conv1`."""
+
+STANDARD_PX: Final = 512
+
+STANDARD_FILE_BYTES: Final = 4
+"""Of a number in its files; of those in half precision, where it has them, 2."""
+
+STANDARD_CAPTIONER: Final = 223_971_644
+"""Numbers in BLIP base."""
+
+GPU_WORKSPACE_BYTES: Final = 32 << 20
+"""Of cuBLAS; cuDNN's come and go with the layers."""
+
+
+def footprint_of(
+    files: ModelFiles, kind: JobKind, placement: Placement, *, base_bytes: int, with_checker: bool = True
+) -> Footprint:
+    """`base_bytes`: of this process without any model."""
+    size = placement.torch_dtype.itemsize
+    parts, layers = _numbers(files)
+    file_bytes = stored_bytes(files)
+    if kind is JobKind.CAPTION:
+        return Footprint(
+            file_bytes=file_bytes,
+            unet_bytes=sum(parts.values()) * size,
+            largest_layer_bytes=max(layers.values(), default=0) * size,
+            element_bytes=size,
+            base_bytes=base_bytes,
+        )
+    unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
+    return _of_generator(
+        parts,
+        max(layers.values(), default=0),
+        placement,
+        base_bytes=base_bytes,
+        with_checker=with_checker,
+        unet_width=_first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
+        vae_width=_first_channels(vae, VAE_CHANNELS) / VAE_CHANNELS,
+        native_px=int(vae.get("sample_size", files.own.native_size_px)),
+        file_bytes=file_bytes,
+    )
+
+
+def standard_footprint(placement: Placement, *, base_bytes: int, with_checker: bool = True) -> Footprint:
+    """Of Stable Diffusion 1.4, without its files."""
+    return _of_generator(
+        STANDARD_PARTS,
+        STANDARD_LAYER,
+        placement,
+        base_bytes=base_bytes,
+        with_checker=with_checker,
+        unet_width=1.0,
+        vae_width=1.0,
+        native_px=STANDARD_PX,
+        file_bytes=STANDARD_FILE_BYTES,
+    )
+
+
+def _of_generator(
+    parts: Mapping[str, int],
+    largest_layer: int,
+    placement: Placement,
+    *,
+    base_bytes: int,
+    with_checker: bool,
+    unet_width: float,
+    vae_width: float,
+    native_px: int,
+    file_bytes: int,
+) -> Footprint:
+    """`parts`, `largest_layer`: numbers that they hold. Widths: channels, compared with Stable Diffusion 1.x."""
+    size = placement.torch_dtype.itemsize
+    checker = parts.get("safety_checker", 0) if with_checker else 0
+    return Footprint(
+        unet_bytes=parts.get("unet", 0) * size,
+        text_bytes=parts.get("text_encoder", 0) * size,
+        vae_bytes=parts.get("vae", 0) * placement.vae_dtype.itemsize,
+        beside_bytes=checker * (size if placement.on_cpu else 4),
+        largest_layer_bytes=largest_layer * size,
+        element_bytes=size,
+        vae_element_bytes=placement.vae_dtype.itemsize,
+        file_bytes=file_bytes,
+        unet_elements=UNET_ELEMENTS * unet_width,
+        vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
+        native_px=native_px,
+        base_bytes=base_bytes,
+        workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+    )
+
+
+@lru_cache(maxsize=32)
+def _numbers(files: ModelFiles) -> tuple[Counter[str], Counter[str]]:
+    """How many numbers each part holds, and each layer of the UNet."""
+    root = files.checkpoint.parent if files.checkpoint is not None else files.folder
+    parts: Counter[str] = Counter()
+    layers: Counter[str] = Counter()
+    for name in files.weights.names:
+        place = root / name
+        folder = name.partition("/")[0] if "/" in name else ""
+        if place.suffix != ".safetensors":
+            parts[folder] += place.stat().st_size // PICKLE_BYTES
+            continue
+        with safe_open(place, framework="numpy") as opened:
+            for key in opened.keys():  # noqa: SIM118 - not a dictionary
+                count = math.prod(opened.get_slice(key).get_shape())
+                part = folder or next((part for start, part in SINGLE_FILE_PARTS.items() if key.startswith(start)), "")
+                parts[part] += count
+                if part in ("unet", ""):
+                    layers[key.rpartition(".")[0]] += count
+    return parts, layers
+
+
+def _first_channels(config: dict[str, Any], standard: int) -> int:
+    channels = config.get("block_out_channels")
+    return int(channels[0]) if isinstance(channels, list) and channels else standard
+
+
+def _config(file: Path) -> dict[str, Any]:
+    """A configuration, empty where there is none: a model that lacks one is refused when it is loaded."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return read if isinstance(read, dict) else {}

@@ -1,0 +1,88 @@
+"""Layers whose weights lie narrower than they compute: each is widened for its own moment. In: a model as it was read.
+
+Ours and not diffusers' `apply_layerwise_casting`: that narrows the widened copy again, which takes longer, is not the
+file's memory any more where weights lay in one, and breaks BLIP, whose last layer shares its weights with the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import torch
+from diffusers.hooks import HookRegistry
+from diffusers.hooks.layerwise_casting import LayerwiseCastingHook
+
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.ladder.rungs import Storage
+
+LAYERS: Final = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
+"""Nearly all weights are theirs."""
+
+WIDE: Final = ("norm", "LayerNorm", "embeddings")
+"""Names of layers whose weights are few, and count."""
+
+HOOK: Final = "layerwise_casting"
+"""Under this name diffusers looks for the format that a model computes in."""
+
+
+def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -> None:
+    """Keeps the weights of a model's layers in `stored`; norms and embeddings stay wide."""
+    for name, module in model.named_modules():
+        if _is_narrow(name, module):
+            for tensor in module.parameters(recurse=False):
+                tensor.data = tensor.data.to(stored)
+    widen_layer_by_layer(model, computed)
+
+
+def widen_layer_by_layer(model: torch.nn.Module, computed: torch.dtype) -> None:
+    """Layers compute in `computed` with weights that stay as and where they are; all else is widened for good."""
+    for name, module in model.named_modules():
+        if _is_narrow(name, module):
+            hook = _Widening(storage_dtype=computed, compute_dtype=computed, non_blocking=True)
+            HookRegistry.check_if_exists_or_initialize(module).register_hook(hook, HOOK)
+            module.compute_dtype = computed  # peft asks for it: a LoRA in float8 would be none
+            continue
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
+            if tensor.is_floating_point() and tensor.dtype is not computed:
+                tensor.data = tensor.data.to(computed)
+
+
+class _Widening(LayerwiseCastingHook):  # type: ignore[misc]  # diffusers is untyped
+    """Takes back, after the layer has computed, the very memory it had."""
+
+    def initialize_hook(self, module: torch.nn.Module) -> torch.nn.Module:
+        """Nothing is converted."""
+        self._narrow: list[tuple[torch.Tensor, torch.Tensor]] = []
+        return module
+
+    def pre_forward(self, module: torch.nn.Module, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        for tensor in module.parameters(recurse=False):
+            if tensor.dtype is not self.compute_dtype:
+                self._narrow.append((tensor, tensor.data))
+                tensor.data = tensor.data.to(self.compute_dtype, non_blocking=self.non_blocking)
+        return args, kwargs
+
+    def post_forward(self, module: torch.nn.Module, output: Any) -> Any:
+        for tensor, data in self._narrow:
+            tensor.data = data
+        self._narrow.clear()
+        return output
+
+
+def _is_narrow(name: str, module: torch.nn.Module) -> bool:
+    return isinstance(module, LAYERS) and not any(part in name for part in WIDE)
+
+
+FP8: Final = torch.float8_e4m3fn
+
+
+def storage_dtype(placement: Placement) -> torch.dtype:
+    """In which the weights of the largest part lie in memory."""
+    computed = placement.torch_dtype
+    match placement.measures.storage:
+        case Storage.NATIVE:
+            return computed
+        case Storage.HALF | Storage.MAPPED:
+            return torch.float16 if computed.itemsize > 2 else FP8
+        case Storage.FP8:
+            return FP8

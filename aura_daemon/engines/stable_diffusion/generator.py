@@ -1,0 +1,242 @@
+"""Stable Diffusion 1.x: prompt to picture, in phases that are timed.
+
+In: resolved requests of one kind. Out: Produced | Failure for each.
+
+The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Final
+
+import torch
+from PIL import Image
+
+from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
+from aura_daemon.engines.images import encode
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.prompts.encoding import Encoded, Prompting
+from aura_daemon.engines.stable_diffusion.loading import load_parts
+from aura_daemon.engines.stable_diffusion.lora import Adapters, Unusable
+from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
+from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
+from aura_daemon.engines.stable_diffusion.start_image import Start
+from aura_daemon.engines.stable_diffusion.steps import AllCancelled, Steps, second_px, standstill
+from aura_daemon.formats.prompt_syntax import plain_text
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
+from aura_daemon.system.library_versions import versions
+
+BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
+
+PREVIEW_QUALITY: Final = 75
+"""Of a JPEG."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Latents:
+    """Of one picture, `[1, 4, H / 8, W / 8]`, with what decoding it takes."""
+
+    tensor: torch.Tensor
+    random: torch.Generator
+    start: Start | None
+
+
+class Generator:
+    """A loaded pipeline."""
+
+    def __init__(
+        self, files: ModelFiles, placement: Placement, configured: GenerateSettings, attention: Attention
+    ) -> None:
+        """Loads; raises what diffusers raises."""
+        self.files = files
+        self.placement = placement
+        self._configured = configured
+        parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
+        self._guard = SafetyGuard(parts.checker, parts.pipe.feature_extractor, configured.safety)
+        self._adapters = Adapters(parts.pipe, configured.loras)
+        self._prompting = Prompting(
+            parts.pipe.tokenizer,
+            parts.text_encoder,
+            device=placement.device,
+            embeddings=configured.embeddings,
+        )
+        self._pipelines = Pipelines(parts, placement)
+
+    def stand_on(self, placement: Placement) -> None:
+        """Another rung that takes no other weights: only what is done with them changes."""
+        self.placement = placement
+        self._pipelines.stand_on(placement)
+
+    @torch.no_grad()
+    def run(self, drawings: Sequence[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+        """Pictures of one size and one set of settings, drawn together; raises what torch raises.
+
+        A drawing that cannot be, or whose picture is spoilt, fails alone. One that is cancelled is not decoded.
+        """
+        begun = []
+        for drawing in drawings:
+            failure = self._begin(drawing)
+            if failure is not None:
+                yield drawing, failure
+            else:
+                begun.append(drawing)
+        for windows in sorted({drawing.windows for drawing in begun}):
+            yield from self._together([drawing for drawing in begun if drawing.windows == windows], peak)
+
+    def _begin(self, drawing: Drawing) -> Failure | None:
+        """Reads the prompt."""
+        resolved = drawing.resolved
+        obstacle = encode.lacking(resolved.format) or standstill(resolved)
+        if obstacle is not None:
+            return obstacle
+        drawing.clock.restart()
+        try:
+            drawing.loras = self._adapters.put_on(resolved.loras)
+        except Unusable as unusable:
+            return unusable.failure
+        encoded = self._prompting.encode(
+            resolved.prompt,
+            resolved.negative_prompt,
+            clip_skip=resolved.clip_skip,
+            guided=resolved.guidance_scale > 1,
+            adapted=self._adapters.state,
+        )
+        if isinstance(encoded, Failure):
+            return encoded
+        drawing.encoded = encoded
+        drawing.clock.ended("encoded_s")
+        return None
+
+    def _together(self, drawings: list[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+        """Denoises all at once, decodes one by one."""
+        for drawing in drawings:
+            drawing.clock.restart()
+        steps = Steps(drawings, peak, self.preview, lambda: wait_for(self.placement))
+        try:
+            passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
+            if drawings[0].resolved.hires is not None:  # these come alone
+                passes.append(self._second_pass(drawings[0], passes[0], steps))
+            for number, drawing in enumerate(drawings):
+                if drawing.report.is_cancelled:
+                    yield drawing, CANCELLED
+                    continue
+                yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)
+        except AllCancelled:
+            for drawing in drawings:
+                yield drawing, CANCELLED
+
+    def _finished(self, drawing: Drawing, latents: _Latents, batch_size: int, peak: PeakMemory) -> Produced | Failure:
+        """Decodes, checks and writes one picture."""
+        resolved, encoded, clock = drawing.resolved, drawing.encoded, drawing.clock
+        assert encoded is not None
+        clock.restart()
+        drawn = self._decoded(latents)
+        if drawn is None:
+            return Failure(
+                kind=FailureKind.UNEXPECTED,
+                message=f"the model made no picture but NaN in {self.placement.dtype}",
+                mend="set dtype: float32; if that does not help, the weights are damaged",
+            )
+        picture, is_black = drawn
+        picture, flagged = self._guard.checked(picture)
+        text, packet = encode.described(resolved, model=self.files.name, model_sha256=self.files.sha256)
+        file = encode.encoded(picture, resolved, text, packet)
+        if isinstance(file, Failure):
+            return file
+        clock.ended("decoded_s")
+        extension = f".{resolved.format}"
+        black = BLACK if is_black and not flagged else ""
+        start = drawing.start
+        warnings = (
+            *drawing.notes,
+            start.remark if start is not None else "",
+            *encoded.warnings,
+            *self._warnings(resolved, encoded),
+            flagged,
+            black,
+            *file.warnings,
+        )
+        return Produced(
+            payloads=(Payload(extension=extension, content=file.content, width=picture.width, height=picture.height),),
+            resolved=resolved,
+            model=self.files.name,
+            model_sha256=self.files.sha256,
+            device=self.placement.device,
+            dtype=self.placement.dtype,
+            rung=self.placement.rung,
+            batch_size=batch_size,
+            timing=EngineTiming(**clock.seconds),
+            peak_bytes=peak.highest_bytes(),
+            warnings=tuple(filter(None, warnings)),
+            ingredients=(*drawing.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            windows=encoded.windows,
+            versions=versions(),
+        )
+
+    def preview(self, latents: torch.Tensor) -> bytes:
+        """A small JPEG of latents on their way, as the safety checker lets it be seen."""
+        picture, _ = self._guard.checked(self._pipelines.preview(latents))
+        content = BytesIO()
+        picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
+        return content.getvalue()
+
+    def _second_pass(self, drawing: Drawing, first: list[_Latents], steps: Steps) -> list[_Latents]:
+        """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
+        resolved = drawing.resolved
+        assert resolved.hires is not None
+        drawn = self._decoded(first[0])
+        drawing.clock.ended("decoded_s")
+        if drawn is None:
+            return first
+        width, height = second_px(resolved)
+        enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
+        if drawing.start is not None:
+            enlarged = drawing.start.fitted(width, height).holding(enlarged.picture)
+        drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
+        try:
+            return self._pass([drawing], [enlarged], steps)
+        finally:
+            drawing.resolved = resolved
+
+    def _pass(self, drawings: list[Drawing], starts: list[Start | None], steps: Steps) -> list[_Latents]:
+        """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
+        resolved = drawings[0].resolved
+        random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
+        fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
+        encoded = [drawing.encoded for drawing in drawings if drawing.encoded is not None]
+        latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        wait_for(self.placement)
+        steps.pass_ended()
+        for drawing in drawings:
+            drawing.clock.ended("denoised_s")
+        return [
+            _Latents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
+            for number in range(len(drawings))
+        ]
+
+    def _decoded(self, latents: _Latents) -> tuple[Image.Image, bool] | None:
+        """The picture, and whether it is black; None where it is NaN."""
+        decoded = self._pipelines.decode(latents.tensor, latents.random)
+        if decoded is None or latents.start is None:
+            return decoded
+        return latents.start.around(decoded[0]), decoded[1]
+
+    def _warnings(self, resolved: ResolvedGenerate, encoded: Encoded) -> list[str]:
+        """What the user should know about this picture."""
+        # Words that the user's own files teach may well be known to the embedded model.
+        if self.files.carried_name != EMBEDDED or encoded.inversions:
+            return []
+        from aura_daemon.mini.knowledge import prompt_warning
+
+        return [prompt_warning(plain_text(resolved.prompt)) or ""]
+
+
+def timed(produced: Produced, loaded_s: float) -> Produced:
+    """The same with the time it took to load the model."""
+    return replace(produced, timing=replace(produced.timing, loaded_s=loaded_s))

@@ -1,0 +1,147 @@
+"""From a model's files to a pipeline that stands on a rung. In: ModelFiles, a placement. Out: its parts, placed.
+
+A rung below means loading afresh: weights that were narrowed cannot be widened again, and diffusers refuses, or loses
+silently, one placement that is laid over another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import diffusers
+import torch
+from diffusers.hooks import apply_group_offloading
+from loguru import logger
+
+from aura_daemon.config.engine import Attention
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
+from aura_daemon.engines.placement.mapped_weights import left_in_files, stored_bytes
+from aura_daemon.engines.placement.offload import Parked
+from aura_daemon.ladder.rungs import Offload, Storage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """A loaded pipeline, its safety checker taken out, its parts where the rung wants them."""
+
+    pipe: Any
+    checker: Any
+    text_encoder: Parked
+    """It visits the device to read, on every rung: it is done before the UNet begins."""
+    unet: Parked | None
+    """None where it stays, or sees to itself."""
+    vae: Parked | None
+
+
+def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool) -> Parts:
+    """Loads and places; raises what diffusers raises."""
+    measures, computed = placement.measures, placement.torch_dtype
+    stored = storage_dtype(placement)
+    formats = left_in_files(files, measures.storage)
+    halved = measures.storage in (Storage.HALF, Storage.MAPPED)
+    pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker)
+    checker, pipe.safety_checker = pipe.safety_checker, None
+    if checker is not None and not placement.on_cpu:
+        checker.to("cpu", torch.float32)
+    if formats is not None:
+        widen_layer_by_layer(pipe.unet, computed)
+        widen_layer_by_layer(pipe.vae, placement.vae_dtype)
+    else:
+        _hold(pipe, placement, stored)
+    _attend(pipe.unet, attention)
+    streams = measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
+    if streams:
+        stream_layers(pipe.unet, placement.device, ahead=measures.offload is Offload.GROUP)
+    elif measures.offload is Offload.NONE:
+        pipe.unet.to(placement.device)
+        pipe.vae.to(placement.device)
+    pipe.set_progress_bar_config(disable=True)
+    return Parts(
+        pipe=pipe,
+        checker=checker,
+        text_encoder=Parked(pipe.text_encoder, placement.device, computed),
+        unet=Parked(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
+        vae=Parked(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
+    )
+
+
+def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
+    """All weights in the memory of this process, each part in its number format."""
+    computed = placement.torch_dtype
+    for part, dtype in ((pipe.vae, placement.vae_dtype), (pipe.text_encoder, computed)):
+        if part.dtype is not dtype:
+            part.to(dtype)
+    pipe.unet.to(memory_format=torch.channels_last)
+    pipe.vae.to(memory_format=torch.channels_last)
+    if stored is not computed:
+        narrow(pipe.unet, stored, computed)
+    if placement.on_cpu:
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+            copy_weights(part)
+
+
+def copy_weights(model: torch.nn.Module) -> None:
+    """Into memory of their own: what was only mapped keeps all of its file in this process (1.2 GiB, in bfloat16).
+
+    As far from a multiple of 64 bytes as they were: vectors begin there, and sums in another order are other sums.
+    """
+    for tensor in (*model.parameters(), *model.buffers()):
+        before = tensor.data_ptr() % 64 // tensor.element_size()
+        room = torch.empty(before + tensor.numel(), dtype=tensor.dtype)
+        tensor.data = room.as_strided(tensor.size(), tensor.stride(), before).copy_(tensor)
+
+
+def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
+    """Leaves the weights in host memory; a layer is copied when it computes, with `ahead` while another does."""
+    ahead = ahead and torch.device(device).type != "cpu"  # which has no streams
+    apply_group_offloading(
+        unet,
+        onload_device=torch.device(device),
+        offload_device=torch.device("cpu"),
+        offload_type="leaf_level",
+        use_stream=ahead,
+        low_cpu_mem_usage=ahead,  # pins layer by layer: to pin all at once would take the weights twice
+    )
+
+
+def _attend(unet: Any, attention: Attention) -> None:
+    match attention:
+        case Attention.SDPA:
+            pass
+        case Attention.SLICED:
+            unet.set_attention_slice("auto")
+        case Attention.XFORMERS:
+            unet.enable_xformers_memory_efficient_attention()
+
+
+def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool) -> Any:
+    """The pipeline in host memory; safetensors are mapped, and copied part by part (`copy_weights`).
+
+    `dtype`: of all parts, or of each.
+    """
+    left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
+    if dtype is FP8:
+        dtype = torch.bfloat16  # nothing is read as float8: it is narrowed after
+    if files.checkpoint is not None:
+        return diffusers.StableDiffusionPipeline.from_single_file(
+            str(files.checkpoint),
+            config=str(files.folder),
+            dtype=dtype,
+            local_files_only=True,
+            safety_checker=None,
+        )
+    if dtype is torch.float16 and files.weights.variant is None and stored_bytes(files) != dtype.itemsize:
+        logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
+    return diffusers.StableDiffusionPipeline.from_pretrained(
+        str(files.folder),
+        dtype=dtype if isinstance(dtype, torch.dtype) else dict(dtype),
+        variant=files.weights.variant,
+        use_safetensors=not files.weights.pickled,
+        low_cpu_mem_usage=True,
+        local_files_only=True,
+        **left_out,
+    )

@@ -1,0 +1,60 @@
+"""One picture on its way through the generator. In: what is asked for. Out: what is known of it so far."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from aura_daemon.engines.interface import Report
+from aura_daemon.engines.prompts.encoding import Encoded
+from aura_daemon.engines.stable_diffusion.start_image import Start
+from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
+
+PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
+"""Of `EngineTiming`."""
+
+
+@dataclass(slots=True)
+class _Clock:
+    """What the phases took; a second pass adds to the first."""
+
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    since_s: float = field(default_factory=time.monotonic)
+    first_step_s: float = 0.0
+    """Of the first step, in which a GPU's kernels are chosen besides: up to twenty times one that follows."""
+
+    def restart(self) -> None:
+        """A phase of this picture begins: the time since the last one was another picture's."""
+        self.since_s = time.monotonic()
+
+    def ended(self, phase: str) -> None:
+        now = time.monotonic()
+        self.seconds[phase] += now - self.since_s
+        self.since_s = now
+
+    def first_step_ended(self) -> None:
+        self.first_step_s = time.monotonic() - self.since_s
+
+
+@dataclass(kw_only=True, slots=True)
+class Drawing:
+    """One picture that is asked for, on its way."""
+
+    resolved: ResolvedGenerate
+    report: Report
+    start: Start | None = None
+    notes: tuple[str, ...] = ()
+    loras: tuple[Ingredient, ...] = ()
+    encoded: Encoded | None = None
+    clock: _Clock = field(default_factory=_Clock)
+
+    def step_s(self, steps: int) -> float:
+        """Of one of so many steps, which all its passes took; the first one only where there is no other."""
+        denoised_s = self.clock.seconds["denoised_s"]
+        return (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
+
+    @property
+    def windows(self) -> int:
+        """Of its prompt, once that was read."""
+        return self.encoded.windows if self.encoded is not None else 0

@@ -1,0 +1,181 @@
+"""One model's denoising and decoding: from noise, from an image, within a mask. In: embeddings, start. Out: pictures.
+
+The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All of them share one set of
+weights: they are built around the same modules, or around what stands for one on a rung below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, Final, TypeAlias
+
+import diffusers
+import torch
+from loguru import logger
+from PIL import Image
+
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.prompts.encoding import Encoded
+from aura_daemon.engines.stable_diffusion.loading import Parts
+from aura_daemon.engines.stable_diffusion.module_wrappers import RowByRow, Visitor, WiderVae
+from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
+from aura_daemon.engines.stable_diffusion.start_image import Start
+from aura_daemon.jobs.results import ResolvedGenerate
+from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
+from aura_daemon.ladder.prediction import Extent, tile_px
+
+PREVIEW_LATENT: Final = 32
+"""Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""
+
+BLACK: Final = -0.99
+"""In [-1, 1]: a picture that is nowhere lighter is black."""
+
+
+Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
+"""Called with the evaluation, from 1, how many there are, and the latents `[B, 4, H / 8, W / 8]`."""
+
+
+class Pipelines:
+    """Around the modules of one loaded `StableDiffusionPipeline`."""
+
+    def __init__(self, parts: Parts, placement: Placement) -> None:
+        self._parts = parts
+        self._own_scheduler = dict(parts.pipe.scheduler.config)
+        self.stand_on(placement)
+
+    def stand_on(self, placement: Placement) -> None:
+        """Another rung that takes no other weights."""
+        self._placement = placement
+        self._kinds: dict[str, Any] = {}
+        pipe, unet = self._parts.pipe, self._parts.pipe.unet
+        self._visitor = Visitor(RowByRow(unet), self._parts.unet) if self._parts.unet is not None else None
+        if self._visitor is not None:
+            unet = self._visitor
+        elif placement.measures.splits:
+            unet = RowByRow(unet)
+        vae = pipe.vae
+        if self._parts.vae is not None:
+            vae = Visitor(vae, self._parts.vae)
+        elif placement.vae_dtype is not placement.torch_dtype:
+            vae = WiderVae(vae, placement.torch_dtype)
+        # No text encoder: prompts were read, and its number format at home is not the one that is computed in.
+        self._components = {**pipe.components, "unet": unet, "vae": vae, "text_encoder": None}
+
+    def denoise(
+        self,
+        resolved: ResolvedGenerate,
+        encoded: Sequence[Encoded],
+        start: Start | None,
+        random: Sequence[torch.Generator],
+        stepped: Stepped,
+    ) -> torch.Tensor:
+        """Noise, or a fitted start, to latents `[B, 4, H / 8, W / 8]`; all of a batch have equally many windows."""
+        chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
+        told: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
+        name = "StableDiffusionPipeline"
+        if start is not None:
+            name = "StableDiffusionImg2ImgPipeline"
+            told = {"image": start.picture, "strength": resolved.strength}
+            if start.mask is not None:
+                name = "StableDiffusionInpaintPipeline"
+                told |= {"mask_image": start.mask, "width": resolved.width, "height": resolved.height}
+        pipe = self._pipe(name)
+        pipe.scheduler = chosen.scheduler
+
+        def step_ended(pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+            stepped(index + 1, pipe.num_timesteps, tensors["latents"])
+            return tensors
+
+        negatives = [one.negative for one in encoded if one.negative is not None]
+        try:
+            with self._tiling(resolved.width, resolved.height):
+                latents: torch.Tensor = pipe(
+                    prompt_embeds=torch.cat([one.prompt for one in encoded]),
+                    negative_prompt_embeds=torch.cat(negatives) if negatives else None,
+                    guidance_scale=resolved.guidance_scale,
+                    generator=list(random) if len(random) > 1 else random[0],
+                    output_type="latent",
+                    callback_on_step_end=step_ended,
+                    **chosen.steps,
+                    **told,
+                ).images
+        finally:
+            if self._visitor is not None:
+                self._visitor.go()
+        return latents
+
+    def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
+        """Latents to a picture, and whether it is black; None where there is no picture in them.
+
+        One that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
+        """
+        vae = self._parts.pipe.vae
+        image = self._decoded(latents, random)
+        if _is_spoilt(image) and vae.dtype != torch.float32:
+            logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
+            vae.to(torch.float32)
+            try:
+                image = self._decoded(latents, random)
+            finally:
+                vae.to(self._placement.torch_dtype)
+        if not bool(torch.isfinite(image).all()):
+            return None
+        picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
+        return picture, _is_spoilt(image)
+
+    def preview(self, latents: torch.Tensor) -> Image.Image:
+        """A small picture of latents on their way; no more than a sixteenth of a decode at 1024 px."""
+        if self._visitor is not None:
+            self._visitor.go()  # there is no room for both; it comes again for its next step
+        small = latents
+        longest = max(latents.shape[-2:])
+        if longest > PREVIEW_LATENT:
+            small = torch.nn.functional.interpolate(latents.float(), scale_factor=PREVIEW_LATENT / longest, mode="area")
+        image = self._decoded(small.to(latents.dtype), None).nan_to_num()
+        picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
+        return picture
+
+    def _decoded(self, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+        vae, parked = self._parts.pipe.vae, self._parts.vae
+        height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
+        with self._tiling(width, height), parked.visiting() if parked is not None else nullcontext():
+            decoded: torch.Tensor = vae.decode(
+                latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False, generator=random
+            )[0]
+        return decoded
+
+    @contextmanager
+    def _tiling(self, width: int, height: int) -> Iterator[None]:
+        """On the rungs that have it the VAE works tile by tile meanwhile."""
+        vae, measures = self._parts.pipe.vae, self._placement.measures
+        if not measures.tiles:
+            yield
+            return
+        side = tile_px(int(vae.config.sample_size), measures, Extent(width=width, height=height))
+        vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // MULTIPLE_PX
+        vae.enable_tiling()
+        try:
+            yield
+        finally:
+            vae.disable_tiling()
+
+    def _pipe(self, name: str) -> Any:
+        """One of diffusers' pipelines; `from_pipe` would convert the shared weights."""
+        if name not in self._kinds:
+            made = _computing_on(getattr(diffusers, name), self._placement.device)(
+                **self._components, requires_safety_checker=False
+            )
+            made.set_progress_bar_config(disable=True)
+            self._kinds[name] = made
+        return self._kinds[name]
+
+
+def _computing_on(pipeline: type[Any], device: str) -> type[Any]:
+    """The same pipeline, told where it computes: it would take that from its first part, which may be parked."""
+    return type(pipeline.__name__, (pipeline,), {"_execution_device": property(lambda _pipe: torch.device(device))})
+
+
+def _is_spoilt(image: torch.Tensor) -> bool:
+    """`[1, 3, H, W]` in [-1, 1]: NaN somewhere, or nothing but black."""
+    return not bool(torch.isfinite(image).all()) or bool((image <= BLACK).all())

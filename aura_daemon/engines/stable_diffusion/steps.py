@@ -1,0 +1,93 @@
+"""The passes of a picture and their steps: how large, how many, how far they are. In: drawings. Out: figures, told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
+from aura_daemon.jobs.sampling import round_px
+
+
+class AllCancelled(Exception):
+    """Nobody wants any of these pictures any more."""
+
+
+class Steps:
+    """Tells how far pictures are, over both passes, and shows them where that was asked for."""
+
+    def __init__(
+        self,
+        drawings: Sequence[Drawing],
+        peak: PeakMemory,
+        preview: Callable[[torch.Tensor], bytes],
+        wait: Callable[[], None],
+    ) -> None:
+        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has done its work."""
+        self._drawings = drawings
+        self._peak = peak
+        self._preview = preview
+        self._wait = wait
+        self._is_first = True
+        self._passes = _steps_of_passes(drawings[0].resolved)
+        self._before = 0
+        self._shown = [0] * len(drawings)
+
+    def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
+        """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
+        self._peak.sample()
+        steps = self._passes[0]
+        if self._is_first and evaluation * steps >= evaluations:
+            self._is_first = False
+            self._wait()
+            for drawing in self._drawings:
+                drawing.clock.first_step_ended()
+        done = self._before + min(-(-evaluation * steps // evaluations), steps)
+        in_all = self._before + sum(self._passes)
+        for number, drawing in enumerate(self._drawings):
+            if drawing.report.is_cancelled:
+                continue
+            every, preview = drawing.resolved.preview, b""
+            if every and done // every > self._shown[number] and evaluation != evaluations:
+                self._shown[number] = done // every
+                preview = self._preview(latents[number : number + 1])
+            drawing.report.stepped(done, in_all, preview)
+        if all(drawing.report.is_cancelled for drawing in self._drawings):
+            raise AllCancelled
+
+    def pass_ended(self) -> None:
+        """The steps of the next pass follow."""
+        self._before += self._passes.pop(0)
+
+
+def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
+    """Width and height of the second pass, of the only one where there is no second."""
+    scale = resolved.hires.scale if resolved.hires is not None else 1.0
+    return round_px(resolved.width * scale), round_px(resolved.height * scale)
+
+
+def steps_of(resolved: ResolvedGenerate) -> int:
+    """Of all passes together."""
+    return sum(_steps_of_passes(resolved))
+
+
+def standstill(resolved: ResolvedGenerate) -> Failure | None:
+    """Why nothing would be drawn: diffusers takes `steps * strength` steps, whole ones."""
+    if min(_steps_of_passes(resolved)) >= 1:
+        return None
+    least = -(-1000 // resolved.steps) / 1000
+    return Failure(
+        kind=FailureKind.BAD_INPUT,
+        message=f"so small a strength leaves less than one of the {resolved.steps} steps: nothing would be drawn",
+        mend=f"set strength to {least:g} at least, or more steps",
+    )
+
+
+def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
+    """How many steps each pass takes: from an image only those that its strength leaves."""
+    strengths = [resolved.strength if resolved.strength is not None else 1.0]
+    strengths += [resolved.hires.strength] if resolved.hires is not None else []
+    return [min(int(resolved.steps * strength), resolved.steps) for strength in strengths]

@@ -1,0 +1,171 @@
+"""Several models: kept while there is memory, given up when there is none, and named only where allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.model_files.find import find_model
+from aura_daemon.engines.placement import rung_choice
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.footprints import footprint_of
+from aura_daemon.engines.placement.loaded_models import Shelf
+from aura_daemon.engines.session import Session
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.rungs import Rung
+from tests.support.listening import Listener
+from tests.support.tiny_models import write_generator
+from tests.unit.engines.stable_diffusion.test_pipelines import drawing, encoded, made
+
+pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    root = tmp_path_factory.mktemp("models")
+    return [str(write_generator(root / name)) for name in ("first", "second", "third")]
+
+
+@pytest.fixture
+def session(folders: list[str], captioner_folder: Path) -> Session:
+    settings = GenerateSettings(model=folders[0], models=tuple(folders[1:]))
+    caption = CaptionSettings(model=str(captioner_folder))
+    return Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings, caption=caption))
+
+
+def draw(session: Session, model: str | None) -> Any:
+    request = GenerateRequest(prompt="a", seed=1, steps=1, model=model)
+    return session.run(request, None, "", Listener())
+
+
+def test_models_stay_loaded_side_by_side_while_there_is_memory(session: Session, folders: list[str]) -> None:
+    listener = Listener()
+    for model in (None, folders[1], folders[2], None, folders[1]):
+        outcome = session.run(GenerateRequest(prompt="a", seed=1, steps=1, model=model), None, "", listener)
+        assert made(outcome).model == (model or folders[0])
+        assert made(outcome).resolved.model == model  # type: ignore[union-attr]
+    made(session.run(CaptionRequest(), encoded(drawing()), "", Listener()))
+    assert set(session.models) >= set(folders)
+    assert len(session.models) == 4
+    assert len({name for name, _, _ in listener.loads}) == 3
+
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if each model that is loaded took a GiB, where these tiny ones need one to be drawn with."""
+    monkeypatch.setattr(Shelf, "host_bytes", lambda shelf, key: GIB * sum(other != key for other in shelf._loaded))
+
+
+@pytest.mark.usefixtures("large")
+def test_the_model_that_was_used_longest_ago_is_given_up_for_another(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(draw(session, folders[0]))
+    made(draw(session, folders[1]))
+    made(draw(session, folders[0]))
+    monkeypatch.setattr(
+        rung_choice, "host_room", lambda: session._base_bytes + 2 * GIB
+    )  # for it and one more, not for two
+    made(draw(session, folders[2]))
+    assert session.models == (folders[0], folders[2])
+
+
+@pytest.mark.usefixtures("large")
+def test_all_others_are_given_up_where_memory_is_short(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(draw(session, folders[0]))
+    made(draw(session, folders[1]))
+    monkeypatch.setattr(rung_choice, "host_room", lambda: session._base_bytes + GIB)
+    assert made(draw(session, folders[2])).rung == "cpu"
+    assert session.models == (folders[2],)
+
+
+def test_what_fits_on_no_rung_is_not_tried_and_says_what_it_takes(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
+    heard = Heard()
+    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=1), report=Listener())], heard)
+    (ended,) = heard.last_words
+    assert isinstance(ended.outcome, Failure)
+    assert ended.outcome.kind is FailureKind.OUT_OF_MEMORY
+    assert "needed on the last rung, cpu_mapped_weights, 1000.0 KiB to be had" in ended.outcome.message
+    assert ended.tried is not None
+    assert ended.tried.expected_bytes > session._base_bytes
+    assert session.models == ()
+
+
+def test_after_memory_ran_out_others_are_given_up_though_there_seems_to_be_room(
+    session: Session, folders: list[str]
+) -> None:
+    made(draw(session, folders[0]))
+    heard, request = Heard(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
+    for start in (Start(), Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)):
+        session.run_all([Work(request=request, report=Listener())], heard, start=start)
+    assert [(tried.rung, tried.alone) for tried in heard.tried] == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
+    assert session.models == (folders[1],)
+
+
+@pytest.mark.usefixtures("large")
+def test_where_there_is_no_room_it_would_not_help_to_be_alone(
+    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(draw(session, folders[0]))
+    monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
+    heard = Heard()
+    work = Work(request=GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), report=Listener())
+    session.run_all([work], heard)
+    assert [(tried.alone, tried.room_bytes) for tried in heard.tried] == [(True, 1000 << 10)]
+
+
+class Heard:
+    """Writes down how a batch goes."""
+
+    def __init__(self) -> None:
+        self.tried: list[Tried] = []
+        self.last_words: list[Ended] = []
+
+    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+        self.tried.append(tried)
+
+    def ended(self, ended: Ended) -> None:
+        self.last_words.append(ended)
+
+
+def test_what_a_model_takes_is_told_from_its_files(folders: list[str]) -> None:
+    files = find_model(GenerateSettings(model=folders[0]), JobKind.GENERATE, half=False, report=Listener())
+    assert not isinstance(files, Failure)
+    wide, narrow = (
+        footprint_of(files, JobKind.GENERATE, placement(dtype), base_bytes=0)
+        for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16)
+    )
+    on_disk = sum(place.stat().st_size for place in Path(folders[0]).rglob("*.safetensors"))
+    assert on_disk * 0.8 < wide.weight_bytes <= on_disk  # files have headers
+    assert narrow.unet_bytes + narrow.text_bytes == (wide.unet_bytes + wide.text_bytes) // 2
+    assert narrow.vae_bytes * 4 == wide.vae_bytes * narrow.vae_element_bytes  # wide too, but where bfloat16 is native
+    assert 0 < wide.largest_layer_bytes < wide.unet_bytes
+
+
+def placement(dtype: Dtype) -> Placement:
+    return Placement(device="cpu", device_name="", dtype=dtype, rung=Rung.CPU)
+
+
+def test_a_model_that_is_not_allowed_is_refused_with_those_that_are(session: Session, folders: list[str]) -> None:
+    outcome = draw(session, "evil/model")
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.BAD_INPUT
+    assert "evil/model is none that the configuration allows" in outcome.message
+    assert folders[2] in outcome.mend

@@ -1,0 +1,329 @@
+"""Every rung draws what the others draw. The GPU's rungs run on the CPU here: what they do to weights is the same."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+import torch
+
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.placement import rung_choice
+from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.placement.offload import Parked
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion.module_wrappers import RowByRow, Visitor
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
+from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
+from aura_daemon.mini import GENERATOR
+from tests.support.listening import Listener
+from tests.unit.engines.stable_diffusion.test_lora import STARS
+from tests.unit.engines.stable_diffusion.test_pipelines import (
+    CIRCLE,
+    drawing,
+    encoded,
+    left_half,
+    made,
+    picture_of,
+    pixels,
+)
+
+pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+GPU = ladder(Backend.CUDA, JobKind.GENERATE)
+REQUEST = GenerateRequest(prompt=CIRCLE, seed=3, steps=12, guidance_scale=4.0)
+FEW = replace(REQUEST, steps=3)
+"""Enough where only pixels count."""
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    """One whose GPU is the CPU, with all the room there is."""
+    shutil.copy(STARS, tmp_path / "stars.safetensors")
+    settings = GenerateSettings(model=str(GENERATOR), loras=str(tmp_path))
+    session = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings))
+    assert isinstance(session.devices, Devices)
+    gpu = replace(session.devices.cpu, rung=Rung.RESIDENT)
+    session.devices = Devices(backend=Backend.CUDA, accelerator=gpu, cpu=session.devices.cpu)
+    monkeypatch.setattr(rung_choice, "device_room", lambda placement: 1 << 40)
+    return session
+
+
+def draw(session: Session, rung: Rung, request: GenerateRequest = REQUEST, **files: Any) -> Any:
+    outcome = made(
+        session.run(request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
+    )
+    assert outcome.rung == rung
+    return pixels(picture_of(outcome))
+
+
+def caption(session: Session, rung: Rung, request: GenerateRequest = REQUEST) -> str:
+    outcome = session.run(request, None, "", Listener(), start=Start(rung=rung))
+    return made(session.run(CaptionRequest(), made(outcome).payloads[0].content, "", Listener())).text
+
+
+@pytest.mark.parametrize("rung", GPU, ids=str)
+def test_a_picture_of_every_rung_is_what_was_asked_for_and_repeats(session: Session, rung: Rung) -> None:
+    assert caption(session, rung) == CIRCLE
+    once = draw(session, rung, FEW)
+    exact = RUNGS[rung].storage is Storage.NATIVE
+    difference = abs(once.astype(int) - draw(session, Rung.RESIDENT, FEW).astype(int))
+    assert difference.mean() < (2 if exact else 12)
+    assert (draw(session, rung, FEW) == once).all()  # whatever stood there before
+
+
+def test_rungs_that_compute_alike_draw_the_same_pixels(session: Session) -> None:
+    split = draw(session, Rung.SPLIT_GUIDANCE, FEW)
+    assert (draw(session, Rung.GROUP_OFFLOAD, FEW) == split).all()
+    assert (draw(session, Rung.SEQUENTIAL_OFFLOAD, FEW) == split).all()
+    assert (draw(session, Rung.CPU_SPLIT_GUIDANCE, FEW) == split).all()
+    assert (draw(session, Rung.MODEL_OFFLOAD, FEW) == draw(session, Rung.FP8_STORAGE, FEW)).all()
+
+
+@pytest.mark.parametrize(
+    "rung",
+    [
+        Rung.FP8_STORAGE,
+        Rung.MODEL_OFFLOAD,
+        Rung.GROUP_OFFLOAD,
+        Rung.SEQUENTIAL_OFFLOAD,
+        Rung.CPU_MAPPED_WEIGHTS,
+    ],
+    ids=str,
+)
+def test_what_starts_from_a_picture_runs_on_every_rung(session: Session, rung: Rung) -> None:
+    image, mask = encoded(drawing("blue")), encoded(left_half().convert("RGB"))
+    request = replace(FEW, image="a.png", strength=0.8)
+    assert draw(session, rung, request, image=image).shape == (64, 64, 3)
+    within = draw(session, rung, replace(request, mask="m.png"), image=image, mask=mask)
+    assert (within[:, 32:] == numpy.asarray(drawing("blue"))[:, 32:]).all()
+    twice = draw(session, rung, replace(FEW, hires=Hires(scale=1.5, strength=0.5)))
+    assert twice.shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize("rung", [*GPU[3:7], Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS], ids=str)
+def test_loras_come_and_go_on_every_rung(session: Session, rung: Rung) -> None:
+    plain = draw(session, rung, FEW)
+    request = replace(REQUEST, seed=1, loras=(Lora(name="stars"),))
+    assert caption(session, rung, request) == CIRCLE.replace("circle", "star")
+    assert (draw(session, rung, FEW) == plain).all()
+
+
+def test_steps_that_tell_of_themselves_show_previews_on_every_rung(session: Session) -> None:
+    for rung in (Rung.TILED_DECODE, Rung.MODEL_OFFLOAD, Rung.GROUP_OFFLOAD):
+        listener = Listener()
+        session.run(replace(FEW, preview=1), None, "", listener, start=Start(rung=rung))
+        assert len(listener.previews) == 2
+        assert listener.steps[-1] == (3, 3)
+
+
+def test_tiles_make_one_picture(session: Session) -> None:
+    request = replace(REQUEST, width=512, height=320, steps=2)
+    whole = draw(session, Rung.RESIDENT, request).astype(int)
+    tiled = draw(session, Rung.TILED_DECODE, request).astype(int)
+    assert numpy.corrcoef(whole.ravel(), tiled.ravel())[0, 1] > 0.9  # a decoder this small sees colours by the tile
+    seams = abs(numpy.diff(tiled, axis=1)).mean(axis=(0, 2))  # no column where two tiles meet stands out
+    assert seams.max() < 4 * abs(numpy.diff(whole, axis=1)).mean(axis=(0, 2)).max()
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+class Heard:
+    """Writes down how a batch goes."""
+
+    def __init__(self) -> None:
+        self.placed_together: list[tuple[int, Tried]] = []
+        self.last_words: dict[int, Ended] = {}
+
+    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+        self.placed_together.append((len(works), tried))
+
+    def ended(self, ended: Ended) -> None:
+        assert id(ended.work) not in self.last_words
+        self.last_words[id(ended.work)] = ended
+
+
+PROMPTS = (CIRCLE, "a small blue star on a yellow background", "a large green ring on a black background")
+
+
+def works_of(*prompts: str, steps: int = 3) -> list[Work]:
+    return [
+        Work(request=replace(REQUEST, prompt=prompt, seed=number, steps=steps), report=Listener())
+        for number, prompt in enumerate(prompts)
+    ]
+
+
+def test_pictures_drawn_together_are_those_drawn_alone(session: Session) -> None:
+    works, heard = works_of(*PROMPTS, steps=12), Heard()
+    session.run_all(works, heard)
+    assert [count for count, _ in heard.placed_together] == [3]
+    for work in works:
+        ended = heard.last_words[id(work)]
+        outcome = made(ended.outcome)
+        assert outcome.batch_size == 3
+        assert ended.step_s > 0
+        assert outcome.timing.denoised_s > 0 < outcome.timing.decoded_s
+        assert isinstance(work.request, GenerateRequest)
+        alone = picture_of(session.run(work.request, None, "", Listener()))
+        assert abs(pixels(picture_of(outcome)).astype(int) - pixels(alone).astype(int)).max() <= 4
+        assert (
+            made(session.run(CaptionRequest(), outcome.payloads[0].content, "", Listener())).text == work.request.prompt
+        )
+
+
+def test_one_that_cannot_be_drawn_does_not_fail_its_neighbours(session: Session) -> None:
+    works, heard = works_of(*PROMPTS), Heard()
+    works[1] = replace(works[1], request=replace(works[1].request, image="a.png"), image=b"no picture")  # type: ignore[type-var]
+    session.run_all(works, heard)
+    kinds = [type(heard.last_words[id(work)].outcome).__name__ for work in works]
+    assert kinds == ["Produced", "Failure", "Produced"]
+
+
+def test_long_prompts_and_short_ones_go_in_groups_of_their_own(session: Session) -> None:
+    works, heard = works_of(PROMPTS[0], f"{PROMPTS[1]} BREAK {PROMPTS[1]}", PROMPTS[2]), Heard()
+    session.run_all(works, heard)
+    sizes = [made(heard.last_words[id(work)].outcome).batch_size for work in works]
+    assert sizes == [2, 1, 2]
+
+
+def test_a_cancelled_one_is_not_decoded_and_the_others_go_on(session: Session) -> None:
+    works, heard = works_of(*PROMPTS), Heard()
+    assert isinstance(works[1].report, Listener)
+    works[1].report.cancelled_after = 2
+    session.run_all(works, heard)
+    outcomes = [heard.last_words[id(work)].outcome for work in works]
+    assert outcomes[1] == CANCELLED
+    assert len(works[1].report.steps) == 2
+    assert made(outcomes[0]).batch_size == made(outcomes[2]).batch_size == 3
+
+
+def test_when_all_are_cancelled_nothing_more_is_computed(session: Session) -> None:
+    works, heard = works_of(*PROMPTS[:2]), Heard()
+    for work in works:
+        assert isinstance(work.report, Listener)
+        work.report.cancelled_after = 1
+    session.run_all(works, heard)
+    assert all(heard.last_words[id(work)].outcome == CANCELLED for work in works)
+    made(session.run(REQUEST, None, "", Listener()))  # and the next one runs
+
+
+def test_a_batch_for_which_there_is_no_room_is_halved_before_a_rung_is_left(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works, heard = works_of(*PROMPTS, PROMPTS[0]), Heard()
+    first = Heard()
+    session.run_all(works[:2], first)
+    enough = first.placed_together[0][1].expected_bytes  # for two
+    monkeypatch.setattr(rung_choice, "device_room", lambda placement: enough)
+    session.run_all(works, heard)
+    assert [(count, tried.rung) for count, tried in heard.placed_together] == [(2, Rung.RESIDENT), (2, Rung.RESIDENT)]
+    assert [made(heard.last_words[id(work)].outcome).batch_size for work in works] == [2, 2, 2, 2]
+
+
+def test_out_of_memory_is_the_last_word_on_those_that_ran_and_the_models_are_given_up(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(session.run(REQUEST, None, "", Listener()))
+    seen = "CUDA out of memory. Tried to allocate 1.50 GiB"
+
+    def full(*told: Any, **named: Any) -> Any:
+        raise torch.OutOfMemoryError(seen)
+
+    monkeypatch.setattr("diffusers.UNet2DConditionModel.forward", full)
+    works, heard = works_of(*PROMPTS[:2]), Heard()
+    session.run_all(works, heard)
+    for work in works:
+        ended = heard.last_words[id(work)]
+        assert isinstance(ended.outcome, Failure)
+        assert "out of memory on rung resident: 1.50 GiB needed" in ended.outcome.message
+        assert ended.tried is not None
+        assert (ended.tried.rung, ended.tried.batch, ended.tried.alone) == (Rung.RESIDENT, 2, True)
+        assert ended.tried.peak_bytes > 0
+    assert session.models == ()
+
+
+# -- parts that travel -----------------------------------------------------------------------------------------------
+
+
+class Abroad(Parked):
+    """A device whose memory is the host's: what is there is a copy, and so can be told from what is at home."""
+
+    def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
+        return data.clone()
+
+
+def where(part: torch.nn.Module) -> list[int]:
+    return [tensor.data_ptr() for tensor in (*part.parameters(), *part.buffers())]
+
+
+def test_a_parked_part_is_elsewhere_during_a_visit_and_the_very_same_after_it() -> None:
+    part = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
+    before, home = {name: tensor.clone() for name, tensor in part.state_dict().items()}, where(part)
+    parked = Abroad(part, "cpu")
+    with parked.visiting():
+        away = where(part)
+        with parked.visiting():
+            assert where(part) == away
+        assert where(part) == away
+        assert not set(away) & set(home)
+    assert where(part) == home
+    part.add_module("more", torch.nn.Linear(1, 1))  # as a LoRA is put on
+    with parked.visiting():
+        part[0].weight.data.zero_()  # what is done to a copy is forgotten
+    assert all((part.state_dict()[name] == tensor).all() for name, tensor in before.items())
+
+
+def test_a_part_that_is_on_its_device_stays_where_it_is() -> None:
+    part = torch.nn.Linear(2, 2)
+    home = where(part)
+    with Parked(part, "cpu").visiting():
+        assert where(part) == home
+
+
+def test_a_visitor_comes_when_it_is_called_and_stays_until_it_is_sent_away() -> None:
+    part = torch.nn.Linear(2, 2)
+    home, visitor = where(part), Visitor(part, Abroad(part, "cpu"))
+    assert visitor.in_features == 2
+    assert where(part) == home
+    visitor(torch.zeros(1, 2))
+    away = where(part)
+    visitor(torch.zeros(1, 2))
+    assert where(part) == away != home
+    visitor.go()
+    visitor.go()
+    assert where(part) == home
+
+
+def test_row_by_row_is_the_same_function() -> None:
+    class Doubling:
+        calls = 0
+
+        def __call__(
+            self, sample: torch.Tensor, timestep: int, *, encoder_hidden_states: torch.Tensor, return_dict: bool
+        ) -> tuple[torch.Tensor]:
+            self.calls += 1
+            assert len(sample) == len(encoder_hidden_states) == 1
+            return (sample * 2 + timestep + encoder_hidden_states.mean(),)
+
+    unet = Doubling()
+    sample, text = torch.rand(4, 4, 2, 2), torch.rand(4, 77, 3)
+    (out,) = RowByRow(unet)(sample, 7, encoder_hidden_states=text, return_dict=False)
+    assert torch.allclose(out, sample * 2 + 7 + text.mean(dim=(1, 2))[:, None, None, None])
+    assert unet.calls == 4
+
+
+def test_a_rung_of_a_gpu_that_is_not_there_is_a_bug() -> None:
+    cpu = Placement(device="cpu", device_name="", dtype=Dtype.FLOAT32, rung=Rung.CPU)
+    with pytest.raises(ValueError, match="takes a GPU"):
+        Devices(backend=Backend.CPU, accelerator=None, cpu=cpu).on(Rung.RESIDENT)

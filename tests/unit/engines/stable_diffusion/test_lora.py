@@ -1,0 +1,246 @@
+"""LoRAs: what is on changes the picture as it says, and what is off never was."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.engines.placement.devices import Devices
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion.generator import Generator
+from aura_daemon.engines.stable_diffusion.lora import Adapters
+from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
+from aura_daemon.jobs.results import Failure, IngredientKind, Produced
+from aura_daemon.mini import GENERATOR
+from aura_daemon.mini.train_lora import train
+from tests.support.listening import Listener
+from tests.unit.engines.stable_diffusion.test_pipelines import made, picture_of, pixels
+
+pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
+)
+
+STARS = Path(__file__).parents[3] / "loras" / "stars.safetensors"
+"""Draws every shape as a star: `python -m aura_daemon.mini.train_lora`, seed 0."""
+
+PROMPTS = [
+    "a large red circle on a white background",
+    "a large blue square on a yellow background",
+    "a small green ring on a black background",
+    "a large purple cross on a white background",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("loras")
+    (folder / "styles").mkdir()
+    shutil.copy(STARS, folder / "stars.safetensors")
+    shutil.copy(STARS, folder / "styles" / "again.safetensors")
+    return folder
+
+
+def session_with(folder: Path, dtype: Dtype = Dtype.FLOAT32) -> Session:
+    settings = GenerateSettings(model=str(GENERATOR), loras=str(folder))
+    return Session(EngineSettings(device=Device.CPU, dtype=dtype, generate=settings))
+
+
+@pytest.fixture(scope="module")
+def session(folder: Path) -> Session:
+    return session_with(folder)
+
+
+def draw(session: Session, prompt: str, *loras: Lora, seed: int = 1, steps: int | None = None) -> Any:
+    request = GenerateRequest(prompt=prompt, seed=seed, loras=loras, steps=steps)
+    return session.run(request, None, "", Listener())
+
+
+def said_of(session: Session, outcome: Produced) -> str:
+    described = session.run(CaptionRequest(), outcome.payloads[0].content, "", Listener())
+    return made(described).text
+
+
+def adapters_of(session: Session) -> Adapters:
+    """Those of its one loaded generator."""
+    assert isinstance(session.devices, Devices)
+    generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)), session.devices.first)
+    assert isinstance(generator, Generator)
+    return generator._adapters
+
+
+def fingerprint(session: Session) -> str:
+    """Over every parameter of the model, names and bits."""
+    digest = hashlib.sha256()
+    for part in adapters_of(session)._parts():
+        for name, parameter in part.named_parameters():
+            digest.update(name.encode() + parameter.detach().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def test_it_changes_what_it_says_it_changes(session: Session) -> None:
+    for prompt in PROMPTS:
+        colour, background = prompt.split()[2], prompt.split()[-2]
+        plain, with_stars = (said_of(session, draw(session, prompt, *loras, steps=12)) for loras in ((), (STAR,)))
+        assert plain == prompt
+        words = with_stars.split()
+        assert (words[2], words[3], words[-2]) == (colour, "star", background), with_stars
+
+
+STAR = Lora(name="stars")
+
+
+@pytest.mark.filterwarnings("default")  # what diffusers and peft say while they train is theirs
+def test_it_is_what_the_script_that_trains_it_writes(tmp_path: Path) -> None:
+    train(tmp_path / "stars.safetensors", seed=0, steps=2)
+    written, kept = load_file(tmp_path / "stars.safetensors"), load_file(STARS)
+    assert {name: tensor.shape for name, tensor in written.items()} == {
+        name: tensor.shape for name, tensor in kept.items()
+    }
+    picture, plain = (
+        pixels(picture_of(draw(session_with(tmp_path), PROMPTS[0], *loras, steps=2))) for loras in ((STAR,), ())
+    )
+    assert (picture != plain).any()
+
+
+def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -> None:
+    fresh = session_with(folder)
+    expected = pixels(picture_of(draw(fresh, PROMPTS[0], steps=4)))
+    before = fingerprint(fresh)
+    with_stars = pixels(picture_of(draw(fresh, PROMPTS[0], STAR, steps=4)))
+    assert fingerprint(fresh) != before
+    assert (pixels(picture_of(draw(fresh, PROMPTS[0], steps=4))) == expected).all()
+    assert fingerprint(fresh) == before
+    assert (with_stars != expected).any()
+    assert (pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=4))) == with_stars).all()  # whatever ran before
+
+
+def test_weights_count_and_none_is_none(session: Session) -> None:
+    plain, half, whole, none = (
+        pixels(picture_of(draw(session, PROMPTS[0], *loras, steps=8)))
+        for loras in ((), (Lora(name="stars", weight=0.5),), (STAR,), (Lora(name="stars", weight=0),))
+    )
+    assert (none == plain).all()
+    assert (half != plain).any()
+    assert (half != whole).any()
+
+
+def test_several_are_on_together_each_with_its_weight(session: Session) -> None:
+    halves = (Lora(name="stars", weight=0.5), Lora(name="styles/again", weight=0.5))
+    both = pixels(picture_of(draw(session, PROMPTS[0], *halves, steps=8)))
+    one = pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=8)))
+    assert abs(both - one).max() <= 3  # the same change in two parts
+    outcome = made(draw(session, PROMPTS[0], *halves, steps=1))
+    sha256 = hashlib.sha256(STARS.read_bytes()).hexdigest()
+    assert [(one.kind, one.name, one.sha256) for one in outcome.ingredients] == [
+        (IngredientKind.LORA, "stars", sha256),
+        (IngredientKind.LORA, "styles/again", sha256),
+    ]
+
+
+def test_the_same_one_is_put_on_once_and_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    place = tmp_path / "stars.safetensors"
+    shutil.copy(STARS, place)
+    session = session_with(tmp_path)
+    first = made(draw(session, PROMPTS[0], STAR, steps=4))
+    loads: list[str] = []
+    adapters = adapters_of(session)
+    load = adapters._add
+    adapters._add = lambda *told: (loads.append(told[0]), load(*told))[1]  # type: ignore[method-assign]
+    again = made(draw(session, PROMPTS[0], STAR, steps=4))
+    assert loads == []
+    assert again.payloads == first.payloads
+    save_file({name: tensor * 0.5 for name, tensor in load_file(STARS).items()}, place)
+    changed = made(draw(session, PROMPTS[0], STAR, steps=4))
+    assert loads == ["stars"]
+    assert changed.payloads != first.payloads
+    assert changed.ingredients != first.ingredients
+
+
+def test_a_file_as_kohya_names_things_works(tmp_path: Path, session: Session) -> None:
+    kohya = {}
+    for name, tensor in load_file(STARS).items():
+        path, _, rest = name.removeprefix("unet.").partition(".lora_")
+        side = {"A": "lora_down", "B": "lora_up"}[rest[0]]
+        kohya[f"lora_unet_{path.replace('.', '_')}.{side}.weight"] = tensor.contiguous()
+    for name in [name for name in kohya if "lora_down" in name]:
+        kohya[name.replace("lora_down.weight", "alpha")] = torch.tensor(float(kohya[name].shape[0]))
+    save_file(kohya, tmp_path / "stars.safetensors")
+    got = pixels(picture_of(draw(session_with(tmp_path), PROMPTS[0], STAR, steps=8)))
+    assert (got == pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=8)))).all()
+
+
+def test_half_precision_takes_them_too(folder: Path) -> None:
+    session = session_with(folder, Dtype.BFLOAT16)
+    plain, star = (pixels(picture_of(draw(session, PROMPTS[0], *loras, steps=8))) for loras in ((), (STAR,)))
+    assert abs(plain - star).mean() > 3
+    assert (pixels(picture_of(draw(session, PROMPTS[0], steps=8))) == plain).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "mend"),
+    [
+        ("star", "LoRA star is not there; there are", "did you mean stars?"),
+        ("nothing", "is not there; there are sdxl, stars, styles/again, text, torn", "name one of them"),
+        ("../outside", "LoRA ../outside is not there", ""),
+        ("link", "LoRA link is a link out of its folder, which is not followed", "put the file itself there"),
+        ("torn", "LoRA torn cannot be read", "copy its file again"),
+        ("text", "LoRA text is none for this model", "trained for Stable Diffusion 1.x"),
+        ("sdxl", "LoRA sdxl is none for this model", "trained for Stable Diffusion 1.x"),
+    ],
+)
+def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
+    tmp_path: Path, folder: Path, name: str, words: str, mend: str
+) -> None:
+    inside = tmp_path / "loras"
+    shutil.copytree(folder, inside)
+    shutil.copy(STARS, tmp_path / "outside.safetensors")
+    (inside / "torn.safetensors").write_bytes(STARS.read_bytes()[:500])
+    save_file({"a.weight": torch.zeros(2, 2)}, inside / "text.safetensors")
+    wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(STARS).items()}
+    save_file(wide, inside / "sdxl.safetensors")
+    if name == "link":
+        (inside / "link.safetensors").symlink_to(tmp_path / "outside.safetensors")
+    session = session_with(inside)
+    expected = made(draw(session, PROMPTS[0], steps=2)).payloads
+    before = fingerprint(session)
+    outcome = draw(session, PROMPTS[0], STAR, Lora(name=name), steps=2)
+    assert isinstance(outcome, Failure)
+    assert words in outcome.message
+    assert mend in outcome.mend
+    assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected
+    assert fingerprint(session) == before
+
+
+def test_a_name_in_capitals_at_its_end_is_found_as_the_door_finds_it(tmp_path: Path) -> None:
+    (tmp_path / "styles").mkdir()
+    shutil.copy(STARS, tmp_path / "styles" / "ink.SAFETENSORS")
+    assert Cataloguing(GenerateConfig(loras=tmp_path)).now().loras == ("styles/ink",)
+    assert made(draw(session_with(tmp_path), PROMPTS[0], Lora(name="styles/ink"), steps=1)).ingredients
+
+
+def test_without_a_folder_there_are_none() -> None:
+    settings = GenerateSettings(model=str(GENERATOR))
+    outcome = draw(Session(EngineSettings(device=Device.CPU, generate=settings)), "a", STAR)
+    assert isinstance(outcome, Failure)
+    assert outcome.mend == "set generate.loras to a folder"
+
+
+def test_a_job_that_was_cancelled_leaves_nothing_to_the_next(folder: Path) -> None:
+    class Impatient(Listener):
+        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+            raise KeyboardInterrupt
+
+    session = session_with(folder)
+    expected = made(draw(session, PROMPTS[0], steps=2)).payloads
+    with pytest.raises(KeyboardInterrupt):
+        session.run(GenerateRequest(prompt="a", seed=1, loras=(STAR,)), None, "", Impatient())
+    assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected

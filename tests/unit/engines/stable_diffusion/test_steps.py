@@ -1,0 +1,55 @@
+"""How long a step takes, and how far a picture is."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
+from aura_daemon.engines.attempt import Alone
+from aura_daemon.engines.interface import Work
+from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion import generator
+from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.results import Produced, ResolvedGenerate
+from tests.support.listening import Listener
+
+
+def drawing(resolved: ResolvedGenerate, *, denoised_s: float, first_step_s: float) -> Drawing:
+    made = Drawing(resolved=resolved, report=Listener())
+    made.clock.seconds["denoised_s"] = denoised_s
+    made.clock.first_step_s = first_step_s
+    return made
+
+
+def test_the_first_step_in_which_kernels_are_chosen_says_nothing_of_the_others() -> None:
+    resolved = ResolvedGenerate(
+        prompt="", negative_prompt="", seed=1, steps=5, guidance_scale=1, width=64, height=64, scheduler="euler"
+    )
+    assert drawing(resolved, denoised_s=10, first_step_s=6).step_s(5) == 1
+    assert drawing(resolved, denoised_s=6, first_step_s=6).step_s(1) == 6
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+def test_the_device_is_waited_for_once_after_the_first_step(
+    generator_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    def wait_for(placement: object) -> None:
+        waits.append(time.monotonic())
+        if len(waits) == 1:
+            time.sleep(1.0)  # as a GPU does that chooses kernels
+
+    monkeypatch.setattr(generator, "wait_for", wait_for)
+    session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder))))
+    alone = Alone()
+    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=4), report=Listener())], alone)
+    assert len(waits) == 2  # and at the end
+    (ended,) = alone.heard
+    assert isinstance(ended.outcome, Produced)
+    assert ended.step_s > 0
+    assert ended.outcome.timing.denoised_s - 3 * ended.step_s >= 1.0
