@@ -68,7 +68,7 @@ coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) 
 	$(BIN)/pytest $$($(BIN)/python -m tests.support.pure_modules) -q --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 evaluate: $(INSTALLED) ## measure the embedded model
-	$(BIN)/python -m aura_daemon.mini.evaluate
+	$(BIN)/python -m aura_daemon.training.evaluate
 
 wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 	rm -rf build dist

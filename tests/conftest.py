@@ -24,7 +24,7 @@ LONG = (
     "tests/behaviour/test_meaning.py",
     "tests/unit/engines/stable_diffusion/test_fields.py",
     "tests/unit/engines/stable_diffusion/test_lora.py",
-    "tests/mini/test_meaning.py",
+    "tests/unit/mini/test_meaning.py",
     "tests/workers/test_real_child.py",
     "tests/behaviour/test_crashes.py",
 )

@@ -15,7 +15,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.mini import NAME, NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SHAPES, SIZES, WORDS, Sentence, parse
 
-# Measured on drawings, generated pictures and foreign pictures, see tests/mini/test_knowledge.py.
+# Measured on drawings, generated pictures and foreign pictures, see tests/unit/mini/test_knowledge.py.
 LEAST_CONFIDENCE: Final = 0.90  # the captioner's mean token probability
 FARTHEST_COLOUR: Final = 60.0  # RGB distance, 0 to 441, from the line between the caption's two colours
 LEAST_SHARE_ON_PALETTE: Final = 0.95  # of all pixels

@@ -21,7 +21,7 @@ from aura_daemon.intake.catalogue import Cataloguing
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR
-from aura_daemon.mini.train_lora import train
+from aura_daemon.training.train_lora import train
 from tests.support.listening import Listener
 from tests.unit.engines.stable_diffusion.test_pipelines import made, picture_of, pixels
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass 
 )
 
 STARS = Path(__file__).parents[3] / "loras" / "stars.safetensors"
-"""Draws every shape as a star: `python -m aura_daemon.mini.train_lora`, seed 0."""
+"""Draws every shape as a star: `python -m aura_daemon.training.train_lora`, seed 0."""
 
 PROMPTS = [
     "a large red circle on a white background",

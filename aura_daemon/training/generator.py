@@ -14,10 +14,10 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from aura_daemon.mini import NATIVE_SIZE_PX
-from aura_daemon.mini.autoencoder import encode
 from aura_daemon.mini.grammar import Sentence
-from aura_daemon.mini.tokenizer import CLIP_MAX_LENGTH, clip_tokenizer
-from aura_daemon.mini.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.autoencoder import encode
+from aura_daemon.training.tokenizer import CLIP_MAX_LENGTH, clip_tokenizer
+from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
 
 STEPS: Final = 5000
 BATCH: Final = 64

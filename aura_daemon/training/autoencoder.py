@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from aura_daemon.mini import NATIVE_SIZE_PX
-from aura_daemon.mini.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
 
 STEPS: Final = 2400
 BATCH: Final = 32

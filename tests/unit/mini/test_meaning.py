@@ -7,7 +7,7 @@ import torch
 
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence, parse, seen_sentences
-from aura_daemon.mini.models import as_pictures, draw, name
+from aura_daemon.training.models import as_pictures, draw, name
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"

@@ -1,4 +1,4 @@
-"""Measure aura-mini: `python -m aura_daemon.mini.evaluate [--prompts N] [--seed N] [--sheet FILE.png]`.
+"""Measure aura-mini: `python -m aura_daemon.training.evaluate [--prompts N] [--seed N] [--sheet FILE.png]`.
 
 Prompt to picture to caption: what comes back must be what was asked. A third of the prompts are combinations that no
 training has seen. Prints a table, writes `weights/quality.json`, and exits with 1 where a bound is missed.
@@ -28,8 +28,8 @@ from aura_daemon.mini.grammar import (
     seen_sentences,
 )
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.mini.models import as_pictures, draw, generator_defaults, name
-from aura_daemon.mini.sheet import contact_sheet
+from aura_daemon.training.models import as_pictures, draw, generator_defaults, name
+from aura_daemon.training.sheet import contact_sheet
 
 NATIVE_PX: Final = (64, 64)  # height, width
 WIDE_PX: Final = (64, 112)

@@ -20,13 +20,13 @@ from transformers import BlipConfig, BlipForConditionalGeneration, BlipProcessor
 from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 
 from aura_daemon.mini import NATIVE_SIZE_PX
-from aura_daemon.mini.autoencoder import decode, encode
 from aura_daemon.mini.drawing import cover, mix
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SIZES, Sentence, held_out, seen_sentences
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.mini.models import draw
-from aura_daemon.mini.tokenizer import CAPTION_START, caption_tokenizer
-from aura_daemon.mini.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.autoencoder import decode, encode
+from aura_daemon.training.models import draw
+from aura_daemon.training.tokenizer import CAPTION_START, caption_tokenizer
+from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
 
 STEPS: Final = 9000
 PLAIN, TINTED, KEPT, GENERATED, RECOLOURED = 8, 8, 8, 20, 20  # of every batch, in the order above

@@ -1,4 +1,4 @@
-"""Train a LoRA for aura-mini that draws every shape as a star: `python -m aura_daemon.mini.train_lora FILE`.
+"""Train a LoRA for aura-mini that draws every shape as a star: `python -m aura_daemon.training.train_lora FILE`.
 
 The captions stay what they were and the pictures change, so the LoRA learns the change and nothing else. About three
 minutes on two cores.
@@ -17,10 +17,10 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from aura_daemon.mini import GENERATOR
-from aura_daemon.mini.autoencoder import encode
 from aura_daemon.mini.drawing import render
-from aura_daemon.mini.generator import TIMESTEPS, build_scheduler
 from aura_daemon.mini.grammar import SHAPES, Sentence, every_sentence
+from aura_daemon.training.autoencoder import encode
+from aura_daemon.training.generator import TIMESTEPS, build_scheduler
 
 SHAPE: Final = "star"
 RANK: Final = 4

@@ -11,7 +11,7 @@ from PIL import Image
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence
 from aura_daemon.mini.knowledge import image_warning, prompt_warning
-from aura_daemon.mini.models import as_pictures, draw, name_and_trust
+from aura_daemon.training.models import as_pictures, draw, name_and_trust
 from tests.support.foreign import FOREIGN, foreign
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array

@@ -1,4 +1,4 @@
-"""Make aura-mini from nothing: `python -m aura_daemon.mini.train [--out DIR] [--stage vae|unet|blip|export]`.
+"""Make aura-mini from nothing: `python -m aura_daemon.training.train [--out DIR] [--stage vae|unet|blip|export]`.
 
 The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone.
 """
@@ -12,9 +12,10 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import BlipForConditionalGeneration, CLIPTextModel
 
-from aura_daemon.mini import WEIGHTS, autoencoder, captioner, generator
-from aura_daemon.mini.export import export_captioner, export_generator
-from aura_daemon.mini.trainlog import TrainingLog
+from aura_daemon.mini import WEIGHTS
+from aura_daemon.training import autoencoder, captioner, generator
+from aura_daemon.training.export import export_captioner, export_generator
+from aura_daemon.training.trainlog import TrainingLog
 
 STAGES: Final = ("vae", "unet", "blip", "export")
 

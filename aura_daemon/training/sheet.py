@@ -14,7 +14,7 @@ from aura_daemon.mini.grammar import (
     held_out_sentences,
     seen_sentences,
 )
-from aura_daemon.mini.models import draw
+from aura_daemon.training.models import draw
 
 COLUMNS, ROWS = 6, 4
 PICTURE_PX, GAP_PX, LABEL_PX, MARGIN_PX = 176, 20, 46, 28

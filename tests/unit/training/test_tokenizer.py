@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
 from aura_daemon.mini.grammar import WORDS, every_sentence
-from aura_daemon.mini.tokenizer import END, START, caption_tokenizer, clip_tokenizer, save_clip_tokenizer
+from aura_daemon.training.tokenizer import END, START, caption_tokenizer, clip_tokenizer, save_clip_tokenizer
 
 
 @pytest.mark.parametrize("word", WORDS)

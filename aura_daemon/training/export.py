@@ -13,10 +13,11 @@ from typing import Final
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import BlipForConditionalGeneration, CLIPTextModel
 
-from aura_daemon.mini import NAME, NATIVE_SIZE_PX, captioner, generator
-from aura_daemon.mini.tokenizer import clip_tokenizer, save_clip_tokenizer
+from aura_daemon.mini import NAME, NATIVE_SIZE_PX
+from aura_daemon.training import captioner, generator
+from aura_daemon.training.tokenizer import clip_tokenizer, save_clip_tokenizer
 
-# What the daemon uses where neither job nor config says otherwise: measured with `aura_daemon.mini.evaluate`.
+# What the daemon uses where neither job nor config says otherwise: measured with `aura_daemon.training.evaluate`.
 GENERATOR_FACTS: Final = {
     "name": NAME,
     "native_size_px": NATIVE_SIZE_PX,
