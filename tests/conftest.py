@@ -25,7 +25,7 @@ LONG = (
     "tests/unit/engines/stable_diffusion/test_fields.py",
     "tests/unit/engines/stable_diffusion/test_lora.py",
     "tests/unit/mini/test_meaning.py",
-    "tests/workers/test_real_child.py",
+    "tests/unit/workers/test_real_child.py",
     "tests/behaviour/test_crashes.py",
 )
 """Files of 25 s of work and more."""

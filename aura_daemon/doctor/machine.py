@@ -34,7 +34,7 @@ PROC: Final = Path("/proc")
 INOTIFY: Final = "anon_inode:inotify"
 """What a descriptor of an inotify instance is a link to."""
 
-WORKER: Final = "aura_daemon.workers.child"
+WORKER: Final = "aura_daemon.workers.child_main"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ import os
 import sys
 
 from aura_daemon.doctor.report import Question
-from aura_daemon.workers.child import ENVIRONMENT, become_a_child, importing, log_to_stderr
+from aura_daemon.workers.child_main import ENVIRONMENT, become_a_child, importing, log_to_stderr
 
 
 def main(parent: int) -> None:

@@ -1,213 +1,115 @@
-"""The child process that holds the models: `python -m aura_daemon.workers.child FD PARENT_PID`.
-
-In: Configure, Batches.
-
-It dies with the daemon, leaves Ctrl-C to it, and offers itself first when the kernel runs out of memory. A
-thread of its own takes messages off the socket from the first moment, so that the daemon never waits for
-torch to be imported.
-"""
+"""A child process and the line to it. In: a command, messages for it. Out: its messages, and how it ended."""
 
 from __future__ import annotations
 
-import argparse
-import ctypes
-import gc
-import logging
 import os
-import queue
 import signal
 import socket
-import sys
+import subprocess
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Final, NoReturn, Protocol, cast
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, cast
 
-from loguru import logger
-
-from aura_daemon.config.engine import Device, EngineSettings, allocator_options
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.ladder.attempts import Tried
-from aura_daemon.system import logs
+from aura_daemon.system.oom_kills import oom_kills
 from aura_daemon.workers.channel import Receiver, send
-from aura_daemon.workers.protocol import (
-    Batch,
-    Cancel,
-    Configure,
-    Finished,
-    Memory,
-    Ready,
-    Up,
-)
+from aura_daemon.workers.protocol import Up
 
-PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal to get when the parent's thread ends."""
-
-OOM_SCORE_ADJUSTMENT: Final = 500
-"""Of -1000 to 1000: the kernel's out-of-memory killer takes this process before the daemon or a desktop."""
-
-ENVIRONMENT: Final = {
-    "DISABLE_SAFETENSORS_CONVERSION": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",
-}
-"""Must be set before the libraries are imported; what the user has set stays.
-
-Without PASSIVE, threads that wait for each other burn the processor: beside one other busy program a tiny model
-took 200 times as long (measured: 2 cores, 9.9 s against 0.05 s).
-"""
+REAP_S: Final = 1.0
+"""How long a child that has closed its socket may take to be gone before it is killed."""
 
 
-BROKEN: Final = 70
-"""Exit code of a worker whose device answers no more (sysexits' EX_SOFTWARE)."""
+class Child:
+    """A running child process and its end of the socket pair."""
 
-
-class Talk:
-    """This process's half of the conversation about one batch; called from any thread."""
-
-    def __init__(self, send_up: Callable[[Up], None], cancelled: set[str], runner: Runner) -> None:
-        self._send_up = send_up
-        self._cancelled = cancelled
-        self._runner = runner
-
-    def say(self, message: Up) -> None:
-        """Sends a message up."""
-        self._send_up(message)
-
-    def is_cancelled(self, job_id: str) -> bool:
-        """Whether somebody wants this job to stop."""
-        return job_id in self._cancelled
-
-    def finish(self, job_id: str, outcome: Outcome, *, tried: Tried | None = None, step_s: float = 0.0) -> None:
-        """The last word on a job. After one that has broken this process, its last word altogether."""
-        self._cancelled.discard(job_id)
-        memory, models = self._runner.memory(), self._runner.models()
-        self.say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=step_s))
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.CRASHED:
-            os._exit(BROKEN)
-
-
-class Runner(Protocol):
-    """What runs the tasks: the engines, or in tests something that needs no torch."""
-
-    def ready(self) -> Ready:
-        """What it found when it started."""
-
-    def run(self, batch: Batch, talk: Talk) -> None:
-        """Finishes every task; an exception is a broken process, which ends here and is started anew by the daemon."""
-
-    def memory(self) -> Memory:
-        """Memory as it is now."""
-
-    def models(self) -> tuple[str, ...]:
-        """Names of what is loaded."""
-
-
-def main(arguments: list[str]) -> NoReturn:
-    """Serves until the daemon closes the socket."""
-    parser = argparse.ArgumentParser(prog="aura_daemon.workers.child")
-    parser.add_argument("descriptor", type=int)
-    parser.add_argument("parent", type=int)
-    parser.add_argument("--log-level", default="INFO")
-    parser.add_argument("--log-format", choices=("text", "json"), default="text")
-    given = parser.parse_args(arguments)
-    become_a_child(given.parent)
-    log_to_stderr(given.log_level, given.log_format)
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    serve(socket.socket(fileno=given.descriptor), _engines)
-
-
-def become_a_child(parent: int) -> None:
-    """Ties this process to its parent's life; ends at once where the parent is gone already."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJUSTMENT), encoding="ascii")
-    if os.getppid() != parent:
-        sys.exit("the daemon that started this worker is gone")
-
-
-def log_to_stderr(level: str, log_format: str) -> None:
-    """loguru to stderr; what libraries tell `logging` and `warnings` comes as DEBUG, their errors as ERROR."""
-    logs.set_up(level, log_format, prefix="worker: ")
-    logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
-    logging.captureWarnings(True)
-
-
-@contextmanager
-def importing() -> Iterator[None]:
-    """For the large libraries: what their modules make stays to the end, so nobody looks through it for garbage.
-
-    Measured: a sixth of what importing them takes, and 0.25 s of each full collection from then on.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
-
-
-def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> NoReturn:
-    """Reads Configure, starts the runner, runs batches; the other side's closing ends this process."""
-    channel.set_inheritable(False)
-    inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
-    cancelled: set[str] = set()
-    threading.Thread(target=_read, args=(channel, inbox, cancelled), name="messages", daemon=True).start()
-    lock = threading.Lock()
-
-    def say(message: Up) -> None:
+    def __init__(self, command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.channel, theirs = socket.socketpair()
         try:
-            with lock:
-                send(channel, message)
-        except OSError:  # nobody is left to work for
-            os._exit(1)
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno()), str(os.getpid()), *options],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **environment},
+            )
+        except OSError:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()
+        self._receiver = Receiver(self.channel)
+        self._oom_kills_before = oom_kills()
+        self._sender: threading.Thread | None = None
 
-    runner = start(cast(Configure, inbox.get()).settings)
-    say(runner.ready())
-    while True:
-        runner.run(cast(Batch, inbox.get()), Talk(say, cancelled, runner))
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def silent_for_ever(self) -> bool:
+        """True once it is gone and all it said was received."""
+        return self._receiver.ended
+
+    def send(self, messages: Sequence[object]) -> None:
+        """Copies messages down, after those before, in a thread that ends with them, or with the child."""
+        self._sender = threading.Thread(
+            target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
+        )
+        self._sender.start()
+
+    def receive(self) -> list[Up]:
+        """Every message that has arrived whole."""
+        return cast(list[Up], self._receiver.take())
+
+    @property
+    def was_taken_for_its_memory(self) -> bool:
+        """Whether the kernel killed it because memory, the machine's or its control group's, had run out.
+
+        The kernel counts such kills, of the whole machine; where it does not tell, SIGKILL is taken for one.
+        """
+        if self._process.poll() != -signal.SIGKILL:
+            return False
+        before, now = self._oom_kills_before, oom_kills()
+        return before is None or now is None or now > before
+
+    def ending(self) -> str:
+        """How it ended, in words; kills it where only its socket is closed."""
+        try:
+            code = self._process.wait(REAP_S)
+        except subprocess.TimeoutExpired:
+            self.end(0.0)
+            return "closed its connection without ending, and was killed"
+        if code >= 0:
+            return f"ended by itself with exit code {code}"
+        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
+        return f"was killed by signal {-code} ({name})"
+
+    def end(self, timeout_s: float) -> None:
+        """SIGTERM, then SIGKILL; returns when it is gone."""
+        if timeout_s > 0:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        if self.runs:
+            self._process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(REAP_S)
+
+    def close(self) -> None:
+        """Closes the socket once no thread writes to it: its number may be another file's a moment later."""
+        with suppress(OSError):  # not connected any more
+            self.channel.shutdown(socket.SHUT_RDWR)
+        if self._sender is not None:
+            self._sender.join()
+        self.channel.close()
 
 
-def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
-    """Takes messages off the socket as they come; once the daemon is gone, ends even a running job."""
-    receiver = Receiver(channel)
-    while messages := receiver.wait():
+def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
+    if before is not None:
+        before.join()
+    with suppress(OSError):  # the child died: `poll` tells
         for message in messages:
-            if isinstance(message, Cancel):
-                cancelled.add(message.job_id)
-            else:
-                inbox.put(message)
-    os._exit(0)
-
-
-def _engines(settings: EngineSettings) -> Runner:
-    """Imports torch and all that follows; seconds of work. CUDA's allocator reads its options when it starts."""
-    from aura_daemon.system.nvidia import first_visible, gpus
-
-    cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
-    first = first_visible(cards, os.environ)
-    # Where nobody can tell which card it will be, what suits a small one is only done where all are.
-    total_bytes = first.total_bytes if first is not None else max((card.total_bytes for card in cards), default=None)
-    options = allocator_options(settings.max_split_size_mb, total_bytes)
-    os.environ.setdefault("PYTORCH_ALLOC_CONF", options)
-    with importing():
-        from aura_daemon.workers.engines import EngineRunner
-
-    return EngineRunner(settings)
-
-
-class _ToLoguru(logging.Handler):
-    """Passes the standard library's log records on."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = "ERROR" if record.levelno >= logging.ERROR else "DEBUG"
-        logger.log(level, "{}: {}", record.name, record.getMessage())
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+            send(channel, message)

@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, assert_never
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.core.deadlines import silence_s
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import Tried, kind_when_killed
+from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
@@ -28,9 +28,8 @@ from aura_daemon.workers.protocol import (
     Ready,
     Up,
 )
-from aura_daemon.workers.spawning import Child
 
-CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child")
+CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child_main")
 
 STARTED_ANEW: Final = "it is started anew for the next job; see the log"
 
@@ -62,7 +61,7 @@ class ProcessWorker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`deadline_s`: after so long without a sign of life (any message) the child is killed; sooner once it is
-        known how long a step takes (`core.deadlines`).
+        known how long a step takes (`workers.process`).
 
         `environment` is added to this process's own; `command` is run with descriptor, pid and options appended.
         """
@@ -216,3 +215,17 @@ class ProcessWorker:
         if self._child is not None:
             self._child.close()
             self._child = None
+
+
+LEAST_S: Final = 60.0
+"""Never less: a machine that swaps, or a disk that spins up, is not hung."""
+
+SLACK: Final = 30.0
+"""Steps that a job may be silent for; decoding takes as long as three to eight."""
+
+
+def silence_s(*, step_s: float | None, configured_s: float) -> float:
+    """Seconds without a sign of life; `step_s`: the longest step of late, None before the first one has ended."""
+    if step_s is None:
+        return configured_s
+    return min(configured_s, max(LEAST_S, SLACK * step_s))

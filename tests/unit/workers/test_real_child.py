@@ -47,7 +47,7 @@ def worker(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proce
     )
     environment = {
         **hub.environment(tmp_path_factory.mktemp("hf")),
-        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PYTHONPATH": str(Path(__file__).parents[3]),
     }
     process = ProcessWorker(settings, deadline_s=DEADLINE_S, environment=environment)
     yield process
@@ -137,7 +137,7 @@ def test_a_model_of_pickles_leaves_the_other_kind_of_job_working(hub: Hub, tmp_p
         generate=GenerateSettings(model="tiny/generator"),
         caption=CaptionSettings(model="tiny/pickles"),
     )
-    environment = {**hub.environment(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**hub.environment(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
     worker = ProcessWorker(settings, deadline_s=DEADLINE_S, environment=environment)
     content = BytesIO()
     Image.new("RGB", (32, 32), "red").save(content, "PNG")

@@ -16,7 +16,7 @@ from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready
 
 if TYPE_CHECKING:
-    from aura_daemon.workers.child import Talk
+    from aura_daemon.workers.runner import Talk
 
 quiet_libraries()
 

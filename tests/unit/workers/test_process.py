@@ -18,12 +18,12 @@ import pytest
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.child import importing
+from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LIGHT = (sys.executable, "-m", "tests.support.light_child")
 ENVIRONMENT = {"PYTHONPATH": str(ROOT)}
 
@@ -115,7 +115,7 @@ def test_a_child_that_the_kernel_took_ran_out_of_memory(
 ) -> None:
     """Of the host's: where a GPU computes, no rung of it takes less of that."""
     kills = iter([7, 8])  # before it was started, and after its death
-    monkeypatch.setattr("aura_daemon.workers.spawning.oom_kills", lambda: next(kills))
+    monkeypatch.setattr("aura_daemon.workers.child.oom_kills", lambda: next(kills))
     worker.submit(batch_of(script, "fine"))
     wait_for(worker, Placed)
     assert worker.pid is not None
