@@ -11,7 +11,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.control import Answer, Order, Verb
-from aura_daemon.dispatching import Dispatching
+from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.receiving import Receiving

@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from loguru import logger
 
@@ -21,27 +20,15 @@ from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import Inputs
 from aura_daemon.intake.pending import Arrivals
 from aura_daemon.jobs.requests import JobKind
-from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, SourceRow
-from aura_daemon.outbox.delivery import Delivered, Outbox
+from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence
 from aura_daemon.watch.watcher import Watch
-from aura_daemon.workers.protocol import Loading, Progress, Worker
-
-
-class Listener(Protocol):
-    """Who wants to know as it happens: the terminal's progress bars."""
-
-    def started(self, job: JobRow, source: SourceRow) -> None: ...
-    def loading(self, message: Loading) -> None: ...
-    def progress(self, message: Progress) -> None: ...
-    def delivered(self, delivered: Delivered, produced: Produced) -> None: ...
-    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None: ...
+from aura_daemon.workers.protocol import Worker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,7 @@ from aura_daemon.config.loading import Loaded, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.control import Control
 from aura_daemon.daemon import Daemon
+from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import Holdups
@@ -31,7 +32,7 @@ from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition, choose
-from aura_daemon.rooms import Listener, Rooms, Rules
+from aura_daemon.rooms import Rooms, Rules
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence

@@ -63,7 +63,7 @@ class AppliedDefaults:
 
 
 class FailureKind(StrEnum):
-    """Why a job did not work out; `core.recovery` decides what follows from it."""
+    """Why a job did not work out; `dispatch.retry_policy` decides what follows from it."""
 
     BAD_INPUT = "bad_input"
     """The file's own fault: the same bytes fail again."""

@@ -40,7 +40,7 @@ class Task:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """Jobs that run together (`core.batching`), where the worker is to begin, and what was measured of their model."""
+    """Jobs that run together (`dispatch.batching`), where the worker begins, and what was measured of their model."""
 
     tasks: tuple[Task, ...]
     start: Start = TOP

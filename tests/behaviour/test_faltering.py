@@ -11,7 +11,7 @@ import pytest
 
 from aura_daemon.cli.running import exit_code
 from aura_daemon.daemon import Daemon
-from aura_daemon.dispatching import Dispatching
+from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health

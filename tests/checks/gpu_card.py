@@ -1,6 +1,7 @@
 """The engines on a card of a given size, and on every rung, for `tests.checks.gpu_check`. In: a task. Out: rows.
 
-An attempt that runs out of memory is followed as the daemon follows it: by `core.recovery`, with what `journal` learns.
+An attempt that runs out of memory is followed as the daemon follows it: by `dispatch.retry_policy`, with what
+`journal` learns.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import torch
 from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
-from aura_daemon.core.recovery import Retry, StepDown, decide
+from aura_daemon.dispatch.retry_policy import Retry, StepDown, decide
 from aura_daemon.engines.interface import Ended, Work
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.placement.device_memory import MemoryFigures, release

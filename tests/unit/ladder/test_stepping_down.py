@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.backoff import backoff_s
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
+from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import NATIVE_512

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.core.growth import LEAST_GROWTH_BYTES, WATCHED, grows
+from aura_daemon.dispatch.leak_detection import LEAST_GROWTH_BYTES, WATCHED, grows
 
 MIB = 1 << 20
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.core.queueing import MOST_OVERTAKEN, Waiting, chosen
+from aura_daemon.dispatch.next_job import MOST_OVERTAKEN, Waiting, chosen
 
 
 def head(number: int, model: str, priority: int = 0) -> Waiting:

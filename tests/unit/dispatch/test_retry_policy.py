@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.backoff import backoff_s
-from aura_daemon.core import recovery
-from aura_daemon.core.recovery import (
+from aura_daemon.dispatch import retry_policy
+from aura_daemon.dispatch.retry_policy import (
     OUT_OF_RUNGS,
     Decision,
     GiveUp,
@@ -24,7 +24,7 @@ from aura_daemon.ladder.rungs import Rung
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
     """After attempts that did not run out of memory."""
-    return recovery.decide(
+    return retry_policy.decide(
         failure, kind=JobKind.GENERATE, tried=(), attempts=attempts, attempts_allowed=attempts_allowed
     )
 
@@ -66,7 +66,7 @@ def full(rung: Rung | None) -> Attempt:
 
 
 def out_of_memory(*tried: Attempt, attempts: int) -> Decision:
-    return recovery.decide(
+    return retry_policy.decide(
         failure(FailureKind.OUT_OF_MEMORY), kind=JobKind.GENERATE, tried=tried, attempts=attempts, attempts_allowed=3
     )
 
@@ -94,7 +94,7 @@ def test_out_of_memory_on_the_last_rung_gives_up_with_the_rungs_and_what_to_do()
     ],
 )
 def test_memory_is_waited_for_once_no_rung_is_left(rung: Rung | None, decision: Decision) -> None:
-    said = recovery.decide(
+    said = retry_policy.decide(
         failure(FailureKind.OUT_OF_MEMORY),
         kind=JobKind.GENERATE,
         tried=[full(rung)],

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from aura_daemon.core.batching import MOST, PAYS, most_together, together
+from aura_daemon.dispatch.batching import MOST, PAYS, most_together, together
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     Embedded,

@@ -12,10 +12,12 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.core.batching import most_together, together
-from aura_daemon.core.growth import WATCHED, grows
-from aura_daemon.core.queueing import Waiting, chosen
-from aura_daemon.core.recovery import killed_with_the_daemon
+from aura_daemon.dispatch.batching import most_together, together
+from aura_daemon.dispatch.leak_detection import WATCHED, grows
+from aura_daemon.dispatch.listener import Listener
+from aura_daemon.dispatch.next_job import Waiting, chosen
+from aura_daemon.dispatch.outcomes import Ended, Outcomes
+from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX
 from aura_daemon.jobs.lifecycle import JobState
@@ -23,9 +25,8 @@ from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder.attempts import Start, next_start
-from aura_daemon.outcomes import Ended, Outcomes
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Listener, Rooms, Rules
+from aura_daemon.rooms import Rooms, Rules
 from aura_daemon.system import durable_files
 from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task

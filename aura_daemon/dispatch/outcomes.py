@@ -13,7 +13,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.core.recovery import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
+from aura_daemon.dispatch.listener import Listener
+from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX
 from aura_daemon.jobs.requests import JobKind
@@ -23,7 +24,7 @@ from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
 from aura_daemon.outbox.delivery import Clocked
 from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Listener, Rooms, Rules
+from aura_daemon.rooms import Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""
