@@ -1,7 +1,7 @@
 """aura-daemon watches a folder: prompts become images, images become captions.
 
 Where is...? A decision is in `core/`, an effect is a top-level verb, a tensor is in `engines/`, a process boundary is
-in `workers/`. A job's way through the house, as `daemon.py` reads:
+in `workers/`. A job's way through the house, as `daemon/loop.py` reads:
 
     watching     sights what lies in the inbox          (events wake it; core.stability: when to judge)
     judging      says what is to become of it           (completeness, core.names, core.routing)

@@ -122,7 +122,7 @@ JobsArgument = Annotated[
 def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Cancel jobs that are not done yet; their files go to `failed/`."""
     from aura_daemon.cli import ordering
-    from aura_daemon.control import Verb
+    from aura_daemon.daemon.control_socket import Verb
 
     raise typer.Exit(ordering.order(Verb.CANCEL, jobs, config))
 
@@ -131,7 +131,7 @@ def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
 def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Queue failed jobs again; their files are taken back from `failed/`."""
     from aura_daemon.cli import ordering
-    from aura_daemon.control import Verb
+    from aura_daemon.daemon.control_socket import Verb
 
     raise typer.Exit(ordering.order(Verb.RETRY, jobs, config))
 

@@ -18,9 +18,9 @@ from rich.table import Table
 
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
+from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -117,7 +117,7 @@ def child(root: str, mode: str) -> int:
     settings = _settings(Path(root))
     drain = mode == "drain"
     with daemon_of(settings, InstantWorker(), Silent(), drain=drain) as daemon:
-        from aura_daemon.cli.running import Stopper
+        from aura_daemon.daemon.supervisor import Stopper
 
         Stopper(daemon)
         summary = daemon.run()

@@ -18,10 +18,11 @@ from rich.text import Text
 
 from aura_daemon import file_names
 from aura_daemon.cli import terminal
-from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
-from aura_daemon.cli.running import Stopper, exit_code
+from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
+from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
+from aura_daemon.daemon.supervisor import Stopper
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, Produced

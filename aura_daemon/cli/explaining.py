@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 from aura_daemon import file_names
-from aura_daemon.cli.door import judging_of
 from aura_daemon.cli.reporting import since
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
+from aura_daemon.daemon.assembly import judging_of
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import MEMORY_FOR, Health, Status

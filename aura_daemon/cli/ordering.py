@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon import control
-from aura_daemon.cli.compose import daemon_of, settings_of, worker_of
 from aura_daemon.cli.explaining import below
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
-from aura_daemon.control import Answer, Order, Verb
+from aura_daemon.daemon import control_socket
+from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
+from aura_daemon.daemon.control_socket import Answer, Order, Verb
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import logs
 
@@ -31,12 +31,12 @@ def _answer(verb: Verb, job: str, settings: Settings) -> Answer:
     asked = Order(verb=verb, name=job, path=below(Path(job), settings.inbox) or "")
     state = settings.state_folder()
     try:
-        answer = control.ask(state, asked, timeout_s=PATIENCE_S)
+        answer = control_socket.ask(state, asked, timeout_s=PATIENCE_S)
     except TimeoutError:
         message = f"the daemon did not answer within {PATIENCE_S:g} s; it may still do it: `aura-daemon why` tells"
         return Answer(done=False, said=(message,))
     except OSError as error:
-        message = f"the daemon cannot be asked through {state / control.NAME}: {error.strerror}; be its user"
+        message = f"the daemon cannot be asked through {state / control_socket.NAME}: {error.strerror}; be its user"
         raise UserError([Problem(message=message)]) from None
     return answer or _alone(asked, settings)
 

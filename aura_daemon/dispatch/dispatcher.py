@@ -12,6 +12,8 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.batching import most_together, together
 from aura_daemon.dispatch.leak_detection import WATCHED, grows
 from aura_daemon.dispatch.listener import Listener
@@ -25,8 +27,6 @@ from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder.attempts import Start, next_start
-from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Rooms, Rules
 from aura_daemon.system import durable_files
 from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task

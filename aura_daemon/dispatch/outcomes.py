@@ -13,6 +13,8 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
@@ -23,8 +25,6 @@ from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
 from aura_daemon.outbox.delivery import Clocked
-from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Rooms, Rules
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""

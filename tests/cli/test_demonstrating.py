@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.demonstrating import Results, Row, shown, table_of
 from aura_daemon.cli.terminal import Silent
+from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, House, fail, make
 from tests.support.programs import Program

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.cli.compose import daemon_of
 from aura_daemon.cli.terminal import Silent
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon import Daemon, Summary
+from aura_daemon.daemon.assembly import daemon_of
+from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.intake.admission import Intake, IntakeSettings
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderSettings
@@ -85,7 +85,7 @@ class House:
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
-        """The daemon as `cli.compose` joins it; `play` says what the worker makes of a job."""
+        """The daemon as `daemon.assembly` joins it; `play` says what the worker makes of a job."""
         worker = play if isinstance(play, ScriptedWorker) else ScriptedWorker(play or make)
         try:
             with daemon_of(self.settings(**changes), worker, listener or Silent(), drain=drain) as daemon:

@@ -9,7 +9,8 @@ import os
 import sys
 from functools import partial
 
-from aura_daemon.cli import compose, main
+from aura_daemon.cli import main
+from aura_daemon.daemon import assembly
 from aura_daemon.workers.process import ProcessWorker
 from tests.support import dying
 
@@ -17,5 +18,5 @@ if __name__ == "__main__":
     if dying.VARIABLE in os.environ:
         dying.die_at(os.environ[dying.VARIABLE])
     light = partial(ProcessWorker, command=(sys.executable, "-m", "tests.support.light_worker"))
-    compose.ProcessWorker = light  # type: ignore[assignment,misc]
+    assembly.ProcessWorker = light  # type: ignore[assignment,misc]
     main()

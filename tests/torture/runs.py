@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from aura_daemon.daemon import Daemon
+from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.workers.protocol import Task
 from tests.support import dying

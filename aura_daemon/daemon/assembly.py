@@ -5,17 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.cli.door import judging_of
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import Loaded, load
 from aura_daemon.config.settings import Settings
-from aura_daemon.control import Control
-from aura_daemon.daemon import Daemon
+from aura_daemon.daemon.control_socket import Control
+from aura_daemon.daemon.loop import Daemon
+from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import Heartbeat
@@ -23,8 +24,13 @@ from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.recorder import RECENT, Pulse
 from aura_daemon.intake.admission import Intake, IntakeSettings
 from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.folder_defaults import FolderSettings
+from aura_daemon.intake.image_lookup import References
 from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.pending import Arrivals
+from aura_daemon.intake.triage import Judging, JudgingSettings
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
@@ -32,10 +38,11 @@ from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition, choose
-from aura_daemon.rooms import Rooms, Rules
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import Presence
+from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.ignored_names import NameRules
 from aura_daemon.watch.watcher import Watch
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
@@ -132,3 +139,37 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         control.close()
         journal.close()
         lock.release()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Door:
+    """The rooms that a file in the inbox passes before it is ours."""
+
+    claims: Claims
+    references: References
+    folders: FolderSettings
+    judging: Judging
+
+
+def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
+    """What says of a file what is to become of it, and what that stands on."""
+    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
+    references = References(claims, journal, companions=settings.companions)
+    reference_wait_s = settings.reference_wait
+    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
+    chosen = JudgingSettings(
+        inbox=settings.inbox,
+        accept=frozenset(settings.accept),
+        keeps=keeps,
+        skips_redeliveries=settings.redelivery == "skip",
+        incomplete_after_s=settings.incomplete_after,
+        reference_wait_s=reference_wait_s,
+        pair_wait_s=settings.pair_wait,
+        names=NameRules(ignore=settings.ignore, take=settings.take),
+    )
+    steadiness = Steadiness(settings.settle, now=clock.now)
+    pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
+    folders = FolderSettings(settings.inbox, steadiness)
+    judging = Judging(chosen, references, pairing, folders, journal, now=clock.now)
+    return Door(claims=claims, references=references, folders=folders, judging=judging)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.control import Order, Verb
+from aura_daemon.daemon.control_socket import Order, Verb
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal

@@ -10,12 +10,12 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.control import Answer, Order, Verb
+from aura_daemon.daemon.control_socket import Answer, Order, Verb
+from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.records import JobRow, SourceRow
-from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Rooms
 
 
 class Orders:

@@ -1,4 +1,4 @@
-"""The parts the flow runs through, the rules it keeps, and who listens. Joined in `cli.compose`."""
+"""The parts the flow runs through, the rules it keeps, and who listens. Joined in `daemon.assembly`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.control import Control
+from aura_daemon.daemon.control_socket import Control
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import JOURNAL, Holdups

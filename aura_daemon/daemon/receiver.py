@@ -7,13 +7,13 @@ import time
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES
 from aura_daemon.intake.pending import MOST_PENDING
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.records import SourceRow
-from aura_daemon.rooms import Rooms
 
 
 class Receiving:

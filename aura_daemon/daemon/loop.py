@@ -16,7 +16,10 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.control import Answer, Order
+from aura_daemon.daemon.commands import Orders
+from aura_daemon.daemon.control_socket import Answer, Order
+from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import JournalRefused
@@ -24,9 +27,6 @@ from aura_daemon.health.document import MEMORY_FOR
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES
 from aura_daemon.health.recorder import Known, held_by_folders
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.orders import Orders
-from aura_daemon.receiving import Receiving
-from aura_daemon.rooms import Rooms, Rules
 
 _STUCK: Final = (JOURNAL, OUTBOX, SOURCES, *IMAGES.values())
 """Hold-ups that are no model's."""

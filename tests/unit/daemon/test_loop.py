@@ -15,7 +15,7 @@ import pytest
 
 from aura_daemon.cli.running import exit_code
 from aura_daemon.cli.terminal import Silent
-from aura_daemon.daemon import Daemon, Summary
+from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.health.document import Health, Status
 from aura_daemon.jobs.lifecycle import JobState
