@@ -55,7 +55,7 @@ LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help=
 @app.command()
 def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
     """Run the daemon: watch the inbox until told to stop."""
-    from aura_daemon.cli import running
+    from aura_daemon.cli import run as running
 
     raise typer.Exit(running.run(config, log_format))
 
@@ -63,7 +63,7 @@ def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None
 @app.command()
 def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
     """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
-    from aura_daemon.cli import running
+    from aura_daemon.cli import run as running
 
     raise typer.Exit(running.once(config, log_format))
 
@@ -71,7 +71,7 @@ def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> Non
 @app.command()
 def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
     """Put the shipped examples into the inbox, drain it, and say where each result is."""
-    from aura_daemon.cli import demonstrating
+    from aura_daemon.cli import demo as demonstrating
 
     raise typer.Exit(demonstrating.demo(config, log_format))
 
@@ -86,7 +86,7 @@ def check(
     ] = False,
 ) -> None:
     """Validate files without running them."""
-    from aura_daemon.cli import checking
+    from aura_daemon.cli import check as checking
 
     raise typer.Exit(checking.check(files, config, expand=expand))
 
@@ -97,7 +97,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="The health document and the counts, as JSON.")] = False,
 ) -> None:
     """Say how the daemon is, whether it runs or not."""
-    from aura_daemon.cli import reporting
+    from aura_daemon.cli import status as reporting
 
     raise typer.Exit(reporting.status(config, as_json=as_json))
 
@@ -108,7 +108,7 @@ def why(
     config: ConfigOption = None,
 ) -> None:
     """Say what the daemon thinks of a file."""
-    from aura_daemon.cli import explaining
+    from aura_daemon.cli import why as explaining
 
     raise typer.Exit(explaining.why(path, config))
 
@@ -121,19 +121,19 @@ JobsArgument = Annotated[
 @app.command()
 def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Cancel jobs that are not done yet; their files go to `failed/`."""
-    from aura_daemon.cli import ordering
+    from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.control_socket import Verb
 
-    raise typer.Exit(ordering.order(Verb.CANCEL, jobs, config))
+    raise typer.Exit(cancel_retry.order(Verb.CANCEL, jobs, config))
 
 
 @app.command()
 def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Queue failed jobs again; their files are taken back from `failed/`."""
-    from aura_daemon.cli import ordering
+    from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.control_socket import Verb
 
-    raise typer.Exit(ordering.order(Verb.RETRY, jobs, config))
+    raise typer.Exit(cancel_retry.order(Verb.RETRY, jobs, config))
 
 
 @app.command()
@@ -149,7 +149,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
     """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
-    from aura_daemon.cli import doctoring
+    from aura_daemon.cli import doctor as doctoring
 
     raise typer.Exit(doctoring.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
 
@@ -157,7 +157,7 @@ def doctor(
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""
-    from aura_daemon.cli import schemas
+    from aura_daemon.cli import schema as schemas
 
     raise typer.Exit(schemas.schema(name))
 
@@ -170,7 +170,7 @@ def bench(
     folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
 ) -> None:
     """Measure this machine."""
-    from aura_daemon.cli import benchmarking
+    from aura_daemon.cli import bench as benchmarking
 
     raise typer.Exit(benchmarking.intake(files, latencies, folder))
 

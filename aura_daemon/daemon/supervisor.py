@@ -9,7 +9,7 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon import __version__
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.config.loading import Loaded
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of, worker_settings

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli import checking
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli import check
+from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
@@ -127,12 +127,12 @@ def test_check_holds_names_to_the_configuration(
 ) -> None:
     monkeypatch.chdir(house.root)
     Path("a.yaml").write_text("prompt: x\nmodel: sd-1.4\n")
-    assert checking.check([Path("a.yaml")], expand=True) == 1
+    assert check.check([Path("a.yaml")], expand=True) == 1
     assert "a.yaml:2: model: is none of the models that the configuration allows: aura-mini" in capsys.readouterr().out
     Path("b.yaml").write_text("prompt: x\ncount: 2\nloras: ~\n")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setenv("COLUMNS", "20")
-    assert checking.check([Path("b.yaml")], expand=True) == 0
+    assert check.check([Path("b.yaml")], expand=True) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert all(len(line) == 20 and line.endswith("…") for line in lines[1:])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.errors import JournalRefused

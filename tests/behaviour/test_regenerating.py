@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.cli import checking
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli import check
+from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.triage import Ready, Wait
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
@@ -197,7 +197,7 @@ def test_a_model_other_than_the_pictures_is_said(house: House) -> None:
 
 def test_check_knows_what_would_be_made_again(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     place = house.drop("job.yaml", AGAIN + b"---\nprompt: x\n---\nimage: y.png\n")
-    assert checking.check([place, house.drop("_defaults.yaml", FOLDER)]) == 0
+    assert check.check([place, house.drop("_defaults.yaml", FOLDER)]) == 0
     said = capsys.readouterr().out
     assert "3 jobs: 1 to draw, 1 to caption, 1 to draw again" in said
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Holdup, Status

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from loguru import logger
 
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli.run import exit_code
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 from tests.support.house import PNG, House

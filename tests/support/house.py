@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.daemon.loop import Daemon, Summary

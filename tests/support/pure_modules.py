@@ -20,8 +20,7 @@ def tests_of(module: str) -> Path | None:
     """The folder or file that tests a module or package; None where others test it along."""
     place = Path("tests/unit", *module.split(".")[1:])
     file = place.with_name(f"test_{place.name}.py")
-    old = Path("tests", *module.split(".")[1:])  # TRANSITION
-    return next((found for found in (place, file, old) if (ROOT / found).exists()), None)
+    return next((found for found in (place, file) if (ROOT / found).exists()), None)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from aura_daemon.cli.running import FAILED
+from aura_daemon.cli.run import FAILED
 from tests.support import dying
 from tests.support.house import House
 from tests.support.programs import ROOT, Program

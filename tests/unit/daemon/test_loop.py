@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.cli.running import exit_code
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.health.document import Health, Status

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
 from aura_daemon.intake.triage import Leave, Ready, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.running import exit_code
+from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.image_lookup import Ambiguous, Found
 from aura_daemon.intake.triage import Leave, Ready, Wait
 from aura_daemon.jobs.results import FailureKind

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.health import heartbeat
@@ -141,7 +141,7 @@ def _fill(inbox: Path, count: int) -> list[str]:
 def _start(settings: Settings, *, drain: bool) -> subprocess.Popen[bytes]:
     clean = {name: value for name, value in os.environ.items() if not name.upper().startswith("AURA_")}
     arguments = [str(settings.inbox.parent), "drain" if drain else "run"]
-    code = "import sys; from aura_daemon.cli.benchmarking import child; sys.exit(child(*sys.argv[1:]))"
+    code = "import sys; from aura_daemon.cli.bench import child; sys.exit(child(*sys.argv[1:]))"
     return subprocess.Popen([sys.executable, "-c", code, *arguments], env=clean)
 
 

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from aura_daemon.cli import checking
+from aura_daemon.cli import check
 from aura_daemon.journal.journal import Journal
 from tests.support.house import PNG, PROMPT, House
 from tests.support.programs import REAL, ROOT, Program
@@ -162,7 +162,7 @@ def test_check_names_every_problem(
 ) -> None:
     monkeypatch.chdir(house.root)
     Path(name).write_bytes(content)
-    assert checking.check([Path(name), Path("missing.yaml")]) == 1
+    assert check.check([Path(name), Path("missing.yaml")]) == 1
     printed = capsys.readouterr().out
     assert words in printed
     assert "missing.yaml: cannot be read" in printed

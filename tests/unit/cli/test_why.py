@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli import explaining
+from aura_daemon.cli import why as explaining
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Holdup, Status
 from aura_daemon.jobs.results import Failure, FailureKind

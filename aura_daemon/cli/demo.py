@@ -17,9 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from aura_daemon import file_names
-from aura_daemon.cli import terminal
-from aura_daemon.cli.running import exit_code
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli import progress_bars
+from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
 from aura_daemon.daemon.supervisor import Stopper
@@ -42,7 +42,7 @@ def demo(config: Path | None, log_format: str | None) -> int:
         flush=True,
     )
     chosen = log_format or settings.log_format
-    with terminal.for_stderr() as listener:
+    with progress_bars.for_stderr() as listener:
         logs.set_up(listener.worker_log_level or settings.log_level, chosen)
         results = Results(listener)
         worker = worker_of(settings, chosen, listener.worker_log_level)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.cli.explaining import below
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.why import below
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of

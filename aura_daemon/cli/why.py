@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from aura_daemon import file_names
-from aura_daemon.cli.reporting import since
+from aura_daemon.cli.status import since
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import judging_of

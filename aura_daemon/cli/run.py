@@ -5,8 +5,8 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from aura_daemon.cli import terminal
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli import progress_bars
+from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.daemon.loop import Summary
 from aura_daemon.daemon.supervisor import _start
 
@@ -24,7 +24,7 @@ def run(config: Path | None, log_format: str | None) -> int:
 
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes of `aura_daemon.cli`."""
-    with terminal.for_stderr() as listener:
+    with progress_bars.for_stderr() as listener:
         summary, stopped_by = _start(config, log_format, listener, drain=True)
     return exit_code(summary, stopped_by)
 

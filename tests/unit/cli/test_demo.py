@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from aura_daemon.cli.demonstrating import Results, Row, shown, table_of
-from aura_daemon.cli.terminal import Silent
+from aura_daemon.cli.demo import Results, Row, shown, table_of
+from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, House, fail, make
