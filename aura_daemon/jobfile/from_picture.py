@@ -14,7 +14,7 @@ from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Said
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.validation import Asked, AskedAgain, with_loras_of_prompt
-from aura_daemon.jobs.requests import Embedded
+from aura_daemon.jobs.requests import EmbeddedSettings
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
 
@@ -44,7 +44,7 @@ def made_again(asked: AskedAgain, content: bytes, *, file: str) -> Asked | tuple
     return Asked(request=wanted, priority=asked.priority)
 
 
-def differences(embedded: Embedded, produced: Produced) -> tuple[str, ...]:
+def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ...]:
     """Why the same pixels cannot be promised, one line each."""
     found = [f"{embedded.image}: {lost}" for lost in embedded.lost]
     now = infotext.model_label(produced.model)
@@ -61,8 +61,8 @@ def differences(embedded: Embedded, produced: Produced) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _embedded(said: Said, file: str) -> Embedded:
-    return Embedded(
+def _embedded(said: Said, file: str) -> EmbeddedSettings:
+    return EmbeddedSettings(
         image=file,
         model=cut(said.model),
         model_hash=cut(said.model_hash),

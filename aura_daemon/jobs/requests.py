@@ -53,7 +53,7 @@ class Hires:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Embedded:
+class EmbeddedSettings:
     """What a picture that is made again says of itself, beyond what can be asked for."""
 
     image: str
@@ -103,7 +103,7 @@ class GenerateRequest:
     """What the result is called: a template for `jobfile.keys.output_name`."""
     tags: tuple[str, ...] = ()
     notes: str = ""
-    embedded: Embedded | None = None
+    embedded: EmbeddedSettings | None = None
     """Of the picture that is made again; None for every other job."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aura_daemon.jobs.requests import (
     CaptionRequest,
-    Embedded,
+    EmbeddedSettings,
     GenerateRequest,
     GridRequest,
     Hires,
@@ -43,7 +43,7 @@ def request_from_dict(fields: Mapping[str, Any]) -> Request:
     values["tags"] = tuple(values.get("tags", ()))
     values["hires"] = Hires(**values["hires"]) if values.get("hires") else None
     if values.get("embedded"):
-        values["embedded"] = Embedded(**{**values["embedded"], "lost": tuple(values["embedded"]["lost"])})
+        values["embedded"] = EmbeddedSettings(**{**values["embedded"], "lost": tuple(values["embedded"]["lost"])})
     for key, choice in (("format", ImageFormat), ("metadata", Metadata)):
         values[key] = choice(values[key]) if values.get(key) else None
     return GenerateRequest(**values)

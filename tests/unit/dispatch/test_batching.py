@@ -9,7 +9,7 @@ import pytest
 from aura_daemon.dispatch.batching import MOST, PAYS, most_together, together
 from aura_daemon.jobs.requests import (
     CaptionRequest,
-    Embedded,
+    EmbeddedSettings,
     GenerateRequest,
     GridRequest,
     Hires,
@@ -47,7 +47,7 @@ ALIKE: dict[str, object] = {
     "output": "{seed}",
     "tags": ("x",),
     "notes": "y",
-    "embedded": Embedded(image="a.png"),
+    "embedded": EmbeddedSettings(image="a.png"),
 }
 
 

@@ -13,7 +13,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
 from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file
 from aura_daemon.jobfile.validation import Asked, AskedAgain
-from aura_daemon.jobs.requests import Embedded, GenerateRequest, Hires, Lora, RegenerateRequest
+from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 from tests.unit.formats.test_image_metadata import png_text
 from tests.unit.formats.test_infotext import MADE
@@ -60,7 +60,7 @@ def test_a_picture_asks_for_what_it_was_made_from() -> None:
         seed=1,
         width=512,
         height=768,
-        embedded=Embedded(image="sub/x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0"),
+        embedded=EmbeddedSettings(image="sub/x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0"),
     )
 
 
@@ -175,7 +175,7 @@ def test_a_request_goes_through_the_journal() -> None:
 
 
 def test_nothing_differs_from_a_picture_of_ours_made_by_the_same_model() -> None:
-    embedded = Embedded(image="x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0")
+    embedded = EmbeddedSettings(image="x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0")
     now = replace(produced(DRAWN), versions=(("aura_daemon", "0.1.0"),))
     assert differences(embedded, now) == ()
     (other,) = differences(replace(embedded, model_hash="ef"), now)
@@ -187,9 +187,11 @@ def test_nothing_differs_from_a_picture_of_ours_made_by_the_same_model() -> None
 
 
 def test_of_another_program_s_picture_the_pixels_are_not_promised() -> None:
-    embedded = Embedded(image="x.png", model="other", model_hash="ab", version="v1.10.1", lost=("a part is missing",))
+    embedded = EmbeddedSettings(
+        image="x.png", model="other", model_hash="ab", version="v1.10.1", lost=("a part is missing",)
+    )
     lost, program, model = differences(embedded, produced(DRAWN))
     assert lost == "x.png: a part is missing"
     assert program == "x.png was made by another program: the same settings, but not the same pixels"
     assert model == "made again with another model than x.png (other then, aura-mini now)"
-    assert len(differences(Embedded(image="x.png"), produced(DRAWN))) == 1
+    assert len(differences(EmbeddedSettings(image="x.png"), produced(DRAWN))) == 1

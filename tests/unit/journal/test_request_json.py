@@ -12,7 +12,7 @@ from aura_daemon.jobfile.parser import Parsed, parse_job_file
 from aura_daemon.jobfile.wildcards import literal
 from aura_daemon.jobs.requests import (
     CaptionRequest,
-    Embedded,
+    EmbeddedSettings,
     GenerateRequest,
     GridRequest,
     Hires,
@@ -57,7 +57,7 @@ GENERATE = st.builds(
 AGAIN = st.builds(
     GenerateRequest,
     prompt=SENTENCES,
-    embedded=st.builds(Embedded, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
+    embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
 GRID = st.builds(
     GridRequest,
