@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Final, TypeAlias
 
-from aura_daemon.formats.image_signatures import ImageFormat, format_of
+from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
 KEY: Final = b"parameters"
 """Of A1111's text chunk."""
@@ -32,13 +32,13 @@ Span: TypeAlias = tuple[int, int]
 def embedded_text(content: bytes) -> str | None:
     """What the program that made a picture wrote into it; None where there is nothing, or more than 1 MiB."""
     match format_of(content[:4096]):
-        case ImageFormat.PNG:
+        case ImageSignature.PNG:
             return next(_png_texts(content), None)
-        case ImageFormat.JPEG:
+        case ImageSignature.JPEG:
             spans = _jpeg_exif(content)
-        case ImageFormat.WEBP:
+        case ImageSignature.WEBP:
             spans = _webp_exif(content)
-        case ImageFormat.AVIF:
+        case ImageSignature.AVIF:
             spans = _avif_exif(content)
         case _:
             return None

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 
-class ImageFormat(StrEnum):
+class ImageSignature(StrEnum):
     """Formats that are decoded."""
 
     PNG = "png"
@@ -28,21 +28,21 @@ _ZEROS_TELL_BYTES: Final = 64
 """So many zeros at the end of a compressed image are no image data."""
 
 
-def format_of(head: bytes) -> ImageFormat | None:
+def format_of(head: bytes) -> ImageSignature | None:
     """The format by its magic bytes, whatever the file is called; None for anything else."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ImageFormat.PNG
+        return ImageSignature.PNG
     if head.startswith(b"\xff\xd8\xff"):
-        return ImageFormat.JPEG
+        return ImageSignature.JPEG
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return ImageFormat.WEBP
+        return ImageSignature.WEBP
     if head.startswith((b"GIF87a", b"GIF89a")):
-        return ImageFormat.GIF
+        return ImageSignature.GIF
     if head.startswith(b"BM") and head[6:10] == b"\0\0\0\0":
-        return ImageFormat.BMP
+        return ImageSignature.BMP
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return ImageFormat.TIFF
-    return ImageFormat.AVIF if _AVIF_BRANDS & _brands(head) else None
+        return ImageSignature.TIFF
+    return ImageSignature.AVIF if _AVIF_BRANDS & _brands(head) else None
 
 
 def is_heic(head: bytes) -> bool:
@@ -57,16 +57,16 @@ def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
     and is then tried all the same.
     """
     match format_of(head):
-        case ImageFormat.PNG:
+        case ImageSignature.PNG:
             return b"IEND\xaeB`\x82" in tail
-        case ImageFormat.JPEG:
+        case ImageSignature.JPEG:
             return tail.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
-        case ImageFormat.GIF:
+        case ImageSignature.GIF:
             return tail.rstrip(b"\0").endswith(b";")
-        case ImageFormat.WEBP:
+        case ImageSignature.WEBP:
             # Room that was allocated beforehand has the right size and zeros at its end.
             return size_bytes >= int.from_bytes(head[4:8], "little") + 8 and any(tail[-_ZEROS_TELL_BYTES:])
-        case ImageFormat.BMP:
+        case ImageSignature.BMP:
             return size_bytes >= int.from_bytes(head[2:6], "little")
         case _:
             return None

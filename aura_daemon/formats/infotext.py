@@ -69,7 +69,7 @@ _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
+class Infotext:
     """What a text says."""
 
     keys: Mapping[str, object]
@@ -108,7 +108,7 @@ def infotext(made: ResolvedGenerate, *, model: str, model_sha256: str, version: 
     return f"{prompt}{negative}\n{line}".strip()
 
 
-def parse(text: str) -> Said | None:
+def parse(text: str) -> Infotext | None:
     """What a text asks for; None where it holds no settings, or too much. What is not known is passed over."""
     if len(text) > MOST_CHARACTERS:
         return None
@@ -135,7 +135,7 @@ def parse(text: str) -> Said | None:
     strength = {"strength": _number(settings["Denoising strength"])} if "Denoising strength" in settings else {}
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
-    return Said(
+    return Infotext(
         keys=keys,
         model=settings.get("Model", ""),
         model_hash=settings.get("Model hash", ""),

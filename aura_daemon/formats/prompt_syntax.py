@@ -41,14 +41,14 @@ _ELSEWHERE: Final = (
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Piece:
+class WeightedText:
     """Text of one weight."""
 
     text: str
     weight: float = 1.0
 
 
-Section: TypeAlias = tuple[Piece, ...]
+Section: TypeAlias = tuple[WeightedText, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +133,7 @@ def _broken(text: str) -> list[tuple[str | None, float]]:
 
 def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
     """Cut at every `BREAK`; neighbours of one weight are one piece."""
-    section: list[Piece] = []
+    section: list[WeightedText] = []
     for text, weight in pieces:
         if text is None:
             yield tuple(section)
@@ -142,7 +142,7 @@ def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
             bounded = _bounded(weight)
             if section and section[-1].weight == bounded:
                 text = section.pop().text + text
-            section.append(Piece(text=text, weight=bounded))
+            section.append(WeightedText(text=text, weight=bounded))
     yield tuple(section)
 
 

@@ -29,7 +29,7 @@ _MARKER: Final = re.compile(r"(?<![^\n\r])---(?=[ \t\n\r]|\Z)")
 """Begins a document. Nothing else can stand so at the start of a line."""
 
 
-class Survey:
+class YamlScan:
     """Reads the stream of events: what must not be built, and where the documents lie. Nothing is built."""
 
     def __init__(self, file: str) -> None:

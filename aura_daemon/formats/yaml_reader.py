@@ -15,7 +15,7 @@ import yaml
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.yaml_hints import syntax_problem
-from aura_daemon.formats.yaml_limits import LOADER, Survey
+from aura_daemon.formats.yaml_limits import LOADER, YamlScan
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.problems import cut
 
@@ -67,7 +67,7 @@ def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Iterator[D
         yield Unreadable(problems=(Problem(file=file, line=line, message=message),))
         return
     try:
-        survey = Survey(file)
+        survey = YamlScan(file)
         problems = survey.problems_in(text)
         if problems:
             yield Unreadable(problems=problems)
@@ -89,7 +89,7 @@ def decoded(content: bytes) -> str | None:
 class _Reader:
     """Builds documents from nodes, or says what is wrong with them."""
 
-    def __init__(self, file: str, text: str, text_keys: frozenset[str], survey: Survey) -> None:
+    def __init__(self, file: str, text: str, text_keys: frozenset[str], survey: YamlScan) -> None:
         self._file = file
         self._text = text
         self._text_keys = text_keys

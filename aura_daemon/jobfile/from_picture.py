@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from aura_daemon.errors import Problem
 from aura_daemon.formats import infotext
 from aura_daemon.formats.image_metadata import embedded_text
-from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Said
+from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Infotext
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.validation import Asked, AskedAgain, with_loras_of_prompt
@@ -61,7 +61,7 @@ def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ..
     return tuple(found)
 
 
-def _embedded(said: Said, file: str) -> EmbeddedSettings:
+def _embedded(said: Infotext, file: str) -> EmbeddedSettings:
     return EmbeddedSettings(
         image=file,
         model=cut(said.model),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.image_signatures import ImageFormat, ends_properly, format_of, is_heic
+from aura_daemon.formats.image_signatures import ImageSignature, ends_properly, format_of, is_heic
 
 HEAD, TAIL = 4096, 65_536
 
@@ -49,16 +49,16 @@ def ends(content: bytes) -> bool | None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (png(), ImageFormat.PNG),
-        (JPEG, ImageFormat.JPEG),
-        (WEBP, ImageFormat.WEBP),
-        (GIF, ImageFormat.GIF),
-        (b"GIF87a;", ImageFormat.GIF),
-        (BMP, ImageFormat.BMP),
-        (b"II*\0", ImageFormat.TIFF),
-        (b"MM\0+", ImageFormat.TIFF),
-        (AVIF, ImageFormat.AVIF),
-        (media(b"avis"), ImageFormat.AVIF),
+        (png(), ImageSignature.PNG),
+        (JPEG, ImageSignature.JPEG),
+        (WEBP, ImageSignature.WEBP),
+        (GIF, ImageSignature.GIF),
+        (b"GIF87a;", ImageSignature.GIF),
+        (BMP, ImageSignature.BMP),
+        (b"II*\0", ImageSignature.TIFF),
+        (b"MM\0+", ImageSignature.TIFF),
+        (AVIF, ImageSignature.AVIF),
+        (media(b"avis"), ImageSignature.AVIF),
         (b"", None),
         (b"BMW is a car", None),
         (b"RIFF\0\0\0\0WAVE", None),
@@ -68,7 +68,7 @@ def ends(content: bytes) -> bool | None:
         (b"\x89PN", None),
     ],
 )
-def test_the_format_is_what_the_bytes_say(content: bytes, expected: ImageFormat | None) -> None:
+def test_the_format_is_what_the_bytes_say(content: bytes, expected: ImageSignature | None) -> None:
     assert format_of(content) is expected
 
 

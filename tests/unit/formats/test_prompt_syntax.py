@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_syntax import MOST_WEIGHT, Piece, extract_loras, not_understood, parse, plain_text
+from aura_daemon.formats.prompt_syntax import (
+    MOST_WEIGHT,
+    WeightedText,
+    extract_loras,
+    not_understood,
+    parse,
+    plain_text,
+)
 from aura_daemon.jobs.requests import Lora
 
 SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)
@@ -105,7 +112,7 @@ def test_text_without_signs_is_itself(text: str) -> None:
 @given(st.text(max_size=30).filter(lambda text: "BREAK" not in text))
 def test_escaped_text_is_itself(text: str) -> None:
     escaped = "".join(f"\\{letter}" if letter in "()[]\\" else letter for letter in text)
-    assert parse(escaped) == (((Piece(text=text),),) if text else ((),))
+    assert parse(escaped) == (((WeightedText(text=text),),) if text else ((),))
 
 
 def test_no_weight_is_endless() -> None:
