@@ -23,7 +23,7 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.ladder import shortage
-from aura_daemon.ladder.attempts import Attempt, Tried, attempt_of
+from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
 from aura_daemon.outbox.delivery import Clocked
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
@@ -45,7 +45,7 @@ class Ended:
     waited_s: float = 0.0
     """From the claim to the start of the attempt."""
     attempt_s: float = 0.0
-    tried: Tried | None = None
+    tried: RunConditions | None = None
     step_s: float = 0.0
 
     def failed(self, failure: Failure) -> Attempt | None:

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Attempt, Start, Tried, kind_when_killed, next_start
+from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, kind_when_killed, next_start
 
 OUT_OF_RUNGS: Final = (
     "Ask for fewer pixels; or end other programs that use memory, and `aura-daemon retry` the job; or let this "
@@ -89,7 +89,7 @@ def decide(
             assert_never(failure.kind)
 
 
-def killed_with_the_daemon(tried: Tried | None) -> Failure:
+def killed_with_the_daemon(tried: RunConditions | None) -> Failure:
     """An attempt that the kernel ended, and the daemon with it: untold, its job would bring that about for ever."""
     return Failure(
         kind=kind_when_killed(() if tried is None else (tried,)),

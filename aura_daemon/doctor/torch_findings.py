@@ -25,7 +25,7 @@ from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.ladder.attempts import TOP
-from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose
 from aura_daemon.ladder.measurements import picture_s
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import RUNGS, Rung
@@ -159,8 +159,8 @@ class _Planning:
             steps_a_picture=steps,
             free_host_bytes=room.host_bytes,
             ladder=tuple(self._step(rung, demand, room, steps) for rung in self._fits.ladder(demand)),
-            start=start.rung if isinstance(start, Choice) else None,
-            start_batch=start.batch if isinstance(start, Choice) else 0,
+            start=start.rung if isinstance(start, RungChoice) else None,
+            start_batch=start.batch if isinstance(start, RungChoice) else 0,
         )
 
     def _demand(self, configured: GenerateSettings, files: ModelFiles | None, extent: Extent) -> Demand:
@@ -174,11 +174,11 @@ class _Planning:
 
         return Demand(key=key, extent=extent, footprint=footprint)
 
-    def _step(self, rung: Rung, demand: Demand, room: Room, steps: int) -> Step:
+    def _step(self, rung: Rung, demand: Demand, room: MemoryRoom, steps: int) -> Step:
         """A rung alone: what all pictures take there, and how many of them fit."""
         batch = demand.extent.batch
 
-        def need(rung: Rung, batch: int) -> Need:
+        def need(rung: Rung, batch: int) -> MemoryNeed:
             return self._fits.need(demand, rung, batch, self._measured)
 
         fitting = choose([rung], need, room, batch=batch)

@@ -10,7 +10,7 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.rung_choice import Fits
 from aura_daemon.jobs.results import Failure, Outcome
-from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
 
 
@@ -30,7 +30,7 @@ class Attempting:
         self.start = start
         self.measured = measured
         self.fits = fits
-        self.tried: Tried | None = None
+        self.tried: RunConditions | None = None
         self.placed_on: Placement | None = None
         self._hearing = hearing
         self._concerned: Sequence[Work] = works
@@ -54,7 +54,7 @@ class Attempting:
         """Those that have not had their last word."""
         return [work for work in self.works if id(work) not in self._heard]
 
-    def place(self, works: Sequence[Work], tried: Tried, placement: Placement) -> None:
+    def place(self, works: Sequence[Work], tried: RunConditions, placement: Placement) -> None:
         """Says how these are about to run."""
         self._concerned, self.tried, self.placed_on = works, tried, placement
         self._peak = PeakMemory(placement)
@@ -81,7 +81,7 @@ class Alone:
     def __init__(self) -> None:
         self.heard: list[Ended] = []
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """Nobody asks."""
 
     def ended(self, ended: Ended) -> None:

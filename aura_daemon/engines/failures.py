@@ -13,7 +13,7 @@ import torch
 
 from aura_daemon.engines.placement.device_memory import MemoryFigures
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 
 OUT_OF_MEMORY_WORDS: Final = (
@@ -98,7 +98,7 @@ def is_broken(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in BROKEN_WORDS)
 
 
-def no_room(tried: Tried, *, neighbours: str = "") -> Failure:
+def no_room(tried: RunConditions, *, neighbours: str = "") -> Failure:
     """It fits on no rung, so nothing was tried: with the figures of the last one."""
     return Failure(
         kind=FailureKind.OUT_OF_MEMORY,

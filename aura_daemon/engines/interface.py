@@ -8,7 +8,7 @@ from typing import Protocol
 
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,14 +29,14 @@ class Ended:
 
     work: Work
     outcome: Outcome
-    tried: Tried | None = None
+    tried: RunConditions | None = None
     step_s: float = 0.0
 
 
 class Hearing(Protocol):
     """Who is told how a batch goes."""
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """These are about to run like that."""
 
     def ended(self, ended: Ended) -> None:

@@ -37,7 +37,7 @@ from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
-from aura_daemon.ladder.attempts import TOP, Start, Tried
+from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
 from aura_daemon.ladder.prediction import Extent, Measured
 
@@ -277,7 +277,7 @@ class Session:
         self._loading = ""
         return engine
 
-    def _neighbours(self, tried: Tried) -> str:
+    def _neighbours(self, tried: RunConditions) -> str:
         """Who else takes memory of the GPU, where anybody knows."""
         if not tried.device.startswith("cuda"):
             return ""

@@ -18,7 +18,7 @@ from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
 from aura_daemon.journal.records import JobRow
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 
 RECENT: Final = 200
@@ -79,7 +79,7 @@ class Pulse:
         self._current: _Current | None = None
         self._ready: Ready | None = None
         self._device: Ready | None = None
-        self._tried: Tried | None = None
+        self._tried: RunConditions | None = None
         """How the last job ran, or the running one runs."""
         self._memory: Memory | None = None
         self._models: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ from aura_daemon.journal.records import (
     tried_text,
 )
 from aura_daemon.journal.request_json import request_to_dict
-from aura_daemon.ladder.attempts import Attempt, Begun, Tried, with_attempt
+from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
 
@@ -147,11 +147,11 @@ class Journal(Lookups):
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    def start(self, job: JobRow, begun: Begun | None = None) -> JobRow:
+    def start(self, job: JobRow, begun: StartedAttempt | None = None) -> JobRow:
         """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
         return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
 
-    def place(self, job_ids: Iterable[str], begun: Begun | None) -> None:
+    def place(self, job_ids: Iterable[str], begun: StartedAttempt | None) -> None:
         """Remembers where running jobs stand."""
         with self._database.transaction() as database:
             database.executemany(
@@ -193,11 +193,11 @@ class Journal(Lookups):
 
     # -- what was measured -------------------------------------------------------------------------------------------
 
-    def learn(self, model: str, tried: Tried, *, step_s: float) -> None:
+    def learn(self, model: str, tried: RunConditions, *, step_s: float) -> None:
         """A job went well, and took so much."""
         self._keep(model, after_success(self.measured(model), tried, step_s=step_s))
 
-    def learn_refusal(self, model: str, tried: Tried) -> None:
+    def learn_refusal(self, model: str, tried: RunConditions) -> None:
         """Memory ran out."""
         self._keep(model, after_refusal(self.measured(model), tried))
 

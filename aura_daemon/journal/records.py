@@ -15,7 +15,7 @@ from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import request_from_dict
-from aura_daemon.ladder.attempts import Attempt, Begun, Tried
+from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
 
@@ -76,7 +76,7 @@ class JobRow:
     """Those that are held against it, and the one that runs."""
     tried: tuple[Attempt, ...] = ()
     """Every attempt that failed."""
-    begun: Begun | None = None
+    begun: StartedAttempt | None = None
     """The attempt that runs, or ran last."""
     payload_sha256: str | None = None
     """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
@@ -129,18 +129,20 @@ def tried_of(text: str) -> tuple[Attempt, ...]:
     )
 
 
-def begun_text(begun: Begun | None) -> str | None:
+def begun_text(begun: StartedAttempt | None) -> str | None:
     """An attempt under way as a column holds it."""
     return json.dumps(asdict(begun)) if begun is not None else None
 
 
-def begun_of(text: str | None) -> Begun | None:
+def begun_of(text: str | None) -> StartedAttempt | None:
     """And back."""
     if text is None:
         return None
     fields = json.loads(text)
     tried = fields["tried"]
-    return Begun(**{**fields, "tried": Tried(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None})
+    return StartedAttempt(
+        **{**fields, "tried": RunConditions(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None}
+    )
 
 
 def measured_of(row: sqlite3.Row) -> Measured:

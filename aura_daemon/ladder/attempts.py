@@ -17,7 +17,7 @@ from aura_daemon.ladder.rungs import Backend, Rung, below, ladder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
+class RunConditions:
     """How a worker runs a job, or ran it."""
 
     device: str
@@ -47,17 +47,17 @@ class Tried:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Begun:
+class StartedAttempt:
     """An attempt under way, as it is found by the next daemon where this one was killed in the middle of it."""
 
     boot: str
     """Which start of the machine it was: the count begins anew with every one."""
     kills: int
     """Processes that the kernel had killed for want of memory."""
-    tried: Tried | None = None
+    tried: RunConditions | None = None
     """None until a rung was chosen."""
 
-    def was_killed(self, now: Begun | None) -> bool:
+    def was_killed(self, now: StartedAttempt | None) -> bool:
         """Whether the kernel has killed somebody for want of memory since. Only asked where the daemon is gone too."""
         return now is not None and now.boot == self.boot and now.kills > self.kills
 
@@ -116,7 +116,7 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
-def attempt_of(tried: Tried | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
+def attempt_of(tried: RunConditions | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
     """What is kept of an attempt that failed."""
     if tried is None:
         return Attempt(kind=kind, reason=reason, seconds=seconds)
@@ -141,7 +141,7 @@ def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[
     return (*attempts, attempt)
 
 
-def kind_when_killed(tried: Iterable[Tried]) -> FailureKind:
+def kind_when_killed(tried: Iterable[RunConditions]) -> FailureKind:
     """What a kill by the kernel for want of memory was: the host's is short, and no other rung of a GPU takes less."""
     return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in tried) else FailureKind.CRASHED
 

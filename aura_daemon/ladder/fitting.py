@@ -12,7 +12,7 @@ from aura_daemon.ladder.rungs import RUNGS, Rung
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Room:
+class MemoryRoom:
     """Bytes that this process may take in all, with what it has already."""
 
     device_bytes: int
@@ -30,7 +30,7 @@ class Room:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class MemoryNeed:
     """Bytes that a rung takes: of the memory it computes in, and on the GPU's rungs of the host's besides."""
 
     bytes: int
@@ -38,12 +38,12 @@ class Need:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class RungChoice:
     """A rung on which a batch of so many pictures fits."""
 
     rung: Rung
     batch: int
-    need: Need
+    need: MemoryNeed
     alone: bool
     """Only once the other models are given up."""
 
@@ -54,11 +54,13 @@ class NoRoom:
 
     rung: Rung
     """The last one."""
-    need: Need
+    need: MemoryNeed
     """On that one, of a single picture."""
 
 
-def choose(rungs: Sequence[Rung], need: Callable[[Rung, int], Need], room: Room, *, batch: int) -> Choice | NoRoom:
+def choose(
+    rungs: Sequence[Rung], need: Callable[[Rung, int], MemoryNeed], room: MemoryRoom, *, batch: int
+) -> RungChoice | NoRoom:
     """The first that fits; `need` says what a rung takes with a batch. Raises ValueError for no rungs at all."""
     if not rungs:
         raise ValueError("a ladder without rungs")
@@ -68,12 +70,12 @@ def choose(rungs: Sequence[Rung], need: Callable[[Rung, int], Need], room: Room,
             wanted = need(rung, pictures)
             for alone in (False, True):
                 if fits(rung, wanted, room, alone=alone):
-                    return Choice(rung=rung, batch=pictures, need=wanted, alone=alone)
+                    return RungChoice(rung=rung, batch=pictures, need=wanted, alone=alone)
             pictures //= 2
     return NoRoom(rung=rungs[-1], need=need(rungs[-1], 1))
 
 
-def fits(rung: Rung, need: Need, room: Room, *, alone: bool) -> bool:
+def fits(rung: Rung, need: MemoryNeed, room: MemoryRoom, *, alone: bool) -> bool:
     """Whether there is room, beside the other models or once they are gone."""
     if need.bytes > room.for_rung(rung, alone=alone):
         return False

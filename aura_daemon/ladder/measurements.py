@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.prediction import REFUSED, Extent, Measured
 from aura_daemon.ladder.rungs import Rung
 
 
-def after_success(measured: Sequence[Measured], tried: Tried, *, step_s: float) -> tuple[Measured, ...]:
+def after_success(measured: Sequence[Measured], tried: RunConditions, *, step_s: float) -> tuple[Measured, ...]:
     """What it took, where that is known; one more good job for whatever was refused on this device.
 
     What was refused to pictures that are no larger, in no less room, is refused no more.
@@ -30,7 +30,7 @@ def after_success(measured: Sequence[Measured], tried: Tried, *, step_s: float) 
     return (*others, replace(_encouraged(mine, tried), peak_bytes=peak, step_s=step_s))
 
 
-def after_refusal(measured: Sequence[Measured], tried: Tried) -> tuple[Measured, ...]:
+def after_refusal(measured: Sequence[Measured], tried: RunConditions) -> tuple[Measured, ...]:
     """Memory ran out: good jobs are counted anew, for whatever was refused on this device."""
     refused = refused_bytes(tried)
     if not refused:
@@ -47,7 +47,7 @@ def after_refusal(measured: Sequence[Measured], tried: Tried) -> tuple[Measured,
     )
 
 
-def refused_bytes(tried: Tried) -> int:
+def refused_bytes(tried: RunConditions) -> int:
     """Room in which memory ran out; 0 where there was not room enough to try.
 
     Beside other models it may be those that took more than they said, so being alone is not ruled out with it.
@@ -57,7 +57,7 @@ def refused_bytes(tried: Tried) -> int:
     return tried.room_bytes if tried.alone else int(tried.room_bytes / REFUSED) + 2
 
 
-def _encouraged(one: Measured, tried: Tried) -> Measured:
+def _encouraged(one: Measured, tried: RunConditions) -> Measured:
     """After a job that went well."""
     if not one.refused_bytes:
         return one
@@ -72,18 +72,18 @@ def _encouraged(one: Measured, tried: Tried) -> Measured:
     return replace(one, good_since=one.good_since + 1, size_good_since=of_size)
 
 
-def _discouraged(one: Measured, tried: Tried) -> Measured:
+def _discouraged(one: Measured, tried: RunConditions) -> Measured:
     """After a job that ran out of memory."""
     of_size = 0 if one.extent.is_of_size(tried.extent) else one.size_good_since
     return replace(one, good_since=0, size_good_since=of_size)
 
 
-def _is_of(one: Measured, tried: Tried) -> bool:
+def _is_of(one: Measured, tried: RunConditions) -> bool:
     here = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
     return here and one.extent == tried.extent
 
 
-def _new(tried: Tried) -> Measured:
+def _new(tried: RunConditions) -> Measured:
     return Measured(
         device=tried.device_name,
         dtype=tried.dtype,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from aura_daemon.ladder.attempts import Attempt, Tried
+from aura_daemon.ladder.attempts import Attempt, RunConditions
 from aura_daemon.ladder.measurements import refused_bytes
 from aura_daemon.ladder.prediction import REFUSED
 
@@ -21,7 +21,7 @@ LONGEST_WAIT_S: Final = 300.0
 """Other programs come and go, and a try costs next to nothing: nothing is loaded for it."""
 
 
-def passes(tried: Tried | None) -> bool:
+def passes(tried: RunConditions | None) -> bool:
     """Whether a job that had no memory on its last rung would have it if other programs gave theirs back."""
     if tried is None:
         return False
@@ -29,7 +29,7 @@ def passes(tried: Tried | None) -> bool:
     return tried.room_bytes < needed <= tried.total_bytes * (1 - NEVER_FREE)
 
 
-def waited(attempt: Attempt, tried: Tried, waited_s: float) -> Attempt:
+def waited(attempt: Attempt, tried: RunConditions, waited_s: float) -> Attempt:
     """An attempt after which its job waits; one that was not made, for want of room, tells how long it has waited."""
     reason = f"{attempt.reason}; it waited for memory that other programs had"
     if tried.expected_bytes <= tried.room_bytes:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.ladder.attempts import Begun, Tried
+from aura_daemon.ladder.attempts import RunConditions, StartedAttempt
 
 PROC: Final = Path("/proc")
 
@@ -24,10 +24,10 @@ def oom_kills(*, proc: Path = PROC) -> int | None:
     return None
 
 
-def begun(tried: Tried | None = None, *, proc: Path = PROC) -> Begun | None:
+def begun(tried: RunConditions | None = None, *, proc: Path = PROC) -> StartedAttempt | None:
     """An attempt that begins now, or is placed; None where the kernel does not say what would be asked later."""
     kills = oom_kills(proc=proc)
     with suppress(OSError):
         boot = (proc / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
-        return Begun(boot=boot, kills=kills, tried=tried) if kills is not None else None
+        return StartedAttempt(boot=boot, kills=kills, tried=tried) if kills is not None else None
     return None

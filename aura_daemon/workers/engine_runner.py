@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.jobs.results import CANCELLED, Failure
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready
 
@@ -108,7 +108,7 @@ class _Told:
         """The report of one job."""
         return self._reports.setdefault(job_id, _About(job_id, self._talk))
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self._talk.say(Placed(job_ids=tuple(_id_of(work) for work in works), tried=tried))
 
     def ended(self, ended: Ended) -> None:

@@ -14,7 +14,7 @@ from typing import Final, assert_never
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Tried, kind_when_killed
+from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
     Batch,
@@ -75,7 +75,7 @@ class ProcessWorker:
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
         self._alive_at = 0.0
-        self._placed: dict[str, Tried] = {}
+        self._placed: dict[str, RunConditions] = {}
         self._stepped_at: float | None = None
         self._longest_step_s: float | None = None
         self._was_ready = False

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Outcome
-from aura_daemon.ladder.attempts import TOP, Start, Tried
+from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
 
 
@@ -91,7 +91,7 @@ class Placed:
     """These jobs are about to run like that; said before anything is loaded for them, as it may be the last word."""
 
     job_ids: tuple[str, ...]
-    tried: Tried
+    tried: RunConditions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,7 +114,7 @@ class Finished:
     memory: Memory
     models: tuple[str, ...]
     """Names of the models that are loaded now."""
-    tried: Tried | None = None
+    tried: RunConditions | None = None
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0
     """Seconds a step took; 0 where nothing was drawn."""

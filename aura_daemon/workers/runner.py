@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import (
     Batch,
     Finished,
@@ -36,7 +36,7 @@ class Talk:
         """Whether somebody wants this job to stop."""
         return job_id in self._cancelled
 
-    def finish(self, job_id: str, outcome: Outcome, *, tried: Tried | None = None, step_s: float = 0.0) -> None:
+    def finish(self, job_id: str, outcome: Outcome, *, tried: RunConditions | None = None, step_s: float = 0.0) -> None:
         """The last word on a job. After one that has broken this process, its last word altogether."""
         self._cancelled.discard(job_id)
         memory, models = self._runner.memory(), self._runner.models()

@@ -17,7 +17,7 @@ from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Holdup, Status
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
 from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make
@@ -54,7 +54,7 @@ class Memory:
     def _play(self, task: Task) -> Outcome:
         return FULL if self._lacks(task.request) else make(task)
 
-    def _tries(self, tried: Tried) -> Tried:
+    def _tries(self, tried: RunConditions) -> RunConditions:
         if not self._lacks(self.worker.batches[-1].tasks[0].request):
             return tried
         return replace(

@@ -30,7 +30,7 @@ from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
-from aura_daemon.ladder.attempts import TOP, Attempt, Start, Tried, attempt_of
+from aura_daemon.ladder.attempts import TOP, Attempt, RunConditions, Start, attempt_of
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Extent, Measured
 from aura_daemon.ladder.rungs import RUNGS, Rung, ladder
@@ -321,7 +321,7 @@ class _Hearing:
     def __init__(self) -> None:
         self.ended_all: list[Ended] = []
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """The outcome tells."""
 
     def ended(self, ended: Ended) -> None:

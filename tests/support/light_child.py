@@ -16,14 +16,14 @@ from dataclasses import replace
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, log_to_stderr, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
 from aura_daemon.workers.runner import Talk
 from tests.support.worker_contract import outcome_of
 
-TRIED = Tried(
+TRIED = RunConditions(
     device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
 )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
@@ -25,7 +25,7 @@ POLL_S = 0.02
 
 FULL = Failure(kind=FailureKind.OUT_OF_MEMORY, message="not enough memory: 3.0 GiB needed, 1.0 GiB to be had")
 
-LACKING = Tried(
+LACKING = RunConditions(
     device="cpu",
     device_name="light",
     dtype="float32",
@@ -39,7 +39,7 @@ LACKING = Tried(
     total_bytes=8,
 )
 
-TRIED = Tried(
+TRIED = RunConditions(
     device="cpu", device_name="light", dtype="float32", rung=Rung.CPU, width=64, height=64, batch=1, alone=True
 )
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED, Outcome
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Backend, at_or_below, ladder
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Task, Up
 
@@ -44,7 +44,7 @@ class ScriptedWorker:
         """Every batch that was submitted, for tests to look at."""
         self.grows_bytes = 0
         """What every job leaves behind."""
-        self.tries: Callable[[Tried], Tried] = lambda tried: tried
+        self.tries: Callable[[RunConditions], RunConditions] = lambda tried: tried
         """How it says that a batch runs."""
         self.starts = 0
         """How often the worker was started."""
@@ -129,10 +129,10 @@ class ScriptedWorker:
         memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
         self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
 
-    def _tried_of(self, batch: Batch) -> Tried:
+    def _tried_of(self, batch: Batch) -> RunConditions:
         """The first rung that the batch may stand on."""
         backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
-        tried = Tried(
+        tried = RunConditions(
             device=self._device,
             device_name="scripted",
             dtype="float32",

@@ -10,8 +10,8 @@ from aura_daemon.engines.placement.device_memory import device_room, host_room, 
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import footprint_of
 from aura_daemon.engines.placement.loaded_models import Key, Shelf
-from aura_daemon.ladder.attempts import Start, Tried
-from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose, fits
+from aura_daemon.ladder.attempts import RunConditions, Start
+from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose, fits
 from aura_daemon.ladder.prediction import Extent, Footprint, Measured, expected_bytes, host_bytes
 from aura_daemon.ladder.rungs import Rung, at_or_below, ladder
 
@@ -56,11 +56,11 @@ class Fits:
         self._climb_after = climb_after
         self._held = held or Held()
 
-    def choose(self, wanted: Wanted, start: Start, measured: Sequence[Measured]) -> Choice | NoRoom:
+    def choose(self, wanted: Wanted, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
         """The first rung, at or below the start, that fits in what is free now."""
         return self.first(self.demand(wanted), start, measured)
 
-    def first(self, demand: Demand, start: Start, measured: Sequence[Measured]) -> Choice | NoRoom:
+    def first(self, demand: Demand, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
         """The same of a demand."""
         rungs = at_or_below(start.rung, self.ladder(demand))
         most = demand.extent.batch if start.most is None else min(demand.extent.batch, start.most)
@@ -72,14 +72,14 @@ class Fits:
         """All of it."""
         return ladder(self._devices.backend, demand.key[0])
 
-    def need(self, demand: Demand, rung: Rung, batch: int, measured: Sequence[Measured]) -> Need:
+    def need(self, demand: Demand, rung: Rung, batch: int, measured: Sequence[Measured]) -> MemoryNeed:
         """What so many pictures take on a rung."""
         placement, footprint = self._devices.on(rung), demand.footprint(rung)
         extent = replace(demand.extent, batch=batch)
         here = self.measured_on(rung, measured)
         expected = expected_bytes(footprint, rung, extent, here, climb_after=self._climb_after)
         is_there = self._shelf.stands(demand.key, placement)  # what came through the host is on the GPU
-        return Need(bytes=expected, host_bytes=0 if is_there else host_bytes(footprint, rung))
+        return MemoryNeed(bytes=expected, host_bytes=0 if is_there else host_bytes(footprint, rung))
 
     def measured_on(self, rung: Rung, measured: Sequence[Measured]) -> list[Measured]:
         """What was measured on the device that a rung computes on, in its number format."""
@@ -90,21 +90,21 @@ class Fits:
         """Of a model that lies here."""
         return Demand(key=wanted.key, extent=wanted.extent, footprint=lambda rung: self.footprint(wanted, rung))
 
-    def tried(self, wanted: Wanted, choice: Choice | NoRoom) -> Tried:
+    def tried(self, wanted: Wanted, choice: RungChoice | NoRoom) -> RunConditions:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
         alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
         room = self.room(wanted.key).for_rung(choice.rung, alone=alone)
         if isinstance(choice, NoRoom):
             room = min(room, choice.need.bytes - 1)  # as it was found, though it may be more by now
-        return Tried(
+        return RunConditions(
             device=placement.device,
             device_name=placement.device_name,
             dtype=placement.dtype,
             rung=choice.rung,
             width=wanted.extent.width,
             height=wanted.extent.height,
-            batch=choice.batch if isinstance(choice, Choice) else 1,
+            batch=choice.batch if isinstance(choice, RungChoice) else 1,
             alone=alone,
             guided=wanted.extent.guided,
             expected_bytes=choice.need.bytes,
@@ -126,10 +126,10 @@ class Fits:
             with_checker=wanted.with_checker,
         )
 
-    def room(self, key: Key) -> Room:
+    def room(self, key: Key) -> MemoryRoom:
         """What this process may take in all now."""
         card = self._devices.accelerator
-        return Room(
+        return MemoryRoom(
             device_bytes=self._card_bytes(card) if card is not None else 0,
             host_bytes=host_room() + self._held.host_bytes,
             device_others_bytes=self._shelf.device_bytes(key),
@@ -140,6 +140,6 @@ class Fits:
         room = device_room(card)
         return within_fraction(card, room + self._held.device_bytes) if self._held.device_bytes else room
 
-    def is_enough(self, wanted: Wanted, choice: Choice) -> bool:
+    def is_enough(self, wanted: Wanted, choice: RungChoice) -> bool:
         """Whether a choice fits beside the models that are still there."""
         return fits(choice.rung, choice.need, self.room(wanted.key), alone=False)

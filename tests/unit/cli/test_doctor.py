@@ -12,7 +12,7 @@ import pytest
 from aura_daemon.doctor.report import Survey
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, ladder
 from tests.support.house import House
 from tests.support.programs import REAL, Program
@@ -55,7 +55,7 @@ def planned(documented: Asked, tmp_path_factory: pytest.TempPathFactory) -> Aske
     house = House(tmp_path_factory.mktemp("planned"))
     findings = documented.survey.findings
     assert findings is not None
-    tried = Tried(
+    tried = RunConditions(
         device="cpu", device_name=findings.torch.device_name, dtype=findings.torch.dtype, rung=Rung.CPU,
         width=456, height=512, batch=1, alone=True, peak_bytes=900 << 20,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.records import JobRow
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.protocol import Finished, Memory, Placed, Ready
 
@@ -50,7 +50,7 @@ def job(name: str) -> JobRow:
 
 def placed(*names: str, rung: Rung) -> Placed:
     on_cpu = rung is Rung.CPU
-    tried = Tried(
+    tried = RunConditions(
         device="cpu" if on_cpu else "cuda:0",
         device_name="a CPU" if on_cpu else "a GPU",
         dtype="float32" if on_cpu else "float16",

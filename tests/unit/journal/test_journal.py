@@ -18,7 +18,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.migrations import MIGRATIONS, VERSION
 from aura_daemon.journal.records import JobRow, SourceRow, in_64_bits
-from aura_daemon.ladder.attempts import Attempt, Begun
+from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.rungs import Rung
 from tests.conftest import Mount
 from tests.unit.ladder.test_measurements import row as measured
@@ -172,7 +172,7 @@ def test_what_a_dead_daemon_was_doing_is_queued_again_and_not_held_against_the_j
 def test_where_an_attempt_stands_is_remembered_until_the_next_one_begins(path: Path) -> None:
     first = Journal(path)
     admitted(first, *(job(job_id=f"job-{number}") for number in range(3)))
-    begun = Begun(boot="0-1", kills=7)
+    begun = StartedAttempt(boot="0-1", kills=7)
     for number in range(2):
         assert first.start(first.job(f"job-{number}"), begun).begun == begun
     placed = replace(begun, tried=tried())

@@ -15,7 +15,7 @@ from aura_daemon.journal.records import (
     tried_of,
     tried_text,
 )
-from aura_daemon.ladder.attempts import Attempt, Begun, Tried
+from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt
 from aura_daemon.ladder.rungs import Rung
 
 
@@ -40,9 +40,10 @@ def test_attempts_go_in_and_come_out_the_same() -> None:
 
 @pytest.mark.parametrize("rung", [None, *Rung])
 def test_an_attempt_under_way_goes_in_and_comes_out_the_same(rung: Rung | None) -> None:
-    tried = Tried(device="cpu", device_name="", dtype="float32", rung=rung, width=8, height=8, batch=1, alone=True,
+    tried = RunConditions(
+        device="cpu", device_name="", dtype="float32", rung=rung, width=8, height=8, batch=1, alone=True,
                   room_bytes=1 << 40) if rung is not None else None  # fmt: skip
-    begun = Begun(boot="0-1", kills=3, tried=tried)
+    begun = StartedAttempt(boot="0-1", kills=3, tried=tried)
     assert begun_of(begun_text(begun)) == begun
     assert begun_of(begun_text(None)) is None
 

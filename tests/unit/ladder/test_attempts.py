@@ -11,9 +11,9 @@ from aura_daemon.jobs.results import FailureKind
 from aura_daemon.ladder.attempts import (
     TOP,
     Attempt,
-    Begun,
+    RunConditions,
     Start,
-    Tried,
+    StartedAttempt,
     attempt_of,
     kind_when_killed,
     next_start,
@@ -79,7 +79,7 @@ def test_a_caption_has_fewer_rungs() -> None:
     assert lower == Start(rung=Rung.CPU_HALF_WEIGHTS, most=1, alone=True)
 
 
-TRIED = Tried(
+TRIED = RunConditions(
     device="cuda:0",
     device_name="a GPU",
     dtype="float16",
@@ -123,17 +123,17 @@ def test_of_attempts_that_were_not_made_the_last_one_is_kept_and_of_all_others_e
 @pytest.mark.parametrize(
     ("now", "was_killed"),
     [
-        (Begun(boot="this", kills=8), True),
-        (Begun(boot="this", kills=7), False),
-        (Begun(boot="the next", kills=8), False),
+        (StartedAttempt(boot="this", kills=8), True),
+        (StartedAttempt(boot="this", kills=7), False),
+        (StartedAttempt(boot="the next", kills=8), False),
         (None, False),
     ],
     ids=["one more", "none since", "another count", "no count"],
 )
 def test_the_count_of_one_start_of_the_machine_says_whether_the_kernel_has_killed_somebody(
-    now: Begun | None, was_killed: bool
+    now: StartedAttempt | None, was_killed: bool
 ) -> None:
-    assert Begun(boot="this", kills=7).was_killed(now) is was_killed
+    assert StartedAttempt(boot="this", kills=7).was_killed(now) is was_killed
 
 
 def test_a_kill_for_want_of_the_hosts_memory_is_no_reason_for_another_rung_of_a_gpu() -> None:

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.ladder.attempts import Tried
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.measurements import after_refusal, after_success, refused_bytes
 from aura_daemon.ladder.prediction import REFUSED, Measured
 from aura_daemon.ladder.rungs import Rung
 
 
-def tried(**changes: object) -> Tried:
-    row = Tried(
+def tried(**changes: object) -> RunConditions:
+    row = RunConditions(
         device="cuda:0",
         device_name="a GPU",
         dtype="float16",

@@ -8,12 +8,12 @@ import pytest
 
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request, demand_of
 from aura_daemon.jobs.results import FailureKind
-from aura_daemon.ladder.attempts import Attempt, Tried
+from aura_daemon.ladder.attempts import Attempt, RunConditions
 from aura_daemon.ladder.prediction import REFUSED
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.ladder.shortage import passes, waited
 
-LACKING = Tried(
+LACKING = RunConditions(
     device="cpu",
     device_name="a CPU",
     dtype="bfloat16",

@@ -18,8 +18,8 @@ from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMe
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import NATIVE_512
-from aura_daemon.ladder.attempts import Attempt, Start, Tried, attempt_of, next_start, with_attempt
-from aura_daemon.ladder.fitting import Choice, Need, NoRoom, Room, choose
+from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, attempt_of, next_start, with_attempt
+from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Extent, Measured, expected_bytes, host_bytes, predicted_bytes
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, at_or_below, ladder
@@ -66,29 +66,29 @@ class Machine:
     def rungs(self) -> tuple[Rung, ...]:
         return ladder(self.backend, self.kind)
 
-    def need(self, rung: Rung, extent: Extent) -> Need:
+    def need(self, rung: Rung, extent: Extent) -> MemoryNeed:
         footprint = on_cpu(2) if RUNGS[rung].on_cpu else ON_GPU
         here = [one for one in self.measured if one.device == self.device(rung)]
         taken = expected_bytes(footprint, rung, extent, here, climb_after=self.climb_after)
-        return Need(bytes=taken, host_bytes=host_bytes(footprint, rung))
+        return MemoryNeed(bytes=taken, host_bytes=host_bytes(footprint, rung))
 
-    def choose(self, start: Start, extent: Extent, room: Room) -> Choice | NoRoom:
+    def choose(self, start: Start, extent: Extent, room: MemoryRoom) -> RungChoice | NoRoom:
         most = extent.batch if start.most is None else min(extent.batch, start.most)
         rungs = at_or_below(start.rung, self.rungs)
         return choose(rungs, lambda rung, batch: self.need(rung, replace(extent, batch=batch)), room, batch=most)
 
-    def tried(self, choice: Choice | NoRoom, extent: Extent, room: Room, *, alone: bool) -> Tried:
+    def tried(self, choice: RungChoice | NoRoom, extent: Extent, room: MemoryRoom, *, alone: bool) -> RunConditions:
         on_host = RUNGS[choice.rung].on_cpu
         in_all = room.host_bytes if on_host else room.device_bytes
         others = room.host_others_bytes if on_host else room.device_others_bytes
-        return Tried(
+        return RunConditions(
             device=self.device(choice.rung),
             device_name=self.device(choice.rung),
             dtype="float16",
             rung=choice.rung,
             width=extent.width,
             height=extent.height,
-            batch=choice.batch if isinstance(choice, Choice) else 1,
+            batch=choice.batch if isinstance(choice, RungChoice) else 1,
             alone=alone,
             guided=extent.guided,
             total_bytes=self.total_bytes if on_host else 0,
@@ -99,10 +99,10 @@ class Machine:
     def device(self, rung: Rung) -> str:
         return "cpu" if RUNGS[rung].on_cpu else f"{self.backend}:0"
 
-    def succeeded(self, tried: Tried) -> None:
+    def succeeded(self, tried: RunConditions) -> None:
         self._keep(after_success(self.measured, tried, step_s=1.0))
 
-    def refused(self, tried: Tried) -> None:
+    def refused(self, tried: RunConditions) -> None:
         self._keep(after_refusal(self.measured, tried))
 
     def _keep(self, changed: tuple[Measured, ...]) -> None:
@@ -116,7 +116,7 @@ def _key(one: Measured) -> tuple[object, ...]:
 
 AMOUNTS = st.integers(0, 8).map(lambda gib: gib * GIB) | st.integers(0, 5 * GIB)
 ROOMS = st.builds(
-    lambda device, host, device_others, host_others: Room(
+    lambda device, host, device_others, host_others: MemoryRoom(
         device_bytes=device,
         host_bytes=host,
         device_others_bytes=min(device, device_others),
@@ -170,8 +170,8 @@ def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_
     kind: JobKind,
     extent: Extent,
     measured: list[Measured],
-    script: list[tuple[End, Room]],
-    last_room: Room,
+    script: list[tuple[End, MemoryRoom]],
+    last_room: MemoryRoom,
     total_bytes: int,
     memory_wait_s: float,
 ) -> None:
@@ -186,7 +186,7 @@ def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_
         assert start is not None, "no rung is left, and it was not given up"
         choice = machine.choose(start, extent, room)
         _nothing_is_passed_over(machine, tried, start, choice, replace(extent, batch=1), room)
-        if end is End.DONE and isinstance(choice, Choice):
+        if end is End.DONE and isinstance(choice, RungChoice):
             break
         if isinstance(choice, NoRoom) or end is End.DONE:
             end = End.FULL
@@ -226,7 +226,7 @@ def test_whatever_fails_a_job_ends_and_no_rung_is_passed_over_on_which_it_would_
 
 
 def _nothing_is_passed_over(
-    machine: Machine, tried: list[Attempt], start: Start, choice: Choice | NoRoom, single: Extent, room: Room
+    machine: Machine, tried: list[Attempt], start: Start, choice: RungChoice | NoRoom, single: Extent, room: MemoryRoom
 ) -> None:
     """A rung is left after memory ran out there, for one picture without other models, or where it does not fit."""
     full = [one for one in tried if one.kind is FailureKind.OUT_OF_MEMORY and one.rung and not one.waited]
@@ -275,8 +275,8 @@ class Rooms:
     step: float
     """What there is from then on, of what there was; 1: as much."""
 
-    def at(self, number: int, more: float) -> Room:
-        return Room(device_bytes=int(self.level(number) * more * GIB), host_bytes=64 * GIB)
+    def at(self, number: int, more: float) -> MemoryRoom:
+        return MemoryRoom(device_bytes=int(self.level(number) * more * GIB), host_bytes=64 * GIB)
 
     def level(self, number: int) -> float:
         return self.gib * (self.step if number >= self.step_at else 1.0)
@@ -387,7 +387,7 @@ def test_in_a_long_run_of_mixed_sizes_fewer_than_one_job_in_fifty_meets_a_refusa
 
 
 def test_a_rung_that_never_holds_is_tried_ever_more_rarely_but_for_ever() -> None:
-    machine, room = Machine(climb_after=2), Room(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB)
+    machine, room = Machine(climb_after=2), MemoryRoom(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB)
     truth = Truth(off={Rung.RESIDENT: 1.5}, waste=1.0, drift=0.0)
     tries = [number for number in range(800) if _run_all(machine, truth, SQUARE, room, number)]
     waits = [later - earlier for earlier, later in pairwise(tries)]
@@ -395,12 +395,12 @@ def test_a_rung_that_never_holds_is_tried_ever_more_rarely_but_for_ever() -> Non
     assert len(waits) > 8
 
 
-def _run_all(machine: Machine, truth: Truth, extent: Extent, room: Room, number: int) -> int:
+def _run_all(machine: Machine, truth: Truth, extent: Extent, room: MemoryRoom, number: int) -> int:
     """Runs a batch, what is left of it, and those again, one by one, that memory ran out for: how many those were."""
     left, again = extent.batch, 0
     while left:
         choice = machine.choose(Start(), replace(extent, batch=left), room)
-        assert isinstance(choice, Choice)
+        assert isinstance(choice, RungChoice)
         tried = machine.tried(choice, extent, room, alone=True)
         if _goes_well(machine, truth, tried, number):
             for _ in range(choice.batch):
@@ -414,7 +414,7 @@ def _run_all(machine: Machine, truth: Truth, extent: Extent, room: Room, number:
     return again
 
 
-def _run_again(machine: Machine, truth: Truth, before: Tried, room: Room, number: int) -> None:
+def _run_again(machine: Machine, truth: Truth, before: RunConditions, room: MemoryRoom, number: int) -> None:
     """One picture by itself, down the ladder."""
     tried = [attempt_of(before, kind=FailureKind.OUT_OF_MEMORY, reason="", seconds=1.0)]
     extent = replace(before.extent, batch=1)
@@ -428,7 +428,7 @@ def _run_again(machine: Machine, truth: Truth, before: Tried, room: Room, number
     raise AssertionError("there is room enough on the CPU")
 
 
-def _goes_well(machine: Machine, truth: Truth, tried: Tried, number: int) -> bool:
+def _goes_well(machine: Machine, truth: Truth, tried: RunConditions, number: int) -> bool:
     if RUNGS[tried.rung].on_cpu:
         return True
     return truth.peak(tried.rung, tried.extent, number) * truth.waste <= tried.room_bytes
@@ -440,29 +440,29 @@ def test_a_refusal_is_not_met_again_in_the_same_room_before_so_many_good_jobs(
     climb_after: int, rung: Rung, alone: bool
 ) -> None:
     machine = Machine(climb_after=climb_after)
-    room = Room(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB, device_others_bytes=0 if alone else 100 * MIB)
+    room = MemoryRoom(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB, device_others_bytes=0 if alone else 100 * MIB)
     wanted = Start(rung=rung)
     choice = machine.choose(wanted, SQUARE, room)
-    assert isinstance(choice, Choice)
+    assert isinstance(choice, RungChoice)
     assert choice.rung is rung
     tried = machine.tried(choice, SQUARE, room, alone=alone)
     machine.refused(tried)
     for _ in range(climb_after):
         now = machine.choose(wanted, SQUARE, room)
-        assert isinstance(now, Choice)
+        assert isinstance(now, RungChoice)
         assert now.rung is not rung if alone else (now.rung, now.alone) == (rung, True)
         more = replace(room, device_bytes=int(room.device_bytes * 1.06))
         lifted = machine.choose(wanted, SQUARE, more)
-        assert isinstance(lifted, Choice)
+        assert isinstance(lifted, RungChoice)
         assert (lifted.rung, lifted.alone) == (rung, False)
         machine.succeeded(replace(machine.tried(now, SQUARE, room, alone=True), peak_bytes=GIB))
     again = machine.choose(wanted, SQUARE, room)
-    assert isinstance(again, Choice)
+    assert isinstance(again, RungChoice)
     assert (again.rung, again.alone) == (rung, False)
 
 
 def test_after_good_jobs_one_rung_upward_is_tried_and_where_it_works_the_next() -> None:
-    machine, room = Machine(climb_after=10), Room(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB)
+    machine, room = Machine(climb_after=10), MemoryRoom(device_bytes=int(3.5 * GIB), host_bytes=64 * GIB)
     for rung in (Rung.RESIDENT, Rung.TILED_DECODE, Rung.SPLIT_GUIDANCE):
         choice = machine.choose(Start(rung=rung), SQUARE, room)
         machine.refused(machine.tried(choice, SQUARE, room, alone=True))

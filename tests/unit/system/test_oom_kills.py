@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.ladder.attempts import Begun
+from aura_daemon.ladder.attempts import StartedAttempt
 from aura_daemon.system.oom_kills import begun, oom_kills
 
 BOOT = "0f0e0d0c-0000-4000-8000-000000000000"
@@ -25,7 +25,7 @@ def proc(folder: Path, vmstat: str, *, boot: str = BOOT) -> Path:
 def test_an_attempt_begins_with_the_count_as_it_is(tmp_path: Path) -> None:
     files = proc(tmp_path, "nr_free_pages 5\noom_kill_other 9\noom_kill 7\n")
     assert oom_kills(proc=files) == 7
-    assert begun(proc=files) == Begun(boot=BOOT, kills=7)
+    assert begun(proc=files) == StartedAttempt(boot=BOOT, kills=7)
 
 
 @pytest.mark.parametrize(

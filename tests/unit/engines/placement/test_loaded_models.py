@@ -18,7 +18,7 @@ from aura_daemon.engines.placement.loaded_models import Shelf
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_generator
@@ -135,10 +135,10 @@ class Heard:
     """Writes down how a batch goes."""
 
     def __init__(self) -> None:
-        self.tried: list[Tried] = []
+        self.tried: list[RunConditions] = []
         self.last_words: list[Ended] = []
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self.tried.append(tried)
 
     def ended(self, ended: Ended) -> None:

@@ -21,7 +21,7 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.module_wrappers import RowByRow, Visitor
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
 from aura_daemon.jobs.results import CANCELLED, Failure
-from aura_daemon.ladder.attempts import Start, Tried
+from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
@@ -143,10 +143,10 @@ class Heard:
     """Writes down how a batch goes."""
 
     def __init__(self) -> None:
-        self.placed_together: list[tuple[int, Tried]] = []
+        self.placed_together: list[tuple[int, RunConditions]] = []
         self.last_words: dict[int, Ended] = {}
 
-    def placed(self, works: Sequence[Work], tried: Tried) -> None:
+    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self.placed_together.append((len(works), tried))
 
     def ended(self, ended: Ended) -> None:
