@@ -67,7 +67,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
             problems.extend(found)
             continue
         print(f"{file_names.escaped(str(file))}: {found if isinstance(found, str) else _said(found)}")
-        if expand and isinstance(found, parser.Parsed):
+        if expand and isinstance(found, parser.ParsedFile):
             for line in lines_of(found.jobs):
                 print(line)
             for sheet, _ in found.sheets:
@@ -85,7 +85,7 @@ def _below(file: Path, inbox: Path) -> str:
 
 def _look_at(
     file: Path, name: str, catalogue: Catalogue, folders: tuple[FolderDefaults, ...]
-) -> parser.Parsed | str | tuple[Problem, ...]:
+) -> parser.ParsedFile | str | tuple[Problem, ...]:
     """What the file asks for, or what is wrong with it; `name` is how it is printed."""
     try:
         content = durable_files.read(file, most_bytes=200_000_000).content
@@ -98,10 +98,10 @@ def _look_at(
     match route:
         case SourceKind.JOB_FILE:
             parsed = parser.parse_job_file(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
-            return parsed.problems if isinstance(parsed, parser.Rejected) else parsed
+            return parsed.problems if isinstance(parsed, parser.RejectedFile) else parsed
         case SourceKind.PROMPT_TEXT:
             parsed = parser.parse_prompt_text(content, file=name, folders=folders, catalogue=catalogue, draw=drawn_seed)
-            return parsed.problems if isinstance(parsed, parser.Rejected) else parsed
+            return parsed.problems if isinstance(parsed, parser.RejectedFile) else parsed
         case SourceKind.SIDECAR:
             document = from_sidecar.parse(content, file=name, catalogue=catalogue)
             return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
@@ -117,7 +117,7 @@ def _look_at(
             return (Problem(file=name, message="is empty or holds nothing but zeros"),)
 
 
-def _said(parsed: parser.Parsed) -> str:
+def _said(parsed: parser.ParsedFile) -> str:
     kinds = Counter(type(job.asked.request) for job in parsed.jobs)
     parts = [f"{kinds[kind]} to {verb}" for kind, verb in _VERBS.items() if kinds[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"

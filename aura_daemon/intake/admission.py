@@ -26,8 +26,8 @@ from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
-from aura_daemon.jobfile.parser import ParsedJob, Rejected
-from aura_daemon.jobfile.validation import Asked, AskedAgain
+from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -98,7 +98,7 @@ class Intake:
         folders = self._folders.above(source.path)
         kind, parsed = self._parse(source.path, found.content, folders)
         source = replace(source, kind=kind)
-        if isinstance(parsed, Rejected):
+        if isinstance(parsed, RejectedFile):
             return self._refuse_problems(source, parsed.problems)
         if self._is_put_away(source):
             self._journal.admit(source, ())
@@ -106,7 +106,7 @@ class Intake:
         self._inputs.look_anew()
         try:
             asked, made_again = self._make_again(source, parsed, found.content)
-            if isinstance(asked, Rejected):
+            if isinstance(asked, RejectedFile):
                 return self._refuse_problems(source, asked.problems)
             several = len(asked) > 1
             jobs = tuple(
@@ -149,7 +149,7 @@ class Intake:
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
-    ) -> tuple[SourceKind, parser.Parsed | Rejected]:
+    ) -> tuple[SourceKind, parser.ParsedFile | RejectedFile]:
         """What the bytes ask for, as their name and their beginning say."""
         file = file_names.escaped(path)
         route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
@@ -160,31 +160,31 @@ class Intake:
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):
-                    return route, Rejected(problems=document)
-                return route, _one_job(Asked(request=from_sidecar.request_of(document)), content)
+                    return route, RejectedFile(problems=document)
+                return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) > self._settings.max_image_bytes:
                     message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
-                    return route, Rejected(problems=(Problem(file=file, message=message),))
+                    return route, RejectedFile(problems=(Problem(file=file, message=message),))
                 return route, _one_job(parser.for_image(folders), b"")
             case file_kinds.Mismatch():
-                return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
+                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
-                return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=message),))
+                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
             case file_kinds.Foreign():  # it was a job by its first bytes when it was judged
-                return SourceKind.IMAGE, Rejected(problems=(Problem(file=file, message=route.reason),))
+                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
 
     def _make_again(
-        self, source: SourceRow, parsed: parser.Parsed, content: bytes
-    ) -> tuple[list[tuple[Asked, bytes]] | Rejected, tuple[NamedImage, ...]]:
+        self, source: SourceRow, parsed: parser.ParsedFile, content: bytes
+    ) -> tuple[list[tuple[JobSpec, bytes]] | RejectedFile, tuple[NamedImage, ...]]:
         """Jobs with their text, pictures to be made again read for their settings; raises NotTaken, or OSError."""
-        jobs: list[tuple[Asked, bytes]] = []
+        jobs: list[tuple[JobSpec, bytes]] = []
         problems: list[Problem] = []
         named: list[NamedImage] = []
         for job in parsed.jobs:
-            asked: Asked | AskedAgain | tuple[Problem, ...] = job.asked
-            if isinstance(asked, AskedAgain):
+            asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.asked
+            if isinstance(asked, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
                     path, picture, notes = self._inputs.read(
@@ -196,10 +196,10 @@ class Intake:
                 problems += asked
             else:
                 jobs.append((asked, job.text))
-        return Rejected(problems=tuple(problems)) if problems else jobs, tuple(named)
+        return RejectedFile(problems=tuple(problems)) if problems else jobs, tuple(named)
 
     def _job(
-        self, source: SourceRow, asked: Asked, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
+        self, source: SourceRow, asked: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
     ) -> JobRow:
         path = PurePosixPath(source.path)
         wanted = asked.request
@@ -223,7 +223,7 @@ class Intake:
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
 
-    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: parser.Parsed) -> Iterator[JobRow]:
+    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: parser.ParsedFile) -> Iterator[JobRow]:
         """The jobs that lay the pictures of a document out, once they are made."""
         for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
             cells = jobs[sheet.first : sheet.first + sheet.cells]
@@ -272,5 +272,5 @@ def drawn_seed() -> int:
     return secrets.randbelow(SEED_BELOW)
 
 
-def _one_job(asked: Asked | AskedAgain, text: bytes) -> parser.Parsed:
-    return parser.Parsed(jobs=(ParsedJob(asked=asked, text=text),))
+def _one_job(asked: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
+    return parser.ParsedFile(jobs=(ParsedJob(asked=asked, text=text),))

@@ -15,7 +15,7 @@ from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.intake.image_lookup import Ambiguous, Found, References, status_of
 from aura_daemon.intake.input_images import named_images
 from aura_daemon.jobfile import parser
-from aura_daemon.jobfile.parser import Rejected
+from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
@@ -58,7 +58,7 @@ class Pairing:
         """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
         content = durable_files.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         parsed = parser.parse_job_file(content, file=path)
-        if isinstance(parsed, Rejected):
+        if isinstance(parsed, RejectedFile):
             return ""
         self._references.look_anew()
         lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]

@@ -28,7 +28,7 @@ _NO_LABEL: Final = frozenset({"output", "tags", "notes", "preview", "embedded"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sheet:
+class ContactSheet:
     """The pictures of one document."""
 
     first: int
@@ -41,7 +41,7 @@ class Sheet:
     """Instead of the others."""
 
 
-def sheet_of(requests: Sequence[GenerateRequest], *, first: int, in_a_row: int) -> Sheet:
+def sheet_of(requests: Sequence[GenerateRequest], *, first: int, in_a_row: int) -> ContactSheet:
     """`in_a_row`: how many values the part that varies fastest has."""
     count = len(requests)
     lines = [requests[start : start + in_a_row] for start in range(0, count, in_a_row)]
@@ -50,9 +50,11 @@ def sheet_of(requests: Sequence[GenerateRequest], *, first: int, in_a_row: int) 
         across = {_labels(line) for line in lines}
         down = {_labels(column) for column in zip(*lines, strict=True)}
         if len(across) == len(down) == 1:
-            return Sheet(first=first, cells=count, columns=in_a_row, column_labels=across.pop(), row_labels=down.pop())
+            return ContactSheet(
+                first=first, cells=count, columns=in_a_row, column_labels=across.pop(), row_labels=down.pop()
+            )
     columns = min(in_a_row, MOST_IN_A_ROW) if len(lines) > 1 else ceil(sqrt(count))
-    return Sheet(first=first, cells=count, columns=columns, cell_labels=_labels(requests))
+    return ContactSheet(first=first, cells=count, columns=columns, cell_labels=_labels(requests))
 
 
 def _labels(requests: Sequence[GenerateRequest]) -> tuple[str, ...]:

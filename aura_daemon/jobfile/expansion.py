@@ -20,7 +20,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.jobfile.wildcards import Fault, Grammar, Template
+from aura_daemon.jobfile.wildcards import Template, WildcardFault, WildcardParser
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 
@@ -44,7 +44,7 @@ class Expanded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class ExpansionPlan:
     """What a document asks for: counted, and not yet made."""
 
     keys: Keys
@@ -157,8 +157,8 @@ def placed(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]
 
 
 def planned(
-    keys: Keys, grammar: Grammar, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
-) -> Plan | tuple[Problem, ...]:
+    keys: Keys, grammar: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
+) -> ExpansionPlan | tuple[Problem, ...]:
     """What a job that draws asks for, whose rows and lists are well; or what is wrong with its texts and seeds."""
     lists = lists_of(keys, _CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
@@ -172,7 +172,7 @@ def planned(
     if count is not None and seeds and seeds[0] + count > SEED_END:
         message = f"so many seeds do not fit between {seeds[0]} and 2**63, where seeds end"
         return (Problem(file=file, line=lines.get("count"), key="count", message=message, given=shown(count)),)
-    return Plan(
+    return ExpansionPlan(
         keys={key: value for key, value in own.items() if key not in ("matrix", "count")},
         lists=lists,
         texts=texts,
@@ -182,7 +182,7 @@ def planned(
     )
 
 
-def problem_of_number(plans: Sequence[Plan], *, file: str, others: int) -> Problem | None:
+def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int) -> Problem | None:
     """Why a file asks for too much, and what to do about it; `others` are jobs that do not draw."""
     jobs = others + sum(plan.jobs for plan in plans)
     if jobs <= MOST_JOBS:
@@ -194,7 +194,12 @@ def problem_of_number(plans: Sequence[Plan], *, file: str, others: int) -> Probl
 
 
 def _texts(
-    lists: Mapping[str, Sequence[object]], effective: Keys, grammar: Grammar, *, file: str, lines: Mapping[str, int]
+    lists: Mapping[str, Sequence[object]],
+    effective: Keys,
+    grammar: WildcardParser,
+    *,
+    file: str,
+    lines: Mapping[str, int],
 ) -> dict[str, list[Template]] | tuple[Problem, ...]:
     """The templates of the texts, or what is wrong with them; a folder's text stands where a list has a null."""
     found: dict[str, list[Template]] = {}
@@ -207,8 +212,8 @@ def _texts(
             read = grammar.read(str(text or ""))
             if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
                 length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
-                read = Fault(message=f"can become {length}")
-            if isinstance(read, Fault):
+                read = WildcardFault(message=f"can become {length}")
+            if isinstance(read, WildcardFault):
                 path = f"matrix.{key}" if key in lists else key
                 place = f"{path}.{index}" if key in lists else key
                 problem = Problem(

@@ -13,7 +13,7 @@ from aura_daemon.formats.image_metadata import embedded_text
 from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Infotext
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.validation import Asked, AskedAgain, with_loras_of_prompt
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
 from aura_daemon.jobs.requests import EmbeddedSettings
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
@@ -24,7 +24,7 @@ NOTHING: Final = (
 )
 
 
-def made_again(asked: AskedAgain, content: bytes, *, file: str) -> Asked | tuple[Problem, ...]:
+def made_again(asked: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | tuple[Problem, ...]:
     """The job that a picture asks for; `file` is its name for people."""
     text = embedded_text(content)
     said = infotext.parse(text) if text is not None else None
@@ -41,7 +41,7 @@ def made_again(asked: AskedAgain, content: bytes, *, file: str) -> Asked | tuple
     wanted = with_loras_of_prompt(replace(job.request(), embedded=_embedded(said, file)), file=file)
     if isinstance(wanted, tuple):
         return tuple(_with_mend(problem) for problem in wanted)
-    return Asked(request=wanted, priority=asked.priority)
+    return JobSpec(request=wanted, priority=asked.priority)
 
 
 def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ...]:

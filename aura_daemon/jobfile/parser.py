@@ -14,14 +14,14 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Unreadable
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobfile.contact_sheet import MOST_CELLS, Sheet, sheet_of
-from aura_daemon.jobfile.expansion import Plan
+from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
+from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.jobfile.validation import Asked, AskedAgain, again, validated
-from aura_daemon.jobfile.wildcards import Grammar
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, again, validated
+from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
 
@@ -30,29 +30,29 @@ from aura_daemon.problems import MOST_PROBLEMS, capped
 class ParsedJob:
     """One job of a file, with its own bytes, so that it can be handed back alone."""
 
-    asked: Asked | AskedAgain
+    asked: JobSpec | RegenerateSpec
     text: bytes
     """What the file says where it is one job, or one of its documents is; of a document that became several jobs, YAML
     that asks for this one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parsed:
+class ParsedFile:
     """All jobs of a file, at least one."""
 
     jobs: tuple[ParsedJob, ...]
-    sheets: tuple[tuple[Sheet, bytes], ...] = ()
+    sheets: tuple[tuple[ContactSheet, bytes], ...] = ()
     """Of which jobs the pictures are laid out together besides, and the document that asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rejected:
+class RejectedFile:
     """Everything that is wrong with a file; none of its jobs is run."""
 
     problems: tuple[Problem, ...]
 
 
-ParseResult: TypeAlias = Parsed | Rejected
+ParseResult: TypeAlias = ParsedFile | RejectedFile
 
 Draw: TypeAlias = Callable[[], int]
 
@@ -83,7 +83,7 @@ def parse_job_file(
     if not jobs and not problems:
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
     if problems:
-        return Rejected(problems=capped(problems, file=file, are_all=next(documents, None) is None))
+        return RejectedFile(problems=capped(problems, file=file, are_all=next(documents, None) is None))
     return jobs.made(draw)
 
 
@@ -100,29 +100,29 @@ def parse_prompt_text(
         message = (
             f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
         )
-        return Rejected(problems=(Problem(file=file, message=message),))
+        return RejectedFile(problems=(Problem(file=file, message=message),))
     text = yaml_reader.decoded(content)
     if text is None:
-        return Rejected(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
+        return RejectedFile(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
     prompt = text.strip()
     strange = NOT_TEXT.search(prompt)
     if strange is not None:
         message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
-        return Rejected(problems=(Problem(file=file, message=message),))
+        return RejectedFile(problems=(Problem(file=file, message=message),))
     if not prompt:
-        return Rejected(problems=(Problem(file=file, message="the file is blank; it should hold a prompt"),))
+        return RejectedFile(problems=(Problem(file=file, message="the file is blank; it should hold a prompt"),))
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
-        return Rejected(problems=(Problem(file=file, message=message),))
+        return RejectedFile(problems=(Problem(file=file, message=message),))
     jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
     problems = jobs.add({"prompt": prompt}, content)
-    return Rejected(problems=problems) if problems else jobs.made(draw)
+    return RejectedFile(problems=problems) if problems else jobs.made(draw)
 
 
-def for_image(folders: Sequence[FolderDefaults]) -> Asked | AskedAgain:
+def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
     """What is asked of an image that was dropped alone, with settings that `parse_defaults` has let through."""
     if regenerates(folders):
-        asked: Asked | AskedAgain | tuple[Problem, ...] = again({"task": REGENERATE}, file="", folders=folders)
+        asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = again({"task": REGENERATE}, file="", folders=folders)
     else:
         asked = validated({"task": JobKind.CAPTION.value}, file="", folders=folders)
     if isinstance(asked, tuple):
@@ -137,8 +137,8 @@ class _Jobs:
         self._file = file
         self._folders = folders
         self._catalogue = catalogue
-        self._grammar = Grammar(catalogue)
-        self._found: list[tuple[Plan | Asked | AskedAgain, bytes, Mapping[str, int]]] = []
+        self._grammar = WildcardParser(catalogue)
+        self._found: list[tuple[ExpansionPlan | JobSpec | RegenerateSpec, bytes, Mapping[str, int]]] = []
 
     def __len__(self) -> int:
         """Documents."""
@@ -167,11 +167,11 @@ class _Jobs:
                 return made_again
             self._found.append((made_again, text, lines))
             return ()
-        first: Asked | None = None
+        first: JobSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
             asked = self._validated(row, lines, written)
-            if isinstance(asked, Asked):
+            if isinstance(asked, JobSpec):
                 first = first or asked
                 continue
             told = (expansion.placed(problem, keys, index, lines=lines) for problem in asked)
@@ -190,16 +190,16 @@ class _Jobs:
 
     def made(self, draw: Draw) -> ParseResult:
         """All jobs, or why they cannot be made."""
-        plans = [plan for plan, _, _ in self._found if isinstance(plan, Plan)]
+        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
         too_many = expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
         if too_many is not None:
-            return Rejected(problems=(too_many,))
+            return RejectedFile(problems=(too_many,))
         jobs: list[ParsedJob] = []
-        sheets: list[tuple[Sheet, bytes]] = []
+        sheets: list[tuple[ContactSheet, bytes]] = []
         problems: dict[Problem, None] = {}
         for plan, text, lines in self._found:
             first = len(jobs)
-            if not isinstance(plan, Plan):
+            if not isinstance(plan, ExpansionPlan):
                 jobs.append(ParsedJob(asked=plan, text=text))
                 continue
             for job in plan.expanded(draw):
@@ -214,12 +214,12 @@ class _Jobs:
             elif sheet is not None:
                 sheets.append((sheet, text))
         if problems:
-            return Rejected(problems=capped(tuple(problems), file=self._file))
-        return Parsed(jobs=tuple(jobs), sheets=tuple(sheets))
+            return RejectedFile(problems=capped(tuple(problems), file=self._file))
+        return ParsedFile(jobs=tuple(jobs), sheets=tuple(sheets))
 
-    def _sheet(self, jobs: Sequence[ParsedJob], first: int, in_a_row: int) -> Sheet | Problem | None:
+    def _sheet(self, jobs: Sequence[ParsedJob], first: int, in_a_row: int) -> ContactSheet | Problem | None:
         """The sheet of a document that asks for one; a single picture needs none."""
-        wants = [job.asked for job in jobs if isinstance(job.asked, Asked) and job.asked.grid]
+        wants = [job.asked for job in jobs if isinstance(job.asked, JobSpec) and job.asked.grid]
         requests = [asked.request for asked in wants if isinstance(asked.request, GenerateRequest)]
         if len(requests) < 2:
             return None
@@ -232,7 +232,7 @@ class _Jobs:
 
     def _validated(
         self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
-    ) -> Asked | tuple[Problem, ...]:
+    ) -> JobSpec | tuple[Problem, ...]:
         return validated(
             keys, file=self._file, lines=lines, written=written, folders=self._folders, catalogue=self._catalogue
         )

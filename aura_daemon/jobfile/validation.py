@@ -27,7 +27,7 @@ TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Asked:
+class JobSpec:
     """What the keys of one job ask for."""
 
     request: Request
@@ -38,7 +38,7 @@ class Asked:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AskedAgain:
+class RegenerateSpec:
     """What the keys of one job ask for, together with the picture that it names."""
 
     request: RegenerateRequest
@@ -53,7 +53,7 @@ def validated(
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
     catalogue: Catalogue | None = None,
-) -> Asked | tuple[Problem, ...]:
+) -> JobSpec | tuple[Problem, ...]:
     """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`.
 
     Nothing is expanded: texts are as they stand. Without a catalogue any name will do.
@@ -82,7 +82,7 @@ def validated(
     wanted = with_loras_of_prompt(job.request(), file=file, lines=lines)
     if isinstance(wanted, tuple):
         return wanted
-    asked = Asked(request=wanted, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+    asked = JobSpec(request=wanted, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
     unknown = problems_of_names(asked.request, catalogue, file=file) if catalogue is not None else ()
     return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown) or asked
 
@@ -95,7 +95,7 @@ def again(
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
     catalogue: Catalogue | None = None,
-) -> AskedAgain | tuple[Problem, ...]:
+) -> RegenerateSpec | tuple[Problem, ...]:
     """The same for a job of `task: regenerate`; what the picture names is not known yet."""
     lines, written = lines or {}, written or {}
     fields = RegenerateJob.model_fields
@@ -116,7 +116,7 @@ def again(
         return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown)
     not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
     drawn = {key: value for key, value in keys.items() if key not in not_drawn}
-    return AskedAgain(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
+    return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
 
 
 def with_loras_of_prompt(

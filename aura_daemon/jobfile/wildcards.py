@@ -31,7 +31,7 @@ _SPECIAL: Final = re.compile(r"[{|}]|__")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fault:
+class WildcardFault:
     """Why a text cannot be expanded."""
 
     message: str
@@ -42,7 +42,7 @@ class Fault:
 class Template:
     """A text with its choices."""
 
-    parts: tuple[str | Choice, ...]
+    parts: tuple[str | Alternatives, ...]
     combinations: int
     longest: int
     """Characters of the longest text that it can become."""
@@ -55,7 +55,7 @@ class Template:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class Alternatives:
     """One of several texts."""
 
     alternatives: tuple[str | Template, ...]
@@ -71,7 +71,7 @@ class _Wrong(Exception):
 
     def __init__(self, message: str, suggestion: str = "", place: str = "") -> None:
         super().__init__(message)
-        self.fault = Fault(message=place + message, suggestion=suggestion)
+        self.fault = WildcardFault(message=place + message, suggestion=suggestion)
         self.has_place = bool(place)
 
 
@@ -79,9 +79,9 @@ class _Open:
     """A brace whose end has not been seen."""
 
     def __init__(self) -> None:
-        self.alternatives: list[list[str | Choice]] = [[]]
+        self.alternatives: list[list[str | Alternatives]] = [[]]
 
-    def add(self, part: str | Choice) -> None:
+    def add(self, part: str | Alternatives) -> None:
         """Text behind text becomes one."""
         parts = self.alternatives[-1]
         if isinstance(part, str) and parts and isinstance(parts[-1], str):
@@ -90,15 +90,15 @@ class _Open:
             parts.append(part)
 
 
-class Grammar:
+class WildcardParser:
     """Reads texts; every word list is read once."""
 
     def __init__(self, catalogue: Catalogue | None) -> None:
         """Without a catalogue word lists are not known, and their names stand as they are written."""
         self._catalogue = catalogue
-        self._lists: dict[str, Choice] = {}
+        self._lists: dict[str, Alternatives] = {}
 
-    def read(self, text: str) -> Template | Fault:
+    def read(self, text: str) -> Template | WildcardFault:
         """The choices of a text, those of all lists it leads to included."""
         try:
             return self._template(text, ())
@@ -131,7 +131,7 @@ class Grammar:
             _keep(opened, "")
         return _template_of(opened[0].alternatives[0])
 
-    def _list(self, name: str, above: tuple[str, ...]) -> Choice:
+    def _list(self, name: str, above: tuple[str, ...]) -> Alternatives:
         assert self._catalogue is not None
         if name in self._lists:
             return self._lists[name]
@@ -178,7 +178,7 @@ def literal(text: str) -> str:
     return _SPECIAL.sub(lambda found: "\\" + found[0], text) if _NEEDS_ESCAPES.search(text) else text
 
 
-def _texts_of(part: str | Choice) -> Iterator[str]:
+def _texts_of(part: str | Alternatives) -> Iterator[str]:
     if isinstance(part, str):
         yield part
     else:
@@ -227,8 +227,8 @@ def _keep(opened: list[_Open], end: str) -> None:
         opened[-1].add(part)
 
 
-def _template_of(parts: list[str | Choice]) -> Template:
-    choices = [part for part in parts if isinstance(part, Choice)]
+def _template_of(parts: list[str | Alternatives]) -> Template:
+    choices = [part for part in parts if isinstance(part, Alternatives)]
     return Template(
         parts=tuple(parts),
         combinations=reduce(mul, (choice.combinations for choice in choices), 1),
@@ -250,7 +250,7 @@ def _weighed(template: Template) -> tuple[str | Template, float]:
     return (str(template.parts[0]) if parts else "") if len(parts) < 2 and template.is_plain else template, weight
 
 
-def _choice(weighed: list[tuple[str | Template, float]]) -> Choice:
+def _choice(weighed: list[tuple[str | Template, float]]) -> Alternatives:
     alternatives = tuple(alternative for alternative, _ in weighed)
     weights = [weight for _, weight in weighed]
     if not any(weights):
@@ -259,7 +259,7 @@ def _choice(weighed: list[tuple[str | Template, float]]) -> Choice:
     depth = 1 + max((template.depth for template in templates), default=0)
     if depth > MOST_DEPTH:
         raise _Wrong(_TOO_DEEP)
-    return Choice(
+    return Alternatives(
         alternatives=alternatives,
         ends=() if set(weights) == {1.0} else tuple(accumulate(weights)),
         combinations=len(alternatives) - len(templates) + sum(template.combinations for template in templates),

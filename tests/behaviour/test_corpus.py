@@ -12,7 +12,7 @@ from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.jobfile import from_sidecar, parser
-from aura_daemon.jobfile.parser import Rejected
+from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
@@ -36,7 +36,7 @@ def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
             return document if isinstance(document, tuple) else ()
         case _:
             return ()
-    return parsed.problems if isinstance(parsed, Rejected) else ()
+    return parsed.problems if isinstance(parsed, RejectedFile) else ()
 
 
 def names(*, texts: bool) -> list[str]:

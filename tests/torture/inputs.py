@@ -63,7 +63,7 @@ def documents_in(name: str, content: bytes) -> int:
     if PurePosixPath(name).suffix not in file_types.JOB_FILE_EXTENSIONS:
         return 0
     parsed = parser.parse_job_file(content, file=name)
-    return len(parsed.jobs) if isinstance(parsed, parser.Parsed) and len(parsed.jobs) > 1 else 0
+    return len(parsed.jobs) if isinstance(parsed, parser.ParsedFile) and len(parsed.jobs) > 1 else 0
 
 
 def read_as_text(name: str, content: bytes) -> None:

@@ -33,7 +33,7 @@ _OTHER: Final = frozenset(
 """Keys that mean something else here, or nothing: of one picture one is made."""
 
 
-class _Again(BaseModel):
+class RegenerateKeys(BaseModel):
     """A picture made again from the settings in it."""
 
     model_config = CONFIG
@@ -52,4 +52,6 @@ _shared: dict[str, Any] = {
     name: (field.annotation, field) for name, field in GenerateJob.model_fields.items() if name not in _OTHER
 }
 
-RegenerateJob: Final[type[_Again]] = create_model("RegenerateJob", __base__=_Again, __doc__=_Again.__doc__, **_shared)
+RegenerateJob: Final[type[RegenerateKeys]] = create_model(
+    "RegenerateJob", __base__=RegenerateKeys, __doc__=RegenerateKeys.__doc__, **_shared
+)

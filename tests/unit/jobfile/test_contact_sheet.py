@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.jobfile.contact_sheet import Sheet
-from aura_daemon.jobfile.parser import Parsed, parse_job_file
+from aura_daemon.jobfile.contact_sheet import ContactSheet
+from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
 
 
-def sheets(text: str) -> list[Sheet]:
+def sheets(text: str) -> list[ContactSheet]:
     found = parse_job_file(text.encode(), file="a.yaml")
-    assert isinstance(found, Parsed), found
+    assert isinstance(found, ParsedFile), found
     return [sheet for sheet, _ in found.sheets]
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.parser import Parsed, ParsedJob, Rejected, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file, parse_prompt_text
 from aura_daemon.jobfile.wildcards import literal
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
@@ -33,7 +33,7 @@ def jobs(text: str, *folders: FolderDefaults, first: int = 100) -> tuple[ParsedJ
     found = parse_job_file(
         text.encode(), file="cat.yaml", folders=folders, catalogue=CATALOGUE, draw=lambda: next(numbers)
     )
-    assert isinstance(found, Parsed), [str(problem) for problem in found.problems]
+    assert isinstance(found, ParsedFile), [str(problem) for problem in found.problems]
     return found.jobs
 
 
@@ -44,7 +44,7 @@ def requests(text: str, *folders: FolderDefaults) -> list[GenerateRequest]:
 
 def complaints(text: str, *folders: FolderDefaults) -> list[str]:
     found = parse_job_file(text.encode(), file="cat.yaml", folders=folders, catalogue=CATALOGUE)
-    assert isinstance(found, Rejected), found
+    assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
 
@@ -153,14 +153,14 @@ def test_choices_that_cannot_be_are_refused(text: str, words: str) -> None:
 
 def test_a_prompt_text_expands_as_a_job_file_does() -> None:
     found = parse_prompt_text(b"a {red|blue} __one__\n", file="cat.txt", catalogue=CATALOGUE, draw=lambda: 9)
-    assert isinstance(found, Parsed)
+    assert isinstance(found, ParsedFile)
     assert [job.asked.request for job in found.jobs] == [
         GenerateRequest(prompt="a red fox", seed=9),
         GenerateRequest(prompt="a blue fox", seed=9),
     ]
     assert found.jobs[0].text == b"prompt: a red fox\nseed: 9\n"
     found = parse_prompt_text(b"a {red|blue", file="cat.txt")
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedFile)
     assert str(found.problems[0]).startswith("cat.txt: prompt: a choice is opened")
 
 
@@ -294,7 +294,7 @@ def _calls(text: str, *, is_well: bool) -> int:
         found = parse_job_file(text.encode(), file="cat.yaml", catalogue=CATALOGUE)
     finally:
         sys.setprofile(before)
-    assert isinstance(found, Parsed) is is_well
+    assert isinstance(found, ParsedFile) is is_well
     return calls
 
 

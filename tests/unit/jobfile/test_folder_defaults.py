@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.folder_defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
-from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file, parse_prompt_text
-from aura_daemon.jobfile.validation import Asked, AskedAgain
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 
 GOOD = {
@@ -51,9 +51,9 @@ def parsed(text: str) -> FolderDefaults | tuple[str, ...]:
     return found if isinstance(found, FolderDefaults) else tuple(str(problem) for problem in found)
 
 
-def asked(text: str, *folders: FolderDefaults) -> Asked:
+def asked(text: str, *folders: FolderDefaults) -> JobSpec:
     found = parse_job_file(text.encode(), file="cat.yaml", folders=folders)
-    assert not isinstance(found, Rejected), found.problems
+    assert not isinstance(found, RejectedFile), found.problems
     return found.jobs[0].asked
 
 
@@ -103,7 +103,7 @@ def test_the_one_task_a_folder_may_say_is_about_images_that_are_dropped_there() 
     (problem,) = parsed("task: caption")  # type: ignore[misc]
     assert "but for `task: regenerate`" in problem
     far = folder(guidance_scale=3.0, priority=2, max_new_tokens=9, strength=0.5)
-    assert for_image([said, far]) == AskedAgain(
+    assert for_image([said, far]) == RegenerateSpec(
         request=RegenerateRequest(keys={"steps": 4, "guidance_scale": 3.0}), priority=2
     )
     assert for_image([far, said]) == for_image([said, far])
@@ -119,7 +119,7 @@ def test_a_file_that_says_nothing_is_well() -> None:
 def test_the_nearest_folder_wins_and_the_job_over_all() -> None:
     near, far = folder(steps=10, seed=1), folder(steps=20, guidance_scale=3.0, priority=5)
     job = asked("prompt: x\nseed: 9\n", near, far)
-    assert job == Asked(request=GenerateRequest(prompt="x", steps=10, guidance_scale=3.0, seed=9), priority=5)
+    assert job == JobSpec(request=GenerateRequest(prompt="x", steps=10, guidance_scale=3.0, seed=9), priority=5)
     assert asked("prompt: x\nseed: 9\nsteps: 1\npriority: 0\n", near, far).priority == 0
 
 
@@ -140,9 +140,9 @@ def test_a_strength_is_for_jobs_that_start_from_an_image() -> None:
 def test_each_kind_of_job_takes_its_own_keys() -> None:
     both = folder(steps=10, max_new_tokens=9, negative_prompt="blurry", priority=2)
     assert asked("task: caption\nimage: a.png", both).request == CaptionRequest(image="a.png", max_new_tokens=9)
-    assert for_image([both]) == Asked(request=CaptionRequest(max_new_tokens=9), priority=2)
+    assert for_image([both]) == JobSpec(request=CaptionRequest(max_new_tokens=9), priority=2)
     text = parse_prompt_text(b"a red circle", file="cat.txt", folders=[both])
-    assert isinstance(text, Parsed)
+    assert isinstance(text, ParsedFile)
     assert text.jobs[0].asked.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
 
 
@@ -168,4 +168,4 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     assert {key: keys[key] for key in own} == own
     assert not keys.keys() & other
     result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")
-    assert isinstance(result, Parsed), result
+    assert isinstance(result, ParsedFile), result

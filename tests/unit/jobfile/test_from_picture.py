@@ -11,8 +11,8 @@ from aura_daemon.formats.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
-from aura_daemon.jobfile.parser import Parsed, Rejected, for_image, parse_job_file
-from aura_daemon.jobfile.validation import Asked, AskedAgain
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 from tests.unit.formats.test_image_metadata import png_text
@@ -23,23 +23,23 @@ OURS = infotext(replace(MADE, negative_prompt="blurry"), model="aura-mini", mode
 THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512, Model: other, Version: v1.10.1"
 
 
-def asked(text: str) -> AskedAgain:
+def asked(text: str) -> RegenerateSpec:
     found = parse_job_file(text.encode(), file="a.yaml")
-    assert isinstance(found, Parsed), found
+    assert isinstance(found, ParsedFile), found
     again = found.jobs[0].asked
-    assert isinstance(again, AskedAgain)
+    assert isinstance(again, RegenerateSpec)
     return again
 
 
-def again(picture: str | None, job: str = "task: regenerate") -> Asked | tuple[str, ...]:
+def again(picture: str | None, job: str = "task: regenerate") -> JobSpec | tuple[str, ...]:
     content = png_text(**({"parameters": picture} if picture is not None else {}))
     found = made_again(asked(job), content, file="sub/x.png")
-    return found if isinstance(found, Asked) else tuple(str(problem) for problem in found)
+    return found if isinstance(found, JobSpec) else tuple(str(problem) for problem in found)
 
 
 def request(picture: str, job: str = "task: regenerate") -> GenerateRequest:
     found = again(picture, job)
-    assert isinstance(found, Asked), found
+    assert isinstance(found, JobSpec), found
     assert isinstance(found.request, GenerateRequest)
     return found.request
 
@@ -81,7 +81,7 @@ def test_a_picture_asks_for_what_it_was_made_from() -> None:
 def test_what_one_picture_cannot_be_made_with_is_refused(keys: str, words: str) -> None:
     catalogue = Catalogue(models=("aura-mini", "sd-1.4"), loras=("ink",))
     found = parse_job_file(f"task: regenerate\n{keys}\n".encode(), file="a.yaml", catalogue=catalogue)
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedFile)
     assert str(found.problems[0]).startswith(words)
 
 
@@ -89,7 +89,7 @@ def test_what_one_picture_cannot_be_made_with_is_refused(keys: str, words: str) 
 def test_a_folder_s_several_seeds_and_count_are_not_for_a_picture_that_is_made_again(seed: object) -> None:
     keys = {"task": "regenerate", "seed": seed, "count": 1, "grid": True, "steps": 7}
     folder = FolderDefaults(name="_defaults.yaml", sha256="", keys=keys)
-    assert for_image([folder]) == AskedAgain(request=RegenerateRequest(keys={"steps": 7}))
+    assert for_image([folder]) == RegenerateSpec(request=RegenerateRequest(keys={"steps": 7}))
 
 
 def test_what_the_job_says_counts_for_more() -> None:
@@ -134,7 +134,7 @@ def test_what_a_picture_says_is_held_to_the_rules_of_a_job_file_and_can_be_outvo
     assert words in problem
     outvoted = {"Steps": "steps: 4", "Sampler": "scheduler: ddim", "Size": "width: 512", "Clip skip": "clip_skip: 1"}
     key = outvoted.get(name, "hires: {scale: 2}" if name == "Hires upscale" else "guidance_scale: 1")
-    assert isinstance(again(text, f"task: regenerate\n{key}"), Asked)
+    assert isinstance(again(text, f"task: regenerate\n{key}"), JobSpec)
 
 
 def test_a_blank_prompt_in_a_picture_is_refused() -> None:
@@ -157,14 +157,14 @@ def test_a_blank_prompt_in_a_picture_is_refused() -> None:
 )
 def test_a_job_to_make_again_is_checked_as_any_other(text: str, words: str) -> None:
     found = parse_job_file(f"task: regenerate\n{text}\n".encode(), file="a.yaml")
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedFile)
     assert words in str(found.problems[0])
     assert "a.yaml:2" in str(found.problems[0])
 
 
 def test_keys_that_say_nothing_are_none() -> None:
     found = asked("task: regenerate\nimage:\nprompt: ' '\nsteps:\n")
-    assert found == AskedAgain(request=RegenerateRequest())
+    assert found == RegenerateSpec(request=RegenerateRequest())
 
 
 def test_a_request_goes_through_the_journal() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobfile.wildcards import MOST_DEPTH, Fault, Grammar, Template, drawn, every, literal
+from aura_daemon.jobfile.wildcards import MOST_DEPTH, Template, WildcardFault, WildcardParser, drawn, every, literal
 
 LISTS = Catalogue(
     wildcards={
@@ -29,14 +29,14 @@ LISTS = Catalogue(
 
 
 def read(text: str) -> Template:
-    found = Grammar(LISTS).read(text)
+    found = WildcardParser(LISTS).read(text)
     assert isinstance(found, Template), found
     return found
 
 
-def fault(text: str, catalogue: Catalogue | None = LISTS) -> Fault:
-    found = Grammar(catalogue).read(text)
-    assert isinstance(found, Fault), found
+def fault(text: str, catalogue: Catalogue | None = LISTS) -> WildcardFault:
+    found = WildcardParser(catalogue).read(text)
+    assert isinstance(found, WildcardFault), found
     return found
 
 
@@ -109,7 +109,7 @@ def test_a_misspelt_list_gets_the_nearest_name() -> None:
 
 
 def test_without_a_catalogue_the_names_of_lists_stand_as_they_are() -> None:
-    found = Grammar(None).read("{a|b} __animals__")
+    found = WildcardParser(None).read("{a|b} __animals__")
     assert isinstance(found, Template)
     assert list(every(found)) == ["a __animals__", "b __animals__"]
 
@@ -171,7 +171,7 @@ def test_escapes_survive(text: str) -> None:
 
 @given(st.text("ab{|}\\_$:1 ", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    assert isinstance(Grammar(LISTS).read(text), Template | Fault)
+    assert isinstance(WildcardParser(LISTS).read(text), Template | WildcardFault)
 
 
 FOR_EVER = ["h 3 black horse", "d 3 cat", "d 3 black horse", "b 2 dog"]

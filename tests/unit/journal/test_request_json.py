@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.parser import Parsed, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
 from aura_daemon.jobfile.wildcards import literal
 from aura_daemon.jobs.requests import (
     CaptionRequest,
@@ -99,5 +99,5 @@ def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> No
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
     given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
     found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
-    assert isinstance(found, Parsed), found
+    assert isinstance(found, ParsedFile), found
     assert found.jobs[0].asked.request == request_

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobfile.from_picture import made_again
-from aura_daemon.jobfile.validation import Asked, AskedAgain
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Metadata, RegenerateRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.sampling import Scheduler
@@ -183,8 +183,8 @@ def test_a_picture_of_every_format_is_made_again_to_the_pixel(mini: Session, ima
         "hires": Hires(scale=1.5, strength=0.4),
     }
     exact, file = drawn(mini, **keys), drawn(mini, format=image_format, **keys)
-    asked = made_again(AskedAgain(request=RegenerateRequest()), file.payloads[0].content, file="x")
-    assert isinstance(asked, Asked), asked
+    asked = made_again(RegenerateSpec(request=RegenerateRequest()), file.payloads[0].content, file="x")
+    assert isinstance(asked, JobSpec), asked
     assert isinstance(asked.request, GenerateRequest)
     again = mini.run(asked.request, None, "", Listener())
     assert isinstance(again, Produced)
