@@ -40,7 +40,7 @@ from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
-from aura_daemon.system.mount_guard import Presence
+from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.ignored_names import NameRules
 from aura_daemon.watch.watcher import Watch
@@ -79,7 +79,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
     logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)
-    here, there = Presence(inbox, state), Presence(outbox, state)
+    here, there = MountGuard(inbox, state), MountGuard(outbox, state)
     lock = InstanceLock(inbox, state)
     lock.acquire(inbox_is_there=not here.absence())
     journal = Journal(state / FILE_NAME)

@@ -26,7 +26,7 @@ from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
-from aura_daemon.system.mount_guard import Presence
+from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.watcher import Watch
 from aura_daemon.workers.protocol import Worker
 
@@ -55,7 +55,7 @@ class Rooms:
     watch: Watch
     arrivals: Arrivals
     lock: InstanceLock
-    presence: Presence
+    presence: MountGuard
     """Of the inbox; the outbox has its own."""
     claims: Claims
     intake: Intake

@@ -27,7 +27,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import JobRow, SourceRow
 from aura_daemon.outbox import sidecar_writer
 from aura_daemon.system import durable_files
-from aura_daemon.system.mount_guard import Presence
+from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
 SIDECAR_EXTENSION: Final = ".json"
@@ -59,7 +59,7 @@ class Outbox:
     """One outbox's door. Raises OSError when the file system refuses; the delivery can then simply be tried again."""
 
     def __init__(
-        self, presence: Presence, journal: Journal, *, overwrites: bool, monotonic: Callable[[], float]
+        self, presence: MountGuard, journal: Journal, *, overwrites: bool, monotonic: Callable[[], float]
     ) -> None:
         self.presence = presence
         self.root = root = presence.folder

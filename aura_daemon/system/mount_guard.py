@@ -26,7 +26,7 @@ KNOWN: Final = "known-folders.json"
 _TEXT: Final = b"aura-daemon works on this folder. While this file is missing it takes the folder for unmounted.\n"
 
 
-class Presence:
+class MountGuard:
     """One folder: there, or away and why."""
 
     def __init__(self, folder: Path, state: Path) -> None:

@@ -39,7 +39,7 @@ from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition
-from aura_daemon.system.mount_guard import Presence
+from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.completeness import Steadiness
 from aura_daemon.watch.settling import Stamp
 from aura_daemon.workers.protocol import Task
@@ -180,7 +180,7 @@ class Door:
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
         self.inputs = Inputs(self.claims, self.references, self.journal)
         self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
-        presence = Presence(house.outbox, house.state)
+        presence = MountGuard(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
 

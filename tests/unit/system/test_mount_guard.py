@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.health.document import Status
-from aura_daemon.system.mount_guard import MARKER, Presence
+from aura_daemon.system.mount_guard import MARKER, MountGuard
 from tests.conftest import Mount
 from tests.support.house import House
 from tests.support.programs import Program
@@ -25,14 +25,14 @@ def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_on_another_
     disk = house.root / "disk"
     disk.mkdir()
     mount(house.inbox, "--bind", str(disk))
-    presence = Presence(house.inbox, house.state)
+    presence = MountGuard(house.inbox, house.state)
     assert presence.absence() == ""
     assert presence.mark()
     assert not presence.mark()
     assert (house.inbox / MARKER).is_file()
-    assert Presence(house.inbox, house.state).absence() == ""
+    assert MountGuard(house.inbox, house.state).absence() == ""
     subprocess.run(["umount", str(house.inbox)], check=True)
-    later = Presence(house.inbox, house.state)
+    later = MountGuard(house.inbox, house.state)
     assert not later.mark()
     assert everything(house.inbox) == []
     assert "lacks its marker" in later.absence()
@@ -45,10 +45,10 @@ def test_a_new_folder_is_marked_and_known_and_one_without_its_marker_on_another_
 
 
 def test_a_folder_made_anew_in_the_same_place_is_a_new_one(house: House) -> None:
-    Presence(house.inbox, house.state).mark()
+    MountGuard(house.inbox, house.state).mark()
     shutil.rmtree(house.inbox)
     house.inbox.mkdir()
-    again = Presence(house.inbox, house.state)
+    again = MountGuard(house.inbox, house.state)
     assert again.absence() == ""
     assert again.lacks_marker()
     assert again.mark()
@@ -78,7 +78,7 @@ def test_an_inbox_that_is_deleted_and_made_anew_under_the_daemon_goes_on(house: 
 
 def test_a_folder_that_cannot_be_written_to_is_not_marked(house: House, mount: Mount) -> None:
     mount(house.inbox, "-t", "tmpfs", "-o", "ro", "tmpfs")
-    presence = Presence(house.inbox, house.state)
+    presence = MountGuard(house.inbox, house.state)
     presence.mark()
     assert everything(house.inbox) == []
     assert presence.absence() == ""
@@ -86,7 +86,7 @@ def test_a_folder_that_cannot_be_written_to_is_not_marked(house: House, mount: M
 
 def test_an_odd_file_of_known_folders_is_taken_for_none(house: House) -> None:
     (house.state / "known-folders.json").write_bytes(b"[1]")
-    Presence(house.inbox, house.state).mark()
+    MountGuard(house.inbox, house.state).mark()
     assert (house.inbox / MARKER).is_file()
 
 
