@@ -26,7 +26,7 @@ from aura_daemon.daemon.supervisor import Stopper
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, Produced
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.problems import cut
 from aura_daemon.system import durable_files, logs
@@ -80,11 +80,11 @@ class Results:
         self.earlier_failed = 0
         """Failures of what an earlier run had left in the queue."""
 
-    def expect_earlier(self, sources: Iterable[SourceRow]) -> None:
+    def expect_earlier(self, sources: Iterable[Source]) -> None:
         """These were claimed before the examples were put there."""
         self._earlier = frozenset(source.id for source in sources)
 
-    def started(self, job: JobRow, source: SourceRow) -> None:
+    def started(self, job: Job, source: Source) -> None:
         """Remembers what was asked for."""
         asked = cut(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
         self._asked[job.id] = (self._dropped(source), asked)
@@ -106,14 +106,14 @@ class Results:
         self._rows.append(Row(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
         self._listener.delivered(delivered, produced)
 
-    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
         """Remembers the failure."""
         said = file_names.escaped(f"failed: {failure.message} {failure.mend}")
         self._rows.append(Row(dropped=self._dropped(source), said=said))
         self.earlier_failed += source.id in self._earlier
         self._listener.failed(job_id, source, failure)
 
-    def _dropped(self, source: SourceRow) -> str:
+    def _dropped(self, source: Source) -> str:
         name = file_names.escaped(source.path)
         return f"{name} (of an earlier run)" if source.id in self._earlier else name
 

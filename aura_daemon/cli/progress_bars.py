@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from aura_daemon import file_names
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Produced
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.workers import protocol
 
@@ -36,7 +36,7 @@ class Silent:
     ) -> None:
         """Nothing to end."""
 
-    def started(self, job: JobRow, source: SourceRow) -> None:
+    def started(self, job: Job, source: Source) -> None:
         """Nothing to show."""
 
     def loading(self, message: protocol.Loading) -> None:
@@ -48,7 +48,7 @@ class Silent:
     def delivered(self, delivered: Delivered, produced: Produced) -> None:
         """Nothing to show."""
 
-    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
         """Nothing to show."""
 
 
@@ -80,7 +80,7 @@ class Bars(Silent):
     ) -> None:
         self._progress.stop()
 
-    def started(self, job: JobRow, source: SourceRow) -> None:
+    def started(self, job: Job, source: Source) -> None:
         """A new bar; the one of an attempt that came to nothing goes."""
         self._end()
         what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
@@ -104,7 +104,7 @@ class Bars(Silent):
         """The bar goes."""
         self._end()
 
-    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
         """The bar goes."""
         self._end()
 

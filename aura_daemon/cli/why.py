@@ -17,7 +17,7 @@ from aura_daemon.health.document import MEMORY_FOR, Health, Status
 from aura_daemon.intake.triage import Judging, Leave, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
@@ -64,7 +64,7 @@ def below(path: Path, inbox: Path) -> str | None:
     return None
 
 
-def _waiting(name: str, settings: Settings, journal: Journal, source: SourceRow | None, document: Health | None) -> str:
+def _waiting(name: str, settings: Settings, journal: Journal, source: Source | None, document: Health | None) -> str:
     """Of a file in the inbox."""
     disposition = choose(settings.sources, settings.inbox).disposition
     if file_names.is_out_of_bounds(name):
@@ -125,7 +125,7 @@ def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | N
     return None
 
 
-def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: Health | None) -> str:
+def _claimed(source: Source, journal: Journal, settings: Settings, document: Health | None) -> str:
     """Of a file that has been ours."""
     jobs = journal.jobs_of(source.id)
     if source.failure is not None:
@@ -139,7 +139,7 @@ def _claimed(source: SourceRow, journal: Journal, settings: Settings, document: 
     return "; ".join(f"{job.number}: {_job(job, settings, document)} [{job.id}]" for job in jobs)
 
 
-def _job(job: JobRow, settings: Settings, document: Health | None) -> str:
+def _job(job: Job, settings: Settings, document: Health | None) -> str:
     place = file_names.escaped(str(settings.outbox / job.folder / job.stem))
     match job.state:
         case JobState.QUEUED:

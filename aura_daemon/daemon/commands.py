@@ -15,7 +15,7 @@ from aura_daemon.daemon.receiver import Receiving
 from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.dispatcher import Dispatching
 from aura_daemon.jobs.lifecycle import OPEN, JobState
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 
 
 class Orders:
@@ -43,7 +43,7 @@ class Orders:
         self._rooms.heartbeat.change()
         return Answer(done=all(done for done, _ in said), said=tuple(line for _, line in said))
 
-    def _meant(self, order: Order) -> tuple[SourceRow | None, list[JobRow]]:
+    def _meant(self, order: Order) -> tuple[Source | None, list[Job]]:
         """The file an order is about, and which of its jobs: one where a job was named, else all."""
         journal = self._rooms.journal
         job = journal.find_job(order.name)
@@ -54,7 +54,7 @@ class Orders:
         source = journal.latest_source(order.path) if order.path else None
         return source, journal.jobs_of(source.id) if source is not None else []
 
-    def _cancel(self, source: SourceRow, jobs: list[JobRow]) -> list[tuple[bool, str]]:
+    def _cancel(self, source: Source, jobs: list[Job]) -> list[tuple[bool, str]]:
         wanted = [job for job in jobs if job.state in OPEN]
         if not wanted:
             return [(False, f"{file_names.escaped(source.path)}: nothing of it is left to cancel")]
@@ -62,16 +62,16 @@ class Orders:
         self._receiving.dispose()
         return said
 
-    def _retry(self, source: SourceRow, jobs: list[JobRow]) -> list[tuple[bool, str]]:
+    def _retry(self, source: Source, jobs: list[Job]) -> list[tuple[bool, str]]:
         self._receiving.dispose()  # what failed just now goes to `failed/` first
-        failed: list[JobRow | None] = [job for job in jobs if job.state is JobState.FAILED]
+        failed: list[Job | None] = [job for job in jobs if job.state is JobState.FAILED]
         if source.failure is not None:
             failed = [None]
         if not failed:
             return [(False, f"{file_names.escaped(source.path)}: nothing of it has failed")]
         return [self._again(source, job) for job in failed]
 
-    def _again(self, source: SourceRow, job: JobRow | None) -> tuple[bool, str]:
+    def _again(self, source: Source, job: Job | None) -> tuple[bool, str]:
         """Takes one failed file, or one document of it, back from `failed/`, as a new claim."""
         path, file, report = self._rooms.disposal.failed_file(source, job)
         if file is None:

@@ -13,7 +13,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES
 from aura_daemon.intake.pending import MOST_PENDING
 from aura_daemon.jobs.lifecycle import SourceState
-from aura_daemon.journal.records import SourceRow
+from aura_daemon.journal.records import Source
 
 
 class Receiving:
@@ -22,8 +22,8 @@ class Receiving:
     def __init__(self, rooms: Rooms, listener: Listener) -> None:
         self._rooms = rooms
         self._listener = listener
-        self._ended: dict[str, SourceRow] = {}
-        self._unadmitted: dict[str, SourceRow] = {}
+        self._ended: dict[str, Source] = {}
+        self._unadmitted: dict[str, Source] = {}
         self._looked = False
         self._more_to_find = False
         self.failed = 0
@@ -73,7 +73,7 @@ class Receiving:
                 self.admit(source)
             self._rooms.heartbeat.change()
 
-    def job_ended(self, source: SourceRow) -> None:
+    def job_ended(self, source: Source) -> None:
         """One of its jobs came to an end; `dispose` finds out whether it was the last."""
         self._ended[source.id] = source
 
@@ -105,14 +105,14 @@ class Receiving:
             logger.info("sources go where they belong again")
             self._rooms.heartbeat.change()
 
-    def _recall_images(self, source: SourceRow) -> None:
+    def _recall_images(self, source: Source) -> None:
         """The images that it named can be put away with it, or stay for its next try."""
         now = time.monotonic()
         for path in self._rooms.journal.named_by(source.id):
             if self._rooms.arrivals.recall(path, now):
                 self._rooms.watch.scan_soon()
 
-    def since_claim_s(self, source: SourceRow) -> float:
+    def since_claim_s(self, source: Source) -> float:
         """How long a source has been ours."""
         return max(0.0, self._rooms.clock.now() - source.claimed_at)
 
@@ -123,7 +123,7 @@ class Receiving:
             return self._rooms.arrivals.oldest(time.monotonic())
         return file_names.escaped(queued.path), self.since_claim_s(queued) + queued.settled_s
 
-    def admit(self, source: SourceRow) -> None:
+    def admit(self, source: Source) -> None:
         """Journals the jobs of a claimed source; one without jobs has ended already."""
         if source.state is SourceState.CLAIMED:
             try:

@@ -25,7 +25,7 @@ from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.system import durable_files
 from aura_daemon.system.oom_kills import begun
@@ -34,8 +34,8 @@ from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progr
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Running:
-    job: JobRow
-    source: SourceRow
+    job: Job
+    source: Source
     waited_s: float
     since_s: float
 
@@ -176,7 +176,7 @@ class Dispatching:
         self._rooms.pulse.unloaded()
         self._rooms.heartbeat.change()
 
-    def cancel(self, job: JobRow, source: SourceRow) -> tuple[bool, str]:
+    def cancel(self, job: Job, source: Source) -> tuple[bool, str]:
         """Ends an open job for good: whether that can be done, and what was done; raises JournalRefused."""
         if job.id in self._running:
             self._rooms.worker.cancel(job.id)
@@ -209,7 +209,7 @@ class Dispatching:
         except JournalRefused as error:  # only where this daemon is killed as well does anybody miss it
             logger.warning("where {} stand is not journaled: {}", ", ".join(message.job_ids), error.strerror)
 
-    def _companions(self, first: JobRow, most: int, start: Start) -> list[JobRow]:
+    def _companions(self, first: Job, most: int, start: Start) -> list[Job]:
         """The job, and those of the queue that are drawn together with it, from the same rung."""
         alike = together(first.request)
         if most < 2 or alike is None:
@@ -221,7 +221,7 @@ class Dispatching:
         ]
         return [first, *others][:most]
 
-    def _begin(self, job: JobRow) -> Task | None:
+    def _begin(self, job: Job) -> Task | None:
         """Counts the attempt and says what the worker is told; None where it does not come to that."""
         source = self._rooms.journal.source(job.source_id)
         ended = Ended(job=job, source=source)
@@ -262,14 +262,14 @@ class Dispatching:
             cells=cells,
         )
 
-    def _cells(self, job: JobRow) -> tuple[bytes | None, ...]:
+    def _cells(self, job: Job) -> tuple[bytes | None, ...]:
         """The pictures of a sheet, as they lie in the outbox; raises OSError where they cannot be read now."""
         if not isinstance(job.request, GridRequest):
             return ()
         made = [self._rooms.journal.job(cell) for cell in job.request.cells]
         return tuple(self._rooms.outbox.payload(cell) if cell.state is JobState.DONE else None for cell in made)
 
-    def _next(self, now: float, *, takes_it: bool = False) -> JobRow | None:
+    def _next(self, now: float, *, takes_it: bool = False) -> Job | None:
         """The queued job that is next, of those whose model is to be had, and what they are about."""
         held = self._rooms.holdups
         heads = {
@@ -286,7 +286,7 @@ class Dispatching:
             self._overtaken = self._overtaken + 1 if overtakes else 0
         return heads[found.id]
 
-    def _model_of(self, job: JobRow) -> str:
+    def _model_of(self, job: Job) -> str:
         """As the worker names it."""
         return job.model or self._rules.models.get(JobKind(job.kind), "")
 

@@ -21,7 +21,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
 from aura_daemon.outbox.delivery import Clocked
@@ -40,8 +40,8 @@ _MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself 
 class Ended:
     """A job that was run, and how."""
 
-    job: JobRow
-    source: SourceRow
+    job: Job
+    source: Source
     waited_s: float = 0.0
     """From the claim to the start of the attempt."""
     attempt_s: float = 0.0
@@ -57,8 +57,8 @@ class Ended:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Undelivered:
-    job: JobRow
-    source: SourceRow
+    job: Job
+    source: Source
     produced: Produced
     clocked: Clocked
 
@@ -125,7 +125,7 @@ class Outcomes:
                 return
             self._deliver(result)
 
-    def fail(self, job: JobRow, source: SourceRow, failure: Failure, tried: Attempt | None = None) -> None:
+    def fail(self, job: Job, source: Source, failure: Failure, tried: Attempt | None = None) -> None:
         """Ends a job for good; raises OSError."""
         self._has_ended = True
         self._rooms.outbox.retract(job)
@@ -219,7 +219,7 @@ class Outcomes:
         wait_s = shortages.fail(job.demand, reason=failure.message, mend=_MEMORY_MEND, now=now, at_most_s=left_s)
         logger.warning("{} waits for memory, {:g} s more: {}", job.id, wait_s, failure.message)
 
-    def _end_shortage(self, job: JobRow) -> None:
+    def _end_shortage(self, job: Job) -> None:
         """No job waits for memory any more, where this was the last of its demand."""
         if self._rooms.shortages.has_failed(job.demand) and not self._rooms.journal.is_demanded(job.demand):
             self._rooms.shortages.clear(job.demand)
@@ -252,7 +252,7 @@ class Outcomes:
         if ended.tried is not None:
             self._rooms.journal.learn_refusal(self._model_of(ended.job), ended.tried)
 
-    def _model_of(self, job: JobRow) -> str:
+    def _model_of(self, job: Job) -> str:
         """As it is configured."""
         return job.model or self._rules.models.get(JobKind(job.kind), "")
 

@@ -17,7 +17,7 @@ from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, Status, eta_s, percentile, status_of
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.jobs.requests import kind_of
-from aura_daemon.journal.records import JobRow
+from aura_daemon.journal.records import Job
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Finished, Loading, Memory, Placed, Progress, Ready
 
@@ -89,7 +89,7 @@ class Pulse:
         """Recovery is over."""
         self._starting = False
 
-    def running(self, job: JobRow, source: str, *, batch: int) -> None:
+    def running(self, job: Job, source: str, *, batch: int) -> None:
         """A job was handed to the worker, with so many in its batch."""
         self._current = _Current(id=job.id, kind=kind_of(job.request), source=source, batch=batch)
 

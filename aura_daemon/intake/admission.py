@@ -32,7 +32,7 @@ from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kin
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, NamedImage, SourceRow
+from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
@@ -72,7 +72,7 @@ class Intake:
         self._journal = journal
         self._catalogue = catalogue
 
-    def admit(self, source: SourceRow) -> tuple[JobRow, ...]:
+    def admit(self, source: Source) -> tuple[Job, ...]:
         """Reads the claimed bytes, once, and journals the jobs or the reason why there are none.
 
         Raises OSError, with nothing journaled, where the file system may say otherwise later.
@@ -124,14 +124,14 @@ class Intake:
             logger.info("{} queued {} from {}", row.id, row.kind, file_names.escaped(source.path))
         return jobs
 
-    def _refuse(self, source: SourceRow, message: str, mend: str) -> tuple[()]:
+    def _refuse(self, source: Source, message: str, mend: str) -> tuple[()]:
         """Journals why a file asks for nothing."""
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         self._journal.admit(replace(source, failure=failure), ())
         logger.info("{} refused: {}", source.id, message)
         return ()
 
-    def _refuse_problems(self, source: SourceRow, problems: tuple[Problem, ...]) -> tuple[()]:
+    def _refuse_problems(self, source: Source, problems: tuple[Problem, ...]) -> tuple[()]:
         """Journals everything that is wrong with what a person wrote."""
         message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
         mend = "Mend what the list of problems names, then move the file back into the inbox."
@@ -176,7 +176,7 @@ class Intake:
                 return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
 
     def _make_again(
-        self, source: SourceRow, parsed: parser.ParsedFile, content: bytes
+        self, source: Source, parsed: parser.ParsedFile, content: bytes
     ) -> tuple[list[tuple[JobSpec, bytes]] | RejectedFile, tuple[NamedImage, ...]]:
         """Jobs with their text, pictures to be made again read for their settings; raises NotTaken, or OSError."""
         jobs: list[tuple[JobSpec, bytes]] = []
@@ -199,8 +199,8 @@ class Intake:
         return RejectedFile(problems=tuple(problems)) if problems else jobs, tuple(named)
 
     def _job(
-        self, source: SourceRow, asked: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
-    ) -> JobRow:
+        self, source: Source, asked: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
+    ) -> Job:
         path = PurePosixPath(source.path)
         wanted = asked.request
         folder, stem = "" if str(path.parent) == "." else str(path.parent), file_names.output_stem(path.stem, number)
@@ -210,7 +210,7 @@ class Intake:
             if wanted.output is not None:
                 below, stem = output_name.filled(wanted.output, self._known(wanted, seed, path.stem, number))
                 folder = "/".join(filter(None, (folder, below)))
-        return JobRow(
+        return Job(
             id=source.id if number is None else f"{source.id}-{number:03d}",
             source_id=source.id,
             number=number,
@@ -223,7 +223,7 @@ class Intake:
             defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
         )
 
-    def _sheets(self, source: SourceRow, jobs: tuple[JobRow, ...], parsed: parser.ParsedFile) -> Iterator[JobRow]:
+    def _sheets(self, source: Source, jobs: tuple[Job, ...], parsed: parser.ParsedFile) -> Iterator[Job]:
         """The jobs that lay the pictures of a document out, once they are made."""
         for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
             cells = jobs[sheet.first : sheet.first + sheet.cells]
@@ -256,7 +256,7 @@ class Intake:
             "time": f"{now:%H%M%S}",
         }
 
-    def _is_put_away(self, source: SourceRow) -> bool:
+    def _is_put_away(self, source: Source) -> bool:
         """Whether it is an image that belongs to a job file whose jobs are done: it has its result."""
         if source.kind is not SourceKind.IMAGE:
             return False

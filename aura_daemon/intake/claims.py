@@ -23,7 +23,7 @@ from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import SourceRow, in_64_bits
+from aura_daemon.journal.records import Source, in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import ignored_names
 
@@ -53,7 +53,7 @@ class Claims:
         """Why a file lies in a work folder that the journal does not know; `adopt` takes it up when it can be."""
         self._temps = (self.temp, self._own / "tmp", self.done / ".tmp", state / "tmp")
 
-    def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> SourceRow | None:
+    def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> Source | None:
         """Makes a file ours and journals it; None where it has gone in the meantime. Raises OSError."""
         source_id = new_id(self._now())
         file, target = self.inbox / path, self.work / source_id / path
@@ -74,7 +74,7 @@ class Claims:
         logger.info("{} claimed {}", source.id, file_names.escaped(path))
         return source
 
-    def reclaim(self, file: Path, path: str, kind: SourceKind) -> SourceRow:
+    def reclaim(self, file: Path, path: str, kind: SourceKind) -> Source:
         """Takes a file back that had failed, as a new one under its path of then; raises OSError, and it is left."""
         source_id = new_id(self._now())
         target = self.work / source_id / path
@@ -88,7 +88,7 @@ class Claims:
         logger.info("{} claimed {} once more", source.id, file_names.escaped(path))
         return source
 
-    def adopt(self) -> list[SourceRow]:
+    def adopt(self) -> list[Source]:
         """Journals files in the work folder that the journal does not know: a crash came between, or it was lost.
 
         What the file system keeps from being taken up stays where it is, until this is called again. Raises
@@ -120,7 +120,7 @@ class Claims:
                 adopted.append(source)
         return adopted
 
-    def file_of(self, source: SourceRow) -> Path:
+    def file_of(self, source: Source) -> Path:
         """Where the claimed bytes are, or were; raises OSError where the file system cannot tell."""
         other = (self._copies if self.work == self._claims else self._claims) / source.id / source.path
         return other if durable_files.exists(other) else self.work / source.id / source.path
@@ -142,7 +142,7 @@ class Claims:
                     break
                 inner = inner.parent
 
-    def give_back(self, source: SourceRow) -> bool:
+    def give_back(self, source: Source) -> bool:
         """Puts a claimed file that was written to after it was read back into the inbox, as a new one."""
         file = self.file_of(source)
         if self.is_copy(file):
@@ -211,8 +211,8 @@ class Claims:
 
     def _journaled(
         self, source_id: str, path: str, kind: SourceKind, status: os.stat_result, settled_s: float
-    ) -> SourceRow:
-        source = SourceRow(
+    ) -> Source:
+        source = Source(
             id=source_id,
             path=path,
             kind=kind,
@@ -225,7 +225,7 @@ class Claims:
         self._journal.claim(source)
         return source
 
-    def _adopt(self, folder: Path) -> SourceRow | None:
+    def _adopt(self, folder: Path) -> Source | None:
         """Takes up the one file of a claim; anything else that got there goes back. Raises OSError."""
         is_copy = folder.parent == self._copies
         files, _ = _below(folder)

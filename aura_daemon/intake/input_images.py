@@ -19,7 +19,7 @@ from aura_daemon.intake.image_lookup import Ambiguous, Found, References
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, NamedImage, SourceRow, in_64_bits
+from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 5
@@ -69,7 +69,7 @@ class Inputs:
         """Before the images of another source are looked for."""
         self._references.look_anew()
 
-    def take(self, source: SourceRow, jobs: tuple[JobRow, ...]) -> tuple[tuple[JobRow, ...], tuple[NamedImage, ...]]:
+    def take(self, source: Source, jobs: tuple[Job, ...]) -> tuple[tuple[Job, ...], tuple[NamedImage, ...]]:
         """Copies the images that jobs name; raises NotTaken, or OSError."""
         if source.kind is SourceKind.IMAGE:
             return jobs, ()
@@ -85,9 +85,7 @@ class Inputs:
             taken.append(job)
         return tuple(taken), tuple(dict.fromkeys(named))
 
-    def read(
-        self, source: SourceRow, name: str | None, *, most_bytes: int
-    ) -> tuple[str, bytes, tuple[NamedImage, ...]]:
+    def read(self, source: Source, name: str | None, *, most_bytes: int) -> tuple[str, bytes, tuple[NamedImage, ...]]:
         """Path and bytes of an image that is only looked into at admission; raises NotTaken, or OSError."""
         found, copy = self._find(source, name), self._claims.inputs / source.id
         noted = self._noted(found)
@@ -103,14 +101,14 @@ class Inputs:
             raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
         return found.path, content, noted
 
-    def of(self, job: JobRow, source: SourceRow) -> Images:
+    def of(self, job: Job, source: Source) -> Images:
         """The bytes that a job is about; raises OSError where they are gone."""
         if isinstance(job.request, CaptionRequest) and not job.request.image:
             return Images(image=durable_files.read(self._claims.file_of(source)))
         read = {target.suffix: durable_files.read(target) for _, target in self._wanted(job)}
         return Images(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
-    def recorded(self, source: SourceRow, job: JobRow, images: Images) -> SourceRow:
+    def recorded(self, source: Source, job: Job, images: Images) -> Source:
         """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
         asked, image = job.request, images.image
         if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
@@ -123,14 +121,14 @@ class Inputs:
         self._journal.correct(source)
         return source
 
-    def forget(self, job: JobRow) -> None:
+    def forget(self, job: Job) -> None:
         """Removes the copies of a job that has ended."""
         for place in self._places(job):
             place.unlink(missing_ok=True)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _wanted(self, job: JobRow) -> Iterator[tuple[str | None, Path]]:
+    def _wanted(self, job: Job) -> Iterator[tuple[str | None, Path]]:
         """The images that a job names, and where their copies are."""
         return zip(named_images(job.request), self._places(job), strict=False)
 
@@ -141,10 +139,10 @@ class Inputs:
         status = image.file.lstat()
         return (NamedImage(path=image.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns),)
 
-    def _places(self, job: JobRow) -> tuple[Path, Path]:
+    def _places(self, job: Job) -> tuple[Path, Path]:
         return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
 
-    def _find(self, source: SourceRow, name: str | None) -> Found:
+    def _find(self, source: Source, name: str | None) -> Found:
         """Where the image lies that a job names."""
         shown = file_names.escaped(name or PurePosixPath(source.path).stem)
         match self._references.find(source.path, name):

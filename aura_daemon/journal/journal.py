@@ -21,11 +21,11 @@ from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
-from aura_daemon.journal.queries import Lookups
+from aura_daemon.journal.queries import JournalQueries
 from aura_daemon.journal.records import (
-    JobRow,
+    Job,
     NamedImage,
-    SourceRow,
+    Source,
     begun_text,
     failure_text,
     in_64_bits,
@@ -41,7 +41,7 @@ FILE_NAME: Final = "journal.sqlite3"
 """In the state folder."""
 
 
-class Journal(Lookups):
+class Journal(JournalQueries):
     """The daemon's memory. Every method is one transaction; JournalRefused where the disk does not take it now."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -80,7 +80,7 @@ class Journal(Lookups):
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
-    def claim(self, source: SourceRow) -> None:
+    def claim(self, source: Source) -> None:
         """Remembers a file that is ours now."""
         with self._database.transaction() as database:
             database.execute(
@@ -91,7 +91,7 @@ class Journal(Lookups):
                  source.modified_ns, source.inode, source.settled_s, source.claimed_at),
             )  # fmt: skip
 
-    def admit(self, source: SourceRow, jobs: tuple[JobRow, ...], named: Iterable[NamedImage] = ()) -> None:
+    def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Remembers what a claimed file asks for and names, or (`source.failure`) why it asks for nothing."""
         with self._database.transaction() as database:
             self._move_source(database, source.id, SourceState.ADMITTED)
@@ -122,7 +122,7 @@ class Journal(Lookups):
             )
         self._counts[JobState.QUEUED] += len(jobs)
 
-    def correct(self, source: SourceRow) -> None:
+    def correct(self, source: Source) -> None:
         """The claimed bytes were written to until now: these are the ones that run."""
         with self._database.transaction() as database:
             database.execute(
@@ -147,7 +147,7 @@ class Journal(Lookups):
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
-    def start(self, job: JobRow, begun: StartedAttempt | None = None) -> JobRow:
+    def start(self, job: Job, begun: StartedAttempt | None = None) -> Job:
         """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
         return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
 
@@ -158,12 +158,12 @@ class Journal(Lookups):
                 "UPDATE jobs SET begun = ? WHERE id = ?", [(begun_text(begun), job_id) for job_id in job_ids]
             )
 
-    def give_back(self, job: JobRow, *, count_attempt: bool, tried: Attempt | None = None) -> JobRow:
+    def give_back(self, job: Job, *, count_attempt: bool, tried: Attempt | None = None) -> Job:
         """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
         attempts = job.attempts if count_attempt else job.attempts - 1
         return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(with_attempt(job.tried, tried)))
 
-    def deliver(self, job: JobRow, *, stem: str, payload_sha256: str) -> JobRow:
+    def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Decides the name of the outputs, before anything is written."""
         return self._move(
             job,
@@ -173,11 +173,11 @@ class Journal(Lookups):
             payload_sha256=payload_sha256,
         )
 
-    def finish(self, job: JobRow, *, now: float, total_s: float) -> JobRow:
+    def finish(self, job: Job, *, now: float, total_s: float) -> Job:
         """The sidecar is in the outbox."""
         return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
 
-    def fail(self, job: JobRow, failure: Failure, *, now: float, tried: Attempt | None = None) -> JobRow:
+    def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
         """The job will not be tried again by itself."""
         return self._move(
             job,
@@ -187,7 +187,7 @@ class Journal(Lookups):
             tried=tried_text(with_attempt(job.tried, tried)),
         )
 
-    def requeue_interrupted(self) -> list[JobRow]:
+    def requeue_interrupted(self) -> list[Job]:
         """After a restart: whatever was under way is queued again; its attempt is not held against it."""
         return [self.give_back(job, count_attempt=False) for job in self.interrupted()]
 
@@ -203,7 +203,7 @@ class Journal(Lookups):
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _move(self, job: JobRow, after: JobState, **columns: object) -> JobRow:
+    def _move(self, job: Job, after: JobState, **columns: object) -> Job:
         """One legal transition, with what is learned by it; raises BrokenState for any other."""
         with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])

@@ -10,7 +10,7 @@ from aura_daemon.errors import BrokenState
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
-from aura_daemon.journal.records import JobRow, SourceRow, in_64_bits, job_of, measured_of, source_of, stem_key
+from aura_daemon.journal.records import Job, Source, in_64_bits, job_of, measured_of, source_of, stem_key
 from aura_daemon.ladder.prediction import Measured
 
 _WHOLE_SHEET: Final = (
@@ -20,13 +20,13 @@ _WHOLE_SHEET: Final = (
 """A sheet waits until every picture of its file has come to an end."""
 
 
-class Lookups:
+class JournalQueries:
     """The reading half of the journal. Raises JournalRefused where its disk cannot be read now."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def source(self, source_id: str) -> SourceRow:
+    def source(self, source_id: str) -> Source:
         """One source; raises BrokenState where there is none."""
         row = self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))
         if row is None:
@@ -37,12 +37,12 @@ class Lookups:
         """Whether this claim is in the journal."""
         return self._database.row("SELECT 1 FROM sources WHERE id = ?", (source_id,)) is not None
 
-    def unfinished_sources(self) -> list[SourceRow]:
+    def unfinished_sources(self) -> list[Source]:
         """Sources with something left to do, oldest first."""
         rows = self._database.rows("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
         return [source_of(row) for row in rows]
 
-    def latest_source(self, path: str) -> SourceRow | None:
+    def latest_source(self, path: str) -> Source | None:
         """The last file that was claimed under this name."""
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
         row = self._database.row(query, (os.fsencode(path),))
@@ -53,12 +53,12 @@ class Lookups:
         row = self._database.row("SELECT claimed_at FROM sources ORDER BY id DESC LIMIT 1")
         return float(row[0] or 0.0) if row is not None else 0.0
 
-    def sources_at(self, path: str) -> list[SourceRow]:
+    def sources_at(self, path: str) -> list[Source]:
         """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
         rows = self._database.rows("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
         return [source_of(row) for row in rows]
 
-    def succeeded(self, source: SourceRow) -> bool:
+    def succeeded(self, source: Source) -> bool:
         """Whether the same path, content and modification time has been done already: a redelivery."""
         query = (
             "SELECT 1 FROM sources WHERE path = ? AND sha256 = ? AND modified_ns = ? AND id <> ? AND failure IS NULL"
@@ -76,7 +76,7 @@ class Lookups:
         values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
         return self._database.row(query, values) is not None
 
-    def namers(self, path: str, size_bytes: int, modified_ns: int) -> list[SourceRow]:
+    def namers(self, path: str, size_bytes: int, modified_ns: int) -> list[Source]:
         """The files that named this very image, the last one last."""
         query = (
             "SELECT sources.* FROM named_images JOIN sources ON sources.id = source_id"
@@ -101,29 +101,29 @@ class Lookups:
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
-    def find_job(self, job_id: str) -> JobRow | None:
+    def find_job(self, job_id: str) -> Job | None:
         """One job, as somebody names it; None where there is none."""
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return job_of(row) if row is not None else None
 
-    def job(self, job_id: str) -> JobRow:
+    def job(self, job_id: str) -> Job:
         """One job; raises BrokenState where there is none."""
         job = self.find_job(job_id)
         if job is None:
             raise BrokenState(f"the journal knows no job {job_id}")
         return job
 
-    def jobs_of(self, source_id: str) -> list[JobRow]:
+    def jobs_of(self, source_id: str) -> list[Job]:
         """All jobs of a source, in the order of its documents."""
         rows = self._database.rows("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
         return [job_of(row) for row in rows]
 
-    def interrupted(self) -> list[JobRow]:
+    def interrupted(self) -> list[Job]:
         """After a restart: the jobs that were under way."""
         rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
         return [job_of(row) for row in rows]
 
-    def heads(self, *, but: Sequence[str] = ()) -> list[JobRow]:
+    def heads(self, *, but: Sequence[str] = ()) -> list[Job]:
         """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest.
 
         `but`: demands that are left out.
@@ -144,7 +144,7 @@ class Lookups:
         query = "SELECT 1 FROM jobs WHERE state = 'queued' AND demand = ? LIMIT 1"
         return self._database.row(query, (demand,)) is not None
 
-    def _head(self, kind: JobKind, model: str, but: Sequence[str] = ()) -> JobRow | None:
+    def _head(self, kind: JobKind, model: str, but: Sequence[str] = ()) -> Job | None:
         left_out = f" AND demand NOT IN ({', '.join('?' * len(but))})" if but else ""
         row = self._database.row(
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
@@ -153,7 +153,7 @@ class Lookups:
         )
         return job_of(row) if row is not None else None
 
-    def queued_like(self, job: JobRow, limit: int) -> list[JobRow]:
+    def queued_like(self, job: Job, limit: int) -> list[Job]:
         """Further queued jobs of the same kind, model and priority, the oldest first."""
         query = (
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
@@ -166,7 +166,7 @@ class Lookups:
         """What was measured of a model, on whatever device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
 
-    def oldest_queued(self) -> SourceRow | None:
+    def oldest_queued(self) -> Source | None:
         """The source of the job that has been queued for longest."""
         query = (
             "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
@@ -175,7 +175,7 @@ class Lookups:
         row = self._database.row(query)
         return source_of(row) if row is not None else None
 
-    def recent(self, limit: int) -> list[JobRow]:
+    def recent(self, limit: int) -> list[Job]:
         """The jobs that ended last, newest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return [job_of(row) for row in self._database.rows(query, (limit,))]

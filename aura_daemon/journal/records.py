@@ -21,7 +21,7 @@ from aura_daemon.ladder.rungs import Rung
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceRow:
+class Source:
     """A claimed file."""
 
     id: str
@@ -53,7 +53,7 @@ class NamedImage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JobRow:
+class Job:
     """A job and where it stands."""
 
     id: str
@@ -177,9 +177,9 @@ def failure_of(text: str | None) -> Failure | None:
     return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
 
 
-def source_of(row: sqlite3.Row) -> SourceRow:
+def source_of(row: sqlite3.Row) -> Source:
     """A row of `sources`."""
-    return SourceRow(
+    return Source(
         id=row["id"],
         path=os.fsdecode(row["path"]),
         kind=SourceKind(row["kind"]),
@@ -195,9 +195,9 @@ def source_of(row: sqlite3.Row) -> SourceRow:
     )
 
 
-def job_of(row: sqlite3.Row) -> JobRow:
+def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    return JobRow(
+    return Job(
         id=row["id"],
         source_id=row["source_id"],
         number=row["number"],

@@ -24,7 +24,7 @@ from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
 from aura_daemon.system import durable_files
 from aura_daemon.system.mount_guard import MountGuard
@@ -49,7 +49,7 @@ class Clocked:
 class Delivered:
     """What is in the outbox now."""
 
-    job: JobRow
+    job: Job
     payload: Path
     sidecar: Path
     total_s: float
@@ -74,7 +74,7 @@ class Outbox:
             for leftover in self.temp_folder.iterdir():
                 leftover.unlink(missing_ok=True)
 
-    def deliver(self, job: JobRow, source: SourceRow, produced: Produced, clocked: Clocked) -> Delivered:
+    def deliver(self, job: Job, source: Source, produced: Produced, clocked: Clocked) -> Delivered:
         """Publishes one result; `job` is running, or delivering where an earlier try was refused by the file system."""
         started_s = self._monotonic()
         self.presence.require()
@@ -97,7 +97,7 @@ class Outbox:
                 continue  # a stranger put a file there between the look and the write: another name
             return self._delivered(job, payload.extension, document.timing_s.total)
 
-    def published(self, job: JobRow) -> float | None:
+    def published(self, job: Job) -> float | None:
         """The job's time in seconds where its sidecar is there: a crash came between writing it and the journal."""
         if job.payload_sha256 is None:
             return None
@@ -108,18 +108,18 @@ class Outbox:
         document = from_sidecar.parse(content, file=job.stem)
         return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
 
-    def payload(self, job: JobRow) -> bytes | None:
+    def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job has put there; None where it is not there any more, or another."""
         extension = next((extension for extension in PAYLOAD_EXTENSIONS if self._is_ours(job, extension)), None)
         return durable_files.read(self._path(job, job.stem + extension)).content if extension is not None else None
 
-    def retract(self, job: JobRow) -> None:
+    def retract(self, job: Job) -> None:
         """Removes a payload of ours that will not get its sidecar."""
         for extension in PAYLOAD_EXTENSIONS:
             if not self._overwrites and self._is_ours(job, extension):
                 self._path(job, job.stem + extension).unlink()
 
-    def obstacle(self, job: JobRow) -> str:
+    def obstacle(self, job: Job) -> str:
         """What stands where the job's folder should be, in words; empty where nothing does."""
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
@@ -138,7 +138,7 @@ class Outbox:
 
     # -- naming ----------------------------------------------------------------------------------------------------
 
-    def _name(self, job: JobRow, payload: Payload) -> tuple[JobRow, bool]:
+    def _name(self, job: Job, payload: Payload) -> tuple[Job, bool]:
         """Decides the stem in the journal; the second value says that its payload is there, from before a crash."""
         sha256 = hashlib.sha256(payload.content).hexdigest()
         lacks_sidecar = not os.path.lexists(self._path(job, job.stem + SIDECAR_EXTENSION))
@@ -150,12 +150,12 @@ class Outbox:
                 return self._decide(job, stem, sha256), False
         raise AssertionError("candidates never end")
 
-    def _decide(self, job: JobRow, stem: str, sha256: str) -> JobRow:
+    def _decide(self, job: Job, stem: str, sha256: str) -> Job:
         decided = self._journal.deliver(job, stem=stem, payload_sha256=sha256)
         logger.debug("{} is delivered as {}", job.id, file_names.escaped(stem))
         return decided
 
-    def _is_ours(self, job: JobRow, extension: str) -> bool:
+    def _is_ours(self, job: Job, extension: str) -> bool:
         """Whether the payload under the decided name is one that this job put there."""
         if job.payload_sha256 is None:
             return False
@@ -164,7 +164,7 @@ class Outbox:
         except OSError:
             return False
 
-    def _is_taken(self, job: JobRow, stem: str) -> bool:
+    def _is_taken(self, job: Job, stem: str) -> bool:
         if file_names.is_reserved_output(job.folder, stem) or self._journal.stem_is_promised(
             job.folder, stem, but_not_to=job.id
         ):
@@ -180,14 +180,12 @@ class Outbox:
             for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
         )
 
-    def _path(self, job: JobRow, name: str) -> Path:
+    def _path(self, job: Job, name: str) -> Path:
         return self.root / job.folder / name
 
     # -- the document ----------------------------------------------------------------------------------------------
 
-    def _document(
-        self, job: JobRow, source: SourceRow, produced: Produced, clocked: Clocked, delivered_s: float
-    ) -> Sidecar:
+    def _document(self, job: Job, source: Source, produced: Produced, clocked: Clocked, delivered_s: float) -> Sidecar:
         warnings: tuple[str, ...] = ()
         if source.kind is SourceKind.SIDECAR:
             before = from_sidecar.parse(job.text, file=source.path)
@@ -211,7 +209,7 @@ class Outbox:
             warnings=warnings,
         )
 
-    def _delivered(self, job: JobRow, extension: str, total_s: float) -> Delivered:
+    def _delivered(self, job: Job, extension: str, total_s: float) -> Delivered:
         return Delivered(
             job=job,
             payload=self._path(job, job.stem + extension),
@@ -220,7 +218,7 @@ class Outbox:
         )
 
 
-def source_record(source: SourceRow, job: JobRow | None) -> SourceRecord:
+def source_record(source: Source, job: Job | None) -> SourceRecord:
     """The source as sidecars and failure reports name it."""
     return SourceRecord(
         name=file_names.escaped(source.path),

@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.journal.records import JobRow
+from aura_daemon.journal.records import Job
 from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.system import durable_files
 
@@ -30,7 +30,7 @@ class Previews:
         self._outbox = outbox
         self._folder = outbox.root / FOLDER
 
-    def show(self, job: JobRow, content: bytes) -> None:
+    def show(self, job: Job, content: bytes) -> None:
         """Puts a preview in the place of the one before."""
         try:
             self._outbox.presence.require()
@@ -38,7 +38,7 @@ class Previews:
         except OSError as error:
             logger.debug("{} has no preview: {}", job.id, error.strerror)
 
-    def end(self, job: JobRow) -> None:
+    def end(self, job: Job) -> None:
         """Removes the preview of a job that runs no more."""
         with suppress(OSError):
             self._place(job).unlink()
@@ -52,5 +52,5 @@ class Previews:
                     place.unlink()
             self._folder.rmdir()
 
-    def _place(self, job: JobRow) -> Path:
+    def _place(self, job: Job) -> Path:
         return self._folder / f"{file_names.output_stem(job.stem, None)}.{job.id}.jpg"

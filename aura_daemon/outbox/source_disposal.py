@@ -25,7 +25,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
 from aura_daemon.outbox.delivery import Outbox, source_record
 from aura_daemon.outbox.source_policy import Disposition
@@ -48,7 +48,7 @@ class Disposal:
         self._journal = journal
         self.archive_bytes = _size_of(claims.done)
 
-    def dispose(self, source: SourceRow) -> bool:
+    def dispose(self, source: Source) -> bool:
         """Deals with a source all of whose jobs have ended; False where some have not."""
         jobs = self._journal.jobs_of(source.id)
         if any(job.state not in (JobState.DONE, JobState.FAILED) for job in jobs):
@@ -72,7 +72,7 @@ class Disposal:
         self._journal.close_source(source.id)
         return True
 
-    def failed_file(self, source: SourceRow, job: JobRow | None) -> tuple[str, Path | None, Path]:
+    def failed_file(self, source: Source, job: Job | None) -> tuple[str, Path | None, Path]:
         """What failed: its path below the inbox, where it lies (None: not any more), and the report beside it."""
         alone = job is not None and job.number is not None
         path = _document_path(source, job) if job is not None and alone else source.path
@@ -82,7 +82,7 @@ class Disposal:
                 return path, target if os.path.lexists(target) else None, report
         return path, None, _report_beside(self._failed_place(path))
 
-    def _put_away(self, file: Path, source: SourceRow) -> None:
+    def _put_away(self, file: Path, source: Source) -> None:
         """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
         if self.disposition is Disposition.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
@@ -96,7 +96,7 @@ class Disposal:
             self.archive_bytes += source.size_bytes
             return
 
-    def _fail_whole(self, file: Path, source: SourceRow, job: JobRow | None, failure: Failure) -> None:
+    def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """A source none of whose jobs worked out goes to `failed/` as it is, its report beside it."""
         wanted = self._failed_place(source.path)
         for target in _free_names(wanted):
@@ -114,7 +114,7 @@ class Disposal:
             logger.info("{} failed: {} (see {})", source.id, failure.message, file_names.escaped(os.fspath(report)))
             return
 
-    def _fail_document(self, source: SourceRow, job: JobRow) -> None:
+    def _fail_document(self, source: Source, job: Job) -> None:
         """One document of several goes to `failed/` alone, as a file that can be moved back."""
         for target in _free_names(self._failed_place(_document_path(source, job))):
             report = _report_beside(target)
@@ -129,7 +129,7 @@ class Disposal:
                 self._write_report(report, source, job, job.failure)
             return
 
-    def _write_report(self, place: Path, source: SourceRow, job: JobRow | None, failure: Failure) -> None:
+    def _write_report(self, place: Path, source: Source, job: Job | None, failure: Failure) -> None:
         document = sidecar_writer.report(
             failure,
             source.problems,
@@ -146,7 +146,7 @@ class Disposal:
         return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
 
 
-def _document_path(source: SourceRow, job: JobRow) -> str:
+def _document_path(source: Source, job: Job) -> str:
     """What one document of several is called where it stands alone."""
     path = PurePosixPath(source.path)
     suffix = (

@@ -19,7 +19,7 @@ from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import Images, Inputs
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivered, Outbox
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
@@ -37,7 +37,7 @@ def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
     house.drop("b.yaml")
     read = Inputs.of
 
-    def stale(self: Inputs, job: JobRow, source: SourceRow) -> Images:
+    def stale(self: Inputs, job: Job, source: Source) -> Images:
         if job.kind == "caption":
             raise OSError(errno.ESTALE, "Stale file handle", "a.png")
         return read(self, job, source)
@@ -71,7 +71,7 @@ def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, monkeyp
 def test_a_drain_ends_where_the_journal_takes_no_claim(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.drop("a.yaml")
 
-    def full(self: Journal, source: SourceRow) -> None:
+    def full(self: Journal, source: Source) -> None:
         raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
 
     with monkeypatch.context() as patched:
@@ -160,7 +160,7 @@ def test_a_claim_that_could_be_neither_journaled_nor_put_back_is_taken_up_by_the
     claim, put_back = Journal.claim, Claims._put_back
     times = iter(range(10))
 
-    def full(self: Journal, source: SourceRow) -> None:
+    def full(self: Journal, source: Source) -> None:
         if next(times) in (0, 1):
             raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
         claim(self, source)
@@ -185,7 +185,7 @@ def test_a_claim_that_cannot_be_taken_up_is_said_in_health(house: House, monkeyp
     stranded.write_bytes(b"prompt: stranded\n")
     adopt = Claims._adopt
 
-    def stale(self: Claims, folder: Path) -> SourceRow | None:
+    def stale(self: Claims, folder: Path) -> Source | None:
         raise OSError(errno.ESTALE, "Stale file handle", str(folder))
 
     with monkeypatch.context() as patched:
@@ -268,7 +268,7 @@ def test_a_failure_whose_payload_cannot_be_taken_back_now_is_decided_later(
     house.drop("bad.yaml")
     retract, refusals = Outbox.retract, failing(OSError(errno.EROFS, "Read-only file system", "bad.png"), 2)
 
-    def refused(self: Outbox, job: JobRow) -> None:
+    def refused(self: Outbox, job: Job) -> None:
         if refusals:
             raise refusals.pop()
         retract(self, job)
@@ -288,7 +288,7 @@ def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later
         house.drop(name)
     begin, refused = Dispatching._begin, []
 
-    def faltering(self: Dispatching, job: JobRow) -> Task | None:
+    def faltering(self: Dispatching, job: Job) -> Task | None:
         if self._running and not refused:
             refused.append(job.id)
             raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
@@ -314,7 +314,7 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
         publish(self, target, content)
 
-    def unreadable(self: Journal, job_id: str) -> JobRow:
+    def unreadable(self: Journal, job_id: str) -> Job:
         if faults == ["the journal"]:
             faults.pop()
             raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")

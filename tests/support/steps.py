@@ -6,7 +6,7 @@ from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
 from aura_daemon.intake.triage import Judgement
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.sidecar_writer import sidecar
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, Door, make, stamp_of
@@ -19,20 +19,20 @@ def judge(door: Door, path: str, unchanged_s: float = 2.0) -> Judgement:
     return door.judging.judge(path, stamp_of(door.house.inbox / path), unchanged_s=unchanged_s)
 
 
-def claim(door: Door, path: str, kind: SourceKind = SourceKind.JOB_FILE) -> SourceRow:
+def claim(door: Door, path: str, kind: SourceKind = SourceKind.JOB_FILE) -> Source:
     source = door.claims.claim(path, kind, settled_s=2.0)
     assert source is not None
     return source
 
 
-def admit(door: Door, path: str) -> tuple[SourceRow, tuple[JobRow, ...]]:
+def admit(door: Door, path: str) -> tuple[Source, tuple[Job, ...]]:
     """Claims and admits; the source as the journal knows it then."""
     source = claim(door, path)
     jobs = door.intake.admit(source)
     return door.journal.source(source.id), jobs
 
 
-def finish(door: Door, jobs: tuple[JobRow, ...]) -> None:
+def finish(door: Door, jobs: tuple[Job, ...]) -> None:
     """The jobs are done, as far as the journal knows."""
     for job in jobs:
         row = door.journal.deliver(door.journal.start(job), stem=job.stem, payload_sha256="x")

@@ -20,7 +20,7 @@ from typing import Any
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.journal.records import SourceRow
+from aura_daemon.journal.records import Source
 from aura_daemon.outbox.source_policy import Disposition
 from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
@@ -247,13 +247,13 @@ class Expectations:
             )
         return self._lying(delivery.path) is not delivery
 
-    def _rows(self, path: str) -> list[SourceRow]:
+    def _rows(self, path: str) -> list[Source]:
         if not (self.house.state / FILE_NAME).exists():
             return []
         with closing(self.house.journal()) as journal:
             return journal.sources_at(path)
 
-    def _succeeded(self, row: SourceRow) -> bool:
+    def _succeeded(self, row: Source) -> bool:
         with closing(Journal(self.house.state / FILE_NAME, read_only=True)) as journal:
             jobs = journal.jobs_of(row.id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)

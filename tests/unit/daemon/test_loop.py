@@ -21,7 +21,7 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import Disposition
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
@@ -60,7 +60,7 @@ class Stopper(Silent):
         if self._times == 0 and self.daemon is not None:
             self.daemon.stop()
 
-    def started(self, job: JobRow, source: SourceRow) -> None:
+    def started(self, job: Job, source: Source) -> None:
         self._note("started")
 
     def progress(self, message: protocol.Progress) -> None:
@@ -69,7 +69,7 @@ class Stopper(Silent):
     def delivered(self, delivered: Any, produced: Any) -> None:
         self._note("delivered")
 
-    def failed(self, job_id: str, source: SourceRow, failure: Failure) -> None:
+    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
         self._note("failed")
 
 

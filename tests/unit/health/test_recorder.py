@@ -7,7 +7,7 @@ from aura_daemon.health.recorder import Known, Pulse
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.journal.records import JobRow
+from aura_daemon.journal.records import Job
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.protocol import Finished, Memory, Placed, Ready
@@ -35,8 +35,8 @@ FINISHED = Finished(
 )
 
 
-def job(name: str) -> JobRow:
-    return JobRow(
+def job(name: str) -> Job:
+    return Job(
         id=name,
         source_id="s",
         number=None,

@@ -17,7 +17,7 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.migrations import MIGRATIONS, VERSION
-from aura_daemon.journal.records import JobRow, SourceRow, in_64_bits
+from aura_daemon.journal.records import Job, Source, in_64_bits
 from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.rungs import Rung
 from tests.conftest import Mount
@@ -39,8 +39,8 @@ def journal(path: Path) -> Iterator[Journal]:
     opened.close()
 
 
-def source(number: int = 1, **changes: object) -> SourceRow:
-    row = SourceRow(
+def source(number: int = 1, **changes: object) -> Source:
+    row = Source(
         id=f"source-{number}",
         path="cat.yaml",
         kind=SourceKind.JOB_FILE,
@@ -53,8 +53,8 @@ def source(number: int = 1, **changes: object) -> SourceRow:
     return replace(row, **changes)  # type: ignore[arg-type]
 
 
-def job(source_id: str = "source-1", job_id: str = "job-1", **changes: object) -> JobRow:
-    row = JobRow(
+def job(source_id: str = "source-1", job_id: str = "job-1", **changes: object) -> Job:
+    row = Job(
         id=job_id,
         source_id=source_id,
         number=None,
@@ -67,7 +67,7 @@ def job(source_id: str = "source-1", job_id: str = "job-1", **changes: object) -
     return replace(row, **changes)  # type: ignore[arg-type]
 
 
-def admitted(journal: Journal, *jobs: JobRow, **changes: object) -> SourceRow:
+def admitted(journal: Journal, *jobs: Job, **changes: object) -> Source:
     """A source in the journal with its jobs."""
     claimed = source(**changes)
     journal.claim(claimed)
@@ -75,7 +75,7 @@ def admitted(journal: Journal, *jobs: JobRow, **changes: object) -> SourceRow:
     return journal.source(claimed.id)
 
 
-def bring(journal: Journal, state: JobState) -> JobRow:
+def bring(journal: Journal, state: JobState) -> Job:
     """A job in some state, by legal steps."""
     admitted(journal)
     row = journal.job("job-1")
@@ -90,7 +90,7 @@ def bring(journal: Journal, state: JobState) -> JobRow:
     return row if state is JobState.DELIVERING else journal.finish(row, now=1.0, total_s=2.0)
 
 
-def move(journal: Journal, row: JobRow, state: JobState) -> JobRow:
+def move(journal: Journal, row: Job, state: JobState) -> Job:
     match state:
         case JobState.QUEUED:
             return journal.give_back(row, count_attempt=True)
@@ -569,7 +569,7 @@ def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monk
     admitted(journal)
     row = journal.job("job-1")
 
-    def unreadable(self: Journal, job_id: str) -> JobRow:
+    def unreadable(self: Journal, job_id: str) -> Job:
         raise JournalRefused(5, "the journal cannot be read: disk I/O error")
 
     with monkeypatch.context() as patched:

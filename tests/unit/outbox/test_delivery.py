@@ -17,7 +17,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Clocked, Delivered
 from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
@@ -31,7 +31,7 @@ class PowerCut(BaseException):
     """The process ends here."""
 
 
-def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[SourceRow, JobRow]:
+def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[Source, Job]:
     """A job that has been started."""
     door.house.drop(name, content)
     source = door.claims.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
@@ -40,21 +40,21 @@ def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tupl
     return door.journal.source(source.id), door.journal.start(job)
 
 
-def result(door: Door, source: SourceRow, job: JobRow) -> Produced:
+def result(door: Door, source: Source, job: Job) -> Produced:
     image = door.inputs.of(job, source).image
     outcome = make(Task(job_id=job.id, request=job.request, image=image.content if image else None))
     assert isinstance(outcome, Produced)
     return outcome
 
 
-def deliver(door: Door, source: SourceRow, job: JobRow) -> Delivered:
+def deliver(door: Door, source: Source, job: Job) -> Delivered:
     """Delivers and remembers it, as the daemon does."""
     delivered = door.outbox.deliver(job, source, result(door, source, job), CLOCKED)
     door.journal.finish(delivered.job, now=door.now(), total_s=delivered.total_s)
     return delivered
 
 
-def restarted(door: Door, job: JobRow) -> JobRow:
+def restarted(door: Door, job: Job) -> Job:
     """The job as a new daemon starts it once more."""
     door.outbox.clear_temp()
     door.journal.requeue_interrupted()

@@ -15,7 +15,7 @@ from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.records import JobRow, SourceRow
+from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, Disposition, choose
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
@@ -30,7 +30,7 @@ class PowerCut(BaseException):
     """The process ends here."""
 
 
-def taken(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[SourceRow, tuple[JobRow, ...]]:
+def taken(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[Source, tuple[Job, ...]]:
     door.house.drop(name, content)
     source = door.claims.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
     assert source is not None
@@ -38,12 +38,12 @@ def taken(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[
     return door.journal.source(source.id), jobs
 
 
-def done(door: Door, job: JobRow) -> None:
+def done(door: Door, job: Job) -> None:
     row = door.journal.deliver(door.journal.start(job), stem=job.stem, payload_sha256="x")
     door.journal.finish(row, now=1.0, total_s=1.0)
 
 
-def ended(door: Door, name: str = "cat.yaml", content: bytes = PROMPT, *, well: bool = True) -> SourceRow:
+def ended(door: Door, name: str = "cat.yaml", content: bytes = PROMPT, *, well: bool = True) -> Source:
     """A source whose jobs have all ended in one way."""
     source, jobs = taken(door, name, content)
     for job in jobs:
@@ -70,7 +70,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Any:
         (Path, "rmdir"),
     )
 
-    def run(door: Door, source: SourceRow, disposition: Disposition) -> int:
+    def run(door: Door, source: Source, disposition: Disposition) -> int:
         for number in range(200):
             left = [number]
             with monkeypatch.context() as patched:
