@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from aura_daemon.config.folder_checks import folders_of, misplaced
-from aura_daemon.config.loading import Loaded, load
+from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor import machine as inspecting
 from aura_daemon.doctor.diagnosis import complaints
@@ -89,7 +89,7 @@ def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None)
     return Wish(model=model or allowed[0], width=width, height=height, batch=batch)
 
 
-def surveyed(loaded: Loaded, wish: Wish | None) -> Survey:
+def surveyed(loaded: LoadedConfig, wish: Wish | None) -> Survey:
     """All that is to be known, with what should be mended."""
     settings = loaded.settings
     folders = folders_of(settings)

@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from aura_daemon.config.loading import Loaded
+from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.system import durable_files
 
 
-def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
+def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
     """Missing or overlapping folders; makes the default inbox and outbox and the state folder where missing."""
     problems = list(misplaced(loaded))
     if problems:
@@ -34,7 +34,7 @@ def check_folders(loaded: Loaded) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def misplaced(loaded: Loaded) -> tuple[Problem, ...]:
+def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
     """Folders that are too wide, overlap, or are missing though somebody named them; nothing is made."""
     folders = folders_of(loaded.settings)
     problems: list[Problem] = []

@@ -28,7 +28,7 @@ RESERVED_PREFIX: Final = "AURA_TEST_"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
+class LoadedConfig:
     """Settings and where they come from."""
 
     settings: Settings
@@ -37,7 +37,7 @@ class Loaded:
     """Which of `inbox` and `outbox` somebody named: those must exist."""
 
 
-def load(config: Path | None) -> Loaded:
+def load(config: Path | None) -> LoadedConfig:
     """The settings that count here and now; raises UserError with every problem."""
     place, origin = find(config)
     file = str(place) if place else ""
@@ -73,7 +73,7 @@ def load(config: Path | None) -> Loaded:
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
-    return Loaded(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
+    return LoadedConfig(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
 
 
 def find(config: Path | None) -> tuple[Path | None, str]:

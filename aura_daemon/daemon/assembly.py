@@ -12,7 +12,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.folder_checks import check_folders
-from aura_daemon.config.loading import Loaded, load
+from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.control_socket import Control
 from aura_daemon.daemon.loop import Daemon
@@ -48,7 +48,7 @@ from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
 
 
-def settings_of(config: Path | None) -> Loaded:
+def settings_of(config: Path | None) -> LoadedConfig:
     """The configuration, its folders checked; raises UserError with every problem."""
     loaded = load(config)
     problems = check_folders(loaded)

@@ -10,7 +10,7 @@ from loguru import logger
 
 from aura_daemon import __version__
 from aura_daemon.cli.progress_bars import Silent
-from aura_daemon.config.loading import Loaded
+from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of, worker_settings
 from aura_daemon.daemon.loop import Daemon, Summary
@@ -48,7 +48,7 @@ def _start(
     return summary, stopper.stopped_by
 
 
-def _configured(loaded: Loaded, log_format: str | None, listener: Silent) -> ProcessWorker:
+def _configured(loaded: LoadedConfig, log_format: str | None, listener: Silent) -> ProcessWorker:
     """Sets the log up as configured; a worker that is, too."""
     settings = loaded.settings
     chosen = log_format or settings.log_format
@@ -63,7 +63,7 @@ class Renewal:
     def __init__(self, config: Path | None, before: Settings) -> None:
         self._config = config
         self._before = before
-        self.loaded: Loaded | None = None
+        self.loaded: LoadedConfig | None = None
         """The new one, where there is one."""
 
     def try_now(self) -> bool:

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from aura_daemon import cli
 from aura_daemon.config import loading
 from aura_daemon.config.folder_checks import check_folders
-from aura_daemon.config.loading import Loaded, config_schema, find, load
+from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
 from aura_daemon.jobs.sampling import Scheduler
@@ -284,7 +284,7 @@ def folder_problems(text: str) -> list[str]:
 
 
 def test_the_default_folders_are_made(alone: Path) -> None:
-    loaded: Loaded = load(None)
+    loaded: LoadedConfig = load(None)
     assert check_folders(loaded) == ()
     assert (alone / "inbox").is_dir()
     assert (alone / "outbox").is_dir()
