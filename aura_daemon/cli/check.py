@@ -37,7 +37,7 @@ from aura_daemon.jobs.requests import (
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds
-from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 FAILED = 1
@@ -53,7 +53,7 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
     problems: list[Problem] = []
     settings = load(config).settings
     catalogue = Cataloguing(settings.generate).now()
-    settings_of_folders = FolderSettings(settings.inbox, Steadiness(0, now=time.monotonic))
+    settings_of_folders = FolderSettings(settings.inbox, CompletenessTracker(0, now=time.monotonic))
     for file in files:
         name = file_names.escaped(str(file))
         try:

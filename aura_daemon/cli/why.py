@@ -22,7 +22,7 @@ from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
-from aura_daemon.watch.settling import Stamp
+from aura_daemon.watch.settling import FileStamp
 
 UNKNOWN = 1
 
@@ -104,7 +104,7 @@ def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | N
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
         writer = completeness.writer_of(file)
-        stamp = Stamp(
+        stamp = FileStamp(
             device=status.st_dev,
             inode=status.st_ino,
             size_bytes=status.st_size,

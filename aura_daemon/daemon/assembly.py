@@ -41,9 +41,9 @@ from aura_daemon.outbox.source_policy import Disposition, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.ignored_names import NameRules
-from aura_daemon.watch.watcher import Watch
+from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
 
@@ -86,7 +86,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     control = Control(state)
     try:
         clock = SteadyClock(not_before=journal.last_claim())
-        watch = Watch(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
+        watch = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is Disposition.KEEP
         door = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
         admission = IntakeSettings(
@@ -168,7 +168,7 @@ def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keep
         pair_wait_s=settings.pair_wait,
         names=NameRules(ignore=settings.ignore, take=settings.take),
     )
-    steadiness = Steadiness(settings.settle, now=clock.now)
+    steadiness = CompletenessTracker(settings.settle, now=clock.now)
     pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
     folders = FolderSettings(settings.inbox, steadiness)
     judging = Judging(chosen, references, pairing, folders, journal, now=clock.now)

@@ -27,7 +27,7 @@ from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.watcher import Watch
+from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.protocol import Worker
 
 
@@ -52,7 +52,7 @@ class Rooms:
 
     clock: SteadyClock
     journal: Journal
-    watch: Watch
+    watch: Watcher
     arrivals: Arrivals
     lock: InstanceLock
     presence: MountGuard

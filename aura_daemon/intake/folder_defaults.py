@@ -16,7 +16,7 @@ from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.system import durable_files
-from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.completeness import CompletenessTracker
 
 
 class Held(AuraError, OSError):
@@ -32,7 +32,7 @@ class _Read:
 class FolderSettings:
     """Of one inbox."""
 
-    def __init__(self, inbox: Path, steadiness: Steadiness) -> None:
+    def __init__(self, inbox: Path, steadiness: CompletenessTracker) -> None:
         self._inbox = inbox
         self._steadiness = steadiness
         self._read: dict[str, _Read] = {}

@@ -19,7 +19,7 @@ from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
-from aura_daemon.watch.completeness import Steadiness
+from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 
@@ -40,7 +40,7 @@ class Pairing:
         inbox: Path,
         references: References,
         journal: Journal,
-        steadiness: Steadiness,
+        steadiness: CompletenessTracker,
         *,
         incomplete_after_s: float,
     ) -> None:

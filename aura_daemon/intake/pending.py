@@ -19,8 +19,8 @@ from aura_daemon.intake.triage import Judging, Leave, Ready, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch import completeness
-from aura_daemon.watch.settling import Stability, Stamp
-from aura_daemon.watch.watcher import Look, Sighting
+from aura_daemon.watch.settling import FileStamp, Settling
+from aura_daemon.watch.watcher import Observation, Sighting
 
 UNREADABLE_S: Final = 30.0
 """How long a file that cannot be opened is left unchanged before the next try."""
@@ -55,7 +55,7 @@ class Arrivals:
         self._inbox = inbox
         self._judging = judging
         self._settle_s = settle_s
-        self._stability = Stability()
+        self._stability = Settling()
         self._left: dict[str, tuple[int, str]] = {}
         self._reasons: Counter[str] = Counter()
         self._conflicts: dict[str, None] = {}
@@ -103,7 +103,7 @@ class Arrivals:
         """The files that `ready` is going to judge: they are looked at once more before."""
         return self._stability.due(now, AT_ONCE)
 
-    def take(self, look: Look, now: float) -> bool:
+    def take(self, look: Observation, now: float) -> bool:
         """Notes what a look brought; False where there was more of it than is remembered at once."""
         before = {*self._left, *self._stability} if look.complete else set()
         has_room = True
@@ -207,7 +207,7 @@ class Arrivals:
                 self._leave(path, stamp, judgement)
         return None
 
-    def _leave(self, path: str, stamp: Stamp, why: Leave) -> None:
+    def _leave(self, path: str, stamp: FileStamp, why: Leave) -> None:
         self.forget(path)
         reason = sys.intern(file_names.escaped(why.reason))  # it may name an extension, which need not be text
         if why.is_conflict:

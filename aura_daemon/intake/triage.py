@@ -22,7 +22,7 @@ from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 from aura_daemon.watch.ignored_names import NO_RULES, NameRules
-from aura_daemon.watch.settling import Stamp
+from aura_daemon.watch.settling import FileStamp
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
@@ -116,7 +116,7 @@ class Judging:
         """A file is not there any more."""
         self._companions.gone(path)
 
-    def judge(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Judgement:
+    def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Judgement:
         """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
         private = self.by_name(path)
         if private is not None:
@@ -168,7 +168,7 @@ class Judging:
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=f"held up by {held.strerror}", is_held=True)
         return Ready(kind=route)
 
-    def _kept_back(self, path: str, stamp: Stamp, *, unchanged_s: float) -> Wait | Leave | None:
+    def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""
         if self._references.is_companion_image(path):
             return Leave(reason="it lies in a companion folder, for job files to name")
@@ -185,7 +185,7 @@ class Judging:
             return Leave(reason=f"it belongs to {name}, which failed")
         return Leave(reason=f"it belongs to {name}, which is done") if self._settings.keeps else None
 
-    def _is_remembered(self, path: str, stamp: Stamp) -> bool:
+    def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`: whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)

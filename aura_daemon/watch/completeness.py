@@ -60,7 +60,7 @@ def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whol
     return None
 
 
-class Steadiness:
+class CompletenessTracker:
     """Completeness of files that nobody else keeps an eye on: job files' images, folders' settings."""
 
     def __init__(self, settle_s: float, *, now: Callable[[], float]) -> None:

@@ -1,6 +1,6 @@
 """Where something happens below a folder. Events only wake: a name means "look there", never "this is so".
 
-In: a root. Out: `Events` to listen to, or `Deaf` with the reason why there are none and the folder must be polled.
+In: a root. Out: `Events` to listen to, or `EventsUnavailable`, which says why the folder must be polled.
 Linux listens to inotify itself: no thread, nothing of our own folder watched, every lost event and every limit told.
 Other systems listen through watchdog.
 """
@@ -15,12 +15,12 @@ from typing import Protocol
 from aura_daemon.system.filesystems import file_system_of, is_shared
 
 
-class Deaf(Exception):
+class EventsUnavailable(Exception):
     """There are no events to be had for this folder; says why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Heard:
+class HeardEvents:
     """What happened since the last time."""
 
     named: dict[str, bool]
@@ -38,7 +38,7 @@ class Events(Protocol):
     def descriptor(self) -> int:
         """Readable when something was heard."""
 
-    def hear(self) -> Heard:
+    def hear(self) -> HeardEvents:
         """Everything since the last call; never blocks."""
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ def listen(root: Path) -> Events:
     """Events of everything below a resolved root; raises Deaf where the system has none to give."""
     kind = file_system_of(root)
     if is_shared(kind):
-        raise Deaf(f"{kind} tells nobody here what other machines change")
+        raise EventsUnavailable(f"{kind} tells nobody here what other machines change")
     if sys.platform == "linux":
         from aura_daemon.watch.inotify_events import InotifyEvents
 

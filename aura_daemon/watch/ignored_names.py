@@ -10,7 +10,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pattern:
+class NamePattern:
     """Names of one tool."""
 
     tool: str
@@ -19,7 +19,7 @@ class Pattern:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class IgnoredName:
     """Why a name is never a job."""
 
     reason: str
@@ -27,8 +27,8 @@ class Verdict:
     """A conflict copy: user data, to be reported."""
 
 
-def _pattern(tool: str, expression: str) -> Pattern:
-    return Pattern(tool=tool, expression=re.compile(expression, re.DOTALL))
+def _pattern(tool: str, expression: str) -> NamePattern:
+    return NamePattern(tool=tool, expression=re.compile(expression, re.DOTALL))
 
 
 PRIVATE_NAMES: Final = (
@@ -81,19 +81,19 @@ class NameRules:
 NO_RULES: Final = NameRules()
 
 
-def verdict(path: str, rules: NameRules = NO_RULES) -> Verdict | None:
+def verdict(path: str, rules: NameRules = NO_RULES) -> IgnoredName | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it."""
     parts = path.split("/")
     if _matches(rules.ignore, path):
-        return Verdict(reason="`ignore` in the configuration names it", is_conflict=False)
+        return IgnoredName(reason="`ignore` in the configuration names it", is_conflict=False)
     if _matches(rules.take, path) and not any(part.startswith(".") for part in parts):
         return None
     private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
     if private is not None:
-        return Verdict(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
+        return IgnoredName(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
     conflict = _first_match(CONFLICT_COPIES, parts)  # folders too: some tools copy a whole folder
     if conflict is not None:
-        return Verdict(reason=f"a conflict copy ({conflict.tool}): decide which one you want", is_conflict=True)
+        return IgnoredName(reason=f"a conflict copy ({conflict.tool}): decide which one you want", is_conflict=True)
     return None
 
 
@@ -102,5 +102,5 @@ def _matches(globs: Iterable[str], path: str) -> bool:
     return any(fnmatchcase(path, glob) or fnmatchcase(name, glob) for glob in globs)
 
 
-def _first_match(patterns: Iterable[Pattern], parts: Sequence[str]) -> Pattern | None:
+def _first_match(patterns: Iterable[NamePattern], parts: Sequence[str]) -> NamePattern | None:
     return next((pattern for part in parts for pattern in patterns if pattern.expression.fullmatch(part)), None)

@@ -13,7 +13,7 @@ from typing import Final
 from inotify_simple import INotify, flags
 
 from aura_daemon.file_names import is_out_of_bounds
-from aura_daemon.watch.events import Deaf, Heard
+from aura_daemon.watch.events import EventsUnavailable, HeardEvents
 
 _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.CLOSE_WRITE | flags.ATTRIB
@@ -40,19 +40,19 @@ class InotifyEvents:
         try:
             self._inotify = INotify(nonblocking=True)
         except OSError as error:
-            raise Deaf(_LIMITS.get(error.errno or 0, str(error))) from None
+            raise EventsUnavailable(_LIMITS.get(error.errno or 0, str(error))) from None
         self._watch_tree("")
         if "" not in self._watches:
             self._ended = self._ended or "the folder cannot be watched"
         if self._ended:
             self.close()
-            raise Deaf(self._ended)
+            raise EventsUnavailable(self._ended)
 
     @property
     def descriptor(self) -> int:
         return int(self._inotify.fileno())
 
-    def hear(self) -> Heard:
+    def hear(self) -> HeardEvents:
         named: dict[str, bool] = {}
         lost = False
         for event in self._inotify.read(timeout=0):
@@ -72,7 +72,7 @@ class InotifyEvents:
                     self._happened(path, event.mask, named)
         if lost:
             self._watch_tree("")  # a folder may have come unheard
-        return Heard(named=named, lost=lost, ended=self._ended)
+        return HeardEvents(named=named, lost=lost, ended=self._ended)
 
     def close(self) -> None:
         self._inotify.close()

@@ -16,7 +16,7 @@ Seconds: TypeAlias = float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stamp:
+class FileStamp:
     """What tells one state of a file from the next, as `lstat` gives it."""
 
     device: int
@@ -28,14 +28,14 @@ class Stamp:
 
 @dataclass(kw_only=True, slots=True)
 class _Sighting:
-    stamp: Stamp
+    stamp: FileStamp
     first_s: Seconds
     unchanged_since_s: Seconds
     due_s: Seconds
     came_whole: bool
 
 
-class Stability:
+class Settling:
     """Remembers, for every file that is not claimed yet, since when it has looked the same and when it is due."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Stability:
     def __contains__(self, path: str) -> bool:
         return path in self._sightings
 
-    def sight(self, path: str, stamp: Stamp, now: Seconds, *, came_whole: bool = False) -> None:
+    def sight(self, path: str, stamp: FileStamp, now: Seconds, *, came_whole: bool = False) -> None:
         """Notes how a file looks now; a new one and a changed one are due at once."""
         seen = self._sightings.get(path)
         if seen is None:
@@ -98,7 +98,7 @@ class Stability:
         """For how long the file has been known."""
         return now - self._sightings[path].first_s
 
-    def stamp(self, path: str) -> Stamp:
+    def stamp(self, path: str) -> FileStamp:
         """How the file looked last."""
         return self._sightings[path].stamp
 

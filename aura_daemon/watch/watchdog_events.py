@@ -11,7 +11,7 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from aura_daemon.file_names import is_out_of_bounds
-from aura_daemon.watch.events import Deaf, Heard
+from aura_daemon.watch.events import EventsUnavailable, HeardEvents
 
 
 class WatchdogEvents(FileSystemEventHandler):
@@ -29,7 +29,7 @@ class WatchdogEvents(FileSystemEventHandler):
             self._observer.start()
         except OSError as error:
             self._close_pipe()
-            raise Deaf(error.strerror or str(error)) from None
+            raise EventsUnavailable(error.strerror or str(error)) from None
 
     @property
     def descriptor(self) -> int:
@@ -48,7 +48,7 @@ class WatchdogEvents(FileSystemEventHandler):
         with contextlib.suppress(BlockingIOError, OSError):
             os.write(self._writer, b"!")
 
-    def hear(self) -> Heard:
+    def hear(self) -> HeardEvents:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._reader, 4096):
                 pass
@@ -60,7 +60,7 @@ class WatchdogEvents(FileSystemEventHandler):
                 if not is_out_of_bounds(path):
                     named[path] = is_whole
         alive = self._observer.is_alive() and all(emitter.is_alive() for emitter in self._observer.emitters)
-        return Heard(named=named, lost=False, ended="" if alive else "watchdog's thread has ended")
+        return HeardEvents(named=named, lost=False, ended="" if alive else "watchdog's thread has ended")
 
     def close(self) -> None:
         self._observer.stop()

@@ -1,6 +1,6 @@
 """Inbox -> sightings. Events only wake and name; the truth is `scandir` and `lstat`, and one scan now and then.
 
-`Watch.look` lstats what events named since the last look and, when a scan is due or events may have been lost,
+`Watcher.look` lstats what events named since the last look and, when a scan is due or events may have been lost,
 everything there is. Where no events are to be had the folder is polled; events that end are tried for again with
 backoff. Hidden names, and `failed/` at the top, are not looked into.
 """
@@ -19,8 +19,8 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.backoff import backoff_s
-from aura_daemon.watch.events import Deaf, Events, listen
-from aura_daemon.watch.settling import Stamp
+from aura_daemon.watch.events import Events, EventsUnavailable, listen
+from aura_daemon.watch.settling import FileStamp
 
 REBUILD_FIRST_S: Final = 1.0
 REBUILD_AT_MOST_S: Final = 300.0
@@ -33,14 +33,14 @@ class Sighting:
 
     path: str
     """Below the inbox, `/` between folders."""
-    stamp: Stamp
+    stamp: FileStamp
     is_regular: bool
     came_whole: bool = False
     """Renamed to this name: no writer makes it under our eyes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Look:
+class Observation:
     """What one look brings: sightings (read once), and the names that are not there any more."""
 
     seen: Iterable[Sighting]
@@ -49,7 +49,7 @@ class Look:
     """Everything is looked at: a name not in `seen` does not exist."""
 
 
-class Watch:
+class Watcher:
     """Watches a folder tree. `start`, then `look` whenever one of `waitables` is readable or a scan is due."""
 
     def __init__(self, root: Path, *, scan_interval_s: float, poll_interval_s: float = 5.0) -> None:
@@ -78,7 +78,7 @@ class Watch:
         self._identity = self._identify()
         try:
             self._events = listen(self._root)
-        except Deaf as deaf:
+        except EventsUnavailable as deaf:
             if self.polls_because != str(deaf):
                 logger.warning("no file events for {}: {}; looking every {:g} s", self._root, deaf, self.interval_s)
             self.polls_because = str(deaf)
@@ -118,7 +118,7 @@ class Watch:
         """When the next scan of everything is due, on `look`'s clock; None before the first."""
         return self._scan_due_s
 
-    def look(self, now: float, pending: Iterable[str]) -> Look:
+    def look(self, now: float, pending: Iterable[str]) -> Observation:
         """What lies there: everything where a scan is due, else what events named, and `pending`."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_reader, 4096):
@@ -127,7 +127,7 @@ class Watch:
         if self._scan_due_s is None or now >= self._scan_due_s:
             self._check(now)
             self._scan_due_s = now + self.interval_s
-            return Look(seen=self._walk(""), gone=(), complete=True)
+            return Observation(seen=self._walk(""), gone=(), complete=True)
         return self._look_at({**dict.fromkeys(pending, False), **named})
 
     # -- listening -------------------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ class Watch:
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
-    def _look_at(self, wanted: dict[str, bool]) -> Look:
+    def _look_at(self, wanted: dict[str, bool]) -> Observation:
         seen: dict[str, Sighting] = {}
         gone: list[str] = []
         for name, came_whole in wanted.items():
@@ -200,7 +200,7 @@ class Watch:
                 seen.update((sighting.path, sighting) for sighting in self._walk(name, came_whole=came_whole))
             else:
                 seen[name] = _sighting(name, status, came_whole=came_whole)
-        return Look(seen=seen.values(), gone=tuple(gone), complete=False)
+        return Observation(seen=seen.values(), gone=tuple(gone), complete=False)
 
     def _walk(self, folder: str, *, came_whole: bool = False) -> Iterator[Sighting]:
         """Every file below a folder; folders that vanish or cannot be read are passed over, and said once a scan."""
@@ -225,7 +225,7 @@ class Watch:
 
 
 def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:
-    stamp = Stamp(
+    stamp = FileStamp(
         device=status.st_dev,
         inode=status.st_ino,
         size_bytes=status.st_size,

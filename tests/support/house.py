@@ -40,8 +40,8 @@ from aura_daemon.outbox.delivery import Outbox
 from aura_daemon.outbox.source_disposal import Disposal
 from aura_daemon.outbox.source_policy import Disposition
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.completeness import Steadiness
-from aura_daemon.watch.settling import Stamp
+from aura_daemon.watch.completeness import CompletenessTracker
+from aura_daemon.watch.settling import FileStamp
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
 
@@ -160,7 +160,7 @@ class Door:
         self.references = References(self.claims, self.journal, companions=chosen["companions"])
         shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
         patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
-        steadiness = Steadiness(2.0, now=self.now)
+        steadiness = CompletenessTracker(2.0, now=self.now)
         pairing = Pairing(
             house.inbox,
             self.references,
@@ -198,10 +198,10 @@ class Door:
         self.journal.close()
 
 
-def stamp_of(file: Path) -> Stamp:
+def stamp_of(file: Path) -> FileStamp:
     """As the watch takes it."""
     status = file.lstat()
-    return Stamp(
+    return FileStamp(
         device=status.st_dev,
         inode=status.st_ino,
         size_bytes=status.st_size,

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from aura_daemon.intake.pending import AT_ONCE, UNREADABLE_S, Arrivals
-from aura_daemon.watch.watcher import Watch
+from aura_daemon.watch.watcher import Watcher
 from tests.support.house import PNG, Door
 
 
@@ -16,7 +16,7 @@ class Hall:
 
     def __init__(self, door: Door, settle_s: float = 2.0) -> None:
         self.arrivals = Arrivals(door.house.inbox, door.judging, settle_s=settle_s)
-        self.watch = Watch(door.house.inbox, scan_interval_s=1.0)
+        self.watch = Watcher(door.house.inbox, scan_interval_s=1.0)
         self.now = 0.0
 
     def look(self, after_s: float = 0.0) -> list[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.system.filesystems import file_system_of
-from aura_daemon.watch.events import Deaf, Events, listen
+from aura_daemon.watch.events import Events, EventsUnavailable, listen
 from aura_daemon.watch.inotify_events import InotifyEvents
 from aura_daemon.watch.watchdog_events import WatchdogEvents
 from tests.conftest import Mount
@@ -145,7 +145,7 @@ def test_an_exhausted_limit_is_told_by_its_name(root: Path, limit: str) -> None:
     except OSError as error:
         pytest.skip(f"the limit cannot be set here: {error.strerror}")
     try:
-        with pytest.raises(Deaf, match=limit):
+        with pytest.raises(EventsUnavailable, match=limit):
             InotifyEvents(root)
     finally:
         place.write_text(before)
@@ -182,5 +182,5 @@ def test_file_systems_that_others_change_unseen_are_polled(
     root: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("aura_daemon.system.filesystems.file_system_of", lambda root: kind)
-    with pytest.raises(Deaf, match=kind):
+    with pytest.raises(EventsUnavailable, match=kind):
         listen(root)

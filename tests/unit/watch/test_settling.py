@@ -3,17 +3,17 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.watch.settling import Stability, Stamp
+from aura_daemon.watch.settling import FileStamp, Settling
 
 ALL = 1_000
 
 
-def stamp(size_bytes: int = 1, modified_ns: int = 0) -> Stamp:
-    return Stamp(device=1, inode=2, size_bytes=size_bytes, modified_ns=modified_ns, changed_ns=0)
+def stamp(size_bytes: int = 1, modified_ns: int = 0) -> FileStamp:
+    return FileStamp(device=1, inode=2, size_bytes=size_bytes, modified_ns=modified_ns, changed_ns=0)
 
 
 def test_a_new_file_is_due_at_once_and_stays_due_until_somebody_decides() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(), 10.0)
     assert files.due(9.9, ALL) == []
     assert files.due(10.0, ALL) == files.due(10.0, ALL) == ["a"]
@@ -21,7 +21,7 @@ def test_a_new_file_is_due_at_once_and_stays_due_until_somebody_decides() -> Non
 
 
 def test_a_file_that_is_held_is_due_when_it_has_been_unchanged_for_so_long() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(), 10.0)
     files.hold("a", 2.0)
     files.sight("a", stamp(), 11.9)
@@ -31,7 +31,7 @@ def test_a_file_that_is_held_is_due_when_it_has_been_unchanged_for_so_long() -> 
 
 
 def test_a_change_makes_it_due_and_starts_the_wait_anew_but_not_the_age() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(1), 0.0)
     files.hold("a", 60.0)
     files.sight("a", stamp(2), 1.5)
@@ -45,7 +45,7 @@ def test_a_change_makes_it_due_and_starts_the_wait_anew_but_not_the_age() -> Non
 
 
 def test_a_file_that_something_happened_to_is_due_though_it_looks_as_before() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(), 0.0)
     files.hold("a", 60.0)
     files.recall("a", 5.0)
@@ -54,7 +54,7 @@ def test_a_file_that_something_happened_to_is_due_though_it_looks_as_before() ->
 
 
 def test_a_file_came_whole_until_it_changes() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(1), 0.0, came_whole=True)
     files.sight("a", stamp(1), 1.0)
     assert files.came_whole("a")
@@ -63,7 +63,7 @@ def test_a_file_came_whole_until_it_changes() -> None:
 
 
 def test_what_is_forgotten_is_not_due() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(), 0.0)
     files.forget("a")
     files.forget("a")
@@ -75,7 +75,7 @@ def test_what_is_forgotten_is_not_due() -> None:
 
 
 def test_a_file_that_comes_back_at_the_same_moment_is_due_once() -> None:
-    files = Stability()
+    files = Settling()
     for _ in range(2):
         files.sight("a", stamp(), 0.0)
         files.hold("a", 0.0)
@@ -85,14 +85,14 @@ def test_a_file_that_comes_back_at_the_same_moment_is_due_once() -> None:
 
 
 def test_what_is_out_of_date_in_the_queue_does_not_tell_the_next_moment() -> None:
-    files = Stability()
+    files = Settling()
     files.sight("a", stamp(), 0.0)
     files.hold("a", 5.0)
     assert files.next_s() == 5.0
 
 
 def test_those_come_first_that_were_due_first_and_no_more_than_are_asked_for() -> None:
-    files = Stability()
+    files = Settling()
     for now, path in enumerate(["c", "a", "b"]):
         files.sight(path, stamp(), float(now))
     assert files.due(10.0, ALL) == ["c", "a", "b"]
@@ -112,7 +112,7 @@ EXACT_SECONDS = st.integers(1, 640).map(lambda count: count / 64)
 def test_a_file_that_is_held_after_every_change_is_never_due_before_its_time(
     sightings: list[tuple[float, int]],
 ) -> None:
-    files, now, last_change, last_size = Stability(), 0.0, 0.0, None
+    files, now, last_change, last_size = Settling(), 0.0, 0.0, None
     for wait_s, size_bytes in sightings:
         now += wait_s
         files.sight("a", stamp(size_bytes), now)
@@ -130,7 +130,7 @@ def test_a_file_that_is_held_after_every_change_is_never_due_before_its_time(
     )
 )
 def test_due_says_what_a_plain_list_would(steps: list[tuple[str, str, float]]) -> None:
-    files, plain, now = Stability(), dict[str, float](), 0.0
+    files, plain, now = Settling(), dict[str, float](), 0.0
     for what, path, amount in steps:
         now += 1.0
         if what == "sight":

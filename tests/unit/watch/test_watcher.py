@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.watch.events import Deaf
-from aura_daemon.watch.watcher import Look, Watch
+from aura_daemon.watch.events import EventsUnavailable
+from aura_daemon.watch.watcher import Observation, Watcher
 from tests.torture.faults import limit
 
 DEADLINE_S = 20.0
@@ -39,15 +39,15 @@ def queue_of_64_events() -> Iterator[None]:
 
 
 @pytest.fixture
-def watch(root: Path) -> Iterator[Watch]:
-    watching = Watch(root, scan_interval_s=60.0)
+def watch(root: Path) -> Iterator[Watcher]:
+    watching = Watcher(root, scan_interval_s=60.0)
     watching.start()
     assert watching.look(NOW, ()).complete
     yield watching
     watching.stop()
 
 
-def until(watch: Watch, is_it: Callable[[dict[str, int], set[str]], bool]) -> tuple[dict[str, int], set[str]]:
+def until(watch: Watcher, is_it: Callable[[dict[str, int], set[str]], bool]) -> tuple[dict[str, int], set[str]]:
     """Looks whenever the watch says so; sizes of what was seen last and what was said to be gone."""
     sizes: dict[str, int] = {}
     gone: set[str] = set()
@@ -63,18 +63,18 @@ def until(watch: Watch, is_it: Callable[[dict[str, int], set[str]], bool]) -> tu
     return sizes, gone
 
 
-def seen(look: Look) -> dict[str, bool]:
+def seen(look: Observation) -> dict[str, bool]:
     return {sighting.path: sighting.is_regular for sighting in look.seen}
 
 
-def test_a_file_written_in_place_is_seen_when_it_is_made_and_when_it_is_closed(watch: Watch, root: Path) -> None:
+def test_a_file_written_in_place_is_seen_when_it_is_made_and_when_it_is_closed(watch: Watcher, root: Path) -> None:
     with (root / "cat.yaml").open("wb") as file:
         until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 0)
         file.write(b"prompt: x")
     until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 9)
 
 
-def test_a_file_renamed_inside_is_seen_under_its_final_name(watch: Watch, root: Path) -> None:
+def test_a_file_renamed_inside_is_seen_under_its_final_name(watch: Watcher, root: Path) -> None:
     (root / ".cat.yaml.x7Gh2").write_bytes(b"prompt: x")
     (root / ".cat.yaml.x7Gh2").rename(root / "cat.yaml")
     sizes, _ = until(watch, lambda sizes, gone: "cat.yaml" in sizes)
@@ -83,14 +83,14 @@ def test_a_file_renamed_inside_is_seen_under_its_final_name(watch: Watch, root: 
 
 @pytest.mark.parametrize("deliver", [os.rename, os.link], ids=["renamed", "hard-linked"])
 def test_a_file_from_outside_is_seen_whole(
-    watch: Watch, root: Path, tmp_path: Path, deliver: Callable[[Path, Path], None]
+    watch: Watcher, root: Path, tmp_path: Path, deliver: Callable[[Path, Path], None]
 ) -> None:
     (tmp_path / "cat.yaml").write_bytes(b"prompt: x")
     deliver(tmp_path / "cat.yaml", root / "cat.yaml")
     until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 9)
 
 
-def test_a_folder_moved_in_is_looked_through_and_watched(watch: Watch, root: Path, tmp_path: Path) -> None:
+def test_a_folder_moved_in_is_looked_through_and_watched(watch: Watcher, root: Path, tmp_path: Path) -> None:
     (tmp_path / "album" / "deeper").mkdir(parents=True)
     (tmp_path / "album" / "deeper" / "cat.yaml").write_bytes(b"x")
     (tmp_path / "album").rename(root / "album")
@@ -99,20 +99,20 @@ def test_a_folder_moved_in_is_looked_through_and_watched(watch: Watch, root: Pat
     until(watch, lambda sizes, gone: sizes.get("album/deeper/dog.yaml") == 2)
 
 
-def test_a_file_that_goes_is_said_to_be_gone(watch: Watch, root: Path) -> None:
+def test_a_file_that_goes_is_said_to_be_gone(watch: Watcher, root: Path) -> None:
     (root / "cat.yaml").write_bytes(b"x")
     until(watch, lambda sizes, gone: "cat.yaml" in sizes)
     (root / "cat.yaml").unlink()
     until(watch, lambda sizes, gone: "cat.yaml" in gone)
 
 
-def test_a_pending_file_is_looked_at_without_any_event(watch: Watch, root: Path) -> None:
+def test_a_pending_file_is_looked_at_without_any_event(watch: Watcher, root: Path) -> None:
     (root / "cat.yaml").write_bytes(b"x")
     assert "cat.yaml" in seen(watch.look(NOW, ("cat.yaml", "dog.yaml")))
     assert "dog.yaml" in watch.look(NOW, ("dog.yaml",)).gone
 
 
-def test_one_more_file_in_a_folder_is_no_reason_to_walk_the_folder(watch: Watch, root: Path) -> None:
+def test_one_more_file_in_a_folder_is_no_reason_to_walk_the_folder(watch: Watcher, root: Path) -> None:
     (root / "album").mkdir()
     for number in range(50):
         (root / "album" / f"{number}.yaml").write_bytes(b"x")
@@ -134,7 +134,7 @@ def test_a_scan_finds_everything_but_what_is_hidden_or_failed(root: Path, tmp_pa
     (tmp_path / "outside" / "secret.yaml").write_bytes(b"x")
     (root / "link.yaml").symlink_to(tmp_path / "outside" / "secret.yaml")
     (root / "folder").symlink_to(tmp_path / "outside")
-    watch = Watch(root, scan_interval_s=60.0)
+    watch = Watcher(root, scan_interval_s=60.0)
     found = seen(watch.look(NOW, ()))
     watch.stop()
     assert found == {
@@ -151,7 +151,7 @@ def test_a_scan_finds_everything_but_what_is_hidden_or_failed(root: Path, tmp_pa
 def test_a_root_that_is_a_link_or_lies_in_a_folder_named_like_ours_gives_events(tmp_path: Path, name: str) -> None:
     (tmp_path / "real" / name).mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real" / name)
-    watch = Watch(tmp_path / "link", scan_interval_s=60.0)
+    watch = Watcher(tmp_path / "link", scan_interval_s=60.0)
     watch.start()
     try:
         watch.look(NOW, ())
@@ -161,7 +161,7 @@ def test_a_root_that_is_a_link_or_lies_in_a_folder_named_like_ours_gives_events(
         watch.stop()
 
 
-def test_a_pending_file_whose_folder_has_become_a_link_is_gone(watch: Watch, root: Path, tmp_path: Path) -> None:
+def test_a_pending_file_whose_folder_has_become_a_link_is_gone(watch: Watcher, root: Path, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "cat.yaml").write_bytes(b"prompt: x")
     (root / "sub").symlink_to(tmp_path / "outside")
@@ -170,7 +170,7 @@ def test_a_pending_file_whose_folder_has_become_a_link_is_gone(watch: Watch, roo
     assert look.gone == ("sub/cat.yaml",)
 
 
-def test_our_own_reading_wakes_nobody(watch: Watch, root: Path) -> None:
+def test_our_own_reading_wakes_nobody(watch: Watcher, root: Path) -> None:
     (root / "cat.yaml").write_bytes(b"x")
     until(watch, lambda sizes, gone: sizes.get("cat.yaml") == 1)
     (root / "last.yaml").write_bytes(b"xx")
@@ -184,7 +184,7 @@ def test_our_own_reading_wakes_nobody(watch: Watch, root: Path) -> None:
 def test_lost_events_bring_a_complete_look_and_are_counted(
     root: Path, log: list[str], queue_of_64_events: None
 ) -> None:
-    watch = Watch(root, scan_interval_s=60.0)
+    watch = Watcher(root, scan_interval_s=60.0)
     watch.start()
     watch.look(NOW, ())
     (root / "album").mkdir()
@@ -203,7 +203,7 @@ def test_lost_events_bring_a_complete_look_and_are_counted(
 def test_a_root_that_goes_ends_the_events_and_one_that_is_back_brings_them_back(
     root: Path, tmp_path: Path, end: str, log: list[str]
 ) -> None:
-    watch = Watch(root, scan_interval_s=60.0, poll_interval_s=5.0)
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
     watch.start()
     watch.look(NOW, ())
     if end == "deleted":
@@ -229,10 +229,10 @@ def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why
     root: Path, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     def refuse(root: Path) -> None:
-        raise Deaf("nfs4 tells nobody here what other machines change")
+        raise EventsUnavailable("nfs4 tells nobody here what other machines change")
 
     monkeypatch.setattr("aura_daemon.watch.watcher.listen", refuse)
-    watch = Watch(root, scan_interval_s=60.0, poll_interval_s=5.0)
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
     watch.start()
     watch.look(NOW, ())
     assert watch.scan_due_s() == 5.0
@@ -241,14 +241,14 @@ def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why
     watch.stop()
 
 
-def test_everything_is_looked_at_again_when_the_scan_is_due(watch: Watch, root: Path) -> None:
+def test_everything_is_looked_at_again_when_the_scan_is_due(watch: Watcher, root: Path) -> None:
     assert watch.scan_due_s() == 60.0
     assert not watch.look(59.9, ()).complete
     assert watch.look(60.0, ()).complete
     assert watch.scan_due_s() == 120.0
 
 
-def test_five_thousand_files_at_once_are_all_found(watch: Watch, root: Path) -> None:
+def test_five_thousand_files_at_once_are_all_found(watch: Watcher, root: Path) -> None:
     for number in range(5_000):
         (root / f"{number}.yaml").touch()
     names: set[str] = set()
@@ -260,13 +260,13 @@ def test_five_thousand_files_at_once_are_all_found(watch: Watch, root: Path) -> 
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9.yaml", b"new\nline.yaml", b"-rf", "\u202efig.yaml".encode(), b"x" * 255])
-def test_any_name_is_seen(watch: Watch, root: Path, name: bytes) -> None:
+def test_any_name_is_seen(watch: Watcher, root: Path, name: bytes) -> None:
     (root / os.fsdecode(name)).write_bytes(b"x")
     until(watch, lambda sizes, gone: os.fsdecode(name) in sizes)
 
 
 def test_waking_a_watch_that_has_stopped_does_nothing(root: Path) -> None:
-    watch = Watch(root, scan_interval_s=60.0)
+    watch = Watcher(root, scan_interval_s=60.0)
     watch.start()
     watch.stop()
     watch.wake()
