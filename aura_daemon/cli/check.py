@@ -19,8 +19,8 @@ from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.formats import image_signatures
 from aura_daemon.intake.admission import drawn_seed
-from aura_daemon.intake.catalogue import Cataloguing
-from aura_daemon.intake.folder_defaults import FolderSettings
+from aura_daemon.intake.catalogue import CatalogueReader
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
@@ -52,8 +52,8 @@ def check(files: list[Path], config: Path | None = None, *, expand: bool = False
     """
     problems: list[Problem] = []
     settings = load(config).settings
-    catalogue = Cataloguing(settings.generate).now()
-    settings_of_folders = FolderSettings(settings.inbox, CompletenessTracker(0, now=time.monotonic))
+    catalogue = CatalogueReader(settings.generate).now()
+    settings_of_folders = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
     for file in files:
         name = file_names.escaped(str(file))
         try:

@@ -14,7 +14,7 @@ from aura_daemon.daemon.assembly import judging_of
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import MEMORY_FOR, Health, Status
-from aura_daemon.intake.triage import Judging, Leave, Wait
+from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -95,7 +95,7 @@ def _held_up(document: Health | None, *what: str) -> str:
     return next((f"{holdup.reason}{since(holdup)}" for holdup in holdups if holdup.what in what), "")
 
 
-def _judged(file: Path, name: str, judging: Judging, settle_s: float) -> str | None:
+def _judged(file: Path, name: str, judging: Triage, settle_s: float) -> str | None:
     """Why a file is not taken; None where nothing speaks against it."""
     left = judging.by_name(name)
     if left is not None:

@@ -22,15 +22,15 @@ from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.recorder import RECENT, Pulse
-from aura_daemon.intake.admission import Intake, IntakeSettings
-from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.intake.admission import Admission, IntakeSettings
+from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderSettings
-from aura_daemon.intake.image_lookup import References
-from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.image_lookup import ImageLookup
+from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.pending import Arrivals
-from aura_daemon.intake.triage import Judging, JudgingSettings
+from aura_daemon.intake.pending import PendingFiles
+from aura_daemon.intake.triage import JudgingSettings, Triage
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
@@ -95,17 +95,19 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             max_image_bytes=settings.limits.image_bytes,
             model=settings.generate.model,
         )
-        inputs = Inputs(door.claims, door.references, journal)
+        inputs = InputImages(door.claims, door.references, journal)
         box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
             journal=journal,
             watch=watch,
-            arrivals=Arrivals(inbox, door.judging, settle_s=settings.settle),
+            arrivals=PendingFiles(inbox, door.judging, settle_s=settings.settle),
             lock=lock,
             presence=here,
             claims=door.claims,
-            intake=Intake(admission, door.claims, inputs, door.folders, journal, Cataloguing(settings.generate).now),
+            intake=Admission(
+                admission, door.claims, inputs, door.folders, journal, CatalogueReader(settings.generate).now
+            ),
             inputs=inputs,
             outbox=box,
             previews=Previews(box),
@@ -146,15 +148,15 @@ class Door:
     """The rooms that a file in the inbox passes before it is ours."""
 
     claims: Claims
-    references: References
-    folders: FolderSettings
-    judging: Judging
+    references: ImageLookup
+    folders: FolderDefaultsReader
+    judging: Triage
 
 
 def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
     """What says of a file what is to become of it, and what that stands on."""
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
-    references = References(claims, journal, companions=settings.companions)
+    references = ImageLookup(claims, journal, companions=settings.companions)
     reference_wait_s = settings.reference_wait
     if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
         reference_wait_s = min(reference_wait_s, settings.incomplete_after)
@@ -170,6 +172,6 @@ def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keep
     )
     steadiness = CompletenessTracker(settings.settle, now=clock.now)
     pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
-    folders = FolderSettings(settings.inbox, steadiness)
-    judging = Judging(chosen, references, pairing, folders, journal, now=clock.now)
+    folders = FolderDefaultsReader(settings.inbox, steadiness)
+    judging = Triage(chosen, references, pairing, folders, journal, now=clock.now)
     return Door(claims=claims, references=references, folders=folders, judging=judging)

@@ -15,10 +15,10 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.recorder import Pulse
-from aura_daemon.intake.admission import Intake
+from aura_daemon.intake.admission import Admission
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.input_images import Inputs
-from aura_daemon.intake.pending import Arrivals
+from aura_daemon.intake.input_images import InputImages
+from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Outbox
@@ -53,13 +53,13 @@ class Rooms:
     clock: SteadyClock
     journal: Journal
     watch: Watcher
-    arrivals: Arrivals
+    arrivals: PendingFiles
     lock: InstanceLock
     presence: MountGuard
     """Of the inbox; the outbox has its own."""
     claims: Claims
-    intake: Intake
-    inputs: Inputs
+    intake: Admission
+    inputs: InputImages
     outbox: Outbox
     previews: Previews
     disposal: Disposal

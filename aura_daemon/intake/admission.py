@@ -20,8 +20,8 @@ from aura_daemon.config.engine import EMBEDDED
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderSettings
-from aura_daemon.intake.input_images import Inputs, NotTaken
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
@@ -52,15 +52,15 @@ class IntakeSettings:
     """The configured generator, for the names of results."""
 
 
-class Intake:
+class Admission:
     """One inbox's door."""
 
     def __init__(
         self,
         settings: IntakeSettings,
         claims: Claims,
-        inputs: Inputs,
-        folders: FolderSettings,
+        inputs: InputImages,
+        folders: FolderDefaultsReader,
         journal: Journal,
         catalogue: Callable[[], Catalogue],
     ) -> None:

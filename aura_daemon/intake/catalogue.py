@@ -25,7 +25,7 @@ SUFFIX: Final = ".txt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Read:
+class _CachedList:
     state: tuple[int, int, int]
     found: tuple[str, ...] | str
     """The lines, or why they cannot be used."""
@@ -36,7 +36,7 @@ class WordLists:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._read: dict[str, _Read] = {}
+        self._read: dict[str, _CachedList] = {}
 
     def now(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
         """The lists by their names, and why others cannot be used."""
@@ -45,7 +45,7 @@ class WordLists:
         unusable = {name: read.found for name, read in self._read.items() if isinstance(read.found, str)}
         return lines, unusable
 
-    def _looked_at(self) -> Iterator[tuple[str, _Read]]:
+    def _looked_at(self) -> Iterator[tuple[str, _CachedList]]:
         for name, file in files_below(self._folder, SUFFIX):
             try:
                 status = file.lstat()
@@ -53,7 +53,10 @@ class WordLists:
                 continue
             state = (status.st_ino, status.st_size, status.st_mtime_ns)
             before = self._read.get(name)
-            yield name, before if before is not None and before.state == state else _Read(state=state, found=_in(file))
+            yield (
+                name,
+                before if before is not None and before.state == state else _CachedList(state=state, found=_in(file)),
+            )
 
 
 def files_below(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
@@ -87,7 +90,7 @@ def _in(file: Path) -> tuple[str, ...] | str:
     return lines
 
 
-class Cataloguing:
+class CatalogueReader:
     """Of one configuration; folders that are not there hold nothing."""
 
     def __init__(self, configured: GenerateConfig) -> None:

@@ -19,23 +19,23 @@ from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
 
 
-class Held(AuraError, OSError):
+class InvalidFolderDefaults(AuraError, OSError):
     """A folder's settings cannot be used now: the jobs below wait for their mend."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Read:
+class _CachedFile:
     state: tuple[int, int, int, int]
     found: FolderDefaults | tuple[Problem, ...]
 
 
-class FolderSettings:
+class FolderDefaultsReader:
     """Of one inbox."""
 
     def __init__(self, inbox: Path, steadiness: CompletenessTracker) -> None:
         self._inbox = inbox
         self._steadiness = steadiness
-        self._read: dict[str, _Read] = {}
+        self._read: dict[str, _CachedFile] = {}
 
     def above(self, path: str) -> tuple[FolderDefaults, ...]:
         """What the folders of a file say, the nearest first; raises Held, or another OSError."""
@@ -52,9 +52,9 @@ class FolderSettings:
             state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             read = self._read.get(name)
             if read is None or read.state != state:
-                self._read[name] = read = _Read(state=state, found=self._settings_in(name))
+                self._read[name] = read = _CachedFile(state=state, found=self._settings_in(name))
             if not isinstance(read.found, FolderDefaults):
-                raise Held(errno.EINVAL, "; ".join(str(problem) for problem in read.found))
+                raise InvalidFolderDefaults(errno.EINVAL, "; ".join(str(problem) for problem in read.found))
             yield read.found
 
     def _settings_in(self, name: str) -> FolderDefaults | tuple[Problem, ...]:
@@ -62,7 +62,7 @@ class FolderSettings:
         try:
             waits = self._steadiness.incompleteness(file)
             if waits is not None:
-                raise Held(errno.EAGAIN, f"{shown}: {waits.reason}")
+                raise InvalidFolderDefaults(errno.EAGAIN, f"{shown}: {waits.reason}")
             read = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
         except durable_files.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)

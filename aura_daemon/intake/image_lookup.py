@@ -27,7 +27,7 @@ IMAGE_ENDINGS: Final = (*IMAGE_EXTENSIONS, *(extension.upper() for extension in 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class FoundImage:
     """An image, and where it was delivered."""
 
     file: Path
@@ -38,16 +38,16 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ambiguous:
+class AmbiguousImage:
     """Several images are called so."""
 
     paths: tuple[str, ...]
 
 
-Reference: TypeAlias = Found | Ambiguous | None
+Reference: TypeAlias = FoundImage | AmbiguousImage | None
 
 
-class References:
+class ImageLookup:
     """Finds named images. Raises OSError where the file system cannot tell now."""
 
     def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...] = ()) -> None:
@@ -90,19 +90,19 @@ class References:
         waiting = [image for image in found if image.is_waiting]
         return _only(waiting or found)
 
-    def _at(self, path: str) -> Found | None:
+    def _at(self, path: str) -> FoundImage | None:
         """The image that was delivered under this path: in the inbox, claimed just now, or archived."""
         inbox = self._claims.inbox
         if lies_below(inbox / path, inbox):
-            return Found(file=inbox / path, path=path, is_waiting=True)
+            return FoundImage(file=inbox / path, path=path, is_waiting=True)
         taken = self._journal.latest_source(path)
         if taken is not None and self._claims.file_of(taken).is_file():
-            return Found(file=self._claims.file_of(taken), path=path, is_waiting=False)
+            return FoundImage(file=self._claims.file_of(taken), path=path, is_waiting=False)
         for archived in free_names(self._claims.done / path):  # several may be archived: the one that came last
             if not lies_below(archived, self._claims.done):
                 return None
             if taken is None or durable_files.sha256_of(archived) == taken.sha256:
-                return Found(file=archived, path=path, is_waiting=False)
+                return FoundImage(file=archived, path=path, is_waiting=False)
         return None
 
     def _anywhere(self, name: str) -> Reference:
@@ -150,7 +150,7 @@ def lies_below(place: Path, root: Path) -> bool:
     return place.resolve().is_relative_to(root.resolve())
 
 
-def _only(found: list[Found]) -> Reference:
+def _only(found: list[FoundImage]) -> Reference:
     if len(found) > 1:
-        return Ambiguous(paths=tuple(sorted(image.path for image in found)))
+        return AmbiguousImage(paths=tuple(sorted(image.path for image in found)))
     return found[0] if found else None

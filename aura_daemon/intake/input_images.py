@@ -15,7 +15,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.intake.claims import Claims, is_others_link
-from aura_daemon.intake.image_lookup import Ambiguous, Found, References
+from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
 from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -32,7 +32,7 @@ PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Images:
+class JobImages:
     """What a job is about: what is described, or where a picture starts from, and a mask."""
 
     image: durable_files.Content | None = None
@@ -57,10 +57,10 @@ def named_images(request: Request | RegenerateRequest) -> tuple[str | None, ...]
     return tuple(name for name in (request.image, request.mask) if name is not None)
 
 
-class Inputs:
+class InputImages:
     """Of one inbox."""
 
-    def __init__(self, claims: Claims, references: References, journal: Journal) -> None:
+    def __init__(self, claims: Claims, references: ImageLookup, journal: Journal) -> None:
         self._claims = claims
         self._references = references
         self._journal = journal
@@ -101,14 +101,14 @@ class Inputs:
             raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
         return found.path, content, noted
 
-    def of(self, job: Job, source: Source) -> Images:
+    def of(self, job: Job, source: Source) -> JobImages:
         """The bytes that a job is about; raises OSError where they are gone."""
         if isinstance(job.request, CaptionRequest) and not job.request.image:
-            return Images(image=durable_files.read(self._claims.file_of(source)))
+            return JobImages(image=durable_files.read(self._claims.file_of(source)))
         read = {target.suffix: durable_files.read(target) for _, target in self._wanted(job)}
-        return Images(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
+        return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
-    def recorded(self, source: Source, job: Job, images: Images) -> Source:
+    def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
         """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
         asked, image = job.request, images.image
         if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
@@ -132,7 +132,7 @@ class Inputs:
         """The images that a job names, and where their copies are."""
         return zip(named_images(job.request), self._places(job), strict=False)
 
-    def _noted(self, image: Found) -> tuple[NamedImage, ...]:
+    def _noted(self, image: FoundImage) -> tuple[NamedImage, ...]:
         """To be remembered as an image that is no job of its own now."""
         if not image.is_waiting or self._references.is_companion_image(image.path):
             return ()
@@ -142,20 +142,20 @@ class Inputs:
     def _places(self, job: Job) -> tuple[Path, Path]:
         return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
 
-    def _find(self, source: Source, name: str | None) -> Found:
+    def _find(self, source: Source, name: str | None) -> FoundImage:
         """Where the image lies that a job names."""
         shown = file_names.escaped(name or PurePosixPath(source.path).stem)
         match self._references.find(source.path, name):
-            case Found() as image:
+            case FoundImage() as image:
                 return image
-            case Ambiguous(paths=paths):
+            case AmbiguousImage(paths=paths):
                 several = ", ".join(file_names.escaped(path) for path in paths[:MOST_NAMESAKES])
                 raise NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
             case None:
                 message = f"the image it names did not arrive: {shown}"
                 raise NotTaken(message + " with any of the known endings" * (name is None), PUT_IT_THERE)
 
-    def _copy(self, image: Found, target: Path) -> None:
+    def _copy(self, image: FoundImage, target: Path) -> None:
         """Copies one image to where the job finds it."""
         name, inbox = file_names.escaped(image.path), self._claims.inbox
 

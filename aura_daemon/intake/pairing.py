@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import file_names
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
-from aura_daemon.intake.image_lookup import Ambiguous, Found, References, status_of
+from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.intake.input_images import named_images
 from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.parser import RejectedFile
@@ -24,7 +24,7 @@ from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
+class ImageOwner:
     """The job file to which an image belongs."""
 
     path: str
@@ -38,7 +38,7 @@ class Pairing:
     def __init__(
         self,
         inbox: Path,
-        references: References,
+        references: ImageLookup,
         journal: Journal,
         steadiness: CompletenessTracker,
         *,
@@ -69,21 +69,21 @@ class Pairing:
         place = PurePosixPath(path)
         return self._missing.pop(place.name, set()) | self._missing.pop(place.stem, set())
 
-    def owner(self, path: str, size_bytes: int, modified_ns: int) -> Owner | None:
+    def owner(self, path: str, size_bytes: int, modified_ns: int) -> ImageOwner | None:
         """Whose this very image is; None for one that is a job of its own."""
         namers = self._journal.namers(path, size_bytes, modified_ns)
         running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
         if running is not None:
-            return Owner(path=running.path, is_open=True)
+            return ImageOwner(path=running.path, is_open=True)
         waiting = self._bound.get(path)
         if waiting is not None:
             if status_of(self._inbox / waiting) is not None:
-                return Owner(path=waiting, is_open=True)
+                return ImageOwner(path=waiting, is_open=True)
             del self._bound[path]
         if not namers:
             return None
         done = next((source for source in namers if self._journal.all_done(source.id)), None)
-        return Owner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
+        return ImageOwner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
 
     def _lack_of(self, path: str, name: str | None) -> str:
         wanted = name or PurePosixPath(path).stem
@@ -91,15 +91,15 @@ class Pairing:
             case None:
                 self._missing.setdefault(PurePosixPath(wanted).name, set()).add(path)
                 return file_names.escaped(name) if name else f"an image called {file_names.escaped(wanted)}"
-            case Found(is_waiting=True) as image:
+            case FoundImage(is_waiting=True) as image:
                 if not self._references.is_companion_image(image.path):
                     self._bound[image.path] = path
                 reason = self._incompleteness(image)
                 return f"{file_names.escaped(image.path)}: {reason}" if reason else ""
-            case Found() | Ambiguous():
+            case FoundImage() | AmbiguousImage():
                 return ""
 
-    def _incompleteness(self, image: Found) -> str:
+    def _incompleteness(self, image: FoundImage) -> str:
         """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
         unchanged_s = self._steadiness.unchanged_s(image.file)
         head, tail, status = durable_files.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)

@@ -15,7 +15,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.intake.triage import Judging, Leave, Ready, Wait
+from aura_daemon.intake.triage import Leave, ReadyToClaim, Triage, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch import completeness
@@ -39,7 +39,7 @@ MOST_PENDING: Final = 5_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Arrival:
+class ClaimableFile:
     """A file that is to be claimed now."""
 
     path: str
@@ -48,10 +48,10 @@ class Arrival:
     """From first sight to now."""
 
 
-class Arrivals:
+class PendingFiles:
     """Everything in the inbox that has no journal entry yet."""
 
-    def __init__(self, inbox: Path, judging: Judging, *, settle_s: float) -> None:
+    def __init__(self, inbox: Path, judging: Triage, *, settle_s: float) -> None:
         self._inbox = inbox
         self._judging = judging
         self._settle_s = settle_s
@@ -117,7 +117,7 @@ class Arrivals:
             self.forget(path)
         return has_room
 
-    def ready(self, now: float) -> list[Arrival]:
+    def ready(self, now: float) -> list[ClaimableFile]:
         """Judges what is due and returns what is to be claimed."""
         return [arrival for path in self.due(now) if (arrival := self._judge(path, now)) is not None]
 
@@ -164,7 +164,7 @@ class Arrivals:
             self._stability.recall(path, now)
         return True
 
-    def _judge(self, path: str, now: float) -> Arrival | None:
+    def _judge(self, path: str, now: float) -> ClaimableFile | None:
         unchanged_s, stamp = self._stability.unchanged_s(path, now), self._stability.stamp(path)
         foreign = self._judging.by_name(path)
         if foreign is not None:
@@ -194,8 +194,8 @@ class Arrivals:
         self._bound.discard(path)
         self._held.pop(path, None)
         match judgement:
-            case Ready(kind=kind):
-                return Arrival(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
+            case ReadyToClaim(kind=kind):
+                return ClaimableFile(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
             case Wait(unchanged_s=wanted_s, reason=reason):
                 self._stability.hold(path, wanted_s)
                 if judgement.is_for_others:

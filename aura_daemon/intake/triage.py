@@ -11,8 +11,8 @@ from aura_daemon import file_names
 from aura_daemon.formats import image_signatures
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
-from aura_daemon.intake.folder_defaults import FolderSettings, Held
-from aura_daemon.intake.image_lookup import References
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
+from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -32,7 +32,7 @@ OWNER_S: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ready:
+class ReadyToClaim:
     """The file is complete and a job: claim it."""
 
     kind: SourceKind
@@ -59,7 +59,7 @@ class Leave:
     """Somebody's data, copied by a sync tool: it is reported."""
 
 
-Judgement: TypeAlias = Ready | Wait | Leave
+TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,15 +77,15 @@ class JudgingSettings:
     names: NameRules = NO_RULES
 
 
-class Judging:
+class Triage:
     """The judge of one inbox."""
 
     def __init__(
         self,
         settings: JudgingSettings,
-        references: References,
+        references: ImageLookup,
         pairing: Pairing,
-        folders: FolderSettings,
+        folders: FolderDefaultsReader,
         journal: Journal,
         *,
         now: Callable[[], float],
@@ -116,7 +116,7 @@ class Judging:
         """A file is not there any more."""
         self._companions.gone(path)
 
-    def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Judgement:
+    def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> TriageDecision:
         """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
         private = self.by_name(path)
         if private is not None:
@@ -139,7 +139,7 @@ class Judging:
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not patient:
             return Wait(unchanged_s=self._settings.incomplete_after_s, reason="it is empty so far")
         if not isinstance(route, SourceKind):
-            return Ready(kind=SourceKind.IMAGE)  # admission says what is wrong with it
+            return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
                 if not patient and image_signatures.ends_properly(head, tail, status.st_size) is False:
@@ -164,9 +164,9 @@ class Judging:
         if route is not SourceKind.SIDECAR:  # it says everything itself
             try:
                 self._folders.above(path)
-            except Held as held:
+            except InvalidFolderDefaults as held:
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=f"held up by {held.strerror}", is_held=True)
-        return Ready(kind=route)
+        return ReadyToClaim(kind=route)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""

@@ -20,7 +20,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.formats import file_types
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import SourceKind
@@ -39,7 +39,7 @@ class Disposal:
     """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
 
     def __init__(
-        self, disposition: Disposition, claims: Claims, inputs: Inputs, outbox: Outbox, journal: Journal
+        self, disposition: Disposition, claims: Claims, inputs: InputImages, outbox: Outbox, journal: Journal
     ) -> None:
         self.disposition = disposition
         self._claims = claims

@@ -16,7 +16,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.input_images import Images, Inputs
+from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -35,15 +35,15 @@ def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
 ) -> None:
     house.drop("a.png", PNG)
     house.drop("b.yaml")
-    read = Inputs.of
+    read = InputImages.of
 
-    def stale(self: Inputs, job: Job, source: Source) -> Images:
+    def stale(self: InputImages, job: Job, source: Source) -> JobImages:
         if job.kind == "caption":
             raise OSError(errno.ESTALE, "Stale file handle", "a.png")
         return read(self, job, source)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Inputs, "of", stale)
+        patched.setattr(InputImages, "of", stale)
         summary = house.drain(retry_first=3600)
     assert (summary.done, summary.failed, summary.waiting, exit_code(summary)) == (1, 0, 1, 1)
     assert any("is not started: Stale file handle (a.png); tried again in 3600 s" in line for line in log)

@@ -11,7 +11,7 @@ import pytest
 
 from aura_daemon.cli import check
 from aura_daemon.cli.run import exit_code
-from aura_daemon.intake.triage import Ready, Wait
+from aura_daemon.intake.triage import ReadyToClaim, Wait
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.workers.protocol import Task
@@ -144,7 +144,7 @@ def test_a_job_waits_for_its_picture_and_says_when_it_never_came(door: Door) -> 
     waits = judge(door, "job.yaml")
     assert isinstance(waits, Wait)
     assert waits.reason == "it waits for x.png"
-    assert isinstance(judge(door, "job.yaml", unchanged_s=600), Ready)
+    assert isinstance(judge(door, "job.yaml", unchanged_s=600), ReadyToClaim)
     source, _ = admit(door, "job.yaml")
     assert source.failure is not None
     assert "did not arrive: x.png" in source.failure.message
@@ -153,7 +153,7 @@ def test_a_job_waits_for_its_picture_and_says_when_it_never_came(door: Door) -> 
 def test_a_picture_that_a_job_waits_to_make_again_is_not_captioned(door: Door) -> None:
     door.house.drop("job.yaml", AGAIN)
     door.house.drop("x.png", PICTURE)
-    assert isinstance(judge(door, "job.yaml"), Ready)
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
     waits = judge(door, "x.png")
     assert isinstance(waits, Wait)
     assert waits.reason == "it belongs to job.yaml"

@@ -14,13 +14,13 @@ from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.daemon.loop import Daemon, Summary
-from aura_daemon.intake.admission import Intake, IntakeSettings
+from aura_daemon.intake.admission import Admission, IntakeSettings
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderSettings
-from aura_daemon.intake.image_lookup import References
-from aura_daemon.intake.input_images import Inputs
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.image_lookup import ImageLookup
+from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.triage import Judging, JudgingSettings
+from aura_daemon.intake.triage import JudgingSettings, Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
@@ -157,7 +157,7 @@ class Door:
         }
         chosen = {**defaults, **settings}
         self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
-        self.references = References(self.claims, self.journal, companions=chosen["companions"])
+        self.references = ImageLookup(self.claims, self.journal, companions=chosen["companions"])
         shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
         patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
         steadiness = CompletenessTracker(2.0, now=self.now)
@@ -168,8 +168,8 @@ class Door:
             steadiness,
             incomplete_after_s=chosen["incomplete_after_s"],
         )
-        self.folders = FolderSettings(house.inbox, steadiness)
-        self.judging = Judging(
+        self.folders = FolderDefaultsReader(house.inbox, steadiness)
+        self.judging = Triage(
             JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
             self.references,
             pairing,
@@ -178,8 +178,8 @@ class Door:
             now=self.now,
         )
         admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.inputs = Inputs(self.claims, self.references, self.journal)
-        self.intake = Intake(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
+        self.inputs = InputImages(self.claims, self.references, self.journal)
+        self.intake = Admission(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
         presence = MountGuard(house.outbox, house.state)
         self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
-from aura_daemon.intake.triage import Judgement
+from aura_daemon.intake.triage import TriageDecision
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
@@ -15,7 +15,7 @@ CAPTION = b"task: caption\nimage: beach.png\n"
 REDELIVERY = b"prompt: again\n"
 
 
-def judge(door: Door, path: str, unchanged_s: float = 2.0) -> Judgement:
+def judge(door: Door, path: str, unchanged_s: float = 2.0) -> TriageDecision:
     return door.judging.judge(path, stamp_of(door.house.inbox / path), unchanged_s=unchanged_s)
 
 

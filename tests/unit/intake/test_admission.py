@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.intake.input_images import Images
+from aura_daemon.intake.input_images import JobImages
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, Door, sha256
@@ -81,10 +81,10 @@ def test_of_an_image_written_to_after_its_claim_the_hash_is_of_the_bytes_that_ru
         writer.write(b"more")
     image = door.inputs.of(job, source).image
     assert image is not None
-    ran = door.inputs.recorded(source, job, Images(image=image))
+    ran = door.inputs.recorded(source, job, JobImages(image=image))
     assert ran.sha256 == sha256(PNG + b"more") == sha256(image.content)
     assert door.journal.source(source.id) == ran
-    assert door.inputs.recorded(ran, job, Images(image=image)) is ran
+    assert door.inputs.recorded(ran, job, JobImages(image=image)) is ran
     assert any("was written to after it was claimed" in line for line in log)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.config.settings import GenerateConfig
-from aura_daemon.intake.catalogue import MOST_BYTES, Cataloguing, WordLists
+from aura_daemon.intake.catalogue import MOST_BYTES, CatalogueReader, WordLists
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
@@ -77,12 +77,12 @@ def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> N
     configured = GenerateConfig(
         model="sd-1.4", models=("aura-mini", "sd-1.4"), loras=tmp_path / "loras", wildcards=tmp_path / "words"
     )
-    cataloguing = Cataloguing(configured)
+    cataloguing = CatalogueReader(configured)
     assert cataloguing.now() == Catalogue(
         models=("sd-1.4", "aura-mini"), loras=("ink", "sub/Grain"), wildcards={"animals": ("cat",)}
     )
     (tmp_path / "loras" / "ink.safetensors").unlink()
     assert cataloguing.now().loras == ("sub/Grain",)
-    assert Cataloguing(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
     away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
-    assert Cataloguing(away).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",))

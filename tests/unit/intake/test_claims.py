@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.errors import JournalRefused
-from aura_daemon.intake.triage import Leave, Ready
+from aura_daemon.intake.triage import Leave, ReadyToClaim
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
@@ -67,7 +67,7 @@ def test_a_file_that_is_gone_or_no_file_any_more_is_quietly_not_claimed(house: H
 
 def test_a_file_that_is_rewritten_between_sight_and_claim_runs_as_it_was_claimed(door: Door) -> None:
     door.house.drop("cat.yaml")
-    assert isinstance(judge(door, "cat.yaml"), Ready)
+    assert isinstance(judge(door, "cat.yaml"), ReadyToClaim)
     door.house.drop("cat.yaml", b"prompt: a blue square\n")
     source, (job,) = admit(door, "cat.yaml")
     assert source.sha256 == sha256(b"prompt: a blue square\n")
@@ -392,7 +392,7 @@ def test_under_keep_a_crash_before_the_journal_neither_loses_nor_doubles(keeping
     assert keeping.claims.adopt() == []
     assert keeping.house.visible(keeping.claims.work) == []
     assert keeping.house.temporary() == []
-    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+    assert isinstance(judge(keeping, "cat.yaml"), ReadyToClaim)
 
 
 def test_a_read_only_inbox_works_under_keep(house: House, mount: Mount) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
-from aura_daemon.intake.triage import Leave, Ready, Wait
+from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.programs import Program
@@ -92,7 +92,7 @@ def test_settings_that_are_still_written_are_waited_for(door: Door) -> None:
         writer.flush()
         held = judge(door, "cat.yaml")
         assert held == Wait(unchanged_s=7.0, reason=f"held up by {FILE_NAME}: a writer has it open", is_held=True)
-    assert isinstance(judge(door, "cat.yaml"), Ready)
+    assert isinstance(judge(door, "cat.yaml"), ReadyToClaim)
 
 
 def test_settings_that_are_a_link_are_not_followed(door: Door, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.intake.companions import COMPANION_S
-from aura_daemon.intake.triage import Ready
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sources import SourceKind
 from tests.support.house import PNG, Door
@@ -21,7 +21,7 @@ def test_an_image_that_has_been_claimed_or_archived_is_found(door: Door, where: 
         door.disposal().dispose(taken)
         assert door.house.archived() == ["beach.png"]
     door.house.drop("job.yaml", CAPTION)
-    assert isinstance(judge(door, "job.yaml"), Ready)
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
     source, (job,) = admit(door, "job.yaml")
     image = door.inputs.of(job, source).image
     assert image is not None
@@ -67,7 +67,7 @@ def test_a_sidecar_of_a_caption_finds_the_archived_image_it_was_made_from(door: 
     door.disposal().dispose(taken)
     door.clock_s += COMPANION_S
     door.house.drop("beach.json", sidecar_bytes(CaptionRequest(), "beach.png"))
-    assert judge(door, "beach.json") == Ready(kind=SourceKind.SIDECAR)
+    assert judge(door, "beach.json") == ReadyToClaim(kind=SourceKind.SIDECAR)
     _, (job,) = admit(door, "beach.json")
     assert isinstance(job.request, CaptionRequest)
     assert job.request.image == "beach.png"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.run import exit_code
-from aura_daemon.intake.image_lookup import Ambiguous, Found
-from aura_daemon.intake.triage import Leave, Ready, Wait
+from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
+from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, Door, House, fail, sha256
 from tests.support.programs import Program
@@ -22,7 +22,7 @@ NAMESAKE = b"task: caption\nprompt: a photo of\n"
 
 def found_at(door: Door, job: str, name: str | None) -> str:
     found = door.references.find(job, name)
-    assert isinstance(found, Found), found
+    assert isinstance(found, FoundImage), found
     return found.path
 
 
@@ -56,8 +56,8 @@ def test_several_images_far_away_are_for_their_owner_to_tell_apart(door: Door) -
     for place in ("x/beach.png", "y/beach.png"):
         door.house.drop(place, PNG)
     door.house.drop("a/job.yaml", CAPTION)
-    assert door.references.find("a/job.yaml", "beach.png") == Ambiguous(paths=("x/beach.png", "y/beach.png"))
-    assert isinstance(judge(door, "a/job.yaml"), Ready)
+    assert door.references.find("a/job.yaml", "beach.png") == AmbiguousImage(paths=("x/beach.png", "y/beach.png"))
+    assert isinstance(judge(door, "a/job.yaml"), ReadyToClaim)
     source, jobs = admit(door, "a/job.yaml")
     assert jobs == ()
     assert source.failure is not None
@@ -105,7 +105,7 @@ def test_an_image_that_is_still_written_is_waited_for(door: Door) -> None:
     (door.house.inbox / "beach.png").write_bytes(PNG[:30])
     assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason="it waits for beach.png: its end is missing")
     door.clock_s += 60
-    assert isinstance(judge(door, "job.yaml"), Ready)
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
 
 
 def test_where_nobody_tells_of_writers_an_image_must_have_settled(door: Door, no_leases: None) -> None:
@@ -113,7 +113,7 @@ def test_where_nobody_tells_of_writers_an_image_must_have_settled(door: Door, no
     door.house.drop("beach.png", PNG)
     assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason="it waits for beach.png: it may not be complete yet")
     door.clock_s += 2
-    assert isinstance(judge(door, "job.yaml"), Ready)
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
 
 
 def test_the_inbox_is_looked_through_once_for_all_the_images_of_a_file(
@@ -134,7 +134,7 @@ def test_the_inbox_is_looked_through_once_for_all_the_images_of_a_file(
     assert len(walks) == 1
     for number in range(1, 200):
         door.house.drop(f"other/{number}.png", PNG)
-    assert isinstance(judge(door, "job.yaml"), Ready)
+    assert isinstance(judge(door, "job.yaml"), ReadyToClaim)
     _, jobs = admit(door, "job.yaml")
     assert len(jobs) == 200
     assert len(walks) == 3
@@ -165,7 +165,7 @@ def test_an_image_that_comes_wakes_the_job_that_waits_for_it(house: House) -> No
 def test_an_image_waits_a_while_for_a_job_file_and_is_then_a_job_of_its_own(door: Door) -> None:
     door.house.drop("beach.png", PNG)
     assert judge(door, "beach.png", 0.5) == Wait(unchanged_s=2.0, reason="a job file may follow that names it")
-    assert isinstance(judge(door, "beach.png", 2.0), Ready)
+    assert isinstance(judge(door, "beach.png", 2.0), ReadyToClaim)
 
 
 def test_an_image_belongs_to_the_job_file_that_names_it_until_that_has_ended(door: Door) -> None:
@@ -179,7 +179,7 @@ def test_an_image_belongs_to_the_job_file_that_names_it_until_that_has_ended(doo
     assert judge(door, "beach.png", 100.0) == held
     finish(door, jobs)
     door.disposal().dispose(source)
-    assert isinstance(judge(door, "beach.png", 100.0), Ready)
+    assert isinstance(judge(door, "beach.png", 100.0), ReadyToClaim)
     put_away, none = admit(door, "beach.png")
     assert none == ()
     assert put_away.failure is None
@@ -195,7 +195,7 @@ def test_a_job_file_taken_away_again_lets_its_image_go(door: Door) -> None:
     judge(door, "job.yaml")
     assert isinstance(judge(door, "beach.png"), Wait)
     place.unlink()
-    assert isinstance(judge(door, "beach.png"), Ready)
+    assert isinstance(judge(door, "beach.png"), ReadyToClaim)
 
 
 @pytest.mark.parametrize("disposition", ["archive", "delete", "keep"])
@@ -280,7 +280,7 @@ def test_a_hard_link_to_somebody_elses_file_is_not_read_for_a_job(door: Door, tm
     door.house.drop("job.yaml", CAPTION)
     source, _ = admit(door, "job.yaml")
     if owner == os.geteuid():
-        assert (isinstance(left, Ready), source.failure) == (True, None)
+        assert (isinstance(left, ReadyToClaim), source.failure) == (True, None)
         return
     assert isinstance(left, Leave)
     assert source.failure is not None

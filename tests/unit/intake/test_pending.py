@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from aura_daemon.intake.pending import AT_ONCE, UNREADABLE_S, Arrivals
+from aura_daemon.intake.pending import AT_ONCE, UNREADABLE_S, PendingFiles
 from aura_daemon.watch.watcher import Watcher
 from tests.support.house import PNG, Door
 
@@ -15,7 +15,7 @@ class Hall:
     """Arrivals with a watch whose scan is always due, on a clock that the test moves."""
 
     def __init__(self, door: Door, settle_s: float = 2.0) -> None:
-        self.arrivals = Arrivals(door.house.inbox, door.judging, settle_s=settle_s)
+        self.arrivals = PendingFiles(door.house.inbox, door.judging, settle_s=settle_s)
         self.watch = Watcher(door.house.inbox, scan_interval_s=1.0)
         self.now = 0.0
 

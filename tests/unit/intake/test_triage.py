@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from aura_daemon.intake.companions import COMPANION_S
-from aura_daemon.intake.triage import Leave, Ready, Wait
+from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.sources import Accept, SourceKind
 from tests.support.house import PNG, PROMPT, Door, House
 from tests.support.steps import CAPTION, SIDECAR, admit, finish, judge
@@ -36,7 +36,7 @@ def keeping(house: House) -> Iterator[Door]:
 )
 def test_a_whole_file_of_a_known_kind_is_ready(door: Door, name: str, content: bytes, expected: SourceKind) -> None:
     door.house.drop(name, content)
-    assert judge(door, name) == Ready(kind=expected)
+    assert judge(door, name) == ReadyToClaim(kind=expected)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_looks_incomplete_waits_for_so_long_and_then_is_taken(
     assert isinstance(judgement, Wait)
     assert judgement.unchanged_s == 60.0
     assert reason in judgement.reason
-    assert isinstance(judge(door, name, unchanged_s=60.0), Ready)
+    assert isinstance(judge(door, name, unchanged_s=60.0), ReadyToClaim)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_companion_that_is_edited_long_after_its_image_was_taken_stays_one(doo
     door.judging.gone("cat.txt")
     door.clock_s += COMPANION_S
     door.house.drop("cat.txt", b"a prompt of its own, long after")
-    assert isinstance(judge(door, "cat.txt"), Ready)
+    assert isinstance(judge(door, "cat.txt"), ReadyToClaim)
 
 
 def test_a_caption_beside_its_sidecar_is_a_result_and_each_alone_is_a_job(door: Door) -> None:
@@ -156,11 +156,11 @@ def test_a_caption_beside_its_sidecar_is_a_result_and_each_alone_is_a_job(door: 
     told["outputs"] = [{"name": "cat.txt", "bytes": 1, "sha256": "", "width": None, "height": None}]
     result = Leave(reason="a result of a daemon's, with its sidecar")
     door.house.drop("cat.txt", b"an image of a cat")
-    assert isinstance(judge(door, "cat.txt"), Ready)
+    assert isinstance(judge(door, "cat.txt"), ReadyToClaim)
     door.house.drop("cat.json", json.dumps(told).encode())
     assert judge(door, "cat.txt") == judge(door, "cat.json") == result
     (door.house.inbox / "cat.txt").unlink()
-    assert isinstance(judge(door, "cat.json"), Ready)
+    assert isinstance(judge(door, "cat.json"), ReadyToClaim)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_caption_beside_its_sidecar_is_a_result_and_each_alone_is_a_job(door: 
 def test_other_json_makes_no_text_a_result(door: Door, content: bytes) -> None:
     door.house.drop("cat.txt", b"a cat")
     door.house.drop("cat.json", content)
-    assert isinstance(judge(door, "cat.txt"), Ready)
+    assert isinstance(judge(door, "cat.txt"), ReadyToClaim)
 
 
 @pytest.mark.parametrize("image", ["cat.png", "cat.PNG", "cat.JPG"])
@@ -183,7 +183,7 @@ def test_what_comes_after_its_image_was_taken_belongs_to_it_however_that_was_spe
 @pytest.mark.parametrize("name", ["x" * 251 + ".txt", "x" * 250 + ".json"])
 def test_a_name_too_long_for_an_image_beside_it_is_judged_like_any_other(door: Door, name: str) -> None:
     door.house.drop(name, SIDECAR)
-    assert isinstance(judge(door, name), Ready)
+    assert isinstance(judge(door, name), ReadyToClaim)
 
 
 def test_a_companion_dated_beyond_all_reason_is_one(door: Door) -> None:
@@ -200,9 +200,9 @@ def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end
     door.house.drop("other/beach.jpg", PNG)
     judgement = judge(door, "sub/job.yaml")
     assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png")
-    assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), Ready)
+    assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), ReadyToClaim)
     door.house.drop("sub/beach.png", PNG)
-    assert isinstance(judge(door, "sub/job.yaml"), Ready)
+    assert isinstance(judge(door, "sub/job.yaml"), ReadyToClaim)
 
 
 def test_a_named_image_is_said_on_one_line(door: Door) -> None:
@@ -226,7 +226,7 @@ def test_under_keep_a_file_stays_and_is_remembered_by_path_and_content(keeping: 
     os.utime(place, ns=(9, 9))
     assert isinstance(judge(keeping, "cat.yaml"), Leave)  # touched: the same content
     keeping.house.drop("cat.yaml", b"prompt: a new one!!\n\n")
-    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+    assert isinstance(judge(keeping, "cat.yaml"), ReadyToClaim)
 
 
 def test_under_keep_a_touched_file_that_failed_is_tried_again(keeping: Door) -> None:
@@ -236,7 +236,7 @@ def test_under_keep_a_touched_file_that_failed_is_tried_again(keeping: Door) -> 
     keeping.disposal().dispose(source)
     assert isinstance(judge(keeping, "cat.yaml"), Leave)
     os.utime(place, ns=(9, 9))
-    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+    assert isinstance(judge(keeping, "cat.yaml"), ReadyToClaim)
 
 
 def test_under_keep_a_clock_that_jumps_back_makes_no_loop(keeping: Door) -> None:
@@ -244,7 +244,7 @@ def test_under_keep_a_clock_that_jumps_back_makes_no_loop(keeping: Door) -> None
     admit(keeping, "cat.yaml")
     keeping.clock_s -= 86_400
     keeping.house.drop("cat.yaml", b"prompt: the second version\n")
-    assert isinstance(judge(keeping, "cat.yaml"), Ready)
+    assert isinstance(judge(keeping, "cat.yaml"), ReadyToClaim)
     admit(keeping, "cat.yaml")
     assert isinstance(judge(keeping, "cat.yaml"), Leave)
 
@@ -259,6 +259,6 @@ def test_a_hard_link_of_another_owner_is_left_alone_and_a_plain_file_of_theirs_i
     os.chown(plain, 12345, 12345)
     own = door.house.drop("own.txt", b"a blue circle")
     os.link(own, door.house.root / "second name")
-    for name, kind in (("stolen.txt", Leave), ("plain.txt", Ready), ("own.txt", Ready)):
+    for name, kind in (("stolen.txt", Leave), ("plain.txt", ReadyToClaim), ("own.txt", ReadyToClaim)):
         judgement = judge(door, name)
         assert isinstance(judgement, kind), name

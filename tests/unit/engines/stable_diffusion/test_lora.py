@@ -17,7 +17,7 @@ from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.generator import Generator
 from aura_daemon.engines.stable_diffusion.lora import Adapters
-from aura_daemon.intake.catalogue import Cataloguing
+from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR
@@ -223,7 +223,7 @@ def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
 def test_a_name_in_capitals_at_its_end_is_found_as_the_door_finds_it(tmp_path: Path) -> None:
     (tmp_path / "styles").mkdir()
     shutil.copy(STARS, tmp_path / "styles" / "ink.SAFETENSORS")
-    assert Cataloguing(GenerateConfig(loras=tmp_path)).now().loras == ("styles/ink",)
+    assert CatalogueReader(GenerateConfig(loras=tmp_path)).now().loras == ("styles/ink",)
     assert made(draw(session_with(tmp_path), PROMPTS[0], Lora(name="styles/ink"), steps=1)).ingredients
 
 
