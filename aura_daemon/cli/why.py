@@ -18,7 +18,7 @@ from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.source_policy import Disposition, choose
+from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
@@ -69,7 +69,7 @@ def _waiting(name: str, settings: Settings, journal: Journal, source: Source | N
     disposition = choose(settings.sources, settings.inbox).disposition
     if file_names.is_out_of_bounds(name):
         return "left alone: hidden, or in `failed/`, where nothing is looked for"
-    keeps = disposition is Disposition.KEEP
+    keeps = disposition is SourcePolicy.KEEP
     door = judging_of(settings, journal, SteadyClock(), keeps=keeps)
     answer = _judged(settings.inbox / name, name, door.judging, settings.settle)
     if answer is None:

@@ -34,10 +34,10 @@ from aura_daemon.intake.triage import JudgingSettings, Triage
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.outbox.delivery import Outbox
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
-from aura_daemon.outbox.source_disposal import Disposal
-from aura_daemon.outbox.source_policy import Disposition, choose
+from aura_daemon.outbox.source_disposal import SourceDisposal
+from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
@@ -87,7 +87,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     try:
         clock = SteadyClock(not_before=journal.last_claim())
         watch = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
-        keeps = choice.disposition is Disposition.KEEP
+        keeps = choice.disposition is SourcePolicy.KEEP
         door = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
         admission = IntakeSettings(
             accept=frozenset(settings.accept),
@@ -96,7 +96,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             model=settings.generate.model,
         )
         inputs = InputImages(door.claims, door.references, journal)
-        box = Outbox(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
+        box = Delivery(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
             journal=journal,
@@ -111,7 +111,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
             inputs=inputs,
             outbox=box,
             previews=Previews(box),
-            disposal=Disposal(choice.disposition, door.claims, inputs, box, journal),
+            disposal=SourceDisposal(choice.disposition, door.claims, inputs, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),

@@ -21,9 +21,9 @@ from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import Journal
-from aura_daemon.outbox.delivery import Outbox
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
-from aura_daemon.outbox.source_disposal import Disposal
+from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
@@ -60,9 +60,9 @@ class Rooms:
     claims: Claims
     intake: Admission
     inputs: InputImages
-    outbox: Outbox
+    outbox: Delivery
     previews: Previews
-    disposal: Disposal
+    disposal: SourceDisposal
     heartbeat: Heartbeat
     holdups: Holdups
     shortages: Holdups

@@ -24,7 +24,7 @@ from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
-from aura_daemon.outbox.delivery import Clocked
+from aura_daemon.outbox.delivery import JobTimes
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures that say nothing against the model: what was held up for want of it goes on."""
@@ -60,7 +60,7 @@ class _Undelivered:
     job: Job
     source: Source
     produced: Produced
-    clocked: Clocked
+    clocked: JobTimes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +109,7 @@ class Outcomes:
         self._has_memory(ended.job.demand)
         self._learn(ended, outcome)
         since_claim_s = max(self._receiving.since_claim_s(ended.source), ended.waited_s)
-        clocked = Clocked(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
+        clocked = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
         self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, clocked=clocked))
 
     def conclude(self, ended: Ended, failure: Failure) -> None:

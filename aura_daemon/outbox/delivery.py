@@ -34,7 +34,7 @@ SIDECAR_EXTENSION: Final = ".json"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Clocked:
+class JobTimes:
     """Seconds of a job that the daemon measured itself."""
 
     waited_s: float
@@ -55,7 +55,7 @@ class Delivered:
     total_s: float
 
 
-class Outbox:
+class Delivery:
     """One outbox's door. Raises OSError when the file system refuses; the delivery can then simply be tried again."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Outbox:
             for leftover in self.temp_folder.iterdir():
                 leftover.unlink(missing_ok=True)
 
-    def deliver(self, job: Job, source: Source, produced: Produced, clocked: Clocked) -> Delivered:
+    def deliver(self, job: Job, source: Source, produced: Produced, clocked: JobTimes) -> Delivered:
         """Publishes one result; `job` is running, or delivering where an earlier try was refused by the file system."""
         started_s = self._monotonic()
         self.presence.require()
@@ -185,7 +185,7 @@ class Outbox:
 
     # -- the document ----------------------------------------------------------------------------------------------
 
-    def _document(self, job: Job, source: Source, produced: Produced, clocked: Clocked, delivered_s: float) -> Sidecar:
+    def _document(self, job: Job, source: Source, produced: Produced, clocked: JobTimes, delivered_s: float) -> Sidecar:
         warnings: tuple[str, ...] = ()
         if source.kind is SourceKind.SIDECAR:
             before = from_sidecar.parse(job.text, file=source.path)

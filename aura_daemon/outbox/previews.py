@@ -14,7 +14,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.journal.records import Job
-from aura_daemon.outbox.delivery import Outbox
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system import durable_files
 
 FOLDER: Final = "previews"
@@ -26,7 +26,7 @@ _OURS: Final = re.compile(r".*\.[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}(-[0-9]{3
 class Previews:
     """Of one outbox."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Delivery) -> None:
         self._outbox = outbox
         self._folder = outbox.root / FOLDER
 

@@ -27,19 +27,19 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
-from aura_daemon.outbox.delivery import Outbox, source_record
-from aura_daemon.outbox.source_policy import Disposition
+from aura_daemon.outbox.delivery import Delivery, source_record
+from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are looked through for the report about a certain job."""
 
 
-class Disposal:
+class SourceDisposal:
     """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
 
     def __init__(
-        self, disposition: Disposition, claims: Claims, inputs: InputImages, outbox: Outbox, journal: Journal
+        self, disposition: SourcePolicy, claims: Claims, inputs: InputImages, outbox: Delivery, journal: Journal
     ) -> None:
         self.disposition = disposition
         self._claims = claims
@@ -84,7 +84,7 @@ class Disposal:
 
     def _put_away(self, file: Path, source: Source) -> None:
         """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
-        if self.disposition is Disposition.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
+        if self.disposition is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
         for target in _free_names(_unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):

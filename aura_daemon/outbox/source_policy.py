@@ -11,7 +11,7 @@ from typing import Final
 from aura_daemon.system import durable_files
 
 
-class Disposition(StrEnum):
+class SourcePolicy(StrEnum):
     """Where sources go when they are done."""
 
     ARCHIVE = "archive"
@@ -35,24 +35,24 @@ TWO_WAY_SYNC_MARKS: Final = {
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Choice:
+class ChosenPolicy:
     """A disposition and why it was taken, for the log."""
 
-    disposition: Disposition
+    disposition: SourcePolicy
     reason: str
 
 
-def choose(sources: str, inbox: Path) -> Choice:
+def choose(sources: str, inbox: Path) -> ChosenPolicy:
     """What `sources: auto` means for this inbox; any other setting stands as it is."""
     if sources != "auto":
-        return Choice(disposition=Disposition(sources), reason="as configured")
+        return ChosenPolicy(disposition=SourcePolicy(sources), reason="as configured")
     if not durable_files.is_writable(inbox):
-        return Choice(disposition=Disposition.KEEP, reason="the inbox is read-only")
+        return ChosenPolicy(disposition=SourcePolicy.KEEP, reason="the inbox is read-only")
     for mark, tool in TWO_WAY_SYNC_MARKS.items():
         if os.path.lexists(inbox / mark):
             reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
-            return Choice(disposition=Disposition.KEEP, reason=reason)
-    return Choice(
-        disposition=Disposition.ARCHIVE,
+            return ChosenPolicy(disposition=SourcePolicy.KEEP, reason=reason)
+    return ChosenPolicy(
+        disposition=SourcePolicy.ARCHIVE,
         reason="the inbox is writable and bears no mark of a two-way sync tool",
     )

@@ -20,7 +20,7 @@ from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import Delivered, Outbox
+from aura_daemon.outbox.delivery import Delivered, Delivery
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 
@@ -53,14 +53,14 @@ def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
 
 def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.drop("a.yaml")
-    clear, refusals = Outbox.clear_temp, failing(OSError(errno.EIO, "Input/output error"), 2)
+    clear, refusals = Delivery.clear_temp, failing(OSError(errno.EIO, "Input/output error"), 2)
 
-    def faltering(self: Outbox) -> None:
+    def faltering(self: Delivery) -> None:
         if refusals:
             raise refusals.pop()
         clear(self)
 
-    monkeypatch.setattr(Outbox, "clear_temp", faltering)
+    monkeypatch.setattr(Delivery, "clear_temp", faltering)
     summary = house.drain()
     assert exit_code(summary) == 1
     assert len(refusals) == 1
@@ -225,17 +225,17 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.drop("cat.yaml")
-    deliver, runs = Outbox.deliver, []
+    deliver, runs = Delivery.deliver, []
 
-    def full(self: Outbox, *arguments: object) -> Delivered:
-        monkeypatch.setattr(Outbox, "deliver", deliver)
+    def full(self: Delivery, *arguments: object) -> Delivered:
+        monkeypatch.setattr(Delivery, "deliver", deliver)
         raise OSError(errno.ENOSPC, "No space left on device", "cat.png")
 
     def play(task: Task) -> Outcome:
         runs.append(task)
         return make(task)
 
-    monkeypatch.setattr(Outbox, "deliver", full)
+    monkeypatch.setattr(Delivery, "deliver", full)
     with house.daemon(play, drain=False, retry_first=3600) as daemon:
         stop_when(daemon, lambda: bool(runs) and not daemon._dispatching.is_running)
         daemon.run()
@@ -266,14 +266,14 @@ def test_a_failure_whose_payload_cannot_be_taken_back_now_is_decided_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.drop("bad.yaml")
-    retract, refusals = Outbox.retract, failing(OSError(errno.EROFS, "Read-only file system", "bad.png"), 2)
+    retract, refusals = Delivery.retract, failing(OSError(errno.EROFS, "Read-only file system", "bad.png"), 2)
 
-    def refused(self: Outbox, job: Job) -> None:
+    def refused(self: Delivery, job: Job) -> None:
         if refusals:
             raise refusals.pop()
         retract(self, job)
 
-    monkeypatch.setattr(Outbox, "retract", refused)
+    monkeypatch.setattr(Delivery, "retract", refused)
     with house.daemon(fail(FailureKind.UNEXPECTED), drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: bool(house.failed()))
         summary = daemon.run()
@@ -306,9 +306,9 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
 ) -> None:
     house.drop("a.yaml")
     house.drop("b.yaml")
-    publish, ask, faults = Outbox._publish, Journal.job, ["the journal", "the outbox"]
+    publish, ask, faults = Delivery._publish, Journal.job, ["the journal", "the outbox"]
 
-    def full(self: Outbox, target: Path, content: bytes) -> None:
+    def full(self: Delivery, target: Path, content: bytes) -> None:
         if target.name.endswith(".json") and faults[-1:] == ["the outbox"]:
             faults.pop()
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
@@ -320,7 +320,7 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
             raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
         return ask(self, job_id)
 
-    monkeypatch.setattr(Outbox, "_publish", full)
+    monkeypatch.setattr(Delivery, "_publish", full)
     monkeypatch.setattr(Journal, "job", unreadable)
     runs: list[Task] = []
 

@@ -36,9 +36,9 @@ from aura_daemon.jobs.results import (
 )
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.outbox.delivery import Outbox
-from aura_daemon.outbox.source_disposal import Disposal
-from aura_daemon.outbox.source_policy import Disposition
+from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.outbox.source_disposal import SourceDisposal
+from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.settling import FileStamp
@@ -181,17 +181,17 @@ class Door:
         self.inputs = InputImages(self.claims, self.references, self.journal)
         self.intake = Admission(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
         presence = MountGuard(house.outbox, house.state)
-        self.outbox = Outbox(presence, self.journal, overwrites=overwrites, monotonic=self.now)
-        self.disposition = Disposition.KEEP if keeps else Disposition.ARCHIVE
+        self.outbox = Delivery(presence, self.journal, overwrites=overwrites, monotonic=self.now)
+        self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE
 
     def now(self) -> float:
         """A clock that goes on by a millisecond whenever it is asked: ids sort in the order of the claims."""
         self.clock_s += 0.001
         return self.clock_s
 
-    def disposal(self, disposition: Disposition | None = None) -> Disposal:
+    def disposal(self, disposition: SourcePolicy | None = None) -> SourceDisposal:
         """The last room."""
-        return Disposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
+        return SourceDisposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
 
     def close(self) -> None:
         """As a process ends."""

@@ -21,7 +21,7 @@ from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Source
-from aura_daemon.outbox.source_policy import Disposition
+from aura_daemon.outbox.source_policy import SourcePolicy
 from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
 
@@ -60,7 +60,7 @@ class Expectations:
     """Everything that was done to one house."""
 
     house: House
-    disposition: Disposition
+    disposition: SourcePolicy
     deliveries: list[Delivery] = field(default_factory=list)
     strangers: dict[str, bytes] = field(default_factory=dict)
     """Files that somebody else put into the outbox; nothing may touch them."""
@@ -164,7 +164,7 @@ class Expectations:
         for wanted, count in low.items():
             if fates[wanted] < count:
                 yield f"{self._name(wanted)} has {fates[wanted]} fates and must have {count} at least"
-        kept = self.disposition is Disposition.KEEP
+        kept = self.disposition is SourcePolicy.KEEP
         stay = {
             delivery.path
             for delivery in self.deliveries
@@ -204,7 +204,7 @@ class Expectations:
     def _to_come(self, delivery: Delivery) -> tuple[int, int]:
         """How many fates a delivery adds, as the README says of what is delivered again."""
         alike = [row for row in self._rows(delivery.path) if row.sha256 in ("", delivery.sha256)]
-        keeps = self.disposition is Disposition.KEEP
+        keeps = self.disposition is SourcePolicy.KEEP
         for row in alike:
             same_time = row.modified_ns == delivery.mtime_ns
             if row.sha256 and (same_time or keeps) and self._succeeded(row):
@@ -220,7 +220,7 @@ class Expectations:
         delivery = self._lying(path)
         if delivery is None:
             return
-        if self.disposition is not Disposition.KEEP:
+        if self.disposition is not SourcePolicy.KEEP:
             delivery.low = delivery.high = 0
             delivery.taken_away = True
         elif not self._is_claimed(delivery):
@@ -240,7 +240,7 @@ class Expectations:
 
     def _is_claimed(self, delivery: Delivery) -> bool:
         """Whether a delivered file was claimed, as far as is certain."""
-        if self.disposition is Disposition.KEEP:
+        if self.disposition is SourcePolicy.KEEP:
             inode = (self.house.inbox / delivery.path).stat().st_ino if self._lying(delivery.path) is delivery else None
             return any(
                 row.modified_ns == delivery.mtime_ns and inode in (row.inode, None) for row in self._rows(delivery.path)

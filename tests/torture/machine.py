@@ -30,7 +30,7 @@ from loguru import logger
 
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind
-from aura_daemon.outbox.source_policy import Disposition
+from aura_daemon.outbox.source_policy import SourcePolicy
 from tests.support import dying
 from tests.support.house import PNG, House
 from tests.support.steps import sidecar_bytes
@@ -85,14 +85,14 @@ class Contract(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.house = House(Path(tempfile.mkdtemp(prefix="aura-machine-")))
-        self.expectations = Expectations(house=self.house, disposition=Disposition.ARCHIVE)
+        self.expectations = Expectations(house=self.house, disposition=SourcePolicy.ARCHIVE)
         self.count = 0
         self.is_broken = False
         self.is_quiet = True
         """Nothing was done since a daemon did all there was to do."""
 
-    @initialize(disposition=st.sampled_from(Disposition), files=files)
-    def configure(self, disposition: Disposition, files: list[tuple[str, str]]) -> None:
+    @initialize(disposition=st.sampled_from(SourcePolicy), files=files)
+    def configure(self, disposition: SourcePolicy, files: list[tuple[str, str]]) -> None:
         self.expectations.disposition = disposition
         self.deliver(files, in_place=False)
 

@@ -22,7 +22,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.source_policy import Disposition
+from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
@@ -200,8 +200,8 @@ def test_a_job_that_kills_its_worker_again_and_again_is_given_up_and_the_others_
     assert "(3 attempts)" in document["reason"]
 
 
-@pytest.mark.parametrize("sources", Disposition)
-def test_a_failed_file_moved_back_is_tried_again(house: House, sources: Disposition) -> None:
+@pytest.mark.parametrize("sources", SourcePolicy)
+def test_a_failed_file_moved_back_is_tried_again(house: House, sources: SourcePolicy) -> None:
     house.drop("cat.yaml")
     house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"), sources=sources)
     assert house.failed() == ["cat.yaml", "cat.yaml.json"]

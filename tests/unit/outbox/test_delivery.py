@@ -18,13 +18,13 @@ from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import Clocked, Delivered
+from aura_daemon.outbox.delivery import Delivered, JobTimes
 from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, make, sha256
 
-CLOCKED = Clocked(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
+CLOCKED = JobTimes(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
 
 
 class PowerCut(BaseException):

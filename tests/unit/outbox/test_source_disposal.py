@@ -16,7 +16,7 @@ from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, Disposition, choose
+from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, SourcePolicy, choose
 from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House
@@ -70,7 +70,7 @@ def tries(monkeypatch: pytest.MonkeyPatch) -> Any:
         (Path, "rmdir"),
     )
 
-    def run(door: Door, source: Source, disposition: Disposition) -> int:
+    def run(door: Door, source: Source, disposition: SourcePolicy) -> int:
         for number in range(200):
             left = [number]
             with monkeypatch.context() as patched:
@@ -103,9 +103,11 @@ def _cutting(step: Any, left: list[int]) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("disposition", "archived"), [(Disposition.ARCHIVE, ["sub/cat.yaml"]), (Disposition.DELETE, [])]
+    ("disposition", "archived"), [(SourcePolicy.ARCHIVE, ["sub/cat.yaml"]), (SourcePolicy.DELETE, [])]
 )
-def test_a_source_that_is_done_goes_where_it_belongs(door: Door, disposition: Disposition, archived: list[str]) -> None:
+def test_a_source_that_is_done_goes_where_it_belongs(
+    door: Door, disposition: SourcePolicy, archived: list[str]
+) -> None:
     source = ended(door, "sub/cat.yaml")
     assert door.disposal(disposition).dispose(source)
     assert (door.house.archived(), door.house.waiting()) == (archived, [])
@@ -146,13 +148,13 @@ def test_an_archive_on_another_disk_works(door: Door, mount: Mount) -> None:
     assert list(door.claims.work.iterdir()) == []
 
 
-@pytest.mark.parametrize("disposition", [Disposition.ARCHIVE, Disposition.DELETE])
+@pytest.mark.parametrize("disposition", [SourcePolicy.ARCHIVE, SourcePolicy.DELETE])
 def test_a_crash_between_any_two_steps_of_putting_away_is_made_good(
-    door: Door, tries: Any, disposition: Disposition
+    door: Door, tries: Any, disposition: SourcePolicy
 ) -> None:
     source = ended(door, "sub/cat.yaml")
     assert tries(door, source, disposition) > 2
-    assert door.house.archived() == (["sub/cat.yaml"] if disposition is Disposition.ARCHIVE else [])
+    assert door.house.archived() == (["sub/cat.yaml"] if disposition is SourcePolicy.ARCHIVE else [])
     assert door.house.waiting() == []
     assert door.journal.unfinished_sources() == []
     assert door.house.failed() == []
@@ -231,7 +233,7 @@ def test_a_crash_between_any_two_steps_of_failing_is_made_good(door: Door, tries
     else:
         source = ended(door, "cat.yaml", b"prompt: one\n---\nprompt: two\n", well=False)
         expected = ["cat-1.yaml", "cat-1.yaml.json", "cat-2.yaml", "cat-2.yaml.json"]
-    assert tries(door, source, Disposition.ARCHIVE) > 3
+    assert tries(door, source, SourcePolicy.ARCHIVE) > 3
     assert door.house.failed() == expected
     assert door.journal.unfinished_sources() == []
     assert door.house.waiting() == []
@@ -307,15 +309,15 @@ def test_under_keep_a_failed_source_is_copied_and_stays(house: House) -> None:
 
 @pytest.mark.parametrize("mark", TWO_WAY_SYNC_MARKS)
 def test_auto_keeps_where_a_sync_tool_would_delete_everywhere(house: House, mark: str) -> None:
-    assert choose("auto", house.inbox).disposition is Disposition.ARCHIVE
+    assert choose("auto", house.inbox).disposition is SourcePolicy.ARCHIVE
     (house.inbox / mark).mkdir()
     choice = choose("auto", house.inbox)
-    assert choice.disposition is Disposition.KEEP
+    assert choice.disposition is SourcePolicy.KEEP
     assert TWO_WAY_SYNC_MARKS[mark] in choice.reason
-    assert choose("delete", house.inbox).disposition is Disposition.DELETE
+    assert choose("delete", house.inbox).disposition is SourcePolicy.DELETE
 
 
 def test_auto_keeps_where_the_inbox_is_read_only(house: House, mount: Mount) -> None:
     mount(house.inbox, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
-    assert choose("auto", house.inbox).disposition is Disposition.KEEP
+    assert choose("auto", house.inbox).disposition is SourcePolicy.KEEP
     assert choose("auto", house.inbox).reason == "the inbox is read-only"
