@@ -18,21 +18,21 @@ from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor import machine as inspecting
 from aura_daemon.doctor.diagnosis import complaints
-from aura_daemon.doctor.probe import Unanswered, ask
+from aura_daemon.doctor.probe import ProbeFailed, ask
 from aura_daemon.doctor.report import (
     CPU_FLAGS,
     SURVEY_SCHEMA,
-    Complaint,
     DiskFound,
+    DoctorReport,
+    Finding,
     GpuFound,
+    LadderPlan,
+    LadderStep,
     ModelFound,
-    Plan,
-    Presence,
-    Question,
-    Step,
-    Survey,
+    ModelPresence,
+    PlanRequest,
+    ProbeRequest,
     TorchFound,
-    Wish,
 )
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
@@ -68,7 +68,7 @@ def doctor(config: Path | None, *, plan: str | None, batch: int, model: str | No
     return UNWELL if survey.problems else 0
 
 
-def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None) -> Wish | None:
+def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None) -> PlanRequest | None:
     """What the ladder is to be shown for; raises UserError."""
     allowed = (settings.generate.model, *settings.generate.models)
     problems = []
@@ -86,10 +86,10 @@ def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None)
     if plan is None:
         return None
     width, height = (round_px(side) for side in sides)
-    return Wish(model=model or allowed[0], width=width, height=height, batch=batch)
+    return PlanRequest(model=model or allowed[0], width=width, height=height, batch=batch)
 
 
-def surveyed(loaded: LoadedConfig, wish: Wish | None) -> Survey:
+def surveyed(loaded: LoadedConfig, wish: PlanRequest | None) -> DoctorReport:
     """All that is to be known, with what should be mended."""
     settings = loaded.settings
     folders = folders_of(settings)
@@ -98,7 +98,7 @@ def surveyed(loaded: LoadedConfig, wish: Wish | None) -> Survey:
     machine = inspecting.machine(settings.inbox, folders, daemon_pid=daemon_pid)
     worker = inspecting.worker_of(daemon_pid) if daemon_pid is not None else None
     held_device_bytes = inspecting.device_bytes(machine.gpus, worker.pid) if worker is not None else 0
-    question = Question(
+    question = ProbeRequest(
         settings=settings.engine(),
         wish=wish,
         measured=tuple(_measured(folders["state"], wish)),
@@ -106,15 +106,15 @@ def surveyed(loaded: LoadedConfig, wish: Wish | None) -> Survey:
         held_device_bytes=held_device_bytes,
     )
     answer = ask(question)
-    misplacements = [Complaint(message=str(problem), mend="mend the configuration") for problem in misplaced(loaded)]
+    misplacements = [Finding(message=str(problem), mend="mend the configuration") for problem in misplaced(loaded)]
     silence = []
-    if isinstance(answer, Unanswered):
+    if isinstance(answer, ProbeFailed):
         print(answer.log, file=sys.stderr)
         silence = [answer.complaint]
     else:
         cache = inspecting.disk(MODELS, Path(answer.hub_cache))
         machine = machine.model_copy(update={"disks": (*machine.disks, *((cache,) if cache is not None else ()))})
-    survey = Survey(
+    survey = DoctorReport(
         schema=SURVEY_SCHEMA,
         configured_by=loaded.origin,
         device=settings.device,
@@ -122,12 +122,12 @@ def surveyed(loaded: LoadedConfig, wish: Wish | None) -> Survey:
         held_bytes=question.held_bytes,
         held_device_bytes=held_device_bytes,
         machine=machine,
-        findings=None if isinstance(answer, Unanswered) else answer,
+        findings=None if isinstance(answer, ProbeFailed) else answer,
     )
     return survey.model_copy(update={"problems": (*misplacements, *silence, *complaints(survey))})
 
 
-def _measured(state: Path, wish: Wish | None) -> list[Measured]:
+def _measured(state: Path, wish: PlanRequest | None) -> list[Measured]:
     """What the journal knows of the wish's model; nothing where nothing has run."""
     place = state / FILE_NAME
     if wish is None or not place.exists():
@@ -149,7 +149,7 @@ class _Page:
     def __init__(self, console: Console) -> None:
         self._console = console
 
-    def show(self, survey: Survey) -> None:
+    def show(self, survey: DoctorReport) -> None:
         """Facts, the ladder, what is to be mended."""
         shown = ""
         for title, fact in _facts(survey):
@@ -167,7 +167,7 @@ class _Page:
         if not survey.problems:
             self._console.print(Text("all is well", "green"))
 
-    def _show_plan(self, plan: Plan, survey: Survey) -> None:
+    def _show_plan(self, plan: LadderPlan, survey: DoctorReport) -> None:
         """A row a rung, and where a job would start."""
         wish = plan.wish
         pictures = f", {wish.batch} at once" if wish.batch > 1 else ""
@@ -206,7 +206,7 @@ class _Page:
             )
 
 
-def _facts(survey: Survey) -> Iterator[tuple[str, str]]:
+def _facts(survey: DoctorReport) -> Iterator[tuple[str, str]]:
     """Title and fact, line by line."""
     machine, found = survey.machine, survey.findings
     yield "configured", f"by {escaped(survey.configured_by)}"
@@ -269,16 +269,16 @@ def _disk(disk: DiskFound) -> str:
 def _model(model: ModelFound) -> str:
     name = escaped(model.name)
     match model.presence:
-        case Presence.HERE:
+        case ModelPresence.HERE:
             return f"{name}: here, {_size(model.weight_bytes)}, {escaped(model.folder)}"
-        case Presence.ABSENT:
+        case ModelPresence.ABSENT:
             size = f"{_size(model.weight_bytes)} are" if model.weight_bytes else "it is"
             return f"{name}: not on this machine, {size} fetched for its first job"
-        case Presence.WRONG:
+        case ModelPresence.WRONG:
             return f"{name}: cannot be used, see below"
 
 
-def _fits(step: Step, plan: Plan) -> str:
+def _fits(step: LadderStep, plan: LadderPlan) -> str:
     wish = plan.wish
     if step.fits == wish.batch:
         return "yes"

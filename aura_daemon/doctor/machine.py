@@ -38,7 +38,7 @@ WORKER: Final = "aura_daemon.workers.child_main"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Worker:
+class RunningWorker:
     """The child of a running daemon, which holds the models."""
 
     pid: int
@@ -117,7 +117,7 @@ def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> Inotif
     )
 
 
-def worker_of(daemon_pid: int) -> Worker | None:
+def worker_of(daemon_pid: int) -> RunningWorker | None:
     """None where no model is loaded."""
     with suppress(psutil.Error):
         for child in psutil.Process(daemon_pid).children():
@@ -125,7 +125,7 @@ def worker_of(daemon_pid: int) -> Worker | None:
                 if WORKER in child.cmdline():
                     used = child.memory_info()
                     own_bytes = int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
-                    return Worker(pid=child.pid, own_bytes=own_bytes)
+                    return RunningWorker(pid=child.pid, own_bytes=own_bytes)
     return None
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from aura_daemon.doctor.report import Complaint, Findings, Question
+from aura_daemon.doctor.report import Finding, ProbeAnswer, ProbeRequest
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.doctor.probe_child")
 
@@ -23,15 +23,17 @@ MEND: Final = "most likely torch, another library or the GPU's driver is broken:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Unanswered:
+class ProbeFailed:
     """There are no findings."""
 
-    complaint: Complaint
+    complaint: Finding
     log: str
     """What the child had to say."""
 
 
-def ask(question: Question, *, patience_s: float = PATIENCE_S, command: Sequence[str] = CHILD) -> Findings | Unanswered:
+def ask(
+    question: ProbeRequest, *, patience_s: float = PATIENCE_S, command: Sequence[str] = CHILD
+) -> ProbeAnswer | ProbeFailed:
     """Never raises for what the child does; it is killed when patience is at an end."""
     asked = question.model_dump_json().encode()
     try:
@@ -43,7 +45,7 @@ def ask(question: Question, *, patience_s: float = PATIENCE_S, command: Sequence
     if ran.returncode != 0:
         return _unanswered(_ending(ran.returncode), ran.stderr)
     try:
-        return Findings.model_validate_json(ran.stdout)
+        return ProbeAnswer.model_validate_json(ran.stdout)
     except ValidationError as error:
         return _unanswered(f"its answer is not understood ({error.error_count()} mistakes)", ran.stderr)
 
@@ -56,7 +58,7 @@ def _ending(code: int) -> str:
     return f"it was killed by signal {-code} ({name}){full}"
 
 
-def _unanswered(what: str, log: bytes | None) -> Unanswered:
+def _unanswered(what: str, log: bytes | None) -> ProbeFailed:
     said = (log or b"").decode(errors="replace").strip()
     last = f": {said.splitlines()[-1].strip()}" if said else ""
-    return Unanswered(complaint=Complaint(message=f"torch could not be asked; {what}{last}", mend=MEND), log=said)
+    return ProbeFailed(complaint=Finding(message=f"torch could not be asked; {what}{last}", mend=MEND), log=said)

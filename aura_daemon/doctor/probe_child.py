@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from aura_daemon.doctor.report import Question
+from aura_daemon.doctor.report import ProbeRequest
 from aura_daemon.workers.child_main import ENVIRONMENT, become_a_child, importing, log_to_stderr
 
 
@@ -20,7 +20,7 @@ def main(parent: int) -> None:
         os.dup2(2, 1)
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        question = Question.model_validate_json(sys.stdin.buffer.read())
+        question = ProbeRequest.model_validate_json(sys.stdin.buffer.read())
         from aura_daemon.engines.library_logging import quiet_libraries
 
         quiet_libraries()

@@ -21,14 +21,14 @@ CPU_FLAGS: Final = ("amx_bf16", "avx512_bf16", "avx2")
 """What of a processor's abilities counts here: the first two make bfloat16 the fastest format."""
 
 
-class _Page(BaseModel):
+class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # -- the question ------------------------------------------------------------------------------------------------------
 
 
-class Wish(_Page):
+class PlanRequest(_Record):
     """What the ladder is to be shown for."""
 
     model: str
@@ -37,11 +37,11 @@ class Wish(_Page):
     batch: int = 1
 
 
-class Question(_Page):
+class ProbeRequest(_Record):
     """What the child is asked."""
 
     settings: EngineSettings
-    wish: Wish | None = None
+    wish: PlanRequest | None = None
     measured: tuple[Measured, ...] = ()
     """Of the wish's model."""
     held_bytes: int = 0
@@ -52,14 +52,14 @@ class Question(_Page):
 # -- what is found without torch ---------------------------------------------------------------------------------------
 
 
-class Complaint(_Page):
+class Finding(_Record):
     """Something that should be mended."""
 
     message: str
     mend: str
 
 
-class GpuUser(_Page):
+class GpuUser(_Record):
     """A process that computes on a card."""
 
     pid: int
@@ -67,7 +67,7 @@ class GpuUser(_Page):
     used_bytes: int = Field(description="0 where the driver does not say")
 
 
-class GpuFound(_Page):
+class GpuFound(_Record):
     """A card, as its driver tells."""
 
     name: str
@@ -78,7 +78,7 @@ class GpuFound(_Page):
     users: tuple[GpuUser, ...]
 
 
-class CpuFound(_Page):
+class CpuFound(_Record):
     """The processor."""
 
     name: str
@@ -86,7 +86,7 @@ class CpuFound(_Page):
     flags: tuple[str, ...] = Field(description=f"of {', '.join(CPU_FLAGS)}")
 
 
-class MemoryFound(_Page):
+class MemoryFound(_Record):
     """The host's memory, in bytes."""
 
     total_bytes: int
@@ -94,7 +94,7 @@ class MemoryFound(_Page):
     limit_bytes: int | None = Field(description="of the control group; null where there is none")
 
 
-class DiskFound(_Page):
+class DiskFound(_Record):
     """Where something is written."""
 
     what: str = Field(description="inbox, outbox, state or models")
@@ -105,7 +105,7 @@ class DiskFound(_Page):
     file_system: str = Field(description="empty where the system does not tell")
 
 
-class InotifyFound(_Page):
+class InotifyFound(_Record):
     """Limits of the system's file events, and what is taken of them."""
 
     max_user_watches: int
@@ -116,7 +116,7 @@ class InotifyFound(_Page):
     used_instances: int
 
 
-class Machine(_Page):
+class Machine(_Record):
     """All that can be told without torch."""
 
     gpus: tuple[GpuFound, ...]
@@ -130,7 +130,7 @@ class Machine(_Page):
 # -- what the child finds ----------------------------------------------------------------------------------------------
 
 
-class TorchFound(_Page):
+class TorchFound(_Record):
     """What torch is, and where the models would run."""
 
     version: str
@@ -143,7 +143,7 @@ class TorchFound(_Page):
     uuid: str = Field("", description="of a CUDA device, GPU-… as its driver says it: which of several it is")
 
 
-class Presence(StrEnum):
+class ModelPresence(StrEnum):
     """Whether a model lies on this machine."""
 
     HERE = "here"
@@ -153,19 +153,19 @@ class Presence(StrEnum):
     """It cannot be used as it is configured."""
 
 
-class ModelFound(_Page):
+class ModelFound(_Record):
     """A configured model."""
 
     kind: JobKind
     name: str
-    presence: Presence
+    presence: ModelPresence
     folder: str = ""
     weight_bytes: int = Field(0, description="on the disk; of an absent one what is to be fetched; 0: not known")
     message: str = Field("", description="what is wrong with it")
     mend: str = ""
 
 
-class Step(_Page):
+class LadderStep(_Record):
     """A rung of the ladder, for the wish."""
 
     rung: Rung
@@ -177,33 +177,33 @@ class Step(_Page):
     picture_s: float | None = Field(description="from what was measured here; null where nothing was")
 
 
-class Plan(_Page):
+class LadderPlan(_Record):
     """The ladder for a wish, and where a job would start."""
 
-    wish: Wish
+    wish: PlanRequest
     assumed: bool = Field(description="the model is not here: the figures are Stable Diffusion 1.4's")
     steps_a_picture: int = Field(description="denoising steps that the times are reckoned with")
     free_host_bytes: int
-    ladder: tuple[Step, ...]
+    ladder: tuple[LadderStep, ...]
     start: Rung | None = Field(description="null where it fits on no rung")
     start_batch: int
 
 
-class Findings(_Page):
+class ProbeAnswer(_Record):
     """The child's answer."""
 
     torch: TorchFound
     hub_cache: str
     hub_is_forbidden: bool = Field(description="HF_HUB_OFFLINE is set: nothing is fetched")
     models: tuple[ModelFound, ...]
-    plan: Plan | None
-    refusal: Complaint | None = Field(description="why the settings cannot be followed here")
+    plan: LadderPlan | None
+    refusal: Finding | None = Field(description="why the settings cannot be followed here")
 
 
 # -- the document ------------------------------------------------------------------------------------------------------
 
 
-class Survey(_Page):
+class DoctorReport(_Record):
     """What `doctor --json` prints."""
 
     schema_: Literal["aura-daemon/doctor/1"] = Field(SURVEY_SCHEMA, alias="schema")
@@ -213,8 +213,8 @@ class Survey(_Page):
     held_bytes: int = Field(description="of the host's memory, by the running daemon's worker")
     held_device_bytes: int
     machine: Machine
-    findings: Findings | None = Field(description="null where torch could not be asked")
-    problems: tuple[Complaint, ...] = ()
+    findings: ProbeAnswer | None = Field(description="null where torch could not be asked")
+    problems: tuple[Finding, ...] = ()
 
     def to_json(self) -> str:
         """The document."""

@@ -13,7 +13,17 @@ import torch
 from huggingface_hub import constants
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
-from aura_daemon.doctor.report import Complaint, Findings, ModelFound, Plan, Presence, Question, Step, TorchFound, Wish
+from aura_daemon.doctor.report import (
+    Finding,
+    LadderPlan,
+    LadderStep,
+    ModelFound,
+    ModelPresence,
+    PlanRequest,
+    ProbeAnswer,
+    ProbeRequest,
+    TorchFound,
+)
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import Absent
@@ -34,7 +44,7 @@ FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_f
 """Half precision -> abilities of a CPU with which it is faster than float32."""
 
 
-def findings(question: Question) -> Findings:
+def findings(question: ProbeRequest) -> ProbeAnswer:
     """Everything."""
     session = Session(question.settings)
     found = session.devices
@@ -42,14 +52,16 @@ def findings(question: Question) -> Findings:
     half = devices is not None and devices.first.dtype == "float16"
     plan = None
     if devices is not None and question.wish is not None:
-        plan = _Planning(question, devices, base_bytes=session.memory().resident_bytes).plan(question.wish, half=half)
-    return Findings(
+        plan = _LadderPlanner(question, devices, base_bytes=session.memory().resident_bytes).plan(
+            question.wish, half=half
+        )
+    return ProbeAnswer(
         torch=_torch(devices.first if devices is not None else None),
         hub_cache=str(constants.HF_HUB_CACHE),
         hub_is_forbidden=bool(constants.HF_HUB_OFFLINE),
         models=tuple(_model(kind, settings, half=half) for kind, settings in _configured(question.settings)),
         plan=plan,
-        refusal=Complaint(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
+        refusal=Finding(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
     )
 
 
@@ -102,7 +114,7 @@ def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
             return ModelFound(
                 kind=kind,
                 name=settings.model,
-                presence=Presence.HERE,
+                presence=ModelPresence.HERE,
                 folder=folder,
                 weight_bytes=found.size_bytes,
             )
@@ -110,10 +122,10 @@ def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
             missing = (
                 found.missing_bytes if found.missing_bytes is not None else _standard_bytes(settings.model, half=half)
             )
-            return ModelFound(kind=kind, name=settings.model, presence=Presence.ABSENT, weight_bytes=missing)
+            return ModelFound(kind=kind, name=settings.model, presence=ModelPresence.ABSENT, weight_bytes=missing)
         case Failure():
             return ModelFound(
-                kind=kind, name=settings.model, presence=Presence.WRONG, message=found.message, mend=found.mend
+                kind=kind, name=settings.model, presence=ModelPresence.WRONG, message=found.message, mend=found.mend
             )
 
 
@@ -123,10 +135,10 @@ def _standard_bytes(model: str, *, half: bool) -> int:
     return known.get(model, 0)
 
 
-class _Planning:
+class _LadderPlanner:
     """The ladder, rung by rung."""
 
-    def __init__(self, question: Question, devices: Devices, *, base_bytes: int) -> None:
+    def __init__(self, question: ProbeRequest, devices: Devices, *, base_bytes: int) -> None:
         self._settings = question.settings
         self._measured = question.measured
         self._devices = devices
@@ -139,7 +151,7 @@ class _Planning:
             held=Held(device_bytes=question.held_device_bytes, host_bytes=question.held_bytes),
         )
 
-    def plan(self, wish: Wish, *, half: bool) -> Plan | None:
+    def plan(self, wish: PlanRequest, *, half: bool) -> LadderPlan | None:
         """None where the model cannot be used, which is said of the model."""
         configured = _named(self._settings.generate, wish.model)
         found = look_for_model(configured, JobKind.GENERATE, half)
@@ -153,7 +165,7 @@ class _Planning:
         steps = configured.steps or own.steps
         start = self._fits.first(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
-        return Plan(
+        return LadderPlan(
             wish=wish,
             assumed=files is None,
             steps_a_picture=steps,
@@ -174,7 +186,7 @@ class _Planning:
 
         return Demand(key=key, extent=extent, footprint=footprint)
 
-    def _step(self, rung: Rung, demand: Demand, room: MemoryRoom, steps: int) -> Step:
+    def _step(self, rung: Rung, demand: Demand, room: MemoryRoom, steps: int) -> LadderStep:
         """A rung alone: what all pictures take there, and how many of them fit."""
         batch = demand.extent.batch
 
@@ -183,7 +195,7 @@ class _Planning:
 
         fitting = choose([rung], need, room, batch=batch)
         wanted = need(rung, batch)
-        return Step(
+        return LadderStep(
             rung=rung,
             caption=RUNGS[rung].caption,
             needed_bytes=wanted.bytes,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aura_daemon.doctor.report import Survey
+from aura_daemon.doctor.report import DoctorReport
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.attempts import RunConditions
@@ -37,8 +37,8 @@ class Asked:
     ran: CompletedProcess[str]
 
     @property
-    def survey(self) -> Survey:
-        return Survey.model_validate_json(self.ran.stdout)
+    def survey(self) -> DoctorReport:
+        return DoctorReport.model_validate_json(self.ran.stdout)
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +178,7 @@ def test_a_running_daemons_memory_counts_as_free(program: Program) -> None:
     finally:
         program.close()
     assert ran.returncode == 0
-    survey = Survey.model_validate_json(ran.stdout)
+    survey = DoctorReport.model_validate_json(ran.stdout)
     assert survey.daemon_runs
     assert survey.held_bytes > 100 << 20
     assert survey.findings is not None

@@ -10,22 +10,22 @@ from aura_daemon.config.engine import EngineSettings, GenerateSettings
 from aura_daemon.doctor.diagnosis import complaints
 from aura_daemon.doctor.report import (
     SURVEY_SCHEMA,
-    Complaint,
     CpuFound,
     DiskFound,
-    Findings,
+    DoctorReport,
+    Finding,
     GpuFound,
     InotifyFound,
+    LadderPlan,
+    LadderStep,
     Machine,
     MemoryFound,
     ModelFound,
-    Plan,
-    Presence,
-    Question,
-    Step,
-    Survey,
+    ModelPresence,
+    PlanRequest,
+    ProbeAnswer,
+    ProbeRequest,
     TorchFound,
-    Wish,
 )
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sampling import Scheduler
@@ -51,7 +51,7 @@ LIMITS = InotifyFound(
     used_watches=0,
     used_instances=0,
 )
-ABSENT = ModelFound(kind=JobKind.GENERATE, name="sd-1.4", presence=Presence.ABSENT, weight_bytes=5 * GB)
+ABSENT = ModelFound(kind=JobKind.GENERATE, name="sd-1.4", presence=ModelPresence.ABSENT, weight_bytes=5 * GB)
 
 
 def disk(what: str, free_bytes: int) -> DiskFound:
@@ -60,8 +60,8 @@ def disk(what: str, free_bytes: int) -> DiskFound:
     )
 
 
-def plan(start: Rung | None, rung: Rung = Rung.CPU_HALF_WEIGHTS) -> Plan:
-    step = Step(
+def plan(start: Rung | None, rung: Rung = Rung.CPU_HALF_WEIGHTS) -> LadderPlan:
+    step = LadderStep(
         rung=rung,
         caption="",
         needed_bytes=5 << 30,
@@ -70,8 +70,8 @@ def plan(start: Rung | None, rung: Rung = Rung.CPU_HALF_WEIGHTS) -> Plan:
         fits=int(start is not None),
         picture_s=None,
     )
-    wish = Wish(model="sd-1.4", width=912, height=512)
-    return Plan(
+    wish = PlanRequest(model="sd-1.4", width=912, height=512)
+    return LadderPlan(
         wish=wish,
         assumed=True,
         steps_a_picture=25,
@@ -90,11 +90,11 @@ def survey(
     device: str = "auto",
     silent: bool = False,
     **found: Any,
-) -> Survey:
+) -> DoctorReport:
     known = {
         "torch": TORCH, "hub_cache": "/hub", "hub_is_forbidden": False, "models": (), "plan": None, "refusal": None
     }  # fmt: skip
-    return Survey(
+    return DoctorReport(
         schema=SURVEY_SCHEMA,
         configured_by="built-in defaults",
         device=device,
@@ -109,11 +109,11 @@ def survey(
             inotify=inotify,
             versions={},
         ),
-        findings=None if silent else Findings(**{**known, **found}),
+        findings=None if silent else ProbeAnswer(**{**known, **found}),
     )
 
 
-def said(one: Survey) -> str:
+def said(one: DoctorReport) -> str:
     """All of it; every complaint has its mend."""
     found = complaints(one)
     assert all(complaint.mend for complaint in found)
@@ -128,18 +128,18 @@ def said(one: Survey) -> str:
         survey(inotify=None),
         survey(disks=(disk("inbox", 2 * GB), disk("models", 9 * GB)), models=(ABSENT,)),
         survey(models=(ABSENT,)),
-        survey(models=(ModelFound(kind=JobKind.CAPTION, name="aura-mini", presence=Presence.HERE),)),
+        survey(models=(ModelFound(kind=JobKind.CAPTION, name="aura-mini", presence=ModelPresence.HERE),)),
         survey(plan=plan(Rung.CPU_HALF_WEIGHTS)),
         survey(gpus=(CARD,), device="cpu"),
         survey(gpus=(CARD,), torch=TORCH.model_copy(update={"device": "cuda:0"})),
     ],
 )
-def test_of_a_machine_that_is_well_nothing_is_said(well: Survey) -> None:
+def test_of_a_machine_that_is_well_nothing_is_said(well: DoctorReport) -> None:
     assert complaints(well) == ()
 
 
 def test_why_the_settings_cannot_be_followed_comes_first() -> None:
-    refusal = Complaint(message="no CUDA", mend="device: auto")
+    refusal = Finding(message="no CUDA", mend="device: auto")
     found = complaints(survey(refusal=refusal, disks=(disk("inbox", 0),)))
     assert (found[0], len(found)) == (refusal, 2)
 
@@ -149,8 +149,10 @@ def test_a_card_that_torch_does_not_see_is_named() -> None:
 
 
 def test_a_model_that_cannot_be_used_says_why() -> None:
-    wrong = ModelFound(kind=JobKind.GENERATE, name="x", presence=Presence.WRONG, message="model x: no", mend="mend it")
-    assert complaints(survey(models=(wrong,))) == (Complaint(message="model x: no", mend="mend it"),)
+    wrong = ModelFound(
+        kind=JobKind.GENERATE, name="x", presence=ModelPresence.WRONG, message="model x: no", mend="mend it"
+    )
+    assert complaints(survey(models=(wrong,))) == (Finding(message="model x: no", mend="mend it"),)
 
 
 def test_a_model_that_may_not_be_fetched_is_a_complaint() -> None:
@@ -191,11 +193,11 @@ def test_no_instance_left_is_told() -> None:
 
 def test_a_survey_is_the_same_after_its_way_through_json() -> None:
     one = survey(plan=plan(Rung.CPU), models=(ABSENT,), gpus=(CARD,), disks=(disk("inbox", 1),))
-    assert Survey.model_validate_json(one.to_json()) == one
+    assert DoctorReport.model_validate_json(one.to_json()) == one
 
 
 def test_a_question_is_the_same_after_its_way_through_json() -> None:
     known = Measured(device="x", dtype="float16", rung=Rung.RESIDENT, width=8, height=8, batch=2, step_s=0.1)
     settings = EngineSettings(generate=GenerateSettings(models=("a", "b"), scheduler=Scheduler.EULER_A))
-    asked = Question(settings=settings, wish=Wish(model="a", width=8, height=16, batch=3), measured=(known,))
-    assert Question.model_validate_json(asked.model_dump_json()) == asked
+    asked = ProbeRequest(settings=settings, wish=PlanRequest(model="a", width=8, height=16, batch=3), measured=(known,))
+    assert ProbeRequest.model_validate_json(asked.model_dump_json()) == asked

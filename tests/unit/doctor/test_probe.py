@@ -7,11 +7,11 @@ import sys
 import pytest
 
 from aura_daemon.config.engine import Device, EngineSettings
-from aura_daemon.doctor.probe import Unanswered, ask
-from aura_daemon.doctor.report import Findings, Presence, Question, Wish
+from aura_daemon.doctor.probe import ProbeFailed, ask
+from aura_daemon.doctor.report import ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 
-QUESTION = Question(
-    settings=EngineSettings(device=Device.CPU), wish=Wish(model="aura-mini", width=64, height=64, batch=2)
+QUESTION = ProbeRequest(
+    settings=EngineSettings(device=Device.CPU), wish=PlanRequest(model="aura-mini", width=64, height=64, batch=2)
 )
 
 
@@ -21,9 +21,9 @@ def of_code(code: str) -> tuple[str, ...]:
 
 def test_the_real_child_answers() -> None:
     found = ask(QUESTION)
-    assert isinstance(found, Findings), found
+    assert isinstance(found, ProbeAnswer), found
     assert found.torch.device == "cpu"
-    assert [model.presence for model in found.models] == [Presence.HERE, Presence.HERE]
+    assert [model.presence for model in found.models] == [ModelPresence.HERE, ModelPresence.HERE]
     assert found.plan is not None
     assert found.plan.start_batch == 2
 
@@ -40,7 +40,7 @@ def test_the_real_child_answers() -> None:
 )
 def test_a_child_that_fails_is_put_into_words(code: str, words: str) -> None:
     answer = ask(QUESTION, command=of_code(code))
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, ProbeFailed)
     assert words in answer.complaint.message
     assert answer.complaint.mend
     assert "\n" not in answer.complaint.message
@@ -49,11 +49,11 @@ def test_a_child_that_fails_is_put_into_words(code: str, words: str) -> None:
 def test_a_child_that_hangs_is_killed_when_patience_ends() -> None:
     code = "import sys, time; print('waiting for the driver', file=sys.stderr, flush=True); time.sleep(3600)"
     answer = ask(QUESTION, patience_s=1, command=of_code(code))
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, ProbeFailed)
     assert "did not answer within 1 s and was killed: waiting for the driver" in answer.complaint.message
 
 
 def test_a_child_that_cannot_be_started_is_put_into_words() -> None:
     answer = ask(QUESTION, command=("/nowhere/python",))
-    assert isinstance(answer, Unanswered)
+    assert isinstance(answer, ProbeFailed)
     assert "could not be started" in answer.complaint.message

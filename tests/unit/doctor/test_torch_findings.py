@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfig, CLIPTextModel
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
-from aura_daemon.doctor.report import Findings, Plan, Presence, Question, Wish
+from aura_daemon.doctor.report import LadderPlan, ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 from aura_daemon.doctor.torch_findings import findings
 from aura_daemon.engines.interface import Ended, Work
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
@@ -29,13 +29,13 @@ pytestmark = pytest.mark.filterwarnings(
 GIB = 1 << 30
 
 
-def asked(model: str, *, width: int = 64, height: int = 64, batch: int = 1, **more: object) -> Question:
+def asked(model: str, *, width: int = 64, height: int = 64, batch: int = 1, **more: object) -> ProbeRequest:
     settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=model))
-    known = {"settings": settings, "wish": Wish(model=model, width=width, height=height, batch=batch)}
-    return Question.model_validate({**known, **more})
+    known = {"settings": settings, "wish": PlanRequest(model=model, width=width, height=height, batch=batch)}
+    return ProbeRequest.model_validate({**known, **more})
 
 
-def plan_of(found: Findings) -> Plan:
+def plan_of(found: ProbeAnswer) -> LadderPlan:
     assert found.plan is not None
     return found.plan
 
@@ -104,7 +104,7 @@ def test_a_model_that_is_not_here_is_planned_with_the_size_of_stable_diffusion(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     found = findings(asked("nobody/has-this", width=512, height=512))
     (model, _) = found.models
-    assert (model.presence, model.weight_bytes) == (Presence.ABSENT, 0)
+    assert (model.presence, model.weight_bytes) == (ModelPresence.ABSENT, 0)
     plan = plan_of(found)
     assert plan.assumed
     # 1,370 M numbers in float32, and what is computed beside them.
@@ -114,7 +114,7 @@ def test_a_model_that_is_not_here_is_planned_with_the_size_of_stable_diffusion(
 def test_the_short_names_say_what_is_to_be_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     (model, _) = findings(asked("sd-1.4")).models
-    assert model.presence is Presence.ABSENT
+    assert model.presence is ModelPresence.ABSENT
     assert 5.4e9 < model.weight_bytes < 5.6e9
 
 
@@ -131,7 +131,7 @@ def test_a_model_that_cannot_be_used_has_no_plan(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
     found = findings(asked(str(tmp_path)))
     (model, _) = found.models
-    assert (model.presence, found.plan) == (Presence.WRONG, None)
+    assert (model.presence, found.plan) == (ModelPresence.WRONG, None)
     assert "FluxPipeline" in model.message
 
 
@@ -146,7 +146,7 @@ def test_a_model_that_cannot_be_used_has_no_plan(tmp_path: Path) -> None:
 def test_settings_that_cannot_be_followed_are_refused_in_the_workers_words(
     settings: EngineSettings, words: str
 ) -> None:
-    found = findings(Question(settings=settings, wish=Wish(model="aura-mini", width=64, height=64)))
+    found = findings(ProbeRequest(settings=settings, wish=PlanRequest(model="aura-mini", width=64, height=64)))
     assert found.refusal is not None
     assert words in found.refusal.message
     assert (found.torch.device, found.plan, found.torch.version) == ("", None, torch.__version__)
