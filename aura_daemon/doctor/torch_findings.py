@@ -26,11 +26,11 @@ from aura_daemon.doctor.report import (
 )
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
-from aura_daemon.engines.model_files.hub import Absent
+from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
-from aura_daemon.engines.placement.loaded_models import Shelf
-from aura_daemon.engines.placement.rung_choice import Demand, Fits, Held, Wanted
+from aura_daemon.engines.placement.loaded_models import LoadedModels
+from aura_daemon.engines.placement.rung_choice import MemoryDemand, PlacementRequest, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
@@ -118,7 +118,7 @@ def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
                 folder=folder,
                 weight_bytes=found.size_bytes,
             )
-        case Absent():
+        case AbsentModel():
             missing = (
                 found.missing_bytes if found.missing_bytes is not None else _standard_bytes(settings.model, half=half)
             )
@@ -143,12 +143,12 @@ class _LadderPlanner:
         self._measured = question.measured
         self._devices = devices
         self._base_bytes = base_bytes
-        self._fits = Fits(
+        self._fits = RungChooser(
             devices,
-            Shelf(),
+            LoadedModels(),
             base_bytes=base_bytes,
             climb_after=question.settings.climb_after,
-            held=Held(device_bytes=question.held_device_bytes, host_bytes=question.held_bytes),
+            held=ReservedMemory(device_bytes=question.held_device_bytes, host_bytes=question.held_bytes),
         )
 
     def plan(self, wish: PlanRequest, *, half: bool) -> LadderPlan | None:
@@ -175,18 +175,18 @@ class _LadderPlanner:
             start_batch=start.batch if isinstance(start, RungChoice) else 0,
         )
 
-    def _demand(self, configured: GenerateSettings, files: ModelFiles | None, extent: Extent) -> Demand:
+    def _demand(self, configured: GenerateSettings, files: ModelFiles | None, extent: Extent) -> MemoryDemand:
         key, checks = (JobKind.GENERATE, configured.model), configured.safety is not Safety.OFF
         if files is not None:
-            return self._fits.demand(Wanted(key=key, files=files, extent=extent, with_checker=checks))
+            return self._fits.demand(PlacementRequest(key=key, files=files, extent=extent, with_checker=checks))
 
         def footprint(rung: Rung) -> Footprint:
             placement = self._devices.on(rung)
             return standard_footprint(placement, base_bytes=self._base_bytes, with_checker=checks)
 
-        return Demand(key=key, extent=extent, footprint=footprint)
+        return MemoryDemand(key=key, extent=extent, footprint=footprint)
 
-    def _step(self, rung: Rung, demand: Demand, room: MemoryRoom, steps: int) -> LadderStep:
+    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> LadderStep:
         """A rung alone: what all pictures take there, and how many of them fit."""
         batch = demand.extent.batch
 

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.engines.interface import Ended, Hearing, Work
+from aura_daemon.engines.interface import AttemptListener, TaskResult, Work
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.rung_choice import Fits
+from aura_daemon.engines.placement.rung_choice import RungChooser
 from aura_daemon.jobs.results import Failure, Outcome
 from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
 
 
-class Attempting:
+class EngineAttempt:
     """One try at the first of some works, with as many of the others as go with it."""
 
     def __init__(
         self,
         *,
         works: Sequence[Work],
-        hearing: Hearing,
+        hearing: AttemptListener,
         start: Start,
         measured: Sequence[Measured],
-        fits: Fits,
+        fits: RungChooser,
     ) -> None:
         self.works = works
         self.start = start
@@ -66,7 +66,7 @@ class Attempting:
         tried = self.tried
         if tried is not None and self._peak is not None:
             tried = replace(tried, peak_bytes=self._peak.highest_bytes())
-        self._hearing.ended(Ended(work=work, outcome=outcome, tried=tried, step_s=step_s))
+        self._hearing.ended(TaskResult(work=work, outcome=outcome, tried=tried, step_s=step_s))
 
     def fail(self, failure: Failure) -> None:
         """The last word on all that are concerned and have had none."""
@@ -75,14 +75,14 @@ class Attempting:
                 self.end(work, failure)
 
 
-class Alone:
+class SingleResult:
     """Hears of one work."""
 
     def __init__(self) -> None:
-        self.heard: list[Ended] = []
+        self.heard: list[TaskResult] = []
 
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """Nobody asks."""
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         self.heard.append(ended)

@@ -24,7 +24,7 @@ class Work:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class TaskResult:
     """The last word on one."""
 
     work: Work
@@ -33,13 +33,13 @@ class Ended:
     step_s: float = 0.0
 
 
-class Hearing(Protocol):
+class AttemptListener(Protocol):
     """Who is told how a batch goes."""
 
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """These are about to run like that."""
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         """One has had its last word."""
 
 

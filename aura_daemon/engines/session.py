@@ -18,20 +18,20 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
-from aura_daemon.engines.attempt import Alone, Attempting
+from aura_daemon.engines.attempt import EngineAttempt, SingleResult
 from aura_daemon.engines.captioning.blip import Captioner
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.decode import read_picture
-from aura_daemon.engines.interface import Ended, Hearing, Report, Work
+from aura_daemon.engines.interface import AttemptListener, Report, TaskResult, Work
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.device_memory import MemoryFigures, PeakMemory, memory_figures, release, trim
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
-from aura_daemon.engines.placement.loaded_models import Engine, Key, Shelf
-from aura_daemon.engines.placement.rung_choice import Fits, Wanted
+from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
+from aura_daemon.engines.placement.rung_choice import PlacementRequest, RungChooser
 from aura_daemon.engines.stable_diffusion.generator import Generator, timed
-from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.start_image import read_start
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
@@ -50,7 +50,7 @@ class Session:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
-        self._shelf = Shelf()
+        self._shelf = LoadedModels()
         self._files: dict[Key, ModelFiles] = {}
         self._loading = ""
         self._is_broken = False
@@ -81,29 +81,31 @@ class Session:
         start: Start = TOP,
     ) -> Outcome:
         """One request by itself; never raises for what a request, a model or the memory can cause."""
-        alone = Alone()
+        alone = SingleResult()
         work = Work(request=request, image=image, image_name=image_name, report=report, mask=mask, cells=cells)
         self.run_all([work], alone, start=start)
         (ended,) = alone.heard
         return ended.outcome
 
     def run_all(
-        self, works: Sequence[Work], hearing: Hearing, *, start: Start = TOP, measured: Sequence[Measured] = ()
+        self, works: Sequence[Work], hearing: AttemptListener, *, start: Start = TOP, measured: Sequence[Measured] = ()
     ) -> None:
         """All of them, pictures together as far as that fits. `start` and `measured` are for the choice of a rung."""
         if isinstance(self.devices, Failure):
             for work in works:
-                hearing.ended(Ended(work=work, outcome=self.devices))
+                hearing.ended(TaskResult(work=work, outcome=self.devices))
             return
-        fits = Fits(self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after)
+        fits = RungChooser(
+            self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after
+        )
         left = list(works)
         while left:
-            attempt = Attempting(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
+            attempt = EngineAttempt(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
             self._run(attempt, self.devices)
             left = attempt.left
         trim()
 
-    def _run(self, attempt: Attempting, devices: Devices) -> None:
+    def _run(self, attempt: EngineAttempt, devices: Devices) -> None:
         """As many as go at once; an exception is the last word on each of them that has had none."""
         self._loading = ""
         failure = None
@@ -121,7 +123,7 @@ class Session:
             release(devices.first)
         attempt.fail(failure)
 
-    def _run_first(self, attempt: Attempting, devices: Devices) -> None:
+    def _run_first(self, attempt: EngineAttempt, devices: Devices) -> None:
         work = attempt.works[0]
         match work.request:
             case GenerateRequest():
@@ -133,7 +135,7 @@ class Session:
 
     # -- drawing ---------------------------------------------------------------------------------------------------
 
-    def _draw(self, attempt: Attempting) -> None:
+    def _draw(self, attempt: EngineAttempt) -> None:
         """Pictures of one model and one size."""
         first = attempt.works[0]
         configured = self._model_named(first.request)
@@ -145,7 +147,7 @@ class Session:
         if isinstance(files, Failure):
             attempt.fail(files)
             return
-        drawings: dict[int, tuple[Work, Drawing]] = {}
+        drawings: dict[int, tuple[Work, PictureTask]] = {}
         for work in attempt.works:
             drawing = self._drawing(work, configured, files)
             if isinstance(drawing, Failure):
@@ -156,7 +158,9 @@ class Session:
             return
         asked = [drawing for _, drawing in drawings.values()]
         checks = configured.safety is not Safety.OFF
-        wanted = Wanted(key=key, files=files, extent=_extent(asked[0].resolved, len(asked)), with_checker=checks)
+        wanted = PlacementRequest(
+            key=key, files=files, extent=_extent(asked[0].resolved, len(asked)), with_checker=checks
+        )
         batch = self._place(attempt, wanted, [work for work, _ in drawings.values()])
         if batch is None:
             return
@@ -175,7 +179,7 @@ class Session:
                     outcome = timed(outcome, loaded_s)
                 attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
 
-    def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> Drawing | Failure:
+    def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> PictureTask | Failure:
         request = work.request
         assert isinstance(request, GenerateRequest)
         start = read_start(request, work.image, work.mask, self._settings)
@@ -183,7 +187,7 @@ class Session:
             return start
         size = start.picture.size if start is not None else None
         resolved, notes = resolve_generate(request, configured, files.own, size)
-        return Drawing(resolved=resolved, report=work.report, start=start, notes=notes)
+        return PictureTask(resolved=resolved, report=work.report, start=start, notes=notes)
 
     def _model_named(self, request: Request) -> GenerateSettings | Failure:
         """The settings of the model that a job names, or of the configured one."""
@@ -198,7 +202,7 @@ class Session:
 
     # -- describing ------------------------------------------------------------------------------------------------
 
-    def _describe(self, attempt: Attempting, work: Work, request: CaptionRequest) -> None:
+    def _describe(self, attempt: EngineAttempt, work: Work, request: CaptionRequest) -> None:
         picture = read_picture(work.image or b"", work.image_name, self._settings)
         if isinstance(picture, Failure):
             attempt.end(work, picture)
@@ -209,10 +213,10 @@ class Session:
         if isinstance(files, Failure):
             attempt.end(work, files)
             return
-        if self._place(attempt, Wanted(key=key, files=files, extent=NO_PICTURE), [work]) is None:
+        if self._place(attempt, PlacementRequest(key=key, files=files, extent=NO_PICTURE), [work]) is None:
             return
         began, peak = time.monotonic(), attempt.peak
-        wanted = Wanted(key=key, files=files, extent=NO_PICTURE)
+        wanted = PlacementRequest(key=key, files=files, extent=NO_PICTURE)
         engine = self._loaded(attempt, wanted, configured, lambda placement: Captioner(files, placement, configured))
         assert isinstance(engine, Captioner)
         loaded_s = time.monotonic() - began
@@ -235,7 +239,7 @@ class Session:
             self._files[key] = files
         return files
 
-    def _place(self, attempt: Attempting, wanted: Wanted, works: Sequence[Work]) -> int | None:
+    def _place(self, attempt: EngineAttempt, wanted: PlacementRequest, works: Sequence[Work]) -> int | None:
         """Chooses a rung and makes room for it: how many go at once; None where there is no room, which is said."""
         choice = attempt.fits.choose(wanted, attempt.start, attempt.measured)
         if isinstance(choice, NoRoom):
@@ -255,8 +259,8 @@ class Session:
 
     def _loaded(
         self,
-        attempt: Attempting,
-        wanted: Wanted,
+        attempt: EngineAttempt,
+        wanted: PlacementRequest,
         settings: ModelSettings,
         load: Callable[[Placement], Engine],
     ) -> Engine:
@@ -286,7 +290,7 @@ class Session:
         card = self.devices.accelerator if isinstance(self.devices, Devices) else None
         return others(os.getpid(), card.uuid if card is not None else "")
 
-    def _in_words(self, error: Exception, attempt: Attempting) -> Failure:
+    def _in_words(self, error: Exception, attempt: EngineAttempt) -> Failure:
         """A failure while loading is the model's, so that its jobs wait; any other is the job's, or the GPU's."""
         if is_broken(error):
             self._is_broken = True

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 quiet_libraries()
 
-from aura_daemon.engines.interface import Ended, Work  # noqa: E402
+from aura_daemon.engines.interface import TaskResult, Work  # noqa: E402
 from aura_daemon.engines.session import Session  # noqa: E402 - the libraries talk while they are imported
 
 
@@ -111,7 +111,7 @@ class _Told:
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self._talk.say(Placed(job_ids=tuple(_id_of(work) for work in works), tried=tried))
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         report = self.about(_id_of(ended.work))
         if not report.is_over:
             report.is_over = True

@@ -23,7 +23,7 @@ from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.dispatch.retry_policy import Retry, StepDown, decide
-from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.placement.device_memory import MemoryFigures, release
 from aura_daemon.engines.placement.devices import Devices
@@ -207,8 +207,8 @@ class Card:
         self._reset_reserved()
         began_s = time.monotonic()
         attempts: list[Attempt] = []
-        done: list[Ended] = []
-        failed: list[Ended] = []
+        done: list[TaskResult] = []
+        failed: list[TaskResult] = []
         for ended in self.ended(requests, start, image, stepped):
             own: list[Attempt] = []
             while (lower := self._next(ended, own)) is not None:
@@ -221,7 +221,7 @@ class Card:
             self.last = _pixels(done[0].outcome)
         return self._told(requests, done, failed, attempts, seconds)
 
-    def _next(self, ended: Ended, own: list[Attempt]) -> Start | None:
+    def _next(self, ended: TaskResult, own: list[Attempt]) -> Start | None:
         """Where the daemon would go on; None where it would not. Adds to `own`."""
         failure = ended.outcome
         if not isinstance(failure, Failure):
@@ -243,7 +243,7 @@ class Card:
         start: Start,
         image: bytes | None,
         stepped: Callable[[], None] | None = None,
-    ) -> list[Ended]:
+    ) -> list[TaskResult]:
         """One attempt at all, and their last words."""
         hearing = _Hearing()
         report = _Quiet(stepped)
@@ -256,8 +256,8 @@ class Card:
     def _told(
         self,
         requests: Sequence[Request],
-        done: Sequence[Ended],
-        failed: Sequence[Ended],
+        done: Sequence[TaskResult],
+        failed: Sequence[TaskResult],
         attempts: Sequence[Attempt],
         seconds: float,
     ) -> dict[str, Any]:
@@ -287,7 +287,7 @@ class Card:
 
     # -- what the journal does -------------------------------------------------------------------------------------
 
-    def _learn(self, ended: Ended) -> None:
+    def _learn(self, ended: TaskResult) -> None:
         if ended.tried is None or not isinstance(ended.outcome, Produced):
             return
         peak = ended.outcome.peak_bytes if ended.tried.alone else 0
@@ -319,12 +319,12 @@ class _Hearing:
     """Keeps the last words."""
 
     def __init__(self) -> None:
-        self.ended_all: list[Ended] = []
+        self.ended_all: list[TaskResult] = []
 
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         """The outcome tells."""
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         self.ended_all.append(ended)
 
 

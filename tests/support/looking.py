@@ -7,7 +7,7 @@ import sys
 
 from aura_daemon.config.engine import ModelSettings
 from aura_daemon.engines.model_files.find import look_for_model
-from aura_daemon.engines.model_files.hub import Absent
+from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 
@@ -15,7 +15,7 @@ from aura_daemon.jobs.results import Failure
 def main(model: str, kind: str) -> None:
     found = look_for_model(ModelSettings(model=model), JobKind(kind), half=False)
     match found:
-        case Absent():
+        case AbsentModel():
             answer: dict[str, object] = {"absent": found.missing_bytes}
         case Failure():
             answer = {"wrong": found.message}

@@ -38,7 +38,7 @@ MOST_JPEG_BYTES: Final = 65_533
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Encoded:
+class EncodedImage:
     """A file's content."""
 
     content: bytes
@@ -70,7 +70,7 @@ def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple
             return "", ""
 
 
-def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> Encoded | Failure:
+def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> EncodedImage | Failure:
     """The picture in the format that was asked for."""
     lacks = lacking(resolved.format)
     if lacks is not None:
@@ -91,7 +91,7 @@ def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet:
             options["exif"] = exif
     file = BytesIO()
     picture.save(file, _PILLOW_NAMES[resolved.format], **options)
-    return Encoded(content=file.getvalue(), warnings=warnings)
+    return EncodedImage(content=file.getvalue(), warnings=warnings)
 
 
 def user_comment(text: str) -> bytes:

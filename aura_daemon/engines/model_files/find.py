@@ -17,10 +17,10 @@ from typing import Any, Final
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.interface import Report
-from aura_daemon.engines.model_files.hub import PINNED, Absent, Fetched, cached, fetch
+from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, FetchedModel, cached, fetch
 from aura_daemon.engines.model_files.single_file import find_checkpoint
 from aura_daemon.engines.model_files.weights import (
-    Weights,
+    WeightFiles,
     broken_file,
     captioner_weights,
     content_hash,
@@ -49,7 +49,7 @@ class ModelFiles:
     """As configured."""
     folder: Path
     """Configurations, tokenizer and, but for a single file, the weights."""
-    weights: Weights
+    weights: WeightFiles
     checkpoint: Path | None
     """The single file that holds all weights."""
     own: ModelDefaults
@@ -68,16 +68,18 @@ class ModelFiles:
 def find_model(settings: ModelSettings, kind: JobKind, half: bool, report: Report) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
     found = _find(settings, kind, half, report)
-    assert not isinstance(found, Absent)  # it is fetched
+    assert not isinstance(found, AbsentModel)  # it is fetched
     return found
 
 
-def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelFiles | Failure | Absent:
+def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelFiles | Failure | AbsentModel:
     """What `find_model` would find on this machine now: nothing is fetched, nothing hashed."""
     return _find(settings, kind, half, None)
 
 
-def _find(settings: ModelSettings, kind: JobKind, half: bool, report: Report | None) -> ModelFiles | Failure | Absent:
+def _find(
+    settings: ModelSettings, kind: JobKind, half: bool, report: Report | None
+) -> ModelFiles | Failure | AbsentModel:
     """Without a report it is only looked for."""
     name = settings.model
     path = _embedded(kind) if name == EMBEDDED else Path(name).expanduser()
@@ -110,25 +112,25 @@ def _embedded(kind: JobKind) -> Path:
 
 def _from_hub(
     settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report | None
-) -> ModelFiles | Failure | Absent:
+) -> ModelFiles | Failure | AbsentModel:
     name = settings.model
     revision = settings.revision or PINNED.get(name)
 
-    def choose(folder: Path, names: tuple[str, ...]) -> Weights | Failure:
+    def choose(folder: Path, names: tuple[str, ...]) -> WeightFiles | Failure:
         return _weights_of(name, folder, names, kind, half, settings.allow_pickle)
 
     if report is None:
         fetched = cached(name, repository, revision, choose)
     else:
         fetched = fetch(name, repository, revision, choose, report)
-    if not isinstance(fetched, Fetched):
+    if not isinstance(fetched, FetchedModel):
         return fetched
     return _checked(name, fetched.folder, fetched.weights, kind, report)
 
 
 def _from_file(
     settings: ModelSettings, path: Path, kind: JobKind, report: Report | None
-) -> ModelFiles | Failure | Absent:
+) -> ModelFiles | Failure | AbsentModel:
     """A single file; its configuration comes from a folder beside it or from the hub."""
     name = settings.model
     if not path.is_file():
@@ -140,12 +142,12 @@ def _from_file(
     folder = find_checkpoint(name, path, report)
     if not isinstance(folder, Path):
         return folder
-    return _checked(name, folder, Weights(names=(path.name,)), kind, report, checkpoint=path)
+    return _checked(name, folder, WeightFiles(names=(path.name,)), kind, report, checkpoint=path)
 
 
 def _weights_of(
     name: str, folder: Path, names: tuple[str, ...], kind: JobKind, half: bool, allow_pickle: bool
-) -> Weights | Failure:
+) -> WeightFiles | Failure:
     """The weight files in use, once the folder is known to be of the right architecture."""
     wrong = _wrong_architecture(name, folder, kind)
     if wrong is not None:
@@ -154,7 +156,7 @@ def _weights_of(
         chosen = generator_weights(names, _json(folder / "model_index.json"), half, allow_pickle)
     else:
         chosen = captioner_weights(names, half, allow_pickle)
-    if isinstance(chosen, Weights):
+    if isinstance(chosen, WeightFiles):
         return chosen
     if chosen.endswith(".bin"):
         return pickle_refused(name, chosen)
@@ -177,7 +179,7 @@ def _wrong_architecture(name: str, folder: Path, kind: JobKind) -> Failure | Non
 
 
 def _checked(
-    name: str, folder: Path, weights: Weights, kind: JobKind, report: Report | None, checkpoint: Path | None = None
+    name: str, folder: Path, weights: WeightFiles, kind: JobKind, report: Report | None, checkpoint: Path | None = None
 ) -> ModelFiles | Failure:
     """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
     root = checkpoint.parent if checkpoint is not None else folder

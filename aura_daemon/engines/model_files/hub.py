@@ -33,7 +33,7 @@ from huggingface_hub.errors import (
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
 from aura_daemon.engines.interface import Report
-from aura_daemon.engines.model_files.weights import SMALL_FILES, Weights
+from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles
 from aura_daemon.jobs.results import Failure, FailureKind
 
 REPORT_EVERY_S: Final = 0.5
@@ -52,26 +52,26 @@ EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Fetched:
+class FetchedModel:
     """A folder of the hub's cache that is complete."""
 
     folder: Path
-    weights: Weights
+    weights: WeightFiles
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Absent:
+class AbsentModel:
     """It is not on this machine, or not all of it: it would be fetched."""
 
     missing_bytes: int | None
     """None where nobody has asked the hub yet."""
 
 
-Choose = Callable[[Path, tuple[str, ...]], "Weights | Failure"]
+Choose = Callable[[Path, tuple[str, ...]], "WeightFiles | Failure"]
 """Folder of the small files, names of all files on the hub -> the weights to fetch."""
 
 
-def fetch(model: str, repository: str, revision: str | None, choose: Choose, report: Report) -> Fetched | Failure:
+def fetch(model: str, repository: str, revision: str | None, choose: Choose, report: Report) -> FetchedModel | Failure:
     """Brings a repository's small files, then the weights that `choose` names; safe to repeat when it broke."""
     report.loading(model)
     try:
@@ -92,12 +92,12 @@ def fetch(model: str, repository: str, revision: str | None, choose: Choose, rep
     except EXPECTED as error:
         cause = explain(error, repository, revision or DEFAULT_REVISION)
     else:
-        return Fetched(folder=folder, weights=weights)
+        return FetchedModel(folder=folder, weights=weights)
     message, mend = cause
     return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
 
 
-def cached(model: str, repository: str, revision: str | None, choose: Choose) -> Fetched | Failure | Absent:
+def cached(model: str, repository: str, revision: str | None, choose: Choose) -> FetchedModel | Failure | AbsentModel:
     """What `fetch` would have without bringing anything; asks nobody."""
     try:
         folder = small_files(repository, revision, local_only=True)
@@ -105,33 +105,37 @@ def cached(model: str, repository: str, revision: str | None, choose: Choose) ->
         message, mend = explain(error, repository, revision or DEFAULT_REVISION)
         return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
     except EXPECTED:
-        return Absent(missing_bytes=None)
+        return AbsentModel(missing_bytes=None)
     try:
         tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
         sizes = {file.path: file.size for file in tree}
     except EXPECTED:  # brought by an older client: what lies there is all that is known
         there = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
         weights = choose(folder, tuple(there))
-        return Fetched(folder=folder, weights=weights) if isinstance(weights, Weights) else Absent(missing_bytes=None)
+        return (
+            FetchedModel(folder=folder, weights=weights)
+            if isinstance(weights, WeightFiles)
+            else AbsentModel(missing_bytes=None)
+        )
     weights = choose(folder, tuple(sizes))
     if isinstance(weights, Failure):
         return weights
     missing = [name for name in weights.names if not (folder / name).is_file()]
     if missing:
-        return Absent(missing_bytes=sum(sizes[name] for name in missing))
-    return Fetched(folder=folder, weights=weights)
+        return AbsentModel(missing_bytes=sum(sizes[name] for name in missing))
+    return FetchedModel(folder=folder, weights=weights)
 
 
 def fetch_configuration(
     model: str, repository: str, revision: str | None, report: Report | None
-) -> Path | Failure | Absent:
+) -> Path | Failure | AbsentModel:
     """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them; without a report
     nothing is fetched."""
     if report is None:
         try:
             return small_files(repository, revision, local_only=True)
         except EXPECTED:
-            return Absent(missing_bytes=None)
+            return AbsentModel(missing_bytes=None)
     report.loading(model)
     try:
         return small_files(repository, revision)
@@ -253,7 +257,7 @@ def _line(error: BaseException) -> str:
     return " ".join(str(error).split())[:200]
 
 
-class _Nowhere:
+class _NullStream:
     """A file for progress bars that are counted, not shown."""
 
     def write(self, text: str) -> int:
@@ -266,12 +270,12 @@ class _Nowhere:
 def _silent() -> type[Any]:
     """A progress bar that shows nothing."""
 
-    class Silent(tqdm):  # type: ignore[misc]
+    class NoReport(tqdm):  # type: ignore[misc]
         def __init__(self, *args: Any, **options: Any) -> None:
-            options["file"] = _Nowhere()
+            options["file"] = _NullStream()
             super().__init__(*args, **options)
 
-    return Silent
+    return NoReport
 
 
 def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:

@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 
 from aura_daemon.config.engine import ALIASES
 from aura_daemon.engines.interface import Report
-from aura_daemon.engines.model_files.hub import PINNED, Absent, fetch_configuration
+from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, fetch_configuration
 from aura_daemon.jobs.results import Failure, FailureKind
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
@@ -35,7 +35,7 @@ OTHER_KEYS: Final = (
 """What the names of tensors begin with -> what the file is instead."""
 
 
-def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Failure | Absent:
+def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Failure | AbsentModel:
     """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x; without a report
     nothing is fetched."""
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""

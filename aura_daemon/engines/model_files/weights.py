@@ -40,7 +40,7 @@ CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Weights:
+class WeightFiles:
     """The files in use, relative to the model's folder, and how to ask the libraries for them."""
 
     names: tuple[str, ...]
@@ -48,13 +48,15 @@ class Weights:
     pickled: bool = False
 
 
-def generator_weights(names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool) -> Weights | str:
+def generator_weights(
+    names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool
+) -> WeightFiles | str:
     """Weights of a diffusers folder by its `model_index.json`; a str says what is missing or refused."""
     parts = [part for part in STEMS if _wanted(index.get(part))]
     return _choose(names, [(f"{part}/", STEMS[part]) for part in parts], half, allow_pickle)
 
 
-def captioner_weights(names: Iterable[str], half: bool, allow_pickle: bool) -> Weights | str:
+def captioner_weights(names: Iterable[str], half: bool, allow_pickle: bool) -> WeightFiles | str:
     """Weights of a transformers folder; a str says what is missing or refused."""
     return _choose(names, [("", "model")], half, allow_pickle)
 
@@ -96,7 +98,9 @@ def pickle_refused(name: str, what: str) -> Failure:
     )
 
 
-def _choose(names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool) -> Weights | str:
+def _choose(
+    names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool
+) -> WeightFiles | str:
     """For each part its half-precision files where asked for or needed, else its full ones, else its pickles.
 
     They are needed for all where one part has nothing else: the libraries are told once for all of them.
@@ -120,7 +124,7 @@ def _choose(names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, 
         else:
             return f"{folder}{stem}.safetensors"
         chosen += found
-    return Weights(names=tuple(chosen), variant=HALF if halved else None, pickled=pickled)
+    return WeightFiles(names=tuple(chosen), variant=HALF if halved else None, pickled=pickled)
 
 
 def _matching(names: Iterable[str], folder: str, stem: str, variant: str, kind: str = "safetensors") -> list[str]:

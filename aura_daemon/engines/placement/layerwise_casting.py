@@ -38,7 +38,7 @@ def widen_layer_by_layer(model: torch.nn.Module, computed: torch.dtype) -> None:
     """Layers compute in `computed` with weights that stay as and where they are; all else is widened for good."""
     for name, module in model.named_modules():
         if _is_narrow(name, module):
-            hook = _Widening(storage_dtype=computed, compute_dtype=computed, non_blocking=True)
+            hook = _LayerwiseCasting(storage_dtype=computed, compute_dtype=computed, non_blocking=True)
             HookRegistry.check_if_exists_or_initialize(module).register_hook(hook, HOOK)
             module.compute_dtype = computed  # peft asks for it: a LoRA in float8 would be none
             continue
@@ -47,7 +47,7 @@ def widen_layer_by_layer(model: torch.nn.Module, computed: torch.dtype) -> None:
                 tensor.data = tensor.data.to(computed)
 
 
-class _Widening(LayerwiseCastingHook):  # type: ignore[misc]  # diffusers is untyped
+class _LayerwiseCasting(LayerwiseCastingHook):  # type: ignore[misc]  # diffusers is untyped
     """Takes back, after the layer has computed, the very memory it had."""
 
     def initialize_hook(self, module: torch.nn.Module) -> torch.nn.Module:

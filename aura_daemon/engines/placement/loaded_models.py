@@ -31,7 +31,7 @@ class _Loaded:
     footprint: Footprint
 
 
-class Shelf:
+class LoadedModels:
     """The loaded models of one process."""
 
     def __init__(self) -> None:

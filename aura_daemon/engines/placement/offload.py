@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import torch
 
 
-class Parked:
+class OffloadedModule:
     """One part. Its weights are copied to the device for a visit and dropped there after it."""
 
     def __init__(self, module: torch.nn.Module, device: str, dtype: torch.dtype | None = None) -> None:

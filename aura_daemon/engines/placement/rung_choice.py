@@ -9,7 +9,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import device_room, host_room, memory_figures, within_fraction
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import footprint_of
-from aura_daemon.engines.placement.loaded_models import Key, Shelf
+from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
 from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose, fits
 from aura_daemon.ladder.prediction import Extent, Footprint, Measured, expected_bytes, host_bytes
@@ -17,7 +17,7 @@ from aura_daemon.ladder.rungs import Rung, at_or_below, ladder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class PlacementRequest:
     """A model, and how much is drawn with it at once."""
 
     key: Key
@@ -27,7 +27,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Demand:
+class MemoryDemand:
     """The same as memory sees it; the model need not be on this machine."""
 
     key: Key
@@ -36,31 +36,37 @@ class Demand:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Held:
+class ReservedMemory:
     """Bytes that a job may use although another process has them: the daemon's worker, where `doctor` asks."""
 
     device_bytes: int = 0
     host_bytes: int = 0
 
 
-class Fits:
+class RungChooser:
     """What is known of this process's devices."""
 
     def __init__(
-        self, devices: Devices, shelf: Shelf, *, base_bytes: int, climb_after: int, held: Held | None = None
+        self,
+        devices: Devices,
+        shelf: LoadedModels,
+        *,
+        base_bytes: int,
+        climb_after: int,
+        held: ReservedMemory | None = None,
     ) -> None:
         """`base_bytes`: of this process without any model."""
         self._devices = devices
         self._shelf = shelf
         self._base_bytes = base_bytes
         self._climb_after = climb_after
-        self._held = held or Held()
+        self._held = held or ReservedMemory()
 
-    def choose(self, wanted: Wanted, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
+    def choose(self, wanted: PlacementRequest, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
         """The first rung, at or below the start, that fits in what is free now."""
         return self.first(self.demand(wanted), start, measured)
 
-    def first(self, demand: Demand, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
+    def first(self, demand: MemoryDemand, start: Start, measured: Sequence[Measured]) -> RungChoice | NoRoom:
         """The same of a demand."""
         rungs = at_or_below(start.rung, self.ladder(demand))
         most = demand.extent.batch if start.most is None else min(demand.extent.batch, start.most)
@@ -68,11 +74,11 @@ class Fits:
             rungs, lambda rung, batch: self.need(demand, rung, batch, measured), self.room(demand.key), batch=most
         )
 
-    def ladder(self, demand: Demand) -> tuple[Rung, ...]:
+    def ladder(self, demand: MemoryDemand) -> tuple[Rung, ...]:
         """All of it."""
         return ladder(self._devices.backend, demand.key[0])
 
-    def need(self, demand: Demand, rung: Rung, batch: int, measured: Sequence[Measured]) -> MemoryNeed:
+    def need(self, demand: MemoryDemand, rung: Rung, batch: int, measured: Sequence[Measured]) -> MemoryNeed:
         """What so many pictures take on a rung."""
         placement, footprint = self._devices.on(rung), demand.footprint(rung)
         extent = replace(demand.extent, batch=batch)
@@ -86,11 +92,11 @@ class Fits:
         placement = self._devices.on(rung)
         return [one for one in measured if (one.device, one.dtype) == (placement.device_name, placement.dtype)]
 
-    def demand(self, wanted: Wanted) -> Demand:
+    def demand(self, wanted: PlacementRequest) -> MemoryDemand:
         """Of a model that lies here."""
-        return Demand(key=wanted.key, extent=wanted.extent, footprint=lambda rung: self.footprint(wanted, rung))
+        return MemoryDemand(key=wanted.key, extent=wanted.extent, footprint=lambda rung: self.footprint(wanted, rung))
 
-    def tried(self, wanted: Wanted, choice: RungChoice | NoRoom) -> RunConditions:
+    def tried(self, wanted: PlacementRequest, choice: RungChoice | NoRoom) -> RunConditions:
         """How it is about to run; where there is no room, how it would have been."""
         placement = self._devices.on(choice.rung)
         alone = isinstance(choice, NoRoom) or not self._shelf.others(wanted.key)  # no room, nor if they were gone
@@ -116,7 +122,7 @@ class Fits:
         """Where a rung is."""
         return self._devices.on(rung)
 
-    def footprint(self, wanted: Wanted, rung: Rung) -> Footprint:
+    def footprint(self, wanted: PlacementRequest, rung: Rung) -> Footprint:
         """Of the model in the number format of a rung."""
         return footprint_of(
             wanted.files,
@@ -140,6 +146,6 @@ class Fits:
         room = device_room(card)
         return within_fraction(card, room + self._held.device_bytes) if self._held.device_bytes else room
 
-    def is_enough(self, wanted: Wanted, choice: RungChoice) -> bool:
+    def is_enough(self, wanted: PlacementRequest, choice: RungChoice) -> bool:
         """Whether a choice fits beside the models that are still there."""
         return fits(choice.rung, choice.need, self.room(wanted.key), alone=False)

@@ -17,8 +17,8 @@ from typing import Any, Final, TypeAlias
 
 import torch
 
-from aura_daemon.engines.placement.offload import Parked
-from aura_daemon.engines.prompts.textual_inversion import Inversion, Inversions
+from aura_daemon.engines.placement.offload import OffloadedModule
+from aura_daemon.engines.prompts.textual_inversion import TextualInversion, TextualInversions
 from aura_daemon.engines.prompts.windows import Token, Unit, Vector, Window, windows
 from aura_daemon.formats.prompt_syntax import Section, extract_loras, not_understood, parse
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
@@ -33,7 +33,7 @@ Key: TypeAlias = tuple[Window, int, Hashable]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Encoded:
+class EncodedPrompt:
     """Embeddings, `[1, 77 * windows, D]`, equally many windows on both sides."""
 
     prompt: torch.Tensor
@@ -46,10 +46,10 @@ class Encoded:
     warnings: tuple[str, ...] = ()
 
 
-class Prompting:
+class PromptEncoder:
     """Tokenizer and text encoder of a loaded model, the user's textual inversions, and what was read lately."""
 
-    def __init__(self, tokenizer: Any, parked: Parked, *, device: str, embeddings: str | None) -> None:
+    def __init__(self, tokenizer: Any, parked: OffloadedModule, *, device: str, embeddings: str | None) -> None:
         """`parked`: the text encoder; `embeddings`: the folder of textual inversions."""
         self._tokenizer = tokenizer
         self._parked = parked
@@ -58,13 +58,13 @@ class Prompting:
         self._device = device
         self._room = encoder.config.max_position_embeddings - 2
         self._comma = tokenizer.get_vocab().get(",</w>")
-        self._inversions = Inversions(embeddings, tokenizer, encoder.config.hidden_size, self._room)
+        self._inversions = TextualInversions(embeddings, tokenizer, encoder.config.hidden_size, self._room)
         self._kept: OrderedDict[Key, torch.Tensor] = OrderedDict()
 
     @torch.no_grad()
     def encode(
         self, prompt: str, negative_prompt: str, *, clip_skip: int = 1, guided: bool = True, adapted: Hashable = ()
-    ) -> Encoded | Failure:
+    ) -> EncodedPrompt | Failure:
         """Both sides; a Failure where the user asked for what this model has not.
 
         `adapted`: whatever else the encoder's answer depends on at present, its LoRAs with their weights.
@@ -78,7 +78,7 @@ class Prompting:
             )
         texts = [prompt, negative_prompt] if guided else [prompt]
         fault = self._inversions.look()
-        used: dict[str, Inversion] = {}
+        used: dict[str, TextualInversion] = {}
         sides: list[tuple[Window, ...]] = []
         for text in texts:
             read = self._windows(extract_loras(text).rest, used)
@@ -92,7 +92,7 @@ class Prompting:
             tensors.append(torch.cat([self._read(window, clip_skip, adapted, used) for window in padded], dim=1))
         said = [fault] if fault else []
         said += dict.fromkeys(remark for text in texts for remark in not_understood(text))
-        return Encoded(
+        return EncodedPrompt(
             prompt=tensors[0],
             negative=tensors[1] if guided else None,
             windows=most,
@@ -103,7 +103,7 @@ class Prompting:
             warnings=tuple(said),
         )
 
-    def _windows(self, text: str, used: dict[str, Inversion]) -> tuple[Window, ...] | Failure:
+    def _windows(self, text: str, used: dict[str, TextualInversion]) -> tuple[Window, ...] | Failure:
         """A prompt's windows; adds to `used`."""
         sections: list[list[Unit]] = []
         for section in parse(text):
@@ -113,7 +113,7 @@ class Prompting:
             sections.append(units)
         return windows(sections, comma=self._comma, room=self._room)
 
-    def _units(self, section: Section, used: dict[str, Inversion]) -> list[Unit] | Failure:
+    def _units(self, section: Section, used: dict[str, TextualInversion]) -> list[Unit] | Failure:
         """Tokens, and textual inversions where the prompt names them."""
         units: list[Unit] = []
         for piece in section:
@@ -135,7 +135,9 @@ class Prompting:
                 start += length
         return units
 
-    def _read(self, window: Window, clip_skip: int, adapted: Hashable, used: dict[str, Inversion]) -> torch.Tensor:
+    def _read(
+        self, window: Window, clip_skip: int, adapted: Hashable, used: dict[str, TextualInversion]
+    ) -> torch.Tensor:
         """One window's embeddings, `[1, 77, D]`."""
         key = (window, clip_skip, adapted)
         if key in self._kept:
@@ -162,7 +164,7 @@ class Prompting:
         return normed
 
 
-def _rows(window: Window, used: dict[str, Inversion]) -> dict[int, torch.Tensor]:
+def _rows(window: Window, used: dict[str, TextualInversion]) -> dict[int, torch.Tensor]:
     """Place in the 77 -> the vector that stands there."""
     return {
         place: used[token.vector.name].vectors[token.vector.row]

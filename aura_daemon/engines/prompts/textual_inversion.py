@@ -26,7 +26,7 @@ MOST_BYTES: Final = 8 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Inversion:
+class TextualInversion:
     """One word's vectors."""
 
     name: str
@@ -37,7 +37,7 @@ class Inversion:
     """`[n, D]`, on the CPU."""
 
 
-class Inversions:
+class TextualInversions:
     """The files of a folder and of those below it; no folder, no files."""
 
     def __init__(self, folder: str | None, tokenizer: Any, width: int, room: int) -> None:
@@ -50,7 +50,7 @@ class Inversions:
         vocabulary = tokenizer.get_vocab().items()
         self._word_ends = {number for token, number in vocabulary if token.endswith(("</w>", "|>"))}
         self._by_first: dict[int, list[tuple[list[int], str]]] = {}
-        self._loaded: dict[str, Inversion] = {}
+        self._loaded: dict[str, TextualInversion] = {}
 
     def look(self) -> str:
         """Sees what is in the folder now; why it cannot, where it cannot."""
@@ -81,7 +81,7 @@ class Inversions:
                 return name, len(name_tokens)
         return None
 
-    def load(self, name: str) -> Inversion | Failure:
+    def load(self, name: str) -> TextualInversion | Failure:
         """The vectors of a name that `at` has found."""
         path = self._files[name]
         if _is_pickled(path):
@@ -102,7 +102,7 @@ class Inversions:
         if isinstance(vectors, str):
             return _refused(path, vectors, "take one that was made for Stable Diffusion 1.x")
         digest = hashlib.sha256(content).hexdigest()
-        self._loaded[name] = Inversion(name=name, version=version, sha256=digest, vectors=vectors)
+        self._loaded[name] = TextualInversion(name=name, version=version, sha256=digest, vectors=vectors)
         return self._loaded[name]
 
     def _vectors(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | str:

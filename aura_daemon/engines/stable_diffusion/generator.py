@@ -20,14 +20,14 @@ from aura_daemon.engines.images import encode
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.prompts.encoding import Encoded, Prompting
+from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.stable_diffusion.loading import load_parts
-from aura_daemon.engines.stable_diffusion.lora import Adapters, Unusable
-from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.engines.stable_diffusion.lora import LoraAdapters, UnusableLora
+from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
-from aura_daemon.engines.stable_diffusion.start_image import Start
-from aura_daemon.engines.stable_diffusion.steps import AllCancelled, Steps, second_px, standstill
+from aura_daemon.engines.stable_diffusion.start_image import InitImage
+from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, second_px, standstill
 from aura_daemon.formats.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
 from aura_daemon.system.library_versions import versions
@@ -39,12 +39,12 @@ PREVIEW_QUALITY: Final = 75
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Latents:
+class _PictureLatents:
     """Of one picture, `[1, 4, H / 8, W / 8]`, with what decoding it takes."""
 
     tensor: torch.Tensor
     random: torch.Generator
-    start: Start | None
+    start: InitImage | None
 
 
 class Generator:
@@ -59,8 +59,8 @@ class Generator:
         self._configured = configured
         parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
         self._guard = SafetyGuard(parts.checker, parts.pipe.feature_extractor, configured.safety)
-        self._adapters = Adapters(parts.pipe, configured.loras)
-        self._prompting = Prompting(
+        self._adapters = LoraAdapters(parts.pipe, configured.loras)
+        self._prompting = PromptEncoder(
             parts.pipe.tokenizer,
             parts.text_encoder,
             device=placement.device,
@@ -74,7 +74,9 @@ class Generator:
         self._pipelines.stand_on(placement)
 
     @torch.no_grad()
-    def run(self, drawings: Sequence[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+    def run(
+        self, drawings: Sequence[PictureTask], peak: PeakMemory
+    ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Pictures of one size and one set of settings, drawn together; raises what torch raises.
 
         A drawing that cannot be, or whose picture is spoilt, fails alone. One that is cancelled is not decoded.
@@ -89,7 +91,7 @@ class Generator:
         for windows in sorted({drawing.windows for drawing in begun}):
             yield from self._together([drawing for drawing in begun if drawing.windows == windows], peak)
 
-    def _begin(self, drawing: Drawing) -> Failure | None:
+    def _begin(self, drawing: PictureTask) -> Failure | None:
         """Reads the prompt."""
         resolved = drawing.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
@@ -98,7 +100,7 @@ class Generator:
         drawing.clock.restart()
         try:
             drawing.loras = self._adapters.put_on(resolved.loras)
-        except Unusable as unusable:
+        except UnusableLora as unusable:
             return unusable.failure
         encoded = self._prompting.encode(
             resolved.prompt,
@@ -113,11 +115,13 @@ class Generator:
         drawing.clock.ended("encoded_s")
         return None
 
-    def _together(self, drawings: list[Drawing], peak: PeakMemory) -> Iterator[tuple[Drawing, Produced | Failure]]:
+    def _together(
+        self, drawings: list[PictureTask], peak: PeakMemory
+    ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises all at once, decodes one by one."""
         for drawing in drawings:
             drawing.clock.restart()
-        steps = Steps(drawings, peak, self.preview, lambda: wait_for(self.placement))
+        steps = StepReporter(drawings, peak, self.preview, lambda: wait_for(self.placement))
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
             if drawings[0].resolved.hires is not None:  # these come alone
@@ -131,7 +135,9 @@ class Generator:
             for drawing in drawings:
                 yield drawing, CANCELLED
 
-    def _finished(self, drawing: Drawing, latents: _Latents, batch_size: int, peak: PeakMemory) -> Produced | Failure:
+    def _finished(
+        self, drawing: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
+    ) -> Produced | Failure:
         """Decodes, checks and writes one picture."""
         resolved, encoded, clock = drawing.resolved, drawing.encoded, drawing.clock
         assert encoded is not None
@@ -186,7 +192,9 @@ class Generator:
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
         return content.getvalue()
 
-    def _second_pass(self, drawing: Drawing, first: list[_Latents], steps: Steps) -> list[_Latents]:
+    def _second_pass(
+        self, drawing: PictureTask, first: list[_PictureLatents], steps: StepReporter
+    ) -> list[_PictureLatents]:
         """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
         resolved = drawing.resolved
         assert resolved.hires is not None
@@ -195,7 +203,7 @@ class Generator:
         if drawn is None:
             return first
         width, height = second_px(resolved)
-        enlarged = Start(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
+        enlarged = InitImage(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
         if drawing.start is not None:
             enlarged = drawing.start.fitted(width, height).holding(enlarged.picture)
         drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
@@ -204,7 +212,9 @@ class Generator:
         finally:
             drawing.resolved = resolved
 
-    def _pass(self, drawings: list[Drawing], starts: list[Start | None], steps: Steps) -> list[_Latents]:
+    def _pass(
+        self, drawings: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
+    ) -> list[_PictureLatents]:
         """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
         resolved = drawings[0].resolved
         random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
@@ -216,18 +226,18 @@ class Generator:
         for drawing in drawings:
             drawing.clock.ended("denoised_s")
         return [
-            _Latents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
+            _PictureLatents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
             for number in range(len(drawings))
         ]
 
-    def _decoded(self, latents: _Latents) -> tuple[Image.Image, bool] | None:
+    def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
         """The picture, and whether it is black; None where it is NaN."""
         decoded = self._pipelines.decode(latents.tensor, latents.random)
         if decoded is None or latents.start is None:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
 
-    def _warnings(self, resolved: ResolvedGenerate, encoded: Encoded) -> list[str]:
+    def _warnings(self, resolved: ResolvedGenerate, encoded: EncodedPrompt) -> list[str]:
         """What the user should know about this picture."""
         # Words that the user's own files teach may well be known to the embedded model.
         if self.files.carried_name != EMBEDDED or encoded.inversions:

@@ -20,24 +20,24 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
 from aura_daemon.engines.placement.mapped_weights import left_in_files, stored_bytes
-from aura_daemon.engines.placement.offload import Parked
+from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.ladder.rungs import Offload, Storage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Parts:
+class PipelineParts:
     """A loaded pipeline, its safety checker taken out, its parts where the rung wants them."""
 
     pipe: Any
     checker: Any
-    text_encoder: Parked
+    text_encoder: OffloadedModule
     """It visits the device to read, on every rung: it is done before the UNet begins."""
-    unet: Parked | None
+    unet: OffloadedModule | None
     """None where it stays, or sees to itself."""
-    vae: Parked | None
+    vae: OffloadedModule | None
 
 
-def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool) -> Parts:
+def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool) -> PipelineParts:
     """Loads and places; raises what diffusers raises."""
     measures, computed = placement.measures, placement.torch_dtype
     stored = storage_dtype(placement)
@@ -60,12 +60,12 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
         pipe.unet.to(placement.device)
         pipe.vae.to(placement.device)
     pipe.set_progress_bar_config(disable=True)
-    return Parts(
+    return PipelineParts(
         pipe=pipe,
         checker=checker,
-        text_encoder=Parked(pipe.text_encoder, placement.device, computed),
-        unet=Parked(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
-        vae=Parked(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
+        text_encoder=OffloadedModule(pipe.text_encoder, placement.device, computed),
+        unet=OffloadedModule(pipe.unet, placement.device) if measures.offload is Offload.MODEL else None,
+        vae=OffloadedModule(pipe.vae, placement.device) if measures.offload is not Offload.NONE else None,
     )
 
 

@@ -41,7 +41,7 @@ class _Content:
     tensors: dict[str, torch.Tensor] = field(repr=False, compare=False)
 
 
-class Unusable(Exception):
+class UnusableLora(Exception):
     """A LoRA that this model cannot be given, and why."""
 
     def __init__(self, message: str, mend: str) -> None:
@@ -49,7 +49,7 @@ class Unusable(Exception):
         self.failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
-class Adapters:
+class LoraAdapters:
     """The LoRAs of one pipeline."""
 
     def __init__(self, pipe: Any, folder: str | None) -> None:
@@ -105,7 +105,7 @@ class Adapters:
                 return
             message = f"LoRA {escaped(name)} holds nothing for this model"
         self.take_off()
-        raise Unusable(message, "take one that was trained for Stable Diffusion 1.x, or leave it out")
+        raise UnusableLora(message, "take one that was trained for Stable Diffusion 1.x, or leave it out")
 
     def _parts(self) -> tuple[Any, Any]:
         return self._pipe.unet, self._pipe.text_encoder
@@ -124,7 +124,7 @@ class Adapters:
             read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
         except (OSError, SafetensorError) as error:
             message = f"LoRA {escaped(name)} cannot be read: {first_line(str(error))}"
-            raise Unusable(message, "copy its file again, or leave it out") from None
+            raise UnusableLora(message, "copy its file again, or leave it out") from None
         self._contents[name] = read
         while len(self._contents) > KEPT:
             self._contents.popitem(last=False)
@@ -133,19 +133,19 @@ class Adapters:
     def _file(self, name: str) -> Path:
         """Where a LoRA lies, never outside the folder."""
         if self._folder is None:
-            raise Unusable(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
+            raise UnusableLora(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
         file = self._folder / f"{name}{EXTENSION}"
         others = {} if file.is_file() else self._all()
         file = others.get(name, file)
         if file.is_symlink() and not file.resolve().is_relative_to(self._folder.resolve()):
             mend = "put the file itself there, or set generate.loras to the folder that it is in"
-            raise Unusable(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
+            raise UnusableLora(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
         if not file.is_file() or not file.resolve().is_relative_to(self._folder.resolve()):
             known = sorted(others or self._all())
             suggestion = nearest(name, known)
             listed = f"there are {', '.join(map(escaped, known[:20]))}" if known else "its folder holds none"
             mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
-            raise Unusable(f"LoRA {escaped(name)} is not there; {listed}", mend)
+            raise UnusableLora(f"LoRA {escaped(name)} is not there; {listed}", mend)
         return file
 
     def _all(self) -> dict[str, Path]:

@@ -11,10 +11,10 @@ import torch
 from diffusers.models.autoencoders.vae import DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 
-from aura_daemon.engines.placement.offload import Parked
+from aura_daemon.engines.placement.offload import OffloadedModule
 
 
-class RowByRow:
+class SplitGuidanceUNet:
     """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together."""
 
     def __init__(self, unet: Any) -> None:
@@ -40,10 +40,10 @@ class RowByRow:
         return (torch.cat(rows),)
 
 
-class Visitor:
+class OffloadProxy:
     """A part as a pipeline sees it that comes to the device when it is called, and stays until it is sent away."""
 
-    def __init__(self, part: Any, parked: Parked) -> None:
+    def __init__(self, part: Any, parked: OffloadedModule) -> None:
         """`part`: the parked module, or what stands for it."""
         self._part = part
         self._parked = parked
@@ -74,7 +74,7 @@ class Visitor:
             self._parked.arrive()
 
 
-class WiderVae:
+class UpcastVae:
     """A VAE that computes in a wider number format than the UNet: pictures go in as they are, latents come out in the
     UNet's."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aura_daemon.engines.interface import Report
-from aura_daemon.engines.prompts.encoding import Encoded
-from aura_daemon.engines.stable_diffusion.start_image import Start
+from aura_daemon.engines.prompts.encoding import EncodedPrompt
+from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
 
 PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
@@ -16,7 +16,7 @@ PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
 
 
 @dataclass(slots=True)
-class _Clock:
+class _PhaseClock:
     """What the phases took; a second pass adds to the first."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
@@ -38,16 +38,16 @@ class _Clock:
 
 
 @dataclass(kw_only=True, slots=True)
-class Drawing:
+class PictureTask:
     """One picture that is asked for, on its way."""
 
     resolved: ResolvedGenerate
     report: Report
-    start: Start | None = None
+    start: InitImage | None = None
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
-    encoded: Encoded | None = None
-    clock: _Clock = field(default_factory=_Clock)
+    encoded: EncodedPrompt | None = None
+    clock: _PhaseClock = field(default_factory=_PhaseClock)
 
     def step_s(self, steps: int) -> float:
         """Of one of so many steps, which all its passes took; the first one only where there is no other."""

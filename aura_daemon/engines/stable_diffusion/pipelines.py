@@ -16,11 +16,11 @@ from loguru import logger
 from PIL import Image
 
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.prompts.encoding import Encoded
-from aura_daemon.engines.stable_diffusion.loading import Parts
-from aura_daemon.engines.stable_diffusion.module_wrappers import RowByRow, Visitor, WiderVae
+from aura_daemon.engines.prompts.encoding import EncodedPrompt
+from aura_daemon.engines.stable_diffusion.loading import PipelineParts
+from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
-from aura_daemon.engines.stable_diffusion.start_image import Start
+from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 from aura_daemon.ladder.prediction import Extent, tile_px
@@ -39,7 +39,7 @@ Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
 class Pipelines:
     """Around the modules of one loaded `StableDiffusionPipeline`."""
 
-    def __init__(self, parts: Parts, placement: Placement) -> None:
+    def __init__(self, parts: PipelineParts, placement: Placement) -> None:
         self._parts = parts
         self._own_scheduler = dict(parts.pipe.scheduler.config)
         self.stand_on(placement)
@@ -49,24 +49,26 @@ class Pipelines:
         self._placement = placement
         self._kinds: dict[str, Any] = {}
         pipe, unet = self._parts.pipe, self._parts.pipe.unet
-        self._visitor = Visitor(RowByRow(unet), self._parts.unet) if self._parts.unet is not None else None
+        self._visitor = (
+            OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
+        )
         if self._visitor is not None:
             unet = self._visitor
         elif placement.measures.splits:
-            unet = RowByRow(unet)
+            unet = SplitGuidanceUNet(unet)
         vae = pipe.vae
         if self._parts.vae is not None:
-            vae = Visitor(vae, self._parts.vae)
+            vae = OffloadProxy(vae, self._parts.vae)
         elif placement.vae_dtype is not placement.torch_dtype:
-            vae = WiderVae(vae, placement.torch_dtype)
+            vae = UpcastVae(vae, placement.torch_dtype)
         # No text encoder: prompts were read, and its number format at home is not the one that is computed in.
         self._components = {**pipe.components, "unet": unet, "vae": vae, "text_encoder": None}
 
     def denoise(
         self,
         resolved: ResolvedGenerate,
-        encoded: Sequence[Encoded],
-        start: Start | None,
+        encoded: Sequence[EncodedPrompt],
+        start: InitImage | None,
         random: Sequence[torch.Generator],
         stepped: Stepped,
     ) -> torch.Tensor:

@@ -66,14 +66,14 @@ ALIGNED_SIGMAS: Final = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
+class ChosenScheduler:
     """A scheduler for one picture, and what its pipeline is told of the steps."""
 
     scheduler: Any
     steps: dict[str, Any]
 
 
-def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Chosen:
+def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> ChosenScheduler:
     """A fresh scheduler: some keep what they saw from one picture to the next."""
     class_name, told = SCHEDULERS[name]
     if name is Scheduler.LCM:  # its schedule is a selection from so many steps
@@ -81,8 +81,10 @@ def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Ch
     scheduler_class: Any = _OURS.get(name) or getattr(diffusers, class_name)
     scheduler = scheduler_class.from_config(own_config, **told)
     if name is Scheduler.ALIGN_YOUR_STEPS:
-        return Chosen(scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)})
-    return Chosen(scheduler=scheduler, steps={"num_inference_steps": steps})
+        return ChosenScheduler(
+            scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)}
+        )
+    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps})
 
 
 def aligned_timesteps(alphas_cumprod: torch.Tensor, steps: int) -> list[int]:

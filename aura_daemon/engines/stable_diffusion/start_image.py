@@ -19,7 +19,7 @@ LEAST_WHITE: Final = 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Start:
+class InitImage:
     """The image that a picture starts from, mode RGB, and the mask that is white where it is drawn anew, mode L."""
 
     picture: Image.Image
@@ -33,28 +33,28 @@ class Start:
         nothing = self.mask is not None and not any(self.mask.histogram()[LEAST_WHITE:])
         return "the mask is nowhere white, so nothing was drawn anew" if nothing else ""
 
-    def fitted(self, width: int, height: int) -> Start:
+    def fitted(self, width: int, height: int) -> InitImage:
         """Cut to the shape that is wanted, around the middle, and brought to its size."""
         size = width, height
         picture = ImageOps.fit(self.picture, size, Image.Resampling.LANCZOS)
         if self.mask is None:
-            return Start(picture=picture)
+            return InitImage(picture=picture)
         mask = self.mask.resize(self.picture.size, Image.Resampling.BILINEAR)  # it covers the whole image
         mask = ImageOps.fit(mask, size, Image.Resampling.BILINEAR)
-        return Start(picture=picture, mask=mask.point(lambda value: 255 if value >= LEAST_WHITE else 0))
+        return InitImage(picture=picture, mask=mask.point(lambda value: 255 if value >= LEAST_WHITE else 0))
 
     def around(self, drawn: Image.Image) -> Image.Image:
         """What was drawn, and where nothing was to be drawn the very pixels that were there."""
         return drawn if self.mask is None else Image.composite(drawn, self.picture, self.mask)
 
-    def holding(self, drawn: Image.Image) -> Start:
+    def holding(self, drawn: Image.Image) -> InitImage:
         """For a second pass over what was drawn, in its size: within the same mask, if there is one."""
-        return Start(picture=self.around(drawn), mask=self.mask)
+        return InitImage(picture=self.around(drawn), mask=self.mask)
 
 
 def read_start(
     request: GenerateRequest, image: bytes | None, mask: bytes | None, settings: EngineSettings
-) -> Start | Failure | None:
+) -> InitImage | Failure | None:
     """The image and the mask that a request names, decoded; None where it names none."""
     if request.image is None:
         return None
@@ -63,12 +63,12 @@ def read_start(
         return picture
     ingredients = [_ingredient(IngredientKind.IMAGE, request.image, image or b"")]
     if request.mask is None:
-        return Start(picture=picture, ingredients=tuple(ingredients))
+        return InitImage(picture=picture, ingredients=tuple(ingredients))
     masked = read_picture(mask or b"", request.mask, settings, ground="black")  # what is not painted is not white
     if isinstance(masked, Failure):
         return masked
     ingredients.append(_ingredient(IngredientKind.MASK, request.mask, mask or b""))
-    return Start(picture=picture, mask=masked.convert("L"), ingredients=tuple(ingredients))
+    return InitImage(picture=picture, mask=masked.convert("L"), ingredients=tuple(ingredients))
 
 
 def _ingredient(kind: IngredientKind, name: str, content: bytes) -> Ingredient:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from aura_daemon.engines.placement.device_memory import PeakMemory
-from aura_daemon.engines.stable_diffusion.picture_task import Drawing
+from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 from aura_daemon.jobs.sampling import round_px
 
@@ -16,12 +16,12 @@ class AllCancelled(Exception):
     """Nobody wants any of these pictures any more."""
 
 
-class Steps:
+class StepReporter:
     """Tells how far pictures are, over both passes, and shows them where that was asked for."""
 
     def __init__(
         self,
-        drawings: Sequence[Drawing],
+        drawings: Sequence[PictureTask],
         peak: PeakMemory,
         preview: Callable[[torch.Tensor], bytes],
         wait: Callable[[], None],

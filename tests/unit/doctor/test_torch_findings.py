@@ -13,7 +13,7 @@ from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfi
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.doctor.report import LadderPlan, ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 from aura_daemon.doctor.torch_findings import findings
-from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
@@ -44,12 +44,12 @@ class Hearing:
     """Remembers how a job was placed."""
 
     def __init__(self) -> None:
-        self.ended_with: list[Ended] = []
+        self.ended_with: list[TaskResult] = []
 
     def placed(self, works: object, tried: object) -> None:
         """It is in `ended` too."""
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         self.ended_with.append(ended)
 
 

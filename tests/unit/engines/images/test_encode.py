@@ -17,7 +17,7 @@ from sd_parsers.data import Generators
 from sd_parsers.extractors._get_exif_value import get_exif_value
 from sd_parsers.parsers import AUTOMATIC1111Parser
 
-from aura_daemon.engines.images.encode import Encoded, described, encoded, lacking
+from aura_daemon.engines.images.encode import EncodedImage, described, encoded, lacking
 from aura_daemon.formats.image_metadata import embedded_text
 from aura_daemon.formats.infotext import parse
 from aura_daemon.formats.xmp import COMPOSITE, TRAINED
@@ -50,10 +50,10 @@ def made(image_format: ImageFormat, metadata: Metadata = Metadata.FULL) -> Resol
     return replace(MADE, format=image_format, quality=quality, metadata=metadata)
 
 
-def file_of(resolved: ResolvedGenerate) -> Encoded:
+def file_of(resolved: ResolvedGenerate) -> EncodedImage:
     text, packet = described(resolved, model="/home/me/models/mine.safetensors", model_sha256="0123456789abcdef")
     found = encoded(picture(), resolved, text, packet)
-    assert isinstance(found, Encoded), found
+    assert isinstance(found, EncodedImage), found
     return found
 
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
-from aura_daemon.engines.model_files.weights import Weights, generator_weights
+from aura_daemon.engines.model_files.weights import WeightFiles, generator_weights
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
@@ -268,7 +268,7 @@ UNET, VAE = "unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model"
 )
 def test_of_many_files_the_right_ones_are_weights(names: tuple[str, ...], half: bool, chosen: tuple[str, ...]) -> None:
     weights = generator_weights(names, PARTS, half, allow_pickle=False)
-    assert isinstance(weights, Weights)
+    assert isinstance(weights, WeightFiles)
     assert weights.names == chosen
     assert (weights.variant == "fp16") is any("fp16" in name for name in chosen)
 

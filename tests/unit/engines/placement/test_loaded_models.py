@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.model_files.find import find_model
 from aura_daemon.engines.placement import rung_choice
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import footprint_of
-from aura_daemon.engines.placement.loaded_models import Shelf
+from aura_daemon.engines.placement.loaded_models import LoadedModels
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -65,7 +65,9 @@ GIB = 1 << 30
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if each model that is loaded took a GiB, where these tiny ones need one to be drawn with."""
-    monkeypatch.setattr(Shelf, "host_bytes", lambda shelf, key: GIB * sum(other != key for other in shelf._loaded))
+    monkeypatch.setattr(
+        LoadedModels, "host_bytes", lambda shelf, key: GIB * sum(other != key for other in shelf._loaded)
+    )
 
 
 @pytest.mark.usefixtures("large")
@@ -136,12 +138,12 @@ class Heard:
 
     def __init__(self) -> None:
         self.tried: list[RunConditions] = []
-        self.last_words: list[Ended] = []
+        self.last_words: list[TaskResult] = []
 
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self.tried.append(tried)
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         self.last_words.append(ended)
 
 

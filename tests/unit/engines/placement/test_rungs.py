@@ -13,12 +13,12 @@ import pytest
 import torch
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.interface import Ended, Work
+from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.placement import rung_choice
 from aura_daemon.engines.placement.devices import Devices, Placement
-from aura_daemon.engines.placement.offload import Parked
+from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.module_wrappers import RowByRow, Visitor
+from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.ladder.attempts import RunConditions, Start
@@ -144,12 +144,12 @@ class Heard:
 
     def __init__(self) -> None:
         self.placed_together: list[tuple[int, RunConditions]] = []
-        self.last_words: dict[int, Ended] = {}
+        self.last_words: dict[int, TaskResult] = {}
 
     def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
         self.placed_together.append((len(works), tried))
 
-    def ended(self, ended: Ended) -> None:
+    def ended(self, ended: TaskResult) -> None:
         assert id(ended.work) not in self.last_words
         self.last_words[id(ended.work)] = ended
 
@@ -256,7 +256,7 @@ def test_out_of_memory_is_the_last_word_on_those_that_ran_and_the_models_are_giv
 # -- parts that travel -----------------------------------------------------------------------------------------------
 
 
-class Abroad(Parked):
+class Abroad(OffloadedModule):
     """A device whose memory is the host's: what is there is a copy, and so can be told from what is at home."""
 
     def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
@@ -287,13 +287,13 @@ def test_a_parked_part_is_elsewhere_during_a_visit_and_the_very_same_after_it() 
 def test_a_part_that_is_on_its_device_stays_where_it_is() -> None:
     part = torch.nn.Linear(2, 2)
     home = where(part)
-    with Parked(part, "cpu").visiting():
+    with OffloadedModule(part, "cpu").visiting():
         assert where(part) == home
 
 
 def test_a_visitor_comes_when_it_is_called_and_stays_until_it_is_sent_away() -> None:
     part = torch.nn.Linear(2, 2)
-    home, visitor = where(part), Visitor(part, Abroad(part, "cpu"))
+    home, visitor = where(part), OffloadProxy(part, Abroad(part, "cpu"))
     assert visitor.in_features == 2
     assert where(part) == home
     visitor(torch.zeros(1, 2))
@@ -318,7 +318,7 @@ def test_row_by_row_is_the_same_function() -> None:
 
     unet = Doubling()
     sample, text = torch.rand(4, 4, 2, 2), torch.rand(4, 77, 3)
-    (out,) = RowByRow(unet)(sample, 7, encoder_hidden_states=text, return_dict=False)
+    (out,) = SplitGuidanceUNet(unet)(sample, 7, encoder_hidden_states=text, return_dict=False)
     assert torch.allclose(out, sample * 2 + 7 + text.mean(dim=(1, 2))[:, None, None, None])
     assert unet.calls == 4
 

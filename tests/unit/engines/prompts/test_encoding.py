@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.placement.offload import Parked
-from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, Encoded, Prompting
+from aura_daemon.engines.placement.offload import OffloadedModule
+from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, EncodedPrompt, PromptEncoder
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
@@ -35,13 +35,13 @@ def pipe() -> Any:
     return diffusers.StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=torch.float32, local_files_only=True)
 
 
-def prompting(pipe: Any, folder: Path | None = None) -> Prompting:
+def prompting(pipe: Any, folder: Path | None = None) -> PromptEncoder:
     embeddings = str(folder) if folder is not None else None
-    return Prompting(pipe.tokenizer, Parked(pipe.text_encoder, "cpu"), device="cpu", embeddings=embeddings)
+    return PromptEncoder(pipe.tokenizer, OffloadedModule(pipe.text_encoder, "cpu"), device="cpu", embeddings=embeddings)
 
 
-def encoded(found: Encoded | Failure) -> Encoded:
-    assert isinstance(found, Encoded), found
+def encoded(found: EncodedPrompt | Failure) -> EncodedPrompt:
+    assert isinstance(found, EncodedPrompt), found
     return found
 
 
@@ -50,7 +50,7 @@ def embedded(pipe: Any, prompt: str, **asked: Any) -> torch.Tensor:
     return encoded(prompting(pipe).encode(prompt, "", **asked)).prompt
 
 
-def refusal(found: Encoded | Failure) -> str:
+def refusal(found: EncodedPrompt | Failure) -> str:
     assert isinstance(found, Failure), found
     assert found.kind is FailureKind.BAD_INPUT
     return found.message
@@ -131,7 +131,7 @@ def test_a_weight_multiplies_what_was_read_of_its_words_alone(pipe: Any, weight:
 def test_the_mean_of_a_window_is_brought_back_where_it_says_something(pipe: Any) -> None:
     shifted = deepcopy(pipe.text_encoder)
     shifted.final_layer_norm.bias.data -= 0.2
-    reader = Prompting(pipe.tokenizer, Parked(shifted, "cpu"), device="cpu", embeddings=None)
+    reader = PromptEncoder(pipe.tokenizer, OffloadedModule(shifted, "cpu"), device="cpu", embeddings=None)
     plain = encoded(reader.encode("a red circle", "")).prompt
     ours = encoded(reader.encode("a (red:2) circle", "")).prompt
     assert not torch.equal(ours, plain)
@@ -150,7 +150,7 @@ def test_a_weight_changes_its_own_window_only(pipe: Any) -> None:
 def test_clip_skip_2_leaves_out_the_last_layer_and_1_leaves_out_none(pipe: Any) -> None:
     shorter = deepcopy(pipe.text_encoder)
     del shorter.encoder.layers[-1]
-    reader = Prompting(pipe.tokenizer, Parked(shorter, "cpu"), device="cpu", embeddings=None)
+    reader = PromptEncoder(pipe.tokenizer, OffloadedModule(shorter, "cpu"), device="cpu", embeddings=None)
     expected = encoded(reader.encode(SENTENCE, "")).prompt
     torch.testing.assert_close(embedded(pipe, SENTENCE, clip_skip=2), expected)
     assert torch.equal(embedded(pipe, SENTENCE, clip_skip=1), embedded(pipe, SENTENCE))
@@ -224,7 +224,7 @@ def test_a_name_is_a_whole_word_and_the_longest_counts(pipe: Any, tmp_path: Path
 def test_in_half_precision_weights_and_vectors_keep_the_encoder_s_number_format(pipe: Any, tmp_path: Path) -> None:
     save_file({"emb_params": vectors_of(pipe, "red")}, tmp_path / "crimsonx.safetensors")
     half = deepcopy(pipe.text_encoder).to(torch.bfloat16)
-    reader = Prompting(pipe.tokenizer, Parked(half, "cpu"), device="cpu", embeddings=str(tmp_path))
+    reader = PromptEncoder(pipe.tokenizer, OffloadedModule(half, "cpu"), device="cpu", embeddings=str(tmp_path))
     ours = encoded(reader.encode("a (crimsonx:1.3) circle", "")).prompt
     assert ours.dtype is torch.bfloat16
     torch.testing.assert_close(ours.float(), embedded(pipe, "a (red:1.3) circle"), atol=0.05, rtol=0.05)

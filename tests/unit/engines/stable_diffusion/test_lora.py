@@ -16,7 +16,7 @@ from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.generator import Generator
-from aura_daemon.engines.stable_diffusion.lora import Adapters
+from aura_daemon.engines.stable_diffusion.lora import LoraAdapters
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
@@ -69,7 +69,7 @@ def said_of(session: Session, outcome: Produced) -> str:
     return made(described).text
 
 
-def adapters_of(session: Session) -> Adapters:
+def adapters_of(session: Session) -> LoraAdapters:
     """Those of its one loaded generator."""
     assert isinstance(session.devices, Devices)
     generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)), session.devices.first)
