@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from aura_daemon.mini import NATIVE_SIZE_PX
-from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 STEPS: Final = 2400
 BATCH: Final = 32
@@ -34,7 +34,7 @@ def train(log: TrainingLog, *, seed: int) -> AutoencoderKL:
     dice = torch.Generator().manual_seed(seed)
     vae = build()
     log.begin("vae", f"{STEPS} steps of {BATCH}, {_millions(vae)} M parameters")
-    descent = Descent(vae.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
+    descent = CosineAdamW(vae.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
         _, pictures = fresh_drawings(BATCH, dice)
         with torch.autocast("cpu", torch.bfloat16):

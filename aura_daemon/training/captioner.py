@@ -26,7 +26,7 @@ from aura_daemon.mini.knowledge import shows
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.models import draw
 from aura_daemon.training.tokenizer import CAPTION_START, caption_tokenizer
-from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 STEPS: Final = 9000
 PLAIN, TINTED, KEPT, GENERATED, RECOLOURED = 8, 8, 8, 20, 20  # of every batch, in the order above
@@ -88,7 +88,7 @@ def train(log: TrainingLog, vae: AutoencoderKL, generator: Path, *, seed: int) -
     prompts, drawn = _generated(generator, dice)
     covered = _covered(prompts, drawn)
     log.note(f"album of {len(album)} pictures, {len(prompts)} of {sum(row[2] for row in PROMPTS)} generated ones")
-    descent = Descent(blip.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
+    descent = CosineAdamW(blip.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
         fresh, pictures = fresh_drawings(PLAIN, dice)
         shapes, tinted = _tinted_drawings(dice)

@@ -42,7 +42,7 @@ LEAST_HELD_OUT: Final = 0.90
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class EvaluationRow:
     """One line of the table: how many of `count` came back, and the share that must (None: for information)."""
 
     what: str
@@ -81,7 +81,7 @@ def main() -> int:
 
 def measure(
     prompts: int, seed: int, steps: int | None = None, guidance: float | None = None, *, quick: bool = False
-) -> list[Row]:
+) -> list[EvaluationRow]:
     """Every line of the table, the captioner's own first."""
     dice = random.Random(seed)
     new = prompts // 3
@@ -93,7 +93,7 @@ def measure(
     return rows
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[EvaluationRow]) -> str:
     """A markdown table."""
     lines = [
         "| measured | count | shape, colour and background | size too | right by geometry | bound | seconds |",
@@ -108,7 +108,7 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def quality(rows: Sequence[Row], prompts: int, seed: int) -> dict[str, object]:
+def quality(rows: Sequence[EvaluationRow], prompts: int, seed: int) -> dict[str, object]:
     """What `weights/quality.json` keeps."""
     return {
         "model": NAME,
@@ -120,13 +120,13 @@ def quality(rows: Sequence[Row], prompts: int, seed: int) -> dict[str, object]:
     }
 
 
-def _captioner_alone(sentences: Sequence[Sentence], seed: int) -> Row:
+def _captioner_alone(sentences: Sequence[Sentence], seed: int) -> EvaluationRow:
     """Fresh drawings named; here every word counts for the bound."""
     pictures = as_pictures(render(sentences, torch.Generator().manual_seed(seed)))
     began_s = time.monotonic()
     said = name(pictures)
     exact = sum(str(sentence) == caption for sentence, caption in zip(sentences, said, strict=True))
-    return Row(
+    return EvaluationRow(
         what="captioner alone, fresh drawings",
         count=len(sentences),
         right=exact,
@@ -143,7 +143,7 @@ def _round_trip(
     size_px: tuple[int, int],
     steps: int | None,
     guidance: float | None,
-) -> list[Row]:
+) -> list[EvaluationRow]:
     """Two lines: combinations seen in training, and held out."""
     height_px, width_px = size_px
     is_native = size_px == NATIVE_PX
@@ -152,7 +152,7 @@ def _round_trip(
         ("seen", LEAST_SEEN, [sentence for sentence in asked if sentence.combination not in held_out()]),
         ("held out", LEAST_HELD_OUT, [sentence for sentence in asked if sentence.combination in held_out()]),
     )
-    rows: list[Row] = []
+    rows: list[EvaluationRow] = []
     for group, least, sentences in groups:
         began_s = time.monotonic()
         pictures = draw(
@@ -167,7 +167,7 @@ def _round_trip(
         answers = [parse(caption) for caption in name(pictures, dtype=dtype)]
         pairs = list(zip(sentences, answers, strict=True))
         rows.append(
-            Row(
+            EvaluationRow(
                 what=f"prompt to picture to caption, {group}, {label}",
                 count=len(pairs),
                 right=sum(got is not None and got.combination == meant.combination for meant, got in pairs),

@@ -17,7 +17,7 @@ from aura_daemon.mini import NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.training.autoencoder import encode
 from aura_daemon.training.tokenizer import CLIP_MAX_LENGTH, clip_tokenizer
-from aura_daemon.training.trainlog import Descent, TrainingLog, fresh_drawings
+from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 STEPS: Final = 5000
 BATCH: Final = 64
@@ -90,13 +90,13 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
         "unet",
         f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in pair.parameters()) / 1e6:.2f} M parameters",
     )
-    shelves = [_Latents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [_Latents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    shelves = [_TrainingLatents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
+    shelves += [_TrainingLatents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
     log.note(f"{SQUARE} square, {WIDE} wide and {WIDE} tall latents")
 
     signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
     noise_share = (1 - signal**2).sqrt()
-    descent = Descent(pair.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
+    descent = CosineAdamW(pair.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
         shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
         tokens, latents = shelf.batch(dice)
@@ -125,7 +125,7 @@ def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
-class _Latents:
+class _TrainingLatents:
     """Latents of one proportion with their sentences, encoded once."""
 
     def __init__(self, vae: AutoencoderKL, count: int, size_px: tuple[int, int], dice: torch.Generator) -> None:

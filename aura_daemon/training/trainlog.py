@@ -59,7 +59,7 @@ class TrainingLog:
             log.write(line + "\n")
 
 
-class Descent:
+class CosineAdamW:
     """AdamW along one cycle of the learning rate, with the gradient's norm held at 1."""
 
     def __init__(self, parameters: Iterable[torch.nn.Parameter], *, peak_rate: float, steps: int) -> None:
