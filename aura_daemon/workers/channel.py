@@ -23,7 +23,7 @@ def send(channel: socket.socket, message: object) -> None:
     channel.sendall(body)
 
 
-class Receiver:
+class MessageReceiver:
     """The receiving half; `ended` turns true once the other side is gone."""
 
     def __init__(self, channel: socket.socket) -> None:

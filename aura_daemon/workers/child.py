@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from aura_daemon.system.oom_kills import oom_kills
-from aura_daemon.workers.channel import Receiver, send
+from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
 
 REAP_S: Final = 1.0
@@ -36,7 +36,7 @@ class Child:
             raise
         finally:
             theirs.close()
-        self._receiver = Receiver(self.channel)
+        self._receiver = MessageReceiver(self.channel)
         self._oom_kills_before = oom_kills()
         self._sender: threading.Thread | None = None
 

@@ -28,14 +28,14 @@ from loguru import logger
 
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.system import logs
-from aura_daemon.workers.channel import Receiver, send
+from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import (
     Batch,
     Cancel,
     Configure,
     Up,
 )
-from aura_daemon.workers.runner import Runner, Talk
+from aura_daemon.workers.runner import BatchReporter, Runner
 
 PR_SET_PDEATHSIG: Final = 1
 """prctl(2): the signal to get when the parent's thread ends."""
@@ -121,12 +121,12 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
     runner = start(cast(Configure, inbox.get()).settings)
     say(runner.ready())
     while True:
-        runner.run(cast(Batch, inbox.get()), Talk(say, cancelled, runner))
+        runner.run(cast(Batch, inbox.get()), BatchReporter(say, cancelled, runner))
 
 
 def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
     """Takes messages off the socket as they come; once the daemon is gone, ends even a running job."""
-    receiver = Receiver(channel)
+    receiver = MessageReceiver(channel)
     while messages := receiver.wait():
         for message in messages:
             if isinstance(message, Cancel):

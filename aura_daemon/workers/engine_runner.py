@@ -16,7 +16,7 @@ from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready
 
 if TYPE_CHECKING:
-    from aura_daemon.workers.runner import Talk
+    from aura_daemon.workers.runner import BatchReporter
 
 quiet_libraries()
 
@@ -44,7 +44,7 @@ class EngineRunner:
             versions=versions(),
         )
 
-    def run(self, batch: Batch, talk: Talk) -> None:
+    def run(self, batch: Batch, talk: BatchReporter) -> None:
         """A batch on the session."""
         told = _Told(talk)
         works = [
@@ -78,7 +78,7 @@ class EngineRunner:
 class _About:
     """An engine's report as messages about one job. One that is cancelled has its last word at once."""
 
-    def __init__(self, job_id: str, talk: Talk) -> None:
+    def __init__(self, job_id: str, talk: BatchReporter) -> None:
         self.job_id = job_id
         self._talk = talk
         self.is_over = False
@@ -100,7 +100,7 @@ class _About:
 class _Told:
     """How a batch goes, as messages."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: BatchReporter) -> None:
         self._talk = talk
         self._reports: dict[str, _About] = {}
 

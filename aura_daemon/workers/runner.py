@@ -20,7 +20,7 @@ BROKEN: Final = 70
 """Exit code of a worker whose device answers no more (sysexits' EX_SOFTWARE)."""
 
 
-class Talk:
+class BatchReporter:
     """This process's half of the conversation about one batch; called from any thread."""
 
     def __init__(self, send_up: Callable[[Up], None], cancelled: set[str], runner: Runner) -> None:
@@ -51,7 +51,7 @@ class Runner(Protocol):
     def ready(self) -> Ready:
         """What it found when it started."""
 
-    def run(self, batch: Batch, talk: Talk) -> None:
+    def run(self, batch: Batch, talk: BatchReporter) -> None:
         """Finishes every task; an exception is a broken process, which ends here and is started anew by the daemon."""
 
     def memory(self) -> Memory:

@@ -20,7 +20,7 @@ from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, log_to_stderr, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
-from aura_daemon.workers.runner import Talk
+from aura_daemon.workers.runner import BatchReporter
 from tests.support.worker_contract import outcome_of
 
 TRIED = RunConditions(
@@ -36,11 +36,11 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, batch: Batch, talk: Talk) -> None:
+    def run(self, batch: Batch, talk: BatchReporter) -> None:
         for task in batch.tasks:
             talk.finish(task.job_id, self._outcome(task, talk))
 
-    def _outcome(self, task: Task, talk: Talk) -> Outcome:
+    def _outcome(self, task: Task, talk: BatchReporter) -> Outcome:
         request, job_id, say = task.request, task.job_id, talk.say
         assert isinstance(request, GenerateRequest)
         script = request.prompt

@@ -18,7 +18,7 @@ from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, serve
 from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
-from aura_daemon.workers.runner import Talk
+from aura_daemon.workers.runner import BatchReporter
 from tests.support.house import make
 
 POLL_S = 0.02
@@ -50,7 +50,7 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, batch: Batch, talk: Talk) -> None:
+    def run(self, batch: Batch, talk: BatchReporter) -> None:
         for task in batch.tasks:
             script = task.request.prompt if isinstance(task.request, GenerateRequest) else ""
             if script.startswith("full ") and not Path(script.removeprefix("full ")).exists():
@@ -58,7 +58,7 @@ class ScriptRunner:
             else:
                 talk.finish(task.job_id, self._outcome(task, talk))
 
-    def _outcome(self, task: Task, talk: Talk) -> Outcome:
+    def _outcome(self, task: Task, talk: BatchReporter) -> Outcome:
         request, job_id = task.request, task.job_id
         talk.say(Placed(job_ids=(job_id,), tried=TRIED))
         talk.say(Loading(model="light"))

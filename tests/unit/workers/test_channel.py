@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from aura_daemon.workers.channel import LENGTH, Receiver, send
+from aura_daemon.workers.channel import LENGTH, MessageReceiver, send
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -26,14 +26,14 @@ def test_messages_come_out_in_order_and_all_at_once(pair: Pair) -> None:
     ours, theirs = pair
     for message in ("one", 2, ("three",)):
         send(theirs, message)
-    assert Receiver(ours).take() == ["one", 2, ("three",)]
+    assert MessageReceiver(ours).take() == ["one", 2, ("three",)]
 
 
 def test_half_a_message_is_kept_until_the_rest_arrives(pair: Pair) -> None:
     ours, theirs = pair
     body = pickle.dumps("late")
     frame = LENGTH.pack(len(body)) + body
-    receiver = Receiver(ours)
+    receiver = MessageReceiver(ours)
     for part in (frame[:3], frame[3:12]):
         theirs.sendall(part)
         assert receiver.take() == []
@@ -42,7 +42,7 @@ def test_half_a_message_is_kept_until_the_rest_arrives(pair: Pair) -> None:
 
 
 def test_with_nothing_there_it_returns_at_once(pair: Pair) -> None:
-    receiver = Receiver(pair[0])
+    receiver = MessageReceiver(pair[0])
     assert receiver.take() == []
     assert not receiver.ended
 
@@ -51,7 +51,7 @@ def test_what_was_said_before_the_end_is_heard(pair: Pair) -> None:
     ours, theirs = pair
     send(theirs, "last words")
     theirs.close()
-    receiver = Receiver(ours)
+    receiver = MessageReceiver(ours)
     assert receiver.take() == ["last words"]
     assert receiver.ended
     assert receiver.wait() == []
@@ -62,5 +62,5 @@ def test_a_message_larger_than_any_buffer_arrives_whole(pair: Pair) -> None:
     content = bytes(range(256)) * 40_000
     sender = threading.Thread(target=send, args=(theirs, content))
     sender.start()
-    assert Receiver(ours).wait() == [content]
+    assert MessageReceiver(ours).wait() == [content]
     sender.join()
