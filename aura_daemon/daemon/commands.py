@@ -13,7 +13,7 @@ from aura_daemon import file_names
 from aura_daemon.daemon.control_socket import Answer, Order, Verb
 from aura_daemon.daemon.receiver import Receiving
 from aura_daemon.daemon.rooms import Rooms
-from aura_daemon.dispatch.dispatcher import Dispatching
+from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.records import Job, Source
 
@@ -21,7 +21,7 @@ from aura_daemon.journal.records import Job, Source
 class Orders:
     """For the jobs of one inbox."""
 
-    def __init__(self, rooms: Rooms, dispatching: Dispatching, receiving: Receiving) -> None:
+    def __init__(self, rooms: Rooms, dispatching: Dispatcher, receiving: Receiving) -> None:
         self._rooms = rooms
         self._dispatching = dispatching
         self._receiving = receiving

@@ -20,7 +20,7 @@ from aura_daemon.daemon.commands import Orders
 from aura_daemon.daemon.control_socket import Answer, Order
 from aura_daemon.daemon.receiver import Receiving
 from aura_daemon.daemon.rooms import Rooms, Rules
-from aura_daemon.dispatch.dispatcher import Dispatching
+from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.document import MEMORY_FOR
@@ -53,7 +53,7 @@ class Daemon:
     def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, *, drain: bool) -> None:
         self.rooms = rooms
         self._receiving = Receiving(rooms, listener)
-        self._dispatching = Dispatching(rooms, rules, listener, self._receiving)
+        self._dispatching = Dispatcher(rooms, rules, listener, self._receiving)
         self._orders = Orders(rooms, self._dispatching, self._receiving)
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain

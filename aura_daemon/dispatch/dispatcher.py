@@ -17,8 +17,8 @@ from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.batching import most_together, together
 from aura_daemon.dispatch.leak_detection import WATCHED, grows
 from aura_daemon.dispatch.listener import Listener
-from aura_daemon.dispatch.next_job import Waiting, chosen
-from aura_daemon.dispatch.outcomes import Ended, Outcomes
+from aura_daemon.dispatch.next_job import QueueHead, chosen
+from aura_daemon.dispatch.outcomes import EndedJob, OutcomeHandler
 from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX
@@ -40,7 +40,7 @@ class _Running:
     since_s: float
 
 
-class Dispatching:
+class Dispatcher:
     """The jobs of one journal, run by one worker."""
 
     def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiving) -> None:
@@ -48,7 +48,7 @@ class Dispatching:
         self._rules = rules
         self._listener = listener
         self._receiving = receiving
-        self._outcomes = Outcomes(rooms, rules, listener, receiving)
+        self._outcomes = OutcomeHandler(rooms, rules, listener, receiving)
         self._running: dict[str, _Running] = {}
         self._idle_since_s = time.monotonic()
         self._overtaken = 0
@@ -95,7 +95,7 @@ class Dispatching:
                 self._rooms.journal.finish(job, now=time.time(), total_s=total_s)
                 logger.info("{} was interrupted, but delivered before", job.id)
             elif job.state is JobState.RUNNING and job.begun is not None and job.begun.was_killed(now):
-                ended = Ended(job=job, source=self._rooms.journal.source(job.source_id), tried=job.begun.tried)
+                ended = EndedJob(job=job, source=self._rooms.journal.source(job.source_id), tried=job.begun.tried)
                 self._outcomes.conclude(ended, killed_with_the_daemon(job.begun.tried))
             else:
                 self._rooms.journal.give_back(job, count_attempt=False)
@@ -224,7 +224,7 @@ class Dispatching:
     def _begin(self, job: Job) -> Task | None:
         """Counts the attempt and says what the worker is told; None where it does not come to that."""
         source = self._rooms.journal.source(job.source_id)
-        ended = Ended(job=job, source=source)
+        ended = EndedJob(job=job, source=source)
         obstacle = self._rooms.outbox.obstacle(job)
         if obstacle:
             message = f"its folder cannot be made in the outbox: {obstacle}"
@@ -277,7 +277,7 @@ class Dispatching:
             for job in self._rooms.journal.heads(but=self._rooms.shortages.held(now))
             if not held.is_held(job.needs, now) and not held.is_held(IMAGES[JobKind(job.kind)], now)
         }
-        waiting = [Waiting(id=job.id, priority=job.priority, model=self._model_of(job)) for job in heads.values()]
+        waiting = [QueueHead(id=job.id, priority=job.priority, model=self._model_of(job)) for job in heads.values()]
         found = chosen(waiting, loaded=self._rooms.pulse.models, overtaken=self._overtaken)
         if found is None:
             return None
@@ -302,7 +302,7 @@ class Dispatching:
             self._rooms.pulse.running(other.job, file_names.escaped(other.source.path), batch=len(self._running))
             break
         self._rooms.previews.end(running.job)
-        ended = Ended(
+        ended = EndedJob(
             job=running.job,
             source=running.source,
             waited_s=running.waited_s,

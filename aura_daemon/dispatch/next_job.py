@@ -15,7 +15,7 @@ MOST_OVERTAKEN: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Waiting:
+class QueueHead:
     """The first job of one queue: of those that need the same model."""
 
     id: str
@@ -25,7 +25,7 @@ class Waiting:
     """As the worker names it; empty where none is needed."""
 
 
-def chosen(heads: Sequence[Waiting], *, loaded: Collection[str], overtaken: int) -> Waiting | None:
+def chosen(heads: Sequence[QueueHead], *, loaded: Collection[str], overtaken: int) -> QueueHead | None:
     """The next one; `overtaken`: how many have run in a row since the oldest was passed over first."""
     highest = max((head.priority for head in heads), default=0)
     heads = sorted((head for head in heads if head.priority == highest), key=lambda head: head.id)

@@ -37,7 +37,7 @@ _MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself 
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ended:
+class EndedJob:
     """A job that was run, and how."""
 
     job: Job
@@ -67,11 +67,11 @@ class _Undelivered:
 class _Undecided:
     """A failure about which nothing is journaled yet."""
 
-    ended: Ended
+    ended: EndedJob
     failure: Failure
 
 
-class Outcomes:
+class OutcomeHandler:
     """Results and failures on their way into outbox and journal."""
 
     def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiving) -> None:
@@ -99,7 +99,7 @@ class Outcomes:
         """Whether something kept here could go on."""
         return bool(self._undecided or (self._undelivered and not self._rooms.holdups.has_failed(OUTBOX)))
 
-    def take(self, ended: Ended, outcome: Outcome) -> None:
+    def take(self, ended: EndedJob, outcome: Outcome) -> None:
         """The last word on a job that was run."""
         self._has_ended = True
         if not isinstance(outcome, Produced):
@@ -112,7 +112,7 @@ class Outcomes:
         clocked = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
         self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, clocked=clocked))
 
-    def conclude(self, ended: Ended, failure: Failure) -> None:
+    def conclude(self, ended: EndedJob, failure: Failure) -> None:
         """A failure, from the worker or from before it came to that."""
         self._undecided[ended.job.id] = _Undecided(ended=ended, failure=failure)
         self._decide_all()
@@ -164,7 +164,7 @@ class Outcomes:
             if not self._undelivered:
                 self._outbox_works()
 
-    def _decide(self, ended: Ended, failure: Failure) -> None:
+    def _decide(self, ended: EndedJob, failure: Failure) -> None:
         journal, holdups, job = self._rooms.journal, self._rooms.holdups, ended.job
         if failure.kind is not FailureKind.CANCELLED:
             self._rooms.pulse.error(f"{job.id}: {failure.message}")
@@ -200,13 +200,13 @@ class Outcomes:
             case GiveUp(failure=final):
                 self.fail(job, ended.source, final, attempt)
 
-    def _waited_s(self, ended: Ended) -> float:
+    def _waited_s(self, ended: EndedJob) -> float:
         """How long a job has waited for memory: since there is none for its demand, and since it was claimed."""
         since_s = self._rooms.shortages.since_s(ended.job.demand)
         waited_s = time.monotonic() - since_s if since_s is not None else 0.0
         return min(waited_s, self._receiving.since_claim_s(ended.source))
 
-    def _wait_for_memory(self, ended: Ended, failure: Failure, attempt: Attempt | None) -> None:
+    def _wait_for_memory(self, ended: EndedJob, failure: Failure, attempt: Attempt | None) -> None:
         """Jobs of its demand wait with it: those of its batch heard the same, and count once."""
         assert attempt is not None
         assert ended.tried is not None
@@ -236,7 +236,7 @@ class Outcomes:
         if self._rooms.holdups.clear(OUTBOX):
             logger.info("the outbox takes files again")
 
-    def _learn(self, ended: Ended, produced: Produced) -> None:
+    def _learn(self, ended: EndedJob, produced: Produced) -> None:
         """What it took counts for the next one; a journal that refuses that now is none the poorer."""
         if ended.tried is None:
             return
@@ -247,7 +247,7 @@ class Outcomes:
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
-    def _learn_refusal(self, ended: Ended) -> None:
+    def _learn_refusal(self, ended: EndedJob) -> None:
         """Memory that was not enough although it seemed to be."""
         if ended.tried is not None:
             self._rooms.journal.learn_refusal(self._model_of(ended.job), ended.tried)

@@ -11,7 +11,7 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon
-from aura_daemon.dispatch.dispatcher import Dispatching
+from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
@@ -286,15 +286,15 @@ def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later
 ) -> None:
     for name in ("a.yaml", "b.yaml", "c.yaml"):
         house.drop(name)
-    begin, refused = Dispatching._begin, []
+    begin, refused = Dispatcher._begin, []
 
-    def faltering(self: Dispatching, job: Job) -> Task | None:
+    def faltering(self: Dispatcher, job: Job) -> Task | None:
         if self._running and not refused:
             refused.append(job.id)
             raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
         return begin(self, job)
 
-    monkeypatch.setattr(Dispatching, "_begin", faltering)
+    monkeypatch.setattr(Dispatcher, "_begin", faltering)
     with house.daemon(drain=False, batch=3, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: len(house.archived()) == 3)
         summary = daemon.run()

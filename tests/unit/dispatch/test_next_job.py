@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.dispatch.next_job import MOST_OVERTAKEN, Waiting, chosen
+from aura_daemon.dispatch.next_job import MOST_OVERTAKEN, QueueHead, chosen
 
 
-def head(number: int, model: str, priority: int = 0) -> Waiting:
-    return Waiting(id=f"{number:06d}", priority=priority, model=model)
+def head(number: int, model: str, priority: int = 0) -> QueueHead:
+    return QueueHead(id=f"{number:06d}", priority=priority, model=model)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def head(number: int, model: str, priority: int = 0) -> Waiting:
     ],
 )
 def test_a_loaded_model_goes_first_among_equals_for_a_while(
-    heads: list[Waiting], loaded: set[str], overtaken: int, expected: str | None
+    heads: list[QueueHead], loaded: set[str], overtaken: int, expected: str | None
 ) -> None:
     found = chosen(heads, loaded=loaded, overtaken=overtaken)
     assert (found.model if found is not None else None) == expected
