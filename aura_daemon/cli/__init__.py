@@ -122,18 +122,18 @@ JobsArgument = Annotated[
 def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Cancel jobs that are not done yet; their files go to `failed/`."""
     from aura_daemon.cli import cancel_retry
-    from aura_daemon.daemon.control_socket import Verb
+    from aura_daemon.daemon.control_socket import CommandVerb
 
-    raise typer.Exit(cancel_retry.order(Verb.CANCEL, jobs, config))
+    raise typer.Exit(cancel_retry.order(CommandVerb.CANCEL, jobs, config))
 
 
 @app.command()
 def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Queue failed jobs again; their files are taken back from `failed/`."""
     from aura_daemon.cli import cancel_retry
-    from aura_daemon.daemon.control_socket import Verb
+    from aura_daemon.daemon.control_socket import CommandVerb
 
-    raise typer.Exit(cancel_retry.order(Verb.RETRY, jobs, config))
+    raise typer.Exit(cancel_retry.order(CommandVerb.RETRY, jobs, config))
 
 
 @app.command()

@@ -117,9 +117,9 @@ def child(root: str, mode: str) -> int:
     settings = _settings(Path(root))
     drain = mode == "drain"
     with daemon_of(settings, InstantWorker(), Silent(), drain=drain) as daemon:
-        from aura_daemon.daemon.supervisor import Stopper
+        from aura_daemon.daemon.supervisor import SignalHandler
 
-        Stopper(daemon)
+        SignalHandler(daemon)
         summary = daemon.run()
     return int(summary.failed > 0 or (drain and summary.waiting > 0))
 

@@ -22,7 +22,7 @@ from aura_daemon.cli.progress_bars import Silent
 from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
-from aura_daemon.daemon.supervisor import Stopper
+from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, Produced
@@ -48,7 +48,7 @@ def demo(config: Path | None, log_format: str | None) -> int:
         worker = worker_of(settings, chosen, listener.worker_log_level)
         with daemon_of(settings, worker, results, drain=True) as daemon:
             results.expect_earlier(daemon.rooms.journal.unfinished_sources())
-            stopper = Stopper(daemon)
+            stopper = SignalHandler(daemon)
             summary = daemon.run()
     results.print()
     print(f"\nhealth: {shown(settings.outbox / 'health.json')}")

@@ -14,7 +14,7 @@ from aura_daemon import file_names
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.control_socket import Control
+from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.listener import Listener
@@ -83,7 +83,7 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
     lock = InstanceLock(inbox, state)
     lock.acquire(inbox_is_there=not here.absence())
     journal = Journal(state / FILE_NAME)
-    control = Control(state)
+    control = ControlSocket(state)
     try:
         clock = SteadyClock(not_before=journal.last_claim())
         watch = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)

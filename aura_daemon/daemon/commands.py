@@ -10,40 +10,40 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.daemon.control_socket import Answer, Order, Verb
-from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.control_socket import Command, CommandAnswer, CommandVerb
+from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.records import Job, Source
 
 
-class Orders:
+class CommandHandler:
     """For the jobs of one inbox."""
 
-    def __init__(self, rooms: Rooms, dispatching: Dispatcher, receiving: Receiving) -> None:
+    def __init__(self, rooms: Rooms, dispatching: Dispatcher, receiving: Receiver) -> None:
         self._rooms = rooms
         self._dispatching = dispatching
         self._receiving = receiving
 
-    def carry_out(self, order: Order) -> Answer:
+    def carry_out(self, order: Command) -> CommandAnswer:
         """Does it as far as it can be done; raises OSError where a disk refuses."""
         logger.info("asked to {} {}", order.verb, file_names.escaped(order.name))
         source, jobs = self._meant(order)
         if source is None:
             message = f"{file_names.escaped(order.name)}: no job and no file of this name was ever claimed here"
-            return Answer(done=False, said=(message,))
+            return CommandAnswer(done=False, said=(message,))
         match order.verb:
-            case Verb.CANCEL:
+            case CommandVerb.CANCEL:
                 said = self._cancel(source, jobs)
-            case Verb.RETRY:
+            case CommandVerb.RETRY:
                 said = self._retry(source, jobs)
             case _:  # pragma: no cover
                 assert_never(order.verb)
         self._rooms.heartbeat.change()
-        return Answer(done=all(done for done, _ in said), said=tuple(line for _, line in said))
+        return CommandAnswer(done=all(done for done, _ in said), said=tuple(line for _, line in said))
 
-    def _meant(self, order: Order) -> tuple[Source | None, list[Job]]:
+    def _meant(self, order: Command) -> tuple[Source | None, list[Job]]:
         """The file an order is about, and which of its jobs: one where a job was named, else all."""
         journal = self._rooms.journal
         job = journal.find_job(order.name)

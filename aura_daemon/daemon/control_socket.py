@@ -23,7 +23,7 @@ MOST_PATH_BYTES: Final = 100
 """A socket's path has at most 108 bytes with its end (unix(7)); longer ones are reached through a descriptor."""
 
 
-class Verb(StrEnum):
+class CommandVerb(StrEnum):
     """What can be asked for."""
 
     CANCEL = "cancel"
@@ -31,10 +31,10 @@ class Verb(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class Command:
     """Something to be done with jobs."""
 
-    verb: Verb
+    verb: CommandVerb
     name: str
     """The id of a job or of a file, as they stand in the log."""
     path: str = ""
@@ -44,14 +44,14 @@ class Order:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class CommandAnswer:
     """What came of it, a line a job."""
 
     done: bool
     said: tuple[str, ...]
 
 
-class Control:
+class ControlSocket:
     """The listening end; without it where the file system knows no sockets, which is said."""
 
     def __init__(self, state: Path) -> None:
@@ -67,9 +67,9 @@ class Control:
         """Readable when somebody asks for something."""
         return (self._socket.fileno(),) if self._socket is not None else ()
 
-    def hear(self) -> list[Order]:
+    def hear(self) -> list[Command]:
         """What was asked for since the last call."""
-        orders: list[Order] = []
+        orders: list[Command] = []
         while self._socket is not None:
             try:
                 content = self._socket.recv(MOST_BYTES)
@@ -77,17 +77,17 @@ class Control:
                 break
             try:
                 fields = json.loads(content)
-                orders.append(Order(**{**fields, "verb": Verb(fields["verb"])}))
+                orders.append(Command(**{**fields, "verb": CommandVerb(fields["verb"])}))
             except (ValueError, TypeError, KeyError):
                 logger.warning("something that is no order came through {}", NAME)
         return orders
 
-    def answer(self, order: Order, answer: Answer) -> None:
+    def answer(self, order: Command, answer: CommandAnswer) -> None:
         """Tells the asker, where it still listens."""
         if self._socket is None or "/" in order.reply:
             return
         content = json.dumps({"done": answer.done, "said": answer.said}).encode()
-        with suppress(OSError), _Address(self._state, order.reply) as address:
+        with suppress(OSError), _SocketAddress(self._state, order.reply) as address:
             self._socket.sendto(content[:MOST_BYTES], address)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Control:
             self._socket = None
 
 
-def ask(state: Path, order: Order, *, timeout_s: float) -> Answer | None:
+def ask(state: Path, order: Command, *, timeout_s: float) -> CommandAnswer | None:
     """The daemon's answer; None where no daemon listens. Raises TimeoutError, or OSError where it may not be asked."""
     mine = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
     if not (state / NAME).exists():
@@ -108,7 +108,7 @@ def ask(state: Path, order: Order, *, timeout_s: float) -> Answer | None:
     try:
         asking.settimeout(timeout_s)
         fields = {"verb": order.verb.value, "name": order.name, "path": order.path, "reply": mine}
-        with _Address(state, NAME) as address:
+        with _SocketAddress(state, NAME) as address:
             asking.sendto(json.dumps(fields).encode(), address)
         told = json.loads(asking.recv(MOST_BYTES))
     except ConnectionRefusedError:
@@ -116,7 +116,7 @@ def ask(state: Path, order: Order, *, timeout_s: float) -> Answer | None:
     finally:
         asking.close()
         (state / mine).unlink(missing_ok=True)
-    return Answer(done=bool(told["done"]), said=tuple(told["said"]))
+    return CommandAnswer(done=bool(told["done"]), said=tuple(told["said"]))
 
 
 def _bound(state: Path, name: str) -> socket.socket:
@@ -125,7 +125,7 @@ def _bound(state: Path, name: str) -> socket.socket:
     mask = os.umask(0o177)
     try:
         opened.setblocking(False)
-        with _Address(state, name) as address:
+        with _SocketAddress(state, name) as address:
             opened.bind(address)
     except OSError:
         opened.close()
@@ -135,7 +135,7 @@ def _bound(state: Path, name: str) -> socket.socket:
     return opened
 
 
-class _Address:
+class _SocketAddress:
     """A socket's path, short enough for the system for as long as the context lasts."""
 
     def __init__(self, folder: Path, name: str) -> None:

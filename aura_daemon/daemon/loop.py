@@ -16,9 +16,9 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.daemon.commands import Orders
-from aura_daemon.daemon.control_socket import Answer, Order
-from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.commands import CommandHandler
+from aura_daemon.daemon.control_socket import Command, CommandAnswer
+from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.listener import Listener
@@ -52,9 +52,9 @@ class Daemon:
 
     def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, *, drain: bool) -> None:
         self.rooms = rooms
-        self._receiving = Receiving(rooms, listener)
+        self._receiving = Receiver(rooms, listener)
         self._dispatching = Dispatcher(rooms, rules, listener, self._receiving)
-        self._orders = Orders(rooms, self._dispatching, self._receiving)
+        self._orders = CommandHandler(rooms, self._dispatching, self._receiving)
         self._stop_timeout_s = rules.stop_timeout_s
         self._drain = drain
         self._stopping = False
@@ -120,7 +120,7 @@ class Daemon:
             self._has_recovered = False
             return False
 
-    def carry_out(self, order: Order) -> Answer:
+    def carry_out(self, order: Command) -> CommandAnswer:
         """Cancels or retries jobs, or says why not now."""
         obstacle = "; ".join(self._absences) or "its journal or its outbox refuses"
         try:
@@ -128,7 +128,7 @@ class Daemon:
                 return self._orders.carry_out(order)
         except OSError as error:
             obstacle = error.strerror or str(error)
-        return Answer(done=False, said=(f"{file_names.escaped(order.name)}: not now: {obstacle}",))
+        return CommandAnswer(done=False, said=(f"{file_names.escaped(order.name)}: not now: {obstacle}",))
 
     def _recover(self) -> bool:
         """When all is there (again): takes up what a crash, a stop or a fault left. Nothing lost, nothing doubled."""

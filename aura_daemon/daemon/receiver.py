@@ -16,7 +16,7 @@ from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.records import Source
 
 
-class Receiving:
+class Receiver:
     """The files of one inbox."""
 
     def __init__(self, rooms: Rooms, listener: Listener) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.daemon.control_socket import Control
+from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import JOURNAL, Holdups
@@ -68,7 +68,7 @@ class Rooms:
     shortages: Holdups
     """Demands (`ladder.shortage`) for which there is no memory now."""
     pulse: Pulse
-    control: Control
+    control: ControlSocket
     worker: Worker
 
     def can_journal(self) -> bool:

@@ -25,11 +25,11 @@ def _start(
     """One daemon after the other: the next one with the configuration that SIGHUP had read again."""
     loaded = settings_of(config)
     worker = _configured(loaded, log_format, listener)
-    stopper = Stopper()
+    stopper = SignalHandler()
     done = failed = 0
     before: Daemon | None = None
     while True:
-        renewal = Renewal(config, loaded.settings)
+        renewal = ConfigReload(config, loaded.settings)
         with daemon_of(loaded.settings, worker, listener, drain=drain) as daemon:
             if before is not None:
                 daemon.rooms.pulse.inherit(before.rooms.pulse)
@@ -57,7 +57,7 @@ def _configured(loaded: LoadedConfig, log_format: str | None, listener: Silent) 
     return worker_of(settings, chosen, listener.worker_log_level)
 
 
-class Renewal:
+class ConfigReload:
     """The configuration, read once more when SIGHUP comes; one with a problem leaves the old one in force."""
 
     def __init__(self, config: Path | None, before: Settings) -> None:
@@ -80,7 +80,7 @@ class Renewal:
         return bool(changed)
 
 
-class Stopper:
+class SignalHandler:
     """SIGTERM and Ctrl-C end the daemon in order; a second one ends it at once. SIGHUP has its configuration read."""
 
     def __init__(self, daemon: Daemon | None = None) -> None:

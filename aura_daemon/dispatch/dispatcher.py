@@ -12,7 +12,7 @@ from typing import assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.batching import most_together, together
 from aura_daemon.dispatch.leak_detection import WATCHED, grows
@@ -43,7 +43,7 @@ class _Running:
 class Dispatcher:
     """The jobs of one journal, run by one worker."""
 
-    def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiving) -> None:
+    def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiver) -> None:
         self._rooms = rooms
         self._rules = rules
         self._listener = listener

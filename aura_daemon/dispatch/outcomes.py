@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.daemon.receiver import Receiving
+from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.daemon.rooms import Rooms, Rules
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
@@ -74,7 +74,7 @@ class _Undecided:
 class OutcomeHandler:
     """Results and failures on their way into outbox and journal."""
 
-    def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiving) -> None:
+    def __init__(self, rooms: Rooms, rules: Rules, listener: Listener, receiving: Receiver) -> None:
         self._rooms = rooms
         self._rules = rules
         self._listener = listener

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.daemon.control_socket import Order, Verb
+from aura_daemon.daemon.control_socket import Command, CommandVerb
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
@@ -17,10 +17,10 @@ from tests.support.programs import Program
 CANCELLED = "it was cancelled"
 
 
-def asked(house: House, verb: Verb, name: str, *, path: str = "", **changes: object) -> tuple[bool, str]:
+def asked(house: House, verb: CommandVerb, name: str, *, path: str = "", **changes: object) -> tuple[bool, str]:
     """What a command says where no daemon runs."""
     with house.daemon(**changes) as daemon:
-        answer = daemon.carry_out(Order(verb=verb, name=name, path=path))
+        answer = daemon.carry_out(Command(verb=verb, name=name, path=path))
     return answer.done, "\n".join(answer.said)
 
 
@@ -44,7 +44,7 @@ def test_a_waiting_job_is_cancelled_by_its_id_and_its_file_is_in_failed(house: H
     house.drop("dog.yaml")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
     first, second = ids(house)
-    assert asked(house, Verb.CANCEL, first) == (True, f"{first}: cancelled")
+    assert asked(house, CommandVerb.CANCEL, first) == (True, f"{first}: cancelled")
     assert ids(house) == [second]
     assert house.failed() in (["cat.yaml", "cat.yaml.json"], ["dog.yaml", "dog.yaml.json"])
     (report,) = [name for name in house.failed() if name.endswith(".json")]
@@ -58,7 +58,7 @@ def test_one_document_is_cancelled_and_the_others_run(house: House) -> None:
     house.drop("two.yaml", b"prompt: one\n---\nprompt: two\n")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
     first, _ = ids(house)
-    assert asked(house, Verb.CANCEL, first)[0]
+    assert asked(house, CommandVerb.CANCEL, first)[0]
     house.drain()
     assert house.results() == ["two-2.json", "two-2.png"]
     assert house.failed() == ["two-1.yaml", "two-1.yaml.json"]
@@ -67,15 +67,15 @@ def test_one_document_is_cancelled_and_the_others_run(house: House) -> None:
 def test_all_documents_are_cancelled_by_the_name_of_their_file(house: House) -> None:
     house.drop("sub/two.yaml", b"prompt: one\n---\nprompt: two\n")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
-    done, said = asked(house, Verb.CANCEL, "two.yaml", path="sub/two.yaml")
+    done, said = asked(house, CommandVerb.CANCEL, "two.yaml", path="sub/two.yaml")
     assert done
     assert said.count("cancelled") == 2
     assert ids(house) == []
     assert house.failed() == [f"sub/two-{number}.yaml{end}" for number in (1, 2) for end in ("", ".json")]
 
 
-@pytest.mark.parametrize("verb", list(Verb))
-def test_what_nobody_knows_or_what_is_done_is_told(house: House, verb: Verb) -> None:
+@pytest.mark.parametrize("verb", list(CommandVerb))
+def test_what_nobody_knows_or_what_is_done_is_told(house: House, verb: CommandVerb) -> None:
     assert asked(house, verb, "nothing.yaml", path="nothing.yaml") == (
         False,
         "nothing.yaml: no job and no file of this name was ever claimed here",
@@ -92,7 +92,7 @@ def test_a_failed_file_is_retried_and_nothing_is_left_in_failed(house: House, di
     house.drop("sub/cat.png", PNG)
     assert house.drain(fail(FailureKind.UNEXPECTED), sources=disposition).failed == 1
     assert house.failed() == ["sub/cat.png", "sub/cat.png.json"]
-    done, said = asked(house, Verb.RETRY, "sub/cat.png", path="sub/cat.png", sources=disposition)
+    done, said = asked(house, CommandVerb.RETRY, "sub/cat.png", path="sub/cat.png", sources=disposition)
     assert done
     assert said.startswith("sub/cat.png: queued again as 2")
     assert house.failed() == []
@@ -106,7 +106,7 @@ def test_failed_documents_are_retried_alone(house: House) -> None:
     house.drop("three.yaml", b"prompt: bad one\n---\nprompt: two\n---\nprompt: bad three\n")
     house.drain(bad_prompts)
     assert house.results() == ["three-2.json", "three-2.png"]
-    done, said = asked(house, Verb.RETRY, "three.yaml", path="three.yaml")
+    done, said = asked(house, CommandVerb.RETRY, "three.yaml", path="three.yaml")
     assert done
     assert said.count("queued again") == 2
     house.drain()
@@ -119,7 +119,7 @@ def test_a_file_that_was_refused_is_retried_once_its_fault_may_be_gone(house: Ho
     house.drain()
     assert house.failed() == ["say.yaml", "say.yaml.json"]
     house.drop("cat.png", PNG)
-    assert asked(house, Verb.RETRY, "say.yaml", path="say.yaml")[0]
+    assert asked(house, CommandVerb.RETRY, "say.yaml", path="say.yaml")[0]
     house.drain()
     assert "say.txt" in house.results()
     assert house.failed() == []
@@ -129,7 +129,7 @@ def test_what_was_taken_out_of_failed_can_only_be_put_in_again(house: House) -> 
     house.drop("cat.yaml", b"prompt: [\n")
     house.drain()
     (house.outbox / "failed" / "cat.yaml").unlink()
-    assert asked(house, Verb.RETRY, "cat.yaml", path="cat.yaml") == (
+    assert asked(house, CommandVerb.RETRY, "cat.yaml", path="cat.yaml") == (
         False,
         "cat.yaml: it is not in `failed/` any more; put the file into the inbox again",
     )
@@ -140,7 +140,7 @@ def test_of_several_failures_of_one_name_the_one_that_is_meant_is_retried(house:
         house.drop("cat.yaml", prompt)
         house.drain(bad_prompts)
     assert house.failed() == ["cat.r2.yaml", "cat.r2.yaml.json", "cat.yaml", "cat.yaml.json"]
-    assert asked(house, Verb.RETRY, "cat.yaml", path="cat.yaml")[0]  # the latest of this name
+    assert asked(house, CommandVerb.RETRY, "cat.yaml", path="cat.yaml")[0]  # the latest of this name
     assert house.failed() == ["cat.yaml", "cat.yaml.json"]
     house.drain()
     assert house.sidecar("cat.json")["request"]["prompt"] == "bad two"
@@ -151,9 +151,9 @@ def test_a_retry_that_the_journal_refuses_leaves_the_file_in_failed(house: House
     house.drain()
     with house.daemon() as daemon:
         assert daemon.rooms.can_journal()
-        daemon.carry_out(Order(verb=Verb.CANCEL, name="x"))
+        daemon.carry_out(Command(verb=CommandVerb.CANCEL, name="x"))
         daemon.rooms.journal._database.run("PRAGMA query_only = ON")
-        answer = daemon.carry_out(Order(verb=Verb.RETRY, name="cat.yaml", path="cat.yaml"))
+        answer = daemon.carry_out(Command(verb=CommandVerb.RETRY, name="cat.yaml", path="cat.yaml"))
     assert not answer.done
     assert "not now: the journal cannot be written" in answer.said[0]
     assert house.failed() == ["cat.yaml", "cat.yaml.json"]
