@@ -18,7 +18,7 @@ from rich.table import Table
 
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.health import heartbeat
@@ -116,7 +116,7 @@ def child(root: str, mode: str) -> int:
     logs.set_up("ERROR", "text")
     settings = _settings(Path(root))
     drain = mode == "drain"
-    with daemon_of(settings, InstantWorker(), Silent(), drain=drain) as daemon:
+    with daemon_of(settings, InstantWorker(), SilentListener(), drain=drain) as daemon:
         from aura_daemon.daemon.supervisor import SignalHandler
 
         SignalHandler(daemon)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.why import below
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
@@ -44,5 +44,5 @@ def _answer(verb: CommandVerb, job: str, settings: Settings) -> CommandAnswer:
 def _alone(asked: Command, settings: Settings) -> CommandAnswer:
     """Where no daemon runs, under its lock."""
     logs.set_up("WARNING", settings.log_format)
-    with daemon_of(settings, worker_of(settings, settings.log_format), Silent(), drain=True) as daemon:
+    with daemon_of(settings, worker_of(settings, settings.log_format), SilentListener(), drain=True) as daemon:
         return daemon.carry_out(asked)

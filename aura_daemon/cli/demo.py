@@ -18,7 +18,7 @@ from rich.text import Text
 
 from aura_daemon import file_names
 from aura_daemon.cli import progress_bars
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
@@ -72,9 +72,9 @@ def put_examples(settings: Settings) -> Path:
 class Results:
     """Hands everything on to a listener and remembers where the results are."""
 
-    def __init__(self, listener: Silent) -> None:
+    def __init__(self, listener: SilentListener) -> None:
         self._listener = listener
-        self._rows: list[Row] = []
+        self._rows: list[DemoRow] = []
         self._asked: dict[str, tuple[str, str]] = {}
         self._earlier: frozenset[str] = frozenset()
         self.earlier_failed = 0
@@ -103,13 +103,13 @@ class Results:
         dropped, asked = self._asked.get(delivered.job.id, ("", ""))
         said = f"says: {file_names.escaped(produced.text)}" if produced.text else ""
         took = spent(produced.timing)
-        self._rows.append(Row(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
+        self._rows.append(DemoRow(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
         self._listener.delivered(delivered, produced)
 
     def failed(self, job_id: str, source: Source, failure: Failure) -> None:
         """Remembers the failure."""
         said = file_names.escaped(f"failed: {failure.message} {failure.mend}")
-        self._rows.append(Row(dropped=self._dropped(source), said=said))
+        self._rows.append(DemoRow(dropped=self._dropped(source), said=said))
         self.earlier_failed += source.id in self._earlier
         self._listener.failed(job_id, source, failure)
 
@@ -132,7 +132,7 @@ _RULES: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class DemoRow:
     """One job, in words that do no harm on a terminal."""
 
     dropped: str
@@ -146,7 +146,7 @@ class Row:
         return f"{self.dropped}\n{self.asked}".strip("\n"), f"{self.result}\n{self.said}".strip("\n"), self.took
 
 
-def table_of(rows: Sequence[Row], width: int) -> Table:
+def table_of(rows: Sequence[DemoRow], width: int) -> Table:
     """The rows in so many characters: where that is too few, sentences are broken, and names only as a last resort."""
     table = Table(show_edge=False)
     for title, column_width in zip(_TITLES, _widths(rows, width), strict=True):
@@ -156,7 +156,7 @@ def table_of(rows: Sequence[Row], width: int) -> Table:
     return table
 
 
-def _widths(rows: Sequence[Row], width: int) -> tuple[int | None, int | None, int | None]:
+def _widths(rows: Sequence[DemoRow], width: int) -> tuple[int | None, int | None, int | None]:
     """Of the columns, so that no name is broken; None leaves it to rich: all fits, or it cannot be done."""
     whole = [_longest(*texts) for texts in zip(_TITLES, *(row.cells() for row in rows), strict=True)]
     least = _longest("dropped", *(row.dropped for row in rows)), _longest("result", *(row.result for row in rows))

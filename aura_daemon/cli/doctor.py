@@ -64,7 +64,7 @@ def doctor(config: Path | None, *, plan: str | None, batch: int, model: str | No
     if as_json:
         print(survey.to_json())
     else:
-        _Page(Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)).show(survey)
+        _ReportPrinter(Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)).show(survey)
     return UNWELL if survey.problems else 0
 
 
@@ -143,7 +143,7 @@ def _measured(state: Path, wish: PlanRequest | None) -> list[Measured]:
         journal.close()
 
 
-class _Page:
+class _ReportPrinter:
     """A survey, for people."""
 
     def __init__(self, console: Console) -> None:

@@ -17,12 +17,12 @@ from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.workers import protocol
 
 
-def for_stderr() -> Silent:
+def for_stderr() -> SilentListener:
     """Progress bars where stderr is a terminal."""
-    return Bars() if sys.stderr.isatty() else Silent()
+    return ProgressBars() if sys.stderr.isatty() else SilentListener()
 
 
-class Silent:
+class SilentListener:
     """The log says it all."""
 
     worker_log_level: str | None = None
@@ -52,7 +52,7 @@ class Silent:
         """Nothing to show."""
 
 
-class Bars(Silent):
+class ProgressBars(SilentListener):
     """One bar for the job that runs; our own log scrolls above it, and the child is kept from writing across it."""
 
     worker_log_level = "WARNING"

@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 from aura_daemon.cli import progress_bars
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.daemon.loop import Summary
 from aura_daemon.daemon.supervisor import _start
 
@@ -18,7 +18,7 @@ KILLED = 128
 
 def run(config: Path | None, log_format: str | None) -> int:
     """Watches until SIGTERM or SIGINT, exit code 0; SIGHUP has the configuration read again."""
-    _start(config, log_format, Silent(), drain=False)
+    _start(config, log_format, SilentListener(), drain=False)
     return 0
 
 

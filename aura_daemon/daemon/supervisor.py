@@ -9,7 +9,7 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon import __version__
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of, worker_settings
@@ -20,7 +20,7 @@ from aura_daemon.workers.process import ProcessWorker
 
 
 def _start(
-    config: Path | None, log_format: str | None, listener: Silent, *, drain: bool
+    config: Path | None, log_format: str | None, listener: SilentListener, *, drain: bool
 ) -> tuple[Summary, signal.Signals | None]:
     """One daemon after the other: the next one with the configuration that SIGHUP had read again."""
     loaded = settings_of(config)
@@ -48,7 +48,7 @@ def _start(
     return summary, stopper.stopped_by
 
 
-def _configured(loaded: LoadedConfig, log_format: str | None, listener: Silent) -> ProcessWorker:
+def _configured(loaded: LoadedConfig, log_format: str | None, listener: SilentListener) -> ProcessWorker:
     """Sets the log up as configured; a worker that is, too."""
     settings = loaded.settings
     chosen = log_format or settings.log_format

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.daemon.loop import Daemon, Summary
@@ -81,14 +81,14 @@ class House:
         self,
         play: Play | ScriptedWorker | None = None,
         *,
-        listener: Silent | None = None,
+        listener: SilentListener | None = None,
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
         """The daemon as `daemon.assembly` joins it; `play` says what the worker makes of a job."""
         worker = play if isinstance(play, ScriptedWorker) else ScriptedWorker(play or make)
         try:
-            with daemon_of(self.settings(**changes), worker, listener or Silent(), drain=drain) as daemon:
+            with daemon_of(self.settings(**changes), worker, listener or SilentListener(), drain=drain) as daemon:
                 yield daemon
         finally:
             worker.close()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from aura_daemon.cli.demo import Results, Row, shown, table_of
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.demo import DemoRow, Results, shown, table_of
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, House, fail, make
@@ -18,13 +18,13 @@ from tests.support.programs import Program
 from tests.support.scripted_worker import ScriptedWorker
 
 ROWS = [
-    Row(
+    DemoRow(
         dropped="cross.txt",
         asked="a large purple cross on an orange background",
         result="outbox/cross.png",
         took="0.7 s",
     ),
-    Row(
+    DemoRow(
         dropped="a[b]:smile:.png",
         result="outbox/holidays/[red]drawing.txt",
         said="says: a large orange star on a blue background",
@@ -33,7 +33,7 @@ ROWS = [
 ]
 
 
-def printed(rows: list[Row], width: int) -> list[str]:
+def printed(rows: list[DemoRow], width: int) -> list[str]:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     console.print(table_of(rows, width))
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def test_what_was_dropped_is_printed_without_harm(
     monkeypatch.chdir(house.root)
     house.drop("[red]\x1b[1m.yaml", b'prompt: "[bold]x[/bold]\\n\\u202e' + b"y" * 500 + b'"')
     house.drop("bad.yaml", b"steps: 0\n")
-    results = Results(Silent())
+    results = Results(SilentListener())
     with daemon_of(house.settings(), ScriptedWorker(make), results, drain=True) as daemon:
         daemon.run()
     results.print()

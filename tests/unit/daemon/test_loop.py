@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.cli.progress_bars import Silent
+from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.formats.sidecar_schema import Sidecar
@@ -48,7 +48,7 @@ def health_of(house: House, place: str = "state") -> Health:
     return Health.model_validate_json(content)
 
 
-class Stopper(Silent):
+class Stopper(SilentListener):
     """Stops the daemon when something happens."""
 
     def __init__(self, when: str, times: int = 1) -> None:
@@ -575,7 +575,7 @@ def test_forty_files_each_get_one_result(house: House) -> None:
     assert job_states(house) == {JobState.DONE.value: 40}
 
 
-class Watcher(Silent):
+class Watcher(SilentListener):
     """Looks into the outbox at every step of a job."""
 
     def __init__(self, house: House) -> None:
