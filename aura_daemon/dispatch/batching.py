@@ -1,15 +1,10 @@
-"""Which jobs are drawn together. In: requests, what was measured. Out: can they, and how many pay?
-
-Jobs go together that differ in prompt, seed and what their file is like, and in nothing that the UNet sees.
-"""
+"""How many jobs of one batch key are run together. In: configuration, what was measured. Out: how many pay."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
-from aura_daemon.jobs.requests import GenerateRequest, Request
 from aura_daemon.ladder.prediction import Measured
 
 MOST: Final = 4
@@ -17,29 +12,6 @@ MOST: Final = 4
 
 PAYS: Final = 0.95
 """Of the time that a picture takes alone, what it may take at most in a batch that is worth it."""
-
-
-def together(request: Request) -> GenerateRequest | None:
-    """What jobs must have in common to be drawn together; None for one that is drawn alone.
-
-    A starting image, a mask or a second pass would have to be as large as the others', so those run alone.
-    """
-    if not isinstance(request, GenerateRequest) or request.image is not None or request.hires is not None:
-        return None
-    return replace(
-        request,
-        prompt="",
-        negative_prompt="",
-        seed=None,
-        format=None,
-        quality=None,
-        metadata=None,
-        preview=0,
-        output=None,
-        tags=(),
-        notes="",
-        embedded=None,
-    )
 
 
 def most_together(*, configured: int | None, on_gpu: bool, measured: Sequence[Measured], device: str) -> int:

@@ -14,7 +14,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.daemon.rooms import Rooms, Rules
-from aura_daemon.dispatch.batching import most_together, together
+from aura_daemon.dispatch.batching import most_together
 from aura_daemon.dispatch.leak_detection import WATCHED, grows
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.dispatch.next_job import QueueHead, chosen
@@ -23,7 +23,7 @@ from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import GridRequest, JobKind
+from aura_daemon.jobs.requests import GridRequest, JobKind, batch_key
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import Start, next_start
@@ -116,11 +116,15 @@ class Dispatcher:
             assert start is not None
         measured = self._rooms.journal.measured(self._model_of(first))
         device = self._rooms.pulse.device
-        most = most_together(
-            configured=self._rules.batch,
-            on_gpu=device is not None and device.device != "cpu",
-            measured=measured,
-            device=device.device_name if device is not None else "",
+        most = (
+            1
+            if first.kind != JobKind.GENERATE
+            else most_together(
+                configured=self._rules.batch,
+                on_gpu=device is not None and device.device != "cpu",
+                measured=measured,
+                device=device.device_name if device is not None else "",
+            )
         )
         most = min(most, start.most) if start.most is not None else most
         try:
@@ -211,13 +215,13 @@ class Dispatcher:
 
     def _companions(self, first: Job, most: int, start: Start) -> list[Job]:
         """The job, and those of the queue that are drawn together with it, from the same rung."""
-        alike = together(first.request)
+        alike = batch_key(first.request)
         if most < 2 or alike is None:
             return [first]
         others = [
             job
             for job in self._rooms.journal.queued_like(first, most * 4)
-            if together(job.request) == alike and next_start(job.tried, JobKind(job.kind)) == start
+            if batch_key(job.request) == alike and next_start(job.tried, JobKind(job.kind)) == start
         ]
         return [first, *others][:most]
 

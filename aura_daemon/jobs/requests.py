@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
@@ -154,6 +154,39 @@ def kind_of(request: Request) -> JobKind:
         case GridRequest():
             return JobKind.GRID
         case _:
+            assert_never(request)
+
+
+def batch_key(request: Request) -> Request | None:
+    """What requests have in common that can run in one batch; None for a request that runs alone.
+
+    Pictures may differ in prompt, seed and file format, and in nothing that the UNet sees. A starting image, a mask or
+    a second pass would have to be of the other pictures' size, so requests with one run alone. Captions may differ in
+    their image.
+    """
+    match request:
+        case CaptionRequest():
+            return replace(request, image=None)
+        case GridRequest():
+            return None
+        case GenerateRequest():
+            if request.image is not None or request.hires is not None:
+                return None
+            return replace(
+                request,
+                prompt="",
+                negative_prompt="",
+                seed=None,
+                format=None,
+                quality=None,
+                metadata=None,
+                preview=0,
+                output=None,
+                tags=(),
+                notes="",
+                embedded=None,
+            )
+        case _:  # pragma: no cover
             assert_never(request)
 
 

@@ -8,6 +8,12 @@ from typing import Final, TypeAlias
 
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 
+EAGER: Final = "eager"
+"""How results are computed (`variant`) unless something else is said: by PyTorch as the model is written.
+
+Other variants (compiled, quantized, with cached features) give other pixels and take other memory and time.
+"""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedGenerate:
@@ -158,6 +164,7 @@ class Produced:
     timing: EngineTiming
     peak_bytes: int
     """Highest memory while the job ran: the device's allocator on CUDA, resident size of the worker on the CPU."""
+    variant: str = EAGER
     text: str = ""
     """The caption, for a caption job."""
     ingredients: tuple[Ingredient, ...] = ()

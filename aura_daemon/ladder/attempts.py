@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.jobs.requests import JobKind
-from aura_daemon.jobs.results import FailureKind
+from aura_daemon.jobs.results import EAGER, FailureKind
 from aura_daemon.ladder.prediction import Extent
 from aura_daemon.ladder.rungs import Backend, Rung, below, ladder
 
@@ -32,6 +32,7 @@ class RunConditions:
     alone: bool
     """No other model was loaded there."""
     guided: bool = True
+    variant: str = EAGER
     expected_bytes: int = 0
     room_bytes: int = 0
     """What this process could take then, with what it had."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
+from aura_daemon.jobs.results import EAGER
 from aura_daemon.ladder.rungs import RUNGS, Measures, Offload, Rung, Storage
 
 UNET_ELEMENTS: Final = 165.0
@@ -123,6 +124,7 @@ class Measured:
     height: int
     batch: int
     guided: bool = True
+    variant: str = EAGER
     peak_bytes: int = 0
     """The highest of all runs; 0: none has ended well."""
     step_s: float = 0.0

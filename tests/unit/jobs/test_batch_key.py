@@ -1,0 +1,84 @@
+"""Which jobs can run in one batch."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+
+from aura_daemon.jobs.requests import (
+    CaptionRequest,
+    EmbeddedSettings,
+    GenerateRequest,
+    GridRequest,
+    Hires,
+    ImageFormat,
+    Lora,
+    Metadata,
+    Request,
+    batch_key,
+)
+
+PLAIN = GenerateRequest(prompt="a cat")
+
+APART: dict[str, object] = {
+    "steps": 3,
+    "guidance_scale": 1.0,
+    "scheduler": "ddim",
+    "aspect_ratio": "16:9",
+    "width": 512,
+    "height": 512,
+    "model": "sd-1.4",
+    "loras": (Lora(name="ink"),),
+    "strength": 0.5,
+    "clip_skip": 2,
+}
+ALONE: dict[str, object] = {"image": "a.png", "hires": Hires()}
+ALIKE: dict[str, object] = {
+    "prompt": "a dog",
+    "negative_prompt": "blue",
+    "seed": 7,
+    "format": ImageFormat.WEBP,
+    "quality": 50,
+    "metadata": Metadata.NONE,
+    "preview": 5,
+    "output": "{seed}",
+    "tags": ("x",),
+    "notes": "y",
+    "embedded": EmbeddedSettings(image="a.png"),
+}
+
+
+def changed(**changes: object) -> GenerateRequest:
+    return replace(PLAIN, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("key", ALIKE)
+def test_jobs_go_together_whatever_they_ask_for_and_however_it_is_written(key: str) -> None:
+    assert batch_key(changed(**{key: ALIKE[key]})) == batch_key(PLAIN)
+
+
+@pytest.mark.parametrize("key", APART)
+def test_jobs_do_not_go_together_that_are_drawn_in_another_way(key: str) -> None:
+    other = batch_key(changed(**{key: APART[key]}))
+    assert other is not None
+    assert other != batch_key(PLAIN)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [*(changed(**{key: value}) for key, value in ALONE.items()), GridRequest(cells=(), columns=1)],
+    ids=["image", "hires", "grid"],
+)
+def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(request_: Request) -> None:
+    assert batch_key(request_) is None
+
+
+def test_captions_go_together_that_differ_in_their_image_alone() -> None:
+    assert batch_key(CaptionRequest(image="a.png")) == batch_key(CaptionRequest(image="b.png"))
+    assert batch_key(CaptionRequest(prompt="a photo of")) != batch_key(CaptionRequest())
+    assert batch_key(CaptionRequest(max_new_tokens=5)) != batch_key(CaptionRequest())
+
+
+def test_every_key_of_a_request_was_thought_of() -> None:
+    assert {field.name for field in fields(GenerateRequest)} == {*APART, *ALONE, *ALIKE, "mask"}
