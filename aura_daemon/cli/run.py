@@ -23,7 +23,7 @@ def run(config: Path | None, log_format: str | None) -> int:
 
 
 def once(config: Path | None, log_format: str | None) -> int:
-    """Drains the inbox; see the exit codes of `aura_daemon.cli`."""
+    """Drains the inbox; see the exit codes in `cli.app`."""
     with progress_bars.for_stderr() as listener:
         summary, stopped_by = _start(config, log_format, listener, drain=True)
     return exit_code(summary, stopped_by)

@@ -10,10 +10,10 @@ from aura_daemon import file_names
 from aura_daemon.cli.status import since
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import judging_of
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import MEMORY_FOR, Health, Status
+from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -70,8 +70,8 @@ def _waiting(name: str, settings: Settings, journal: Journal, source: Source | N
     if file_names.is_out_of_bounds(name):
         return "left alone: hidden, or in `failed/`, where nothing is looked for"
     keeps = disposition is SourcePolicy.KEEP
-    door = judging_of(settings, journal, SteadyClock(), keeps=keeps)
-    answer = _judged(settings.inbox / name, name, door.judging, settings.settle)
+    triage = assemble_intake(settings, journal, now=SteadyClock().now, keeps=keeps).triage
+    answer = _judged(settings.inbox / name, name, triage, settings.settle)
     if answer is None:
         return f"complete: {_taken(document)}"
     if keeps and source is not None and answer.startswith("left alone: done already"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from loguru import logger
@@ -22,15 +21,7 @@ from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import Heartbeat
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.recorder import RECENT, Pulse
-from aura_daemon.intake.admission import Admission, IntakeSettings
-from aura_daemon.intake.catalogue import CatalogueReader
-from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.intake.image_lookup import ImageLookup
-from aura_daemon.intake.input_images import InputImages
-from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.pending import PendingFiles
-from aura_daemon.intake.triage import JudgingSettings, Triage
+from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
@@ -41,8 +32,6 @@ from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.ignored_names import NameRules
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Worker
@@ -88,30 +77,21 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         clock = SteadyClock(not_before=journal.last_claim())
         watch = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is SourcePolicy.KEEP
-        door = judging_of(settings, journal, clock, keeps=keeps, drain=drain)
-        admission = IntakeSettings(
-            accept=frozenset(settings.accept),
-            skips_redeliveries=settings.redelivery == "skip",
-            max_image_bytes=settings.limits.image_bytes,
-            model=settings.generate.model,
-        )
-        inputs = InputImages(door.claims, door.references, journal)
+        intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         box = Delivery(there, journal, overwrites=settings.existing == "overwrite", monotonic=time.monotonic)
         rooms = Rooms(
             clock=clock,
             journal=journal,
             watch=watch,
-            arrivals=PendingFiles(inbox, door.judging, settle_s=settings.settle),
+            arrivals=intake.pending,
             lock=lock,
             presence=here,
-            claims=door.claims,
-            intake=Admission(
-                admission, door.claims, inputs, door.folders, journal, CatalogueReader(settings.generate).now
-            ),
-            inputs=inputs,
+            claims=intake.claims,
+            intake=intake.admission,
+            inputs=intake.input_images,
             outbox=box,
             previews=Previews(box),
-            disposal=SourceDisposal(choice.disposition, door.claims, inputs, box, journal),
+            disposal=SourceDisposal(choice.disposition, intake.claims, intake.input_images, box, journal),
             heartbeat=Heartbeat(
                 state, box.write_page, outbox_interval_s=settings.health_interval, monotonic=time.monotonic
             ),
@@ -141,37 +121,3 @@ def daemon_of(settings: Settings, worker: Worker, listener: Listener, *, drain: 
         control.close()
         journal.close()
         lock.release()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Door:
-    """The rooms that a file in the inbox passes before it is ours."""
-
-    claims: Claims
-    references: ImageLookup
-    folders: FolderDefaultsReader
-    judging: Triage
-
-
-def judging_of(settings: Settings, journal: Journal, clock: SteadyClock, *, keeps: bool, drain: bool = False) -> Door:
-    """What says of a file what is to become of it, and what that stands on."""
-    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=clock.now)
-    references = ImageLookup(claims, journal, companions=settings.companions)
-    reference_wait_s = settings.reference_wait
-    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
-        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
-    chosen = JudgingSettings(
-        inbox=settings.inbox,
-        accept=frozenset(settings.accept),
-        keeps=keeps,
-        skips_redeliveries=settings.redelivery == "skip",
-        incomplete_after_s=settings.incomplete_after,
-        reference_wait_s=reference_wait_s,
-        pair_wait_s=settings.pair_wait,
-        names=NameRules(ignore=settings.ignore, take=settings.take),
-    )
-    steadiness = CompletenessTracker(settings.settle, now=clock.now)
-    pairing = Pairing(settings.inbox, references, journal, steadiness, incomplete_after_s=settings.incomplete_after)
-    folders = FolderDefaultsReader(settings.inbox, steadiness)
-    judging = Triage(chosen, references, pairing, folders, journal, now=clock.now)
-    return Door(claims=claims, references=references, folders=folders, judging=judging)

@@ -9,7 +9,7 @@ import os
 import sys
 from functools import partial
 
-from aura_daemon.cli import main
+from aura_daemon.cli.app import main
 from aura_daemon.daemon import assembly
 from aura_daemon.workers.process import ProcessWorker
 from tests.support import dying

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from aura_daemon import cli
+from aura_daemon.cli import app
 from aura_daemon.config import loading
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
@@ -400,7 +400,7 @@ def test_the_shipped_file_is_valid_by_the_published_schema_and_loads_as_the_defa
 def test_nothing_is_read_when_the_command_line_is_imported() -> None:
     program = (
         "import sys, os\n"
-        "import aura_daemon.cli\n"
+        "import aura_daemon.cli.app\n"
         "heavy = {'torch', 'pydantic', 'pydantic_settings', 'rich', 'yaml', 'loguru'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "import aura_daemon.config.loading\n"
@@ -503,7 +503,7 @@ def test_the_command_line_says_so_before_anything_starts(
     monkeypatch.setenv("AURA_SOURCES", "delete")
     monkeypatch.setattr(sys, "argv", ["aura-daemon", "once"])
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        app.main()
     assert ended.value.code == 2
     assert "error: sources: `delete` takes files out of the inbox" in capsys.readouterr().err
     assert list((alone / "inbox").iterdir()) == []

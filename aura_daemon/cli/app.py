@@ -1,0 +1,205 @@
+"""argv -> exit code; the only code that prints. One file a group of commands, imported when the command is called.
+
+Exit codes: 0 all well; 1 some job or file failed, or (`doctor`) something should be mended; 2 the user has something to
+mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`,
+`demo`) stopped by Ctrl-C or SIGTERM.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from aura_daemon.errors import AuraError, UserError
+
+MENDABLE = 2
+
+app = typer.Typer(
+    name="aura-daemon",
+    help="Watches a folder: prompts become images, images become captions, on whatever memory there is.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class SchemaName(StrEnum):
+    """Documents that have a published schema."""
+
+    JOB = "job"
+    CONFIG = "config"
+    DEFAULTS = "defaults"
+    SIDECAR = "sidecar"
+    HEALTH = "health"
+
+
+class LogFormat(StrEnum):
+    """How the log is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file; see the README for where else it is found."),
+]
+LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
+
+
+@app.command()
+def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Run the daemon: watch the inbox until told to stop."""
+    from aura_daemon.cli import run
+
+    raise typer.Exit(run.run(config, log_format))
+
+
+@app.command()
+def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
+    from aura_daemon.cli import run
+
+    raise typer.Exit(run.once(config, log_format))
+
+
+@app.command()
+def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+    """Put the shipped examples into the inbox, drain it, and say where each result is."""
+    from aura_daemon.cli import demo
+
+    raise typer.Exit(demo.demo(config, log_format))
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
+    config: ConfigOption = None,
+    expand: Annotated[
+        bool,
+        typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn."),
+    ] = False,
+) -> None:
+    """Validate files without running them."""
+    from aura_daemon.cli import check
+
+    raise typer.Exit(check.check(files, config, expand=expand))
+
+
+@app.command()
+def status(
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The health document and the counts, as JSON.")] = False,
+) -> None:
+    """Say how the daemon is, whether it runs or not."""
+    from aura_daemon.cli import status
+
+    raise typer.Exit(status.status(config, as_json=as_json))
+
+
+@app.command()
+def why(
+    path: Annotated[Path, typer.Argument(help="A file in the inbox, or one that was there.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say what the daemon thinks of a file."""
+    from aura_daemon.cli import why
+
+    raise typer.Exit(why.why(path, config))
+
+
+JobsArgument = Annotated[
+    list[str], typer.Argument(metavar="JOB…", help="Ids as they stand in the log, or files as they lay in the inbox.")
+]
+
+
+@app.command()
+def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
+    """Cancel jobs that are not done yet; their files go to `failed/`."""
+    from aura_daemon.cli import cancel_retry
+    from aura_daemon.daemon.control_socket import CommandVerb
+
+    raise typer.Exit(cancel_retry.order(CommandVerb.CANCEL, jobs, config))
+
+
+@app.command()
+def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
+    """Queue failed jobs again; their files are taken back from `failed/`."""
+    from aura_daemon.cli import cancel_retry
+    from aura_daemon.daemon.control_socket import CommandVerb
+
+    raise typer.Exit(cancel_retry.order(CommandVerb.RETRY, jobs, config))
+
+
+@app.command()
+def doctor(
+    config: ConfigOption = None,
+    plan: Annotated[
+        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, as 912x512.")
+    ] = None,
+    batch: Annotated[int, typer.Option("--batch", min=1, max=16, help="So many pictures at once.")] = 1,
+    model: Annotated[
+        str | None, typer.Option("--model", help="One of those that `generate.models` allows; default: the first.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
+) -> None:
+    """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
+    from aura_daemon.cli import doctor
+
+    raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
+    """Print a JSON Schema."""
+    from aura_daemon.cli import schema
+
+    raise typer.Exit(schema.schema(name))
+
+
+@app.command()
+def bench(
+    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken and what a job costs, no model.")],
+    files: Annotated[int, typer.Option(min=1, help="Files to drain.")] = 1000,
+    latencies: Annotated[int, typer.Option(min=1, help="Files delivered one by one.")] = 200,
+    folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
+) -> None:
+    """Measure this machine."""
+    from aura_daemon.cli import bench
+
+    raise typer.Exit(bench.intake(files, latencies, folder))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from aura_daemon import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: a user's mistake is listed without a traceback, exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        sys.exit(MENDABLE)
+    except AuraError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(MENDABLE)

@@ -1,0 +1,92 @@
+"""Settings and a journal -> the parts of the intake, joined. For the daemon, and for `why`, which needs no daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.intake.admission import Admission, IntakeSettings
+from aura_daemon.intake.catalogue import CatalogueReader
+from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.image_lookup import ImageLookup
+from aura_daemon.intake.input_images import InputImages
+from aura_daemon.intake.pairing import Pairing
+from aura_daemon.intake.pending import PendingFiles
+from aura_daemon.intake.triage import JudgingSettings, Triage
+from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.journal.journal import Journal
+from aura_daemon.watch.completeness import CompletenessTracker
+from aura_daemon.watch.ignored_names import NameRules
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IntakeParts:
+    """Everything that a file passes between the inbox and the journal."""
+
+    pending: PendingFiles
+    triage: Triage
+    claims: Claims
+    image_lookup: ImageLookup
+    input_images: InputImages
+    folder_defaults: FolderDefaultsReader
+    admission: Admission
+
+
+def assemble_intake(
+    settings: Settings,
+    journal: Journal,
+    *,
+    now: Callable[[], float],
+    keeps: bool,
+    drain: bool = False,
+    catalogue: Callable[[], Catalogue] | None = None,
+) -> IntakeParts:
+    """The parts, joined.
+
+    `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
+    empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
+    """
+    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
+    image_lookup = ImageLookup(claims, journal, companions=settings.companions)
+    reference_wait_s = settings.reference_wait
+    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
+    triage_settings = JudgingSettings(
+        inbox=settings.inbox,
+        accept=frozenset(settings.accept),
+        keeps=keeps,
+        skips_redeliveries=settings.redelivery == "skip",
+        incomplete_after_s=settings.incomplete_after,
+        reference_wait_s=reference_wait_s,
+        pair_wait_s=settings.pair_wait,
+        names=NameRules(ignore=settings.ignore, take=settings.take),
+    )
+    tracker = CompletenessTracker(settings.settle, now=now)
+    pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)
+    folder_defaults = FolderDefaultsReader(settings.inbox, tracker)
+    triage = Triage(triage_settings, image_lookup, pairing, folder_defaults, journal, now=now)
+    admission_settings = IntakeSettings(
+        accept=frozenset(settings.accept),
+        skips_redeliveries=settings.redelivery == "skip",
+        max_image_bytes=settings.limits.image_bytes,
+        model=settings.generate.model,
+    )
+    input_images = InputImages(claims, image_lookup, journal)
+    return IntakeParts(
+        pending=PendingFiles(settings.inbox, triage, settle_s=settings.settle),
+        triage=triage,
+        claims=claims,
+        image_lookup=image_lookup,
+        input_images=input_images,
+        folder_defaults=folder_defaults,
+        admission=Admission(
+            admission_settings,
+            claims,
+            input_images,
+            folder_defaults,
+            journal,
+            catalogue or CatalogueReader(settings.generate).now,
+        ),
+    )
