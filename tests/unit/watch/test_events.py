@@ -181,6 +181,6 @@ def test_the_file_system_of_a_folder_is_known_through_names_with_spaces(tmp_path
 def test_file_systems_that_others_change_unseen_are_polled(
     root: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("aura_daemon.system.filesystems.file_system_of", lambda root: kind)
+    monkeypatch.setattr("aura_daemon.watch.watcher.file_system_of", lambda root: kind)
     with pytest.raises(EventsUnavailable, match=kind):
         listen(root)
