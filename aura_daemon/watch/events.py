@@ -45,9 +45,9 @@ class Events(Protocol):
         """Stops listening."""
 
 
-def listen(root: Path) -> Events:
+def listen(root: Path, file_system: str | None = None) -> Events:
     """Events of everything below a resolved root; raises Deaf where the system has none to give."""
-    kind = file_system_of(root)
+    kind = file_system or file_system_of(root)
     if is_shared(kind):
         raise EventsUnavailable(f"{kind} tells nobody here what other machines change")
     if sys.platform == "linux":

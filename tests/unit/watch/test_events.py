@@ -178,9 +178,6 @@ def test_the_file_system_of_a_folder_is_known_through_names_with_spaces(tmp_path
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.rclone", "9p"])
-def test_file_systems_that_others_change_unseen_are_polled(
-    root: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("aura_daemon.watch.watcher.file_system_of", lambda root: kind)
+def test_file_systems_that_others_change_unseen_are_polled(root: Path, kind: str) -> None:
     with pytest.raises(EventsUnavailable, match=kind):
-        listen(root)
+        listen(root, kind)
