@@ -21,6 +21,7 @@ class InstantWorker:
     """Keeps the worker's contract; a batch has ended as soon as it is submitted."""
 
     pid: int | None = None
+    resident_bytes: int | None = None
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()

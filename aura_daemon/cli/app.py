@@ -122,7 +122,7 @@ JobsArgument = Annotated[
 def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Cancel jobs that are not done yet; their files go to `failed/`."""
     from aura_daemon.cli import cancel_retry
-    from aura_daemon.daemon.control_socket import CommandVerb
+    from aura_daemon.daemon.commands import CommandVerb
 
     raise typer.Exit(cancel_retry.order(CommandVerb.CANCEL, jobs, config))
 
@@ -131,7 +131,7 @@ def cancel(jobs: JobsArgument, config: ConfigOption = None) -> None:
 def retry(jobs: JobsArgument, config: ConfigOption = None) -> None:
     """Queue failed jobs again; their files are taken back from `failed/`."""
     from aura_daemon.cli import cancel_retry
-    from aura_daemon.daemon.control_socket import CommandVerb
+    from aura_daemon.daemon.commands import CommandVerb
 
     raise typer.Exit(cancel_retry.order(CommandVerb.RETRY, jobs, config))
 

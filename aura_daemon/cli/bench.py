@@ -18,14 +18,14 @@ from rich.table import Table
 
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import daemon_of
+from aura_daemon.daemon.assembly import assemble_daemon
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.system import logs
 from aura_daemon.system.filesystems import file_system_of
+from aura_daemon.workers.pool import WorkerPool
 
 START_DEADLINE_S = 30.0
 PAUSE_S = 0.02
@@ -116,7 +116,7 @@ def child(root: str, mode: str) -> int:
     logs.set_up("ERROR", "text")
     settings = _settings(Path(root))
     drain = mode == "drain"
-    with daemon_of(settings, InstantWorker(), SilentListener(), drain=drain) as daemon:
+    with assemble_daemon(settings, WorkerPool([InstantWorker()]), drain=drain) as daemon:
         from aura_daemon.daemon.supervisor import SignalHandler
 
         SignalHandler(daemon)

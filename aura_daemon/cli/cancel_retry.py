@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.why import below
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
-from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
-from aura_daemon.daemon.control_socket import Command, CommandAnswer, CommandVerb
+from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
+from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import logs
 
@@ -23,7 +22,7 @@ def order(verb: CommandVerb, jobs: list[str], config: Path | None) -> int:
     settings = settings_of(config).settings
     answers = [_answer(verb, job, settings) for job in jobs]
     for answer in answers:
-        print("\n".join(answer.said))
+        print("\n".join(answer.lines))
     return 0 if all(answer.done for answer in answers) else REFUSED
 
 
@@ -34,7 +33,7 @@ def _answer(verb: CommandVerb, job: str, settings: Settings) -> CommandAnswer:
         answer = control_socket.ask(state, asked, timeout_s=PATIENCE_S)
     except TimeoutError:
         message = f"the daemon did not answer within {PATIENCE_S:g} s; it may still do it: `aura-daemon why` tells"
-        return CommandAnswer(done=False, said=(message,))
+        return CommandAnswer(done=False, lines=(message,))
     except OSError as error:
         message = f"the daemon cannot be asked through {state / control_socket.NAME}: {error.strerror}; be its user"
         raise UserError([Problem(message=message)]) from None
@@ -44,5 +43,5 @@ def _answer(verb: CommandVerb, job: str, settings: Settings) -> CommandAnswer:
 def _alone(asked: Command, settings: Settings) -> CommandAnswer:
     """Where no daemon runs, under its lock."""
     logs.set_up("WARNING", settings.log_format)
-    with daemon_of(settings, worker_of(settings, settings.log_format), SilentListener(), drain=True) as daemon:
+    with assemble_daemon(settings, local_workers(settings, settings.log_format), drain=True) as daemon:
         return daemon.carry_out(asked)

@@ -18,19 +18,17 @@ from rich.text import Text
 
 from aura_daemon import file_names
 from aura_daemon.cli import progress_bars
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
+from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
 from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.file_names import OWN_FOLDER
+from aura_daemon.health.listener import Event, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import EngineTiming, Failure, Produced
-from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import Delivered
+from aura_daemon.jobs.results import EngineTiming
+from aura_daemon.journal.records import Source
 from aura_daemon.problems import cut
 from aura_daemon.system import durable_files, logs
-from aura_daemon.workers import protocol
 
 
 def demo(config: Path | None, log_format: str | None) -> int:
@@ -44,10 +42,10 @@ def demo(config: Path | None, log_format: str | None) -> int:
     chosen = log_format or settings.log_format
     with progress_bars.for_stderr() as listener:
         logs.set_up(listener.worker_log_level or settings.log_level, chosen)
-        results = Results(listener)
-        worker = worker_of(settings, chosen, listener.worker_log_level)
-        with daemon_of(settings, worker, results, drain=True) as daemon:
-            results.expect_earlier(daemon.rooms.journal.unfinished_sources())
+        results = Results()
+        pool = local_workers(settings, chosen, listener.worker_log_level)
+        with assemble_daemon(settings, pool, listeners=(results, listener), drain=True) as daemon:
+            results.expect_earlier(daemon.journal.unfinished_sources())
             stopper = SignalHandler(daemon)
             summary = daemon.run()
     results.print()
@@ -70,10 +68,9 @@ def put_examples(settings: Settings) -> Path:
 
 
 class Results:
-    """Hands everything on to a listener and remembers where the results are."""
+    """Remembers where the results are."""
 
-    def __init__(self, listener: SilentListener) -> None:
-        self._listener = listener
+    def __init__(self) -> None:
         self._rows: list[DemoRow] = []
         self._asked: dict[str, tuple[str, str]] = {}
         self._earlier: frozenset[str] = frozenset()
@@ -84,34 +81,23 @@ class Results:
         """These were claimed before the examples were put there."""
         self._earlier = frozenset(source.id for source in sources)
 
-    def started(self, job: Job, source: Source) -> None:
-        """Remembers what was asked for."""
-        asked = cut(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
-        self._asked[job.id] = (self._dropped(source), asked)
-        self._listener.started(job, source)
-
-    def loading(self, message: protocol.Loading) -> None:
-        """Handed on."""
-        self._listener.loading(message)
-
-    def progress(self, message: protocol.Progress) -> None:
-        """Handed on."""
-        self._listener.progress(message)
-
-    def delivered(self, delivered: Delivered, produced: Produced) -> None:
-        """Remembers the result."""
-        dropped, asked = self._asked.get(delivered.job.id, ("", ""))
-        said = f"says: {file_names.escaped(produced.text)}" if produced.text else ""
-        took = spent(produced.timing)
-        self._rows.append(DemoRow(dropped=dropped, asked=asked, result=shown(delivered.payload), said=said, took=took))
-        self._listener.delivered(delivered, produced)
-
-    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
-        """Remembers the failure."""
-        said = file_names.escaped(f"failed: {failure.message} {failure.mend}")
-        self._rows.append(DemoRow(dropped=self._dropped(source), said=said))
-        self.earlier_failed += source.id in self._earlier
-        self._listener.failed(job_id, source, failure)
+    def hear(self, event: Event) -> None:
+        """Remembers what was asked for, and what came of it."""
+        match event:
+            case JobStarted(job=job, source=source):
+                prompt = cut(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
+                self._asked[job.id] = (self._dropped(source), prompt)
+            case JobDelivered(delivered=delivered, produced=produced):
+                dropped, prompt = self._asked.get(delivered.job.id, ("", ""))
+                said = f"says: {file_names.escaped(produced.text)}" if produced.text else ""
+                result, took = shown(delivered.payload), spent(produced.timing)
+                self._rows.append(DemoRow(dropped=dropped, asked=prompt, result=result, said=said, took=took))
+            case JobFailed(source=source, failure=failure):
+                said = file_names.escaped(f"failed: {failure.message} {failure.mend}")
+                self._rows.append(DemoRow(dropped=self._dropped(source), said=said))
+                self.earlier_failed += source.id in self._earlier
+            case _:
+                pass
 
     def _dropped(self, source: Source) -> str:
         name = file_names.escaped(source.path)

@@ -10,10 +10,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from aura_daemon import file_names
+from aura_daemon.health.listener import Event, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, Produced
-from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.workers import protocol
 
 
@@ -36,19 +34,7 @@ class SilentListener:
     ) -> None:
         """Nothing to end."""
 
-    def started(self, job: Job, source: Source) -> None:
-        """Nothing to show."""
-
-    def loading(self, message: protocol.Loading) -> None:
-        """Nothing to show."""
-
-    def progress(self, message: protocol.Progress) -> None:
-        """Nothing to show."""
-
-    def delivered(self, delivered: Delivered, produced: Produced) -> None:
-        """Nothing to show."""
-
-    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
+    def hear(self, event: Event) -> None:
         """Nothing to show."""
 
 
@@ -80,33 +66,23 @@ class ProgressBars(SilentListener):
     ) -> None:
         self._progress.stop()
 
-    def started(self, job: Job, source: Source) -> None:
-        """A new bar; the one of an attempt that came to nothing goes."""
-        self._end()
-        what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
-        self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
-        self._task = self._progress.add_task(self._name, total=None)
-
-    def loading(self, message: protocol.Loading) -> None:
-        """Loading shows the model, and how much of it has come."""
-        if self._task is not None:
-            total = message.total_bytes or None
-            self._progress.update(
-                self._task, description=f"loading {message.model}", total=total, completed=message.done_bytes
-            )
-
-    def progress(self, message: protocol.Progress) -> None:
-        """A step more."""
-        if self._task is not None:
-            self._progress.update(self._task, description=self._name, total=message.steps, completed=message.step)
-
-    def delivered(self, delivered: Delivered, produced: Produced) -> None:
-        """The bar goes."""
-        self._end()
-
-    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
-        """The bar goes."""
-        self._end()
+    def hear(self, event: Event) -> None:
+        """Shows the bar of the job that runs."""
+        match event:
+            case JobStarted(job=job, source=source):
+                self._end()  # of an attempt that came to nothing
+                what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
+                self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
+                self._task = self._progress.add_task(self._name, total=None)
+            case JobDelivered() | JobFailed():
+                self._end()
+            case protocol.Loading() if self._task is not None:
+                description, total = f"loading {event.model}", event.total_bytes or None
+                self._progress.update(self._task, description=description, total=total, completed=event.done_bytes)
+            case protocol.Progress() if self._task is not None:
+                self._progress.update(self._task, description=self._name, total=event.steps, completed=event.step)
+            case _:
+                pass
 
     def _end(self) -> None:
         if self._task is not None:

@@ -6,9 +6,8 @@ import signal
 from pathlib import Path
 
 from aura_daemon.cli import progress_bars
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.daemon.loop import Summary
-from aura_daemon.daemon.supervisor import _start
+from aura_daemon.daemon.supervisor import supervise
 
 FAILED = 1
 WAITING = 3
@@ -18,14 +17,16 @@ KILLED = 128
 
 def run(config: Path | None, log_format: str | None) -> int:
     """Watches until SIGTERM or SIGINT, exit code 0; SIGHUP has the configuration read again."""
-    _start(config, log_format, SilentListener(), drain=False)
+    supervise(config, log_format, drain=False)
     return 0
 
 
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes in `cli.app`."""
     with progress_bars.for_stderr() as listener:
-        summary, stopped_by = _start(config, log_format, listener, drain=True)
+        summary, stopped_by = supervise(
+            config, log_format, listeners=[listener], worker_log_level=listener.worker_log_level, drain=True
+        )
     return exit_code(summary, stopped_by)
 
 

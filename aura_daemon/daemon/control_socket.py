@@ -1,6 +1,6 @@
 """A socket in the state folder, for its owner alone: what people ask of a running daemon, and its answers.
 
-In: datagrams of JSON. Out: orders. The asker binds a name of its own in the same folder, where the answer goes.
+In: datagrams of JSON. Out: commands. The asker binds a name of its own in the same folder, where the answer goes.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import secrets
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from loguru import logger
+
+from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
 
 NAME: Final = "control.sock"
 MOST_BYTES: Final = 65_536
@@ -23,32 +24,13 @@ MOST_PATH_BYTES: Final = 100
 """A socket's path has at most 108 bytes with its end (unix(7)); longer ones are reached through a descriptor."""
 
 
-class CommandVerb(StrEnum):
-    """What can be asked for."""
-
-    CANCEL = "cancel"
-    RETRY = "retry"
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """Something to be done with jobs."""
+class ReceivedCommand:
+    """A command, and where its answer goes."""
 
-    verb: CommandVerb
-    name: str
-    """The id of a job or of a file, as they stand in the log."""
-    path: str = ""
-    """Where it may mean a file: below the inbox."""
-    reply: str = ""
-    """Name of the asker's socket."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CommandAnswer:
-    """What came of it, a line a job."""
-
-    done: bool
-    said: tuple[str, ...]
+    command: Command
+    reply: str
+    """Name of the asker's socket in the state folder."""
 
 
 class ControlSocket:
@@ -67,9 +49,9 @@ class ControlSocket:
         """Readable when somebody asks for something."""
         return (self._socket.fileno(),) if self._socket is not None else ()
 
-    def hear(self) -> list[Command]:
-        """What was asked for since the last call."""
-        orders: list[Command] = []
+    def receive(self) -> list[ReceivedCommand]:
+        """The commands that have come since the last call."""
+        received: list[ReceivedCommand] = []
         while self._socket is not None:
             try:
                 content = self._socket.recv(MOST_BYTES)
@@ -77,17 +59,19 @@ class ControlSocket:
                 break
             try:
                 fields = json.loads(content)
-                orders.append(Command(**{**fields, "verb": CommandVerb(fields["verb"])}))
-            except (ValueError, TypeError, KeyError):
+                reply = fields.pop("reply")
+                command = Command(**{**fields, "verb": CommandVerb(fields["verb"])})
+                received.append(ReceivedCommand(command=command, reply=reply))
+            except (ValueError, TypeError, KeyError, AttributeError):
                 logger.warning("something that is no order came through {}", NAME)
-        return orders
+        return received
 
-    def answer(self, order: Command, answer: CommandAnswer) -> None:
-        """Tells the asker, where it still listens."""
-        if self._socket is None or "/" in order.reply:
+    def answer(self, received: ReceivedCommand, answer: CommandAnswer) -> None:
+        """Answers the asker, where it still listens."""
+        if self._socket is None or "/" in received.reply:
             return
-        content = json.dumps({"done": answer.done, "said": answer.said}).encode()
-        with suppress(OSError), _SocketAddress(self._state, order.reply) as address:
+        content = json.dumps({"done": answer.done, "said": answer.lines}).encode()
+        with suppress(OSError), _SocketAddress(self._state, received.reply) as address:
             self._socket.sendto(content[:MOST_BYTES], address)
 
     def close(self) -> None:
@@ -99,7 +83,7 @@ class ControlSocket:
             self._socket = None
 
 
-def ask(state: Path, order: Command, *, timeout_s: float) -> CommandAnswer | None:
+def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | None:
     """The daemon's answer; None where no daemon listens. Raises TimeoutError, or OSError where it may not be asked."""
     mine = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
     if not (state / NAME).exists():
@@ -107,16 +91,16 @@ def ask(state: Path, order: Command, *, timeout_s: float) -> CommandAnswer | Non
     asking = _bound(state, mine)
     try:
         asking.settimeout(timeout_s)
-        fields = {"verb": order.verb.value, "name": order.name, "path": order.path, "reply": mine}
+        fields = {"verb": command.verb.value, "name": command.name, "path": command.path, "reply": mine}
         with _SocketAddress(state, NAME) as address:
             asking.sendto(json.dumps(fields).encode(), address)
-        told = json.loads(asking.recv(MOST_BYTES))
+        answer = json.loads(asking.recv(MOST_BYTES))
     except ConnectionRefusedError:
         return None  # left by a daemon that was killed
     finally:
         asking.close()
         (state / mine).unlink(missing_ok=True)
-    return CommandAnswer(done=bool(told["done"]), said=tuple(told["said"]))
+    return CommandAnswer(done=bool(answer["done"]), lines=tuple(answer["said"]))
 
 
 def _bound(state: Path, name: str) -> socket.socket:

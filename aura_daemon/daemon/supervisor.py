@@ -4,57 +4,63 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon import __version__
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of, worker_settings
+from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of, worker_settings
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.errors import UserError
+from aura_daemon.health.listener import Listener
 from aura_daemon.system import logs
-from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.pool import WorkerPool
 
 
-def _start(
-    config: Path | None, log_format: str | None, listener: SilentListener, *, drain: bool
+def supervise(
+    config: Path | None,
+    log_format: str | None,
+    *,
+    listeners: Sequence[Listener] = (),
+    worker_log_level: str | None = None,
+    drain: bool,
 ) -> tuple[Summary, signal.Signals | None]:
-    """One daemon after the other: the next one with the configuration that SIGHUP had read again."""
+    """Runs daemons until one is told to stop or, with `drain`, has nothing left to do.
+
+    Returns what they came to, and the signal that stopped the last one. `worker_log_level`: what workers may log; None:
+    as configured.
+    """
     loaded = settings_of(config)
-    worker = _configured(loaded, log_format, listener)
-    stopper = SignalHandler()
+    pool = _configured(loaded, log_format, worker_log_level)
+    handler = SignalHandler()
     done = failed = 0
-    before: Daemon | None = None
     while True:
-        renewal = ConfigReload(config, loaded.settings)
-        with daemon_of(loaded.settings, worker, listener, drain=drain) as daemon:
-            if before is not None:
-                daemon.rooms.pulse.inherit(before.rooms.pulse)
-            stopper.watch_over(daemon, reloads=not drain and not sys.stdin.isatty())
-            summary = daemon.run(renew=renewal.try_now)
+        reload = ConfigReload(config, loaded.settings)
+        with assemble_daemon(loaded.settings, pool, listeners=listeners, drain=drain) as daemon:
+            handler.watch_over(daemon, reloads=not drain and not sys.stdin.isatty())
+            summary = daemon.run(reload=reload.try_now)
         done, failed = done + summary.done, failed + summary.failed
-        if renewal.loaded is None or stopper.stopped_by is not None:
+        if reload.loaded is None or handler.stopped_by is not None:
             break
-        before = daemon
-        if worker_settings(renewal.loaded.settings) != worker_settings(loaded.settings):
-            worker.stop(1.0)
-            worker, before = _configured(renewal.loaded, log_format, listener), None
-        loaded = renewal.loaded
-    worker.stop(0.0)
+        if worker_settings(reload.loaded.settings) != worker_settings(loaded.settings):
+            pool.stop(1.0)
+            pool = _configured(reload.loaded, log_format, worker_log_level)
+        loaded = reload.loaded
+    pool.stop(0.0)
     logger.info("stopped: {} done, {} failed, {} waiting", done, failed, summary.waiting)
-    return summary, stopper.stopped_by
+    return summary, handler.stopped_by
 
 
-def _configured(loaded: LoadedConfig, log_format: str | None, listener: SilentListener) -> ProcessWorker:
-    """Sets the log up as configured; a worker that is, too."""
+def _configured(loaded: LoadedConfig, log_format: str | None, worker_log_level: str | None) -> WorkerPool:
+    """Sets the log up as configured; returns workers that are configured, too."""
     settings = loaded.settings
     chosen = log_format or settings.log_format
     logs.set_up(settings.log_level, chosen)
     logger.info("aura-daemon {}, configured by {}", __version__, loaded.origin)
-    return worker_of(settings, chosen, listener.worker_log_level)
+    return local_workers(settings, chosen, worker_log_level)
 
 
 class ConfigReload:
@@ -64,7 +70,7 @@ class ConfigReload:
         self._config = config
         self._before = before
         self.loaded: LoadedConfig | None = None
-        """The new one, where there is one."""
+        """The new configuration, where there is one."""
 
     def try_now(self) -> bool:
         """Whether a daemon with another configuration is to follow."""
@@ -90,7 +96,7 @@ class SignalHandler:
         signal.signal(signal.SIGINT, self._stop)
 
     def watch_over(self, daemon: Daemon, *, reloads: bool) -> None:
-        """From now on it is this one; where it is on a terminal, that one's end ends it."""
+        """From now on signals go to this daemon; `reloads`: SIGHUP too, which ends a daemon on a terminal."""
         self._daemon = daemon
         if self.stopped_by is not None:
             daemon.stop()

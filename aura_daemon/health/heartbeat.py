@@ -7,6 +7,7 @@ The outbox is often synced to other machines: there the document changes with th
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,8 +31,8 @@ STALE_S: Final = 30.0
 FILE_NAME: Final = "health.json"
 
 
-class Heartbeat:
-    """Decides when the document is due and writes it. A disk that refuses it does not stop the daemon."""
+class HealthWriter:
+    """Decides where the document is due, and writes it. A disk that refuses the document does not stop the daemon."""
 
     def __init__(
         self,
@@ -39,41 +40,36 @@ class Heartbeat:
         write_page: Callable[[str, bytes], None],
         *,
         outbox_interval_s: float,
-        monotonic: Callable[[], float],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`write_page`: writes a file of that name and content into the outbox."""
         self._file = state / FILE_NAME
         self._temp_folder = state / "tmp"
         self._write_page = write_page
         self._outbox_interval_s = outbox_interval_s
         self._monotonic = monotonic
-        self._changed = True
         self._state_written_s: float | None = None
         self._outbox_written_s: float | None = None
         self._outbox_status: Status | None = None
         self._status: Status | None = None
-        self._since = _utc_now()
+        self._since = ""
 
-    def change(self) -> None:
-        """Something that the document tells is different now."""
-        self._changed = True
-
-    def due_in_s(self) -> float:
-        """Seconds until the document should be written next."""
+    def due_in_s(self, *, changed: bool) -> float:
+        """Seconds until the document should be written next; `changed`: something that it tells is different now."""
         if self._state_written_s is None:
             return 0.0
-        wait_s = AT_MOST_EVERY_S if self._changed else BEAT_S
+        wait_s = AT_MOST_EVERY_S if changed else BEAT_S
         return max(0.0, self._state_written_s + wait_s - self._monotonic())
 
     def since(self, status: Status) -> str:
-        """When this status began."""
+        """When this status began, UTC, ISO 8601."""
         if status is not self._status:
-            self._status, self._since = status, _utc_now()
+            self._status, self._since = status, utc_now()
         return self._since
 
-    def beat(self, document: Health) -> None:
-        """Writes the document where it is due."""
+    def write(self, document: Health) -> None:
+        """Writes the document into the state folder, and into the outbox where it is due there."""
         now_s = self._monotonic()
-        self._changed = False
         self._state_written_s = now_s
         content = document.to_json()
         try:
@@ -124,5 +120,6 @@ def _process_exists(pid: int) -> bool:
     return True
 
 
-def _utc_now() -> str:
+def utc_now() -> str:
+    """Now, in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

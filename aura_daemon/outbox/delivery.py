@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,7 +60,12 @@ class Delivery:
     """One outbox's door. Raises OSError when the file system refuses; the delivery can then simply be tried again."""
 
     def __init__(
-        self, presence: MountGuard, journal: Journal, *, overwrites: bool, monotonic: Callable[[], float]
+        self,
+        presence: MountGuard,
+        journal: Journal,
+        *,
+        overwrites: bool,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.presence = presence
         self.root = root = presence.folder

@@ -2,7 +2,7 @@
 
 In: batches. Out: what the child says, or a Failure when it cannot any more.
 
-Only the standard library is used here: the daemon imports this module and must not import torch with it.
+The daemon imports this module, which must not import torch.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final, assert_never
+
+import psutil
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -90,6 +93,13 @@ class ProcessWorker:
     def pid(self) -> int | None:
         """Process id of the child, None while none is running."""
         return self._child.pid if self._child is not None and self._child.runs else None
+
+    @property
+    def resident_bytes(self) -> int | None:
+        """Resident memory of the child."""
+        with suppress(psutil.Error):
+            return psutil.Process(self.pid).memory_info().rss if self.pid is not None else None
+        return None
 
     def waitables(self) -> list[int]:
         """The socket, readable when the child says something or dies."""

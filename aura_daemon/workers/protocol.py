@@ -147,6 +147,10 @@ class Worker(Protocol):
     def pid(self) -> int | None:
         """Process id of the worker on this machine; None while none is running or it is elsewhere."""
 
+    @property
+    def resident_bytes(self) -> int | None:
+        """Memory of the worker's process now; None while none is running or nobody can tell."""
+
     def unload(self) -> None:
         """Ends an idle worker to give back all its memory; the next `submit` starts it again."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,15 +12,16 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon
-from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
+from aura_daemon.health.listener import Event, HealthWritten
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.ladder.attempts import StartedAttempt
 from aura_daemon.outbox.delivery import Delivered, Delivery
 from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
@@ -125,30 +127,21 @@ def test_a_clock_set_back_over_a_restart_does_not_mix_up_which_file_came_last(
 def test_what_could_not_be_put_back_while_the_inbox_was_away_is_taken_up_when_it_is_back(house: House) -> None:
     away = Path(f"{house.inbox}.away")
     with house.daemon(drain=False, retry_first=0.1) as daemon:
-        turns = iter(range(10_000))
-
-        def step() -> None:
-            number = next(turns)
-            if number == 1:
-                house.inbox.rename(away)
-            elif number == 2:  # a claim whose daemon could neither journal it nor put it back
-                stranded = away / ".aura" / "work" / "20260101T000000.000-000001" / "cat.yaml"
-                stranded.parent.mkdir(parents=True)
-                stranded.write_bytes(b"prompt: stranded\n")
-                away.rename(house.inbox)
-            elif number > 2 and (house.results() or number == 300):
-                daemon.stop()
-
-        wait = daemon._wait
-
-        def waiting() -> None:
-            step()
-            daemon.rooms.watch.wake()
-            wait()
+        daemon.start()
+        daemon.turn()
+        daemon.turn()
+        house.inbox.rename(away)
+        daemon.turn()
+        stranded = away / ".aura" / "work" / "20260101T000000.000-000001" / "cat.yaml"
+        stranded.parent.mkdir(parents=True)  # a claim whose daemon could neither journal it nor put it back
+        stranded.write_bytes(b"prompt: stranded\n")
+        away.rename(house.inbox)
+        for _ in range(300):
+            daemon.turn()
+            if len(house.results()) == 2:
+                break
             time.sleep(0.01)
-
-        daemon._wait = waiting  # type: ignore[method-assign]
-        daemon.run()
+        daemon.shut_down()
     assert house.results() == ["cat.json", "cat.png"]
     assert house.waiting() == []
 
@@ -206,14 +199,14 @@ def test_the_heart_beats_while_the_journal_cannot_be_read(house: House, monkeypa
 
     for method in ("oldest_queued", "interrupted", "unfinished_sources", "heads"):
         monkeypatch.setattr(Journal, method, broken)
-    with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
-        beat, beats = daemon.rooms.heartbeat.beat, []
+    beats: list[Health] = []
 
-        def noted(document: Health) -> None:
-            beats.append(document)
-            beat(document)
+    class Reader:
+        def hear(self, event: Event) -> None:
+            if isinstance(event, HealthWritten):
+                beats.append(event.document)
 
-        monkeypatch.setattr(daemon.rooms.heartbeat, "beat", noted)
+    with house.daemon(listeners=[Reader()], drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: any(document.holdups for document in beats))
         daemon.run()
     assert beats[0].status == "starting"
@@ -237,7 +230,7 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
 
     monkeypatch.setattr(Delivery, "deliver", full)
     with house.daemon(play, drain=False, retry_first=3600) as daemon:
-        stop_when(daemon, lambda: bool(runs) and not daemon._dispatching.is_running)
+        stop_when(daemon, lambda: bool(runs) and not daemon.dispatcher.is_running)
         daemon.run()
     assert house.results() == ["cat.json", "cat.png"]
     assert house.archived() == ["cat.yaml"]
@@ -255,10 +248,10 @@ def test_no_other_daemon_takes_over_while_the_journal_refuses(house: House, monk
     monkeypatch.setattr(Journal, "probe", refused)
     left: list[int] = []
     with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
-        daemon.rooms.hold_up("journal", "nothing can be claimed", JournalRefused(errno.EIO, "the disk is full"))
+        daemon.health.hold_up("journal", "nothing can be claimed", JournalRefused(errno.EIO, "the disk is full"))
         daemon.reload()
         stop_when(daemon, lambda: bool(left))
-        daemon.run(renew=lambda: left.append(len(refusals)) is not None)
+        daemon.run(reload=lambda: left.append(len(refusals)) is not None)
     assert left == [0]
 
 
@@ -286,15 +279,22 @@ def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later
 ) -> None:
     for name in ("a.yaml", "b.yaml", "c.yaml"):
         house.drop(name)
-    begin, refused = Dispatcher._begin, []
+    begin, refused = Journal.start, []
 
-    def faltering(self: Dispatcher, job: Job) -> Task | None:
-        if self._running and not refused:
+    def faltering(self: Journal, job: Job, begun: StartedAttempt | None = None) -> Job:
+        started = begin(self, job, begun)
+        if job.stem == "b" and not refused:
             refused.append(job.id)
-            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
-        return begin(self, job)
+            monkeypatch.setattr(Journal, "source", unreadable)
+        return started
 
-    monkeypatch.setattr(Dispatcher, "_begin", faltering)
+    source = Journal.source
+
+    def unreadable(self: Journal, source_id: str) -> Source:
+        monkeypatch.setattr(Journal, "source", source)
+        raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
+
+    monkeypatch.setattr(Journal, "start", faltering)
     with house.daemon(drain=False, batch=3, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: len(house.archived()) == 3)
         summary = daemon.run()
@@ -336,14 +336,13 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
 
 
 def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:
-    """Lets it turn until something is true, or for a minute."""
-    wait, deadline_s = daemon._wait, time.monotonic() + 60
+    """Has the loop turn until something is true, or for a minute."""
 
-    def waiting() -> None:
-        if is_it() or time.monotonic() > deadline_s:
-            daemon.stop()
-        daemon.rooms.watch.wake()
-        wait()
-        time.sleep(0.005)
+    def watch() -> None:
+        deadline_s = time.monotonic() + 60
+        while not is_it() and time.monotonic() < deadline_s:
+            daemon.wake()
+            time.sleep(0.005)
+        daemon.stop()
 
-    daemon._wait = waiting  # type: ignore[method-assign]
+    threading.Thread(target=watch, daemon=True).start()

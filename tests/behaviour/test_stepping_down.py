@@ -135,7 +135,8 @@ def interrupted(house: House, *, device: str = "cpu", placed: bool = True, kills
     worker = ScriptedWorker(lambda task: None, device=device)
     with house.daemon(worker, drain=False) as daemon:
         while not worker.batches:
-            daemon._turn()
+            daemon.turn()
+        daemon.turn()  # the journal is told where the job runs
     with closing(sqlite3.connect(house.state / FILE_NAME)) as database:
         (text,) = database.execute("SELECT begun FROM jobs WHERE state = 'running'").fetchone()
         begun = json.loads(text)
@@ -255,12 +256,12 @@ def test_a_cancelled_one_of_a_batch_leaves_the_others(house: House) -> None:
     worker = ScriptedWorker(lambda task: None)
     with house.daemon(worker, batch=4) as daemon:
         while not worker.batches:
-            daemon._turn()
+            daemon.turn()
         first, second = (task.job_id for task in worker.batches[0].tasks)
         worker.cancel(first)
-        daemon._turn()
-        assert daemon._dispatching.is_running
+        daemon.turn()
+        assert daemon.dispatcher.is_running
         worker.finish(second, make(worker.batches[0].tasks[1]))
-        daemon._turn()
+        daemon.turn()
     assert "b.json" in house.results()
     assert house.sidecar("failed/a.yaml.json")["kind"] == "cancelled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -75,8 +76,8 @@ def memory() -> Memory:
 def turns(daemon: Daemon, until: Callable[[], object]) -> None:
     """The loop goes round until something has come true."""
     while not until():
-        daemon._turn()
-        daemon._wait()
+        daemon.turn()
+        time.sleep(0.005)
 
 
 def held(house: House) -> list[Holdup]:
@@ -100,7 +101,7 @@ def test_a_job_waits_for_memory_that_others_have_while_smaller_ones_go_on(house:
         assert "other programs" in holdup.mend
         memory.is_there = True
         turns(daemon, lambda: "a.json" in house.results())
-        daemon._beat_now()
+        daemon.health.write()
     assert held(house) == []
     seeds = {task.request.seed for batch in memory.worker.batches for task in batch.tasks if task.request.aspect_ratio}  # type: ignore[union-attr]
     assert len(seeds) == 1
@@ -156,7 +157,7 @@ def test_after_so_long_it_fails_and_nothing_is_held_up_any_more(house: House, me
     house.drop("a.yaml", LARGE)
     with house.daemon(memory.worker, drain=False, memory_wait=0.5) as daemon:
         turns(daemon, house.failed)
-        daemon._beat_now()
+        daemon.health.write()
     assert len(memory.prompts) > 1
     report = house.sidecar("failed/a.yaml.json")
     assert (report["kind"], report["reason"]) == ("out_of_memory", MESSAGE)
@@ -167,12 +168,12 @@ def test_after_so_long_it_fails_and_nothing_is_held_up_any_more(house: House, me
 def test_a_cancelled_one_holds_nothing_up(house: House, memory: Memory) -> None:
     house.drop("a.yaml", LARGE)
     with house.daemon(memory.worker, drain=False, retry_first=3600) as daemon:
-        turns(daemon, lambda: daemon.rooms.shortages)
-        journal = daemon.rooms.journal
+        turns(daemon, lambda: bool(daemon.holdups))
+        journal = daemon.journal
         (source,) = journal.unfinished_sources()
         (job,) = journal.jobs_of(source.id)
-        daemon._dispatching.cancel(job, source)
-        daemon._beat_now()
+        daemon.dispatcher.cancel(job, source)
+        daemon.health.write()
     assert held(house) == []
 
 

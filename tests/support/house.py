@@ -5,22 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import daemon_of
+from aura_daemon.daemon.assembly import assemble_daemon
 from aura_daemon.daemon.loop import Daemon, Summary
-from aura_daemon.intake.admission import Admission, IntakeSettings
-from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.intake.image_lookup import ImageLookup
-from aura_daemon.intake.input_images import InputImages
-from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.triage import JudgingSettings, Triage
+from aura_daemon.health.listener import Listener
+from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
@@ -34,14 +28,13 @@ from aura_daemon.jobs.results import (
     ResolvedCaption,
     ResolvedGenerate,
 )
-from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.settling import FileStamp
+from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
 
@@ -79,19 +72,31 @@ class House:
     @contextmanager
     def daemon(
         self,
-        play: Play | ScriptedWorker | None = None,
+        play: Play | ScriptedWorker | Sequence[ScriptedWorker] | None = None,
         *,
-        listener: SilentListener | None = None,
+        listeners: Sequence[Listener] = (),
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
-        """The daemon as `daemon.assembly` joins it; `play` says what the worker makes of a job."""
-        worker = play if isinstance(play, ScriptedWorker) else ScriptedWorker(play or make)
+        """The daemon as `daemon.assembly` joins it; `play` says what the worker makes of a job, or is the worker(s)."""
+        if isinstance(play, ScriptedWorker):
+            workers: Sequence[ScriptedWorker] = [play]
+        else:
+            workers = play if isinstance(play, Sequence) else [ScriptedWorker(play or make)]
         try:
-            with daemon_of(self.settings(**changes), worker, listener or SilentListener(), drain=drain) as daemon:
+            with self.daemon_of(WorkerPool(workers), listeners=listeners, drain=drain, **changes) as daemon:
                 yield daemon
         finally:
-            worker.close()
+            for worker in workers:
+                worker.close()
+
+    @contextmanager
+    def daemon_of(
+        self, pool: WorkerPool, *, listeners: Sequence[Listener] = (), drain: bool = False, **changes: Any
+    ) -> Iterator[Daemon]:
+        """The daemon with workers that outlive it."""
+        with assemble_daemon(self.settings(**changes), pool, listeners=listeners, drain=drain) as daemon:
+            yield daemon
 
     def drain(self, play: Play | ScriptedWorker | None = None, **changes: Any) -> Summary:
         """`aura-daemon once` without a process."""
@@ -140,48 +145,21 @@ class House:
 
 
 class Door:
-    """The rooms between inbox and outbox, one by one, without the loop."""
+    """The parts between inbox and outbox, one by one, without the loop."""
 
     def __init__(self, house: House, *, keeps: bool = False, overwrites: bool = False, **settings: Any) -> None:
+        """`settings`: as in the configuration; files are given the time to settle that they have there."""
         self.house = house
         self.clock_s = 1_000_000.0
         self.journal = Journal(house.state / FILE_NAME)
-        defaults: dict[str, Any] = {
-            "accept": frozenset(Accept),
-            "skips_redeliveries": True,
-            "incomplete_after_s": 60.0,
-            "reference_wait_s": 600.0,
-            "pair_wait_s": 2.0,
-            "max_image_bytes": 1_000_000,
-            "companions": ("assets",),
-        }
-        chosen = {**defaults, **settings}
-        self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
-        self.references = ImageLookup(self.claims, self.journal, companions=chosen["companions"])
-        shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
-        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
-        steadiness = CompletenessTracker(2.0, now=self.now)
-        pairing = Pairing(
-            house.inbox,
-            self.references,
-            self.journal,
-            steadiness,
-            incomplete_after_s=chosen["incomplete_after_s"],
-        )
-        self.folders = FolderDefaultsReader(house.inbox, steadiness)
-        self.judging = Triage(
-            JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
-            self.references,
-            pairing,
-            self.folders,
-            self.journal,
-            now=self.now,
-        )
-        admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.inputs = InputImages(self.claims, self.references, self.journal)
-        self.intake = Admission(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
-        presence = MountGuard(house.outbox, house.state)
-        self.outbox = Delivery(presence, self.journal, overwrites=overwrites, monotonic=self.now)
+        patience = {"settle": 2, "incomplete_after": 60, "reference_wait": 600, "pair_wait": 2}
+        limits = {"limits": {"image_bytes": 1_000_000}}
+        chosen = house.settings(**{**patience, **limits, **settings})
+        intake = assemble_intake(chosen, self.journal, now=self.now, keeps=keeps, catalogue=lambda: CATALOGUE)
+        self.claims, self.references, self.inputs = intake.claims, intake.image_lookup, intake.input_images
+        self.folders, self.judging, self.intake = intake.folder_defaults, intake.triage, intake.admission
+        guard = MountGuard(house.outbox, house.state)
+        self.outbox = Delivery(guard, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE
 
     def now(self) -> float:

@@ -57,6 +57,10 @@ class ScriptedWorker:
     def pid(self) -> int | None:
         return os.getpid() if self._loaded else None
 
+    @property
+    def resident_bytes(self) -> int | None:
+        return self._resident_bytes if self._loaded else None
+
     def submit(self, batch: Batch) -> None:
         if not self.idle:
             raise RuntimeError("a batch is submitted only when the worker is idle")

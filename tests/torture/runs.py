@@ -156,7 +156,7 @@ class _Life:
 
     def _let_the_journal(self, *, refuse: bool) -> None:
         assert self._daemon is not None
-        self._daemon.rooms.journal._database.run(f"PRAGMA query_only = {int(refuse)}")
+        self._daemon.journal._database.run(f"PRAGMA query_only = {int(refuse)}")
 
     def _complain(self, what: str) -> None:
         self._said.write_text(what, "utf-8")

@@ -10,12 +10,9 @@ import pytest
 from rich.console import Console
 
 from aura_daemon.cli.demo import DemoRow, Results, shown, table_of
-from aura_daemon.cli.progress_bars import SilentListener
-from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.jobs.results import FailureKind
-from tests.support.house import PNG, House, fail, make
+from tests.support.house import PNG, House, fail
 from tests.support.programs import Program
-from tests.support.scripted_worker import ScriptedWorker
 
 ROWS = [
     DemoRow(
@@ -82,8 +79,8 @@ def test_what_was_dropped_is_printed_without_harm(
     monkeypatch.chdir(house.root)
     house.drop("[red]\x1b[1m.yaml", b'prompt: "[bold]x[/bold]\\n\\u202e' + b"y" * 500 + b'"')
     house.drop("bad.yaml", b"steps: 0\n")
-    results = Results(SilentListener())
-    with daemon_of(house.settings(), ScriptedWorker(make), results, drain=True) as daemon:
+    results = Results()
+    with house.daemon(listeners=[results]) as daemon:
         daemon.run()
     results.print()
     text = capsys.readouterr().out

@@ -21,7 +21,7 @@ def asked(house: House, verb: CommandVerb, name: str, *, path: str = "", **chang
     """What a command says where no daemon runs."""
     with house.daemon(**changes) as daemon:
         answer = daemon.carry_out(Command(verb=verb, name=name, path=path))
-    return answer.done, "\n".join(answer.said)
+    return answer.done, "\n".join(answer.lines)
 
 
 def ids(house: House) -> list[str]:
@@ -150,12 +150,12 @@ def test_a_retry_that_the_journal_refuses_leaves_the_file_in_failed(house: House
     house.drop("cat.yaml", b"prompt: [\n")
     house.drain()
     with house.daemon() as daemon:
-        assert daemon.rooms.can_journal()
+        assert daemon.can_journal()
         daemon.carry_out(Command(verb=CommandVerb.CANCEL, name="x"))
-        daemon.rooms.journal._database.run("PRAGMA query_only = ON")
+        daemon.journal._database.run("PRAGMA query_only = ON")
         answer = daemon.carry_out(Command(verb=CommandVerb.RETRY, name="cat.yaml", path="cat.yaml"))
     assert not answer.done
-    assert "not now: the journal cannot be written" in answer.said[0]
+    assert "not now: the journal cannot be written" in answer.lines[0]
     assert house.failed() == ["cat.yaml", "cat.yaml.json"]
     assert house.temporary() == []
 

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.health.document import Health, Status
+from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.workers import protocol
 from aura_daemon.workers.protocol import Task
@@ -48,35 +48,35 @@ def health_of(house: House, place: str = "state") -> Health:
     return Health.model_validate_json(content)
 
 
-class Stopper(SilentListener):
+class HealthReader:
+    """Hands on every health document that is written."""
+
+    def __init__(self, read: Callable[[Health], None]) -> None:
+        self._read = read
+
+    def hear(self, event: Event) -> None:
+        if isinstance(event, HealthWritten):
+            self._read(event.document)
+
+
+class Stopper:
     """Stops the daemon when something happens."""
 
     def __init__(self, when: str, times: int = 1) -> None:
         self.daemon: Daemon | None = None
         self._when, self._times = when, times
 
-    def _note(self, what: str) -> None:
-        self._times -= what == self._when
+    def hear(self, event: Event) -> None:
+        names = {JobStarted: "started", protocol.Progress: "progress", JobDelivered: "delivered", JobFailed: "failed"}
+        self._times -= names.get(type(event)) == self._when
         if self._times == 0 and self.daemon is not None:
             self.daemon.stop()
-
-    def started(self, job: Job, source: Source) -> None:
-        self._note("started")
-
-    def progress(self, message: protocol.Progress) -> None:
-        self._note("progress")
-
-    def delivered(self, delivered: Any, produced: Any) -> None:
-        self._note("delivered")
-
-    def failed(self, job_id: str, source: Source, failure: Failure) -> None:
-        self._note("failed")
 
 
 def run_until(house: House, when: str, play: Any = None, *, times: int = 1, **changes: Any) -> Summary:
     """The long-running daemon, stopped when something has happened for the n-th time."""
     stopper = Stopper(when, times)
-    with house.daemon(play, listener=stopper, drain=False, **changes) as daemon:
+    with house.daemon(play, listeners=[stopper], drain=False, **changes) as daemon:
         stopper.daemon = daemon
         return daemon.run()
 
@@ -316,26 +316,25 @@ def test_a_full_outbox_keeps_the_result_says_so_and_delivers_it_when_there_is_ro
     statuses: list[Status] = []
 
     class Cleaner(Stopper):
-        def progress(self, message: protocol.Progress) -> None:
-            if Status.DEGRADED not in statuses and not filler.exists():
+        def hear(self, event: Event) -> None:
+            super().hear(event)
+            if isinstance(event, protocol.Progress) and Status.DEGRADED not in statuses and not filler.exists():
                 with pytest.raises(OSError, match="No space left"):
                     filler.write_bytes(b"x" * 1_000_000)
+            if isinstance(event, HealthWritten):
+                watch(event.document)
+
+    def watch(document: Health) -> None:
+        statuses.append(document.status)
+        if document.status is Status.DEGRADED:
+            assert document.holdups[0].what == "outbox"
+            assert house.results() == []
+            filler.unlink(missing_ok=True)
 
     cleaner = Cleaner("delivered", times=2)
     worker = ScriptedWorker(make)
-    with house.daemon(worker, listener=cleaner, drain=False, retry_first=0.6) as daemon:
+    with house.daemon(worker, listeners=[cleaner], drain=False, retry_first=0.6) as daemon:
         cleaner.daemon = daemon
-        beat = daemon.rooms.heartbeat.beat
-
-        def watch(document: Health) -> None:
-            beat(document)
-            statuses.append(document.status)
-            if document.status is Status.DEGRADED:
-                assert document.holdups[0].what == "outbox"
-                assert house.results() == []
-                filler.unlink(missing_ok=True)
-
-        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
         daemon.run()
     assert Status.DEGRADED in statuses
     assert house.results() == ["cat.json", "cat.png", "dog.json", "dog.png"]
@@ -418,7 +417,7 @@ def test_stopped_with_time_to_end_the_running_job_is_delivered(house: House) -> 
 def test_a_delivered_result_whose_journal_entry_a_crash_cost_is_not_run_again(house: House) -> None:
     house.drop("cat.yaml")
     with house.daemon(make) as daemon:
-        journal = daemon.rooms.journal
+        journal = daemon.journal
         finish, journal.finish = journal.finish, _power_cut  # type: ignore[method-assign]
         with pytest.raises(KeyboardInterrupt):
             daemon.run()
@@ -487,19 +486,16 @@ def test_a_folder_that_goes_away_pauses_the_daemon_and_is_not_made_anew(house: H
     away = house.root / "away"
     seen: list[Status] = []
     stopper = Stopper("delivered")
-    with house.daemon(make, listener=stopper, drain=False, retry_first=0.2) as daemon:
+
+    def watch(document: Health) -> None:
+        seen.append(document.status)
+        if document.status is Status.PAUSED:
+            assert not house.outbox.exists()
+            away.rename(house.outbox)
+
+    with house.daemon(make, listeners=[stopper, HealthReader(watch)], drain=False, retry_first=0.2) as daemon:
         stopper.daemon = daemon
         house.outbox.rename(away)
-        beat = daemon.rooms.heartbeat.beat
-
-        def watch(document: Health) -> None:
-            beat(document)
-            seen.append(document.status)
-            if document.status is Status.PAUSED:
-                assert not house.outbox.exists()
-                away.rename(house.outbox)
-
-        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
         daemon.run()
     assert Status.PAUSED in seen
     assert house.results() == ["cat.json", "cat.png"]
@@ -530,17 +526,13 @@ def test_health_tells_what_there_is_to_tell(house: House) -> None:
 def test_health_begins_with_starting_and_tells_the_running_job(house: House) -> None:
     house.drop("cat.yaml")
     pages: list[Health] = []
-    stopper = Stopper("never")
-    with house.daemon(lambda task: None, listener=stopper, drain=False) as daemon:
-        beat = daemon.rooms.heartbeat.beat
 
-        def watch(document: Health) -> None:
-            beat(document)
-            pages.append(document)
-            if document.current is not None and document.current.step:
-                daemon.stop()
+    def watch(document: Health) -> None:
+        pages.append(document)
+        if document.current is not None and document.current.step:
+            daemon.stop()
 
-        daemon.rooms.heartbeat.beat = watch  # type: ignore[method-assign]
+    with house.daemon(lambda task: None, listeners=[HealthReader(watch)], drain=False) as daemon:
         daemon.run()
     assert pages[0].status is Status.STARTING
     current = next(page.current for page in pages if page.current is not None and page.current.step)
@@ -552,14 +544,15 @@ def test_the_outbox_copy_is_not_churned(house: House) -> None:
     for number in range(8):
         house.drop(f"{number}.yaml")
     written: list[Status] = []
-    with house.daemon(make) as daemon:
-        page = daemon.rooms.heartbeat._write_page
+    last: list[bytes] = []
 
-        def count(name: str, content: bytes) -> None:
+    def look(document: Health) -> None:
+        content = (house.outbox / "health.json").read_bytes()
+        if [content] != last[-1:]:
+            last.append(content)
             written.append(Health.model_validate_json(content).status)
-            page(name, content)
 
-        daemon.rooms.heartbeat._write_page = count
+    with house.daemon(make, listeners=[HealthReader(look)]) as daemon:
         daemon.run()
     assert len(written) == len(set(written))  # once a status, however much happens
     assert (written[0], written[-1]) == (Status.STARTING, Status.STOPPED)
@@ -575,22 +568,23 @@ def test_forty_files_each_get_one_result(house: House) -> None:
     assert job_states(house) == {JobState.DONE.value: 40}
 
 
-class Watcher(SilentListener):
+class OutboxReader:
     """Looks into the outbox at every step of a job."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         self.seen: list[list[str]] = []
 
-    def progress(self, message: protocol.Progress) -> None:
-        self.seen.append([name for name in self.house.results() if name.startswith("previews/")])
+    def hear(self, event: Event) -> None:
+        if isinstance(event, protocol.Progress):
+            self.seen.append([name for name in self.house.results() if name.startswith("previews/")])
 
 
 def test_a_preview_is_seen_while_its_job_runs_and_none_unasked(house: House) -> None:
     for name, keys in (("cat.yaml", "preview: 1\n"), ("dog.yaml", "")):
         house.drop(name, f"prompt: x\n{keys}".encode())
-        watcher = Watcher(house)
-        with house.daemon(listener=watcher) as daemon:
+        watcher = OutboxReader(house)
+        with house.daemon(listeners=[watcher]) as daemon:
             daemon.run()
         previews = watcher.seen[-1]
         assert len(previews) == (name == "cat.yaml")
@@ -634,7 +628,7 @@ def test_a_picture_that_failed_leaves_its_place_on_the_sheet_empty(house: House)
 def test_a_sheet_goes_on_after_a_stop_between_its_pictures(house: House) -> None:
     house.drop("plot.yaml", PLOT)
     stopper = Stopper("delivered", times=3)
-    with house.daemon(listener=stopper) as daemon:
+    with house.daemon(listeners=[stopper]) as daemon:
         stopper.daemon = daemon
         daemon.run()
     assert "plot-grid.png" not in house.results()

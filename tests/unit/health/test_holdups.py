@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.health.holdups import Holdups
+from aura_daemon.health.holdups import Holdups, memory_for
 
 
 @pytest.fixture
@@ -52,9 +52,21 @@ def test_it_tells_since_when_and_what_is_held(holdups: Holdups) -> None:
     fail(holdups, 3.0)
     (first,) = holdups.records(3.0)
     fail(holdups, 20.0)
-    assert (holdups.since_s("generate"), holdups.held(39.9), holdups.held(40.0)) == (3.0, ["generate"], [])
-    (later,) = holdups.records(20.0, named="memory for {}")
-    assert (later.what, later.since) == ("memory for generate", first.since)
+    assert holdups.since_s("generate") == 3.0
+    (later,) = holdups.records(20.0)
+    assert (later.what, later.since) == ("generate", first.since)
+
+
+def test_jobs_without_memory_are_held_by_their_demand_and_told_last(holdups: Holdups) -> None:
+    fail(holdups, 0.0, memory_for("caption"))
+    fail(holdups, 0.0)
+    assert (holdups.held_demands(9.9), holdups.held_demands(10.0)) == (["caption"], [])
+    assert [record.what for record in holdups.records(0.0)] == ["generate", "memory for caption"]
+
+
+def test_waits_can_be_of_another_length(holdups: Holdups) -> None:
+    waits = [holdups.fail("memory", reason="none", mend="wait", now=0.0, first_s=1.0, most_s=3.0) for _ in range(4)]
+    assert waits == [1.0, 2.0, 3.0, 3.0]
 
 
 def test_a_wait_can_be_bounded(holdups: Holdups) -> None:

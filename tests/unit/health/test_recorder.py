@@ -2,116 +2,83 @@
 
 from __future__ import annotations
 
+from aura_daemon.daemon.loop import Daemon
 from aura_daemon.health.document import Health
-from aura_daemon.health.recorder import Known, Pulse
-from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.journal.records import Job
-from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.protocol import Finished, Memory, Placed, Ready
-
-KNOWN = Known(
-    counts=dict.fromkeys(JobState, 0),
-    unsettled=0,
-    oldest=None,
-    left_alone={},
-    conflicts=[],
-    holdups=[],
-    archive_bytes=0,
-    polls_because="",
-    event_losses=0,
-    worker_pid=None,
-    stopping=False,
-    paused=False,
-)
-READY = Ready(device="cuda:0", device_name="a GPU", dtype="float16", rung="resident", versions=())
-FINISHED = Finished(
-    job_id="a",
-    outcome=Failure(kind=FailureKind.UNEXPECTED, message="x"),
-    memory=Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3),
-    models=("aura-mini",),
-)
-
-
-def job(name: str) -> Job:
-    return Job(
-        id=name,
-        source_id="s",
-        number=None,
-        kind="generate",
-        request=GenerateRequest(prompt="x", seed=1),
-        text=b"",
-        folder="",
-        stem=name,
-    )
-
-
-def placed(*names: str, rung: Rung) -> Placed:
-    on_cpu = rung is Rung.CPU
-    tried = RunConditions(
-        device="cpu" if on_cpu else "cuda:0",
-        device_name="a CPU" if on_cpu else "a GPU",
-        dtype="float32" if on_cpu else "float16",
-        rung=rung,
-        width=64,
-        height=64,
-        batch=len(names),
-        alone=True,
-    )
-    return Placed(job_ids=names, tried=tried)
-
-
-def pulse() -> Pulse:
-    return Pulse(inbox="in", outbox="out", sources="archive", recent_s=[])
-
-
-def told(pulse: Pulse) -> Health:
-    return pulse.document(KNOWN, since=lambda status: "now")
+from aura_daemon.jobs.results import FailureKind
+from aura_daemon.workers.pool import WorkerPool
+from tests.support.house import House, fail, make
+from tests.support.scripted_worker import ScriptedWorker
 
 
 def where(page: Health) -> tuple[str | None, str | None, str | None, str | None]:
     return page.device, page.device_name, page.dtype, page.rung
 
 
-def test_a_worker_that_has_run_nothing_tells_its_first_rung_and_one_that_has_the_last_it_stood_on() -> None:
-    heart = pulse()
-    assert where(told(heart)) == (None, None, None, None)
-    heart.ready(READY)
-    assert where(told(heart)) == ("cuda:0", "a GPU", "float16", "resident")
-    heart.running(job("a"), "a.yaml", batch=1)
-    heart.placed(placed("a", rung=Rung.CPU))
-    heart.finished(FINISHED)
-    assert where(told(heart)) == ("cpu", "a CPU", "float32", "cpu")
-    assert heart.device == READY
-    heart.unloaded()
-    assert where(told(heart)) == (None, None, None, None)
-    assert heart.device == READY  # how many are drawn at once is asked before a worker is started
+def turn_until_idle(daemon: Daemon) -> None:
+    daemon.turn()
+    while daemon.dispatcher.is_running:
+        daemon.turn()
 
 
-def test_the_running_job_tells_its_batch_and_its_rung_once_that_is_chosen() -> None:
-    heart = pulse()
-    heart.running(job("a"), "a.yaml", batch=2)
-    current = told(heart).current
-    assert current is not None
-    assert (current.batch, current.rung) == (2, None)
-    heart.placed(placed("b", rung=Rung.RESIDENT))  # of the rest of another batch
-    heart.placed(placed("a", "c", rung=Rung.FP8_STORAGE))
-    page = told(heart)
-    assert page.current is not None
-    assert (page.current.batch, page.current.rung) == (2, "fp8_storage")
-    assert Health.model_validate_json(page.to_json()) == page
-    heart.finished(Finished(job_id="c", outcome=FINISHED.outcome, memory=FINISHED.memory, models=()))
-    assert told(heart).current is not None
-    heart.finished(FINISHED)
-    assert told(heart).current is None
+def test_a_worker_that_has_run_nothing_tells_nothing_and_one_that_has_the_rung_it_ran_on_last(house: House) -> None:
+    with house.daemon(ScriptedWorker(make, device="cuda:0"), drain=False) as daemon:
+        assert where(daemon.health.document()) == (None, None, None, None)
+        house.drop("dog.yaml")
+        turn_until_idle(daemon)
+        assert where(daemon.health.document()) == ("cuda:0", "scripted", "float32", "resident")
+        assert daemon.health.document().models == ["scripted"]
 
 
-def test_a_daemon_that_hands_over_tells_where_its_worker_stands() -> None:
-    before, after = pulse(), pulse()
-    before.ready(READY)
-    before.placed(placed("a", rung=Rung.FP8_STORAGE))
-    after.inherit(before)
-    assert where(told(after)) == where(told(before)) == ("cuda:0", "a GPU", "float16", "fp8_storage")
-    assert after.device == READY
+def test_an_unloaded_worker_tells_no_device_but_its_device_is_still_known(house: House) -> None:
+    house.drop("cat.yaml")
+    worker = ScriptedWorker(make, device="cuda:0")
+    with house.daemon(worker, drain=False, unload_after=1) as daemon:
+        turn_until_idle(daemon)
+        while worker.pid is not None:
+            daemon.turn()
+        assert where(daemon.health.document()) == (None, None, None, None)
+        assert daemon.health.document().models == []
+
+
+def test_the_running_job_tells_its_batch_and_its_rung_once_that_is_chosen(house: House) -> None:
+    for name in ("a", "b"):
+        house.drop(f"{name}.yaml", f"prompt: {name}\n".encode())
+    worker = ScriptedWorker(lambda task: None, device="cuda:0")
+    with house.daemon(worker, drain=False, batch=4) as daemon:
+        daemon.turn()
+        current = daemon.health.document().current
+        assert current is not None
+        assert (current.source, current.batch, current.rung) == ("a.yaml", 2, None)
+        daemon.turn()
+        page = daemon.health.document()
+        assert page.current is not None
+        assert (page.current.batch, page.current.rung, page.current.step) == (2, "resident", 2)
+        assert Health.model_validate_json(page.to_json()) == page
+        first, second = (task.job_id for task in worker.batches[0].tasks)
+        worker.finish(first, make(worker.batches[0].tasks[0]))
+        daemon.turn()
+        left = daemon.health.document().current
+        assert left is not None
+        assert (left.id, left.batch) == (second, 1)
+        worker.finish(second, make(worker.batches[0].tasks[1]))
+        daemon.turn()
+        assert daemon.health.document().current is None
+
+
+def test_a_daemon_that_takes_over_tells_where_the_workers_of_its_pool_stand(house: House) -> None:
+    worker = ScriptedWorker(make)
+    pool = WorkerPool([worker])
+    house.drop("cat.yaml")
+    with house.daemon_of(pool) as before:
+        turn_until_idle(before)
+        told = where(before.health.document())
+    with house.daemon_of(pool) as after:
+        assert where(after.health.document()) == told == ("cpu", "scripted", "float32", "cpu")
+    worker.close()
+
+
+def test_an_error_is_told_until_another_one(house: House) -> None:
+    house.drop("cat.yaml")
+    with house.daemon(fail(FailureKind.BAD_INPUT, "no good"), drain=False) as daemon:
+        turn_until_idle(daemon)
+        assert "no good" in (daemon.health.document().last_error or "")
