@@ -17,8 +17,11 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats import yaml_reader
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
+from aura_daemon.jobfile.keys.output_name import FIELDS
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
 from aura_daemon.jobfile.schema import job_schema
+from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.ladder.rungs import Rung
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -118,6 +121,21 @@ def test_every_command_has_its_place(command: str) -> None:
     page = text_of("docs/commands.md")
     assert f"### `{command}`\n" in page
     assert re.search(rf"^aura-daemon {command}\b", page, re.MULTILINE)
+
+
+def test_every_rung_has_its_place() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| ", text_of("docs/memory.md").partition("## The rungs")[2], re.MULTILINE)
+    assert rows == list(Rung)
+
+
+def test_every_field_of_a_result_name_has_its_place() -> None:
+    assert [field for field in FIELDS if f"| `{{{field}}}` |" not in text_of("docs/jobs.md")] == []
+
+
+def test_every_sampler_and_aspect_ratio_is_named() -> None:
+    page = text_of("docs/jobs.md")
+    assert [name for name in Scheduler if f"`{name}`" not in page] == []
+    assert " ".join(ratio for ratio in NATIVE_512) in page
 
 
 @pytest.mark.parametrize(("page", "target"), sorted(set(links())))
