@@ -40,7 +40,7 @@ once: $(INSTALLED) ## drain the inbox and exit
 test: check ## lint, types, contracts and the whole test suite
 	$(BIN)/pytest -m "not slow" -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
-torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real faults: minutes, best as root, see the README
+torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real faults: minutes, best as root, see docs/development.md
 	$(BIN)/python -m tests.torture $(TORTURE_ARGS)
 
 ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk

@@ -47,7 +47,7 @@ class LogFormat(StrEnum):
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file; see the README for where else it is found."),
+    typer.Option("--config", "-c", help="Configuration file; docs/configuration.md says where else it is found."),
 ]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
 
