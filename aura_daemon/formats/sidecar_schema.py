@@ -13,7 +13,7 @@ from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import FailureKind, IngredientKind
 
-_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+_CONFIG: Final = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
 class LoraRecord(BaseModel):

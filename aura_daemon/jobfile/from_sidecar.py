@@ -84,7 +84,7 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "rung": (document.rung, produced.rung),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
-    made_with = [IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients]
+    made_with = [IngredientRecord.model_validate(one) for one in produced.ingredients]
     now["set of files"] = (_files(document.ingredients), _files(made_with))
     versions = dict(produced.versions)
     for name in ("torch", "diffusers", "transformers"):

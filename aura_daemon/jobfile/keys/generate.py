@@ -41,7 +41,7 @@ from aura_daemon.jobfile.keys.types import (
     priority_field,
     size_field,
 )
-from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.text_patterns import alone, in_any_case
 
@@ -222,33 +222,15 @@ class GenerateJob(BaseModel):
 
     def request(self) -> GenerateRequest:
         """What the engine is asked for; of several seeds the first, as `jobfile.expansion` makes them one a job."""
-        return GenerateRequest(
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            steps=self.steps,
-            guidance_scale=self.guidance_scale,
-            scheduler=self.scheduler,
-            seed=self.seed[0] if isinstance(self.seed, tuple) else self.seed,
-            aspect_ratio=self.aspect_ratio,
-            width=self.width,
-            height=self.height,
-            model=self.model,
-            loras=loras_of(self.loras),
-            image=self.image,
-            mask=self.mask,
-            strength=self.strength,
-            hires=Hires(scale=self.hires.scale, strength=self.hires.strength) if self.hires is not None else None,
-            clip_skip=self.clip_skip,
-            format=self.format,
-            quality=self.quality,
-            metadata=self.metadata,
-            preview=self.preview or 0,
-            output=self.output,
-            tags=self.tags or (),
-            notes=self.notes,
-        )
+        values = shared_fields(self, GenerateRequest)
+        if isinstance(self.seed, tuple):
+            values["seed"] = self.seed[0]
+        values["loras"] = loras_of(self.loras)
+        if self.hires is not None:
+            values["hires"] = Hires(**self.hires.model_dump())
+        return GenerateRequest(**values)
 
 
 def loras_of(keys: Iterable[LoraKeys] | None) -> tuple[Lora, ...]:
     """What the engine is told of them."""
-    return tuple(Lora(name=lora.name, weight=lora.weight) for lora in keys or ())
+    return tuple(Lora(**lora.model_dump()) for lora in keys or ())
