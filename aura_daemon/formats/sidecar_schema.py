@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.requests import ImageFormat, Metadata
-from aura_daemon.jobs.results import FailureKind, IngredientKind
+from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
@@ -182,6 +182,7 @@ class Sidecar(BaseModel):
     device: str
     dtype: str
     rung: str
+    variant: str = Field(EAGER, description="how it was computed; eager: by PyTorch as the model is written")
     batch_size: int
     attempts: int
     tried: list[AttemptRecord] = Field([], description="every attempt, in order")

@@ -82,6 +82,7 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "device": (document.device, produced.device),
         "dtype": (document.dtype, produced.dtype),
         "rung": (document.rung, produced.rung),
+        "variant": (document.variant, produced.variant),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
     made_with = [IngredientRecord.model_validate(one) for one in produced.ingredients]

@@ -84,6 +84,7 @@ def sidecar(
         device=produced.device,
         dtype=produced.dtype,
         rung=produced.rung,
+        variant=produced.variant,
         batch_size=produced.batch_size,
         attempts=len(before) + 1,
         tried=[*before, last],
