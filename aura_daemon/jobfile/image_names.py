@@ -11,11 +11,11 @@ from itertools import product
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile import parser
-from aura_daemon.jobfile.expansion import MOST_JOBS
+from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
-from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
 
 
@@ -38,9 +38,9 @@ def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
 
 def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     """The names in one document that has not been checked yet."""
-    task, image, mask = keys.get("task"), keys.get("image"), keys.get("mask")
-    is_caption = task is None and image is not None and keys.get("prompt") is None and keys.get("matrix") is None
-    if is_caption or task in (JobKind.CAPTION, REGENERATE):
+    image, mask = keys.get("image"), keys.get("mask")
+    _, first = next(rows(keys))
+    if task_of(first) != JobKind.GENERATE:
         yield image.strip() if isinstance(image, str) else None
         return
     lists = lists_of(keys, ("image", "mask"))

@@ -20,7 +20,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, again, validated
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
@@ -133,13 +133,11 @@ def parse_prompt_text(
 
 def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
     """What is asked of an image that was dropped alone, with settings that `parse_defaults` has let through."""
-    if regenerates(folders):
-        asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = again({"task": REGENERATE}, file="", folders=folders)
-    else:
-        asked = validated({"task": JobKind.CAPTION.value}, file="", folders=folders)
-    if isinstance(asked, tuple):
-        raise ValueError(str(asked[0]))
-    return asked
+    task = REGENERATE if regenerates(folders) else JobKind.CAPTION
+    spec = validated({"task": task}, file="", folders=folders)
+    if isinstance(spec, tuple):
+        raise ValueError(str(spec[0]))
+    return spec
 
 
 class JobPlans:
@@ -166,28 +164,21 @@ class JobPlans:
     ) -> tuple[Problem, ...]:
         """Takes a document, or says everything that is wrong with it."""
         lines = lines or {}
-        if keys.get("task") == REGENERATE:
-            made_again = again(
-                keys,
-                file=self._file,
-                lines=lines,
-                written=written,
-                folders=self._folders,
-                catalogue=self._catalogue,
-            )
-            if isinstance(made_again, tuple):
-                return made_again
-            self._found.append((made_again, text, lines))
+        if task_of(keys) == REGENERATE:
+            spec = self._validated(keys, lines, written)
+            if isinstance(spec, tuple):
+                return spec
+            self._found.append((spec, text, lines))
             return ()
-        first: JobSpec | None = None
+        first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
-            asked = self._validated(row, lines, written)
-            if isinstance(asked, JobSpec):
-                first = first or asked
-                continue
-            told = (expansion.placed(problem, keys, index, lines=lines) for problem in asked)
-            problems += (problem for problem in told if problem is not None)
+            row_spec = self._validated(row, lines, written)
+            if isinstance(row_spec, tuple):
+                placed = (expansion.placed(problem, keys, index, lines=lines) for problem in row_spec)
+                problems += (problem for problem in placed if problem is not None)
+            else:
+                first = first or row_spec
         if first is not None and isinstance(first.request, CaptionRequest):
             self._found.append((first, text, lines))
             return ()
@@ -248,7 +239,7 @@ class JobPlans:
 
     def _validated(
         self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
-    ) -> JobSpec | tuple[Problem, ...]:
+    ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
         return validated(
             keys, file=self._file, lines=lines, written=written, folders=self._folders, catalogue=self._catalogue
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -225,12 +224,7 @@ class GenerateJob(BaseModel):
         values = shared_fields(self, GenerateRequest)
         if isinstance(self.seed, tuple):
             values["seed"] = self.seed[0]
-        values["loras"] = loras_of(self.loras)
+        values["loras"] = tuple(Lora(**lora.model_dump()) for lora in self.loras or ())
         if self.hires is not None:
             values["hires"] = Hires(**self.hires.model_dump())
         return GenerateRequest(**values)
-
-
-def loras_of(keys: Iterable[LoraKeys] | None) -> tuple[Lora, ...]:
-    """What the engine is told of them."""
-    return tuple(Lora(**lora.model_dump()) for lora in keys or ())
