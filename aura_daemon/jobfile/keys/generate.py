@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
-from aura_daemon.jobfile.keys import matrix as matrixkeys
+from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, Seeds, seed_field
 from aura_daemon.jobfile.keys.types import (
@@ -124,7 +124,7 @@ _Template = Annotated[Name, AfterValidator(_template)]
 class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
-    model_config = ConfigDict(**CONFIG, json_schema_extra=matrixkeys.complete)
+    model_config = ConfigDict(**CONFIG, json_schema_extra=add_matrix)
     task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
     prompt: Prompt = Field(
         min_length=1,
@@ -152,7 +152,7 @@ class GenerateJob(BaseModel):
         le=MOST_SEEDS,
         description=f"a whole number from 1 to {MOST_SEEDS}: so many pictures, each with the next seed",
     )
-    matrix: dict[str, Any] | None = Field(None, description=matrixkeys.DESCRIPTION)
+    matrix: dict[str, Any] | None = Field(None, description=MATRIX_DESCRIPTION)
     grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
     model: Name | None = Field(
         None,
