@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from aura_daemon.config.engine import CaptionSettings, GenerateSettings
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat, shared_fields
 from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, STRENGTH, Scheduler, round_px, size_for, size_like
 
@@ -48,30 +48,18 @@ def resolve_generate(
         if asked is not None and asked != got
     ]
     picture_format = request.format or configured.format
-    resolved = ResolvedGenerate(
-        prompt=request.prompt,
-        negative_prompt=request.negative_prompt,
-        steps=_first(request.steps, configured.steps, own.steps),
-        guidance_scale=_first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
-        scheduler=Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,
-        seed=request.seed,
-        width=width,
-        height=height,
-        model=request.model,
-        loras=request.loras,
-        image=request.image,
-        mask=request.mask,
-        strength=_first(request.strength, None, STRENGTH) if request.image is not None else None,
-        hires=request.hires,
-        clip_skip=request.clip_skip or 1,
-        format=picture_format,
-        quality=None if picture_format is ImageFormat.PNG else _first(request.quality, None, configured.quality),
-        metadata=request.metadata or configured.metadata,
-        preview=request.preview,
-        tags=request.tags,
-        notes=request.notes,
-    )
-    return resolved, tuple(notes)
+    resolved = shared_fields(request, ResolvedGenerate) | {
+        "steps": _first(request.steps, configured.steps, own.steps),
+        "guidance_scale": _first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
+        "scheduler": Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,
+        "width": width,
+        "height": height,
+        "strength": _first(request.strength, None, STRENGTH) if request.image is not None else None,
+        "format": picture_format,
+        "quality": None if picture_format is ImageFormat.PNG else _first(request.quality, None, configured.quality),
+        "metadata": request.metadata or configured.metadata,
+    }
+    return ResolvedGenerate(**resolved), tuple(notes)
 
 
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:

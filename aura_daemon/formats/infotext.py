@@ -119,12 +119,7 @@ def parse(text: str) -> Infotext | None:
     settings = {key: _unquoted(value.strip()) for key, value in found}
     prompt, negative = _prompts(lines)
     keys: dict[str, object] = {"prompt": prompt, "negative_prompt": negative}
-    for name, key in (
-        ("Steps", "steps"),
-        ("CFG scale", "guidance_scale"),
-        ("Seed", "seed"),
-        ("Clip skip", "clip_skip"),
-    ):
+    for name, key in _NUMBERS.items():
         if name in settings:
             keys[key] = _number(settings[name])
     if "Sampler" in settings:

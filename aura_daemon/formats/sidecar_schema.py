@@ -5,37 +5,42 @@ Field order is the order in the file, `schema` first for routing.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.requests import ImageFormat, Metadata
-from aura_daemon.jobs.results import FailureKind, IngredientKind
-
-_CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 
 
-class LoraRecord(BaseModel):
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+
+class _Page(_Record):
+    def to_json(self) -> bytes:
+        """The file's content: readable, UTF-8, a newline at the end."""
+        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+
+
+class LoraRecord(_Record):
     """One LoRA."""
 
-    model_config = _CONFIG
     name: str
     weight: float
 
 
-class HiresRecord(BaseModel):
+class HiresRecord(_Record):
     """The second pass."""
 
-    model_config = _CONFIG
     scale: float
     strength: float
 
 
-class GenerateRecord(BaseModel):
+class GenerateRecord(_Record):
     """Everything the picture was made from; what was not asked for is left out."""
 
-    model_config = _CONFIG
     task: Literal["generate"] = "generate"
     prompt: str
     negative_prompt: str
@@ -65,20 +70,18 @@ class GenerateRecord(BaseModel):
         return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
 
 
-class CaptionRecord(BaseModel):
+class CaptionRecord(_Record):
     """Everything the caption was made from, but for the image itself."""
 
-    model_config = _CONFIG
     task: Literal["caption"] = "caption"
     image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
     prompt: str = Field(description="how the caption had to begin")
     max_new_tokens: int
 
 
-class GridRecord(BaseModel):
+class GridRecord(_Record):
     """Which pictures lie on the sheet, row by row."""
 
-    model_config = _CONFIG
     task: Literal["grid"] = "grid"
     cells: list[str] = Field(description="ids of the jobs whose pictures they are")
     columns: int
@@ -90,45 +93,40 @@ class GridRecord(BaseModel):
 RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
 
 
-class SourceRecord(BaseModel):
+class SourceRecord(_Record):
     """The file that asked for it."""
 
-    model_config = _CONFIG
     name: str = Field(description="path below the inbox; bytes that are no text are escaped")
     sha256: str
     bytes: int
     document: int | None = Field(description="which document of a YAML file with several, from 1")
 
 
-class DefaultsRecord(BaseModel):
+class DefaultsRecord(_Record):
     """A `_defaults.yaml` that counted for the job."""
 
-    model_config = _CONFIG
     name: str = Field(description="path below the inbox")
     sha256: str
 
 
-class IngredientRecord(BaseModel):
+class IngredientRecord(_Record):
     """A file that it was made with, beside the model."""
 
-    model_config = _CONFIG
     kind: IngredientKind
     name: str
     sha256: str
 
 
-class ModelRecord(BaseModel):
+class ModelRecord(_Record):
     """The model that did it."""
 
-    model_config = _CONFIG
     name: str
     sha256: str = Field(description="content hash over its weight files")
 
 
-class TimingRecord(BaseModel):
+class TimingRecord(_Record):
     """Seconds, on a monotonic clock."""
 
-    model_config = _CONFIG
     settled: float = Field(description="from first sight to the claim")
     waited: float = Field(description="from the claim to the start of the attempt that worked")
     loaded: float = Field(description="loading the model; 0 where it was loaded")
@@ -139,10 +137,9 @@ class TimingRecord(BaseModel):
     total: float = Field(description="from first sight to the payload in the outbox")
 
 
-class AttemptRecord(BaseModel):
+class AttemptRecord(_Record):
     """One attempt, the last one is the one that worked."""
 
-    model_config = _CONFIG
     device: str = Field(description="empty where the worker ended before it was known")
     rung: str | None
     batch_size: int
@@ -152,10 +149,9 @@ class AttemptRecord(BaseModel):
     seconds: float
 
 
-class OutputRecord(BaseModel):
+class OutputRecord(_Record):
     """One payload file; a consumer behind a sync tool checks size and hash."""
 
-    model_config = _CONFIG
     name: str = Field(description="file beside this sidecar")
     bytes: int
     sha256: str
@@ -163,10 +159,9 @@ class OutputRecord(BaseModel):
     height: int | None
 
 
-class Sidecar(BaseModel):
+class Sidecar(_Page):
     """What was made, from what, by what and how long it took. Present means: the payload is complete."""
 
-    model_config = _CONFIG
     schema_: Literal["aura-daemon/sidecar/1"] = Field(SIDECAR_SCHEMA, alias="schema")
     job_id: str
     finished: str = Field(description="UTC, ISO 8601")
@@ -182,6 +177,7 @@ class Sidecar(BaseModel):
     device: str
     dtype: str
     rung: str
+    variant: str = Field(EAGER, description="how it was computed; eager: by PyTorch as the model is written")
     batch_size: int
     attempts: int
     tried: list[AttemptRecord] = Field([], description="every attempt, in order")
@@ -191,15 +187,10 @@ class Sidecar(BaseModel):
     warnings: list[str]
     versions: dict[str, str]
 
-    def to_json(self) -> bytes:
-        """The file's content: readable, UTF-8, a newline at the end."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
-
-class FailureReport(BaseModel):
+class FailureReport(_Page):
     """Why a file is in `failed/`, in words its owner can act on."""
 
-    model_config = _CONFIG
     schema_: Literal["aura-daemon/failure/1"] = Field(FAILURE_SCHEMA, alias="schema")
     job_id: str
     failed: str = Field(description="UTC, ISO 8601")
@@ -211,7 +202,3 @@ class FailureReport(BaseModel):
     attempts: int
     tried: list[AttemptRecord] = Field([], description="every attempt, in order")
     retry: str = "Move the file back into the inbox to try again; this report can be deleted."
-
-    def to_json(self) -> bytes:
-        """The file's content."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()

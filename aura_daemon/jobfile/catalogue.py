@@ -33,9 +33,9 @@ class Catalogue:
 NOTHING: Final = Catalogue()
 
 
-def problems_of_names(request: Request, catalogue: Catalogue, *, file: str) -> tuple[Problem, ...]:
-    """Every name in a request that is not allowed."""
-    if not isinstance(request, GenerateRequest):
+def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: str) -> tuple[Problem, ...]:
+    """Every name in a request that is not allowed; without a catalogue any name is."""
+    if catalogue is None or not isinstance(request, GenerateRequest):
         return ()
     named = [("loras", lora.name, catalogue.loras, "LoRAs") for lora in request.loras]
     if request.model is not None:

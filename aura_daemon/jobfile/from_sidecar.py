@@ -16,7 +16,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA
 from aura_daemon.formats.sidecar_schema import CaptionRecord, GenerateRecord, GridRecord, IngredientRecord, Sidecar
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobfile.validation import validated
+from aura_daemon.jobfile.validation import RegenerateSpec, validated
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import capped, cut
@@ -71,8 +71,9 @@ def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | t
         keys |= {"format": document.request.format, "metadata": document.request.metadata}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
-    asked = validated(keys, file="", catalogue=catalogue)
-    return asked if isinstance(asked, tuple) else asked.request
+    spec = validated(keys, file="", catalogue=catalogue)
+    assert not isinstance(spec, RegenerateSpec)
+    return spec if isinstance(spec, tuple) else spec.request
 
 
 def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
@@ -82,9 +83,10 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "device": (document.device, produced.device),
         "dtype": (document.dtype, produced.dtype),
         "rung": (document.rung, produced.rung),
+        "variant": (document.variant, produced.variant),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
-    made_with = [IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients]
+    made_with = [IngredientRecord.model_validate(one) for one in produced.ingredients]
     now["set of files"] = (_files(document.ingredients), _files(made_with))
     versions = dict(produced.versions)
     for name in ("torch", "diffusers", "transformers"):

@@ -5,13 +5,13 @@ What the keys of one job may say is in `asked`; how many jobs a document becomes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
-from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Unreadable
+from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Document, Unreadable
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
@@ -20,7 +20,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, again, validated
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
@@ -70,9 +70,21 @@ def parse_job_file(
     Without a catalogue no names are checked and word lists stay names. `draw` says the seed of a document that becomes
     several jobs and says none (without it: 0); that of one job is drawn at admission.
     """
-    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
     documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
+    plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
+    return plans if isinstance(plans, RejectedFile) else plans.made(draw)
+
+
+def plans_of(
+    documents: Iterator[Document | Unreadable],
+    *,
+    file: str,
+    folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
+) -> JobPlans | RejectedFile:
+    """The checked documents of a job file, before they are expanded into jobs."""
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
+    problems: list[Problem] = []
     for read in documents:
         if isinstance(read, Unreadable):
             problems += read.problems
@@ -84,7 +96,7 @@ def parse_job_file(
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
     if problems:
         return RejectedFile(problems=capped(problems, file=file, are_all=next(documents, None) is None))
-    return jobs.made(draw)
+    return jobs
 
 
 def parse_prompt_text(
@@ -114,24 +126,22 @@ def parse_prompt_text(
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return RejectedFile(problems=(Problem(file=file, message=message),))
-    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
     problems = jobs.add({"prompt": prompt}, content)
     return RejectedFile(problems=problems) if problems else jobs.made(draw)
 
 
 def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
     """What is asked of an image that was dropped alone, with settings that `parse_defaults` has let through."""
-    if regenerates(folders):
-        asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = again({"task": REGENERATE}, file="", folders=folders)
-    else:
-        asked = validated({"task": JobKind.CAPTION.value}, file="", folders=folders)
-    if isinstance(asked, tuple):
-        raise ValueError(str(asked[0]))
-    return asked
+    task = REGENERATE if regenerates(folders) else JobKind.CAPTION
+    spec = validated({"task": task}, file="", folders=folders)
+    if isinstance(spec, tuple):
+        raise ValueError(str(spec[0]))
+    return spec
 
 
-class _Jobs:
-    """The jobs of one file: all are counted before any is made."""
+class JobPlans:
+    """The documents of one job file: their jobs are counted before any is made."""
 
     def __init__(self, *, file: str, folders: Sequence[FolderDefaults], catalogue: Catalogue | None) -> None:
         self._file = file
@@ -154,28 +164,21 @@ class _Jobs:
     ) -> tuple[Problem, ...]:
         """Takes a document, or says everything that is wrong with it."""
         lines = lines or {}
-        if keys.get("task") == REGENERATE:
-            made_again = again(
-                keys,
-                file=self._file,
-                lines=lines,
-                written=written,
-                folders=self._folders,
-                catalogue=self._catalogue,
-            )
-            if isinstance(made_again, tuple):
-                return made_again
-            self._found.append((made_again, text, lines))
+        if task_of(keys) == REGENERATE:
+            spec = self._validated(keys, lines, written)
+            if isinstance(spec, tuple):
+                return spec
+            self._found.append((spec, text, lines))
             return ()
-        first: JobSpec | None = None
+        first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
-            asked = self._validated(row, lines, written)
-            if isinstance(asked, JobSpec):
-                first = first or asked
-                continue
-            told = (expansion.placed(problem, keys, index, lines=lines) for problem in asked)
-            problems += (problem for problem in told if problem is not None)
+            row_spec = self._validated(row, lines, written)
+            if isinstance(row_spec, tuple):
+                placed = (expansion.placed(problem, keys, index, lines=lines) for problem in row_spec)
+                problems += (problem for problem in placed if problem is not None)
+            else:
+                first = first or row_spec
         if first is not None and isinstance(first.request, CaptionRequest):
             self._found.append((first, text, lines))
             return ()
@@ -188,10 +191,14 @@ class _Jobs:
         self._found.append((plan, text, lines))
         return ()
 
+    def problem_of_number(self) -> Problem | None:
+        """Says that the documents ask for too many jobs."""
+        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
+        return expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+
     def made(self, draw: Draw) -> ParseResult:
         """All jobs, or why they cannot be made."""
-        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
-        too_many = expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+        too_many = self.problem_of_number()
         if too_many is not None:
             return RejectedFile(problems=(too_many,))
         jobs: list[ParsedJob] = []
@@ -232,7 +239,7 @@ class _Jobs:
 
     def _validated(
         self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
-    ) -> JobSpec | tuple[Problem, ...]:
+    ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
         return validated(
             keys, file=self._file, lines=lines, written=written, folders=self._folders, catalogue=self._catalogue
         )

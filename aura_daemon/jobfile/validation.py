@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from pydantic import ValidationError
 
@@ -17,13 +17,19 @@ from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS, extr
 from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, taken
 from aura_daemon.jobfile.keys.caption import CaptionJob
-from aura_daemon.jobfile.keys.generate import GenerateJob, loras_of
-from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
+from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
 TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
 """What a job file may say under `task`."""
+
+_MODELS: Final[Mapping[str, type[GenerateJob | CaptionJob | RegenerateKeys]]] = {
+    JobKind.GENERATE: GenerateJob,
+    JobKind.CAPTION: CaptionJob,
+    REGENERATE: RegenerateJob,
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,70 +59,52 @@ def validated(
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
     catalogue: Catalogue | None = None,
-) -> JobSpec | tuple[Problem, ...]:
-    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yamltext.Document`.
+) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
+    """What the keys of one job ask for, or every problem. `lines` and `written` as in `yaml_reader.Document`.
 
-    Nothing is expanded: texts are as they stand. Without a catalogue any name will do.
+    Nothing is expanded: texts are as they stand. Without a catalogue any name is allowed.
     """
     lines, written = lines or {}, written or {}
-    task = mapping.get("task")
-    if task is None:
-        is_caption = mapping.get("image") is not None and mapping.get("prompt") is None
-        task = JobKind.CAPTION if is_caption else JobKind.GENERATE
-    if task not in (JobKind.GENERATE, JobKind.CAPTION):
+    task = task_of(mapping)
+    if task not in TASKS:
         message = f"must be one of {', '.join(TASKS)}"
         given = written.get("task") or shown(task)
         suggestion = nearest(str(task), TASKS)
         line = lines.get("task")
         return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
-    model: type[GenerateJob | CaptionJob] = GenerateJob if task == JobKind.GENERATE else CaptionJob
+    model = _MODELS[str(task)]
+    # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
+    own = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
+    keys = taken(own, str(task), folders)
     try:
-        # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
-        said = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
-        job = model.model_validate(taken(said, str(task), folders))
+        job = model.model_validate(keys)
     except ValidationError as error:
-        found = problems_of(error, model, file=file, lines=lines, written=written)
-        named = problems_of_names(_names_of(said), catalogue, file=file) if catalogue is not None else ()
-        also = () if model is CaptionJob else (_where_it_is_said(problem, said, lines, ()) for problem in named)
-        return (*(_explained(problem, mapping, str(task)) for problem in found), *also)
-    wanted = with_loras_of_prompt(job.request(), file=file, lines=lines)
-    if isinstance(wanted, tuple):
-        return wanted
-    asked = JobSpec(request=wanted, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
-    unknown = problems_of_names(asked.request, catalogue, file=file) if catalogue is not None else ()
-    return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown) or asked
-
-
-def again(
-    mapping: Mapping[str, object],
-    *,
-    file: str,
-    lines: Mapping[str, int] | None = None,
-    written: Mapping[str, str] | None = None,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-) -> RegenerateSpec | tuple[Problem, ...]:
-    """The same for a job of `task: regenerate`; what the picture names is not known yet."""
-    lines, written = lines or {}, written or {}
-    fields = RegenerateJob.model_fields
-    said = {key: value for key, value in mapping.items() if value is not None or key not in fields}
-    keys = taken(said, REGENERATE, folders)
-    try:
-        job = RegenerateJob.model_validate(keys)
-    except ValidationError as error:
-        found = problems_of(error, RegenerateJob, file=file, lines=lines, written=written)
-        return tuple(_explained(problem, mapping, REGENERATE) for problem in found)
-    keys_of_names: Any = job  # its class is made of the other's keys
-    names = GenerateRequest(prompt=job.prompt, model=keys_of_names.model, loras=loras_of(keys_of_names.loras))
-    wanted = with_loras_of_prompt(names, file=file, lines=lines)
-    if isinstance(wanted, tuple):
-        return wanted
-    unknown = problems_of_names(wanted, catalogue, file=file) if catalogue is not None else ()
+        problems = problems_of(error, model, file=file, lines=lines, written=written)
+        names = problems_of_names(_names_of(own), catalogue, file=file) if model is GenerateJob else ()
+        return (
+            *(_explained(problem, mapping, str(task)) for problem in problems),
+            *(_located(problem, own, lines, ()) for problem in names),
+        )
+    named = replace(_names_of(keys), prompt=job.prompt) if isinstance(job, RegenerateKeys) else job.request()
+    request = with_loras_of_prompt(named, file=file, lines=lines)
+    if isinstance(request, tuple):
+        return request
+    unknown = problems_of_names(request, catalogue, file=file)
     if unknown:
-        return tuple(_where_it_is_said(problem, said, lines, folders) for problem in unknown)
-    not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
-    drawn = {key: value for key, value in keys.items() if key not in not_drawn}
-    return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
+        return tuple(_located(problem, own, lines, folders) for problem in unknown)
+    if isinstance(job, RegenerateKeys):
+        not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
+        drawn = {key: value for key, value in keys.items() if key not in not_drawn}
+        return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
+    return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+
+
+def task_of(keys: Mapping[str, object]) -> object:
+    """The task as the keys give it, unchecked; without one an image alone is to be captioned."""
+    if keys.get("task") is not None:
+        return keys["task"]
+    is_caption = keys.get("image") is not None and keys.get("prompt") is None
+    return JobKind.CAPTION if is_caption else JobKind.GENERATE
 
 
 def with_loras_of_prompt(
@@ -160,7 +148,7 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
 
 
-def _where_it_is_said(
+def _located(
     problem: Problem, said: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
 ) -> Problem:
     """The line of a name in the job file, or the settings of the folder that say it; a LoRA may be in the prompt."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
 
@@ -155,6 +155,12 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.GRID
         case _:
             assert_never(request)
+
+
+def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
+    """The values that `source` has for the fields of the dataclass `target`; a None is left out for its default."""
+    values = {field.name: getattr(source, field.name, None) for field in fields(target)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def batch_key(request: Request) -> Request | None:

@@ -6,6 +6,7 @@ What they hold is in `sidecarschema`; how one is read back in `readback`.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import assert_never
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
@@ -16,9 +17,7 @@ from aura_daemon.formats.sidecar_schema import (
     FailureReport,
     GenerateRecord,
     GridRecord,
-    HiresRecord,
     IngredientRecord,
-    LoraRecord,
     ModelRecord,
     OutputRecord,
     Sidecar,
@@ -26,46 +25,21 @@ from aura_daemon.formats.sidecar_schema import (
     TimingRecord,
 )
 from aura_daemon.jobs.requests import GridRequest
-from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption
+from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption, ResolvedGenerate
 from aura_daemon.ladder.attempts import Attempt
 
 
 def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:
     """The resolved request as it stands in the sidecar."""
-    made = produced.resolved
-    if isinstance(made, GridRequest):
-        return GridRecord(
-            cells=list(made.cells),
-            columns=made.columns,
-            column_labels=list(made.column_labels),
-            row_labels=list(made.row_labels),
-            cell_labels=list(made.cell_labels),
-        )
-    if isinstance(made, ResolvedCaption):
-        return CaptionRecord(image=made.image, prompt=made.prompt, max_new_tokens=made.max_new_tokens)
-    return GenerateRecord(
-        prompt=made.prompt,
-        negative_prompt=made.negative_prompt,
-        steps=made.steps,
-        guidance_scale=made.guidance_scale,
-        scheduler=made.scheduler,
-        seed=made.seed,
-        width=made.width,
-        height=made.height,
-        model=made.model,
-        loras=[LoraRecord(name=lora.name, weight=lora.weight) for lora in made.loras],
-        image=made.image,
-        mask=made.mask,
-        strength=made.strength,
-        hires=HiresRecord(scale=made.hires.scale, strength=made.hires.strength) if made.hires is not None else None,
-        clip_skip=made.clip_skip,
-        format=made.format,
-        quality=made.quality,
-        metadata=made.metadata,
-        preview=made.preview,
-        tags=list(made.tags),
-        notes=made.notes,
-    )
+    match produced.resolved:
+        case GridRequest() as grid:
+            return GridRecord.model_validate(grid)
+        case ResolvedCaption() as caption:
+            return CaptionRecord.model_validate(caption)
+        case ResolvedGenerate() as picture:
+            return GenerateRecord.model_validate(picture)
+        case _:  # pragma: no cover
+            assert_never(produced.resolved)
 
 
 def sidecar(
@@ -100,16 +74,17 @@ def sidecar(
         finished=finished,
         source=source,
         request=request,
-        defaults=[DefaultsRecord(name=one.name, sha256=one.sha256) for one in defaults],
+        defaults=[DefaultsRecord.model_validate(one) for one in defaults],
         regenerated_from=regenerated_from,
         caption=produced.text if isinstance(request, CaptionRecord) else None,
         model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
-        ingredients=[IngredientRecord(kind=one.kind, name=one.name, sha256=one.sha256) for one in produced.ingredients],
+        ingredients=[IngredientRecord.model_validate(one) for one in produced.ingredients],
         prompt_windows=produced.windows,
         seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
         device=produced.device,
         dtype=produced.dtype,
         rung=produced.rung,
+        variant=produced.variant,
         batch_size=produced.batch_size,
         attempts=len(before) + 1,
         tried=[*before, last],

@@ -17,7 +17,7 @@ from aura_daemon.jobfile.keys.types import (
     image_field,
     priority_field,
 )
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, shared_fields
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
 
@@ -47,4 +47,4 @@ class CaptionJob(BaseModel):
 
     def request(self) -> CaptionRequest:
         """What the engine is asked for."""
-        return CaptionRequest(image=self.image, prompt=self.prompt, max_new_tokens=self.max_new_tokens)
+        return CaptionRequest(**shared_fields(self, CaptionRequest))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -18,7 +17,7 @@ from pydantic import (
 )
 
 from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
-from aura_daemon.jobfile.keys import matrix as matrixkeys
+from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, Seeds, seed_field
 from aura_daemon.jobfile.keys.types import (
@@ -41,7 +40,7 @@ from aura_daemon.jobfile.keys.types import (
     priority_field,
     size_field,
 )
-from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.text_patterns import alone, in_any_case
 
@@ -125,7 +124,7 @@ _Template = Annotated[Name, AfterValidator(_template)]
 class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
-    model_config = ConfigDict(**CONFIG, json_schema_extra=matrixkeys.complete)
+    model_config = ConfigDict(**CONFIG, json_schema_extra=add_matrix)
     task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
     prompt: Prompt = Field(
         min_length=1,
@@ -153,7 +152,7 @@ class GenerateJob(BaseModel):
         le=MOST_SEEDS,
         description=f"a whole number from 1 to {MOST_SEEDS}: so many pictures, each with the next seed",
     )
-    matrix: dict[str, Any] | None = Field(None, description=matrixkeys.DESCRIPTION)
+    matrix: dict[str, Any] | None = Field(None, description=MATRIX_DESCRIPTION)
     grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
     model: Name | None = Field(
         None,
@@ -222,33 +221,10 @@ class GenerateJob(BaseModel):
 
     def request(self) -> GenerateRequest:
         """What the engine is asked for; of several seeds the first, as `jobfile.expansion` makes them one a job."""
-        return GenerateRequest(
-            prompt=self.prompt,
-            negative_prompt=self.negative_prompt,
-            steps=self.steps,
-            guidance_scale=self.guidance_scale,
-            scheduler=self.scheduler,
-            seed=self.seed[0] if isinstance(self.seed, tuple) else self.seed,
-            aspect_ratio=self.aspect_ratio,
-            width=self.width,
-            height=self.height,
-            model=self.model,
-            loras=loras_of(self.loras),
-            image=self.image,
-            mask=self.mask,
-            strength=self.strength,
-            hires=Hires(scale=self.hires.scale, strength=self.hires.strength) if self.hires is not None else None,
-            clip_skip=self.clip_skip,
-            format=self.format,
-            quality=self.quality,
-            metadata=self.metadata,
-            preview=self.preview or 0,
-            output=self.output,
-            tags=self.tags or (),
-            notes=self.notes,
-        )
-
-
-def loras_of(keys: Iterable[LoraKeys] | None) -> tuple[Lora, ...]:
-    """What the engine is told of them."""
-    return tuple(Lora(name=lora.name, weight=lora.weight) for lora in keys or ())
+        values = shared_fields(self, GenerateRequest)
+        if isinstance(self.seed, tuple):
+            values["seed"] = self.seed[0]
+        values["loras"] = tuple(Lora(**lora.model_dump()) for lora in self.loras or ())
+        if self.hires is not None:
+            values["hires"] = Hires(**self.hires.model_dump())
+        return GenerateRequest(**values)

@@ -20,7 +20,9 @@ ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags
 MOST_IN_LIST: Final = 500
 """Every value is a job at least."""
 
-DESCRIPTION: Final = "keys of the job, each with a list of values, as `steps: [10, 20]`; every combination is drawn"
+MATRIX_DESCRIPTION: Final = (
+    "keys of the job, each with a list of values, as `steps: [10, 20]`; every combination is drawn"
+)
 
 
 def lists_of(mapping: Mapping[str, object], can_vary: Iterable[str]) -> dict[str, list[object]]:
@@ -73,7 +75,7 @@ def _is_seeds(value: object) -> bool:
     return True
 
 
-def complete(schema: dict[str, Any]) -> None:
+def add_matrix(schema: dict[str, Any]) -> None:
     """Adds the matrix to the schema of the job that has it, and what it has to do with the other keys."""
     keys = schema["properties"]
     values = {key: copy.deepcopy(rule) for key, rule in keys.items() if key not in ABOUT_ALL}
@@ -93,7 +95,7 @@ def complete(schema: dict[str, Any]) -> None:
             },
             {"type": "null"},
         ],
-        "description": DESCRIPTION,
+        "description": MATRIX_DESCRIPTION,
     }
     keys["prompt"]["type"].append("null")
     schema["required"].remove("prompt")

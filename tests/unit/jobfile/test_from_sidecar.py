@@ -148,9 +148,17 @@ def test_nothing_differs_from_a_run_under_the_same_conditions() -> None:
 
 def test_every_difference_that_counts_is_said() -> None:
     other = replace(
-        produced(DRAWN), model_sha256="other", device="cuda", dtype="float16", rung="sliced", batch_size=2, versions=()
+        produced(DRAWN),
+        model_sha256="other",
+        device="cuda",
+        dtype="float16",
+        rung="sliced",
+        variant="compiled",
+        batch_size=2,
+        versions=(),
     )
     found = differences(document(DRAWN), other)
-    assert len(found) == 8
+    assert len(found) == 9
     assert "another device than the sidecar's (cpu then, cuda now)" in "\n".join(found)
+    assert "another variant than the sidecar's (eager then, compiled now)" in "\n".join(found)
     assert "another torch version than the sidecar's (2.13.0 then, unknown now)" in "\n".join(found)

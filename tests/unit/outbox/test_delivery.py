@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,15 @@ from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivered, JobTimes
-from aura_daemon.system import durable_files
 from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, make, sha256
 
 CLOCKED = JobTimes(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
+
+
+PUBLISHING: dict[str, Callable[..., None]] = {"link": os.link, "replace": os.replace}
+"""What gives a finished file its name in the outbox."""
 
 
 class PowerCut(BaseException):
@@ -66,17 +70,21 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Ends the process at the n-th publishing of a file, before or after it."""
 
     def at(number: int, *, after: bool) -> None:
-        publish, seen = durable_files._publish, iter(range(1_000))
+        seen = iter(range(1_000))
 
-        def stop(temp: Path, target: Path, *, replace: bool) -> None:
-            is_it = next(seen) == number
-            if is_it and not after:
-                raise PowerCut
-            publish(temp, target, replace=replace)
-            if is_it:
-                raise PowerCut
+        def cutting(publish: Callable[..., None]) -> Callable[..., None]:
+            def stop(*arguments: Any, **options: Any) -> None:
+                is_it = next(seen) == number
+                if is_it and not after:
+                    raise PowerCut
+                publish(*arguments, **options)
+                if is_it:
+                    raise PowerCut
 
-        monkeypatch.setattr(durable_files, "_publish", stop)
+            return stop
+
+        for name, publish in PUBLISHING.items():
+            monkeypatch.setattr(os, name, cutting(publish))
 
     yield at
     monkeypatch.undo()
@@ -225,14 +233,12 @@ def test_a_crash_between_the_new_name_and_the_file_leaves_no_orphan(door: Door, 
 
 
 def test_a_strangers_file_that_comes_in_between_keeps_its_name(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    publish = durable_files._publish
-
-    def race(temp: Path, target: Path, *, replace: bool) -> None:
+    def race(temp: Path, target: Path, **options: Any) -> None:
         if target.name == "cat.json":
             target.write_bytes(b"theirs")
-        publish(temp, target, replace=replace)
+        PUBLISHING["link"](temp, target, **options)
 
-    monkeypatch.setattr(durable_files, "_publish", race)
+    monkeypatch.setattr(os, "link", race)
     deliver(door, *running(door))
     assert door.house.results() == ["cat.json", "cat.r2.json", "cat.r2.png"]
     assert (door.house.outbox / "cat.json").read_bytes() == b"theirs"

@@ -172,10 +172,16 @@ def test_a_result_of_no_rung_and_a_sidecar_from_before_there_were_any_are_read()
         timing_s=TIMING, outputs=[],
     ).tried[0].rung is None  # fmt: skip
     page = json.loads(made.to_json())
-    del page["tried"]
+    del page["tried"], page["variant"]
     read = parse(json.dumps(page).encode(), file="cat.json")
     assert isinstance(read, Sidecar)
-    assert read.tried == []
+    assert (read.tried, read.variant) == ([], "eager")
+
+
+def test_a_sidecar_says_how_its_result_was_computed() -> None:
+    compiled = replace(produced(DRAWN), variant="compiled")
+    made = sidecar(compiled, job_id="j", finished="", source=SOURCE, tried=(), seconds=0.0, timing_s=TIMING, outputs=[])
+    assert json.loads(made.to_json())["variant"] == "compiled"
 
 
 def test_a_failure_report_lists_every_attempt() -> None:

@@ -17,7 +17,6 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, SourcePolicy, choose
-from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House
 
@@ -64,8 +63,10 @@ def report(door: Door, name: str) -> dict[str, Any]:
 def tries(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Disposes again and again, each time with the power cut one step later, until it comes through."""
     steps = (
-        (durable_files, "_publish"),
-        (durable_files, "sync_folder"),
+        (os, "link"),
+        (os, "replace"),
+        (os, "rename"),
+        (os, "fsync"),
         (Path, "unlink"),
         (Path, "rmdir"),
     )
