@@ -139,6 +139,34 @@ CREATE INDEX jobs_demand ON jobs (state, demand);
 
 _BEGUN: Final = "ALTER TABLE jobs ADD COLUMN begun TEXT;"
 
+_VARIANTS: Final = """
+ALTER TABLE measured RENAME TO measured_before;
+CREATE TABLE measured (
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    guided INTEGER NOT NULL,
+    variant TEXT NOT NULL DEFAULT 'eager',
+    peak_bytes INTEGER NOT NULL,
+    step_s REAL NOT NULL,
+    refused_bytes INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,
+    good_since INTEGER NOT NULL,
+    size_good_since INTEGER NOT NULL,
+    PRIMARY KEY (model, device, dtype, rung, width, height, batch, guided, variant)
+) WITHOUT ROWID;
+INSERT INTO measured
+    SELECT model, device, dtype, rung, width, height, batch, guided, 'eager', peak_bytes, step_s, refused_bytes,
+        refusals, good_since, size_good_since
+    FROM measured_before;
+DROP TABLE measured_before;
+"""
+"""Until then there was one way to compute a result (`jobs.results.EAGER`)."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -147,6 +175,7 @@ MIGRATIONS: Final = (
     _NAMES,
     _ROWS_REFUSALS_AND_DEMANDS,
     _BEGUN,
+    _VARIANTS,
 )
 """What leads from each version to the next; a journal of version n has had the first n."""
 

@@ -61,7 +61,7 @@ def _encouraged(one: Measured, tried: RunConditions) -> Measured:
     """After a job that went well."""
     if not one.refused_bytes:
         return one
-    same = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
+    same = _is_alike(one, tried)
     no_larger = one.extent.is_within(tried.extent)
     if same and no_larger and tried.room_bytes <= one.refused_bytes:
         return replace(one, refused_bytes=0, refusals=0, good_since=0, size_good_since=0)
@@ -79,8 +79,14 @@ def _discouraged(one: Measured, tried: RunConditions) -> Measured:
 
 
 def _is_of(one: Measured, tried: RunConditions) -> bool:
-    here = (one.device, one.dtype, one.rung) == (tried.device_name, tried.dtype, tried.rung)
-    return here and one.extent == tried.extent
+    """Whether a measurement is of jobs of this size that ran in this way."""
+    return _is_alike(one, tried) and one.extent == tried.extent
+
+
+def _is_alike(one: Measured, tried: RunConditions) -> bool:
+    """Whether a measurement is of jobs that ran in this way, whatever their size."""
+    measured = (one.device, one.dtype, one.rung, one.variant)
+    return measured == (tried.device_name, tried.dtype, tried.rung, tried.variant)
 
 
 def _new(tried: RunConditions) -> Measured:
@@ -92,6 +98,7 @@ def _new(tried: RunConditions) -> Measured:
         height=tried.height,
         batch=tried.batch,
         guided=tried.guided,
+        variant=tried.variant,
     )
 
 
@@ -99,7 +106,7 @@ def picture_s(measured: Sequence[Measured], rung: Rung, extent: Extent, steps: i
     """Seconds of denoising for one picture of a batch; None where nothing was measured on this rung.
 
     The size that comes nearest counts, scaled by the pixels of all rows: attention grows faster than they do, so this
-    is about right only near what was measured. `measured`: of one model, device and number format.
+    is about right only near what was measured. `measured`: of one model, device, number format and variant.
     """
     timed = {one.extent.load: one.step_s for one in measured if one.rung is rung and one.step_s and one.extent.load}
     if not timed:
