@@ -7,12 +7,10 @@ text. Counts by state are kept in memory, so that health costs the same with ten
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,17 +20,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import (
-    Job,
-    NamedImage,
-    Source,
-    begun_text,
-    failure_text,
-    in_64_bits,
-    stem_key,
-    tried_text,
-)
-from aura_daemon.journal.request_json import request_to_dict
+from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, in_64_bits, stem_key
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
@@ -82,37 +70,25 @@ class Journal(JournalQueries):
 
     def claim(self, source: Source) -> None:
         """Remembers a file that is ours now."""
+        name = os.fsencode(source.path.rpartition("/")[2])
         with self._database.transaction() as database:
-            database.execute(
-                "INSERT INTO sources"
-                " (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
-                " VALUES (?1, ?2, last_name(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
-                 source.modified_ns, source.inode, source.settled_s, source.claimed_at),
-            )  # fmt: skip
+            _insert(database, "sources", {**columns_of(source), "state": SourceState.CLAIMED, "name": name})
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Remembers what a claimed file asks for and names, or (`source.failure`) why it asks for nothing."""
         with self._database.transaction() as database:
-            self._move_source(database, source.id, SourceState.ADMITTED)
-            database.execute(
-                "UPDATE sources SET sha256 = ?, kind = ?, failure = ?, problems = ? WHERE id = ?",
-                (source.sha256, source.kind, failure_text(source.failure),
-                 json.dumps([asdict(problem) for problem in source.problems]), source.id),
-            )  # fmt: skip
-            database.executemany(
-                "INSERT INTO jobs"
-                " (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority, defaults,"
-                " model, demand)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
-                     json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
-                     os.fsencode(job.stem), stem_key(job.stem), job.priority,
-                     json.dumps([asdict(one) for one in job.defaults]), job.model, job.demand)
-                    for job in jobs
-                ],
-            )  # fmt: skip
+            self._move_source(
+                database,
+                source.id,
+                SourceState.ADMITTED,
+                sha256=source.sha256,
+                kind=source.kind,
+                failure=source.failure,
+                problems=source.problems,
+            )
+            for job in jobs:
+                derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
+                _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
             database.executemany(
                 "INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)",
                 [
@@ -125,9 +101,11 @@ class Journal(JournalQueries):
     def correct(self, source: Source) -> None:
         """The claimed bytes were written to until now: these are the ones that run."""
         with self._database.transaction() as database:
-            database.execute(
-                "UPDATE sources SET sha256 = ?, size_bytes = ?, modified_ns = ? WHERE id = ?",
-                (source.sha256, source.size_bytes, source.modified_ns, source.id),
+            _update(
+                database,
+                "sources",
+                source.id,
+                {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns},
             )
 
     def close_source(self, source_id: str) -> None:
@@ -149,26 +127,25 @@ class Journal(JournalQueries):
 
     def start(self, job: Job, begun: StartedAttempt | None = None) -> Job:
         """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
-        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
+        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun)
 
     def place(self, job_ids: Iterable[str], begun: StartedAttempt | None) -> None:
         """Remembers where running jobs stand."""
         with self._database.transaction() as database:
-            database.executemany(
-                "UPDATE jobs SET begun = ? WHERE id = ?", [(begun_text(begun), job_id) for job_id in job_ids]
-            )
+            for job_id in job_ids:
+                _update(database, "jobs", job_id, columns({"begun": begun}))
 
     def give_back(self, job: Job, *, count_attempt: bool, tried: Attempt | None = None) -> Job:
         """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
         attempts = job.attempts if count_attempt else job.attempts - 1
-        return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(with_attempt(job.tried, tried)))
+        return self._move(job, JobState.QUEUED, attempts=attempts, tried=with_attempt(job.tried, tried))
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Decides the name of the outputs, before anything is written."""
         return self._move(
             job,
             JobState.DELIVERING,
-            stem=os.fsencode(stem),
+            stem=stem,
             stem_key=stem_key(stem),
             payload_sha256=payload_sha256,
         )
@@ -182,9 +159,9 @@ class Journal(JournalQueries):
         return self._move(
             job,
             JobState.FAILED,
-            failure=failure_text(failure),
+            failure=failure,
             finished_at=now,
-            tried=tried_text(with_attempt(job.tried, tried)),
+            tried=with_attempt(job.tried, tried),
         )
 
     def requeue_interrupted(self) -> list[Job]:
@@ -203,14 +180,13 @@ class Journal(JournalQueries):
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _move(self, job: Job, after: JobState, **columns: object) -> Job:
+    def _move(self, job: Job, after: JobState, **changes: object) -> Job:
         """One legal transition, with what is learned by it; raises BrokenState for any other."""
         with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
-            names = "".join(f", {name} = ?" for name in columns)
-            database.execute(f"UPDATE jobs SET state = ?{names} WHERE id = ?", (after, *columns.values(), job.id))
+            _update(database, "jobs", job.id, columns({"state": after, **changes}))
             # Read before the commit: a disk that falters after it must not hide that the step was taken.
             moved = self.job(job.id)
         self._counts[before] -= 1
@@ -219,20 +195,23 @@ class Journal(JournalQueries):
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction() as database:
-            database.executemany(
-                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, guided, peak_bytes,"
-                " step_s, refused_bytes, refusals, good_since, size_good_since)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.guided,
-                     one.peak_bytes, one.step_s, one.refused_bytes, one.refusals, one.good_since,
-                     one.size_good_since)
-                    for one in measured
-                ],
-            )  # fmt: skip
+            for one in measured:
+                _insert(database, "measured", {"model": model, **columns_of(one)}, verb="INSERT OR REPLACE")
 
-    def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState) -> None:
+    def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState, **changes: object) -> None:
         before = self.source(source_id).state
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
-        database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
+        _update(database, "sources", source_id, columns({"state": after, **changes}))
+
+
+def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:
+    """Adds a row; `row`: its columns."""
+    marks = ", ".join("?" * len(row))
+    database.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def _update(database: sqlite3.Connection, table: str, row_id: str, changes: Mapping[str, object]) -> None:
+    """Changes columns of a row."""
+    names = ", ".join(f"{name} = ?" for name in changes)
+    database.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*changes.values(), row_id))

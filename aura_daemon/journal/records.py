@@ -1,23 +1,35 @@
-"""The journal's rows: as data, and the way to SQLite and back. In: a row as SQLite has it. Out: a row as data."""
+"""The rows of the journal as data, and how SQLite holds them. In: a row of SQLite. Out: a row as data; and back.
+
+A column has the name of its field. Columns hold paths as bytes, lists and objects as JSON, and all other values as they
+are.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
-from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
+from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.request_json import request_from_dict
-from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt
+from aura_daemon.journal.request_json import ANY, request_from_dict, request_to_dict
+from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
-from aura_daemon.ladder.rungs import Rung
+
+_PATHS: Final = frozenset({"path", "folder", "stem"})
+"""Columns that hold bytes: a name on Linux need not be text."""
+
+_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure"})
+"""Columns that hold JSON, as `json` writes it: pydantic's writer refuses names that are no text. `request` does too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,110 +122,56 @@ def stem_key(stem: str) -> str:
     return collision_key(stem).encode("utf-8", "backslashreplace").decode()
 
 
-def tried_text(tried: Iterable[Attempt]) -> str:
-    """Attempts as a column holds them."""
-    return json.dumps([asdict(attempt) for attempt in tried])
+def columns_of(row: Source | Job | Measured) -> dict[str, object]:
+    """The columns of a whole row."""
+    return columns({field.name: getattr(row, field.name) for field in fields(row)})
 
 
-def tried_of(text: str) -> tuple[Attempt, ...]:
-    """And back."""
-    return tuple(
-        Attempt(
-            **{
-                **fields,
-                "kind": FailureKind(fields["kind"]),
-                "rung": Rung(fields["rung"]) if fields["rung"] is not None else None,
-            }
-        )
-        for fields in json.loads(text)
-    )
-
-
-def begun_text(begun: StartedAttempt | None) -> str | None:
-    """An attempt under way as a column holds it."""
-    return json.dumps(asdict(begun)) if begun is not None else None
-
-
-def begun_of(text: str | None) -> StartedAttempt | None:
-    """And back."""
-    if text is None:
-        return None
-    fields = json.loads(text)
-    tried = fields["tried"]
-    return StartedAttempt(
-        **{**fields, "tried": RunConditions(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None}
-    )
-
-
-def measured_of(row: sqlite3.Row) -> Measured:
-    """A row of `measured`."""
-    return Measured(
-        device=row["device"],
-        dtype=row["dtype"],
-        rung=Rung(row["rung"]),
-        width=row["width"],
-        height=row["height"],
-        batch=row["batch"],
-        guided=bool(row["guided"]),
-        peak_bytes=row["peak_bytes"],
-        step_s=row["step_s"],
-        refused_bytes=row["refused_bytes"],
-        refusals=row["refusals"],
-        good_since=row["good_since"],
-        size_good_since=row["size_good_since"],
-    )
-
-
-def failure_text(failure: Failure | None) -> str | None:
-    """A failure as a column holds it."""
-    return json.dumps(asdict(failure)) if failure is not None else None
-
-
-def failure_of(text: str | None) -> Failure | None:
-    """And back."""
-    if text is None:
-        return None
-    fields = json.loads(text)
-    return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
+def columns(values: Mapping[str, Any]) -> dict[str, object]:
+    """Some fields of a row, as their columns hold them."""
+    return {name: _column(name, value) for name, value in values.items()}
 
 
 def source_of(row: sqlite3.Row) -> Source:
     """A row of `sources`."""
-    return Source(
-        id=row["id"],
-        path=os.fsdecode(row["path"]),
-        kind=SourceKind(row["kind"]),
-        state=SourceState(row["state"]),
-        size_bytes=row["size_bytes"],
-        modified_ns=row["modified_ns"],
-        inode=row["inode"],
-        sha256=row["sha256"],
-        settled_s=row["settled_s"],
-        claimed_at=row["claimed_at"],
-        failure=failure_of(row["failure"]),
-        problems=tuple(Problem(**fields) for fields in json.loads(row["problems"])),
-    )
+    return _SOURCE.validate_python(_fields(row))
 
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    return Job(
-        id=row["id"],
-        source_id=row["source_id"],
-        number=row["number"],
-        state=JobState(row["state"]),
-        kind=row["kind"],
-        request=request_from_dict(json.loads(row["request"])),
-        text=row["text"],
-        folder=os.fsdecode(row["folder"]),
-        stem=os.fsdecode(row["stem"]),
-        priority=row["priority"],
-        defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
-        attempts=row["attempts"],
-        tried=tried_of(row["tried"]),
-        begun=begun_of(row["begun"]),
-        payload_sha256=row["payload_sha256"],
-        failure=failure_of(row["failure"]),
-        finished_at=row["finished_at"],
-        total_s=row["total_s"],
-    )
+    return _JOB.validate_python(_fields(row))
+
+
+def measured_of(row: sqlite3.Row) -> Measured:
+    """A row of `measured`."""
+    return _MEASURED.validate_python(_fields(row))
+
+
+_SOURCE: Final = TypeAdapter(Source)
+_JOB: Final = TypeAdapter(Job)
+_MEASURED: Final = TypeAdapter(Measured)
+
+
+def _column(name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name in _PATHS:
+        return os.fsencode(value)
+    if name == "request":
+        return json.dumps(request_to_dict(value))
+    return json.dumps(ANY.dump_python(value)) if name in _JSON else value
+
+
+def _fields(row: sqlite3.Row) -> dict[str, object]:
+    """What a row holds, by the names of its columns."""
+    return {name: _field(name, row[name]) for name in row.keys()}  # noqa: SIM118 (iterating over a row gives values)
+
+
+def _field(name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name in _PATHS:
+        return os.fsdecode(value)
+    if name == "request":
+        return request_from_dict(json.loads(value))
+    return json.loads(value) if name in _JSON else value
