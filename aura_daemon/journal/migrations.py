@@ -167,6 +167,12 @@ DROP TABLE measured_before;
 """
 """Until then there was one way to compute a result (`jobs.results.EAGER`)."""
 
+_WAITS_FOR: Final = """
+ALTER TABLE jobs ADD COLUMN waits_for TEXT NOT NULL DEFAULT '[]';
+UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid';
+"""
+"""Contact sheets waited for all other jobs of their file; they need those that draw their cells."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -176,6 +182,7 @@ MIGRATIONS: Final = (
     _ROWS_REFUSALS_AND_DEMANDS,
     _BEGUN,
     _VARIANTS,
+    _WAITS_FOR,
 )
 """What leads from each version to the next; a journal of version n has had the first n."""
 

@@ -13,11 +13,11 @@ from aura_daemon.journal.database import Database
 from aura_daemon.journal.records import Job, Source, in_64_bits, job_of, measured_of, source_of, stem_key
 from aura_daemon.ladder.prediction import Measured
 
-_WHOLE_SHEET: Final = (
-    " AND NOT EXISTS (SELECT 1 FROM jobs AS cell WHERE cell.source_id = jobs.source_id"
-    f" AND cell.kind <> '{JobKind.GRID}' AND cell.state NOT IN ('done', 'failed'))"
+_READY: Final = (
+    " AND (jobs.waits_for = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(jobs.waits_for) AS awaited"
+    " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
-"""A sheet waits until every picture of its file has come to an end."""
+"""Every job that a queued job waits for has ended."""
 
 
 class JournalQueries:
@@ -124,7 +124,7 @@ class JournalQueries:
         return [job_of(row) for row in rows]
 
     def heads(self, *, but: Sequence[str] = ()) -> list[Job]:
-        """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest.
+        """Of the queued jobs of each kind and model that wait for no other the first: by priority, then by age.
 
         `but`: demands that are left out.
         """
@@ -148,16 +148,16 @@ class JournalQueries:
         left_out = f" AND demand NOT IN ({', '.join('?' * len(but))})" if but else ""
         row = self._database.row(
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
-            f"{left_out}{_WHOLE_SHEET * (kind is JobKind.GRID)} ORDER BY priority DESC, id LIMIT 1",
+            f"{left_out}{_READY} ORDER BY priority DESC, id LIMIT 1",
             (kind, model, *but),
         )
         return job_of(row) if row is not None else None
 
     def queued_like(self, job: Job, limit: int) -> list[Job]:
-        """Further queued jobs of the same kind, model and priority, the oldest first."""
+        """Further queued jobs of the same kind, model and priority that wait for no other, the oldest first."""
         query = (
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
-            " ORDER BY id LIMIT ?"
+            f"{_READY} ORDER BY id LIMIT ?"
         )
         rows = self._database.rows(query, (job.kind, job.model, job.priority, job.id, limit))
         return [job_of(row) for row in rows]

@@ -28,7 +28,7 @@ from aura_daemon.ladder.prediction import Measured
 _PATHS: Final = frozenset({"path", "folder", "stem"})
 """Columns that hold bytes: a name on Linux need not be text."""
 
-_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure"})
+_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for"})
 """Columns that hold JSON, as `json` writes it: pydantic's writer refuses names that are no text. `request` does too."""
 
 
@@ -84,6 +84,8 @@ class Job:
     """Higher runs first, else the oldest."""
     defaults: tuple[AppliedDefaults, ...] = ()
     """The folders' settings that are in `request`, the nearest first."""
+    waits_for: tuple[str, ...] = ()
+    """Ids of jobs that must have ended, well or not, before this one runs; an id that is not in the journal has."""
     attempts: int = 0
     """Those that are held against it, and the one that runs."""
     tried: tuple[Attempt, ...] = ()
