@@ -26,9 +26,9 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest, JobKind, batch_key
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.journal.started_attempts import started_attempt
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.system import durable_files
-from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
 
 
@@ -86,7 +86,7 @@ class Dispatcher:
         """Takes up the jobs that a crash, a stop or a fault left under way: nothing lost, nothing doubled."""
         self._rooms.outbox.clear_temp()
         self._rooms.previews.clear()
-        at_hand, now = {*self._running, *self._outcomes.at_hand}, begun()
+        at_hand, now = {*self._running, *self._outcomes.at_hand}, started_attempt()
         for job in self._rooms.journal.interrupted():
             if job.id in at_hand:
                 continue
@@ -209,7 +209,9 @@ class Dispatcher:
         self._rooms.pulse.placed(message)
         logger.debug("{} on rung {}", ", ".join(message.job_ids), message.tried.rung)
         try:
-            self._rooms.journal.place([one for one in message.job_ids if one in self._running], begun(message.tried))
+            self._rooms.journal.place(
+                [one for one in message.job_ids if one in self._running], started_attempt(message.tried)
+            )
         except JournalRefused as error:  # only where this daemon is killed as well does anybody miss it
             logger.warning("where {} stand is not journaled: {}", ", ".join(message.job_ids), error.strerror)
 
@@ -249,7 +251,7 @@ class Dispatcher:
             logger.info("images can be read again")
         try:
             source = self._rooms.inputs.recorded(source, job, images)
-            job = self._rooms.journal.start(job, begun())
+            job = self._rooms.journal.start(job, started_attempt())
         except JournalRefused as error:
             self._rooms.hold_up(JOURNAL, f"{job.id} is not started", error)
             return None
