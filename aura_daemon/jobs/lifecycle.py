@@ -62,8 +62,3 @@ OPEN: Final = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING}
 def is_legal(before: JobState, after: JobState) -> bool:
     """Whether a job may go from one state to the other."""
     return (before, after) in TRANSITIONS
-
-
-def after_restart(state: JobState) -> JobState:
-    """Where a job stands when the daemon comes back: whatever was under way is queued again."""
-    return JobState.QUEUED if state in OPEN else state

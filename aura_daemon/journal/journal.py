@@ -164,10 +164,6 @@ class Journal(JournalQueries):
             tried=with_attempt(job.tried, tried),
         )
 
-    def requeue_interrupted(self) -> list[Job]:
-        """After a restart: whatever was under way is queued again; its attempt is not held against it."""
-        return [self.give_back(job, count_attempt=False) for job in self.interrupted()]
-
     # -- what was measured -------------------------------------------------------------------------------------------
 
     def learn(self, model: str, tried: RunConditions, *, step_s: float) -> None:
