@@ -1,8 +1,7 @@
-"""What has happened to every source and every job, in SQLite; survives kill -9. In: transitions. What it can be asked:
-`lookups`.
+"""What has happened to every source and every job, in SQLite; survives kill -9. In: transitions. Out: `queries`.
 
-One process writes (the daemon holds the inbox's lock), others read. Paths are kept as bytes: names on Linux need not be
-text. Counts by state are kept in memory, so that health costs the same with ten jobs and with a hundred thousand.
+One process writes (the daemon holds the inbox's lock), others read. Counts by state are kept in memory, so that health
+costs the same with ten jobs and with a hundred thousand.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ FILE_NAME: Final = "journal.sqlite3"
 
 
 class Journal(JournalQueries):
-    """The daemon's memory. Every method is one transaction; JournalRefused where the disk does not take it now."""
+    """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Opens the journal, making it where there is none; raises BrokenState for one that this program cannot use.
+        """Opens the journal, and creates it for a writer; raises BrokenState for one that this program cannot use.
 
-        For readers: JournalRefused where nothing was written there yet.
+        Raises JournalRefused for a reader where nothing has been written yet.
         """
         self.is_read_only = read_only
         super().__init__(Database(path, read_only=read_only))
@@ -53,29 +52,29 @@ class Journal(JournalQueries):
         self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
 
     def close(self) -> None:
-        """Folds the write-ahead log back and lets go."""
+        """Writes the write-ahead log back into the file and closes it."""
         self._database.close()
 
     def probe(self) -> None:
-        """Writes something that changes nothing; raises JournalRefused where even that is refused."""
+        """Tries a write that changes nothing; raises JournalRefused where the disk refuses it."""
         with self._database.transaction() as database:
             database.execute("DELETE FROM companions WHERE path = x''")
             database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
     def counts(self) -> dict[JobState, int]:
-        """How many jobs stand in each state."""
+        """The number of jobs in each state."""
         return {state: self._counts[state] for state in JobState}
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
     def claim(self, source: Source) -> None:
-        """Remembers a file that is ours now."""
+        """Records a file that was claimed."""
         name = os.fsencode(source.path.rpartition("/")[2])
         with self._database.transaction() as database:
             _insert(database, "sources", {**columns_of(source), "state": SourceState.CLAIMED, "name": name})
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
-        """Remembers what a claimed file asks for and names, or (`source.failure`) why it asks for nothing."""
+        """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""
         with self._database.transaction() as database:
             self._move_source(
                 database,
@@ -99,7 +98,7 @@ class Journal(JournalQueries):
         self._counts[JobState.QUEUED] += len(jobs)
 
     def correct(self, source: Source) -> None:
-        """The claimed bytes were written to until now: these are the ones that run."""
+        """Records the bytes that run, where the file was still written to after the claim."""
         with self._database.transaction() as database:
             _update(
                 database,
@@ -109,14 +108,14 @@ class Journal(JournalQueries):
             )
 
     def close_source(self, source_id: str) -> None:
-        """Nothing is left to do for this file."""
+        """Records that nothing is left to do for a file."""
         with self._database.transaction() as database:
             self._move_source(database, source_id, SourceState.CLOSED)
 
     # -- companions ------------------------------------------------------------------------------------------------
 
     def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:
-        """Remembers that this very file lies beside an image and is no job, also when the image has gone."""
+        """Records that exactly this file belongs to an image and is no job, even after the image is gone."""
         with self._database.transaction() as database:
             database.execute(
                 "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
@@ -126,22 +125,22 @@ class Journal(JournalQueries):
     # -- jobs ------------------------------------------------------------------------------------------------------
 
     def start(self, job: Job, begun: StartedAttempt | None = None) -> Job:
-        """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
+        """Counts an attempt, durably, before it is made; `begun` is for a daemon that finds the job interrupted."""
         return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun)
 
     def place(self, job_ids: Iterable[str], begun: StartedAttempt | None) -> None:
-        """Remembers where running jobs stand."""
+        """Records the rung and device of running jobs."""
         with self._database.transaction() as database:
             for job_id in job_ids:
                 _update(database, "jobs", job_id, columns({"begun": begun}))
 
     def give_back(self, job: Job, *, count_attempt: bool, tried: Attempt | None = None) -> Job:
-        """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
+        """Queues a job again; `tried`: the failed attempt, where it should be kept."""
         attempts = job.attempts if count_attempt else job.attempts - 1
         return self._move(job, JobState.QUEUED, attempts=attempts, tried=with_attempt(job.tried, tried))
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
-        """Decides the name of the outputs, before anything is written."""
+        """Records the name of the outputs, before any of them is written."""
         return self._move(
             job,
             JobState.DELIVERING,
@@ -151,11 +150,11 @@ class Journal(JournalQueries):
         )
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
-        """The sidecar is in the outbox."""
+        """Records that the sidecar is in the outbox."""
         return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
-        """The job will not be tried again by itself."""
+        """Records a failure after which the job is not tried again."""
         return self._move(
             job,
             JobState.FAILED,
@@ -166,24 +165,24 @@ class Journal(JournalQueries):
 
     # -- what was measured -------------------------------------------------------------------------------------------
 
-    def learn(self, model: str, tried: RunConditions, *, step_s: float) -> None:
-        """A job went well, and took so much."""
-        self._keep(model, after_success(self.measured(model), tried, step_s=step_s))
+    def learn(self, model: str, conditions: RunConditions, *, step_s: float) -> None:
+        """Records the memory and time that a successful job took."""
+        self._keep(model, after_success(self.measured(model), conditions, step_s=step_s))
 
-    def learn_refusal(self, model: str, tried: RunConditions) -> None:
-        """Memory ran out."""
-        self._keep(model, after_refusal(self.measured(model), tried))
+    def learn_refusal(self, model: str, conditions: RunConditions) -> None:
+        """Records that memory ran out."""
+        self._keep(model, after_refusal(self.measured(model), conditions))
 
     # -- below -----------------------------------------------------------------------------------------------------
 
     def _move(self, job: Job, after: JobState, **changes: object) -> Job:
-        """One legal transition, with what is learned by it; raises BrokenState for any other."""
+        """Makes one legal transition and changes further fields; raises BrokenState for an illegal one."""
         with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
             _update(database, "jobs", job.id, columns({"state": after, **changes}))
-            # Read before the commit: a disk that falters after it must not hide that the step was taken.
+            # The job is read before the commit: a disk that fails afterwards must not hide that the step was taken.
             moved = self.job(job.id)
         self._counts[before] -= 1
         self._counts[after] += 1
@@ -202,12 +201,12 @@ class Journal(JournalQueries):
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:
-    """Adds a row; `row`: its columns."""
+    """Adds a row, given as its columns."""
     marks = ", ".join("?" * len(row))
     database.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
 
 def _update(database: sqlite3.Connection, table: str, row_id: str, changes: Mapping[str, object]) -> None:
-    """Changes columns of a row."""
+    """Changes some columns of a row."""
     names = ", ".join(f"{name} = ?" for name in changes)
     database.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*changes.values(), row_id))

@@ -38,26 +38,26 @@ class Source:
 
     id: str
     path: str
-    """Below the inbox, `/` between folders; surrogates stand for bytes that are no text."""
+    """Path below the inbox, with `/` between folders; surrogates stand for bytes that are no text."""
     kind: SourceKind
     state: SourceState = SourceState.CLAIMED
     size_bytes: int
     modified_ns: int
-    """This and `inode` as `in_64_bits` has them."""
+    """This and `inode` are folded by `in_64_bits`."""
     inode: int
     sha256: str = ""
     settled_s: float
-    """Seconds from first sight to the claim."""
+    """Seconds from the first sight of the file to its claim."""
     claimed_at: float
-    """Seconds since the epoch."""
+    """Time of the claim, in seconds since the epoch."""
     failure: Failure | None = None
-    """Why it has no jobs, where it has none."""
+    """Why the file has no jobs; None where it has jobs."""
     problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedImage:
-    """The very image that a job file named: another one under its path is another image."""
+    """An image that a job file named, identified by size and time too: the path may hold another image later."""
 
     path: str
     size_bytes: int
@@ -66,61 +66,61 @@ class NamedImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A job and where it stands."""
+    """A job and its state."""
 
     id: str
     source_id: str
     number: int | None
-    """Which document of several, from 1."""
+    """Which of several documents of the file, counted from 1; None for a single one."""
     state: JobState = JobState.QUEUED
     kind: str
     request: Request
     text: bytes
-    """The document's own bytes, so that it can be handed back alone; empty for images."""
+    """The bytes of this document, so that it can be handed back alone; empty for images."""
     folder: str
-    """Where its outputs go, below the outbox; empty for the outbox itself."""
+    """The folder of the outputs, below the outbox; empty for the outbox itself."""
     stem: str
     priority: int = 0
-    """Higher runs first, else the oldest."""
+    """A job of higher priority runs first; of several, the oldest."""
     defaults: tuple[AppliedDefaults, ...] = ()
-    """The folders' settings that are in `request`, the nearest first."""
+    """The folder defaults that `request` includes, nearest folder first."""
     waits_for: tuple[str, ...] = ()
     """Ids of jobs that must have ended, well or not, before this one runs; an id that is not in the journal has."""
     attempts: int = 0
-    """Those that are held against it, and the one that runs."""
+    """How many attempts count against the job, the running one included."""
     tried: tuple[Attempt, ...] = ()
     """Every attempt that failed."""
     begun: StartedAttempt | None = None
-    """The attempt that runs, or ran last."""
+    """The attempt that is running, or ran last."""
     payload_sha256: str | None = None
-    """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
+    """Hash of the payload that is being published; distinguishes our unfinished delivery from a foreign file."""
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
 
     @property
     def model(self) -> str:
-        """The model that it names; empty for the configured one."""
+        """The model that the request names; empty for the configured one."""
         return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
 
     @property
     def demand(self) -> str:
-        """How much memory it takes, in words: jobs of one demand wait for it together."""
+        """How much memory the job takes, in words: jobs of one demand wait for memory together."""
         return demand_of(self.request)
 
     @property
     def needs(self) -> str:
-        """Name of what it cannot run without: its kind of job, with the model where it names one."""
+        """What the job cannot run without: the engine of its kind, with the model where the request names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
 
 
 def in_64_bits(number: int) -> int:
-    """A time or inode number as a column holds it: file systems know larger ones. Equal numbers stay equal."""
+    """A time or inode number folded into the range of a column, which some exceed. Equal numbers stay equal."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def stem_key(stem: str) -> str:
-    """What two names have in common that some file system takes for the same."""
+    """A text that is equal for two names which some file system takes for the same."""
     return collision_key(stem).encode("utf-8", "backslashreplace").decode()
 
 

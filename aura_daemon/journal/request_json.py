@@ -1,4 +1,7 @@
-"""A request as the journal holds it, and back; apart from the parser, so that reading a journal needs none."""
+"""Requests in the form in which the journal holds them; no parser is needed to read a journal.
+
+In: a request. Out: the dictionary for JSON; and back.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,11 @@ _REQUESTS: Final[dict[JobKind, TypeAdapter[Any]]] = {
 
 
 def request_to_dict(request: Request) -> dict[str, object]:
-    """For the journal."""
+    """A request as a dictionary for JSON."""
     return {"task": kind_of(request).value, **ANY.dump_python(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    """From the journal; a key that an older release did not write has its default."""
+    """The request of a dictionary; a key that an older release did not write has its default."""
     request: Request = _REQUESTS[JobKind(fields["task"])].validate_python(fields)
     return request
