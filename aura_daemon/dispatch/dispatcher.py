@@ -27,11 +27,11 @@ from aura_daemon.jobs.requests import JobKind, batch_key
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.journal.started_attempts import started_attempt
 from aura_daemon.ladder.attempts import Start, next_start
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
-from aura_daemon.system.oom_kills import begun
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
 from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress, Task
 
@@ -95,7 +95,7 @@ class Dispatcher:
         """Takes up the jobs that a crash, a stop or a fault left under way: nothing is lost, nothing doubled."""
         self._delivery.clear_temp()
         self._previews.clear()
-        at_hand, now = self._pool.running_ids() | self.outcomes.at_hand, begun()
+        at_hand, now = self._pool.running_ids() | self.outcomes.at_hand, started_attempt()
         for job in self._journal.interrupted():
             if job.id in at_hand:
                 continue
@@ -252,7 +252,7 @@ class Dispatcher:
             if isinstance(built, Failure):
                 self.outcomes.conclude(EndedJob(job=job, source=source), built)
                 return None
-            job = self._journal.start(job, begun())
+            job = self._journal.start(job, started_attempt())
         except OSError as error:  # a mount that falters, too many open files, a full disk: nothing against this image
             self._health.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return None
@@ -270,7 +270,7 @@ class Dispatcher:
         """Journals where jobs run before anything is loaded: it may be the last that is heard of these jobs."""
         logger.debug("{} on rung {}", ", ".join(message.job_ids), message.tried.rung)
         try:
-            self._journal.place([one for one in message.job_ids if one in slot.running], begun(message.tried))
+            self._journal.place([one for one in message.job_ids if one in slot.running], started_attempt(message.tried))
         except JournalRefused as error:  # only where this daemon is killed as well does anybody miss it
             logger.warning("where {} stand is not journaled: {}", ", ".join(message.job_ids), error.strerror)
 

@@ -227,13 +227,14 @@ class Admission:
         """The jobs that lay the pictures of a document out, once they are made."""
         for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
             cells = jobs[sheet.first : sheet.first + sheet.cells]
+            cell_ids = tuple(cell.id for cell in cells)
             yield replace(
                 cells[0],
                 id=f"{source.id}-{number:03d}",
                 number=number,
                 kind=JobKind.GRID,
                 request=GridRequest(
-                    cells=tuple(cell.id for cell in cells),
+                    cells=cell_ids,
                     columns=sheet.columns,
                     column_labels=sheet.column_labels,
                     row_labels=sheet.row_labels,
@@ -241,6 +242,7 @@ class Admission:
                 ),
                 text=text,
                 stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
+                waits_for=cell_ids,
             )
 
     def _known(self, wanted: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:

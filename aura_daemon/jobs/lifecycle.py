@@ -1,6 +1,6 @@
-"""The states of a source file and of a job, and the one table of what may follow what. In: state, state. Out: legal?
+"""The states of a source and of a job, and the tables of legal transitions. In: two states. Out: whether it is legal.
 
-A *source* is a file that was claimed; it holds one job, or several where a YAML file has several documents.
+A *source* is a claimed file; it holds one job, or several where a YAML file has several documents.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from typing import Final
 
 
 class SourceState(StrEnum):
-    """What has become of a claimed file."""
+    """The state of a claimed file."""
 
     CLAIMED = "claimed"
-    """It is ours, nothing of it is read yet."""
+    """The file is claimed, and nothing of it has been read."""
     ADMITTED = "admitted"
-    """Its jobs, or the reason why it has none, are in the journal."""
+    """The jobs of the file, or the reason why it has none, are in the journal."""
     CLOSED = "closed"
-    """Archived, deleted, kept or moved to `failed/`: nothing is left to do."""
+    """The file was archived, deleted, kept or moved to `failed/`: nothing is left to do."""
 
 
 class JobState(StrEnum):
-    """What has become of a job."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
     DELIVERING = "delivering"
-    """The engine is done with it; its files may be half in the outbox."""
+    """The engine has finished; some of the files may be in the outbox."""
     DONE = "done"
     FAILED = "failed"
 
@@ -34,19 +34,16 @@ class JobState(StrEnum):
 TRANSITIONS: Final[frozenset[tuple[JobState, JobState]]] = frozenset(
     {
         (JobState.QUEUED, JobState.RUNNING),
-        (JobState.QUEUED, JobState.FAILED),  # what it needs is gone before it could start
+        (JobState.QUEUED, JobState.FAILED),  # what the job needs is gone before it could start
         (JobState.RUNNING, JobState.DELIVERING),
         (JobState.RUNNING, JobState.QUEUED),  # tried again, or given back at shutdown
         (JobState.RUNNING, JobState.FAILED),
-        (
-            JobState.DELIVERING,
-            JobState.DELIVERING,
-        ),  # under another name, or once more after the disk was full
+        (JobState.DELIVERING, JobState.DELIVERING),  # under another name, or again after the disk was full
         (JobState.DELIVERING, JobState.DONE),
         (JobState.DELIVERING, JobState.QUEUED),  # the daemon died between the engine and the outbox
     }
 )
-"""Every step a job may take; the journal refuses any other."""
+"""Every legal transition of a job; the journal refuses any other."""
 
 SOURCE_TRANSITIONS: Final[frozenset[tuple[SourceState, SourceState]]] = frozenset(
     {
@@ -54,16 +51,12 @@ SOURCE_TRANSITIONS: Final[frozenset[tuple[SourceState, SourceState]]] = frozense
         (SourceState.ADMITTED, SourceState.CLOSED),
     }
 )
+"""Every legal transition of a source."""
 
 OPEN: Final = frozenset({JobState.QUEUED, JobState.RUNNING, JobState.DELIVERING})
-"""States from which something is still to come."""
+"""States of a job that has not ended."""
 
 
 def is_legal(before: JobState, after: JobState) -> bool:
-    """Whether a job may go from one state to the other."""
+    """Whether a job may go from the one state to the other."""
     return (before, after) in TRANSITIONS
-
-
-def after_restart(state: JobState) -> JobState:
-    """Where a job stands when the daemon comes back: whatever was under way is queued again."""
-    return JobState.QUEUED if state in OPEN else state

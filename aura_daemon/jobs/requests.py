@@ -1,4 +1,4 @@
-"""The nouns of the trade: what is asked for, what came of it. In: nothing. Out: frozen data that every layer shares."""
+"""What jobs ask for, as data that every layer shares. In: nothing. Out: requests, and what follows from them alone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from aura_daemon.file_names import escaped
 
 
 class JobKind(StrEnum):
-    """Which engine a job goes to."""
+    """The kind of a job, which decides its engine."""
 
     GENERATE = "generate"
     CAPTION = "caption"
     GRID = "grid"
-    """Pictures of other jobs on one sheet; no file can ask for it alone."""
+    """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
 
 
 class ImageFormat(StrEnum):
@@ -38,7 +38,7 @@ class Metadata(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lora:
-    """A small change to a model, by its name in the configured folder."""
+    """A LoRA (a small change to a model), by its name in the configured folder."""
 
     name: str
     weight: float = 1.0
@@ -46,7 +46,7 @@ class Lora:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hires:
-    """A second pass: the picture enlarged by `scale`, and drawn anew with `strength`, 0 (as it is) to 1 (all new)."""
+    """A second pass: the picture is enlarged by `scale` and drawn anew with `strength`, 0 (unchanged) to 1 (new)."""
 
     scale: float = 2.0
     strength: float = 0.5
@@ -54,21 +54,21 @@ class Hires:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedSettings:
-    """What a picture that is made again says of itself, beyond what can be asked for."""
+    """What the metadata of a picture that is made again says beyond what a request can hold."""
 
     image: str
-    """Its name, as the job file gives it, or its path below the inbox; fit to be shown."""
+    """The name of the picture as the job file gives it, or its path below the inbox; escaped for display."""
     model: str = ""
     model_hash: str = ""
     version: str = ""
-    """Of the program that made it."""
+    """Version of the program that made the picture."""
     lost: tuple[str, ...] = ()
-    """What could not be taken over, in words."""
+    """Settings that could not be taken over, in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateRequest:
-    """A prompt to draw. None means "the configuration's default, else the model's own" (see `config.engine`)."""
+    """A picture to draw. None means "the configuration's default, else the model's own" (see `config.engine`)."""
 
     prompt: str
     negative_prompt: str = ""
@@ -76,46 +76,46 @@ class GenerateRequest:
     guidance_scale: float | None = None
     scheduler: str | None = None
     seed: int | None = None
-    """None only until the job is journaled: the daemon draws one then, so that every attempt has the same noise."""
+    """None only until the job is journaled: the daemon draws a seed then, so that every attempt has the same noise."""
     aspect_ratio: str | None = None
     width: int | None = None
-    """Pixels; with `height`, overrides `aspect_ratio`."""
+    """Pixels; with `height` it overrides `aspect_ratio`."""
     height: int | None = None
     model: str | None = None
-    """One of those that the configuration allows."""
+    """One of the models that the configuration allows."""
     loras: tuple[Lora, ...] = ()
     image: str | None = None
-    """The name of an image to start from; its bytes travel beside the request, as those of the mask do."""
+    """The name of an image to start from; the bytes of image and mask are handed over beside the request."""
     mask: str | None = None
-    """The name of an image that is white where the other one is drawn anew."""
+    """The name of an image that is white where `image` is drawn anew."""
     strength: float | None = None
-    """Of the image how much is drawn anew: 0 (nothing) to 1 (all)."""
+    """How much of the image is drawn anew, from 0 (nothing) to 1 (all)."""
     hires: Hires | None = None
     clip_skip: int | None = None
-    """Layers of the text encoder that are left out, counted as A1111 does: 1 is none, 2 the last one."""
+    """Where the text encoder stops, counted as A1111 counts: 1 uses all layers, 2 leaves the last one out."""
     format: ImageFormat | None = None
     quality: int | None = None
-    """Of a lossy format, 1 to 100."""
+    """Quality in a lossy format, 1 to 100."""
     metadata: Metadata | None = None
     preview: int = 0
-    """A small picture of how far it is after every so many steps; 0: none."""
+    """A small picture shows the progress after every so many steps; 0: none."""
     output: str | None = None
-    """What the result is called: a template for `jobfile.keys.output_name`."""
+    """The name of the result: a template for `jobfile.keys.output_name`."""
     tags: tuple[str, ...] = ()
     notes: str = ""
     embedded: EmbeddedSettings | None = None
-    """Of the picture that is made again; None for every other job."""
+    """Settings of the picture that is made again; None for every other job."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionRequest:
-    """An image to describe. The bytes travel beside the request."""
+    """An image to describe; its bytes are handed over beside the request."""
 
     image: str | None = None
-    """The name a job file refers to; None where the image itself was dropped, or, until the job is journaled, for the
-    image that is called as the job file."""
+    """The name that the job file gives; None where the image itself was dropped, or, until the job is journaled, for
+    the image that has the name of the job file."""
     prompt: str = ""
-    """How the caption begins (BLIP's conditional captioning); empty for a free caption."""
+    """The beginning of the caption (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None
 
 
@@ -124,7 +124,7 @@ class GridRequest:
     """Pictures of other jobs on one sheet, row by row."""
 
     cells: tuple[str, ...]
-    """Ids of the jobs."""
+    """Ids of the jobs that draw the pictures."""
     columns: int
     column_labels: tuple[str, ...] = ()
     row_labels: tuple[str, ...] = ()
@@ -136,16 +136,16 @@ Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegenerateRequest:
-    """A picture to be made again from the settings in it: a GenerateRequest as soon as the picture has been read."""
+    """A picture to make again from the settings in it; becomes a GenerateRequest when the picture has been read."""
 
     image: str | None = None
-    """The name a job file gives; None for the image that is called as the job file, or was dropped itself."""
+    """The name that the job file gives; None for the image that has the name of the job file, or was dropped itself."""
     keys: Mapping[str, object] = field(default_factory=dict)
-    """What job and folders say; it counts for more than what the picture says."""
+    """The keys of job file and folder defaults; they override the settings in the picture."""
 
 
 def kind_of(request: Request) -> JobKind:
-    """The engine a request goes to."""
+    """The kind of job that a request is for."""
     match request:
         case GenerateRequest():
             return JobKind.GENERATE
@@ -164,11 +164,11 @@ def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
 
 
 def batch_key(request: Request) -> Request | None:
-    """What requests have in common that can run in one batch; None for a request that runs alone.
+    """What requests that can run in one batch have in common; None for a request that runs alone.
 
-    Pictures may differ in prompt, seed and file format, and in nothing that the UNet sees. A starting image, a mask or
-    a second pass would have to be of the other pictures' size, so requests with one run alone. Captions may differ in
-    their image.
+    Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
+    mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
+    may differ in their image.
     """
     match request:
         case CaptionRequest():
@@ -197,28 +197,28 @@ def batch_key(request: Request) -> Request | None:
 
 
 def demand_of(request: Request) -> str:
-    """All of a request that says how much memory it takes, in words."""
+    """The parts of a request that decide how much memory it takes, in words."""
     match request:
         case CaptionRequest():
             return "caption"
         case GridRequest():
             return "grid"
         case GenerateRequest():
-            return " ".join(["generate", *_said(request)])
+            return " ".join(["generate", *_demand_words(request)])
         case _:  # pragma: no cover
             assert_never(request)
 
 
-def _said(request: GenerateRequest) -> list[str]:
-    said = [request.model or ""]
+def _demand_words(request: GenerateRequest) -> list[str]:
+    words = [request.model or ""]
     if request.width is not None or request.height is not None:
-        said.append(f"{request.width or 'native'}x{request.height or 'native'}")
+        words.append(f"{request.width or 'native'}x{request.height or 'native'}")
     else:
-        said.append(request.aspect_ratio or "")
+        words.append(request.aspect_ratio or "")
     if request.image is not None:
-        said.append(f"from {escaped(request.image)}")
+        words.append(f"from {escaped(request.image)}")
     if request.hires is not None:
-        said.append(f"then {request.hires.scale:g} times as large")
+        words.append(f"then {request.hires.scale:g} times as large")
     if request.guidance_scale is not None:
-        said.append("guided" if request.guidance_scale > 1 else "unguided")
-    return [word for word in said if word]
+        words.append("guided" if request.guidance_scale > 1 else "unguided")
+    return [word for word in words if word]

@@ -1,4 +1,4 @@
-"""What came of a job: the request with every gap filled, the payload and how it was made, or the failure."""
+"""What results from a job: the resolved request, the payloads and how they were made, or the failure. In: nothing."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Final, TypeAlias
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 
 EAGER: Final = "eager"
-"""How results are computed (`variant`) unless something else is said: by PyTorch as the model is written.
+"""The usual `variant`, the way in which results are computed: PyTorch runs the model as it is written.
 
-Other variants (compiled, quantized, with cached features) give other pixels and take other memory and time.
+Other variants (compiled, quantized, with cached features) give other pixels, and take other memory and time.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedGenerate:
-    """A generate request with every default filled in: enough to make the same pixels again."""
+    """A generate request with every default filled in; it suffices to make the same pixels again."""
 
     prompt: str
     negative_prompt: str
@@ -28,7 +28,7 @@ class ResolvedGenerate:
     width: int
     """Pixels, a multiple of 8."""
     height: int
-    """Pixels, a multiple of 8; before the second pass, where there is one."""
+    """Pixels, a multiple of 8; width and height are those before a second pass."""
     model: str | None = None
     """None where the job left the choice to the configuration."""
     loras: tuple[Lora, ...] = ()
@@ -61,40 +61,40 @@ Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AppliedDefaults:
-    """A folder's settings that counted for a job."""
+    """A file of folder defaults that was used for a job."""
 
     name: str
-    """Path below the inbox, fit to be shown."""
+    """Path below the inbox, escaped for display."""
     sha256: str
 
 
 class FailureKind(StrEnum):
-    """Why a job did not work out; `dispatch.retry_policy` decides what follows from it."""
+    """The kind of a failure; `dispatch.retry_policy` decides what follows from it."""
 
     BAD_INPUT = "bad_input"
-    """The file's own fault: the same bytes fail again."""
+    """The file is at fault: the same bytes fail again."""
     MODEL_UNAVAILABLE = "model_unavailable"
-    """The model is neither here nor to be fetched now: the job waits."""
+    """The model is not on this machine and cannot be fetched now: the job waits."""
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
-    """The worker process died under the job."""
+    """The worker process ended during the job."""
     DEADLINE = "deadline"
     """The job ran past its deadline and its worker was ended."""
     UNEXPECTED = "unexpected"
-    """An exception nobody foresaw; its traceback is in the log."""
+    """An unforeseen exception; its traceback is in the log."""
     CANCELLED = "cancelled"
-    """Somebody said so (`aura-daemon cancel`)."""
+    """The user cancelled the job (`aura-daemon cancel`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """What went wrong, as text: no exception object, because a live one keeps tensors alive."""
+    """A failure as text; it holds no exception object, because a live exception keeps tensors in memory."""
 
     kind: FailureKind
     message: str
     """One line: what happened, with the figures."""
     mend: str = ""
-    """One line: what the user can do about it."""
+    """One line: what the user can do."""
 
 
 CANCELLED: Final = Failure(
@@ -102,7 +102,7 @@ CANCELLED: Final = Failure(
     message="it was cancelled",
     mend="`aura-daemon retry` with its name runs it after all; so does moving the file back into the inbox.",
 )
-"""What a job ends with that somebody cancelled."""
+"""The failure of a job that the user cancelled."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,14 +119,14 @@ class Payload:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineTiming:
-    """Seconds each stage took in the worker; `loaded_s` is 0 when the model was there already."""
+    """Seconds that each stage took in the worker; `loaded_s` is 0 where the model was already loaded."""
 
     loaded_s: float = 0.0
     encoded_s: float = 0.0
-    """Prompt to embeddings, or image to embeddings."""
+    """From prompt or image to embeddings."""
     denoised_s: float = 0.0
     decoded_s: float = 0.0
-    """Latents to image file, or embeddings to text."""
+    """From latents to an image file, or from embeddings to text."""
 
 
 class IngredientKind(StrEnum):
@@ -140,7 +140,7 @@ class IngredientKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ingredient:
-    """One file of it."""
+    """One file that a result was made with."""
 
     kind: IngredientKind
     name: str
@@ -149,27 +149,27 @@ class Ingredient:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Produced:
-    """What an engine made of one job, with all that makes it repeatable."""
+    """The result of one job from an engine, with everything needed to repeat it."""
 
     payloads: tuple[Payload, ...]
     resolved: Resolved
     model: str
-    """The name as configured, `aura-mini`, `sd-1.4`, `owner/name` or a path."""
+    """The name as configured: `aura-mini`, `sd-1.4`, `owner/name` or a path."""
     model_sha256: str
-    """Content hash over the weight files in use."""
+    """Hash of the contents of the weight files in use."""
     device: str
     dtype: str
     rung: str
     batch_size: int
     timing: EngineTiming
     peak_bytes: int
-    """Highest memory while the job ran: the device's allocator on CUDA, resident size of the worker on the CPU."""
+    """Highest memory while the job ran: of the allocator on CUDA, the worker's resident size on the CPU."""
     variant: str = EAGER
     text: str = ""
-    """The caption, for a caption job."""
+    """The caption of a caption job."""
     ingredients: tuple[Ingredient, ...] = ()
     windows: int = 1
-    """Of 77 tokens each, that the prompt took."""
+    """Number of windows of 77 tokens that the prompt takes."""
     warnings: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
 

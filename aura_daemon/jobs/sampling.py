@@ -1,4 +1,4 @@
-"""What a picture's size, steps and noise may be: samplers by all their names, aspect ratios, limits in pixels."""
+"""Samplers with all their names, aspect ratios and limits of size. In: a name or a size. Out: a sampler or pixels."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Scheduler(StrEnum):
 
     @property
     def spelling(self) -> str:
-        """The pattern of what is understood as this one."""
+        """The pattern of all names of this sampler."""
         names = (self.value, *_OTHER_NAMES.get(self.value, ()))
         return "|".join(map(_spelling, names))
 
@@ -42,7 +42,7 @@ class Scheduler(StrEnum):
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:
-        """The names for an editor to offer, and every spelling that is understood."""
+        """The names that an editor offers, and the pattern of every spelling that is understood."""
         schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
         names = {"enum": schema.pop("enum")}
         others = {"type": schema.pop("type"), "pattern": alone("|".join(member.spelling for member in cls))}
@@ -56,7 +56,7 @@ _OTHER_NAMES: Final = {
     "unipc": ("uni_pc",),
     "align_your_steps": ("ays",),
 }
-"""Our name -> what A1111, ComfyUI and InvokeAI call it, beyond the spelling."""
+"""Our name -> names in A1111, ComfyUI and InvokeAI that differ in more than the spelling."""
 
 
 def _spelling(name: str) -> str:
@@ -64,15 +64,15 @@ def _spelling(name: str) -> str:
 
 
 STRENGTH: Final = 0.75
-"""Of image to image, where a job does not say; A1111's."""
+"""Default strength of image to image; the default of A1111."""
 
 
 MOST_PX: Final = 2048
-"""Of either side."""
+"""Greatest length of either side, in pixels."""
 
 
 MULTIPLE_PX: Final = 8
-"""Width and height must be multiples of this: the VAE's factor."""
+"""Width and height are multiples of this number of pixels, the factor of the VAE."""
 
 
 NATIVE_512: Final = {
@@ -88,7 +88,10 @@ NATIVE_512: Final = {
     "21:9": (1152, 512),
     "Auto": (512, 512),
 }
-"""Aspect ratio -> (width, height) in pixels for a model of native size 512; the origin's 682 is no multiple of 8."""
+"""Aspect ratio -> (width, height) in pixels for a native size of 512.
+
+The project that this one is modelled on had 682 for 680, which is no multiple of 8.
+"""
 
 
 def size_for(aspect_ratio: str, native_size_px: int) -> tuple[int, int]:
@@ -98,12 +101,12 @@ def size_for(aspect_ratio: str, native_size_px: int) -> tuple[int, int]:
 
 
 def size_like(image_px: tuple[int, int], native_size_px: int) -> tuple[int, int]:
-    """Width and height in pixels of a picture made from an image: shaped like it, its shorter side the native size."""
+    """Width and height in pixels of a picture made from an image: the same shape, the shorter side of native size."""
     width, height = image_px
     scale = native_size_px / min(width, height)
     return round_px(min(width * scale, MOST_PX)), round_px(min(height * scale, MOST_PX))
 
 
 def round_px(length_px: float) -> int:
-    """The nearest multiple of 8 (halves go up), at least one."""
+    """The nearest multiple of 8 in pixels (halves are rounded up), at least 8."""
     return max(MULTIPLE_PX, int((length_px + MULTIPLE_PX / 2) // MULTIPLE_PX) * MULTIPLE_PX)

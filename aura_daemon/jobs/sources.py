@@ -1,4 +1,4 @@
-"""What kinds of files there are in an inbox, and which of them it accepts."""
+"""The kinds of files in an inbox, and the word of `accept` for each. In: nothing. Out: the kinds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Accept(StrEnum):
 
 
 class SourceKind(StrEnum):
-    """What a source is."""
+    """The kind of a source."""
 
     JOB_FILE = "job_file"
     PROMPT_TEXT = "prompt_text"
@@ -29,4 +29,4 @@ ACCEPTED_AS: Final = {
     SourceKind.IMAGE: Accept.IMAGE,
     SourceKind.SIDECAR: Accept.SIDECAR,
 }
-"""Which word of `accept` lets a kind in."""
+"""The word of `accept` that admits a kind."""

@@ -1,7 +1,7 @@
-"""One SQLite file: opened, read, written in transactions, its errors in our words. In: SQL. Out: rows.
+"""One SQLite file: opens, reads and writes it, and translates its errors. In: SQL. Out: rows.
 
-A disk that is full, read-only or busy is a passing fault (JournalRefused); a damaged file is not (BrokenState); a
-mistake in our own SQL stays what it is.
+A disk that is full, read-only or busy is a passing fault (JournalRefused), a damaged file is a lasting one
+(BrokenState). A mistake in our own SQL stays the exception of sqlite3 that it is.
 """
 
 from __future__ import annotations
@@ -28,90 +28,93 @@ _PASSING: Final = frozenset(
         sqlite3.SQLITE_PROTOCOL,
     }
 )
-"""What the disk or another process may take back."""
+"""Errors that may pass by themselves: the disk or another process causes them."""
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
-_MOVE_IT: Final = "move it away, and what is claimed is taken up again"
+_REMEDY: Final = "move it away, and what is claimed is taken up again"
 
 
 class Database:
-    """A connection of one thread."""
+    """A connection, for one thread."""
 
     def __init__(self, path: Path, *, read_only: bool) -> None:
-        """Opens it; raises JournalRefused for readers where there is none, BrokenState for writers."""
+        """Opens the file; where that fails, raises JournalRefused for readers and BrokenState for writers."""
         self._path = path
-        self._connection = _opened_for_reading(path) if read_only else _opened(path)
+        self._connection = _open_for_reading(path) if read_only else _open_for_writing(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
         self.define("last_name", _last_name)
 
     def close(self) -> None:
-        """Folds the write-ahead log back and lets go."""
+        """Writes the write-ahead log back into the file and closes it."""
         self._connection.close()
 
     def define(self, name: str, function: Callable[[Any], str | bytes]) -> None:
-        """A function of one column, that statements may use."""
+        """Makes a function of one argument available to statements."""
         self._connection.create_function(name, 1, function, deterministic=True)
 
     def run(self, statement: str) -> None:
-        """A statement that is no part of a transaction, or several of them."""
-        with self._in_words("used"):
+        """Runs one or several statements outside a transaction."""
+        with self._errors_translated("used"):
             self._connection.executescript(statement)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[sqlite3.Row]:
-        """All that a query finds; raises JournalRefused where the disk cannot be read."""
-        with self._in_words("read"):
+        """All rows that a query finds; raises JournalRefused where the disk cannot be read."""
+        with self._errors_translated("read"):
             return self._connection.execute(query, values).fetchall()
 
     def row(self, query: str, values: Sequence[object] = ()) -> sqlite3.Row | None:
-        """The first of it."""
-        with self._in_words("read"):
+        """The first row that a query finds; raises JournalRefused as `rows` does."""
+        with self._errors_translated("read"):
             found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
             return found
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; raises JournalRefused where the disk does not take it."""
-        with self._in_words("written"):
+        """Writes everything or nothing; raises JournalRefused where the disk refuses the write."""
+        with self._errors_translated("written"):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # it would hide what went wrong first
+                with suppress(sqlite3.Error):  # an error of the rollback would hide the first one
                     if self._connection.in_transaction:  # a full disk makes SQLite roll back by itself
                         self._connection.execute("ROLLBACK")
                 raise
 
     @contextmanager
-    def _in_words(self, verb: str) -> Iterator[None]:
+    def _errors_translated(self, verb: str) -> Iterator[None]:
+        """`verb`: what was done when the error came, for the message."""
         try:
             yield
         except sqlite3.DatabaseError as error:
-            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF  # without its extension
+            code = (
+                getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+            )  # the primary code, without its extension
             if code in _PASSING:
                 raise JournalRefused(errno.EIO, f"the journal cannot be {verb}: {error}") from None
             if code in _DAMAGED:
-                raise BrokenState(f"{self._path} is damaged or no journal ({error}): {_MOVE_IT}") from None
+                raise BrokenState(f"{self._path} is damaged or no journal ({error}): {_REMEDY}") from None
             raise
 
 
-def _opened_for_reading(path: Path) -> sqlite3.Connection:
+def _open_for_reading(path: Path) -> sqlite3.Connection:
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
     except sqlite3.OperationalError as error:
         raise JournalRefused(errno.ENOENT, f"the journal cannot be opened: {error}") from None
 
 
-def _opened(path: Path) -> sqlite3.Connection:
-    """For writing, in a folder that is made where there is none."""
+def _open_for_writing(path: Path) -> sqlite3.Connection:
+    """Opens the file for writing; makes its folder where there is none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return sqlite3.connect(path, timeout=10.0)
     except (OSError, sqlite3.OperationalError) as error:
-        mend = "make room there, or name another folder with `state`"
-        raise BrokenState(f"{path} cannot be opened for writing ({error}): {mend}") from None
+        remedy = "make room there, or name another folder with `state`"
+        raise BrokenState(f"{path} cannot be opened for writing ({error}): {remedy}") from None
 
 
 def _last_name(path: bytes) -> bytes:

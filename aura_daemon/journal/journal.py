@@ -1,18 +1,15 @@
-"""What has happened to every source and every job, in SQLite; survives kill -9. In: transitions. What it can be asked:
-`lookups`.
+"""What has happened to every source and every job, in SQLite; survives kill -9. In: transitions. Out: `queries`.
 
-One process writes (the daemon holds the inbox's lock), others read. Paths are kept as bytes: names on Linux need not be
-text. Counts by state are kept in memory, so that health costs the same with ten jobs and with a hundred thousand.
+One process writes (the daemon holds the inbox's lock), others read. Counts by state are kept in memory, so that health
+costs the same with ten jobs and with a hundred thousand.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,17 +19,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import (
-    Job,
-    NamedImage,
-    Source,
-    begun_text,
-    failure_text,
-    in_64_bits,
-    stem_key,
-    tried_text,
-)
-from aura_daemon.journal.request_json import request_to_dict
+from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, in_64_bits, stem_key
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
@@ -42,12 +29,12 @@ FILE_NAME: Final = "journal.sqlite3"
 
 
 class Journal(JournalQueries):
-    """The daemon's memory. Every method is one transaction; JournalRefused where the disk does not take it now."""
+    """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Opens the journal, making it where there is none; raises BrokenState for one that this program cannot use.
+        """Opens the journal, and creates it for a writer; raises BrokenState for one that this program cannot use.
 
-        For readers: JournalRefused where nothing was written there yet.
+        Raises JournalRefused for a reader where nothing has been written yet.
         """
         self.is_read_only = read_only
         super().__init__(Database(path, read_only=read_only))
@@ -65,54 +52,42 @@ class Journal(JournalQueries):
         self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
 
     def close(self) -> None:
-        """Folds the write-ahead log back and lets go."""
+        """Writes the write-ahead log back into the file and closes it."""
         self._database.close()
 
     def probe(self) -> None:
-        """Writes something that changes nothing; raises JournalRefused where even that is refused."""
+        """Tries a write that changes nothing; raises JournalRefused where the disk refuses it."""
         with self._database.transaction() as database:
             database.execute("DELETE FROM companions WHERE path = x''")
             database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
     def counts(self) -> dict[JobState, int]:
-        """How many jobs stand in each state."""
+        """The number of jobs in each state."""
         return {state: self._counts[state] for state in JobState}
 
     # -- sources ---------------------------------------------------------------------------------------------------
 
     def claim(self, source: Source) -> None:
-        """Remembers a file that is ours now."""
+        """Records a file that was claimed."""
+        name = os.fsencode(source.path.rpartition("/")[2])
         with self._database.transaction() as database:
-            database.execute(
-                "INSERT INTO sources"
-                " (id, path, name, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
-                " VALUES (?1, ?2, last_name(?2), ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                (source.id, os.fsencode(source.path), source.kind, SourceState.CLAIMED, source.size_bytes,
-                 source.modified_ns, source.inode, source.settled_s, source.claimed_at),
-            )  # fmt: skip
+            _insert(database, "sources", {**columns_of(source), "state": SourceState.CLAIMED, "name": name})
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
-        """Remembers what a claimed file asks for and names, or (`source.failure`) why it asks for nothing."""
+        """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""
         with self._database.transaction() as database:
-            self._move_source(database, source.id, SourceState.ADMITTED)
-            database.execute(
-                "UPDATE sources SET sha256 = ?, kind = ?, failure = ?, problems = ? WHERE id = ?",
-                (source.sha256, source.kind, failure_text(source.failure),
-                 json.dumps([asdict(problem) for problem in source.problems]), source.id),
-            )  # fmt: skip
-            database.executemany(
-                "INSERT INTO jobs"
-                " (id, source_id, number, state, kind, request, text, folder, stem, stem_key, priority, defaults,"
-                " model, demand)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (job.id, job.source_id, job.number, JobState.QUEUED, job.kind,
-                     json.dumps(request_to_dict(job.request)), job.text, os.fsencode(job.folder),
-                     os.fsencode(job.stem), stem_key(job.stem), job.priority,
-                     json.dumps([asdict(one) for one in job.defaults]), job.model, job.demand)
-                    for job in jobs
-                ],
-            )  # fmt: skip
+            self._move_source(
+                database,
+                source.id,
+                SourceState.ADMITTED,
+                sha256=source.sha256,
+                kind=source.kind,
+                failure=source.failure,
+                problems=source.problems,
+            )
+            for job in jobs:
+                derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
+                _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
             database.executemany(
                 "INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)",
                 [
@@ -123,22 +98,24 @@ class Journal(JournalQueries):
         self._counts[JobState.QUEUED] += len(jobs)
 
     def correct(self, source: Source) -> None:
-        """The claimed bytes were written to until now: these are the ones that run."""
+        """Records the bytes that run, where the file was still written to after the claim."""
         with self._database.transaction() as database:
-            database.execute(
-                "UPDATE sources SET sha256 = ?, size_bytes = ?, modified_ns = ? WHERE id = ?",
-                (source.sha256, source.size_bytes, source.modified_ns, source.id),
+            _update(
+                database,
+                "sources",
+                source.id,
+                {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns},
             )
 
     def close_source(self, source_id: str) -> None:
-        """Nothing is left to do for this file."""
+        """Records that nothing is left to do for a file."""
         with self._database.transaction() as database:
             self._move_source(database, source_id, SourceState.CLOSED)
 
     # -- companions ------------------------------------------------------------------------------------------------
 
     def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:
-        """Remembers that this very file lies beside an image and is no job, also when the image has gone."""
+        """Records that exactly this file belongs to an image and is no job, even after the image is gone."""
         with self._database.transaction() as database:
             database.execute(
                 "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
@@ -148,70 +125,64 @@ class Journal(JournalQueries):
     # -- jobs ------------------------------------------------------------------------------------------------------
 
     def start(self, job: Job, begun: StartedAttempt | None = None) -> Job:
-        """Counts the attempt, durably, before it is made; `begun`: for whoever finds it interrupted."""
-        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun_text(begun))
+        """Counts an attempt, durably, before it is made; `begun` is for a daemon that finds the job interrupted."""
+        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun)
 
     def place(self, job_ids: Iterable[str], begun: StartedAttempt | None) -> None:
-        """Remembers where running jobs stand."""
+        """Records the rung and device of running jobs."""
         with self._database.transaction() as database:
-            database.executemany(
-                "UPDATE jobs SET begun = ? WHERE id = ?", [(begun_text(begun), job_id) for job_id in job_ids]
-            )
+            for job_id in job_ids:
+                _update(database, "jobs", job_id, columns({"begun": begun}))
 
     def give_back(self, job: Job, *, count_attempt: bool, tried: Attempt | None = None) -> Job:
-        """Queues a job again; `tried`: what came of the attempt, where that is to be remembered."""
+        """Queues a job again; `tried`: the failed attempt, where it should be kept."""
         attempts = job.attempts if count_attempt else job.attempts - 1
-        return self._move(job, JobState.QUEUED, attempts=attempts, tried=tried_text(with_attempt(job.tried, tried)))
+        return self._move(job, JobState.QUEUED, attempts=attempts, tried=with_attempt(job.tried, tried))
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
-        """Decides the name of the outputs, before anything is written."""
+        """Records the name of the outputs, before any of them is written."""
         return self._move(
             job,
             JobState.DELIVERING,
-            stem=os.fsencode(stem),
+            stem=stem,
             stem_key=stem_key(stem),
             payload_sha256=payload_sha256,
         )
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
-        """The sidecar is in the outbox."""
+        """Records that the sidecar is in the outbox."""
         return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
-        """The job will not be tried again by itself."""
+        """Records a failure after which the job is not tried again."""
         return self._move(
             job,
             JobState.FAILED,
-            failure=failure_text(failure),
+            failure=failure,
             finished_at=now,
-            tried=tried_text(with_attempt(job.tried, tried)),
+            tried=with_attempt(job.tried, tried),
         )
-
-    def requeue_interrupted(self) -> list[Job]:
-        """After a restart: whatever was under way is queued again; its attempt is not held against it."""
-        return [self.give_back(job, count_attempt=False) for job in self.interrupted()]
 
     # -- what was measured -------------------------------------------------------------------------------------------
 
-    def learn(self, model: str, tried: RunConditions, *, step_s: float) -> None:
-        """A job went well, and took so much."""
-        self._keep(model, after_success(self.measured(model), tried, step_s=step_s))
+    def learn(self, model: str, conditions: RunConditions, *, step_s: float) -> None:
+        """Records the memory and time that a successful job took."""
+        self._keep(model, after_success(self.measured(model), conditions, step_s=step_s))
 
-    def learn_refusal(self, model: str, tried: RunConditions) -> None:
-        """Memory ran out."""
-        self._keep(model, after_refusal(self.measured(model), tried))
+    def learn_refusal(self, model: str, conditions: RunConditions) -> None:
+        """Records that memory ran out."""
+        self._keep(model, after_refusal(self.measured(model), conditions))
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _move(self, job: Job, after: JobState, **columns: object) -> Job:
-        """One legal transition, with what is learned by it; raises BrokenState for any other."""
+    def _move(self, job: Job, after: JobState, **changes: object) -> Job:
+        """Makes one legal transition and changes further fields; raises BrokenState for an illegal one."""
         with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
-            names = "".join(f", {name} = ?" for name in columns)
-            database.execute(f"UPDATE jobs SET state = ?{names} WHERE id = ?", (after, *columns.values(), job.id))
-            # Read before the commit: a disk that falters after it must not hide that the step was taken.
+            _update(database, "jobs", job.id, columns({"state": after, **changes}))
+            # The job is read before the commit: a disk that fails afterwards must not hide that the step was taken.
             moved = self.job(job.id)
         self._counts[before] -= 1
         self._counts[after] += 1
@@ -219,20 +190,23 @@ class Journal(JournalQueries):
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction() as database:
-            database.executemany(
-                "INSERT OR REPLACE INTO measured (model, device, dtype, rung, width, height, batch, guided, peak_bytes,"
-                " step_s, refused_bytes, refusals, good_since, size_good_since)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (model, one.device, one.dtype, one.rung, one.width, one.height, one.batch, one.guided,
-                     one.peak_bytes, one.step_s, one.refused_bytes, one.refusals, one.good_since,
-                     one.size_good_since)
-                    for one in measured
-                ],
-            )  # fmt: skip
+            for one in measured:
+                _insert(database, "measured", {"model": model, **columns_of(one)}, verb="INSERT OR REPLACE")
 
-    def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState) -> None:
+    def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState, **changes: object) -> None:
         before = self.source(source_id).state
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
-        database.execute("UPDATE sources SET state = ? WHERE id = ?", (after, source_id))
+        _update(database, "sources", source_id, columns({"state": after, **changes}))
+
+
+def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:
+    """Adds a row, given as its columns."""
+    marks = ", ".join("?" * len(row))
+    database.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
+def _update(database: sqlite3.Connection, table: str, row_id: str, changes: Mapping[str, object]) -> None:
+    """Changes some columns of a row."""
+    names = ", ".join(f"{name} = ?" for name in changes)
+    database.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*changes.values(), row_id))

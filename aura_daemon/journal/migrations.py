@@ -1,6 +1,6 @@
-"""The journal's tables, from the first version to this one. In: an open database. Out: the same, up to date.
+"""The journal's tables, from the first version to this one. In: an open database. Out: its tables, up to date.
 
-A step that was published is never changed: journals have been through it.
+A published migration is never changed: there are journals that it was applied to.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ ALTER TABLE sources ADD COLUMN name BLOB NOT NULL DEFAULT x'';
 UPDATE sources SET name = last_name(path);
 CREATE INDEX sources_images ON sources (name) WHERE kind = 'image';
 """
-"""Images are found by the last part of their path, however many files there have been."""
+"""Images are found by the last part of their path, however many files were ever claimed."""
 
 _ROWS_REFUSALS_AND_DEMANDS: Final = """
 ALTER TABLE measured RENAME TO measured_before;
@@ -135,9 +135,43 @@ ALTER TABLE jobs ADD COLUMN demand TEXT NOT NULL DEFAULT '';
 UPDATE jobs SET demand = demand_of(request) WHERE state NOT IN ('done', 'failed');
 CREATE INDEX jobs_demand ON jobs (state, demand);
 """
-"""Pictures were not told apart by guidance: they count as guided, as nearly all are. Captions have no size."""
+"""Older rows do not say whether guidance was used: they count as guided, as nearly all are. Captions have no size."""
 
 _BEGUN: Final = "ALTER TABLE jobs ADD COLUMN begun TEXT;"
+
+_VARIANTS: Final = """
+ALTER TABLE measured RENAME TO measured_before;
+CREATE TABLE measured (
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    batch INTEGER NOT NULL,
+    guided INTEGER NOT NULL,
+    variant TEXT NOT NULL DEFAULT 'eager',
+    peak_bytes INTEGER NOT NULL,
+    step_s REAL NOT NULL,
+    refused_bytes INTEGER NOT NULL,
+    refusals INTEGER NOT NULL,
+    good_since INTEGER NOT NULL,
+    size_good_since INTEGER NOT NULL,
+    PRIMARY KEY (model, device, dtype, rung, width, height, batch, guided, variant)
+) WITHOUT ROWID;
+INSERT INTO measured
+    SELECT model, device, dtype, rung, width, height, batch, guided, 'eager', peak_bytes, step_s, refused_bytes,
+        refusals, good_since, size_good_since
+    FROM measured_before;
+DROP TABLE measured_before;
+"""
+"""Until then there was one way to compute a result (`jobs.results.EAGER`)."""
+
+_WAITS_FOR: Final = """
+ALTER TABLE jobs ADD COLUMN waits_for TEXT NOT NULL DEFAULT '[]';
+UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid';
+"""
+"""Contact sheets waited for all other jobs of their file; they need those that draw their cells."""
 
 MIGRATIONS: Final = (
     _TABLES,
@@ -147,15 +181,20 @@ MIGRATIONS: Final = (
     _NAMES,
     _ROWS_REFUSALS_AND_DEMANDS,
     _BEGUN,
+    _VARIANTS,
+    _WAITS_FOR,
 )
-"""What leads from each version to the next; a journal of version n has had the first n."""
+"""The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
 VERSION: Final = len(MIGRATIONS)
-"""A newer journal than this is refused."""
+"""A journal of a later version is refused."""
 
 
 def prepare(database: Database, path: Path, *, read_only: bool) -> None:
-    """Brings the tables up to date (JournalRefused for readers where they are not); BrokenState for a newer version."""
+    """Brings the tables up to date; raises BrokenState for a later version.
+
+    Raises JournalRefused for a reader of tables that are not up to date.
+    """
     if not read_only:
         database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
     row = database.row("PRAGMA user_version")
@@ -163,10 +202,10 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
     if version > VERSION:
         raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
     if read_only and version < VERSION:
-        said = (
+        reason = (
             "the journal holds nothing yet" if version == 0 else "the journal is of an earlier release: run the daemon"
         )
-        raise JournalRefused(errno.ENOENT, said)
+        raise JournalRefused(errno.ENOENT, reason)
     if version < VERSION:
         database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
         steps = "".join(MIGRATIONS[version:])

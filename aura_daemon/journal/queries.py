@@ -1,4 +1,4 @@
-"""What the journal can be asked: about files, the images they name, and jobs. In: ids and names. Out: rows."""
+"""The questions that the journal answers about sources, named images and jobs. In: ids and names. Out: rows."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ from aura_daemon.journal.database import Database
 from aura_daemon.journal.records import Job, Source, in_64_bits, job_of, measured_of, source_of, stem_key
 from aura_daemon.ladder.prediction import Measured
 
-_WHOLE_SHEET: Final = (
-    " AND NOT EXISTS (SELECT 1 FROM jobs AS cell WHERE cell.source_id = jobs.source_id"
-    f" AND cell.kind <> '{JobKind.GRID}' AND cell.state NOT IN ('done', 'failed'))"
+_READY: Final = (
+    " AND (jobs.waits_for = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(jobs.waits_for) AS awaited"
+    " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
-"""A sheet waits until every picture of its file has come to an end."""
+"""The condition that every job which a job waits for has ended."""
 
 
 class JournalQueries:
-    """The reading half of the journal. Raises JournalRefused where its disk cannot be read now."""
+    """The reading half of the journal. Its methods raise JournalRefused where the disk cannot be read."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def source(self, source_id: str) -> Source:
-        """One source; raises BrokenState where there is none."""
+        """The source with an id; raises BrokenState where there is none."""
         row = self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))
         if row is None:
             raise BrokenState(f"the journal knows no source {source_id}")
         return source_of(row)
 
     def knows_source(self, source_id: str) -> bool:
-        """Whether this claim is in the journal."""
+        """Whether the journal has a source with this id."""
         return self._database.row("SELECT 1 FROM sources WHERE id = ?", (source_id,)) is not None
 
     def unfinished_sources(self) -> list[Source]:
-        """Sources with something left to do, oldest first."""
+        """Sources that are not closed, oldest first."""
         rows = self._database.rows("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
         return [source_of(row) for row in rows]
 
     def latest_source(self, path: str) -> Source | None:
-        """The last file that was claimed under this name."""
+        """The last file that was claimed under a path."""
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
         row = self._database.row(query, (os.fsencode(path),))
         return source_of(row) if row is not None else None
 
     def last_claim(self) -> float:
-        """Seconds since the epoch, as the clock had it then; 0 where nothing was ever claimed."""
+        """Time of the last claim, in seconds since the epoch; 0 where nothing was ever claimed."""
         row = self._database.row("SELECT claimed_at FROM sources ORDER BY id DESC LIMIT 1")
         return float(row[0] or 0.0) if row is not None else 0.0
 
     def sources_at(self, path: str) -> list[Source]:
-        """Every file that was claimed under this name; the clock may have jumped, so their order says nothing."""
+        """Every file that was claimed under a path, in no order: the clock may have jumped between claims."""
         rows = self._database.rows("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
         return [source_of(row) for row in rows]
 
     def succeeded(self, source: Source) -> bool:
-        """Whether the same path, content and modification time has been done already: a redelivery."""
+        """Whether a source of the same path, content and modification time has succeeded: this one is a redelivery."""
         query = (
             "SELECT 1 FROM sources WHERE path = ? AND sha256 = ? AND modified_ns = ? AND id <> ? AND failure IS NULL"
             " AND EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id)"
@@ -71,13 +71,13 @@ class JournalQueries:
     # -- images, and what belongs to them ------------------------------------------------------------------------------
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
-        """Whether this very file was judged a companion before."""
+        """Whether exactly this file was recorded as a companion."""
         query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
         values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
         return self._database.row(query, values) is not None
 
     def namers(self, path: str, size_bytes: int, modified_ns: int) -> list[Source]:
-        """The files that named this very image, the last one last."""
+        """The files that named exactly this image, oldest first."""
         query = (
             "SELECT sources.* FROM named_images JOIN sources ON sources.id = source_id"
             " WHERE named_images.path = ? AND named_images.size_bytes = ? AND named_images.modified_ns = ? ORDER BY id"
@@ -86,12 +86,12 @@ class JournalQueries:
         return [source_of(row) for row in rows]
 
     def named_by(self, source_id: str) -> list[str]:
-        """Paths of the images that a file named."""
+        """Paths of the images that a file names."""
         rows = self._database.rows("SELECT path FROM named_images WHERE source_id = ?", (source_id,))
         return [os.fsdecode(row[0]) for row in rows]
 
     def images_called(self, name: str) -> list[str]:
-        """Every path ending in `/name` under which an image was ever claimed."""
+        """Every path that is `name` or ends in `/name`, under which an image was ever claimed."""
         end = b"/" + os.fsencode(name)
         query = (
             "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND name = last_name(?1)"
@@ -102,12 +102,12 @@ class JournalQueries:
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
     def find_job(self, job_id: str) -> Job | None:
-        """One job, as somebody names it; None where there is none."""
+        """The job with an id; None where there is none."""
         row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
         return job_of(row) if row is not None else None
 
     def job(self, job_id: str) -> Job:
-        """One job; raises BrokenState where there is none."""
+        """The job with an id; raises BrokenState where there is none."""
         job = self.find_job(job_id)
         if job is None:
             raise BrokenState(f"the journal knows no job {job_id}")
@@ -119,20 +119,20 @@ class JournalQueries:
         return [job_of(row) for row in rows]
 
     def interrupted(self) -> list[Job]:
-        """After a restart: the jobs that were under way."""
+        """Jobs that are running or being delivered; after a restart, those that were interrupted."""
         rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
         return [job_of(row) for row in rows]
 
     def heads(self, *, but: Sequence[str] = ()) -> list[Job]:
-        """Of the queued jobs of each kind and model the one with the highest priority, of several the oldest.
+        """For each kind and model, the queued job to run first (by priority, then by age) among those that can start.
 
-        `but`: demands that are left out.
+        `but`: demands whose jobs are left out.
         """
         found = [self._head(kind, model, but) for kind in JobKind for model in self._queued_models(kind)]
         return [job for job in found if job is not None]
 
     def _queued_models(self, kind: JobKind) -> Iterator[str]:
-        """Each model that queued jobs name, found by leaps through the index: most of the queue is not looked at."""
+        """Each model that queued jobs name; each step is one search in the index, so most of the queue is not read."""
         query = "SELECT model FROM jobs WHERE state = 'queued' AND kind = ? AND model {} ? ORDER BY model LIMIT 1"
         row = self._database.row(query.format(">="), (kind, ""))
         while row is not None:
@@ -140,7 +140,7 @@ class JournalQueries:
             row = self._database.row(query.format(">"), (kind, row["model"]))
 
     def is_demanded(self, demand: str) -> bool:
-        """Whether a job of this demand is queued."""
+        """Whether a job of a demand is queued."""
         query = "SELECT 1 FROM jobs WHERE state = 'queued' AND demand = ? LIMIT 1"
         return self._database.row(query, (demand,)) is not None
 
@@ -148,26 +148,26 @@ class JournalQueries:
         left_out = f" AND demand NOT IN ({', '.join('?' * len(but))})" if but else ""
         row = self._database.row(
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
-            f"{left_out}{_WHOLE_SHEET * (kind is JobKind.GRID)} ORDER BY priority DESC, id LIMIT 1",
+            f"{left_out}{_READY} ORDER BY priority DESC, id LIMIT 1",
             (kind, model, *but),
         )
         return job_of(row) if row is not None else None
 
     def queued_like(self, job: Job, limit: int) -> list[Job]:
-        """Further queued jobs of the same kind, model and priority, the oldest first."""
+        """Queued jobs after this one, of its kind, model and priority, that can start; oldest first."""
         query = (
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
-            " ORDER BY id LIMIT ?"
+            f"{_READY} ORDER BY id LIMIT ?"
         )
         rows = self._database.rows(query, (job.kind, job.model, job.priority, job.id, limit))
         return [job_of(row) for row in rows]
 
     def measured(self, model: str) -> list[Measured]:
-        """What was measured of a model, on whatever device."""
+        """All measurements of a model, of every device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
 
     def oldest_queued(self) -> Source | None:
-        """The source of the job that has been queued for longest."""
+        """The source of the oldest queued job."""
         query = (
             "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
             " WHERE jobs.state = 'queued' ORDER BY jobs.id LIMIT 1"
@@ -176,23 +176,23 @@ class JournalQueries:
         return source_of(row) if row is not None else None
 
     def recent(self, limit: int) -> list[Job]:
-        """The jobs that ended last, newest first."""
+        """The jobs that ended last, latest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return [job_of(row) for row in self._database.rows(query, (limit,))]
 
     def all_done(self, source_id: str) -> bool:
-        """Whether every job of a source succeeded."""
+        """Whether a source has jobs and every one of them succeeded."""
         jobs = self.jobs_of(source_id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
     def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
-        """Stems of other jobs that some file system takes for the same (`Cat` and `cat`)."""
+        """Stems of other finished jobs that some file system takes for the same name (`Cat` and `cat`)."""
         query = "SELECT DISTINCT stem FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'done'"
         rows = self._database.rows(query, (stem_key(stem), os.fsencode(folder), but_not_of))
         return [os.fsdecode(row[0]) for row in rows]
 
     def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
-        """Whether a job that is being delivered, other than `but_not_to`, has been given this name."""
+        """Whether another job than `but_not_to` that is being delivered has this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
         row = self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to))
         return row is not None

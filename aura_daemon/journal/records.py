@@ -1,23 +1,35 @@
-"""The journal's rows: as data, and the way to SQLite and back. In: a row as SQLite has it. Out: a row as data."""
+"""The rows of the journal as data, and how SQLite holds them. In: a row of SQLite. Out: a row as data; and back.
+
+A column has the name of its field. Columns hold paths as bytes, lists and objects as JSON, and all other values as they
+are.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from pydantic import TypeAdapter
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
-from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
+from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.request_json import request_from_dict
-from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt
+from aura_daemon.journal.request_json import ANY, request_from_dict, request_to_dict
+from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
-from aura_daemon.ladder.rungs import Rung
+
+_PATHS: Final = frozenset({"path", "folder", "stem"})
+"""Columns that hold bytes: a name on Linux need not be text."""
+
+_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for"})
+"""Columns that hold JSON, as `json` writes it: pydantic's writer refuses names that are no text. `request` does too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,26 +38,26 @@ class Source:
 
     id: str
     path: str
-    """Below the inbox, `/` between folders; surrogates stand for bytes that are no text."""
+    """Path below the inbox, with `/` between folders; surrogates stand for bytes that are no text."""
     kind: SourceKind
     state: SourceState = SourceState.CLAIMED
     size_bytes: int
     modified_ns: int
-    """This and `inode` as `in_64_bits` has them."""
+    """This and `inode` are folded by `in_64_bits`."""
     inode: int
     sha256: str = ""
     settled_s: float
-    """Seconds from first sight to the claim."""
+    """Seconds from the first sight of the file to its claim."""
     claimed_at: float
-    """Seconds since the epoch."""
+    """Time of the claim, in seconds since the epoch."""
     failure: Failure | None = None
-    """Why it has no jobs, where it has none."""
+    """Why the file has no jobs; None where it has jobs."""
     problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamedImage:
-    """The very image that a job file named: another one under its path is another image."""
+    """An image that a job file named, identified by size and time too: the path may hold another image later."""
 
     path: str
     size_bytes: int
@@ -54,166 +66,114 @@ class NamedImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A job and where it stands."""
+    """A job and its state."""
 
     id: str
     source_id: str
     number: int | None
-    """Which document of several, from 1."""
+    """Which of several documents of the file, counted from 1; None for a single one."""
     state: JobState = JobState.QUEUED
     kind: str
     request: Request
     text: bytes
-    """The document's own bytes, so that it can be handed back alone; empty for images."""
+    """The bytes of this document, so that it can be handed back alone; empty for images."""
     folder: str
-    """Where its outputs go, below the outbox; empty for the outbox itself."""
+    """The folder of the outputs, below the outbox; empty for the outbox itself."""
     stem: str
     priority: int = 0
-    """Higher runs first, else the oldest."""
+    """A job of higher priority runs first; of several, the oldest."""
     defaults: tuple[AppliedDefaults, ...] = ()
-    """The folders' settings that are in `request`, the nearest first."""
+    """The folder defaults that `request` includes, nearest folder first."""
+    waits_for: tuple[str, ...] = ()
+    """Ids of jobs that must have ended, well or not, before this one runs; an id that is not in the journal has."""
     attempts: int = 0
-    """Those that are held against it, and the one that runs."""
+    """How many attempts count against the job, the running one included."""
     tried: tuple[Attempt, ...] = ()
     """Every attempt that failed."""
     begun: StartedAttempt | None = None
-    """The attempt that runs, or ran last."""
+    """The attempt that is running, or ran last."""
     payload_sha256: str | None = None
-    """Hash of the payload that is being published: tells our half-done delivery from somebody else's file."""
+    """Hash of the payload that is being published; distinguishes our unfinished delivery from a foreign file."""
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
 
     @property
     def model(self) -> str:
-        """The model that it names; empty for the configured one."""
+        """The model that the request names; empty for the configured one."""
         return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
 
     @property
     def demand(self) -> str:
-        """How much memory it takes, in words: jobs of one demand wait for it together."""
+        """How much memory the job takes, in words: jobs of one demand wait for memory together."""
         return demand_of(self.request)
 
     @property
     def needs(self) -> str:
-        """Name of what it cannot run without: its kind of job, with the model where it names one."""
+        """What the job cannot run without: the engine of its kind, with the model where the request names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
 
 
 def in_64_bits(number: int) -> int:
-    """A time or inode number as a column holds it: file systems know larger ones. Equal numbers stay equal."""
+    """A time or inode number folded into the range of a column, which some exceed. Equal numbers stay equal."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
 
 
 def stem_key(stem: str) -> str:
-    """What two names have in common that some file system takes for the same."""
+    """A text that is equal for two names which some file system takes for the same."""
     return collision_key(stem).encode("utf-8", "backslashreplace").decode()
 
 
-def tried_text(tried: Iterable[Attempt]) -> str:
-    """Attempts as a column holds them."""
-    return json.dumps([asdict(attempt) for attempt in tried])
+def columns_of(row: Source | Job | Measured) -> dict[str, object]:
+    """The columns of a whole row."""
+    return columns({field.name: getattr(row, field.name) for field in fields(row)})
 
 
-def tried_of(text: str) -> tuple[Attempt, ...]:
-    """And back."""
-    return tuple(
-        Attempt(
-            **{
-                **fields,
-                "kind": FailureKind(fields["kind"]),
-                "rung": Rung(fields["rung"]) if fields["rung"] is not None else None,
-            }
-        )
-        for fields in json.loads(text)
-    )
-
-
-def begun_text(begun: StartedAttempt | None) -> str | None:
-    """An attempt under way as a column holds it."""
-    return json.dumps(asdict(begun)) if begun is not None else None
-
-
-def begun_of(text: str | None) -> StartedAttempt | None:
-    """And back."""
-    if text is None:
-        return None
-    fields = json.loads(text)
-    tried = fields["tried"]
-    return StartedAttempt(
-        **{**fields, "tried": RunConditions(**{**tried, "rung": Rung(tried["rung"])}) if tried is not None else None}
-    )
-
-
-def measured_of(row: sqlite3.Row) -> Measured:
-    """A row of `measured`."""
-    return Measured(
-        device=row["device"],
-        dtype=row["dtype"],
-        rung=Rung(row["rung"]),
-        width=row["width"],
-        height=row["height"],
-        batch=row["batch"],
-        guided=bool(row["guided"]),
-        peak_bytes=row["peak_bytes"],
-        step_s=row["step_s"],
-        refused_bytes=row["refused_bytes"],
-        refusals=row["refusals"],
-        good_since=row["good_since"],
-        size_good_since=row["size_good_since"],
-    )
-
-
-def failure_text(failure: Failure | None) -> str | None:
-    """A failure as a column holds it."""
-    return json.dumps(asdict(failure)) if failure is not None else None
-
-
-def failure_of(text: str | None) -> Failure | None:
-    """And back."""
-    if text is None:
-        return None
-    fields = json.loads(text)
-    return Failure(kind=FailureKind(fields["kind"]), message=fields["message"], mend=fields["mend"])
+def columns(values: Mapping[str, Any]) -> dict[str, object]:
+    """Some fields of a row, as their columns hold them."""
+    return {name: _column(name, value) for name, value in values.items()}
 
 
 def source_of(row: sqlite3.Row) -> Source:
     """A row of `sources`."""
-    return Source(
-        id=row["id"],
-        path=os.fsdecode(row["path"]),
-        kind=SourceKind(row["kind"]),
-        state=SourceState(row["state"]),
-        size_bytes=row["size_bytes"],
-        modified_ns=row["modified_ns"],
-        inode=row["inode"],
-        sha256=row["sha256"],
-        settled_s=row["settled_s"],
-        claimed_at=row["claimed_at"],
-        failure=failure_of(row["failure"]),
-        problems=tuple(Problem(**fields) for fields in json.loads(row["problems"])),
-    )
+    return _SOURCE.validate_python(_fields(row))
 
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    return Job(
-        id=row["id"],
-        source_id=row["source_id"],
-        number=row["number"],
-        state=JobState(row["state"]),
-        kind=row["kind"],
-        request=request_from_dict(json.loads(row["request"])),
-        text=row["text"],
-        folder=os.fsdecode(row["folder"]),
-        stem=os.fsdecode(row["stem"]),
-        priority=row["priority"],
-        defaults=tuple(AppliedDefaults(**fields) for fields in json.loads(row["defaults"])),
-        attempts=row["attempts"],
-        tried=tried_of(row["tried"]),
-        begun=begun_of(row["begun"]),
-        payload_sha256=row["payload_sha256"],
-        failure=failure_of(row["failure"]),
-        finished_at=row["finished_at"],
-        total_s=row["total_s"],
-    )
+    return _JOB.validate_python(_fields(row))
+
+
+def measured_of(row: sqlite3.Row) -> Measured:
+    """A row of `measured`."""
+    return _MEASURED.validate_python(_fields(row))
+
+
+_SOURCE: Final = TypeAdapter(Source)
+_JOB: Final = TypeAdapter(Job)
+_MEASURED: Final = TypeAdapter(Measured)
+
+
+def _column(name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name in _PATHS:
+        return os.fsencode(value)
+    if name == "request":
+        return json.dumps(request_to_dict(value))
+    return json.dumps(ANY.dump_python(value)) if name in _JSON else value
+
+
+def _fields(row: sqlite3.Row) -> dict[str, object]:
+    """What a row holds, by the names of its columns."""
+    return {name: _field(name, row[name]) for name in row.keys()}  # noqa: SIM118 (iterating over a row gives values)
+
+
+def _field(name: str, value: Any) -> object:
+    if value is None:
+        return None
+    if name in _PATHS:
+        return os.fsdecode(value)
+    if name == "request":
+        return request_from_dict(json.loads(value))
+    return json.loads(value) if name in _JSON else value

@@ -1,49 +1,33 @@
-"""A request as the journal holds it, and back; apart from the parser, so that reading a journal needs none."""
+"""Requests in the form in which the journal holds them; no parser is needed to read a journal.
+
+In: a request. Out: the dictionary for JSON; and back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from aura_daemon.jobs.requests import (
-    CaptionRequest,
-    EmbeddedSettings,
-    GenerateRequest,
-    GridRequest,
-    Hires,
-    ImageFormat,
-    JobKind,
-    Lora,
-    Metadata,
-    Request,
-    kind_of,
-)
+from pydantic import TypeAdapter
+
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request, kind_of
+
+ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
+"""Turns any data class into dictionaries, as `asdict` does, in a twentieth of the time."""
+
+_REQUESTS: Final[dict[JobKind, TypeAdapter[Any]]] = {
+    JobKind.GENERATE: TypeAdapter(GenerateRequest),
+    JobKind.CAPTION: TypeAdapter(CaptionRequest),
+    JobKind.GRID: TypeAdapter(GridRequest),
+}
 
 
 def request_to_dict(request: Request) -> dict[str, object]:
-    """For the journal."""
-    return {"task": kind_of(request).value, **asdict(request)}
+    """A request as a dictionary for JSON."""
+    return {"task": kind_of(request).value, **ANY.dump_python(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
-    """From the journal; what an older version did not know yet has its default."""
-    values = {key: value for key, value in fields.items() if key != "task"}
-    if fields["task"] == JobKind.CAPTION:
-        return CaptionRequest(**values)
-    if fields["task"] == JobKind.GRID:
-        return GridRequest(
-            cells=tuple(values["cells"]),
-            columns=values["columns"],
-            column_labels=tuple(values["column_labels"]),
-            row_labels=tuple(values["row_labels"]),
-            cell_labels=tuple(values.get("cell_labels", ())),
-        )
-    values["loras"] = tuple(Lora(**lora) for lora in values.get("loras", ()))
-    values["tags"] = tuple(values.get("tags", ()))
-    values["hires"] = Hires(**values["hires"]) if values.get("hires") else None
-    if values.get("embedded"):
-        values["embedded"] = EmbeddedSettings(**{**values["embedded"], "lost": tuple(values["embedded"]["lost"])})
-    for key, choice in (("format", ImageFormat), ("metadata", Metadata)):
-        values[key] = choice(values[key]) if values.get(key) else None
-    return GenerateRequest(**values)
+    """The request of a dictionary; a key that an older release did not write has its default."""
+    request: Request = _REQUESTS[JobKind(fields["task"])].validate_python(fields)
+    return request

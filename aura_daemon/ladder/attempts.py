@@ -1,7 +1,7 @@
-"""What was tried for a job, and where the next attempt begins. In: attempts so far. Out: rung and batch, or the end.
+"""What was tried for a job, and where its next attempt starts. In: attempts so far. Out: rung and batch, or the end.
 
-Every attempt that ran out of memory is followed by one in less: alone on the device, then half the batch, then a rung
-lower. Nothing is remembered beside the attempts themselves, so a restart changes nothing.
+After an attempt that ran out of memory the next one takes less: first alone on the device, then with half the batch,
+then a rung lower. The attempts are all that is remembered, so a restart changes nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from aura_daemon.ladder.rungs import Backend, Rung, below, ladder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConditions:
-    """How a worker runs a job, or ran it."""
+    """The conditions under which a worker runs a job, or ran it."""
 
     device: str
-    """`cpu`, `cuda:0`."""
+    """As torch names it: `cpu`, `cuda:0`."""
     device_name: str
     dtype: str
     rung: Rung
@@ -30,16 +30,16 @@ class RunConditions:
     height: int
     batch: int
     alone: bool
-    """No other model was loaded there."""
+    """Whether no other model was loaded on the device."""
     guided: bool = True
     variant: str = EAGER
     expected_bytes: int = 0
     room_bytes: int = 0
-    """What this process could take then, with what it had."""
+    """Memory that this process could hold then, with what it already held."""
     total_bytes: int = 0
-    """What all programs can take together; 0: not known."""
+    """Memory that all programs can hold together; 0: not known."""
     peak_bytes: int = 0
-    """0 until it is known."""
+    """Highest memory; 0 until it is known."""
 
     @property
     def extent(self) -> Extent:
@@ -49,58 +49,57 @@ class RunConditions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartedAttempt:
-    """An attempt under way, as it is found by the next daemon where this one was killed in the middle of it."""
+    """An attempt under way, recorded for the next daemon in case this one is killed during it."""
 
     boot: str
-    """Which start of the machine it was: the count begins anew with every one."""
+    """Identifies the start of the machine: the kernel counts from 0 after each."""
     kills: int
-    """Processes that the kernel had killed for want of memory."""
+    """Processes that the kernel had killed until then because memory ran out."""
     tried: RunConditions | None = None
     """None until a rung was chosen."""
 
     def was_killed(self, now: StartedAttempt | None) -> bool:
-        """Whether the kernel has killed somebody for want of memory since. Only asked where the daemon is gone too."""
+        """Whether the kernel killed a process since because memory ran out; asked only where the daemon ended too."""
         return now is not None and now.boot == self.boot and now.kills > self.kills
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
-    """One that failed, as journal and sidecar keep it."""
+    """A failed attempt, as journal and sidecar keep it."""
 
     kind: FailureKind
     reason: str
     device: str = ""
-    """Empty where the worker ended before it was known."""
+    """Empty where the worker ended before the device was known."""
     rung: Rung | None = None
     batch: int = 1
     alone: bool = True
     peak_bytes: int = 0
-    """0: not known."""
+    """Highest memory; 0: not known."""
     seconds: float = 0.0
     waited: bool = False
-    """After it the job waited for memory: it says nothing of where to begin."""
+    """Whether the job waited for memory afterwards: then this attempt does not decide where the next one starts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start:
-    """Where an attempt begins; the worker may go lower where there is less room."""
+    """Where an attempt starts; the worker goes lower where there is less room."""
 
     rung: Rung | None = None
-    """None: at the top."""
+    """None: the first rung of the ladder."""
     most: int | None = None
-    """Pictures at once; None: as many as pay."""
+    """Most pictures in a batch; None: as many as make it faster."""
     alone: bool = False
-    """Other models are given up first, though there seems to be room beside them."""
+    """Whether other models are unloaded first, even where there seems to be room beside them."""
 
 
 TOP: Final = Start()
 
 
 def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
-    """After all that has failed so far; None where no rung is left.
+    """Where the attempt after all failed ones starts; None where no rung is left.
 
-    An attempt that ended before a rung was chosen says nothing about rungs; nor does one after which memory was waited
-    for.
+    Attempts that ended before a rung was chosen, or after which the job waited for memory, do not count.
     """
     full = [
         one for one in attempts if one.kind is FailureKind.OUT_OF_MEMORY and one.rung is not None and not one.waited
@@ -109,7 +108,7 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
         return TOP
     last = full[-1]
     assert last.rung is not None
-    if not last.alone and not _was_asked_to_be_alone(full):
+    if not last.alone and not _has_been_repeated(full):
         return Start(rung=last.rung, most=last.batch, alone=True)
     if last.batch > 1:
         return Start(rung=last.rung, most=last.batch // 2, alone=True)
@@ -117,24 +116,24 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
     return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
-def attempt_of(tried: RunConditions | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
-    """What is kept of an attempt that failed."""
-    if tried is None:
+def attempt_of(conditions: RunConditions | None, *, kind: FailureKind, reason: str, seconds: float) -> Attempt:
+    """The record of a failed attempt; `conditions` are None where the worker ended before a rung was chosen."""
+    if conditions is None:
         return Attempt(kind=kind, reason=reason, seconds=seconds)
     return Attempt(
         kind=kind,
         reason=reason,
-        device=tried.device,
-        rung=tried.rung,
-        batch=tried.batch,
-        alone=tried.alone,
-        peak_bytes=tried.peak_bytes,
+        device=conditions.device,
+        rung=conditions.rung,
+        batch=conditions.batch,
+        alone=conditions.alone,
+        peak_bytes=conditions.peak_bytes,
         seconds=seconds,
     )
 
 
 def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[Attempt, ...]:
-    """One more: of those that were not made, because memory was waited for, the last one only."""
+    """The attempts with one more; of those never made, because the job waited for memory, only the last is kept."""
     if attempt is None:
         return tuple(attempts)
     if attempt.waited and attempt.rung is None:
@@ -142,16 +141,19 @@ def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[
     return (*attempts, attempt)
 
 
-def kind_when_killed(tried: Iterable[RunConditions]) -> FailureKind:
-    """What a kill by the kernel for want of memory was: the host's is short, and no other rung of a GPU takes less."""
-    return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in tried) else FailureKind.CRASHED
+def kind_when_killed(conditions: Iterable[RunConditions]) -> FailureKind:
+    """The kind of failure when the kernel killed the worker because host memory ran out.
+
+    On a GPU it counts as a crash: no other rung of a GPU takes less host memory.
+    """
+    return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in conditions) else FailureKind.CRASHED
 
 
-def _was_asked_to_be_alone(full: Sequence[Attempt]) -> bool:
-    """Whether the last attempt repeated the one before it."""
+def _has_been_repeated(full: Sequence[Attempt]) -> bool:
+    """Whether the last attempt repeated the one before it: it was started alone on the device."""
     return len(full) > 1 and (full[-1].rung, full[-1].batch) == (full[-2].rung, full[-2].batch)
 
 
 def _backend(device: str) -> Backend:
-    """`cuda:0` is CUDA."""
+    """The backend of a device: `cuda:0` is CUDA."""
     return Backend(device.partition(":")[0])

@@ -1,7 +1,7 @@
-"""What a picture takes on a rung, before it is drawn. In: a footprint, rung, size, what was measured. Out: bytes.
+"""Predicts the memory that a picture takes on a rung. In: a footprint, rung, size and measurements. Out: bytes.
 
-A formula first; a size that was drawn here before takes what it took then, and where memory ran out before it will
-again, unless there is more of it. The figures of the formula are measured: see BENCHMARKS.
+A formula predicts sizes that were never drawn; a size that was drawn on this device takes what it took then. Where
+memory ran out it will run out again, unless there is more. The formula's figures are measured: see BENCHMARKS.
 """
 
 from __future__ import annotations
@@ -15,87 +15,87 @@ from aura_daemon.jobs.results import EAGER
 from aura_daemon.ladder.rungs import RUNGS, Measures, Offload, Rung, Storage
 
 UNET_ELEMENTS: Final = 165.0
-"""Numbers that a UNet of 320 channels (Stable Diffusion 1.x) holds at once, for each pixel of each row; measured."""
+"""Numbers that a UNet of 320 channels (Stable Diffusion 1.x) holds at once, per pixel of each row; measured."""
 
 VAE_ELEMENTS: Final = 1600.0
-"""Numbers that a VAE of 128 channels holds at once while it decodes, for each pixel; measured 960 to 1,420 on an H100.
+"""Numbers that a VAE of 128 channels holds at once while it decodes, per pixel; measured 960 to 1,420 on an H100.
 
-Two projects reckon with 2,200, from before attention was fused; a card that needs as much tells at its first picture.
+Two projects assume 2,200, from before attention was fused; on a card that needs as much, the first picture shows it.
 """
 
 CPU_VAE_ELEMENTS: Final = 1000.0
-"""The same on a CPU, whose convolutions need no copy of what they read; measured."""
+"""The same on a CPU, where convolutions need no copy of their input; measured."""
 
 CPU_WORKSPACE: Final = 0.09
-"""Of the UNet's bytes, what oneDNN takes beside them for weights in an order of its own; measured."""
+"""Share of the UNet's bytes that oneDNN takes in addition, for weights in a layout of its own; measured."""
 
 LEAST_TILE_PX: Final = 256
-"""Smaller tiles change colours: aura-mini in tiles of 32 px draws purple for red."""
+"""Least side of a tile, in pixels. Smaller tiles change colours: aura-mini in tiles of 32 px draws purple for red."""
 
 MARGIN: Final = 1.03
-"""What a prediction is taken for: allocators round up."""
+"""Factor on every prediction: allocators round up."""
 
 SPARE_BYTES: Final = 64 << 20
-"""Workspaces of cuBLAS, cuDNN and oneDNN."""
+"""Bytes for the workspaces of cuBLAS, cuDNN and oneDNN."""
 
 HALF_BYTES: Final = 2
-"""Of a number in half precision."""
+"""Bytes of a number in half precision."""
 
 REFUSED: Final = 1.05
-"""Of the memory that was not enough, what is tried again."""
+"""Factor on memory that was not enough: with so much, the rung is tried again."""
 
 LONGEST: Final = 64
-"""Times `climb_after`, for each rung: however often memory ran out, so many good jobs later it is tried again."""
+"""Most times `climb_after` per rung: however often memory ran out, a rung is tried again after so many good jobs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footprint:
-    """A model as memory sees it; bytes in the number format it computes in.
+    """The sizes of a model's parts; bytes in the number format it computes in.
 
     All of a captioner counts as UNet; what BLIP holds beside its weights is less than `SPARE_BYTES`.
     """
 
     unet_bytes: int = 0
     text_bytes: int = 0
-    """Of the text encoder."""
+    """Bytes of the text encoder."""
     vae_bytes: int = 0
     beside_bytes: int = 0
-    """Of the safety checker, which computes on the CPU whatever the rung."""
+    """Bytes of the safety checker, which computes on the CPU on every rung."""
     largest_layer_bytes: int = 0
     element_bytes: int = 2
-    """Of a number in this format."""
+    """Bytes of a number in the format that the model computes in."""
     vae_element_bytes: int = 2
-    """Of a number as the VAE computes, which may be wider."""
+    """Bytes of a number in the format that the VAE computes in, which may be wider."""
     file_bytes: int = 0
-    """Of a number of the UNet in files that can be used as they lie there; 0: they cannot."""
+    """Bytes of a number of the UNet in its files, where they can be mapped; 0: they cannot."""
     unet_elements: float = UNET_ELEMENTS
     vae_elements: float = VAE_ELEMENTS
     native_px: int = 512
     base_bytes: int = 0
-    """Of the process without any model: on the CPU it counts."""
+    """Bytes of the process without any model, which count on the CPU."""
     workspace_bytes: int = 0
-    """Beside weights and activations."""
+    """Bytes beside weights and activations."""
 
     @property
     def weight_bytes(self) -> int:
-        """All of it."""
+        """Bytes of all parts."""
         return self.unet_bytes + self.text_bytes + self.vae_bytes + self.beside_bytes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """How much is drawn at once."""
+    """What is drawn at once: the size of the pictures and how many."""
 
     width: int
     """Pixels, of the last pass."""
     height: int
     batch: int = 1
     guided: bool = True
-    """Guidance doubles the rows: every picture is computed with its prompt and without."""
+    """Guidance doubles the rows: every picture is computed with its prompt and without it."""
 
     @property
     def pixels(self) -> int:
-        """Of one picture."""
+        """Pixels of one picture."""
         return self.width * self.height
 
     @property
@@ -104,20 +104,20 @@ class Extent:
         return self.pixels * self.batch * (2 if self.guided else 1)
 
     def is_within(self, other: Extent) -> bool:
-        """Whether it takes no more on any rung: neither to draw nor to decode."""
+        """Whether this takes no more memory than the other on any rung, neither to draw nor to decode."""
         return self.pixels <= other.pixels and self.load <= other.load
 
     def is_of_size(self, other: Extent) -> bool:
-        """Whether its pictures are as large, and drawn alike."""
+        """Whether pictures have the same size and the same use of guidance."""
         return replace(self, batch=1) == replace(other, batch=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
-    """What a size took on a rung of one device, and what it was refused."""
+    """The memory and time that a size took on a rung of one device, and the memory that was not enough for it."""
 
     device: str
-    """Its name, as the worker says it."""
+    """The name of the device, as the worker reports it."""
     dtype: str
     rung: Rung
     width: int
@@ -126,26 +126,26 @@ class Measured:
     guided: bool = True
     variant: str = EAGER
     peak_bytes: int = 0
-    """The highest of all runs; 0: none has ended well."""
+    """Highest memory, as `measurements` keeps it; 0: no run has succeeded."""
     step_s: float = 0.0
-    """Seconds a step and batch, of the last run."""
+    """Seconds per step of a batch, in the last run."""
     refused_bytes: int = 0
-    """Memory that was not enough; 0: it always was."""
+    """Memory that was not enough; 0: there was always enough."""
     refusals: int = 0
-    """How often in a row so much of it was not enough."""
+    """How many times in a row that much was not enough."""
     good_since: int = 0
-    """Jobs that went well on this device since memory ran out for any of its jobs."""
+    """Jobs that succeeded on this device since memory last ran out for any job of it."""
     size_good_since: int = 0
-    """The same of this size, whatever the rung and the batch."""
+    """The same count for jobs of this size, on any rung and in any batch."""
 
     @property
     def extent(self) -> Extent:
-        """How much was drawn at once."""
+        """What was drawn at once."""
         return Extent(width=self.width, height=self.height, batch=self.batch, guided=self.guided)
 
 
 def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
-    """The formula: highest memory, of the GPU on its rungs, of the process on those of the CPU."""
+    """Highest memory by the formula: of the GPU on its rungs, of the process on rungs of the CPU."""
     measures = RUNGS[rung]
     unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
     rows = 1 if measures.splits else extent.batch * (2 if extent.guided else 1)
@@ -153,8 +153,10 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.vae_element_bytes
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)
-    elif stays_in_files(measures.storage, footprint.file_bytes):  # what is not computed with lies in files
-        reading = text - footprint.workspace_bytes  # the text encoder needs none, and is done before the others begin
+    elif stays_in_files(measures.storage, footprint.file_bytes):  # weights not in use stay in their files
+        reading = (
+            text - footprint.workspace_bytes
+        )  # the text encoder needs no workspace, and ends before the others start
         most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
         drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
@@ -165,7 +167,7 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
 
 
 def host_bytes(footprint: Footprint, rung: Rung) -> int:
-    """What a rung of the GPU takes of the host's memory: weights come through it, and stay there to be streamed."""
+    """Host memory that a rung of the GPU takes: weights are loaded through it, and stay there to be streamed."""
     return 0 if RUNGS[rung].on_cpu else footprint.base_bytes + footprint.weight_bytes
 
 
@@ -177,32 +179,32 @@ def expected_bytes(
     *,
     climb_after: int,
 ) -> int:
-    """What is reckoned with: the formula, corrected by what was measured on this device in this number format.
+    """The expected need: the formula, corrected by measurements of this device, number format and variant.
 
-    A refusal counts for every picture that is no smaller, until one may try again.
+    A refusal counts for every picture that is no smaller, until the rung may be tried again.
     """
-    here = [one for one in measured if one.rung is rung]
-    same = [one.peak_bytes for one in here if one.peak_bytes and one.extent == extent]
-    formula = predicted_bytes(footprint, rung, extent) * _underrated(footprint, here)
+    on_rung = [one for one in measured if one.rung is rung]
+    same = [one.peak_bytes for one in on_rung if one.peak_bytes and one.extent == extent]
+    formula = predicted_bytes(footprint, rung, extent) * _underestimate(footprint, on_rung)
     needed = max(same) if same else formula
     patience = _patience(rung, extent, measured, climb_after)
     refusals = [
-        int(one.refused_bytes * REFUSED) for one in here if _counts_for(one, extent) and one.good_since < patience
+        int(one.refused_bytes * REFUSED) for one in on_rung if _counts_for(one, extent) and one.good_since < patience
     ]
     return max([int(needed * MARGIN) + SPARE_BYTES, *refusals])
 
 
 def _counts_for(one: Measured, extent: Extent) -> bool:
-    """Whether it is a refusal, of a picture that is no larger."""
+    """Whether a measurement holds a refusal of pictures that are no larger."""
     return one.refused_bytes > 0 and one.extent.is_within(extent)
 
 
 def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_after: int) -> float:
-    """Good jobs before the refusals on a rung are forgotten: twice as many for each in a row, and more for a batch, all
-    of which would fail.
+    """The number of good jobs after which the refusals on a rung are ignored.
 
-    As many as for the rungs below besides, so that one rung upward is tried at a time. For ever, while too few of this
-    very size went well since memory ran out for one: else a rare size could be the one that tries every time.
+    It doubles with each refusal in a row, and grows with the batch, all of which would fail. The numbers for lower
+    rungs are added, so that only one rung higher is tried at a time. It is infinite while too few jobs of this very
+    size succeeded since memory ran out for one: else every try could fall on a rare size.
     """
     once = climb_after * extent.batch
     own = [one for one in measured if one.refused_bytes and one.extent.is_of_size(extent)]
@@ -217,7 +219,7 @@ def _patience(rung: Rung, extent: Extent, measured: Sequence[Measured], climb_af
 
 
 def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
-    """What the UNet's weights take of the memory it computes in; a narrowed layer is widened for its own moment."""
+    """Bytes of the UNet's weights in the memory it computes in; a narrowed layer is widened while it computes."""
     if measures.offload is Offload.GROUP:
         return min(footprint.unet_bytes, 2 * footprint.largest_layer_bytes)
     if measures.offload is Offload.SEQUENTIAL:
@@ -230,22 +232,22 @@ def _unet_bytes(footprint: Footprint, measures: Measures) -> int:
 
 
 def stays_in_files(storage: Storage, file_bytes: int) -> bool:
-    """Whether weights are used where they lie in their files; they are read, and narrowed, where they cannot be.
+    """Whether weights are used from their mapped files; where they cannot be, they are read and narrowed.
 
-    `file_bytes`: of a number there; 0 for files that cannot be mapped.
+    `file_bytes`: bytes of a number in the files; 0 for files that cannot be mapped.
     """
     return bool(file_bytes) and (storage is Storage.MAPPED or (storage is Storage.HALF and file_bytes <= HALF_BYTES))
 
 
 def _loading_bytes(footprint: Footprint, measures: Measures) -> int:
-    """What a rung of the CPU takes while the model is read: half of two bytes is read as two, and narrowed after."""
+    """Memory that a rung of the CPU takes while the model is read: two-byte weights are read whole, then narrowed."""
     if measures.storage not in (Storage.HALF, Storage.MAPPED) or footprint.element_bytes > 2:
         return 0
     return footprint.base_bytes + footprint.weight_bytes
 
 
 def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int:
-    """Pixels that are decoded at once; pictures of a batch are decoded one by one."""
+    """Pixels that are decoded at once; pictures of a batch are decoded one after the other."""
     if not measures.tiles:
         return extent.pixels
     side = tile_px(footprint.native_px, measures, extent)
@@ -253,14 +255,14 @@ def _decoded_px(footprint: Footprint, measures: Measures, extent: Extent) -> int
 
 
 def tile_px(native_px: int, measures: Measures, extent: Extent) -> int:
-    """Side of a tile: the model's native size, half of it where the picture is no larger, or memory is very short.
+    """Side of a tile: the model's native size, or half of it where the picture is no larger or memory is very short.
 
-    Never less than `LEAST_TILE_PX`: a decoder takes the mean of what it sees for the mean of the picture.
+    It is at least `LEAST_TILE_PX`: a decoder takes the mean of a tile for the mean of the picture.
     """
     is_larger = max(extent.width, extent.height) > native_px
     return max(LEAST_TILE_PX, native_px if is_larger and not measures.splits else native_px // 2)
 
 
-def _underrated(footprint: Footprint, here: Sequence[Measured]) -> float:
-    """By how much the formula was too low for other sizes on this rung; never less than 1."""
-    return max([1.0, *(one.peak_bytes / max(1, predicted_bytes(footprint, one.rung, one.extent)) for one in here)])
+def _underestimate(footprint: Footprint, measured: Sequence[Measured]) -> float:
+    """The factor by which the formula was too low for sizes measured on this rung; at least 1."""
+    return max([1.0, *(one.peak_bytes / max(1, predicted_bytes(footprint, one.rung, one.extent)) for one in measured)])

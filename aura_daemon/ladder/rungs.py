@@ -1,7 +1,8 @@
 """The ladder: ways to run a model in ever less memory, in the order they are tried. In: backend, kind. Out: rungs.
 
-Every rung does what those above it do and one thing more, but for the last two on the GPU, whose weights are exact
-again (streamed, they need so little room that half of it is nothing), and the very last, whose weights are the files'.
+Each rung does what the rungs above it do, and one thing more. There are two exceptions: the last two rungs of the GPU
+have exact weights again (they are streamed and take so little room that half of it saves nothing), and the very last
+rung uses the weights of the files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from aura_daemon.jobs.requests import JobKind
 
 
 class Backend(StrEnum):
-    """Who computes. ROCm is CUDA to torch; XPU and MPS are experimental: nothing here was ever run on one."""
+    """What computes. For torch, ROCm is CUDA. XPU and MPS are experimental: the code was never run on either."""
 
     CUDA = "cuda"
     XPU = "xpu"
@@ -40,38 +41,38 @@ class Rung(StrEnum):
 
 
 class Storage(StrEnum):
-    """How weights lie in memory between the moments in which a layer computes with them."""
+    """How weights are held in memory while no layer computes with them."""
 
     NATIVE = "native"
-    """As they are computed with."""
+    """In the number format of the computation."""
     HALF = "half"
-    """In half the bytes that are computed with; where their files have so few, in those."""
+    """In half the bytes of the computation; in the mapped files, where those hold so few."""
     FP8 = "fp8"
     """One byte (float8_e4m3fn)."""
     MAPPED = "mapped"
-    """In their files, of which the kernel keeps in memory what there is room for."""
+    """In their files; the kernel keeps in memory as much of them as there is room for."""
 
 
 class Offload(StrEnum):
-    """What lies in host memory until the GPU needs it."""
+    """What is kept in host memory until the GPU needs it."""
 
     NONE = "none"
     MODEL = "model"
-    """Whole parts: the UNet while the VAE decodes, and the other way round."""
+    """Whole models: the UNet while the VAE decodes, and the VAE while the UNet computes."""
     GROUP = "group"
-    """Layers, the next one copied while one computes."""
+    """Layers; the next one is copied while one computes."""
     SEQUENTIAL = "sequential"
     """Layers, one after the other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measures:
-    """What is done on a rung."""
+    """The measures that a rung takes to save memory."""
 
     caption: str
     on_cpu: bool = False
     tiles: bool = False
-    """The VAE decodes tile by tile: see `core.budget.tile_px`."""
+    """The VAE decodes tile by tile: see `prediction.tile_px`."""
     splits: bool = False
     """The UNet computes one row (a picture, or its negative) at a time."""
     storage: Storage = Storage.NATIVE
@@ -79,7 +80,7 @@ class Measures:
 
     @property
     def loading(self) -> tuple[bool, Storage, Offload]:
-        """What takes a model that is placed afresh; the rest is switched on and off."""
+        """The measures for which a model must be loaded again; the others are switched on and off."""
         return self.on_cpu, self.storage, self.offload
 
 
@@ -126,7 +127,7 @@ RUNGS: Final[dict[Rung, Measures]] = {
         storage=Storage.MAPPED,
     ),
 }
-"""The ordered table."""
+"""Every rung with its measures, the roomiest first."""
 
 _CPU: Final = tuple(rung for rung in RUNGS if RUNGS[rung].on_cpu)
 _GPU: Final = tuple(rung for rung in RUNGS if not RUNGS[rung].on_cpu)
@@ -134,7 +135,7 @@ _GPU: Final = tuple(rung for rung in RUNGS if not RUNGS[rung].on_cpu)
 _LACKING: Final = {
     Backend.CUDA: (),
     Backend.XPU: (Rung.GROUP_OFFLOAD,),
-    # Its memory is the host's: there is nothing to offload to, and it has no float8.
+    # MPS shares the host's memory, so there is nothing to offload to; and it has no float8.
     Backend.MPS: (Rung.FP8_STORAGE, Rung.MODEL_OFFLOAD, Rung.GROUP_OFFLOAD, Rung.SEQUENTIAL_OFFLOAD),
     Backend.CPU: _GPU,
 }
@@ -144,7 +145,7 @@ _CAPTION: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPP
 
 
 def ladder(backend: Backend, kind: JobKind) -> tuple[Rung, ...]:
-    """The rungs that a job of this kind has here, the roomiest first."""
+    """The rungs for a kind of job on a backend, the roomiest first."""
     return tuple(
         rung
         for rung in (*_GPU, *_CPU)
@@ -153,12 +154,12 @@ def ladder(backend: Backend, kind: JobKind) -> tuple[Rung, ...]:
 
 
 def below(rung: Rung, rungs: tuple[Rung, ...]) -> Rung | None:
-    """The next one down; None on the last. One that is not of this ladder stands where the whole table has it."""
+    """The next rung down; None on the last. A rung that is not in `rungs` is placed by its position in `RUNGS`."""
     order = tuple(RUNGS)
     return next((other for other in rungs if order.index(other) > order.index(rung)), None)
 
 
 def at_or_below(start: Rung | None, rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
-    """What is left of a ladder that is entered here; None: all of it."""
+    """The rungs of a ladder from `start` down; None: all of them."""
     order = tuple(RUNGS)
     return tuple(rung for rung in rungs if start is None or order.index(rung) >= order.index(start))

@@ -1,7 +1,7 @@
-"""Whom the kernel has killed for want of memory. In: /proc. Out: its count, and whether an attempt ended by it.
+"""How many processes the kernel has killed because memory ran out. In: /proc. Out: the count, and since which boot.
 
-The count is of the whole machine, in containers too. A control group has one of its own (`memory.events`), but is gone
-when its service is started again.
+The count is of the whole machine, in containers too. A control group has a count of its own (`memory.events`), but it
+is lost when its service is started again.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.ladder.attempts import RunConditions, StartedAttempt
-
 PROC: Final = Path("/proc")
 
 
 def oom_kills(*, proc: Path = PROC) -> int | None:
-    """How many processes since the machine was started; None where it does not say."""
+    """The number of processes killed since the machine was started; None where the kernel does not tell it."""
     with suppress(OSError, ValueError):
         for line in (proc / "vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
@@ -24,10 +22,8 @@ def oom_kills(*, proc: Path = PROC) -> int | None:
     return None
 
 
-def begun(tried: RunConditions | None = None, *, proc: Path = PROC) -> StartedAttempt | None:
-    """An attempt that begins now, or is placed; None where the kernel does not say what would be asked later."""
-    kills = oom_kills(proc=proc)
+def boot_id(*, proc: Path = PROC) -> str:
+    """Identifies this start of the machine; empty where the kernel does not tell it."""
     with suppress(OSError):
-        boot = (proc / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
-        return StartedAttempt(boot=boot, kills=kills, tried=tried) if kills is not None else None
-    return None
+        return (proc / "sys" / "kernel" / "random" / "boot_id").read_text(encoding="ascii").strip()
+    return ""

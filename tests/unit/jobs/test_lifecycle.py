@@ -1,10 +1,10 @@
-"""The table of transitions, and what a restart makes of a job."""
+"""The table of transitions."""
 
 from itertools import product
 
 import pytest
 
-from aura_daemon.jobs.lifecycle import OPEN, TRANSITIONS, JobState, after_restart, is_legal
+from aura_daemon.jobs.lifecycle import TRANSITIONS, JobState, is_legal
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(JobState, JobState)))
@@ -22,8 +22,3 @@ def test_every_open_state_leads_to_an_end() -> None:
     while more := {before for before, after in TRANSITIONS if after in reached} - reached:
         reached |= more
     assert reached == set(JobState)
-
-
-@pytest.mark.parametrize("state", list(JobState))
-def test_a_restart_queues_what_was_open_and_leaves_what_has_ended(state: JobState) -> None:
-    assert after_restart(state) is (JobState.QUEUED if state in OPEN else state)

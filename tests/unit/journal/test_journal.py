@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aura_daemon.errors import BrokenState, JournalRefused, Problem
 from aura_daemon.jobs.lifecycle import JobState, SourceState, is_legal
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -164,7 +166,7 @@ def test_what_a_dead_daemon_was_doing_is_queued_again_and_not_held_against_the_j
     admitted(journal, *(job(job_id=f"job-{number}") for number in range(3)))
     journal.start(journal.job("job-0"))
     journal.deliver(journal.start(journal.job("job-1")), stem="cat", payload_sha256="x")
-    given_back = journal.requeue_interrupted()
+    given_back = [journal.give_back(row, count_attempt=False) for row in journal.interrupted()]
     assert [(row.id, row.state, row.attempts) for row in given_back] == [("job-0", "queued", 0), ("job-1", "queued", 0)]
     assert journal.job("job-1").payload_sha256 == "x"  # what may lie in the outbox is still known
 
@@ -205,30 +207,110 @@ def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Jou
     assert oldest.id == "source-1"
 
 
+@pytest.mark.parametrize("kind", ["generate", "caption", "grid"])
+def test_a_job_is_offered_once_every_job_that_it_waits_for_has_ended(journal: Journal, kind: str) -> None:
+    request: Request = {
+        "generate": GenerateRequest(prompt="x", model="sd-1.4"),
+        "caption": CaptionRequest(image="a.png"),
+        "grid": GridRequest(cells=("a", "b"), columns=2),
+    }[kind]
+    drawn = {"request": GenerateRequest(prompt="x", model="aura-mini")}
+    waiting = {"kind": kind, "request": request, "waits_for": ("a", "unknown", "b")}
+    rows = [job(job_id="a", **drawn), job(job_id="b", **drawn), job(job_id="c", **waiting), job(job_id="d", **waiting)]
+    admitted(journal, *rows)
+    assert [row.id for row in journal.heads()] == ["a"]
+    done = journal.deliver(journal.start(journal.job("a")), stem="a", payload_sha256="x")
+    assert [row.id for row in journal.heads()] == ["b"]  # `a` may still be drawn again
+    journal.finish(done, now=1.0, total_s=1.0)
+    started = journal.start(journal.job("b"))
+    assert journal.heads() == journal.queued_like(rows[2], 8) == []
+    journal.fail(started, FAILURE, now=2.0)
+    (head,) = journal.heads()
+    assert (head.id, head.waits_for) == ("c", ("a", "unknown", "b"))
+    assert [row.id for row in journal.queued_like(head, 8)] == ["d"]
+
+
+def test_a_sheet_of_an_earlier_release_waits_for_its_cells(path: Path) -> None:
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.create_function("last_name", 1, lambda name: name)
+    old.create_function("demand_of", 1, lambda request: "")
+    old.executescript("".join(MIGRATIONS[:7]) + "PRAGMA user_version = 7;")
+    old.execute(
+        "INSERT INTO sources (id, path, kind, state, size_bytes, modified_ns, inode, settled_s, claimed_at)"
+        " VALUES ('source-1', x'6361742e79616d6c', 'job_file', 'admitted', 10, 5, 7, 2.0, 100.0)"
+    )
+    sheet = '{"task": "grid", "cells": ["a", "b"], "columns": 2, "column_labels": [], "row_labels": []}'
+    drawn = '{"task": "generate", "prompt": "x", "seed": 1}'
+    for job_id, kind, request in (("a", "generate", drawn), ("b", "generate", drawn), ("c", "grid", sheet)):
+        old.execute(
+            "INSERT INTO jobs (id, source_id, state, kind, request, text, folder, stem, stem_key)"
+            " VALUES (?, 'source-1', 'queued', ?, ?, x'', x'', x'636174', 'cat')",
+            (job_id, kind, request),
+        )
+    old.commit()
+    old.close()
+    journal = Journal(path)
+    try:
+        assert [row.waits_for for row in journal.jobs_of("source-1")] == [(), (), ("a", "b")]
+        assert [row.id for row in journal.heads()] == ["a"]
+        for job_id in ("a", "b"):
+            journal.fail(journal.job(job_id), FAILURE, now=1.0)
+        assert [row.id for row in journal.heads()] == ["c"]
+    finally:
+        journal.close()
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What connections that are opened from now on are asked, in SQL."""
+    connect, heard = sqlite3.connect, list[str]()
+
+    def traced(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **options)
+        connection.set_trace_callback(heard.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    return heard
+
+
+def plan_of(path: Path, statement: str) -> str:
+    """How SQLite would answer a statement."""
+    connection = sqlite3.connect(path)
+    connection.create_function("last_name", 1, lambda name: name, deterministic=True)
+    plan = " ".join(row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
+    connection.close()
+    return plan
+
+
 @pytest.mark.parametrize(
     ("ask", "index"),
     [
-        (lambda journal: journal._head(JobKind.GENERATE, ""), "jobs_next"),
-        (lambda journal: journal._head(JobKind.GENERATE, "", ["generate 16:9"]), "jobs_next"),
+        (lambda journal: journal.heads(), "jobs_next"),
+        (lambda journal: journal.heads(but=["generate 16:9"]), "jobs_next"),
+        (lambda journal: journal.queued_like(job(), 8), "jobs_next"),
         (lambda journal: journal.is_demanded("generate"), "jobs_demand"),
-        (lambda journal: next(journal._queued_models(JobKind.GENERATE), None), "jobs_next"),
         (lambda journal: journal.interrupted(), "jobs_"),
         (lambda journal: journal.oldest_queued(), "jobs_oldest"),
     ],
-    ids=["head", "head_but", "is_demanded", "queued_models", "interrupted", "oldest_queued"],
+    ids=["heads", "heads_but", "queued_like", "is_demanded", "interrupted", "oldest_queued"],
 )
 def test_choosing_the_next_job_costs_the_same_however_many_are_done(
-    journal: Journal, ask: Callable[[Journal], object], index: str
+    statements: list[str], journal: Journal, path: Path, ask: Callable[[Journal], object], index: str
 ) -> None:
-    statements: list[str] = []
-    journal._database._connection.set_trace_callback(statements.append)
+    cells = {"kind": "grid", "request": GridRequest(cells=("job-1",), columns=1), "waits_for": ("job-1",)}
+    admitted(journal, job(), job(job_id="job-2", **cells))
+    statements.clear()
     ask(journal)
-    journal._database._connection.set_trace_callback(None)
-    (statement,) = statements
-    plan = " ".join(row[3] for row in journal._database._connection.execute(f"EXPLAIN QUERY PLAN {statement}"))
-    assert f"SEARCH jobs USING INDEX {index}" in plan or f"SEARCH jobs USING COVERING INDEX {index}" in plan, plan
-    assert "SCAN" not in plan, plan
-    assert "TEMP B-TREE" not in plan or index == "jobs_", plan  # the few that were under way may be sorted
+    plans = [plan_of(path, statement) for statement in tuple(statements)]
+    assert plans
+    for plan in plans:
+        assert f"SEARCH jobs USING INDEX {index}" in plan or f"SEARCH jobs USING COVERING INDEX {index}" in plan, plan
+        # The ids that one job waits for are no table: each leads to its job by the primary key.
+        ids = "SCAN awaited VIRTUAL TABLE INDEX 1: SEARCH other USING PRIMARY KEY (id=?)"
+        assert "SCAN" not in plan.replace(ids, ""), plan
+        assert "TEMP B-TREE" not in plan or index == "jobs_", plan  # the few that were under way may be sorted
 
 
 @pytest.mark.parametrize(
@@ -303,8 +385,12 @@ def test_any_name_goes_in_and_comes_out_the_same(journal: Journal, name: str) ->
 def test_others_read_while_one_writes(path: Path, journal: Journal) -> None:
     admitted(journal)
     reader = Journal(path, read_only=True)
-    with journal._database.transaction():
-        assert reader.job("job-1").state is JobState.QUEUED
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    writer.execute("UPDATE jobs SET state = 'running'")
+    assert reader.job("job-1").state is JobState.QUEUED
+    writer.execute("ROLLBACK")
+    writer.close()
     started = journal.start(journal.job("job-1"))
     assert reader.job("job-1") == started
     with pytest.raises(JournalRefused):
@@ -393,16 +479,16 @@ def test_asking_for_what_is_not_there_is_a_broken_state(journal: Journal, ask: o
     assert journal.latest_source("x") is None
 
 
-def test_images_are_found_by_their_names_without_a_look_at_everything_else(journal: Journal) -> None:
-    for number, path in enumerate(("a/cat.png", "b/a/cat.png", "cat.png", "a/bobcat.png", "a/cat.yaml")):
-        kind = SourceKind.IMAGE if path.endswith(".png") else SourceKind.JOB_FILE
-        journal.claim(source(number, path=path, kind=kind))
-    asked: list[str] = []
-    journal._database._connection.set_trace_callback(asked.append)
+def test_images_are_found_by_their_names_without_a_look_at_everything_else(
+    statements: list[str], journal: Journal, path: Path
+) -> None:
+    for number, name in enumerate(("a/cat.png", "b/a/cat.png", "cat.png", "a/bobcat.png", "a/cat.yaml")):
+        kind = SourceKind.IMAGE if name.endswith(".png") else SourceKind.JOB_FILE
+        journal.claim(source(number, path=name, kind=kind))
+    statements.clear()
     assert sorted(journal.images_called("cat.png")) == ["a/cat.png", "b/a/cat.png", "cat.png"]
     assert sorted(journal.images_called("a/cat.png")) == ["a/cat.png", "b/a/cat.png"]
-    (plan, *_) = journal._database.rows(f"EXPLAIN QUERY PLAN {asked[0]}")
-    assert "sources_images (name=?)" in plan["detail"]
+    assert "sources_images (name=?)" in plan_of(path, statements[0])
 
 
 FULL = Attempt(
@@ -430,7 +516,8 @@ def test_every_attempt_that_failed_is_kept_in_order_to_the_end_and_beyond(path: 
     first.close()
     second = Journal(path)
     try:
-        (row,) = second.requeue_interrupted()
+        (row,) = second.interrupted()
+        row = second.give_back(row, count_attempt=False)
         assert row.tried == (FULL, FELL)
         row = second.fail(second.start(row), FAILURE, now=1.0, tried=FULL)
         assert row.tried == second.job("job-1").tried == (FULL, FELL, FULL)
@@ -491,7 +578,7 @@ def test_a_job_that_found_no_room_teaches_nothing(journal: Journal) -> None:
     assert journal.measured("sd-1.4") == []
 
 
-def test_sizes_rungs_and_number_formats_are_measured_apart(journal: Journal) -> None:
+def test_sizes_rungs_number_formats_and_variants_are_measured_apart(journal: Journal) -> None:
     changes: list[dict[str, object]] = [
         {},
         {"width": 912},
@@ -500,11 +587,12 @@ def test_sizes_rungs_and_number_formats_are_measured_apart(journal: Journal) -> 
         {"guided": False},
         {"rung": Rung.CPU},
         {"dtype": "bfloat16"},
+        {"variant": "compiled"},
     ]
     for number, change in enumerate(changes):
         journal.learn("sd-1.4", tried(peak_bytes=100 + number, **change), step_s=0.5)
     journal.learn("sd-1.4", tried(device_name="another GPU", peak_bytes=99), step_s=0.5)
-    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, 100, 101, 102, 103, 104, 105, 106]
+    assert sorted(one.peak_bytes for one in journal.measured("sd-1.4")) == [99, *range(100, 108)]
 
 
 def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(path: Path) -> None:
@@ -534,7 +622,7 @@ def test_a_journal_from_before_the_ladder_is_taken_over_with_all_that_is_in_it(p
         assert row.request == GenerateRequest(prompt="a red circle", seed=1)
         assert journal.counts()[JobState.RUNNING] == 1
         assert journal.is_demanded("generate")
-        assert [one.id for one in journal.requeue_interrupted()] == ["job-2"]
+        assert [one.id for one in journal.interrupted()] == ["job-2"]
         row = journal.give_back(journal.start(row), count_attempt=False, tried=FULL)
         assert row.tried == (FULL,)
         assert journal.measured("sd-1.4") == []
@@ -565,16 +653,13 @@ def test_what_was_measured_before_guidance_and_refusals_were_told_is_taken_over(
     journal.close()
 
 
-def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, path: Path) -> None:
     admitted(journal)
     row = journal.job("job-1")
-
-    def unreadable(self: Journal, job_id: str) -> Job:
-        raise JournalRefused(5, "the journal cannot be read: disk I/O error")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "job", unreadable)
-        with pytest.raises(JournalRefused):
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE jobs SET defaults = '[damaged'")
+        with pytest.raises(ValueError, match="Expecting value"):
             journal.start(row)
+        other.execute("UPDATE jobs SET defaults = '[]'")
     assert journal.job("job-1") == row
     assert journal.counts()[JobState.QUEUED] == 1

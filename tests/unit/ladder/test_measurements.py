@@ -46,6 +46,14 @@ def test_pictures_with_guidance_and_without_are_remembered_apart() -> None:
     assert after_success([], tried(guided=False, peak_bytes=500), step_s=0.25) == (unguided,)
 
 
+def test_variants_are_remembered_apart() -> None:
+    compiled = row(variant="compiled", peak_bytes=500, step_s=0.25)
+    assert after_success([compiled], tried(), step_s=0.5) == (row(peak_bytes=800, step_s=0.5),)
+    assert after_success([], tried(variant="compiled", peak_bytes=500), step_s=0.25) == (compiled,)
+    assert after_refusal([compiled], tried()) == (row(refused_bytes=1000, refusals=1),)
+    assert after_refusal([compiled], tried(variant="compiled")) == (replace(compiled, refused_bytes=1000, refusals=1),)
+
+
 @pytest.mark.parametrize(("before", "after"), [(0, 800), (400, 800), (800, 800), (1200, 1100), (802, 802)])
 def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) -> None:
     (kept,) = after_success([row(peak_bytes=before, step_s=9.0)], tried(), step_s=0.5)
@@ -63,6 +71,7 @@ def test_a_peak_rises_at_once_and_falls_by_a_quarter(before: int, after: int) ->
         ({"guided": False, "width": 1024}, False),
         ({"rung": Rung.TILED_DECODE}, False),
         ({"dtype": "float32"}, False),
+        ({"variant": "compiled"}, False),
     ],
     ids=str,
 )
@@ -71,9 +80,7 @@ def test_a_good_job_lifts_what_was_refused_to_no_larger_pictures_on_its_rung(
 ) -> None:
     refused = row(refused_bytes=1000, refusals=2, good_since=3, size_good_since=1, **refusal)
     changed = after_success([refused], tried(), step_s=0.5)
-    (now,) = [
-        one for one in changed if (one.rung, one.dtype, one.extent) == (refused.rung, refused.dtype, refused.extent)
-    ]
+    (now,) = [one for one in changed if _kind_of_run(one) == _kind_of_run(refused)]
     of_size = refused.extent.is_of_size(row().extent)
     count = (now.refused_bytes, now.refusals, now.good_since, now.size_good_since)
     assert count == ((0, 0, 0, 0) if lifted else (1000, 2, 4, 1 + of_size))
@@ -143,3 +150,7 @@ def test_a_peak_that_nobody_knows_changes_none_and_only_what_changed_is_told() -
     assert (row.peak_bytes, row.step_s) == (800, 0.5)
     (larger,) = after_success(first, tried(width=1024, peak_bytes=900), step_s=1.0)
     assert larger.width == 1024
+
+
+def _kind_of_run(one: Measured) -> tuple[object, ...]:
+    return one.rung, one.dtype, one.variant, one.extent

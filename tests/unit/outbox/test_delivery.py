@@ -61,7 +61,8 @@ def deliver(door: Door, source: Source, job: Job) -> Delivered:
 def restarted(door: Door, job: Job) -> Job:
     """The job as a new daemon starts it once more."""
     door.outbox.clear_temp()
-    door.journal.requeue_interrupted()
+    for interrupted in door.journal.interrupted():
+        door.journal.give_back(interrupted, count_attempt=False)
     return door.journal.start(door.journal.job(job.id))
 
 

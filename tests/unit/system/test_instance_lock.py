@@ -17,7 +17,7 @@ from tests.support.house import House
 HOLD = """
 import sys
 from pathlib import Path
-from aura_daemon.instance import InstanceLock
+from aura_daemon.system.instance_lock import InstanceLock
 InstanceLock(Path(sys.argv[1]), Path(sys.argv[2])).acquire()
 print("held", flush=True)
 sys.stdin.read()

@@ -1,0 +1,14 @@
+"""What the journal keeps of an attempt under way. In: how it runs. Out: the record for whoever finds it cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aura_daemon.ladder.attempts import RunConditions, StartedAttempt
+from aura_daemon.system.oom_kills import PROC, boot_id, oom_kills
+
+
+def started_attempt(tried: RunConditions | None = None, *, proc: Path = PROC) -> StartedAttempt | None:
+    """An attempt that starts now; None where the kernel does not tell what is compared with it later."""
+    boot, kills = boot_id(proc=proc), oom_kills(proc=proc)
+    return StartedAttempt(boot=boot, kills=kills, tried=tried) if boot and kills is not None else None
