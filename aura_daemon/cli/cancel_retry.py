@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from aura_daemon.cli.progress_bars import SilentListener
-from aura_daemon.cli.why import below
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
 from aura_daemon.daemon.assembly import daemon_of, settings_of, worker_of
 from aura_daemon.daemon.control_socket import Command, CommandAnswer, CommandVerb
+from aura_daemon.daemon.explain import path_below
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import logs
 
@@ -28,7 +28,7 @@ def order(verb: CommandVerb, jobs: list[str], config: Path | None) -> int:
 
 
 def _answer(verb: CommandVerb, job: str, settings: Settings) -> CommandAnswer:
-    asked = Command(verb=verb, name=job, path=below(Path(job), settings.inbox) or "")
+    asked = Command(verb=verb, name=job, path=path_below(Path(job), settings.inbox) or "")
     state = settings.state_folder()
     try:
         answer = control_socket.ask(state, asked, timeout_s=PATIENCE_S)
