@@ -20,7 +20,6 @@ Mount = Callable[..., Path]
 
 LONG = (
     "tests/unit/engines/placement/test_rungs.py",
-    "tests/unit/cli/test_doctor.py",
     "tests/behaviour/test_meaning.py",
     "tests/unit/engines/stable_diffusion/test_fields.py",
     "tests/unit/engines/stable_diffusion/test_lora.py",

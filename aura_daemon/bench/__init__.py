@@ -1,1 +1,1 @@
-"""What the daemon is measured with: a worker that costs nothing, and a bare loop to compare it with."""
+"""What the daemon is measured with: a worker that computes nothing, and a bare loop for comparison."""

@@ -1,7 +1,8 @@
-"""The same renames, fsyncs and writes as the daemon makes for a job, with no daemon: what the disk alone costs.
+"""The renames, fsyncs and writes that the daemon makes for a job, without a daemon: what the disk alone costs.
 
-A claim: a folder, a rename, three fsyncs. Six commits of the journal. Payload and sidecar: a temp file, fsync, link,
-unlink, fsync of the folder each. The archive: link, unlink, two fsyncs, a folder removed.
+The claim makes a folder, a rename and three fsyncs. The journal makes six commits. Payload and sidecar each take a
+temp file, an fsync, a link, an unlink and an fsync of the folder. The archive takes a link, an unlink, two fsyncs
+and the removal of a folder.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ SIDECAR_BYTES: Final = 2_000
 
 
 def run(folder: Path, names: list[str]) -> float:
-    """Seconds for all files of `folder/inbox`, into folders beside it."""
+    """Seconds for all files of `folder/inbox`; their results go into folders beside the inbox."""
     inbox, work, done, outbox = (folder / name for name in ("inbox", "work", "done", "outbox"))
     for place in (work, done, outbox):
         place.mkdir()

@@ -1,4 +1,4 @@
-"""A worker whose pictures cost nothing: what is left of a job's time is the daemon's own."""
+"""A worker whose pictures cost nothing, so that a job takes only the daemon's own time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Task, U
 
 NAME: Final = "instant"
 PICTURE_BYTES: Final = 8_192
-"""About what a picture of aura-mini takes; made of zeros, and nobody's picture."""
+"""About the size of a picture by aura-mini; the bytes are zeros."""
 
 _MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 _READY: Final = Ready(device="none", device_name=NAME, dtype="none", rung="none", versions=())
 
 
 class InstantWorker:
-    """Keeps the worker's contract; a batch has ended as soon as it is submitted."""
+    """Implements `Worker`; a batch has ended as soon as it is submitted."""
 
     pid: int | None = None
     resident_bytes: int | None = None
@@ -39,7 +39,7 @@ class InstantWorker:
         os.write(self._writer, b"!")
 
     def cancel(self, job_id: str) -> None:
-        """Every job is over before anybody could."""
+        """Every job has ended before it could be cancelled."""
 
     def poll(self) -> list[Up]:
         up, self._up = self._up, []
@@ -51,7 +51,7 @@ class InstantWorker:
         return [self._reader]
 
     def unload(self) -> None:
-        """There is nothing to give back."""
+        """No model is loaded."""
 
     def stop(self, timeout_s: float) -> None:
         os.close(self._reader)
@@ -59,25 +59,25 @@ class InstantWorker:
 
 
 def _produced(task: Task) -> Produced:
-    asked = task.request
-    match asked:
+    request = task.request
+    match request:
         case GenerateRequest():
             resolved: Resolved = ResolvedGenerate(
-                prompt=asked.prompt,
-                negative_prompt=asked.negative_prompt,
-                steps=asked.steps or 1,
-                guidance_scale=asked.guidance_scale or 0.0,
-                scheduler=asked.scheduler or "none",
-                seed=asked.seed or 0,
+                prompt=request.prompt,
+                negative_prompt=request.negative_prompt,
+                steps=request.steps or 1,
+                guidance_scale=request.guidance_scale or 0.0,
+                scheduler=request.scheduler or "none",
+                seed=request.seed or 0,
                 width=64,
                 height=64,
             )
             payload = Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
         case CaptionRequest():
-            resolved = ResolvedCaption(image=asked.image, prompt=asked.prompt, max_new_tokens=1)
+            resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=1)
             payload = Payload(extension=".txt", content=b"an instant caption\n")
         case GridRequest():
-            resolved, payload = asked, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
+            resolved, payload = request, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
     return Produced(
         payloads=(payload,),
         resolved=resolved,

@@ -1,4 +1,7 @@
-"""`bench --intake`: how soon a file is taken, and what a job costs beside its model. Real daemon and disk, no model."""
+"""`bench --intake`: how soon a file is claimed, and what a job costs besides its model.
+
+The daemon and the disk are real; the worker computes nothing.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +24,7 @@ from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon
+from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -29,19 +34,19 @@ from aura_daemon.workers.pool import WorkerPool
 
 START_DEADLINE_S = 30.0
 PAUSE_S = 0.02
-"""The most between two deliveries of the latency run; the least is none."""
+"""The longest pause between two deliveries of the latency run; the shortest is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drained:
-    """What a drain took."""
+    """Time and memory of a drain."""
 
     seconds: float
     peak_bytes: int
 
 
 def intake(files: int, latencies: int, folder: Path | None) -> int:
-    """Measures in a new folder below `folder` (the current one) and prints a table; 0 where every job was done."""
+    """Measures in a new folder below `folder` (by default the current one) and prints a table; 0."""
     with tempfile.TemporaryDirectory(prefix="aura-bench-", dir=folder or Path.cwd()) as name:
         place = Path(name).resolve()
         taken_s = measure_latency(place / "latency", latencies)
@@ -66,31 +71,28 @@ def intake(files: int, latencies: int, folder: Path | None) -> int:
 
 
 def measure_latency(place: Path, count: int) -> list[float]:
-    """Seconds from the rename of each of `count` prompt files to its claim, as the journal has it."""
+    """Seconds from the rename of each of `count` prompt files to its claim, as the journal records it."""
     settings = _settings(place)
     with _start(settings, drain=False) as daemon:
         _wait_until_ready(settings, daemon)
-        dice, renamed_s = random.Random(0), dict[str, float]()
+        generator, renamed_s = random.Random(0), dict[str, float]()
         for number in range(count):
             temp, name = settings.inbox / f".{number}.tmp", f"{number}.yaml"
             temp.write_bytes(b"prompt: a small red circle on a blue background\n")
-            time.sleep(dice.random() * PAUSE_S)
+            time.sleep(generator.random() * PAUSE_S)
             renamed_s[name] = time.monotonic()
             temp.rename(settings.inbox / name)
         _wait_until_done(settings, daemon, count)
         daemon.terminate()
         daemon.wait()
     offset_s = time.time() - time.monotonic()
-    journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
-    try:
+    with closing(Journal(settings.state_folder() / FILE_NAME, read_only=True)) as journal:
         claims = ((journal.latest_source(name), moment_s) for name, moment_s in renamed_s.items())
         return [source.claimed_at - offset_s - moment_s for source, moment_s in claims if source is not None]
-    finally:
-        journal.close()
 
 
 def measure_drain(place: Path, count: int) -> Drained:
-    """Time and peak memory of a daemon that drains `count` prompt files, as a process of its own."""
+    """Time and peak memory of a daemon process that drains `count` prompt files."""
     settings = _settings(place)
     _fill(settings.inbox, count)
     began_s = time.monotonic()
@@ -103,7 +105,7 @@ def measure_drain(place: Path, count: int) -> Drained:
 
 
 def measure_bare(place: Path, count: int) -> float:
-    """Seconds of the bare loop over the same files."""
+    """Seconds that the bare loop takes for the same files."""
     (place / "inbox").mkdir(parents=True)
     names = _fill(place / "inbox", count)
     seconds = bare.run(place, names)
@@ -112,13 +114,11 @@ def measure_bare(place: Path, count: int) -> float:
 
 
 def child(root: str, mode: str) -> int:
-    """The daemon that is measured, in a process of its own."""
+    """Runs the daemon that is measured, in a process of its own; the exit code."""
     logs.set_up("ERROR", "text")
     settings = _settings(Path(root))
     drain = mode == "drain"
     with assemble_daemon(settings, WorkerPool([InstantWorker()]), drain=drain) as daemon:
-        from aura_daemon.daemon.supervisor import SignalHandler
-
         SignalHandler(daemon)
         summary = daemon.run()
     return int(summary.failed > 0 or (drain and summary.waiting > 0))
@@ -139,10 +139,10 @@ def _fill(inbox: Path, count: int) -> list[str]:
 
 
 def _start(settings: Settings, *, drain: bool) -> subprocess.Popen[bytes]:
-    clean = {name: value for name, value in os.environ.items() if not name.upper().startswith("AURA_")}
+    environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("AURA_")}
     arguments = [str(settings.inbox.parent), "drain" if drain else "run"]
     code = "import sys; from aura_daemon.cli.bench import child; sys.exit(child(*sys.argv[1:]))"
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=clean)
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment)
 
 
 def _wait_until_ready(settings: Settings, daemon: subprocess.Popen[bytes]) -> None:

@@ -1,24 +1,24 @@
-"""`cancel` and `retry`: asked of the running daemon, or done here where none runs."""
+"""`cancel` and `retry`: the running daemon carries them out, or this process where none runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from aura_daemon.cli.why import below
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon import control_socket
 from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
 from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
+from aura_daemon.daemon.explain import path_below
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import logs
 
 REFUSED = 1
 PATIENCE_S = 60.0
-"""The daemon answers between two files it reads or writes."""
+"""The daemon answers between two files that it reads or writes."""
 
 
 def order(verb: CommandVerb, jobs: list[str], config: Path | None) -> int:
-    """Prints what came of it, a line a job; 1 where something could not be done."""
+    """Prints the outcome, a line for each job; 1 where something could not be done."""
     settings = settings_of(config).settings
     answers = [_answer(verb, job, settings) for job in jobs]
     for answer in answers:
@@ -26,22 +26,22 @@ def order(verb: CommandVerb, jobs: list[str], config: Path | None) -> int:
     return 0 if all(answer.done for answer in answers) else REFUSED
 
 
-def _answer(verb: CommandVerb, job: str, settings: Settings) -> CommandAnswer:
-    asked = Command(verb=verb, name=job, path=below(Path(job), settings.inbox) or "")
+def _answer(verb: CommandVerb, name: str, settings: Settings) -> CommandAnswer:
+    command = Command(verb=verb, name=name, path=path_below(Path(name), settings.inbox) or "")
     state = settings.state_folder()
     try:
-        answer = control_socket.ask(state, asked, timeout_s=PATIENCE_S)
+        answer = control_socket.ask(state, command, timeout_s=PATIENCE_S)
     except TimeoutError:
         message = f"the daemon did not answer within {PATIENCE_S:g} s; it may still do it: `aura-daemon why` tells"
         return CommandAnswer(done=False, lines=(message,))
     except OSError as error:
         message = f"the daemon cannot be asked through {state / control_socket.NAME}: {error.strerror}; be its user"
         raise UserError([Problem(message=message)]) from None
-    return answer or _alone(asked, settings)
+    return answer or _carry_out_here(command, settings)
 
 
-def _alone(asked: Command, settings: Settings) -> CommandAnswer:
-    """Where no daemon runs, under its lock."""
+def _carry_out_here(command: Command, settings: Settings) -> CommandAnswer:
+    """Takes the daemon's lock, since no daemon runs."""
     logs.set_up("WARNING", settings.log_format)
     with assemble_daemon(settings, local_workers(settings, settings.log_format), drain=True) as daemon:
-        return daemon.carry_out(asked)
+        return daemon.carry_out(command)

@@ -7,69 +7,70 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon.config.folder_checks import folders_of, misplaced
-from aura_daemon.config.loading import LoadedConfig, load
+from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
-from aura_daemon.doctor import machine as inspecting
-from aura_daemon.doctor.diagnosis import complaints
-from aura_daemon.doctor.probe import ProbeFailed, ask
+from aura_daemon.daemon.status import running_health
+from aura_daemon.doctor.doctor import Doctor
+from aura_daemon.doctor.probe import TorchProbe
 from aura_daemon.doctor.report import (
     CPU_FLAGS,
-    SURVEY_SCHEMA,
-    DiskFound,
     DoctorReport,
-    Finding,
-    GpuFound,
     LadderPlan,
     LadderStep,
+    Machine,
     ModelFound,
     ModelPresence,
     PlanRequest,
-    ProbeRequest,
-    TorchFound,
+    ProbeAnswer,
 )
-from aura_daemon.errors import JournalRefused, Problem, UserError
+from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
-from aura_daemon.health import heartbeat
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
-from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.ladder.prediction import Measured
-from aura_daemon.ladder.rungs import RUNGS
 
 UNWELL: Final = 1
 WIDTH: Final = 120
-"""Columns, where nobody looks: a log has no width of its own."""
-
-MODELS: Final = "models"
-"""What lies in the hub's cache."""
-
-GIB: Final = 1 << 30
+"""Columns where the output is no terminal: a file has no width of its own."""
 
 LIBRARIES: Final = ("diffusers", "transformers", "accelerate", "safetensors", "pillow")
 
 
-def doctor(config: Path | None, *, plan: str | None, batch: int, model: str | None, as_json: bool) -> int:
-    """0 where all is well, 1 where something should be mended."""
+def doctor(
+    config: Path | None,
+    *,
+    plan: str | None = None,
+    batch: int = 1,
+    model: str | None = None,
+    as_json: bool = False,
+    probe: TorchProbe | None = None,
+) -> int:
+    """0 where all is well, 1 where something should be mended. `probe`: who asks torch; by default a child process."""
     loaded = load(config)
-    wish = wish_of(loaded.settings, plan, batch, model)
-    looks = sys.stderr.isatty() and not as_json
-    with Console(stderr=True).status("asking torch what it finds here …") if looks else nullcontext():
-        survey = surveyed(loaded, wish)
+    plan_request = requested_plan(loaded.settings, plan, batch, model)
+    health = running_health(loaded.settings.state_folder())
+    has_audience = sys.stderr.isatty() and not as_json
+    with Console(stderr=True).status("asking torch what it finds here …") if has_audience else nullcontext():
+        daemon_pid = health.pid if health is not None else None
+        examination = Doctor(probe or TorchProbe()).examine(loaded, plan_request, daemon_pid=daemon_pid)
+    for text in examination.log:
+        print(text, file=sys.stderr)
+    report = examination.report
     if as_json:
-        print(survey.to_json())
+        print(report.to_json())
     else:
-        _ReportPrinter(Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)).show(survey)
-    return UNWELL if survey.problems else 0
+        console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
+        for part in _rendered(report):
+            console.print(part, soft_wrap=isinstance(part, Text))
+    return UNWELL if report.problems else 0
 
 
-def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None) -> PlanRequest | None:
-    """What the ladder is to be shown for; raises UserError."""
+def requested_plan(settings: Settings, plan: str | None, batch: int, model: str | None) -> PlanRequest | None:
+    """What `--plan`, `--batch` and `--model` ask for; None without them. Raises UserError with every problem."""
     allowed = (settings.generate.model, *settings.generate.models)
     problems = []
     if plan is None and (model is not None or batch != 1):
@@ -79,8 +80,8 @@ def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None)
     size = re.fullmatch(r"\s*(\d{1,5})\s*[x×X*]\s*(\d{1,5})\s*", plan or "")
     sides = [int(side) for side in size.groups()] if size is not None else []
     if plan is not None and not (sides and all(MULTIPLE_PX <= side <= MOST_PX for side in sides)):
-        said = f"must be width and height in pixels, {MULTIPLE_PX} to {MOST_PX} each, as 912x512"
-        problems.append(Problem(key="--plan", given=repr(plan), message=said))
+        message = f"must be width and height in pixels, {MULTIPLE_PX} to {MOST_PX} each, as 912x512"
+        problems.append(Problem(key="--plan", given=repr(plan), message=message))
     if problems:
         raise UserError(problems)
     if plan is None:
@@ -89,216 +90,139 @@ def wish_of(settings: Settings, plan: str | None, batch: int, model: str | None)
     return PlanRequest(model=model or allowed[0], width=width, height=height, batch=batch)
 
 
-def surveyed(loaded: LoadedConfig, wish: PlanRequest | None) -> DoctorReport:
-    """All that is to be known, with what should be mended."""
-    settings = loaded.settings
-    folders = folders_of(settings)
-    document = heartbeat.read(folders["state"])
-    daemon_pid = document.pid if document is not None and heartbeat.is_alive(document) else None
-    machine = inspecting.machine(settings.inbox, folders, daemon_pid=daemon_pid)
-    worker = inspecting.worker_of(daemon_pid) if daemon_pid is not None else None
-    held_device_bytes = inspecting.device_bytes(machine.gpus, worker.pid) if worker is not None else 0
-    question = ProbeRequest(
-        settings=settings.engine(),
-        wish=wish,
-        measured=tuple(_measured(folders["state"], wish)),
-        held_bytes=worker.own_bytes if worker is not None else 0,
-        held_device_bytes=held_device_bytes,
-    )
-    answer = ask(question)
-    misplacements = [Finding(message=str(problem), mend="mend the configuration") for problem in misplaced(loaded)]
-    silence = []
-    if isinstance(answer, ProbeFailed):
-        print(answer.log, file=sys.stderr)
-        silence = [answer.complaint]
-    else:
-        cache = inspecting.disk(MODELS, Path(answer.hub_cache))
-        machine = machine.model_copy(update={"disks": (*machine.disks, *((cache,) if cache is not None else ()))})
-    survey = DoctorReport(
-        schema=SURVEY_SCHEMA,
-        configured_by=loaded.origin,
-        device=settings.device,
-        daemon_runs=daemon_pid is not None,
-        held_bytes=question.held_bytes,
-        held_device_bytes=held_device_bytes,
-        machine=machine,
-        findings=None if isinstance(answer, ProbeFailed) else answer,
-    )
-    return survey.model_copy(update={"problems": (*misplacements, *silence, *complaints(survey))})
+def _rendered(report: DoctorReport) -> Iterator[Text | Table]:
+    """The facts, the ladder, what should be mended."""
+    title_above = ""
+    for title, fact in _facts(report):
+        yield Text.assemble((f"{title if title != title_above else '':<12}", "bold"), fact)
+        title_above = title
+    if report.findings is not None and report.findings.plan is not None:
+        yield Text()
+        yield from _plan(report.findings.plan, report)
+    yield Text()
+    for problem in report.problems:
+        yield Text.assemble(("mend  ", "bold red"), problem.message)
+        yield Text.assemble("      ", (problem.mend, "yellow"))
+    if not report.problems:
+        yield Text("all is well", "green")
 
 
-def _measured(state: Path, wish: PlanRequest | None) -> list[Measured]:
-    """What the journal knows of the wish's model; nothing where nothing has run."""
-    place = state / FILE_NAME
-    if wish is None or not place.exists():
-        return []
-    try:
-        journal = Journal(place, read_only=True)
-    except JournalRefused as error:
-        print(f"what was measured cannot be read: {error.strerror}", file=sys.stderr)
-        return []
-    try:
-        return journal.measured(wish.model)
-    finally:
-        journal.close()
-
-
-class _ReportPrinter:
-    """A survey, for people."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def show(self, survey: DoctorReport) -> None:
-        """Facts, the ladder, what is to be mended."""
-        shown = ""
-        for title, fact in _facts(survey):
-            head = f"{title if title != shown else '':<12}"
-            self._console.print(Text.assemble((head, "bold"), fact), soft_wrap=True)
-            shown = title
-        plan = survey.findings.plan if survey.findings is not None else None
-        if plan is not None:
-            self._console.print()
-            self._show_plan(plan, survey)
-        self._console.print()
-        for problem in survey.problems:
-            self._console.print(Text.assemble(("mend  ", "bold red"), problem.message), soft_wrap=True)
-            self._console.print(Text.assemble("      ", (problem.mend, "yellow")), soft_wrap=True)
-        if not survey.problems:
-            self._console.print(Text("all is well", "green"))
-
-    def _show_plan(self, plan: LadderPlan, survey: DoctorReport) -> None:
-        """A row a rung, and where a job would start."""
-        wish = plan.wish
-        pictures = f", {wish.batch} at once" if wish.batch > 1 else ""
-        title = f"{wish.width}x{wish.height}{pictures}, {escaped(wish.model)}"
-        self._console.print(Text(f"the ladder for {title}", "bold"))
-        if plan.assumed:
-            said = f"{escaped(wish.model)} is not on this machine: the figures assume Stable Diffusion 1.4's size"
-            self._console.print(Text(said, "yellow"))
-        if survey.held_bytes:
-            held = f"{_gib(survey.held_bytes)} of memory"
-            held += f" and {_gib(survey.held_device_bytes)} of the GPU" if survey.held_device_bytes else ""
-            self._console.print(f"what the running daemon's worker holds counts as free: {held}")
-        table = Table(show_edge=False, pad_edge=False)
-        for name in ("", "rung", "what is done", "predicted peak", "free", "a picture", "fits now"):
-            right = name in ("predicted peak", "free", "a picture")
-            table.add_column(name, justify="right" if right else "left", no_wrap=name != "what is done")
-        for step in plan.ladder:
-            starts = step.rung is plan.start
-            table.add_row(
-                "->" if starts else "",
-                step.rung,
-                step.caption,
-                _gib(step.needed_bytes),
-                _gib(max(0, step.free_bytes)),
-                f"about {_seconds(step.picture_s)}" if step.picture_s is not None else "-",
-                _fits(step, plan),
-                style="bold green" if starts else None,
-            )
-        self._console.print(table)
-        if plan.start is not None:
-            at_once = f", {plan.start_batch} at once" if wish.batch > 1 else ""
-            self._console.print(f"a job would start on {plan.start}{at_once}")
-        if any(step.picture_s is not None for step in plan.ladder):
-            self._console.print(
-                f"times: {plan.steps_a_picture} steps, without loading and decoding, scaled from what was measured here"
-            )
-
-
-def _facts(survey: DoctorReport) -> Iterator[tuple[str, str]]:
-    """Title and fact, line by line."""
-    machine, found = survey.machine, survey.findings
-    yield "configured", f"by {escaped(survey.configured_by)}"
-    yield "daemon", "runs" if survey.daemon_runs else "not running"
-    for card in machine.gpus:
-        yield from (("GPU", fact) for fact in _card(card, is_one_of_many=len(machine.gpus) > 1))
-    if not machine.gpus:
-        yield "GPU", "the NVIDIA driver knows of none"
-    if found is not None:
-        yield from (("torch", fact) for fact in _torch(found.torch))
-    cpu, memory = machine.cpu, machine.memory
-    lacking = [flag for flag in CPU_FLAGS if flag not in cpu.flags]
-    flags = f"has {', '.join(cpu.flags) or 'none of them'}"
-    yield "CPU", f"{cpu.name}, {cpu.cores} cores; {flags}{'; lacks ' + ', '.join(lacking) if lacking else ''}"
+def _facts(report: DoctorReport) -> Iterator[tuple[str, str]]:
+    """Titles and facts, a line each."""
+    machine, answer = report.machine, report.findings
+    yield "configured", f"by {escaped(report.configured_by)}"
+    yield "daemon", "runs" if report.daemon_runs else "not running"
+    for fact in _gpus(machine):
+        yield "GPU", fact
+    if answer is not None:
+        for fact in _torch(answer):
+            yield "torch", fact
+    cpu, memory, inotify, versions = machine.cpu, machine.memory, machine.inotify, machine.versions
+    lacking = ", ".join(flag for flag in CPU_FLAGS if flag not in cpu.flags)
+    flags = f"has {', '.join(cpu.flags) or 'none of them'}{'; lacks ' * bool(lacking)}{lacking}"
+    yield "CPU", f"{cpu.name}, {cpu.cores} cores; {flags}"
     limit = (
-        f"the control group's limit: {_gib(memory.limit_bytes)}" if memory.limit_bytes else "no control group's limit"
+        "the control group's limit: " + _gib(memory.limit_bytes) if memory.limit_bytes else "no control group's limit"
     )
     yield "memory", f"{_gib(memory.available_bytes)} of {_gib(memory.total_bytes)} available; {limit}"
-    yield from (("disk", _disk(disk)) for disk in machine.disks)
-    limits = machine.inotify
-    if limits is not None:
-        yield (
-            "inotify",
-            f"watches: {limits.needed_watches:,} for this inbox, {limits.used_watches:,} of other programs, "
-            f"{limits.max_user_watches:,} allowed",
-        )
-        yield (
-            "inotify",
-            f"instances: {limits.used_instances:,} of other programs, {limits.max_user_instances:,} allowed; "
-            f"a queue holds {limits.max_queued_events:,} events",
-        )
-    versions = machine.versions
+    for disk in machine.disks:
+        space = f"{_gib(disk.free_bytes)} of {_gib(disk.total_bytes)} free"
+        kind, missing = f", {disk.file_system}" if disk.file_system else "", "" if disk.exists else "; not there yet"
+        yield "disk", f"{disk.what}: {space}{kind}, {disk.path}{missing}"
+    if inotify is not None:
+        watches = f"{inotify.needed_watches:,} for this inbox, {inotify.used_watches:,} of other programs"
+        yield "inotify", f"watches: {watches}, {inotify.max_user_watches:,} allowed"
+        instances = f"{inotify.used_instances:,} of other programs, {inotify.max_user_instances:,} allowed"
+        yield "inotify", f"instances: {instances}; a queue holds {inotify.max_queued_events:,} events"
     yield "python", f"{versions['python']}, aura-daemon {versions['aura_daemon']}, {versions['platform']}"
     yield "libraries", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES)
-    if found is not None:
-        yield from ((f"{model.kind}", _model(model)) for model in found.models)
+    for model in answer.models if answer is not None else ():
+        yield str(model.kind), f"{escaped(model.name)}: {_model(model)}"
 
 
-def _card(card: GpuFound, *, is_one_of_many: bool) -> Iterator[str]:
-    uuid = f" ({card.uuid or 'of unknown UUID'})" if is_one_of_many else ""
-    yield f"{card.name}{uuid}: {_gib(card.free_bytes)} of {_gib(card.total_bytes)} free; driver {card.driver}"
-    for user in card.users:
-        yield f"used by {user.name} ({user.pid})" + (f": {_gib(user.used_bytes)}" if user.used_bytes else "")
+def _gpus(machine: Machine) -> Iterator[str]:
+    if not machine.gpus:
+        yield "the NVIDIA driver knows of none"
+    for gpu in machine.gpus:
+        uuid = f" ({gpu.uuid or 'of unknown UUID'})" if len(machine.gpus) > 1 else ""
+        yield f"{gpu.name}{uuid}: {_gib(gpu.free_bytes)} of {_gib(gpu.total_bytes)} free; driver {gpu.driver}"
+        for user in gpu.users:
+            yield f"used by {user.name} ({user.pid})" + (f": {_gib(user.used_bytes)}" if user.used_bytes else "")
 
 
-def _torch(torch: TorchFound) -> Iterator[str]:
+def _torch(answer: ProbeAnswer) -> Iterator[str]:
+    torch = answer.torch
     yield f"{torch.version}, built for {torch.build}"
     if torch.device:
-        name = f"{torch.device} ({torch.device_name}{', ' + torch.capability if torch.capability else ''}"
-        name += f", {torch.uuid})" if torch.uuid else ")"
-        yield f"computes on {name} in {torch.dtype}; at full speed it could in {', '.join(torch.dtypes)}"
-
-
-def _disk(disk: DiskFound) -> str:
-    kind = f", {disk.file_system}" if disk.file_system else ""
-    missing = "" if disk.exists else "; not there yet"
-    return f"{disk.what}: {_gib(disk.free_bytes)} of {_gib(disk.total_bytes)} free{kind}, {disk.path}{missing}"
+        details = ", ".join(filter(None, (torch.device_name, torch.capability, torch.uuid)))
+        dtypes = f"in {torch.dtype}; at full speed it could in {', '.join(torch.dtypes)}"
+        yield f"computes on {torch.device} ({details}) {dtypes}"
 
 
 def _model(model: ModelFound) -> str:
-    name = escaped(model.name)
     match model.presence:
         case ModelPresence.HERE:
-            return f"{name}: here, {_size(model.weight_bytes)}, {escaped(model.folder)}"
+            return f"here, {_size(model.weight_bytes)}, {escaped(model.folder)}"
         case ModelPresence.ABSENT:
             size = f"{_size(model.weight_bytes)} are" if model.weight_bytes else "it is"
-            return f"{name}: not on this machine, {size} fetched for its first job"
+            return f"not on this machine, {size} fetched for its first job"
         case ModelPresence.WRONG:
-            return f"{name}: cannot be used, see below"
+            return "cannot be used, see below"
+        case _:  # pragma: no cover
+            assert_never(model.presence)
+
+
+def _plan(plan: LadderPlan, report: DoctorReport) -> Iterator[Text | Table]:
+    """A row a rung, and where a job would start."""
+    request, model = plan.wish, escaped(plan.wish.model)
+    at_once = f", {request.batch} at once" if request.batch > 1 else ""
+    yield Text(f"the ladder for {request.width}x{request.height}{at_once}, {model}", "bold")
+    if plan.assumed:
+        yield Text(f"{model} is not on this machine: the figures assume Stable Diffusion 1.4's size", "yellow")
+    if report.held_bytes:
+        on_gpu = f" and {_gib(report.held_device_bytes)} of the GPU" if report.held_device_bytes else ""
+        held = f"{_gib(report.held_bytes)} of memory{on_gpu}"
+        yield Text(f"what the running daemon's worker holds counts as free: {held}")
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("", "rung", "what is done", "predicted peak", "free", "a picture", "fits now"):
+        right = name in ("predicted peak", "free", "a picture")
+        table.add_column(name, justify="right" if right else "left", no_wrap=name != "what is done")
+    for step in plan.ladder:
+        is_start = step.rung is plan.start
+        table.add_row(
+            "->" if is_start else "",
+            step.rung,
+            step.caption,
+            _gib(step.needed_bytes),
+            _gib(max(0, step.free_bytes)),
+            f"about {_seconds(step.picture_s)}" if step.picture_s is not None else "-",
+            _fits(step, plan),
+            style="bold green" if is_start else None,
+        )
+    yield table
+    if plan.start is not None:
+        yield Text(f"a job would start on {plan.start}{f', {plan.start_batch} at once' * (request.batch > 1)}")
+    if any(step.picture_s is not None for step in plan.ladder):
+        basis = "without loading and decoding, scaled from what was measured here"
+        yield Text(f"times: {plan.steps_a_picture} steps, {basis}")
 
 
 def _fits(step: LadderStep, plan: LadderPlan) -> str:
-    wish = plan.wish
-    if step.fits == wish.batch:
-        return "yes"
     if step.fits:
-        return f"{step.fits} of {wish.batch}"
-    short = step.needed_bytes - step.free_bytes
-    if short > 0:
-        return f"no, {_gib(short)} short"
-    memory = step.needed_host_bytes - plan.free_host_bytes
-    assert not RUNGS[step.rung].on_cpu
-    return f"no, {_gib(memory)} of host memory short"
+        return "yes" if step.fits == plan.wish.batch else f"{step.fits} of {plan.wish.batch}"
+    missing_bytes = step.needed_bytes - step.free_bytes
+    if missing_bytes > 0:
+        return f"no, {_gib(missing_bytes)} short"
+    return f"no, {_gib(step.needed_host_bytes - plan.free_host_bytes)} of host memory short"
 
 
-def _gib(amount: int) -> str:
-    return f"{amount / GIB:.1f} GiB"
+def _gib(size_bytes: int) -> str:
+    return f"{size_bytes / (1 << 30):.1f} GiB"
 
 
-def _size(amount: int) -> str:
-    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
-def _seconds(amount: float) -> str:
-    return f"{amount:.0f} s" if amount >= 10 else f"{amount:.1f} s"
+def _seconds(duration_s: float) -> str:
+    return f"{duration_s:.0f} s" if duration_s >= 10 else f"{duration_s:.1f} s"

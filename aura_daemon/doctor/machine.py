@@ -28,13 +28,15 @@ from aura_daemon.system import nvidia
 from aura_daemon.system.filesystems import file_system_of
 from aura_daemon.system.host_memory import host_memory
 from aura_daemon.system.library_versions import versions
+from aura_daemon.workers.process import CHILD
 
 PROC: Final = Path("/proc")
 
 INOTIFY: Final = "anon_inode:inotify"
 """What a descriptor of an inotify instance is a link to."""
 
-WORKER: Final = "aura_daemon.workers.child_main"
+WORKER: Final = CHILD[-1]
+"""The module that a worker's command line names."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

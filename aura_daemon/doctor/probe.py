@@ -1,4 +1,4 @@
-"""Asks torch without importing it. In: a question. Out: the findings of a short-lived child, or why there are none."""
+"""Asks torch without importing it. In: a request. Out: the answer of a short-lived child, or why there is none."""
 
 from __future__ import annotations
 
@@ -24,41 +24,48 @@ MEND: Final = "most likely torch, another library or the GPU's driver is broken:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeFailed:
-    """There are no findings."""
+    """The child gave no answer."""
 
     complaint: Finding
     log: str
-    """What the child had to say."""
+    """What the child wrote to stderr."""
 
 
-def ask(
-    question: ProbeRequest, *, patience_s: float = PATIENCE_S, command: Sequence[str] = CHILD
-) -> ProbeAnswer | ProbeFailed:
-    """Never raises for what the child does; it is killed when patience is at an end."""
-    asked = question.model_dump_json().encode()
-    try:
-        ran = subprocess.run([*command, str(os.getpid())], input=asked, capture_output=True, timeout=patience_s)
-    except subprocess.TimeoutExpired as error:
-        return _unanswered(f"it did not answer within {patience_s:g} s and was killed", error.stderr)
-    except OSError as error:
-        return _unanswered(f"its process could not be started: {error}", b"")
-    if ran.returncode != 0:
-        return _unanswered(_ending(ran.returncode), ran.stderr)
-    try:
-        return ProbeAnswer.model_validate_json(ran.stdout)
-    except ValidationError as error:
-        return _unanswered(f"its answer is not understood ({error.error_count()} mistakes)", ran.stderr)
+class TorchProbe:
+    """Starts a child for every request, and kills it where it does not answer in time."""
+
+    def __init__(self, command: Sequence[str] = CHILD, *, patience_s: float = PATIENCE_S) -> None:
+        """`command` is run with this process's pid appended: JSON of a request on stdin, of the answer on stdout."""
+        self._command = tuple(command)
+        self._patience_s = patience_s
+
+    def ask(self, request: ProbeRequest) -> ProbeAnswer | ProbeFailed:
+        """Never raises for what the child does."""
+        command = [*self._command, str(os.getpid())]
+        content = request.model_dump_json().encode()
+        try:
+            ran = subprocess.run(command, input=content, capture_output=True, timeout=self._patience_s)
+        except subprocess.TimeoutExpired as error:
+            return _failed(f"it did not answer within {self._patience_s:g} s and was killed", error.stderr)
+        except OSError as error:
+            return _failed(f"its process could not be started: {error}", b"")
+        if ran.returncode != 0:
+            return _failed(_ending(ran.returncode), ran.stderr)
+        try:
+            return ProbeAnswer.model_validate_json(ran.stdout)
+        except ValidationError as error:
+            return _failed(f"its answer is not understood ({error.error_count()} mistakes)", ran.stderr)
 
 
 def _ending(code: int) -> str:
     if code > 0:
         return f"it ended with exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-    full = ", as the kernel does where memory has run out" if -code == signal.SIGKILL else ""
-    return f"it was killed by signal {-code} ({name}){full}"
+    out_of_memory = ", as the kernel does where memory has run out" if -code == signal.SIGKILL else ""
+    return f"it was killed by signal {-code} ({name}){out_of_memory}"
 
 
-def _unanswered(what: str, log: bytes | None) -> ProbeFailed:
-    said = (log or b"").decode(errors="replace").strip()
-    last = f": {said.splitlines()[-1].strip()}" if said else ""
-    return ProbeFailed(complaint=Finding(message=f"torch could not be asked; {what}{last}", mend=MEND), log=said)
+def _failed(reason: str, stderr: bytes | None) -> ProbeFailed:
+    log = (stderr or b"").decode(errors="replace").strip()
+    last_line = f": {log.splitlines()[-1].strip()}" if log else ""
+    return ProbeFailed(complaint=Finding(message=f"torch could not be asked; {reason}{last_line}", mend=MEND), log=log)

@@ -124,6 +124,13 @@ def test_status_of_an_empty_journal_says_none(program: Program) -> None:
     assert (ran.returncode, ran.stdout) == (0, "jobs       none\n")
 
 
+def test_why_prints_one_line_and_says_by_its_exit_code_whether_the_file_is_known(loaded: Program) -> None:
+    known, unknown = (loaded.call("why", str(loaded.house.inbox / name)) for name in ("cat.yaml", "never.yaml"))
+    assert (known.returncode, unknown.returncode) == (0, 1)
+    assert known.stdout.startswith(f"cat.yaml: done, see {loaded.house.outbox}/cat.json [")
+    assert unknown.stdout == "never.yaml: never seen, and not in the inbox now\n"
+
+
 def test_check_says_what_files_ask_for_and_what_is_wrong_with_them(program: Program) -> None:
     root = program.house.root
     (root / "good.yaml").write_bytes(b"prompt: x\n---\ntask: caption\nimage: a.png\n")

@@ -17,15 +17,15 @@ from tests.support.programs import Program
 ROWS = [
     DemoRow(
         dropped="cross.txt",
-        asked="a large purple cross on an orange background",
+        prompt="a large purple cross on an orange background",
         result="outbox/cross.png",
-        took="0.7 s",
+        time="0.7 s",
     ),
     DemoRow(
         dropped="a[b]:smile:.png",
         result="outbox/holidays/[red]drawing.txt",
-        said="says: a large orange star on a blue background",
-        took="0.1 s\n+ 1.1 s loading",
+        message="says: a large orange star on a blue background",
+        time="0.1 s\n+ 1.1 s loading",
     ),
 ]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from aura_daemon.config.engine import Device, EngineSettings
-from aura_daemon.doctor.probe import ProbeFailed, ask
-from aura_daemon.doctor.report import ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
+from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
+from aura_daemon.doctor.report import PlanRequest, ProbeRequest
+from tests.support.recorded_probe import ANSWER, RecordedProbe
 
-QUESTION = ProbeRequest(
+REQUEST = ProbeRequest(
     settings=EngineSettings(device=Device.CPU), wish=PlanRequest(model="aura-mini", width=64, height=64, batch=2)
 )
 
@@ -19,13 +21,10 @@ def of_code(code: str) -> tuple[str, ...]:
     return sys.executable, "-c", code
 
 
-def test_the_real_child_answers() -> None:
-    found = ask(QUESTION)
-    assert isinstance(found, ProbeAnswer), found
-    assert found.torch.device == "cpu"
-    assert [model.presence for model in found.models] == [ModelPresence.HERE, ModelPresence.HERE]
-    assert found.plan is not None
-    assert found.plan.start_batch == 2
+def test_a_child_is_handed_the_request_and_its_answer_comes_back(tmp_path: Path) -> None:
+    probe = RecordedProbe(tmp_path)
+    assert probe.ask(REQUEST) == ANSWER
+    assert probe.request == REQUEST
 
 
 @pytest.mark.parametrize(
@@ -39,7 +38,7 @@ def test_the_real_child_answers() -> None:
     ],
 )
 def test_a_child_that_fails_is_put_into_words(code: str, words: str) -> None:
-    answer = ask(QUESTION, command=of_code(code))
+    answer = TorchProbe(of_code(code)).ask(REQUEST)
     assert isinstance(answer, ProbeFailed)
     assert words in answer.complaint.message
     assert answer.complaint.mend
@@ -48,12 +47,12 @@ def test_a_child_that_fails_is_put_into_words(code: str, words: str) -> None:
 
 def test_a_child_that_hangs_is_killed_when_patience_ends() -> None:
     code = "import sys, time; print('waiting for the driver', file=sys.stderr, flush=True); time.sleep(3600)"
-    answer = ask(QUESTION, patience_s=1, command=of_code(code))
+    answer = TorchProbe(of_code(code), patience_s=1).ask(REQUEST)
     assert isinstance(answer, ProbeFailed)
     assert "did not answer within 1 s and was killed: waiting for the driver" in answer.complaint.message
 
 
 def test_a_child_that_cannot_be_started_is_put_into_words() -> None:
-    answer = ask(QUESTION, command=("/nowhere/python",))
+    answer = TorchProbe(("/nowhere/python",)).ask(REQUEST)
     assert isinstance(answer, ProbeFailed)
     assert "could not be started" in answer.complaint.message

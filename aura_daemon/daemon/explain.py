@@ -1,0 +1,175 @@
+"""Why a file is where it is. In: a path, settings, health. Out: one line of text, never printed.
+
+The answer comes from the journal, the inbox and the health document; neither a daemon nor a model is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.daemon.status import progress_text, since_text
+from aura_daemon.errors import JournalRefused
+from aura_daemon.file_names import FAILED_FOLDER, escaped, is_out_of_bounds
+from aura_daemon.health.document import MEMORY_FOR, Health, Status
+from aura_daemon.intake.assembly import assemble_intake
+from aura_daemon.intake.triage import Leave, Triage, Wait
+from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.source_policy import SourcePolicy, choose
+from aura_daemon.system.clock import SteadyClock
+from aura_daemon.watch import completeness
+from aura_daemon.watch.completeness import Writer
+from aura_daemon.watch.settling import FileStamp
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """The answer of `why`."""
+
+    text: str
+    """The file and what is known of it, on one line, safe for a terminal."""
+    is_known: bool
+    """False where nothing is known of the file."""
+
+
+def explain(path: Path, settings: Settings, health: Health | None) -> Explanation:
+    """What the daemon thinks of a file. `health`: of the daemon that runs; None where none runs."""
+    name = path_below(path, settings.inbox)
+    if name is None:
+        return _unknown(str(path), f"not in the inbox, {escaped(str(settings.inbox))}")
+    try:
+        journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
+    except JournalRefused:
+        return _unknown(name, "nothing has run here yet; run the daemon, or `aura-daemon check`")
+    with closing(journal):
+        answer = _Explainer(settings, journal, health).answer(name)
+    if answer is None:
+        return _unknown(name, "never seen, and not in the inbox now")
+    return Explanation(text=f"{escaped(name)}: {answer}", is_known=True)
+
+
+def path_below(path: Path, inbox: Path) -> str | None:
+    """A path below the inbox, given from the current folder or from the inbox; None where the file lies elsewhere."""
+    root = Path(os.path.realpath(inbox))
+    for place in (Path.cwd() / path, inbox / path):
+        full = Path(os.path.realpath(place.parent)) / place.name
+        if full.is_relative_to(root) and full != root:
+            return full.relative_to(root).as_posix()
+    return None
+
+
+def _unknown(name: str, text: str) -> Explanation:
+    return Explanation(text=f"{escaped(name)}: {text}", is_known=False)
+
+
+class _Explainer:
+    def __init__(self, settings: Settings, journal: Journal, health: Health | None) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._health = health
+
+    def answer(self, name: str) -> str | None:
+        """None for a file that was never seen."""
+        source = self._journal.latest_source(name)
+        if os.path.lexists(self._settings.inbox / name):
+            return self._file_in_inbox(name, source)
+        return self._claimed(source, self._health) if source is not None else None
+
+    def _file_in_inbox(self, name: str, source: Source | None) -> str:
+        settings = self._settings
+        keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
+        if is_out_of_bounds(name):
+            return "left alone: hidden, or in `failed/`, where nothing is looked for"
+        intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
+        obstacle = _obstacle(settings.inbox / name, name, intake.triage, settings.settle)
+        if obstacle is None:
+            return f"complete: {self._turn()}"
+        if keeps and source is not None and obstacle.startswith("left alone: done already"):
+            return self._claimed(source, None)
+        return obstacle
+
+    def _turn(self) -> str:
+        """When a complete file is taken."""
+        if self._health is None:
+            return "it is taken when the daemon runs"
+        if self._health.status is Status.PAUSED:
+            return f"it is taken when the daemon is no longer paused: {self._health.last_error}"
+        reason = _holdup(self._health, "journal")
+        return f"it is taken when that is mended: {reason}" if reason else "it is taken now"
+
+    def _claimed(self, source: Source, health: Health | None) -> str:
+        """What came of a file that was claimed."""
+        if source.failure is not None:
+            place = self._settings.outbox / FAILED_FOLDER / source.path
+            return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"
+        jobs = self._journal.jobs_of(source.id)
+        if not jobs:
+            is_open = source.state is SourceState.CLAIMED
+            return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
+        texts = [f"{self._job(job, health)} [{job.id}]" for job in jobs]
+        if len(jobs) == 1:
+            return texts[0]
+        return "; ".join(f"{job.number}: {text}" for job, text in zip(jobs, texts, strict=True))
+
+    def _job(self, job: Job, health: Health | None) -> str:
+        place = escaped(str(self._settings.outbox / job.folder / job.stem))
+        match job.state:
+            case JobState.QUEUED:
+                reason = _holdup(health, job.needs, MEMORY_FOR.format(job.demand), "outbox", "journal")
+                return f"queued, held up: {reason}" if reason else f"queued, attempt {job.attempts + 1} to come"
+            case JobState.RUNNING:
+                if health is None or health.current is None or health.current.id != job.id:
+                    return f"running (attempt {job.attempts})"
+                rung = f" on rung {health.rung}" if health.rung else ""
+                return f"running{rung}: {progress_text(health.current)} (attempt {job.attempts})"
+            case JobState.DELIVERING:
+                return f"being delivered as {place}"
+            case JobState.DONE:
+                return f"done, see {place}.json"
+            case JobState.FAILED:
+                return f"failed: {job.failure.message if job.failure else 'unknown'}"
+            case _:  # pragma: no cover
+                assert_never(job.state)
+
+
+def _holdup(health: Health | None, *names: str) -> str:
+    """Why one of these waits, and since when; empty where none does."""
+    holdups = health.holdups if health is not None else ()
+    return next((f"{holdup.reason}{since_text(holdup)}" for holdup in holdups if holdup.what in names), "")
+
+
+def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
+    """Why a file is not taken; None where nothing speaks against it."""
+    left_alone = triage.by_name(name)
+    if left_alone is not None:
+        return f"left alone: {left_alone.reason}"
+    try:
+        status = file.lstat()
+        unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
+        writer = completeness.writer_of(file)
+        stamp = FileStamp(
+            device=status.st_dev,
+            inode=status.st_ino,
+            size_bytes=status.st_size,
+            modified_ns=status.st_mtime_ns,
+            changed_ns=status.st_ctime_ns,
+        )
+        decision = triage.judge(name, stamp, unchanged_s=unchanged_s)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    if isinstance(decision, Leave):
+        return f"left alone: {decision.reason}"
+    if writer is Writer.SOMEBODY:
+        return "not taken yet: a writer has it open"
+    if isinstance(decision, Wait):
+        return f"not taken yet: {decision.reason}"
+    if writer is Writer.UNKNOWN and unchanged_s < settle_s:
+        return f"not taken yet: it changed {unchanged_s:.1f} s ago, and may still grow"
+    return None

@@ -1,0 +1,76 @@
+"""How the daemon is. In: settings. Out: the health document and the journal's counts, never printed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.errors import JournalRefused
+from aura_daemon.health import heartbeat
+from aura_daemon.health.document import CurrentJob, Health, Holdup
+from aura_daemon.journal.journal import FILE_NAME, Journal
+
+RECENT_JOBS: Final = 20
+"""The last jobs among which failures are looked for."""
+
+MOST_FAILURES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DaemonStatus:
+    """The answer of `status`."""
+
+    is_running: bool
+    health: Health | None
+    """The last health document; None where no daemon has written one."""
+    job_counts: dict[str, int] | None
+    """Jobs by state; None where the journal does not exist or cannot be read."""
+    recent_failures: tuple[str, ...] = ()
+    """`<job id>: <message>`, the latest first."""
+    journal_error: str = ""
+    """Why the journal cannot be read; empty where it can, and where it does not exist."""
+
+    def document(self) -> dict[str, Any]:
+        """What `status --json` prints."""
+        return {
+            "running": self.is_running,
+            "jobs": self.job_counts,
+            "recent_failures": self.recent_failures,
+            "health": self.health.model_dump(mode="json", by_alias=True) if self.health else None,
+        }
+
+
+def read_status(state: Path) -> DaemonStatus:
+    """Reads the state folder; neither a daemon nor a model is needed."""
+    health = heartbeat.read(state)
+    is_running = health is not None and heartbeat.is_alive(health)
+    if not (state / FILE_NAME).exists():
+        return DaemonStatus(is_running=is_running, health=health, job_counts=None)
+    try:
+        journal = Journal(state / FILE_NAME, read_only=True)
+    except JournalRefused as error:
+        return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
+    with closing(journal):
+        failures = [f"{job.id}: {job.failure.message}" for job in journal.recent(RECENT_JOBS) if job.failure]
+        counts = {state.value: count for state, count in journal.counts().items()}
+    return DaemonStatus(
+        is_running=is_running, health=health, job_counts=counts, recent_failures=tuple(failures[:MOST_FAILURES])
+    )
+
+
+def running_health(state: Path) -> Health | None:
+    """The health document of the daemon that runs; None where none runs."""
+    health = heartbeat.read(state)
+    return health if health is not None and heartbeat.is_alive(health) else None
+
+
+def progress_text(current: CurrentJob) -> str:
+    """How far the running job is."""
+    return f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+
+
+def since_text(holdup: Holdup) -> str:
+    """Since when something is held up; empty where that is not known."""
+    return f" (since {holdup.since})" if holdup.since else ""
