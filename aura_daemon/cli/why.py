@@ -22,7 +22,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
-from aura_daemon.watch.settling import FileStamp
+from aura_daemon.watch.file_stamp import FileStamp
 
 UNKNOWN = 1
 
@@ -104,14 +104,7 @@ def _judged(file: Path, name: str, judging: Triage, settle_s: float) -> str | No
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
         writer = completeness.writer_of(file)
-        stamp = FileStamp(
-            device=status.st_dev,
-            inode=status.st_ino,
-            size_bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
-            changed_ns=status.st_ctime_ns,
-        )
-        judgement = judging.judge(name, stamp, unchanged_s=unchanged_s)
+        judgement = judging.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     if isinstance(judgement, Leave):

@@ -19,7 +19,8 @@ from aura_daemon.intake.triage import Leave, ReadyToClaim, Triage, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch import completeness
-from aura_daemon.watch.settling import FileStamp, Settling
+from aura_daemon.watch.file_stamp import FileStamp
+from aura_daemon.watch.settling import Settling
 from aura_daemon.watch.watcher import Observation, Sighting
 
 UNREADABLE_S: Final = 30.0

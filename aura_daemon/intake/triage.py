@@ -21,8 +21,8 @@ from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.ignored_names import NO_RULES, NameRules
-from aura_daemon.watch.settling import FileStamp
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""

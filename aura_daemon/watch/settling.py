@@ -12,18 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from aura_daemon.watch.file_stamp import FileStamp
+
 Seconds: TypeAlias = float
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileStamp:
-    """What tells one state of a file from the next, as `lstat` gives it."""
-
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
-    changed_ns: int
 
 
 @dataclass(kw_only=True, slots=True)

@@ -20,7 +20,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.backoff import backoff_s
 from aura_daemon.watch.events import Events, EventsUnavailable, listen
-from aura_daemon.watch.settling import FileStamp
+from aura_daemon.watch.file_stamp import FileStamp
 
 REBUILD_FIRST_S: Final = 1.0
 REBUILD_AT_MOST_S: Final = 300.0
@@ -225,11 +225,6 @@ class Watcher:
 
 
 def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:
-    stamp = FileStamp(
-        device=status.st_dev,
-        inode=status.st_ino,
-        size_bytes=status.st_size,
-        modified_ns=status.st_mtime_ns,
-        changed_ns=status.st_ctime_ns,
+    return Sighting(
+        path=name, stamp=FileStamp.of(status), is_regular=stat.S_ISREG(status.st_mode), came_whole=came_whole
     )
-    return Sighting(path=name, stamp=stamp, is_regular=stat.S_ISREG(status.st_mode), came_whole=came_whole)

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.watch.settling import FileStamp, Settling
+from aura_daemon.watch.file_stamp import FileStamp
+from aura_daemon.watch.settling import Settling
 
 ALL = 1_000
 
