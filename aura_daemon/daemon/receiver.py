@@ -11,7 +11,6 @@ from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES
-from aura_daemon.intake.pending import MOST_PENDING
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.records import Source
 
@@ -35,8 +34,7 @@ class Receiver:
         arrivals = self._rooms.arrivals
         next_s = arrivals.next_s()
         is_due = self._rooms.watch.scan_due_s() is None or (next_s is not None and next_s <= time.monotonic())
-        is_pending = len(arrivals) > arrivals.refused + arrivals.bound
-        return self._looked and not self._more_to_find and not is_due and not is_pending
+        return self._looked and not self._more_to_find and not is_due and not arrivals.is_settling
 
     @property
     def has_put_all_away(self) -> bool:
@@ -53,7 +51,7 @@ class Receiver:
     def claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""
         arrivals, watch, now = self._rooms.arrivals, self._rooms.watch, time.monotonic()
-        if self._more_to_find and len(arrivals) < MOST_PENDING // 2:
+        if self._more_to_find and arrivals.has_room_again:
             watch.scan_soon()
         look = watch.look(now, arrivals.due(now))
         has_room = arrivals.take(look, now)

@@ -23,6 +23,7 @@ from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.ignored_names import NO_RULES, NameRules
+from aura_daemon.watch.settling import WaitsFor
 
 HELD_S: Final = 5.0
 """How often a folder's invalid settings are looked at once more, should no event name them."""
@@ -44,10 +45,7 @@ class Wait:
 
     unchanged_s: float
     reason: str
-    is_for_others: bool = False
-    """It can take as long as other jobs do."""
-    is_held: bool = False
-    """Until somebody mends the settings of its folder."""
+    waits_for: WaitsFor = WaitsFor.TIME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,7 +163,11 @@ class Triage:
             try:
                 self._folders.above(path)
             except InvalidFolderDefaults as held:
-                return Wait(unchanged_s=unchanged_s + HELD_S, reason=f"held up by {held.strerror}", is_held=True)
+                return Wait(
+                    unchanged_s=unchanged_s + HELD_S,
+                    reason=f"held up by {held.strerror}",
+                    waits_for=WaitsFor.FOLDER_DEFAULTS,
+                )
         return ReadyToClaim(kind=route)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
@@ -180,7 +182,9 @@ class Triage:
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
         name = file_names.escaped(owner.path)
         if owner.is_open:
-            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", is_for_others=True)
+            return Wait(
+                unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", waits_for=WaitsFor.OTHER_JOBS
+            )
         if owner.has_failed:
             return Leave(reason=f"it belongs to {name}, which failed")
         return Leave(reason=f"it belongs to {name}, which is done") if self._settings.keeps else None
