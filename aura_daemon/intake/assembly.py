@@ -18,7 +18,6 @@ from aura_daemon.intake.triage import JudgingSettings, Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
 from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.ignored_names import NameRules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +60,8 @@ def assemble_intake(
         incomplete_after_s=settings.incomplete_after,
         reference_wait_s=reference_wait_s,
         pair_wait_s=settings.pair_wait,
-        names=NameRules(ignore=settings.ignore, take=settings.take),
+        ignore=settings.ignore,
+        take=settings.take,
     )
     tracker = CompletenessTracker(settings.settle, now=now)
     pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)

@@ -22,7 +22,6 @@ from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
-from aura_daemon.watch.ignored_names import NO_RULES, NameRules
 from aura_daemon.watch.settling import WaitsFor
 
 HELD_S: Final = 5.0
@@ -72,7 +71,8 @@ class JudgingSettings:
     incomplete_after_s: float
     reference_wait_s: float
     pair_wait_s: float
-    names: NameRules = NO_RULES
+    ignore: tuple[str, ...] = ()
+    take: tuple[str, ...] = ()
 
 
 class Triage:
@@ -98,7 +98,7 @@ class Triage:
 
     def by_name(self, path: str) -> Leave | None:
         """What the name alone says; None where the file must be opened to know."""
-        private = ignored_names.verdict(path, self._settings.names)
+        private = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if private is not None:
             return Leave(reason=private.reason, is_conflict=private.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:

@@ -256,7 +256,6 @@ def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) ->
     ],
 )
 def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: str) -> None:
-    rules = ignored_names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
-    found = ignored_names.verdict(path, rules)
+    found = ignored_names.verdict(path, ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
     assert (found is not None) is is_left
     assert because in (found.reason if found else "")

@@ -16,7 +16,7 @@ class Looks:
 
     def __init__(self, door: Door, most_pending: int = MOST_PENDING) -> None:
         self.pending = PendingFiles(door.house.inbox, door.judging, settle_s=2.0, most_pending=most_pending)
-        self.watcher = Watcher(door.house.inbox, scan_interval_s=1.0)
+        self.watcher = Watcher(door.house.inbox, scan_interval_s=1.0, poll_interval_s=1.0)
         self.now = 0.0
 
     def look(self, after_s: float = 0.0) -> list[str]:
