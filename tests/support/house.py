@@ -14,13 +14,7 @@ from aura_daemon.cli.progress_bars import SilentListener
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import daemon_of
 from aura_daemon.daemon.loop import Daemon, Summary
-from aura_daemon.intake.admission import Admission, IntakeSettings
-from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.intake.image_lookup import ImageLookup
-from aura_daemon.intake.input_images import InputImages
-from aura_daemon.intake.pairing import Pairing
-from aura_daemon.intake.triage import JudgingSettings, Triage
+from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
@@ -34,13 +28,11 @@ from aura_daemon.jobs.results import (
     ResolvedCaption,
     ResolvedGenerate,
 )
-from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
@@ -146,40 +138,11 @@ class Door:
         self.house = house
         self.clock_s = 1_000_000.0
         self.journal = Journal(house.state / FILE_NAME)
-        defaults: dict[str, Any] = {
-            "accept": frozenset(Accept),
-            "skips_redeliveries": True,
-            "incomplete_after_s": 60.0,
-            "reference_wait_s": 600.0,
-            "pair_wait_s": 2.0,
-            "max_image_bytes": 1_000_000,
-            "companions": ("assets",),
-        }
-        chosen = {**defaults, **settings}
-        self.claims = Claims(house.inbox, house.state, self.journal, keeps=keeps, now=self.now)
-        self.references = ImageLookup(self.claims, self.journal, companions=chosen["companions"])
-        shared = {key: chosen[key] for key in ("accept", "skips_redeliveries")}
-        patience = {key: chosen[key] for key in ("incomplete_after_s", "reference_wait_s", "pair_wait_s")}
-        steadiness = CompletenessTracker(2.0, now=self.now)
-        pairing = Pairing(
-            house.inbox,
-            self.references,
-            self.journal,
-            steadiness,
-            incomplete_after_s=chosen["incomplete_after_s"],
-        )
-        self.folders = FolderDefaultsReader(house.inbox, steadiness)
-        self.judging = Triage(
-            JudgingSettings(inbox=house.inbox, keeps=keeps, **shared, **patience),
-            self.references,
-            pairing,
-            self.folders,
-            self.journal,
-            now=self.now,
-        )
-        admission = IntakeSettings(max_image_bytes=chosen["max_image_bytes"], **shared)
-        self.inputs = InputImages(self.claims, self.references, self.journal)
-        self.intake = Admission(admission, self.claims, self.inputs, self.folders, self.journal, lambda: CATALOGUE)
+        patience = {"settle": 2, "incomplete_after": 60, "reference_wait": 600, "pair_wait": 2}
+        chosen = house.settings(**{**patience, "limits": {"image_bytes": 1_000_000}, **settings})
+        intake = assemble_intake(chosen, self.journal, now=self.now, keeps=keeps, catalogue=lambda: CATALOGUE)
+        self.claims, self.references, self.folders = intake.claims, intake.image_lookup, intake.folder_defaults
+        self.judging, self.inputs, self.intake = intake.triage, intake.input_images, intake.admission
         presence = MountGuard(house.outbox, house.state)
         self.outbox = Delivery(presence, self.journal, overwrites=overwrites, monotonic=self.now)
         self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE

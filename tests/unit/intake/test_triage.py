@@ -101,7 +101,7 @@ def test_what_looks_incomplete_waits_for_so_long_and_then_is_taken(
     [(Accept.PROMPT, {"a.png", "c.json"}), (Accept.IMAGE, {"a.yaml", "b.txt", "c.json"})],
 )
 def test_kinds_that_are_not_accepted_are_left_alone(house: House, accept: Accept, left: set[str]) -> None:
-    door = Door(house, accept=frozenset({accept}))
+    door = Door(house, accept=(accept,))
     for name, content in {"a.yaml": PROMPT, "b.txt": PROMPT, "a.png": PNG, "c.json": SIDECAR}.items():
         house.drop(name, content)
     found = {name for name in ("a.yaml", "b.txt", "a.png", "c.json") if isinstance(judge(door, name), Leave)}

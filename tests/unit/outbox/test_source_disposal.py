@@ -268,7 +268,7 @@ def test_a_folder_called_like_a_file_put_away_before_is_no_obstacle(door: Door, 
 
 def test_a_full_disk_keeps_the_source_until_there_is_room(house: House, mount: Mount) -> None:
     mount(house.outbox, "-t", "tmpfs", "-o", "size=64k", "tmpfs")
-    door = Door(house, max_image_bytes=50_000)
+    door = Door(house, limits={"image_bytes": 50_000})
     source = ended(door, "big.png", PNG + b"x" * 60_000, well=False)
     (house.outbox / ".filler").write_bytes(b"x" * 20_000)
     with pytest.raises(OSError) as full:
