@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.config.engine import EMBEDDED
+from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.intake.claims import Claims
@@ -30,7 +30,7 @@ from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
-from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
@@ -41,34 +41,23 @@ SEED_BELOW: Final = 2**32
 """Seeds drawn by us fit everywhere, A1111's fields included."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IntakeSettings:
-    """What admission needs to know of the configuration."""
-
-    accept: frozenset[Accept]
-    skips_redeliveries: bool
-    max_image_bytes: int
-    model: str = EMBEDDED
-    """The configured generator, for the names of results."""
-
-
 class Admission:
     """One inbox's door."""
 
     def __init__(
         self,
-        settings: IntakeSettings,
+        settings: Settings,
         claims: Claims,
-        inputs: InputImages,
-        folders: FolderDefaultsReader,
+        input_images: InputImages,
+        folder_defaults: FolderDefaultsReader,
         journal: Journal,
         catalogue: Callable[[], Catalogue],
     ) -> None:
         """`catalogue` says what jobs may name at the moment."""
         self._settings = settings
-        self._folders = folders
         self._claims = claims
-        self._inputs = inputs
+        self._input_images = input_images
+        self._folder_defaults = folder_defaults
         self._journal = journal
         self._catalogue = catalogue
 
@@ -91,11 +80,11 @@ class Admission:
             )
         whole = found.status.st_size <= len(found.content)
         source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
-        if self._settings.skips_redeliveries and self._journal.succeeded(source):
+        if self._settings.redelivery == "skip" and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
-        folders = self._folders.above(source.path)
+        folders = self._folder_defaults.above(source.path)
         kind, parsed = self._parse(source.path, found.content, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, RejectedFile):
@@ -103,7 +92,7 @@ class Admission:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
-        self._inputs.look_anew()
+        self._input_images.look_anew()
         try:
             asked, made_again = self._make_again(source, parsed, found.content)
             if isinstance(asked, RejectedFile):
@@ -116,7 +105,7 @@ class Admission:
                 for number, (job, text) in enumerate(asked, start=1)
             )
             jobs += tuple(self._sheets(source, jobs, parsed))
-            jobs, named = self._inputs.take(source, jobs)
+            jobs, named = self._input_images.take(source, jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(made_again + named)))
@@ -145,7 +134,7 @@ class Admission:
         """Longer ones are refused, unread."""
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
-        return yaml_reader.MOST_BYTES if is_text else self._settings.max_image_bytes
+        return yaml_reader.MOST_BYTES if is_text else self._settings.limits.image_bytes
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
@@ -163,8 +152,8 @@ class Admission:
                     return route, RejectedFile(problems=document)
                 return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
-                if len(content) > self._settings.max_image_bytes:
-                    message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
+                if len(content) > self._settings.limits.image_bytes:
+                    message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
                     return route, RejectedFile(problems=(Problem(file=file, message=message),))
                 return route, _one_job(parser.for_image(folders), b"")
             case file_kinds.Mismatch():
@@ -187,8 +176,8 @@ class Admission:
             if isinstance(asked, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
-                    path, picture, notes = self._inputs.read(
-                        source, asked.request.image, most_bytes=self._settings.max_image_bytes
+                    path, picture, notes = self._input_images.read(
+                        source, asked.request.image, most_bytes=self._settings.limits.image_bytes
                     )
                     named += notes
                 asked = from_picture.made_again(asked, picture, file=file_names.escaped(path))
@@ -251,7 +240,7 @@ class Admission:
             "number": number or 1,
             "seed": seed,
             "prompt": wanted.prompt,
-            "model": wanted.model or self._settings.model,
+            "model": wanted.model or self._settings.generate.model,
             "date": f"{now:%Y-%m-%d}",
             "time": f"{now:%H%M%S}",
         }

@@ -309,7 +309,9 @@ def _is_unchanged(file: Path, before: os.stat_result) -> bool:
 def _is_by_others(path: str) -> bool:
     """Whether a file in a claim's folder was put there by a NAS or a file system: thumbnails, `.nfs…`."""
     parent = path.rpartition("/")[0]
-    return file_names.is_out_of_bounds(path) or (parent != "" and ignored_names.verdict(f"{parent}/x") is not None)
+    return file_names.is_out_of_bounds(path) or (
+        parent != "" and ignored_names.verdict(f"{parent}/x", ignore=(), take=()) is not None
+    )
 
 
 def _remove_empty(folder: Path) -> None:

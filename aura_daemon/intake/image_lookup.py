@@ -50,7 +50,7 @@ Reference: TypeAlias = FoundImage | AmbiguousImage | None
 class ImageLookup:
     """Finds named images. Raises OSError where the file system cannot tell now."""
 
-    def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...] = ()) -> None:
+    def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...]) -> None:
         """`companions`: names of folders whose images are there for job files to name."""
         self._claims = claims
         self._journal = journal

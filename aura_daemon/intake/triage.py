@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
+from aura_daemon.config.settings import Settings
 from aura_daemon.formats import image_signatures
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
@@ -59,41 +60,29 @@ class Leave:
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgingSettings:
-    """What judging needs to know of the configuration."""
-
-    inbox: Path
-    accept: frozenset[Accept]
-    keeps: bool
-    """Sources stay where they are: remembered by path and content."""
-    skips_redeliveries: bool
-    incomplete_after_s: float
-    reference_wait_s: float
-    pair_wait_s: float
-    ignore: tuple[str, ...] = ()
-    take: tuple[str, ...] = ()
-
-
 class Triage:
-    """The judge of one inbox."""
+    """Decides for the files of one inbox."""
 
     def __init__(
         self,
-        settings: JudgingSettings,
-        references: ImageLookup,
+        settings: Settings,
+        image_lookup: ImageLookup,
         pairing: Pairing,
-        folders: FolderDefaultsReader,
+        folder_defaults: FolderDefaultsReader,
         journal: Journal,
         *,
+        keeps: bool,
+        reference_wait_s: float,
         now: Callable[[], float],
     ) -> None:
-        """`now`: seconds since the epoch."""
+        """`keeps`: sources stay where they are, remembered by path and content. `now`: seconds since the epoch."""
         self._settings = settings
-        self._references = references
+        self._image_lookup = image_lookup
         self._pairing = pairing
-        self._folders = folders
+        self._folder_defaults = folder_defaults
         self._journal = journal
+        self._keeps = keeps
+        self._reference_wait_s = reference_wait_s
         self._companions = Companions(settings.inbox, journal, now=now)
 
     def by_name(self, path: str) -> Leave | None:
@@ -131,18 +120,18 @@ class Triage:
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
             return Leave(reason=route.reason)
-        if self._settings.keeps and self._is_remembered(path, stamp):
+        if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is")
-        patient = unchanged_s >= self._settings.incomplete_after_s
+        patient = unchanged_s >= self._settings.incomplete_after
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not patient:
-            return Wait(unchanged_s=self._settings.incomplete_after_s, reason="it is empty so far")
+            return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
         if not isinstance(route, SourceKind):
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
                 if not patient and image_signatures.ends_properly(head, tail, status.st_size) is False:
                     return Wait(
-                        unchanged_s=self._settings.incomplete_after_s,
+                        unchanged_s=self._settings.incomplete_after,
                         reason="the end of the image is missing",
                     )
                 kept = self._kept_back(path, stamp, unchanged_s=unchanged_s)
@@ -154,14 +143,14 @@ class Triage:
                     return Leave(reason=owned)
             case SourceKind.JOB_FILE:
                 lack = self._pairing.lack(path)
-                if lack and unchanged_s < self._settings.reference_wait_s:
+                if lack and unchanged_s < self._reference_wait_s:
                     # Looking for an image may mean looking through the whole inbox: less and less often.
                     again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                    wanted_s = min(again_s, self._settings.reference_wait_s)
+                    wanted_s = min(again_s, self._reference_wait_s)
                     return Wait(unchanged_s=wanted_s, reason=f"it waits for {lack}")
         if route is not SourceKind.SIDECAR:  # it says everything itself
             try:
-                self._folders.above(path)
+                self._folder_defaults.above(path)
             except InvalidFolderDefaults as held:
                 return Wait(
                     unchanged_s=unchanged_s + HELD_S,
@@ -172,11 +161,11 @@ class Triage:
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""
-        if self._references.is_companion_image(path):
+        if self._image_lookup.is_companion_image(path):
             return Leave(reason="it lies in a companion folder, for job files to name")
         owner = self._pairing.owner(path, stamp.size_bytes, stamp.modified_ns)
         if owner is None:
-            wait_s = self._settings.pair_wait_s if Accept.PROMPT in self._settings.accept else 0.0
+            wait_s = self._settings.pair_wait if Accept.PROMPT in self._settings.accept else 0.0
             if unchanged_s >= wait_s:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
@@ -187,7 +176,7 @@ class Triage:
             )
         if owner.has_failed:
             return Leave(reason=f"it belongs to {name}, which failed")
-        return Leave(reason=f"it belongs to {name}, which is done") if self._settings.keeps else None
+        return Leave(reason=f"it belongs to {name}, which is done") if self._keeps else None
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`: whether this path with this content has been claimed before."""
@@ -195,7 +184,7 @@ class Triage:
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
         if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):
             return True
-        if not seen or not self._settings.skips_redeliveries:
+        if not seen or self._settings.redelivery != "skip":
             return False
         sha256 = durable_files.sha256_of(self._settings.inbox / path)
         # The same time under another inode: mounted anew. Another time: touched, which retries what failed.

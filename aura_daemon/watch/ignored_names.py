@@ -69,7 +69,7 @@ CONFLICT_COPIES: Final = (
 """Copies that a sync tool makes where two devices changed the same file."""
 
 
-def verdict(path: str, *, ignore: Iterable[str] = (), take: Iterable[str] = ()) -> IgnoredName | None:
+def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> IgnoredName | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it.
 
     `ignore` and `take`: globs of the user's, matched against the name and the whole path. Names in `ignore` are never
