@@ -11,6 +11,7 @@ from aura_daemon.daemon.rooms import Rooms
 from aura_daemon.dispatch.listener import Listener
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES
+from aura_daemon.intake import claim_recovery
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.records import Source
 
@@ -43,7 +44,7 @@ class Receiver:
 
     def recover(self) -> None:
         """Takes up claims that a crash or a stop left."""
-        self._rooms.claims.adopt()
+        claim_recovery.adopt(self._rooms.claims, self._rooms.journal)
         for source in self._rooms.journal.unfinished_sources():
             if source.id not in self._ended and source.id not in self._unadmitted:
                 self.admit(source)
@@ -82,7 +83,7 @@ class Receiver:
             return  # an unmounted inbox looks as if its claims had been dealt with
         refusal: tuple[str, OSError] | None = None
         if self._rooms.claims.stranded is not None:
-            for source in self._rooms.claims.adopt():
+            for source in claim_recovery.adopt(self._rooms.claims, self._rooms.journal):
                 self.admit(source)
             if self._rooms.claims.stranded is not None:
                 refusal = "a claimed file cannot be taken up", self._rooms.claims.stranded
