@@ -5,13 +5,13 @@ What the keys of one job may say is in `asked`; how many jobs a document becomes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
-from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Unreadable
+from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Document, Unreadable
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
@@ -70,9 +70,21 @@ def parse_job_file(
     Without a catalogue no names are checked and word lists stay names. `draw` says the seed of a document that becomes
     several jobs and says none (without it: 0); that of one job is drawn at admission.
     """
-    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
     documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
+    plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
+    return plans if isinstance(plans, RejectedFile) else plans.made(draw)
+
+
+def plans_of(
+    documents: Iterator[Document | Unreadable],
+    *,
+    file: str,
+    folders: Sequence[FolderDefaults] = (),
+    catalogue: Catalogue | None = None,
+) -> JobPlans | RejectedFile:
+    """The checked documents of a job file, before they are expanded into jobs."""
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
+    problems: list[Problem] = []
     for read in documents:
         if isinstance(read, Unreadable):
             problems += read.problems
@@ -84,7 +96,7 @@ def parse_job_file(
         problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
     if problems:
         return RejectedFile(problems=capped(problems, file=file, are_all=next(documents, None) is None))
-    return jobs.made(draw)
+    return jobs
 
 
 def parse_prompt_text(
@@ -114,7 +126,7 @@ def parse_prompt_text(
     if len(prompt) > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return RejectedFile(problems=(Problem(file=file, message=message),))
-    jobs = _Jobs(file=file, folders=folders, catalogue=catalogue)
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
     problems = jobs.add({"prompt": prompt}, content)
     return RejectedFile(problems=problems) if problems else jobs.made(draw)
 
@@ -130,8 +142,8 @@ def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
     return asked
 
 
-class _Jobs:
-    """The jobs of one file: all are counted before any is made."""
+class JobPlans:
+    """The documents of one job file: their jobs are counted before any is made."""
 
     def __init__(self, *, file: str, folders: Sequence[FolderDefaults], catalogue: Catalogue | None) -> None:
         self._file = file
@@ -188,10 +200,14 @@ class _Jobs:
         self._found.append((plan, text, lines))
         return ()
 
+    def problem_of_number(self) -> Problem | None:
+        """Says that the documents ask for too many jobs."""
+        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
+        return expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+
     def made(self, draw: Draw) -> ParseResult:
         """All jobs, or why they cannot be made."""
-        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
-        too_many = expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+        too_many = self.problem_of_number()
         if too_many is not None:
             return RejectedFile(problems=(too_many,))
         jobs: list[ParsedJob] = []

@@ -1,0 +1,49 @@
+"""Which images a job file names. In: the bytes of a job file. Out: the names.
+
+The intake asks this at every look at a job file that waits for its images, so no job is expanded here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import product
+
+from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.yaml_reader import Document
+from aura_daemon.jobfile import parser
+from aura_daemon.jobfile.expansion import MOST_JOBS
+from aura_daemon.jobfile.keys.matrix import lists_of
+from aura_daemon.jobfile.keys.regenerate import REGENERATE
+from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobs.requests import JobKind
+
+
+def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
+    """Each name once, in the order of the jobs; None stands for the image that is called like the job file.
+
+    Empty where the file names no image, or the parser refuses the file. A file that names images is therefore checked,
+    except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
+    blank, a combination with a mask and without an image.
+    """
+    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS))
+    names = dict.fromkeys(
+        name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
+    )
+    if not names:
+        return ()
+    plans = parser.plans_of(iter(documents), file=file)
+    return () if isinstance(plans, RejectedFile) or plans.problem_of_number() else tuple(names)
+
+
+def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
+    """The names in one document that has not been checked yet."""
+    task, image, mask = keys.get("task"), keys.get("image"), keys.get("mask")
+    is_caption = task is None and image is not None and keys.get("prompt") is None and keys.get("matrix") is None
+    if is_caption or task in (JobKind.CAPTION, REGENERATE):
+        yield image.strip() if isinstance(image, str) else None
+        return
+    lists = lists_of(keys, ("image", "mask"))
+    for values, _ in zip(product(*lists.values()), range(MOST_JOBS), strict=False):  # more jobs are refused
+        cell = {"image": image, "mask": mask, **dict(zip(lists, values, strict=True))}
+        yield from (name.strip() for name in (cell["image"], cell["mask"]) if isinstance(name, str))
