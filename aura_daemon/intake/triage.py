@@ -1,4 +1,4 @@
-"""What is to become of a file that has been delivered: claim it, wait for more, or leave it alone."""
+"""Decides about a file in the inbox: claim the file, wait, or leave it alone. In: a path, a stamp. Out: a decision."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import WaitsFor
 
 HELD_S: Final = 5.0
-"""How often a folder's invalid settings are looked at once more, should no event name them."""
+"""How often invalid settings of a folder are read again, should no event name them."""
 
 OWNER_S: Final = 10.0
-"""How often it is looked whether an image's job file has ended, should nobody say so."""
+"""How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class ReadyToClaim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
-    """Not yet: look again when it has been unchanged for `unchanged_s`."""
+    """Not yet: judge the file again when it has been unchanged for `unchanged_s`."""
 
     unchanged_s: float
     reason: str
@@ -50,11 +50,11 @@ class Wait:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leave:
-    """Never a job: leave it alone and count it, until it changes."""
+    """The file is no job: leave it alone and count it, until it changes."""
 
     reason: str
     is_conflict: bool = False
-    """Somebody's data, copied by a sync tool: it is reported."""
+    """The file is a copy of the user's data by a sync tool, and is reported."""
 
 
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
@@ -86,10 +86,10 @@ class Triage:
         self._companions = Companions(settings.inbox, journal, now=now)
 
     def by_name(self, path: str) -> Leave | None:
-        """What the name alone says; None where the file must be opened to know."""
-        private = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
-        if private is not None:
-            return Leave(reason=private.reason, is_conflict=private.is_conflict)
+        """Why the name alone makes a file no job; None where the file must be opened to decide."""
+        ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
+        if ignored is not None:
+            return Leave(reason=ignored.reason, is_conflict=ignored.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:
             return Leave(reason="the settings of its folder, for the jobs below")
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
@@ -100,14 +100,14 @@ class Triage:
         return self._pairing.waiting_for(path)
 
     def gone(self, path: str) -> None:
-        """A file is not there any more."""
+        """Notes that a file is not there any more."""
         self._companions.gone(path)
 
     def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> TriageDecision:
-        """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
-        private = self.by_name(path)
-        if private is not None:
-            return private
+        """Decides about a file that has been unchanged for `unchanged_s`; raises OSError where it cannot be read."""
+        by_name = self.by_name(path)
+        if by_name is not None:
+            return by_name
         file = self._settings.inbox / path
         try:
             head, tail, status = durable_files.head_and_tail(
@@ -122,45 +122,45 @@ class Triage:
             return Leave(reason=route.reason)
         if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is")
-        patient = unchanged_s >= self._settings.incomplete_after
-        if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not patient:
+        is_overdue = unchanged_s >= self._settings.incomplete_after
+        if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
             return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
         if not isinstance(route, SourceKind):
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not patient and image_signatures.ends_properly(head, tail, status.st_size) is False:
+                if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
                     return Wait(
                         unchanged_s=self._settings.incomplete_after,
                         reason="the end of the image is missing",
                     )
-                kept = self._kept_back(path, stamp, unchanged_s=unchanged_s)
-                if kept is not None:
-                    return kept
+                decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
+                if decision is not None:
+                    return decision
             case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
-                owned = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
-                if owned:
-                    return Leave(reason=owned)
+                owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
+                if owner:
+                    return Leave(reason=owner)
             case SourceKind.JOB_FILE:
-                lack = self._pairing.lack(path)
-                if lack and unchanged_s < self._reference_wait_s:
-                    # Looking for an image may mean looking through the whole inbox: less and less often.
+                missing = self._pairing.missing_image(path)
+                if missing and unchanged_s < self._reference_wait_s:
+                    # The search for an image may take a walk through the whole inbox: it comes less and less often.
                     again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                    wanted_s = min(again_s, self._reference_wait_s)
-                    return Wait(unchanged_s=wanted_s, reason=f"it waits for {lack}")
-        if route is not SourceKind.SIDECAR:  # it says everything itself
+                    reason = f"it waits for {missing}"
+                    return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+        if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
                 self._folder_defaults.above(path)
-            except InvalidFolderDefaults as held:
+            except InvalidFolderDefaults as error:
                 return Wait(
                     unchanged_s=unchanged_s + HELD_S,
-                    reason=f"held up by {held.strerror}",
+                    reason=f"held up by {error.strerror}",
                     waits_for=WaitsFor.FOLDER_DEFAULTS,
                 )
         return ReadyToClaim(kind=route)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
-        """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""
+        """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""
         if self._image_lookup.is_companion_image(path):
             return Leave(reason="it lies in a companion folder, for job files to name")
         owner = self._pairing.owner(path, stamp.size_bytes, stamp.modified_ns)
@@ -179,7 +179,7 @@ class Triage:
         return Leave(reason=f"it belongs to {name}, which is done") if self._keeps else None
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
-        """Under `keep`: whether this path with this content has been claimed before."""
+        """Under `keep`, whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
         if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):
@@ -187,7 +187,8 @@ class Triage:
         if not seen or self._settings.redelivery != "skip":
             return False
         sha256 = durable_files.sha256_of(self._settings.inbox / path)
-        # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
+        # The same time under another inode means a new mount. Another time means that somebody touched the file, which
+        # retries a failed one.
         return any(
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
