@@ -50,7 +50,7 @@ def assemble_intake(
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     image_lookup = ImageLookup(claims, journal, companions=settings.companions)
     reference_wait_s = settings.reference_wait
-    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+    if drain:  # a script does not wait for as long as a daemon that goes on
         reference_wait_s = min(reference_wait_s, settings.incomplete_after)
     tracker = CompletenessTracker(settings.settle, now=now)
     pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)
