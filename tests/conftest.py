@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gc
 import os
 import subprocess
@@ -71,10 +73,12 @@ def door(house: House) -> Iterator[Door]:
 
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on a network share, or for somebody else's files: nobody tells whether a writer has a file open."""
-    from aura_daemon.watch import completeness
+    """The kernel grants no leases, as on a network share or for files of others: writers remain unknown."""
 
-    monkeypatch.setattr(completeness, "writer_of", lambda file: completeness.Writer.UNKNOWN)
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
 
 
 @pytest.fixture

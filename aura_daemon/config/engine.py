@@ -1,7 +1,7 @@
-"""What an engine is told, how a request's gaps are filled. In: request, configuration, the model's own. Out: figures.
+"""The part of the configuration that a worker gets, and what it means for CUDA's memory. In: figures. Out: figures.
 
-Precedence: the job, then the configuration, then what the model carries (`aura.json` in its folder), then Stable
-Diffusion 1.x as its authors and users run it.
+What counts for a job comes first from the job, then from the configuration, then from the model (`aura.json` in its
+folder), then from the habits of Stable Diffusion 1.x's authors and users (`engines.defaults`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Device(StrEnum):
     CPU = "cpu"
     CUDA = "cuda"
     XPU = "xpu"
-    """Experimental: never run here."""
+    """Experimental: we have never run it."""
     MPS = "mps"
-    """Experimental: never run here."""
+    """Experimental: we have never run it."""
 
     @classmethod
     def _missing_(cls, value: object) -> Device | None:
@@ -34,10 +34,10 @@ class Attention(StrEnum):
     """How attention is computed."""
 
     SDPA = "sdpa"
-    """torch's own: exact, fast, and it never holds the whole matrix."""
+    """torch's own: exact and fast, and the whole matrix is never in memory."""
     XFORMERS = "xformers"
     SLICED = "sliced"
-    """In parts. On a CPU it takes more time and more memory than SDPA (see BENCHMARKS)."""
+    """The matrix is computed in parts. On a CPU this takes more time and more memory than SDPA (see BENCHMARKS)."""
 
 
 class Dtype(StrEnum):
@@ -53,10 +53,10 @@ class Safety(StrEnum):
     """What becomes of a picture that the model's own safety checker flags."""
 
     BLOCK = "block"
-    """It is black."""
+    """The picture is made black."""
     BLUR = "blur"
     MARK = "mark"
-    """The sidecar says so."""
+    """The picture stays as it is, and the sidecar names it as flagged."""
     OFF = "off"
     """Nothing is checked."""
 
@@ -73,7 +73,7 @@ EMBEDDED: Final = "aura-mini"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelSettings:
-    """Which model an engine loads, and on what terms."""
+    """Which model an engine loads, and whether it may load pickle files."""
 
     model: str = EMBEDDED
     """`aura-mini`, a short name, `owner/name` on the hub, a folder in diffusers format or a `.safetensors` file."""
@@ -116,11 +116,11 @@ class EngineSettings:
     dtype: Dtype = Dtype.AUTO
     attention: Attention = Attention.SDPA
     memory_fraction: float | None = None
-    """Of a GPU's memory; None: `SMALL_FRACTION` on small cards, else all."""
+    """The share of a GPU's memory to use; None means `SMALL_FRACTION` on small cards, else all of it."""
     max_split_size_mb: int | None = None
-    """For CUDA's allocator; None: `SMALL_SPLIT_MB` on small cards, else torch's own."""
+    """For CUDA's allocator; None means `SMALL_SPLIT_MB` on small cards, else torch's default."""
     climb_after: int = 50
-    """Jobs that go well before a rung is tried again on which memory ran out."""
+    """How many jobs must succeed before the daemon tries a rung again on which memory ran out."""
     generate: GenerateSettings = GenerateSettings()
     caption: CaptionSettings = CaptionSettings()
     max_image_bytes: int = 100_000_000
@@ -128,7 +128,7 @@ class EngineSettings:
 
 
 SMALL_BYTES: Final = 6_500_000_000
-"""A card of no more is small: 6 GB and less, as they are sold."""
+"""The most memory of a small card: 6 GB and less, as cards are sold."""
 
 SMALL_FRACTION: Final = 0.95
 
@@ -136,14 +136,14 @@ SMALL_SPLIT_MB: Final = 128
 
 
 def memory_fraction(configured: float | None, total_bytes: int) -> float | None:
-    """Of a card's memory what this process may take; None: all."""
+    """The share of a card's memory that this process may take; None means all of it."""
     if configured is not None:
         return configured
     return SMALL_FRACTION if total_bytes <= SMALL_BYTES else None
 
 
 def allocator_options(max_split_size_mb: int | None, total_bytes: int | None) -> str:
-    """For PYTORCH_ALLOC_CONF; `total_bytes` of the card, None where there is none or nobody knows."""
+    """The value of PYTORCH_ALLOC_CONF. `total_bytes`: of the card; None without a card or where it is unknown."""
     if max_split_size_mb is None and total_bytes is not None and total_bytes <= SMALL_BYTES:
         max_split_size_mb = SMALL_SPLIT_MB
     split = f",max_split_size_mb:{max_split_size_mb}" if max_split_size_mb is not None else ""

@@ -1,4 +1,4 @@
-"""Are inbox, outbox and state folder fit to work in? In: settings. Out: every problem; missing defaults are made."""
+"""Can inbox, outbox and state folder be used? In: settings. Out: every problem; missing default folders are made."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from aura_daemon.system import durable_files
 
 
 def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Missing or overlapping folders; makes the default inbox and outbox and the state folder where missing."""
+    """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing."""
     problems = list(misplaced(loaded))
     if problems:
         return tuple(problems)
@@ -35,7 +35,7 @@ def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
 
 
 def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Folders that are too wide, overlap, or are missing though somebody named them; nothing is made."""
+    """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing."""
     folders = folders_of(loaded.settings)
     problems: list[Problem] = []
     for key, folder in folders.items():
@@ -52,12 +52,12 @@ def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
 
 
 def folders_of(settings: Settings) -> dict[str, Path]:
-    """Key -> folder."""
+    """The folders by their keys."""
     return {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
 
 
 def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
-    """`inbox: ~` would run, and move away, whatever lies anywhere in somebody's home."""
+    """Problems of folders such as `inbox: ~`, where the daemon would run, and move away, all files of a home folder."""
     home = os.path.expanduser("~")  # noqa: PTH111 - never raises
     wide = {os.path.realpath(home): "a whole home folder", "/": "the whole file system"}
     return {
@@ -71,7 +71,7 @@ def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
 
 
 def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:
-    """Folders that are the same or lie in each other, links followed."""
+    """Problems of folders that are the same or lie in each other, links followed."""
     problems = []
     resolved = {key: Path(os.path.realpath(folder)) for key, folder in folders.items()}
     keys = list(resolved)

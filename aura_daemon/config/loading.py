@@ -1,7 +1,8 @@
 """Configuration file and environment -> frozen Settings, or every problem at once.
 
-Found in this order: `--config`, `$AURA_CONFIG`, `config/aura.yaml` below the current folder, the XDG configuration
-folder, `/etc/aura-daemon/aura.yaml`, built-in defaults. The environment overrides any key of it.
+The first of these files counts: `--config`, `$AURA_CONFIG`, `config/aura.yaml` below the current folder, the XDG
+configuration folder, `/etc/aura-daemon/aura.yaml`; without a file the defaults count. The environment
+overrides any key.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from aura_daemon.problems import capped, nearest, problems_of, shown
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
 RESERVED_PREFIX: Final = "AURA_TEST_"
-"""Variables that are no keys: the test suite's own."""
+"""The beginning of variables that are no keys, but belong to the test suite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadedConfig:
-    """Settings and where they come from."""
+    """Settings, and where they come from."""
 
     settings: Settings
     origin: str
     named_folders: frozenset[str]
-    """Which of `inbox` and `outbox` somebody named: those must exist."""
+    """Those of `inbox` and `outbox` that the user named, and that must therefore exist."""
 
 
 def load(config: Path | None) -> LoadedConfig:
-    """The settings that count here and now; raises UserError with every problem."""
+    """The settings that count in this folder and environment; raises UserError with every problem."""
     place, origin = find(config)
     file = str(place) if place else ""
     document = _read(place) if place is not None else None
-    values = _said(document.mapping, Settings) if document is not None else {}
-    if document is not None:  # null to YAML, but whoever writes it here means the home folder, which is then refused
+    values = _given(document.mapping, Settings) if document is not None else {}
+    if document is not None:  # YAML reads `~` as null, but its writer means the home folder, which is refused later
         values.update({key: "~" for key in ("inbox", "outbox") if document.written.get(key) == "~"})
     problems = _unknown_variables()
     # Names with an underscore in front would be taken for pydantic-settings' own arguments.
@@ -57,8 +58,8 @@ def load(config: Path | None) -> LoadedConfig:
         lines, written = (document.lines, document.written) if document is not None else ({}, {})
         found = problems_of(error, Settings, file=file, lines=lines, written=written)
         unknown = {problem.key for problem in problems}
-        said = [_from_environment(problem, error) for problem in found]
-        raise UserError([*(problem for problem in said if problem.key not in unknown), *problems]) from None
+        located = [_from_environment(problem, error) for problem in found]
+        raise UserError([*(problem for problem in located if problem.key not in unknown), *problems]) from None
     if problems:
         raise UserError(problems)
     base, variables = _base_of(place), {name for name, value in os.environ.items() if value}
@@ -76,8 +77,8 @@ def load(config: Path | None) -> LoadedConfig:
     return LoadedConfig(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
 
 
-def find(config: Path | None) -> tuple[Path | None, str]:
-    """The configuration file and who says so; None for the built-in defaults."""
+def find(config: Path | None, *, system: Path = SYSTEM_CONFIG) -> tuple[Path | None, str]:
+    """The configuration file, and in words why this one; None where the defaults count."""
     if config is not None:
         return config.absolute(), f"{config.absolute()} (--config)"
     variable = os.environ.get(CONFIG_VARIABLE)
@@ -87,7 +88,7 @@ def find(config: Path | None) -> tuple[Path | None, str]:
     user = xdg_folder("XDG_CONFIG_HOME", ".config")
     places = [Path.cwd() / "config" / "aura.yaml"]
     places += [user / "aura-daemon" / "aura.yaml"] if user is not None else []
-    places += [SYSTEM_CONFIG]
+    places += [system]
     for place in places:
         if os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a folder above may not be entered
             return place, str(place)
@@ -115,21 +116,21 @@ def _read(place: Path) -> Document | None:
     return found
 
 
-def _said(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:
-    """The keys that say something: null keeps the default, save where null is a choice of its own."""
-    said: dict[str, object] = {}
+def _given(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:
+    """The keys that have a value: null keeps the default, except where null is a choice of its own."""
+    given: dict[str, object] = {}
     for key, value in mapping.items():
         field = model.model_fields.get(key)
         inner = field.annotation if field is not None else None
         if isinstance(value, Mapping) and isinstance(inner, type) and issubclass(inner, BaseModel):
-            said[key] = _said(value, inner)
+            given[key] = _given(value, inner)
         elif value is not None or field is None or type(None) in get_args(inner):
-            said[key] = value
-    return said
+            given[key] = value
+    return given
 
 
 def _base_of(place: Path | None) -> Path:
-    """What relative paths count from."""
+    """The folder that relative paths start from."""
     if place is None:
         return Path.cwd()
     return place.parent.parent if place.parent.name == "config" else place.parent
@@ -152,14 +153,14 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
 
 
 def _model_from(start: Path, model: str) -> str:
-    """A relative path that leads somewhere is made absolute; all else is the name of a model."""
+    """Makes a relative path that leads somewhere absolute; anything else is the name of a model."""
     if model == EMBEDDED or model in ALIASES or not os.path.exists(start / model):  # noqa: PTH110 - never raises
         return model
     return str(start / model)
 
 
 def _unknown_variables() -> list[Problem]:
-    """Variables that look like ours and are no key. Keys are in capitals, so that no two variables mean the same."""
+    """Variables with our prefix that are no keys. Keys are in capitals, so that no two variables mean the same."""
     known = {CONFIG_VARIABLE, *_variables(Settings, PREFIX)}
     return [
         Problem(key=f"${name}", message="is no key of the configuration", suggestion=nearest(name, known))
@@ -179,7 +180,7 @@ def _variables(model: type[BaseModel], prefix: str) -> list[str]:
 
 
 def _from_environment(problem: Problem, error: ValidationError) -> Problem:
-    """A wrong value that came from a variable says so."""
+    """Names the variable, in place of the file, in the problem of a value that came from a variable."""
     key = problem.key
     variables = {name.upper(): name for name, value in os.environ.items() if value}
     while key:

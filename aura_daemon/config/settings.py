@@ -1,6 +1,7 @@
-"""Every key that can be configured, with its type, its bounds and its default.
+"""Every key of the configuration, with its type, its bounds and its default.
 
-config.py fills it from file and environment; config/aura.yaml shows it to people.
+`loading` fills the settings from file and environment; config/aura.yaml shows the keys to people. The docstrings of the
+classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
+_ENGINE: Final = EngineSettings()
+"""The defaults of the keys that the engines know too."""
+
 _DAY_S: Final = 86_400
 
 
@@ -40,7 +44,7 @@ def _seconds(default: float, *, least: float = 0.0, most: float = _DAY_S, what: 
 
 
 def _folder(value: Path) -> Path:
-    """A path with the home folder filled in."""
+    """A path with `~` replaced; raises ValueError where it names no folder."""
     text = os.fspath(value)
     if text in ("", ".") or NOT_NAME.search(text):
         raise ValueError("must name a folder")
@@ -56,14 +60,14 @@ Folder = Annotated[Path, AfterValidator(_folder)]
 
 
 def _listed(value: object) -> object:
-    """`image`, `image, prompt` and `["image"]` are lists too, as a variable has no other way to say one."""
+    """Makes lists of `image`, `image, prompt` and `["image"]`, which is how a variable holds a list."""
     if not isinstance(value, str):
         return value
     return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
 def _no_boolean(value: object) -> object:
-    """`true` is no number here, though Python takes it for 1."""
+    """Raises ValueError for `true`, which Python takes for the number 1."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not true or false")
     return value
@@ -80,7 +84,7 @@ class GenerateConfig(BaseModel):
 
     model_config = _CONFIG
     model: str = Field(
-        "aura-mini",
+        _ENGINE.generate.model,
         min_length=1,
         description="aura-mini, sd-1.4, owner/name on the hub, a folder or a .safetensors file",
     )
@@ -93,13 +97,13 @@ class GenerateConfig(BaseModel):
     loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
     embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
     wildcards: Folder | None = Field(None, description="a folder of word lists (.txt) for `__name__`, or null")
-    safety: Safety = Field(Safety.BLOCK, description=f"one of {', '.join(Safety)}")
-    format: ImageFormat = Field(ImageFormat.PNG, description=f"one of {', '.join(ImageFormat)}")
-    quality: Whole = Field(90, ge=1, le=100, description="a whole number from 1 to 100")
-    metadata: Metadata = Field(Metadata.FULL, description=f"one of {', '.join(Metadata)}")
+    safety: Safety = Field(_ENGINE.generate.safety, description=f"one of {', '.join(Safety)}")
+    format: ImageFormat = Field(_ENGINE.generate.format, description=f"one of {', '.join(ImageFormat)}")
+    quality: Whole = Field(_ENGINE.generate.quality, ge=1, le=100, description="a whole number from 1 to 100")
+    metadata: Metadata = Field(_ENGINE.generate.metadata, description=f"one of {', '.join(Metadata)}")
 
     def engine(self) -> GenerateSettings:
-        """What the worker is told; word lists are read before it."""
+        """The part that a worker gets; the intake has read the word lists before."""
         keys = self.model_dump(exclude={"wildcards", "loras", "embeddings"})
         folders = {key: os.fspath(folder) for key in ("loras", "embeddings") if (folder := getattr(self, key))}
         return GenerateSettings(**keys, **folders)
@@ -109,7 +113,9 @@ class CaptionConfig(BaseModel):
     """The captioner."""
 
     model_config = _CONFIG
-    model: str = Field("aura-mini", min_length=1, description="aura-mini, blip-base, owner/name on the hub or a folder")
+    model: str = Field(
+        _ENGINE.caption.model, min_length=1, description="aura-mini, blip-base, owner/name on the hub or a folder"
+    )
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
     max_new_tokens: WholeOrNull = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
@@ -120,10 +126,10 @@ class LimitsConfig(BaseModel):
 
     model_config = _CONFIG
     image_bytes: Whole = Field(
-        100_000_000, ge=1000, le=2_000_000_000, description="a number of bytes from 1000 to 2000000000"
+        _ENGINE.max_image_bytes, ge=1000, le=2_000_000_000, description="a number of bytes from 1000 to 2000000000"
     )
     image_pixels: Whole = Field(
-        64_000_000, ge=64, le=1_000_000_000, description="a number of pixels from 64 to 1000000000"
+        _ENGINE.max_image_pixels, ge=64, le=1_000_000_000, description="a number of pixels from 64 to 1000000000"
     )
 
 
@@ -162,9 +168,9 @@ class Settings(BaseSettings):
     take: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         (), description="a list of globs: names that are taken though they look like another tool's"
     )
-    device: Device = Field(Device.AUTO, description=f"one of {', '.join(Device)}")
-    dtype: Dtype = Field(Dtype.AUTO, description=f"one of {', '.join(Dtype)}")
-    attention: Attention = Field(Attention.SDPA, description=f"one of {', '.join(Attention)}")
+    device: Device = Field(_ENGINE.device, description=f"one of {', '.join(Device)}")
+    dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
+    attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")
     memory_fraction: NumberOrNull = Field(
         None,
         gt=0,
@@ -177,7 +183,7 @@ class Settings(BaseSettings):
     batch: WholeOrNull = Field(
         None, ge=1, le=16, description="a whole number of pictures from 1 to 16, or null: as many as pay"
     )
-    climb_after: Whole = Field(50, ge=1, le=1_000_000, description="a whole number of jobs from 1")
+    climb_after: Whole = Field(_ENGINE.climb_after, ge=1, le=1_000_000, description="a whole number of jobs from 1")
     memory_wait: Number = _seconds(3600, what="how long a job waits for memory that other programs have")
     unload_after: NumberOrNull = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
     deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
@@ -212,7 +218,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment before the file (which comes in as the initial values)."""
+        """The environment counts before the file, whose keys are the initial values."""
         return env_settings, init_settings
 
     @model_validator(mode="after")
@@ -224,7 +230,7 @@ class Settings(BaseSettings):
         return self
 
     def engine(self) -> EngineSettings:
-        """What the worker is told."""
+        """The part that a worker gets."""
         return EngineSettings(
             device=self.device,
             dtype=self.dtype,
@@ -239,7 +245,7 @@ class Settings(BaseSettings):
         )
 
     def state_folder(self) -> Path:
-        """Where the journal is: as configured, as the service manager says, or in the XDG folder, one an inbox."""
+        """The folder of the journal: as configured, as the service manager sets it, or one for every inbox in XDG's."""
         if self.state is not None:
             return self.state
         managed = os.environ.get("STATE_DIRECTORY")
@@ -254,7 +260,7 @@ class Settings(BaseSettings):
 
 
 def xdg_folder(variable: str, below_home: str) -> Path | None:
-    """A folder of the XDG base directory specification, which has relative paths ignored; None without a home."""
+    """A folder of the XDG base directory specification, which ignores relative paths; None without a home folder."""
     named = os.environ.get(variable, "")
     if Path(named).is_absolute():
         return Path(named)

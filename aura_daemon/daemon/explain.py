@@ -26,7 +26,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
-from aura_daemon.watch.settling import FileStamp
+from aura_daemon.watch.file_stamp import FileStamp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,14 +154,7 @@ def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | N
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
         writer = completeness.writer_of(file)
-        stamp = FileStamp(
-            device=status.st_dev,
-            inode=status.st_ino,
-            size_bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
-            changed_ns=status.st_ctime_ns,
-        )
-        decision = triage.judge(name, stamp, unchanged_s=unchanged_s)
+        decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     if isinstance(decision, Leave):

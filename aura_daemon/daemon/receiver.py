@@ -12,9 +12,10 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES, Holdups
 from aura_daemon.health.listener import JobFailed, Listener, tell
 from aura_daemon.health.recorder import HealthRecorder
+from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.admission import Admission
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.pending import MOST_PENDING, PendingFiles
+from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source
@@ -65,8 +66,7 @@ class Receiver:
         """Whether the inbox was looked at, and nothing lies there that only needs time to settle."""
         next_s = self._pending.next_s()
         is_due = self._watcher.scan_due_s() is None or (next_s is not None and next_s <= time.monotonic())
-        is_pending = len(self._pending) > self._pending.refused + self._pending.bound
-        return self._has_looked and not self._more_to_find and not is_due and not is_pending
+        return self._has_looked and not self._more_to_find and not is_due and not self._pending.is_settling
 
     @property
     def has_put_all_away(self) -> bool:
@@ -75,7 +75,7 @@ class Receiver:
 
     def recover(self) -> None:
         """Takes up claims that a crash or a stop left."""
-        self._claims.adopt()
+        claim_recovery.adopt(self._claims, self._journal)
         for source in self._journal.unfinished_sources():
             if source.id not in self._ended and source.id not in self._unadmitted:
                 self.admit(source)
@@ -83,7 +83,7 @@ class Receiver:
     def claim(self) -> None:
         """Looks, waits for files to settle, claims them and journals what they ask for."""
         pending, now = self._pending, time.monotonic()
-        if self._more_to_find and len(pending) < MOST_PENDING // 2:
+        if self._more_to_find and pending.has_room_again:
             self._watcher.scan_soon()
         look = self._watcher.look(now, pending.due(now))
         has_room = pending.take(look, now)
@@ -113,7 +113,7 @@ class Receiver:
             return  # an unmounted inbox looks as if its claims had been dealt with
         refusal: tuple[str, OSError] | None = None
         if self._claims.stranded is not None:
-            for source in self._claims.adopt():
+            for source in claim_recovery.adopt(self._claims, self._journal):
                 self.admit(source)
             if self._claims.stranded is not None:
                 refusal = "a claimed file cannot be taken up", self._claims.stranded

@@ -235,8 +235,8 @@ class OutcomeHandler:
             reason=failure.message,
             mend=_MEMORY_MEND,
             now=now,
-            first_s=min(FIRST_WAIT_S, self._settings.retry_first),
-            most_s=min(LONGEST_WAIT_S, self._settings.retry_at_most),
+            longest_first_s=FIRST_WAIT_S,
+            longest_s=LONGEST_WAIT_S,
             at_most_s=left_s,
         )
         logger.warning("{} waits for memory, {:g} s more: {}", job.id, wait_s, failure.message)

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from aura_daemon.health.document import Health, Status
 from aura_daemon.system import durable_files
+from aura_daemon.system.clock import utc_now
 
 BEAT_S: Final = 10.0
 """The document in the state folder is never older than this while the daemon lives."""
@@ -118,8 +119,3 @@ def _process_exists(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-def utc_now() -> str:
-    """Now, in UTC, ISO 8601, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")

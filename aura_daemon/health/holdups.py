@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from math import inf
 from typing import Final
 
-from aura_daemon.backoff import backoff_s
+from aura_daemon.backoff import Backoff
 from aura_daemon.health.document import MEMORY_FOR, Holdup
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.system.clock import utc_now
 
 JOURNAL: Final = "journal"
 """Hold-up of a journal that cannot be written: nothing is claimed, run or put away meanwhile."""
@@ -34,14 +35,17 @@ def memory_for(demand: str) -> str:
     return MEMORY_FOR.format(demand)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Held:
+    backoff: Backoff
     since: str
     since_s: float
-    until_s: float
-    failures: int
-    reason: str
-    mend: str
+    reason: str = ""
+    mend: str = ""
+
+    @property
+    def until_s(self) -> float:
+        return self.backoff.until_s or 0.0
 
 
 class Holdups:
@@ -65,33 +69,21 @@ class Holdups:
         reason: str,
         mend: str,
         now: float,
-        first_s: float | None = None,
-        most_s: float | None = None,
+        longest_first_s: float = inf,
+        longest_s: float = inf,
         at_most_s: float | None = None,
     ) -> float:
         """Holds something up; returns for how many seconds.
 
-        `first_s`, `most_s`: the shortest and the longest of the doubling waits, where they are not those of the
-        constructor. `at_most_s`: bounds this wait alone.
+        `longest_first_s`, `longest_s`: bounds of the first wait and of every wait, beside those of the constructor.
+        `at_most_s`: bounds this wait alone.
         """
-        before = self._held.get(what)
-        failures = before.failures + 1 if before is not None else 1
-        wait_s = backoff_s(
-            failures,
-            first_s=self._first_s if first_s is None else first_s,
-            most_s=self._most_s if most_s is None else most_s,
-        )
-        if at_most_s is not None:
-            wait_s = min(wait_s, at_most_s)
-        self._held[what] = _Held(
-            since=before.since if before is not None else datetime.now(UTC).isoformat(timespec="seconds"),
-            since_s=before.since_s if before is not None else now,
-            until_s=now + wait_s,
-            failures=failures,
-            reason=reason,
-            mend=mend,
-        )
-        return wait_s
+        if what not in self._held:
+            backoff = Backoff(first_s=min(self._first_s, longest_first_s), most_s=min(self._most_s, longest_s))
+            self._held[what] = _Held(backoff=backoff, since=utc_now(), since_s=now)
+        held = self._held[what]
+        held.reason, held.mend = reason, mend
+        return held.backoff.failed(now, at_most_s=at_most_s)
 
     def clear(self, what: str) -> bool:
         """Notes that a thing works again; True where it had failed."""
@@ -99,14 +91,14 @@ class Holdups:
 
     def is_held(self, what: str, now: float) -> bool:
         """Whether it is too early for another try."""
-        return what in self._held and now < self._held[what].until_s
+        return what in self._held and not self._held[what].backoff.is_due(now)
 
     def held_demands(self, now: float) -> list[str]:
         """The demands for memory that it is too early to try again."""
         return [
             what.removeprefix(_MEMORY)
             for what, held in self._held.items()
-            if what.startswith(_MEMORY) and now < held.until_s
+            if what.startswith(_MEMORY) and not held.backoff.is_due(now)
         ]
 
     def since_s(self, what: str) -> float | None:

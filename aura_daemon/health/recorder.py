@@ -16,7 +16,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
-from aura_daemon.health.heartbeat import HealthWriter, utc_now
+from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.intake.pending import PendingFiles
@@ -25,7 +25,7 @@ from aura_daemon.jobs.requests import kind_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
-from aura_daemon.system.clock import SteadyClock
+from aura_daemon.system.clock import SteadyClock, utc_now
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready

@@ -1,6 +1,6 @@
-"""Claimed bytes -> jobs in the journal, or the reason why there are none. The only door in.
+"""Claimed bytes -> jobs in the journal, or the reason why there are none. No job comes into the journal otherwise.
 
-`admit` reads the claimed bytes once; what a job needs beside them is copied (`inputs`), so that later changes do not
+`Admission.admit` reads the claimed bytes once and copies the images that the jobs name, so that later changes do not
 matter.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.config.engine import EMBEDDED
+from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.intake.claims import Claims
@@ -30,7 +30,7 @@ from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
-from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
@@ -38,44 +38,33 @@ from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 SEED_BELOW: Final = 2**32
-"""Seeds drawn by us fit everywhere, A1111's fields included."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IntakeSettings:
-    """What admission needs to know of the configuration."""
-
-    accept: frozenset[Accept]
-    skips_redeliveries: bool
-    max_image_bytes: int
-    model: str = EMBEDDED
-    """The configured generator, for the names of results."""
+"""The upper limit of the seeds that the daemon draws; these fit everywhere, A1111's fields included."""
 
 
 class Admission:
-    """One inbox's door."""
+    """Admits the claimed files of one inbox."""
 
     def __init__(
         self,
-        settings: IntakeSettings,
+        settings: Settings,
         claims: Claims,
-        inputs: InputImages,
-        folders: FolderDefaultsReader,
+        input_images: InputImages,
+        folder_defaults: FolderDefaultsReader,
         journal: Journal,
         catalogue: Callable[[], Catalogue],
     ) -> None:
-        """`catalogue` says what jobs may name at the moment."""
+        """`catalogue` returns what jobs may name at the moment."""
         self._settings = settings
-        self._folders = folders
         self._claims = claims
-        self._inputs = inputs
+        self._input_images = input_images
+        self._folder_defaults = folder_defaults
         self._journal = journal
         self._catalogue = catalogue
 
     def admit(self, source: Source) -> tuple[Job, ...]:
-        """Reads the claimed bytes, once, and journals the jobs or the reason why there are none.
+        """Reads the claimed bytes once and journals the jobs, or the reason why there are none.
 
-        Raises OSError, with nothing journaled, where the file system may say otherwise later.
+        Raises OSError, with nothing journaled, for a fault of the file system that may pass.
         """
         file = self._claims.file_of(source)
         try:
@@ -83,7 +72,7 @@ class Admission:
             found = durable_files.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
-                raise  # everything of ours is away, not this file alone
+                raise  # the whole work folder is away, not this file alone
             return self._refuse(
                 source,
                 f"it cannot be read: {error.strerror}",
@@ -91,11 +80,11 @@ class Admission:
             )
         whole = found.status.st_size <= len(found.content)
         source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
-        if self._settings.skips_redeliveries and self._journal.succeeded(source):
+        if self._settings.redelivery == "skip" and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
-        folders = self._folders.above(source.path)
+        folders = self._folder_defaults.above(source.path)
         kind, parsed = self._parse(source.path, found.content, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, RejectedFile):
@@ -103,36 +92,34 @@ class Admission:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
-        self._inputs.look_anew()
+        self._input_images.look_anew()
         try:
-            asked, made_again = self._make_again(source, parsed, found.content)
-            if isinstance(asked, RejectedFile):
-                return self._refuse_problems(source, asked.problems)
-            several = len(asked) > 1
+            specs, named_again = self._resolve_regenerations(source, parsed, found.content)
+            if isinstance(specs, RejectedFile):
+                return self._refuse_problems(source, specs.problems)
+            applied = folders if kind is not SourceKind.SIDECAR else ()
             jobs = tuple(
-                self._job(
-                    source, job, text, number if several else None, folders if kind is not SourceKind.SIDECAR else ()
-                )
-                for number, (job, text) in enumerate(asked, start=1)
+                self._job(source, spec, text, number if len(specs) > 1 else None, applied)
+                for number, (spec, text) in enumerate(specs, start=1)
             )
-            jobs += tuple(self._sheets(source, jobs, parsed))
-            jobs, named = self._inputs.take(source, jobs)
+            jobs += tuple(self._contact_sheets(source, jobs, parsed))
+            jobs, named = self._input_images.take(source, jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
-        self._journal.admit(source, jobs, tuple(dict.fromkeys(made_again + named)))
-        for row in jobs:
-            logger.info("{} queued {} from {}", row.id, row.kind, file_names.escaped(source.path))
+        self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))
+        for job in jobs:
+            logger.info("{} queued {} from {}", job.id, job.kind, file_names.escaped(source.path))
         return jobs
 
     def _refuse(self, source: Source, message: str, mend: str) -> tuple[()]:
-        """Journals why a file asks for nothing."""
+        """Journals why a file gives no jobs."""
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         self._journal.admit(replace(source, failure=failure), ())
         logger.info("{} refused: {}", source.id, message)
         return ()
 
     def _refuse_problems(self, source: Source, problems: tuple[Problem, ...]) -> tuple[()]:
-        """Journals everything that is wrong with what a person wrote."""
+        """Journals every problem of a file that a person wrote."""
         message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
         mend = "Mend what the list of problems names, then move the file back into the inbox."
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
@@ -142,15 +129,15 @@ class Admission:
         return ()
 
     def _most_bytes(self, path: str, head: bytes) -> int:
-        """Longer ones are refused, unread."""
+        """The size of the largest file of this kind; a larger one is refused without being read."""
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
-        return yaml_reader.MOST_BYTES if is_text else self._settings.max_image_bytes
+        return yaml_reader.MOST_BYTES if is_text else self._settings.limits.image_bytes
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]
     ) -> tuple[SourceKind, parser.ParsedFile | RejectedFile]:
-        """What the bytes ask for, as their name and their beginning say."""
+        """Parses the bytes as the kind of file that their name and their beginning tell."""
         file = file_names.escaped(path)
         route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
@@ -163,8 +150,8 @@ class Admission:
                     return route, RejectedFile(problems=document)
                 return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
-                if len(content) > self._settings.max_image_bytes:
-                    message = f"the image is larger than {self._settings.max_image_bytes:,} bytes"
+                if len(content) > self._settings.limits.image_bytes:
+                    message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
                     return route, RejectedFile(problems=(Problem(file=file, message=message),))
                 return route, _one_job(parser.for_image(folders), b"")
             case file_kinds.Mismatch():
@@ -172,59 +159,60 @@ class Admission:
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
                 return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
-            case file_kinds.Foreign():  # it was a job by its first bytes when it was judged
+            case file_kinds.Foreign():  # the file has changed since triage found it to be a job
                 return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
 
-    def _make_again(
+    def _resolve_regenerations(
         self, source: Source, parsed: parser.ParsedFile, content: bytes
     ) -> tuple[list[tuple[JobSpec, bytes]] | RejectedFile, tuple[NamedImage, ...]]:
-        """Jobs with their text, pictures to be made again read for their settings; raises NotTaken, or OSError."""
-        jobs: list[tuple[JobSpec, bytes]] = []
+        """Specs with their texts; reads the settings of pictures to be regenerated. Raises NotTaken, or OSError."""
+        specs: list[tuple[JobSpec, bytes]] = []
         problems: list[Problem] = []
         named: list[NamedImage] = []
         for job in parsed.jobs:
-            asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.asked
-            if isinstance(asked, RegenerateSpec):
+            spec: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.asked
+            if isinstance(spec, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
-                    path, picture, notes = self._inputs.read(
-                        source, asked.request.image, most_bytes=self._settings.max_image_bytes
+                    path, picture, notes = self._input_images.read(
+                        source, spec.request.image, most_bytes=self._settings.limits.image_bytes
                     )
                     named += notes
-                asked = from_picture.made_again(asked, picture, file=file_names.escaped(path))
-            if isinstance(asked, tuple):
-                problems += asked
+                spec = from_picture.made_again(spec, picture, file=file_names.escaped(path))
+            if isinstance(spec, tuple):
+                problems += spec
             else:
-                jobs.append((asked, job.text))
-        return RejectedFile(problems=tuple(problems)) if problems else jobs, tuple(named)
+                specs.append((spec, job.text))
+        return RejectedFile(problems=tuple(problems)) if problems else specs, tuple(named)
 
     def _job(
-        self, source: Source, asked: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
+        self, source: Source, spec: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
     ) -> Job:
+        """The job of one spec. `number`: which of several jobs of the source; None for the only one."""
         path = PurePosixPath(source.path)
-        wanted = asked.request
+        request = spec.request
         folder, stem = "" if str(path.parent) == "." else str(path.parent), file_names.output_stem(path.stem, number)
-        if isinstance(wanted, GenerateRequest):
-            seed = wanted.seed if wanted.seed is not None else drawn_seed()
-            wanted = replace(wanted, seed=seed)
-            if wanted.output is not None:
-                below, stem = output_name.filled(wanted.output, self._known(wanted, seed, path.stem, number))
+        if isinstance(request, GenerateRequest):
+            seed = request.seed if request.seed is not None else drawn_seed()
+            request = replace(request, seed=seed)
+            if request.output is not None:
+                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path.stem, number))
                 folder = "/".join(filter(None, (folder, below)))
         return Job(
             id=source.id if number is None else f"{source.id}-{number:03d}",
             source_id=source.id,
             number=number,
-            kind=kind_of(wanted),
-            request=wanted,
+            kind=kind_of(request),
+            request=request,
             text=text,
             folder=folder,
             stem=stem,
-            priority=asked.priority,
-            defaults=tuple(AppliedDefaults(name=one.name, sha256=one.sha256) for one in folders),
+            priority=spec.priority,
+            defaults=tuple(AppliedDefaults(name=file.name, sha256=file.sha256) for file in folders),
         )
 
-    def _sheets(self, source: Source, jobs: tuple[Job, ...], parsed: parser.ParsedFile) -> Iterator[Job]:
-        """The jobs that lay the pictures of a document out, once they are made."""
+    def _contact_sheets(self, source: Source, jobs: tuple[Job, ...], parsed: parser.ParsedFile) -> Iterator[Job]:
+        """The jobs that lay out the pictures of a document in contact sheets, once the pictures are made."""
         for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
             cells = jobs[sheet.first : sheet.first + sheet.cells]
             cell_ids = tuple(cell.id for cell in cells)
@@ -245,21 +233,21 @@ class Admission:
                 waits_for=cell_ids,
             )
 
-    def _known(self, wanted: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
-        """What a template for names may say."""
+    def _placeholders(self, request: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
+        """The values of what a template for the name of a result may hold."""
         now = datetime.now(UTC)
         return {
             "stem": stem,
             "number": number or 1,
             "seed": seed,
-            "prompt": wanted.prompt,
-            "model": wanted.model or self._settings.model,
+            "prompt": request.prompt,
+            "model": request.model or self._settings.generate.model,
             "date": f"{now:%Y-%m-%d}",
             "time": f"{now:%H%M%S}",
         }
 
     def _is_put_away(self, source: Source) -> bool:
-        """Whether it is an image that belongs to a job file whose jobs are done: it has its result."""
+        """Whether a source is an image of a job file whose jobs are done: it needs no job of its own."""
         if source.kind is not SourceKind.IMAGE:
             return False
         namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
@@ -270,9 +258,9 @@ class Admission:
 
 
 def drawn_seed() -> int:
-    """The seed of a job that says none."""
+    """A seed for a job that gives none."""
     return secrets.randbelow(SEED_BELOW)
 
 
-def _one_job(asked: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
-    return parser.ParsedFile(jobs=(ParsedJob(asked=asked, text=text),))
+def _one_job(spec: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
+    return parser.ParsedFile(jobs=(ParsedJob(asked=spec, text=text),))

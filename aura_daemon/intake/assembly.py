@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.intake.admission import Admission, IntakeSettings
+from aura_daemon.intake.admission import Admission
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
@@ -14,11 +14,10 @@ from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.pending import PendingFiles
-from aura_daemon.intake.triage import JudgingSettings, Triage
+from aura_daemon.intake.triage import Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
 from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.ignored_names import NameRules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,27 +50,20 @@ def assemble_intake(
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     image_lookup = ImageLookup(claims, journal, companions=settings.companions)
     reference_wait_s = settings.reference_wait
-    if drain:  # a script that drains the inbox is not kept for as long as a daemon would wait
+    if drain:  # a script does not wait for as long as a daemon that goes on
         reference_wait_s = min(reference_wait_s, settings.incomplete_after)
-    triage_settings = JudgingSettings(
-        inbox=settings.inbox,
-        accept=frozenset(settings.accept),
-        keeps=keeps,
-        skips_redeliveries=settings.redelivery == "skip",
-        incomplete_after_s=settings.incomplete_after,
-        reference_wait_s=reference_wait_s,
-        pair_wait_s=settings.pair_wait,
-        names=NameRules(ignore=settings.ignore, take=settings.take),
-    )
     tracker = CompletenessTracker(settings.settle, now=now)
     pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)
     folder_defaults = FolderDefaultsReader(settings.inbox, tracker)
-    triage = Triage(triage_settings, image_lookup, pairing, folder_defaults, journal, now=now)
-    admission_settings = IntakeSettings(
-        accept=frozenset(settings.accept),
-        skips_redeliveries=settings.redelivery == "skip",
-        max_image_bytes=settings.limits.image_bytes,
-        model=settings.generate.model,
+    triage = Triage(
+        settings,
+        image_lookup,
+        pairing,
+        folder_defaults,
+        journal,
+        keeps=keeps,
+        reference_wait_s=reference_wait_s,
+        now=now,
     )
     input_images = InputImages(claims, image_lookup, journal)
     return IntakeParts(
@@ -82,7 +74,7 @@ def assemble_intake(
         input_images=input_images,
         folder_defaults=folder_defaults,
         admission=Admission(
-            admission_settings,
+            settings,
             claims,
             input_images,
             folder_defaults,

@@ -1,7 +1,8 @@
-"""Reads the folder of word lists: `animals.txt` is `__animals__`, `sub/animals.txt` is `__sub/animals__`.
+"""What job files may name: models, LoRAs and word lists. In: the configuration. Out: a catalogue.
 
-Each file is read once for every state of it. One that cannot be used is known with the reason; links are not followed,
-so that nothing outside the folder is read.
+The word list in `animals.txt` is `__animals__`, that in `sub/animals.txt` is `__sub/animals__`. A list is read again
+only when its file has changed. The catalogue holds the reason why a list cannot be used; links are not followed, so
+that nothing outside the folder is read.
 """
 
 from __future__ import annotations
@@ -17,50 +18,49 @@ from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
+from aura_daemon.watch.file_stamp import FileStamp
 
 MOST_BYTES: Final = 1 << 20
-"""Of one list."""
+"""The size of the largest word list."""
 
 SUFFIX: Final = ".txt"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _CachedList:
-    state: tuple[int, int, int]
+    stamp: FileStamp
     found: tuple[str, ...] | str
-    """The lines, or why they cannot be used."""
+    """The lines, or why the list cannot be used."""
 
 
 class WordLists:
-    """Of one folder, which need not be there."""
+    """The word lists in one folder, which need not exist."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._read: dict[str, _CachedList] = {}
 
     def now(self) -> tuple[dict[str, tuple[str, ...]], dict[str, str]]:
-        """The lists by their names, and why others cannot be used."""
-        self._read = dict(self._looked_at())
+        """The lines of every list by its name, and the reasons why other lists cannot be used."""
+        self._read = dict(self._cached_lists())
         lines = {name: read.found for name, read in self._read.items() if not isinstance(read.found, str)}
         unusable = {name: read.found for name, read in self._read.items() if isinstance(read.found, str)}
         return lines, unusable
 
-    def _looked_at(self) -> Iterator[tuple[str, _CachedList]]:
+    def _cached_lists(self) -> Iterator[tuple[str, _CachedList]]:
         for name, file in files_below(self._folder, SUFFIX):
             try:
-                status = file.lstat()
+                stamp = FileStamp.of(file.lstat())
             except FileNotFoundError:  # taken away since it was listed
                 continue
-            state = (status.st_ino, status.st_size, status.st_mtime_ns)
-            before = self._read.get(name)
-            yield (
-                name,
-                before if before is not None and before.state == state else _CachedList(state=state, found=_in(file)),
-            )
+            cached = self._read.get(name)
+            if cached is None or cached.stamp != stamp:
+                cached = _CachedList(stamp=stamp, found=_lines_in(file))
+            yield name, cached
 
 
 def files_below(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
-    """Name, with the folders below `folder` and without the suffix, and place of its visible files, in their order."""
+    """Name (its path below `folder`, without the suffix) and place of every visible file, sorted in each folder."""
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
@@ -69,8 +69,8 @@ def files_below(folder: Path, suffix: str) -> Iterator[tuple[str, Path]]:
                 yield file.relative_to(folder).as_posix()[: -len(suffix)], file
 
 
-def _in(file: Path) -> tuple[str, ...] | str:
-    """The lines that say something, or why they cannot be used."""
+def _lines_in(file: Path) -> tuple[str, ...] | str:
+    """The lines of a list without blank lines and comments, or why the list cannot be used."""
     try:
         content = durable_files.read(file, most_bytes=MOST_BYTES + 1).content
     except durable_files.NotARegularFile:
@@ -91,7 +91,7 @@ def _in(file: Path) -> tuple[str, ...] | str:
 
 
 class CatalogueReader:
-    """Of one configuration; folders that are not there hold nothing."""
+    """Reads the catalogue of one configuration; folders that do not exist hold nothing."""
 
     def __init__(self, configured: GenerateConfig) -> None:
         self._models = tuple(dict.fromkeys((configured.model, *configured.models)))
@@ -99,7 +99,7 @@ class CatalogueReader:
         self._word_lists = WordLists(configured.wildcards) if configured.wildcards is not None else None
 
     def now(self) -> Catalogue:
-        """Everything there is; raises OSError where a folder falters."""
+        """Everything that jobs may name at the moment; raises OSError where a folder cannot be read."""
         lists, unusable = self._word_lists.now() if self._word_lists is not None else ({}, {})
         loras = tuple(name for name, _ in files_below(self._loras, ".safetensors")) if self._loras is not None else ()
         return Catalogue(models=self._models, loras=loras, wildcards=lists, unusable=unusable)

@@ -1,7 +1,7 @@
-"""Texts and sidecars that are no jobs: those that belong to an image, and results of a daemon's. In: a path, its state.
+"""Texts and sidecars that are no jobs, as they belong to an image or are results of a daemon. In: a path. Out: why.
 
-Training sets hold a `.txt` beside each image, outboxes a `.json` beside each result. The journal remembers the very
-file, also when its image has gone; one that is edited where it lies stays what it was.
+Training sets hold a `.txt` beside each image, outboxes a `.json` beside each result. The journal remembers such a
+companion also when its image has gone; a companion that is edited where it lies stays one.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 
 COMPANION_S: Final = 900.0
-"""For how long after an image was taken a `.txt` or `.json` of its stem that arrives late still belongs to it, and for
-how long one that went may come back changed: editors rename the old one away first."""
+"""For how long after an image was claimed a late `.txt` or `.json` of its stem still belongs to the image, and for how
+long a companion that went may come back changed: editors rename the old file away before they write the new one."""
 
 MOST_SIDECAR_BYTES: Final = 1 << 20
 
 
 class Companions:
-    """Of one inbox."""
+    """The companions of the images in one inbox."""
 
     def __init__(self, inbox: Path, journal: Journal, *, now: Callable[[], float]) -> None:
         """`now`: seconds since the epoch."""
         self._inbox = inbox
         self._journal = journal
         self._now = now
-        self._known: dict[str, float | None] = {}
-        """Path -> since when it is gone; None while it is there."""
+        self._gone_since: dict[str, float | None] = {}
+        """Path of a companion -> since when it is gone; None while it is there."""
 
     def owned(self, path: str, size_bytes: int, modified_ns: int) -> str:
         """Why a `.txt` or `.json` is no job, in words; empty where it is one. Raises OSError."""
@@ -42,9 +42,9 @@ class Companions:
         return "a result of a daemon's, with its sidecar" if self._is_result(path.rpartition(".")[0]) else ""
 
     def gone(self, path: str) -> None:
-        """The file is not there any more; another one of its name that comes much later is a new one."""
-        if path in self._known:
-            self._known[path] = self._now()
+        """A file is not there any more; another one of its name that comes much later is no companion."""
+        if path in self._gone_since:
+            self._gone_since[path] = self._now()
 
     # -- below -----------------------------------------------------------------------------------------------------
 
@@ -52,20 +52,20 @@ class Companions:
         is_one = self._journal.is_companion(path, size_bytes, modified_ns)
         if not is_one and (self._was_one(path) or self._has_image(path)):
             is_one = True
-            if not self._journal.is_read_only:  # `why` only asks
+            if not self._journal.is_read_only:  # as it is for the command `why`
                 self._journal.add_companion(path, size_bytes, modified_ns)
         if is_one:
-            self._known[path] = None
+            self._gone_since[path] = None
         else:
-            self._known.pop(path, None)
+            self._gone_since.pop(path, None)
         return is_one
 
     def _was_one(self, path: str) -> bool:
-        """Whether it was one until now, or shortly before."""
-        return path in self._known and self._is_late(self._known[path])
+        """Whether the file is known as a companion that is there, or went shortly before."""
+        return path in self._gone_since and self._is_late(self._gone_since[path])
 
     def _has_image(self, path: str) -> bool:
-        """Whether an image of its stem lies, or lately lay, beside it."""
+        """Whether an image of the same stem lies, or lately lay, beside the file."""
         stem = path.rpartition(".")[0]
         for extension in file_types.IMAGE_EXTENSIONS:
             for image in (stem + extension, stem + extension.upper()):

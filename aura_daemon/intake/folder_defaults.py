@@ -1,6 +1,7 @@
-"""The `_defaults.yaml` of the folders above a file: read once for every state of it, nearest first.
+"""Reads the `_defaults.yaml` of the folders above a file, nearest first, and each again only when it has changed.
 
-In: a path below the inbox. Out: the settings that count there; Held where one of them is invalid or still written.
+In: a path below the inbox. Out: the settings that count for it; InvalidFolderDefaults where one of the files is invalid
+or still being written.
 """
 
 from __future__ import annotations
@@ -17,42 +18,42 @@ from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
+from aura_daemon.watch.file_stamp import FileStamp
 
 
 class InvalidFolderDefaults(AuraError, OSError):
-    """A folder's settings cannot be used now: the jobs below wait for their mend."""
+    """The settings of a folder cannot be used now: the jobs below wait until somebody mends them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _CachedFile:
-    state: tuple[int, int, int, int]
+    stamp: FileStamp
     found: FolderDefaults | tuple[Problem, ...]
 
 
 class FolderDefaultsReader:
-    """Of one inbox."""
+    """Reads the settings of the folders of one inbox."""
 
-    def __init__(self, inbox: Path, steadiness: CompletenessTracker) -> None:
+    def __init__(self, inbox: Path, tracker: CompletenessTracker) -> None:
         self._inbox = inbox
-        self._steadiness = steadiness
+        self._tracker = tracker
         self._read: dict[str, _CachedFile] = {}
 
     def above(self, path: str) -> tuple[FolderDefaults, ...]:
-        """What the folders of a file say, the nearest first; raises Held, or another OSError."""
+        """The settings of the folders of a file, nearest first; raises InvalidFolderDefaults, or another OSError."""
         return tuple(self._settings_above(path))
 
     def _settings_above(self, path: str) -> Iterator[FolderDefaults]:
         for folder in PurePosixPath(path).parents:
             name = str(folder / folder_defaults.FILE_NAME)
             try:
-                status = (self._inbox / name).lstat()
+                stamp = FileStamp.of((self._inbox / name).lstat())
             except (FileNotFoundError, NotADirectoryError):
                 self._read.pop(name, None)
                 continue
-            state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             read = self._read.get(name)
-            if read is None or read.state != state:
-                self._read[name] = read = _CachedFile(state=state, found=self._settings_in(name))
+            if read is None or read.stamp != stamp:
+                self._read[name] = read = _CachedFile(stamp=stamp, found=self._settings_in(name))
             if not isinstance(read.found, FolderDefaults):
                 raise InvalidFolderDefaults(errno.EINVAL, "; ".join(str(problem) for problem in read.found))
             yield read.found
@@ -60,9 +61,9 @@ class FolderDefaultsReader:
     def _settings_in(self, name: str) -> FolderDefaults | tuple[Problem, ...]:
         file, shown = self._inbox / name, file_names.escaped(name)
         try:
-            waits = self._steadiness.incompleteness(file)
-            if waits is not None:
-                raise InvalidFolderDefaults(errno.EAGAIN, f"{shown}: {waits.reason}")
+            incomplete = self._tracker.incompleteness(file)
+            if incomplete is not None:
+                raise InvalidFolderDefaults(errno.EAGAIN, f"{shown}: {incomplete.reason}")
             read = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._inbox)
         except durable_files.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)

@@ -1,7 +1,7 @@
-"""Where an image is that a job file names: beside it, in a companion folder, anywhere below the inbox, or archived.
+"""Finds the image that a job file names: beside the file, in a companion folder, anywhere in the inbox, or archived.
 
-In: a job file's path and the name it gives; no name means the image that is called as the job file. Out: the image, or
-that several are called so. Never outside the inbox, and never by a link.
+In: the path of a job file and the name it gives; no name means the image that is called like the job file. Out: the
+image, or all images of that name where the name is ambiguous. Nothing outside the inbox is found, and no link.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
-"""What file systems answer where nothing of a name lies, or can lie."""
+"""What file systems answer for a name under which nothing lies, or can lie."""
 
 IMAGE_ENDINGS: Final = (*IMAGE_EXTENSIONS, *(extension.upper() for extension in IMAGE_EXTENSIONS))
 
@@ -34,12 +34,12 @@ class FoundImage:
     path: str
     """Below the inbox."""
     is_waiting: bool
-    """It lies in the inbox; else it is claimed or archived."""
+    """Whether the image lies in the inbox; else it is claimed or archived."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AmbiguousImage:
-    """Several images are called so."""
+    """Several images have this name."""
 
     paths: tuple[str, ...]
 
@@ -50,7 +50,7 @@ Reference: TypeAlias = FoundImage | AmbiguousImage | None
 class ImageLookup:
     """Finds named images. Raises OSError where the file system cannot tell now."""
 
-    def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...] = ()) -> None:
+    def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...]) -> None:
         """`companions`: names of folders whose images are there for job files to name."""
         self._claims = claims
         self._journal = journal
@@ -58,7 +58,7 @@ class ImageLookup:
         self._listing: dict[str, list[str]] | None = None
 
     def look_anew(self) -> None:
-        """Before another file's images are looked for: since the last time some may have come."""
+        """To be called before the images of another file are looked for, as some may have come since the last time."""
         self._listing = None
 
     def find(self, path: str, name: str | None) -> Reference:
@@ -66,18 +66,15 @@ class ImageLookup:
         job = PurePosixPath(path)
         if name is None:
             return self._find_namesake(job)
-        for place in self._places(job.parent, name):
-            found = self._at(str(place))
-            if found is not None:
-                return found
-        return self._anywhere(name)
+        near = (self._at(str(place)) for place in self._places(job.parent, name))
+        return next((found for found in near if found is not None), None) or self._anywhere(name)
 
     def is_companion_image(self, path: str) -> bool:
         """Whether an image lies in a companion folder, and is no job by itself."""
         return any(part in self._companions for part in path.split("/")[:-1])
 
     def _places(self, folder: PurePosixPath, name: str) -> Iterator[PurePosixPath]:
-        """Where it may lie, the likeliest first: as named from the job file, in companion folders, from the top."""
+        """Where the image may lie, by precedence: as named from the job file, in companion folders, from the top."""
         yield folder / name
         for above in (folder, *folder.parents):
             for companion in self._companions:
@@ -86,7 +83,7 @@ class ImageLookup:
 
     def _find_namesake(self, job: PurePosixPath) -> Reference:
         """An image with the job file's own stem."""
-        found = [at for ending in IMAGE_ENDINGS if (at := self._at(str(job.with_suffix(ending)))) is not None]
+        found = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]
         waiting = [image for image in found if image.is_waiting]
         return _only(waiting or found)
 
@@ -98,7 +95,7 @@ class ImageLookup:
         taken = self._journal.latest_source(path)
         if taken is not None and self._claims.file_of(taken).is_file():
             return FoundImage(file=self._claims.file_of(taken), path=path, is_waiting=False)
-        for archived in free_names(self._claims.done / path):  # several may be archived: the one that came last
+        for archived in free_names(self._claims.done / path):  # of several, the one claimed last
             if not lies_below(archived, self._claims.done):
                 return None
             if taken is None or durable_files.sha256_of(archived) == taken.sha256:
@@ -106,13 +103,13 @@ class ImageLookup:
         return None
 
     def _anywhere(self, name: str) -> Reference:
-        """The one image whose path ends so; those that wait in the inbox before those that were taken."""
+        """The one image whose path ends with `name`; images in the inbox come before those that were claimed."""
         waiting = [found for path in self._below_inbox(name) if (found := self._at(path)) is not None]
         taken = self._journal.images_called(name) if not waiting else []
         return _only(waiting or [found for path in taken if (found := self._at(path)) is not None])
 
     def _below_inbox(self, name: str) -> Iterator[str]:
-        """Paths in the inbox that end in `/name`: it is looked through once for many names, until `look_anew`."""
+        """Paths in the inbox that end in `/name`. The inbox is listed once for many names, until `look_anew`."""
         if self._listing is None:
             self._listing = self._images_below_inbox()
         for path in self._listing.get(PurePosixPath(name).name, ()):
@@ -120,7 +117,7 @@ class ImageLookup:
                 yield path
 
     def _images_below_inbox(self) -> dict[str, list[str]]:
-        """Name -> the paths of all images called so; folders that vanish or cannot be entered are passed over."""
+        """Name -> the paths of all images of that name; folders that vanish or cannot be entered are left out."""
         found: dict[str, list[str]] = {}
         root = os.fspath(self._claims.inbox)
         for folder, folders, files in os.walk(root):
@@ -133,7 +130,7 @@ class ImageLookup:
 
 
 def status_of(place: Path) -> os.stat_result | None:
-    """What lies where people's names lead, links followed; None where nothing does, OSError where nobody can tell."""
+    """Status of what lies under a name, links followed, or None; raises OSError where the file system cannot tell."""
     try:
         return place.stat()
     except OSError as error:

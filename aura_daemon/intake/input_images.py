@@ -1,6 +1,6 @@
-"""The images that jobs are about: copied when the job is admitted, read when it runs. In: jobs. Out: bytes.
+"""The images that jobs are about: copied when a job is admitted, read when the job runs. In: jobs. Out: bytes.
 
-A copy a job and role, in the state folder, so that later changes in the inbox do not matter.
+The state folder holds a copy for every job and role, so that later changes in the inbox do not matter.
 """
 
 from __future__ import annotations
@@ -9,38 +9,38 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, assert_never
 
 from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
-from aura_daemon.jobs.requests import CaptionRequest, GridRequest, RegenerateRequest, Request
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
 
 MOST_NAMESAKES: Final = 5
-"""Images of one name that a refusal lists."""
+"""How many images of one name a refusal lists."""
 
 MASK: Final = ".mask"
-"""Ends the name of a mask's copy."""
+"""The end of the name of a copied mask."""
 
 PUT_IT_THERE: Final = "Put the image beside the job file, then move the job file back into the inbox."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobImages:
-    """What a job is about: what is described, or where a picture starts from, and a mask."""
+    """The image that a job describes or starts from, and its mask."""
 
     image: durable_files.Content | None = None
     mask: durable_files.Content | None = None
 
 
 class NotTaken(Exception):
-    """An image that a job names cannot be had, and why."""
+    """An image that a job names cannot be copied; says why."""
 
     def __init__(self, message: str, mend: str) -> None:
         super().__init__(message)
@@ -48,37 +48,28 @@ class NotTaken(Exception):
         self.mend = mend
 
 
-def named_images(request: Request | RegenerateRequest) -> tuple[str | None, ...]:
-    """The names of the images that a job file asks for; None for the one that is called as the job file."""
-    if isinstance(request, CaptionRequest | RegenerateRequest):
-        return (request.image,)
-    if isinstance(request, GridRequest):
-        return ()
-    return tuple(name for name in (request.image, request.mask) if name is not None)
-
-
 class InputImages:
-    """Of one inbox."""
+    """The images that the jobs of one inbox are about."""
 
-    def __init__(self, claims: Claims, references: ImageLookup, journal: Journal) -> None:
+    def __init__(self, claims: Claims, image_lookup: ImageLookup, journal: Journal) -> None:
         self._claims = claims
-        self._references = references
+        self._image_lookup = image_lookup
         self._journal = journal
 
     def look_anew(self) -> None:
-        """Before the images of another source are looked for."""
-        self._references.look_anew()
+        """To be called before the images of another source are looked for."""
+        self._image_lookup.look_anew()
 
     def take(self, source: Source, jobs: tuple[Job, ...]) -> tuple[tuple[Job, ...], tuple[NamedImage, ...]]:
-        """Copies the images that jobs name; raises NotTaken, or OSError."""
+        """Copies the images that jobs name, and returns both; raises NotTaken, or OSError."""
         if source.kind is SourceKind.IMAGE:
             return jobs, ()
         named: list[NamedImage] = []
         taken = []
         for job in jobs:
-            for name, target in self._wanted(job):
+            for name, target in self._copies(job):
                 found = self._find(source, name)
-                named += self._noted(found)
+                named += self._named_image(found)
                 self._copy(found, target)
                 if name is None and isinstance(job.request, CaptionRequest):
                     job = replace(job, request=replace(job.request, image=PurePosixPath(found.path).name))
@@ -86,32 +77,30 @@ class InputImages:
         return tuple(taken), tuple(dict.fromkeys(named))
 
     def read(self, source: Source, name: str | None, *, most_bytes: int) -> tuple[str, bytes, tuple[NamedImage, ...]]:
-        """Path and bytes of an image that is only looked into at admission; raises NotTaken, or OSError."""
+        """Path and bytes of an image whose settings admission reads; raises NotTaken, or OSError."""
         found, copy = self._find(source, name), self._claims.inputs / source.id
-        noted = self._noted(found)
-        self._copy(found, copy)
+        named = self._named_image(found)
+        self._copy(found, copy)  # of which nothing changes while it is read
         try:
-            content = durable_files.read(
-                copy, most_bytes=most_bytes + 1
-            ).content  # by way of a copy: nothing changes meanwhile
+            content = durable_files.read(copy, most_bytes=most_bytes + 1).content
         finally:
             copy.unlink(missing_ok=True)
         if len(content) > most_bytes:
             message = f"{file_names.escaped(found.path)} is larger than {most_bytes:,} bytes"
             raise NotTaken(message, "Save it smaller, or raise limits.image_bytes.")
-        return found.path, content, noted
+        return found.path, content, named
 
     def of(self, job: Job, source: Source) -> JobImages:
-        """The bytes that a job is about; raises OSError where they are gone."""
+        """The bytes of the images that a job is about; raises OSError where they are gone."""
         if isinstance(job.request, CaptionRequest) and not job.request.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
-        read = {target.suffix: durable_files.read(target) for _, target in self._wanted(job)}
+        read = {target.suffix: durable_files.read(target) for _, target in self._copies(job)}
         return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
 
     def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
-        """The source as it runs: a writer that held the image open over the claim may have gone on writing."""
-        asked, image = job.request, images.image
-        if image is None or not isinstance(asked, CaptionRequest) or asked.image or image.sha256 == source.sha256:
+        """Corrects a source in the journal whose image was changed by a writer that had it open over the claim."""
+        request, image = job.request, images.image
+        if image is None or not isinstance(request, CaptionRequest) or request.image or image.sha256 == source.sha256:
             return source
         logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
         status = image.status
@@ -123,29 +112,29 @@ class InputImages:
 
     def forget(self, job: Job) -> None:
         """Removes the copies of a job that has ended."""
-        for place in self._places(job):
-            place.unlink(missing_ok=True)
+        for copy in self._copy_paths(job):
+            copy.unlink(missing_ok=True)
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _wanted(self, job: Job) -> Iterator[tuple[str | None, Path]]:
-        """The images that a job names, and where their copies are."""
-        return zip(named_images(job.request), self._places(job), strict=False)
+    def _copies(self, job: Job) -> Iterator[tuple[str | None, Path]]:
+        """The names of the images that a job is about (None: it is called like the job file), and their copies."""
+        return zip(_names_in(job.request), self._copy_paths(job), strict=False)
 
-    def _noted(self, image: FoundImage) -> tuple[NamedImage, ...]:
-        """To be remembered as an image that is no job of its own now."""
-        if not image.is_waiting or self._references.is_companion_image(image.path):
+    def _named_image(self, image: FoundImage) -> tuple[NamedImage, ...]:
+        """What the journal remembers of an image that is no job of its own now."""
+        if not image.is_waiting or self._image_lookup.is_companion_image(image.path):
             return ()
         status = image.file.lstat()
         return (NamedImage(path=image.path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns),)
 
-    def _places(self, job: Job) -> tuple[Path, Path]:
+    def _copy_paths(self, job: Job) -> tuple[Path, Path]:
         return self._claims.inputs / f"{job.id}.image", self._claims.inputs / f"{job.id}{MASK}"
 
     def _find(self, source: Source, name: str | None) -> FoundImage:
-        """Where the image lies that a job names."""
+        """Finds the image that a job names; raises NotTaken."""
         shown = file_names.escaped(name or PurePosixPath(source.path).stem)
-        match self._references.find(source.path, name):
+        match self._image_lookup.find(source.path, name):
             case FoundImage() as image:
                 return image
             case AmbiguousImage(paths=paths):
@@ -156,7 +145,7 @@ class InputImages:
                 raise NotTaken(message + " with any of the known endings" * (name is None), PUT_IT_THERE)
 
     def _copy(self, image: FoundImage, target: Path) -> None:
-        """Copies one image to where the job finds it."""
+        """Copies one image to where the job finds it; raises NotTaken, or OSError."""
         name, inbox = file_names.escaped(image.path), self._claims.inbox
 
         def check(status: os.stat_result) -> None:
@@ -170,7 +159,20 @@ class InputImages:
         except (FileNotFoundError, durable_files.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:
-            if error.filename != os.fspath(image.file):  # a folder of ours, which concerns every file
+            if error.filename != os.fspath(image.file):  # a folder of ours cannot be written, which concerns every file
                 raise
             mend = "Mend the image's permissions, then move the job file back into the inbox."
             raise NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
+
+
+def _names_in(request: Request) -> tuple[str | None, ...]:
+    """The names of the images in a request; None for the image that is called like the job file."""
+    match request:
+        case CaptionRequest():
+            return (request.image,)
+        case GridRequest():
+            return ()
+        case GenerateRequest():
+            return tuple(name for name in (request.image, request.mask) if name is not None)
+        case _:
+            assert_never(request)

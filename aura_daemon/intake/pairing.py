@@ -1,7 +1,8 @@
-"""Job files and the images they name: which waits for which, and whose an image is.
+"""Job files and the images they name: which job file waits for which image, and to which job file an image belongs.
 
-An image that a job file names is no job of its own: it waits until that job has ended, and is put away with it. The
-journal remembers which very image was named (path, size, time), so that another one of that name is a new one.
+An image that a job file names is no job of its own: the image waits until the jobs of that file have ended, and is put
+away with the file. The journal remembers the named image by path, size and time, so that another image of the same name
+is a new one.
 """
 
 from __future__ import annotations
@@ -13,9 +14,7 @@ from aura_daemon import file_names
 from aura_daemon.formats import image_signatures
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
-from aura_daemon.intake.input_images import named_images
-from aura_daemon.jobfile import parser
-from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
@@ -33,36 +32,33 @@ class ImageOwner:
 
 
 class Pairing:
-    """Of one inbox."""
+    """Pairs the job files and the images of one inbox."""
 
     def __init__(
         self,
         inbox: Path,
-        references: ImageLookup,
+        image_lookup: ImageLookup,
         journal: Journal,
-        steadiness: CompletenessTracker,
+        tracker: CompletenessTracker,
         *,
         incomplete_after_s: float,
     ) -> None:
         self._inbox = inbox
-        self._references = references
+        self._image_lookup = image_lookup
         self._journal = journal
-        self._steadiness = steadiness
+        self._tracker = tracker
         self._incomplete_after_s = incomplete_after_s
         self._missing: dict[str, set[str]] = {}
-        """Last part of a missing image's name, or its stem -> the job files that wait for it."""
-        self._bound: dict[str, str] = {}
-        """Image -> the job file in the inbox that names it."""
+        """Last part of the name of a missing image, or its stem -> the job files that wait for the image."""
+        self._named_by: dict[str, str] = {}
+        """Image -> the job file in the inbox that names the image."""
 
-    def lack(self, path: str) -> str:
-        """What the job file at `path` waits for; empty where nothing is missing, or admission will refuse it anyway."""
+    def missing_image(self, path: str) -> str:
+        """The image that the job file at `path` waits for; empty where none is missing or the file will be refused."""
         content = durable_files.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
-        parsed = parser.parse_job_file(content, file=path)
-        if isinstance(parsed, RejectedFile):
-            return ""
-        self._references.look_anew()
-        lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]
-        return next(filter(None, lacks), "")
+        self._image_lookup.look_anew()
+        missing = [self._missing_image(path, name) for name in image_names(content, file=path)]
+        return next(filter(None, missing), "")
 
     def waiting_for(self, path: str) -> set[str]:
         """The job files that wait for an image like this one, which has just come."""
@@ -70,41 +66,42 @@ class Pairing:
         return self._missing.pop(place.name, set()) | self._missing.pop(place.stem, set())
 
     def owner(self, path: str, size_bytes: int, modified_ns: int) -> ImageOwner | None:
-        """Whose this very image is; None for one that is a job of its own."""
+        """The job file to which this image belongs; None for an image that is a job of its own."""
         namers = self._journal.namers(path, size_bytes, modified_ns)
         running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
         if running is not None:
             return ImageOwner(path=running.path, is_open=True)
-        waiting = self._bound.get(path)
+        waiting = self._named_by.get(path)
         if waiting is not None:
             if status_of(self._inbox / waiting) is not None:
                 return ImageOwner(path=waiting, is_open=True)
-            del self._bound[path]
+            del self._named_by[path]
         if not namers:
             return None
         done = next((source for source in namers if self._journal.all_done(source.id)), None)
         return ImageOwner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
 
-    def _lack_of(self, path: str, name: str | None) -> str:
-        wanted = name or PurePosixPath(path).stem
-        match self._references.find(path, name):
+    def _missing_image(self, path: str, name: str | None) -> str:
+        """What the job file at `path` waits for of the image it calls `name`; empty where the image is complete."""
+        last_name = PurePosixPath(name or PurePosixPath(path).stem).name
+        match self._image_lookup.find(path, name):
             case None:
-                self._missing.setdefault(PurePosixPath(wanted).name, set()).add(path)
-                return file_names.escaped(name) if name else f"an image called {file_names.escaped(wanted)}"
+                self._missing.setdefault(last_name, set()).add(path)
+                return file_names.escaped(name) if name else f"an image called {file_names.escaped(last_name)}"
             case FoundImage(is_waiting=True) as image:
-                if not self._references.is_companion_image(image.path):
-                    self._bound[image.path] = path
+                if not self._image_lookup.is_companion_image(image.path):
+                    self._named_by[image.path] = path
                 reason = self._incompleteness(image)
                 return f"{file_names.escaped(image.path)}: {reason}" if reason else ""
             case FoundImage() | AmbiguousImage():
                 return ""
 
     def _incompleteness(self, image: FoundImage) -> str:
-        """Why an image in the inbox is not whole yet; empty where it is, or where it has not changed for long."""
-        unchanged_s = self._steadiness.unchanged_s(image.file)
+        """Why an image in the inbox is not complete yet; empty where it is, or has not changed for long."""
+        unchanged_s = self._tracker.unchanged_s(image.file)
         head, tail, status = durable_files.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
         is_cut = image_signatures.ends_properly(head, tail, status.st_size) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"
-        waits = self._steadiness.incompleteness(image.file)
-        return waits.reason if waits is not None else ""
+        incomplete = self._tracker.incompleteness(image.file)
+        return incomplete.reason if incomplete is not None else ""

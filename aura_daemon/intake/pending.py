@@ -1,6 +1,7 @@
-"""What lies in the inbox and is not ours yet: sightings -> complete -> judged. In: looks. Out: files to claim.
+"""What lies in the inbox and is not claimed: seen -> complete -> judged. In: what a look saw. Out: files to claim.
 
-Remembers why files are left alone, so that each is judged once, logged once and counted in health until it changes.
+`PendingFiles` remembers why files are left alone, so that each is judged once, logged once and counted in health until
+the file changes.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 from loguru import logger
 
@@ -19,14 +20,15 @@ from aura_daemon.intake.triage import Leave, ReadyToClaim, Triage, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch import completeness
-from aura_daemon.watch.settling import FileStamp, Settling
+from aura_daemon.watch.file_stamp import FileStamp
+from aura_daemon.watch.settling import Settling, WaitsFor
 from aura_daemon.watch.watcher import Observation, Sighting
 
 UNREADABLE_S: Final = 30.0
 """How long a file that cannot be opened is left unchanged before the next try."""
 
 AT_ONCE: Final = 64
-"""Files judged between two looks at everything else, so that the heart keeps beating with ten thousand of them."""
+"""Files judged between two looks at everything else, so that health is written in time with ten thousand files."""
 
 NEVER_ENDS_S: Final = 60.0
 """A file that somebody has been writing for so long is not waited for where the inbox is only drained."""
@@ -48,35 +50,47 @@ class ClaimableFile:
     """From first sight to now."""
 
 
-class PendingFiles:
-    """Everything in the inbox that has no journal entry yet."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftAloneFile:
+    """A file that is no job. It is small, as there may be a hundred thousand: equal reasons are one object."""
 
-    def __init__(self, inbox: Path, judging: Triage, *, settle_s: float) -> None:
+    stamp_hash: int
+    reason: str
+    is_conflict: bool
+
+
+class PendingFiles:
+    """Everything in the inbox that has no journal entry yet: each path is either settling or left alone."""
+
+    def __init__(self, inbox: Path, triage: Triage, *, settle_s: float, most_pending: int = MOST_PENDING) -> None:
         self._inbox = inbox
-        self._judging = judging
+        self._triage = triage
         self._settle_s = settle_s
-        self._stability = Settling()
-        self._left: dict[str, tuple[int, str]] = {}
+        self._most_pending = most_pending
+        self._settling = Settling()
+        self._left_alone: dict[str, LeftAloneFile] = {}
         self._reasons: Counter[str] = Counter()
-        self._conflicts: dict[str, None] = {}
-        self._waiting: dict[str, str] = {}
-        self._refused: set[str] = set()
-        self._bound: set[str] = set()
-        self._held: dict[str, str] = {}
+        """How many files are left alone for which reason."""
 
     def __len__(self) -> int:
         """How many files are not claimed, and not left alone either."""
-        return len(self._stability)
+        return len(self._settling)
+
+    @property
+    def has_room_again(self) -> bool:
+        """Whether so many files were claimed that another scan for the rest pays."""
+        return len(self) < self._most_pending // 2
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether some pending file waits for nothing but time."""
+        return any(file.waits_for is WaitsFor.TIME for file in self._settling.files())
 
     @property
     def refused(self) -> int:
-        """How many of those nobody can read or claim, or a writer does not let go of: only their mend ends the wait."""
-        return len(self._refused) + len(self._held)
-
-    @property
-    def bound(self) -> int:
-        """How many of those belong to a job file and wait for its end."""
-        return len(self._bound)
+        """How many pending files wait for somebody to mend something."""
+        repairs = (WaitsFor.REPAIR, WaitsFor.FOLDER_DEFAULTS)
+        return sum(file.waits_for in repairs for file in self._settling.files())
 
     def left_alone(self) -> dict[str, int]:
         """Files that are no jobs, counted by reason."""
@@ -84,152 +98,147 @@ class PendingFiles:
 
     def conflicts(self) -> list[str]:
         """Copies that sync tools made of files that two sides changed, the first few: somebody must decide."""
-        return [file_names.escaped(path) for path in islice(self._conflicts, MOST_CONFLICTS)]
+        conflicts = (path for path, file in self._left_alone.items() if file.is_conflict)
+        return [file_names.escaped(path) for path in islice(conflicts, MOST_CONFLICTS)]
 
     def held(self) -> dict[str, int]:
         """Why files are held up by the settings of their folders, and how many."""
-        return dict(Counter(self._held.values()))
+        return dict(
+            Counter(file.reason for file in self._settling.files() if file.waits_for is WaitsFor.FOLDER_DEFAULTS)
+        )
 
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
-        path = self._stability.oldest()
-        return (file_names.escaped(path), self._stability.waited_s(path, now)) if path is not None else None
+        path = self._settling.oldest()
+        return (file_names.escaped(path), self._settling[path].known_s(now)) if path is not None else None
 
     def next_s(self) -> float | None:
         """When the next file is to be judged."""
-        return self._stability.next_s()
+        return self._settling.next_s()
 
     def due(self, now: float) -> list[str]:
-        """The files that `ready` is going to judge: they are looked at once more before."""
-        return self._stability.due(now, AT_ONCE)
+        """The files that `ready` is going to judge: the watcher looks at them once more before."""
+        return self._settling.due(now, AT_ONCE)
 
-    def take(self, look: Observation, now: float) -> bool:
-        """Notes what a look brought; False where there was more of it than is remembered at once."""
-        before = {*self._left, *self._stability} if look.complete else set()
+    def take(self, observation: Observation, now: float) -> bool:
+        """Notes what the watcher saw; False where it saw more files than are remembered at once."""
+        missing = {*self._left_alone, *self._settling} if observation.complete else set()
         has_room = True
-        for sighting in look.seen:
-            before.discard(sighting.path)
-            has_room &= self._sight(sighting, now, is_scan=look.complete)
-        for path in (*look.gone, *before):
-            self._settings_changed(path, now)
-            self._judging.gone(path)
-            self._welcome_back(path)
+        for sighting in observation.seen:
+            missing.discard(sighting.path)
+            has_room &= self._sight(sighting, now, is_scan=observation.complete)
+        for path in (*observation.gone, *missing):
+            self._recall_held_by(path, now)
+            self._triage.gone(path)
+            self._leave_no_longer(path)
             self.forget(path)
         return has_room
 
     def ready(self, now: float) -> list[ClaimableFile]:
-        """Judges what is due and returns what is to be claimed."""
-        return [arrival for path in self.due(now) if (arrival := self._judge(path, now)) is not None]
+        """Judges the files that are due and returns those that are to be claimed."""
+        return [file for path in self.due(now) if (file := self._judge(path, now)) is not None]
 
     def postpone(self, path: str, now: float, reason: str) -> None:
-        """The file system refused to let it be read or claimed: try again later."""
-        self._stability.hold(path, self._stability.unchanged_s(path, now) + UNREADABLE_S)
-        self._refused.add(path)
-        self._waits(path, reason)
+        """The file system refused to let the file be read or claimed: the file is tried again later."""
+        unchanged_s = self._settling[path].unchanged_s(now) + UNREADABLE_S
+        self._hold(path, unchanged_s, reason, WaitsFor.REPAIR)
 
     def recall(self, path: str, now: float) -> bool:
-        """What it waited for may have come: judged at once; True where it was left alone, and is to be looked for."""
-        if path in self._stability:
-            self._stability.recall(path, now)
-        was_left = path in self._left
-        self._welcome_back(path)
-        return was_left
+        """What a file waited for may have come: judges the file at once; True where a scan must find it first."""
+        if path in self._settling:
+            self._settling.recall(path, now)
+        return self._leave_no_longer(path)
 
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
-        self._stability.forget(path)
-        self._waiting.pop(path, None)
-        self._refused.discard(path)
-        self._bound.discard(path)
-        self._held.pop(path, None)
+        self._settling.forget(path)
+
+    # -- below -----------------------------------------------------------------------------------------------------
 
     def _sight(self, sighting: Sighting, now: float, *, is_scan: bool) -> bool:
         """Notes one file; False where there is no room for another."""
         path, stamp = sighting.path, sighting.stamp
-        left = self._left.get(path)
-        if left is not None and left[0] == hash(stamp):
+        left = self._left_alone.get(path)
+        if left is not None and left.stamp_hash == hash(stamp):
             return True
-        if path not in self._stability and len(self._stability) >= MOST_PENDING:
+        is_new = path not in self._settling
+        if is_new and len(self) >= self._most_pending:
             return False
-        self._welcome_back(path)
+        self._leave_no_longer(path)
         if not sighting.is_regular:
             self._leave(path, stamp, Leave(reason="a link, pipe, socket or device; only regular files are opened"))
             return True
-        self._settings_changed(path, now)
-        is_new = path not in self._stability
-        self._stability.sight(path, stamp, now, came_whole=sighting.came_whole)
-        for waiting in self._judging.waiting_for(path) if is_new else ():
+        self._recall_held_by(path, now)
+        self._settling.sight(path, stamp, now, came_whole=sighting.came_whole)
+        for waiting in self._triage.waiting_for(path) if is_new else ():
             self.recall(waiting, now)
         if not is_scan:
-            self._stability.recall(path, now)
+            self._settling.recall(path, now)
         return True
 
     def _judge(self, path: str, now: float) -> ClaimableFile | None:
-        unchanged_s, stamp = self._stability.unchanged_s(path, now), self._stability.stamp(path)
-        foreign = self._judging.by_name(path)
-        if foreign is not None:
-            self._leave(path, stamp, foreign)
+        file = self._settling[path]
+        by_name = self._triage.by_name(path)
+        if by_name is not None:
+            self._leave(path, file.stamp, by_name)
             return None
+        unchanged_s = file.unchanged_s(now)
         try:
-            waits_for = completeness.incompleteness(
-                self._inbox / path,
-                unchanged_s=unchanged_s,
-                settle_s=self._settle_s,
-                came_whole=self._stability.came_whole(path),
+            incomplete = completeness.incompleteness(
+                self._inbox / path, unchanged_s=unchanged_s, settle_s=self._settle_s, came_whole=file.came_whole
             )
-            if waits_for is not None:
-                if self._stability.waited_s(path, now) >= NEVER_ENDS_S:
-                    self._refused.add(path)
-                self._stability.hold(path, waits_for.unchanged_s)
-                self._waits(path, waits_for.reason, level="INFO" if waits_for.is_said else "DEBUG")
+            if incomplete is not None:
+                waits_for = WaitsFor.REPAIR if file.known_s(now) >= NEVER_ENDS_S else WaitsFor.TIME
+                level = "INFO" if incomplete.is_said else "DEBUG"
+                self._hold(path, incomplete.unchanged_s, incomplete.reason, waits_for, level=level)
                 return None
-            judgement = self._judging.judge(path, stamp, unchanged_s=unchanged_s)
+            decision = self._triage.judge(path, file.stamp, unchanged_s=unchanged_s)
         except FileNotFoundError:
             self.forget(path)
             return None
         except OSError as error:
             self.postpone(path, now, f"it cannot be read: {error.strerror}")
             return None
-        self._refused.discard(path)
-        self._bound.discard(path)
-        self._held.pop(path, None)
-        match judgement:
+        match decision:
             case ReadyToClaim(kind=kind):
-                return ClaimableFile(path=path, kind=kind, settled_s=self._stability.waited_s(path, now))
-            case Wait(unchanged_s=wanted_s, reason=reason):
-                self._stability.hold(path, wanted_s)
-                if judgement.is_for_others:
-                    self._bound.add(path)
-                if judgement.is_held:
-                    self._held[path] = reason
-                self._waits(path, reason, level="WARNING" if judgement.is_held else "INFO")
+                file.waits_for = WaitsFor.TIME
+                return ClaimableFile(path=path, kind=kind, settled_s=file.known_s(now))
+            case Wait(waits_for=waits_for):
+                level = "WARNING" if waits_for is WaitsFor.FOLDER_DEFAULTS else "INFO"
+                self._hold(path, decision.unchanged_s, decision.reason, waits_for, level=level)
             case Leave():
-                self._leave(path, stamp, judgement)
+                self._leave(path, file.stamp, decision)
+            case _:
+                assert_never(decision)
         return None
 
-    def _leave(self, path: str, stamp: FileStamp, why: Leave) -> None:
-        self.forget(path)
-        reason = sys.intern(file_names.escaped(why.reason))  # it may name an extension, which need not be text
-        if why.is_conflict:
-            self._conflicts[path] = None
-        self._left[path] = (hash(stamp), reason)
-        self._reasons[reason] += 1
-        logger.log("WARNING" if why.is_conflict else "DEBUG", "left alone: {}: {}", file_names.escaped(path), reason)
-
-    def _settings_changed(self, path: str, now: float) -> None:
-        """A folder's settings came, changed or went: what they held up is judged at once."""
-        if path.rpartition("/")[2] == FILE_NAME:
-            for held in tuple(self._held):
-                self._stability.recall(held, now)
-
-    def _welcome_back(self, path: str) -> None:
-        left = self._left.pop(path, None)
-        if left is not None:
-            self._reasons[left[1]] -= 1
-            self._conflicts.pop(path, None)
-
-    def _waits(self, path: str, reason: str, *, level: str = "INFO") -> None:
-        """Says what a file waits for, once."""
-        if self._waiting.get(path) != reason:
-            self._waiting[path] = reason
+    def _hold(self, path: str, unchanged_s: float, reason: str, waits_for: WaitsFor, *, level: str = "INFO") -> None:
+        """Lets a file wait until it has been unchanged for `unchanged_s`; logs each reason once."""
+        self._settling.hold(path, unchanged_s)
+        file = self._settling[path]
+        file.waits_for = waits_for
+        if file.reason != reason:
+            file.reason = reason
             logger.log(level, "waiting: {}: {}", file_names.escaped(path), reason)
+
+    def _leave(self, path: str, stamp: FileStamp, decision: Leave) -> None:
+        self.forget(path)
+        reason = sys.intern(file_names.escaped(decision.reason))  # may name an extension, which need not be text
+        self._left_alone[path] = LeftAloneFile(stamp_hash=hash(stamp), reason=reason, is_conflict=decision.is_conflict)
+        self._reasons[reason] += 1
+        level = "WARNING" if decision.is_conflict else "DEBUG"
+        logger.log(level, "left alone: {}: {}", file_names.escaped(path), reason)
+
+    def _leave_no_longer(self, path: str) -> bool:
+        """Forgets why a file was left alone; False where it was not."""
+        left = self._left_alone.pop(path, None)
+        if left is not None:
+            self._reasons[left.reason] -= 1
+        return left is not None
+
+    def _recall_held_by(self, path: str, now: float) -> None:
+        """Where the settings of a folder came, changed or went, the files that wait for them are due at once."""
+        if path.rpartition("/")[2] == FILE_NAME:
+            for held in self._settling:
+                if self._settling[held].waits_for is WaitsFor.FOLDER_DEFAULTS:
+                    self._settling.recall(held, now)

@@ -1,13 +1,14 @@
-"""What is to become of a file that has been delivered: claim it, wait for more, or leave it alone."""
+"""Decides about a file in the inbox: claim the file, wait, or leave it alone. In: a path, a stamp. Out: a decision."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
+from aura_daemon.config.settings import Settings
 from aura_daemon.formats import image_signatures
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
@@ -21,14 +22,14 @@ from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
-from aura_daemon.watch.ignored_names import NO_RULES, NameRules
-from aura_daemon.watch.settling import FileStamp
+from aura_daemon.watch.file_stamp import FileStamp
+from aura_daemon.watch.settling import WaitsFor
 
 HELD_S: Final = 5.0
-"""How often a folder's invalid settings are looked at once more, should no event name them."""
+"""How often invalid settings of a folder are read again, should no event name them."""
 
 OWNER_S: Final = 10.0
-"""How often it is looked whether an image's job file has ended, should nobody say so."""
+"""How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,69 +41,55 @@ class ReadyToClaim:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
-    """Not yet: look again when it has been unchanged for `unchanged_s`."""
+    """Not yet: judge the file again when it has been unchanged for `unchanged_s`."""
 
     unchanged_s: float
     reason: str
-    is_for_others: bool = False
-    """It can take as long as other jobs do."""
-    is_held: bool = False
-    """Until somebody mends the settings of its folder."""
+    waits_for: WaitsFor = WaitsFor.TIME
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leave:
-    """Never a job: leave it alone and count it, until it changes."""
+    """The file is no job: leave it alone and count it, until it changes."""
 
     reason: str
     is_conflict: bool = False
-    """Somebody's data, copied by a sync tool: it is reported."""
+    """The file is a copy of the user's data by a sync tool, and is reported."""
 
 
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class JudgingSettings:
-    """What judging needs to know of the configuration."""
-
-    inbox: Path
-    accept: frozenset[Accept]
-    keeps: bool
-    """Sources stay where they are: remembered by path and content."""
-    skips_redeliveries: bool
-    incomplete_after_s: float
-    reference_wait_s: float
-    pair_wait_s: float
-    names: NameRules = NO_RULES
-
-
 class Triage:
-    """The judge of one inbox."""
+    """Decides for the files of one inbox."""
 
     def __init__(
         self,
-        settings: JudgingSettings,
-        references: ImageLookup,
+        settings: Settings,
+        image_lookup: ImageLookup,
         pairing: Pairing,
-        folders: FolderDefaultsReader,
+        folder_defaults: FolderDefaultsReader,
         journal: Journal,
         *,
+        keeps: bool,
+        reference_wait_s: float,
         now: Callable[[], float],
     ) -> None:
-        """`now`: seconds since the epoch."""
+        """`keeps`: sources stay where they are, remembered by path and content. `now`: seconds since the epoch."""
         self._settings = settings
-        self._references = references
+        self._image_lookup = image_lookup
         self._pairing = pairing
-        self._folders = folders
+        self._folder_defaults = folder_defaults
         self._journal = journal
+        self._keeps = keeps
+        self._reference_wait_s = reference_wait_s
         self._companions = Companions(settings.inbox, journal, now=now)
 
     def by_name(self, path: str) -> Leave | None:
-        """What the name alone says; None where the file must be opened to know."""
-        private = ignored_names.verdict(path, self._settings.names)
-        if private is not None:
-            return Leave(reason=private.reason, is_conflict=private.is_conflict)
+        """Why the name alone makes a file no job; None where the file must be opened to decide."""
+        ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
+        if ignored is not None:
+            return Leave(reason=ignored.reason, is_conflict=ignored.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:
             return Leave(reason="the settings of its folder, for the jobs below")
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
@@ -113,14 +100,14 @@ class Triage:
         return self._pairing.waiting_for(path)
 
     def gone(self, path: str) -> None:
-        """A file is not there any more."""
+        """Notes that a file is not there any more."""
         self._companions.gone(path)
 
     def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> TriageDecision:
-        """What is to become of a file unchanged for `unchanged_s`; raises OSError where it cannot be read."""
-        private = self.by_name(path)
-        if private is not None:
-            return private
+        """Decides about a file that has been unchanged for `unchanged_s`; raises OSError where it cannot be read."""
+        by_name = self.by_name(path)
+        if by_name is not None:
+            return by_name
         file = self._settings.inbox / path
         try:
             head, tail, status = durable_files.head_and_tail(
@@ -133,68 +120,75 @@ class Triage:
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
             return Leave(reason=route.reason)
-        if self._settings.keeps and self._is_remembered(path, stamp):
+        if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is")
-        patient = unchanged_s >= self._settings.incomplete_after_s
-        if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not patient:
-            return Wait(unchanged_s=self._settings.incomplete_after_s, reason="it is empty so far")
+        is_overdue = unchanged_s >= self._settings.incomplete_after
+        if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
+            return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
         if not isinstance(route, SourceKind):
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not patient and image_signatures.ends_properly(head, tail, status.st_size) is False:
+                if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
                     return Wait(
-                        unchanged_s=self._settings.incomplete_after_s,
+                        unchanged_s=self._settings.incomplete_after,
                         reason="the end of the image is missing",
                     )
-                kept = self._kept_back(path, stamp, unchanged_s=unchanged_s)
-                if kept is not None:
-                    return kept
+                decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
+                if decision is not None:
+                    return decision
             case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
-                owned = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
-                if owned:
-                    return Leave(reason=owned)
+                owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
+                if owner:
+                    return Leave(reason=owner)
             case SourceKind.JOB_FILE:
-                lack = self._pairing.lack(path)
-                if lack and unchanged_s < self._settings.reference_wait_s:
-                    # Looking for an image may mean looking through the whole inbox: less and less often.
+                missing = self._pairing.missing_image(path)
+                if missing and unchanged_s < self._reference_wait_s:
+                    # The search for an image may take a walk through the whole inbox: it comes less and less often.
                     again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                    wanted_s = min(again_s, self._settings.reference_wait_s)
-                    return Wait(unchanged_s=wanted_s, reason=f"it waits for {lack}")
-        if route is not SourceKind.SIDECAR:  # it says everything itself
+                    reason = f"it waits for {missing}"
+                    return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+        if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
-                self._folders.above(path)
-            except InvalidFolderDefaults as held:
-                return Wait(unchanged_s=unchanged_s + HELD_S, reason=f"held up by {held.strerror}", is_held=True)
+                self._folder_defaults.above(path)
+            except InvalidFolderDefaults as error:
+                return Wait(
+                    unchanged_s=unchanged_s + HELD_S,
+                    reason=f"held up by {error.strerror}",
+                    waits_for=WaitsFor.FOLDER_DEFAULTS,
+                )
         return ReadyToClaim(kind=route)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
-        """Why a whole image is no job of its own now; None where it is one, or only left to be put away."""
-        if self._references.is_companion_image(path):
+        """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""
+        if self._image_lookup.is_companion_image(path):
             return Leave(reason="it lies in a companion folder, for job files to name")
         owner = self._pairing.owner(path, stamp.size_bytes, stamp.modified_ns)
         if owner is None:
-            wait_s = self._settings.pair_wait_s if Accept.PROMPT in self._settings.accept else 0.0
+            wait_s = self._settings.pair_wait if Accept.PROMPT in self._settings.accept else 0.0
             if unchanged_s >= wait_s:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
         name = file_names.escaped(owner.path)
         if owner.is_open:
-            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", is_for_others=True)
+            return Wait(
+                unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", waits_for=WaitsFor.OTHER_JOBS
+            )
         if owner.has_failed:
             return Leave(reason=f"it belongs to {name}, which failed")
-        return Leave(reason=f"it belongs to {name}, which is done") if self._settings.keeps else None
+        return Leave(reason=f"it belongs to {name}, which is done") if self._keeps else None
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
-        """Under `keep`: whether this path with this content has been claimed before."""
+        """Under `keep`, whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
         if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):
             return True
-        if not seen or not self._settings.skips_redeliveries:
+        if not seen or self._settings.redelivery != "skip":
             return False
         sha256 = durable_files.sha256_of(self._settings.inbox / path)
-        # The same time under another inode: mounted anew. Another time: touched, which retries what failed.
+        # The same time under another inode means a new mount. Another time means that somebody touched the file, which
+        # retries a failed one.
         return any(
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen

@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -28,6 +27,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
 from aura_daemon.system import durable_files
+from aura_daemon.system.clock import utc_now
 from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
@@ -204,7 +204,7 @@ class Delivery:
         return sidecar_writer.sidecar(
             produced,
             job_id=job.id,
-            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            finished=utc_now(),
             source=source_record(source, job),
             tried=job.tried,
             seconds=clocked.attempt_s,

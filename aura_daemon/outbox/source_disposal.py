@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -19,7 +17,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats import file_types
-from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.claims import Claims, free_names
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import Failure
@@ -30,6 +28,7 @@ from aura_daemon.outbox import sidecar_writer
 from aura_daemon.outbox.delivery import Delivery, source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
+from aura_daemon.system.clock import utc_now
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are looked through for the report about a certain job."""
@@ -76,7 +75,7 @@ class SourceDisposal:
         """What failed: its path below the inbox, where it lies (None: not any more), and the report beside it."""
         alone = job is not None and job.number is not None
         path = _document_path(source, job) if job is not None and alone else source.path
-        for target in islice(_free_names(self._failed_place(path)), MOST_NAMESAKES):
+        for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
             report = _report_beside(target)
             if _is_report_of(report, job.id if job is not None else source.id):
                 return path, target if os.path.lexists(target) else None, report
@@ -86,7 +85,7 @@ class SourceDisposal:
         """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
         if self.disposition is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
-        for target in _free_names(_unobstructed(self._claims.done, source.path)):
+        for target in free_names(_unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds these very bytes
             try:
@@ -99,7 +98,7 @@ class SourceDisposal:
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """A source none of whose jobs worked out goes to `failed/` as it is, its report beside it."""
         wanted = self._failed_place(source.path)
-        for target in _free_names(wanted):
+        for target in free_names(wanted):
             report = _report_beside(target)
             if _is_report_of(report, source.id):
                 return  # a crash came after the report
@@ -116,7 +115,7 @@ class SourceDisposal:
 
     def _fail_document(self, source: Source, job: Job) -> None:
         """One document of several goes to `failed/` alone, as a file that can be moved back."""
-        for target in _free_names(self._failed_place(_document_path(source, job))):
+        for target in free_names(self._failed_place(_document_path(source, job))):
             report = _report_beside(target)
             if _is_report_of(report, job.id):
                 return  # a crash came after the report
@@ -134,7 +133,7 @@ class SourceDisposal:
             failure,
             source.problems,
             job_id=job.id if job is not None else source.id,
-            failed=datetime.now(UTC).isoformat(timespec="seconds"),
+            failed=utc_now(),
             source=source_record(source, job),
             attempts=max(job.attempts, len(job.tried)) if job is not None else 0,
             tried=job.tried if job is not None else (),
@@ -165,13 +164,6 @@ def _unobstructed(root: Path, path: str) -> Path:
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
     astray = durable_files.leads_astray((root / path).parent, below=root)
     return root / PurePosixPath(path).name if blocked or astray else root / path
-
-
-def _free_names(wanted: Path) -> Iterator[Path]:
-    """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …"""
-    yield wanted
-    for stem in file_names.candidates(file_names.output_stem(wanted.stem, None)):
-        yield wanted.with_name(stem + wanted.suffix)
 
 
 def _same_content(file: Path, sha256: str) -> bool:

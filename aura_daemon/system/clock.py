@@ -8,6 +8,7 @@ come from the wall clock itself.
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 
 
 class SteadyClock:
@@ -20,3 +21,8 @@ class SteadyClock:
     def now(self) -> float:
         """Seconds since the epoch, as the wall clock would have it had nobody touched it since the start."""
         return time.monotonic() + self._offset_s
+
+
+def utc_now() -> str:
+    """The wall clock in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,9 +1,9 @@
-"""Has a file been delivered completely? In: a path, how long it has looked the same. Out: yes, or what it waits for.
+"""Has a file been delivered completely? In: a path, how long the file has looked the same. Out: what it waits for.
 
-On Linux a read lease is granted only while nobody has the file open for writing (fcntl(2), F_SETLEASE): an answer that
-needs no waiting. It takes the file's owner or CAP_LEASE, and a local file system: of writers on another machine, or
-behind FUSE, the kernel knows nothing (FUSE grants the lease while they write; NFS 4 and SMB may refuse it always).
-Elsewhere a file is complete when it has not changed for the settle time.
+Linux grants a read lease only while nobody has the file open for writing (fcntl(2), F_SETLEASE), so that the answer
+needs no waiting. Leases take the file's owner or CAP_LEASE, and a local file system: the kernel knows nothing of
+writers on another machine or behind FUSE (FUSE grants the lease while they write; NFS 4 and SMB may always refuse it).
+Where leases tell nothing, a file is complete when it has not changed for the settle time.
 """
 
 from __future__ import annotations
@@ -21,10 +21,12 @@ from typing import Final
 
 from aura_daemon.system import durable_files
 from aura_daemon.system.filesystems import file_system_of, is_shared
+from aura_daemon.watch.file_stamp import FileStamp
 
 AFTERTHOUGHT_S: Final = 0.25
-"""A tool that wrote a file in place often sets its times and rights just after it closed it (rsync --inplace, rclone
---inplace, curl -R), and would find it gone. A file renamed in has them already."""
+"""How long a closed file is left alone. A tool that writes a file in place often sets its times and rights just after
+closing it (rsync --inplace, rclone --inplace, curl -R), and would not find the file any more. A file that is renamed
+into the inbox has its times and rights already."""
 
 
 class Writer(StrEnum):
@@ -42,7 +44,7 @@ class Incomplete:
     unchanged_s: float
     reason: str
     is_said: bool
-    """Worth a line in the log: it may take long."""
+    """The wait may take long, and deserves a line in the log."""
 
 
 def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whole: bool) -> Incomplete | None:
@@ -61,13 +63,14 @@ def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whol
 
 
 class CompletenessTracker:
-    """Completeness of files that nobody else keeps an eye on: job files' images, folders' settings."""
+    """Completeness of files that are not pending themselves: the images of job files, the settings of folders."""
 
     def __init__(self, settle_s: float, *, now: Callable[[], float]) -> None:
         """`now`: seconds on a clock that does not jump."""
         self._settle_s = settle_s
         self._now = now
-        self._seen: dict[Path, tuple[tuple[int, int, int], float]] = {}
+        self._seen: dict[Path, tuple[FileStamp, float]] = {}
+        """How a file looked last, and since when."""
 
     def incompleteness(self, file: Path) -> Incomplete | None:
         """What a file waits for; None where it is complete. Raises OSError."""
@@ -77,24 +80,28 @@ class CompletenessTracker:
         return waits
 
     def unchanged_s(self, file: Path) -> float:
-        """For how long it has looked the same whenever it was looked at."""
-        status = file.lstat()
-        state = (status.st_ino, status.st_size, status.st_mtime_ns)
+        """For how long a file has looked the same at every look; raises OSError."""
+        stamp = FileStamp.of(file.lstat())
         seen = self._seen.get(file)
-        if seen is None or seen[0] != state:
-            self._seen[file] = seen = (state, self._now())
+        if seen is None or seen[0] != stamp:
+            self._seen[file] = seen = (stamp, self._now())
         return self._now() - seen[1]
 
 
-def writer_of(file: Path) -> Writer:
-    """Whether somebody has a regular file open for writing, where the system tells; raises OSError."""
+def writer_of(file: Path, file_system: str | None = None) -> Writer:
+    """Whether somebody has a regular file open for writing, where the system tells; raises OSError.
+
+    `file_system`: the kind that the file lies on; None looks it up.
+    """
     if sys.platform != "linux":
         return Writer.UNKNOWN
     descriptor = durable_files.open_regular(file)
     try:
-        if _is_shared(file, os.fstat(descriptor)):
+        # A file system on a disk of this machine has a major number: its kind need not be looked up.
+        has_disk = os.major(os.fstat(descriptor).st_dev) != 0
+        if not has_disk and is_shared(file_system or file_system_of(Path(os.path.realpath(file)))):
             return Writer.UNKNOWN
-        # A writer that comes while the lease is held makes the kernel send a signal: one that nobody minds.
+        # A writer that comes while the lease is held makes the kernel send a signal: SIGURG, which is ignored.
         fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -103,8 +110,3 @@ def writer_of(file: Path) -> Writer:
     finally:
         os.close(descriptor)
     return Writer.NONE
-
-
-def _is_shared(file: Path, status: os.stat_result) -> bool:
-    """Whether a file lies where other machines write; what lies on a disk of this one is known without a look."""
-    return os.major(status.st_dev) == 0 and is_shared(file_system_of(Path(os.path.realpath(file))))

@@ -1,13 +1,15 @@
-"""What kind of file this is. In: its name and its first bytes. Out: a kind of job, or why it is none.
+"""What kind of job a file is. In: its name and its first bytes. Out: a kind of job, or why the file is no job.
 
-The extension says what it wants to be, the bytes what it is. Of JSON only our own sidecars are jobs, known by the
-`schema` at their top level, so that health documents, failure reports and other people's JSON are left alone.
+The extension says what the file claims to be, the bytes say what it is. Our own sidecars are the only JSON files that
+are jobs; they are known by the `schema` at their top level, so that health documents, failure reports and other
+people's JSON are left alone.
 """
 
 from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,27 +24,33 @@ from aura_daemon.formats.file_types import (
 from aura_daemon.formats.image_signatures import format_of, is_heic
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 
+HEAD_BYTES: Final = 4096
+"""How much of the beginning of a file tells its kind."""
+
+TAIL_BYTES: Final = 65_536
+"""How much of the end of an image tells whether it is complete."""
+
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Foreign:
-    """No job of ours: left alone."""
+    """The file is no job: it is left alone."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mismatch:
-    """Named like a job, but not what it says: it fails with this reason."""
+    """The file is named like a job, but holds something else: it fails with this reason."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unfinished:
-    """Nothing has arrived yet but the name, or room for it."""
+    """Nothing has arrived yet but the name, or zeros in place of the content."""
 
     reason: str
 
@@ -50,8 +58,8 @@ class Unfinished:
 Route: TypeAlias = SourceKind | Foreign | Mismatch | Unfinished
 
 
-def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:
-    """The kind of a file by its name (without folders) and its first bytes (4096 are enough)."""
+def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
+    """The kind of a file by its name (without folders) and its first `HEAD_BYTES` bytes."""
     kind = route_by_name(name, accept)
     if isinstance(kind, Foreign):
         return kind
@@ -64,8 +72,8 @@ def route(name: str, head: bytes, accept: frozenset[Accept]) -> Route:
     return kind
 
 
-def route_by_name(name: str, accept: frozenset[Accept]) -> SourceKind | Foreign:
-    """What a file wants to be, before it is opened."""
+def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign:
+    """What a file claims to be by its name (without folders), before it is opened."""
     extension = extension_of(name)
     kind = _kind_by(extension)
     if kind is None:
@@ -76,7 +84,7 @@ def route_by_name(name: str, accept: frozenset[Accept]) -> SourceKind | Foreign:
 
 
 def _kind_by(extension: str) -> SourceKind | None:
-    """What the extension says."""
+    """What an extension stands for."""
     if extension in JOB_FILE_EXTENSIONS:
         return SourceKind.JOB_FILE
     if extension in IMAGE_EXTENSIONS:
@@ -85,7 +93,7 @@ def _kind_by(extension: str) -> SourceKind | None:
 
 
 def _schema_of(head: bytes) -> str:
-    """The text under `schema` at the top level of a JSON object, wherever it stands in the head; else empty."""
+    """The text under `schema` at the top level of a JSON object, anywhere in the head; empty where there is none."""
     tokens = _JSON_TOKEN.findall(head)
     depth = 0
     for index, token in enumerate(tokens):
@@ -100,7 +108,7 @@ def _schema_of(head: bytes) -> str:
 
 
 def _described_json(head: bytes) -> str:
-    """Why a JSON file is no sidecar of ours."""
+    """Why a JSON file is not one of our sidecars."""
     schema = _schema_of(head)
     if schema in (HEALTH_SCHEMA, FAILURE_SCHEMA):
         return "one of our own health documents or failure reports"
@@ -110,7 +118,7 @@ def _described_json(head: bytes) -> str:
 
 
 def _described(head: bytes) -> str:
-    """What bytes that are no image look like."""
+    """What bytes that are no image seem to be."""
     if is_heic(head):
         return "a HEIC picture: convert it to JPEG or PNG"
     if head.startswith(b"%PDF"):
@@ -122,9 +130,3 @@ def _described(head: bytes) -> str:
     except UnicodeDecodeError:
         return "no image of a known format"
     return "no image of a known format" if b"\0" in head else "text"
-
-
-HEAD_BYTES = 4096
-
-
-TAIL_BYTES = 65_536

@@ -11,11 +11,11 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamePattern:
-    """Names of one tool."""
+    """The names that one tool gives its files."""
 
     tool: str
     expression: re.Pattern[str]
-    """Matched in whole."""
+    """Must match the whole name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,7 +24,7 @@ class IgnoredName:
 
     reason: str
     is_conflict: bool
-    """A conflict copy: user data, to be reported."""
+    """It is a conflict copy: data of the user's, to be reported."""
 
 
 def _pattern(tool: str, expression: str) -> NamePattern:
@@ -42,8 +42,8 @@ PRIVATE_NAMES: Final = (
     _pattern("an editor", r"#.*#|.*___jb_.{3}___"),
     _pattern("a NAS or a desktop", r"@eaDir|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|#recycle|@Recycle"),
 )
-"""Matched against every part of a path. Source: the documentation and source of each tool; names that begin with a dot
-are covered by the first."""
+"""Matched against every part of a path. Taken from the documentation and the source of each tool; the first pattern
+covers all names that begin with a dot."""
 
 
 PRIVATE_FILES: Final = (
@@ -51,7 +51,7 @@ PRIVATE_FILES: Final = (
     _pattern("Office or OneDrive", r"~.*"),
     _pattern("a download that goes on", r"Unconfirmed \d+.*"),
 )
-"""Matched against the name alone: folders of people are called `2026` or `Unconfirmed sightings`."""
+"""Matched against the name alone, as people call their folders `2026` or `Unconfirmed sightings`."""
 
 
 CONFLICT_COPIES: Final = (
@@ -66,27 +66,19 @@ CONFLICT_COPIES: Final = (
     _pattern("OneDrive", r".*-safeBackup-\d{4}.*"),
     _pattern("Resilio Sync", r".*\.Conflict(\W.*|\d.*)?"),
 )
-"""Copies that a sync tool makes when two devices changed one file."""
+"""Copies that a sync tool makes where two devices changed the same file."""
 
 
-@dataclass(frozen=True, slots=True)
-class NameRules:
-    """What a user adds to the tables above and cuts from them: globs, matched against the name and the whole path."""
+def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> IgnoredName | None:
+    """Why a path below the inbox is never a job; None where its name says nothing against it.
 
-    ignore: tuple[str, ...] = ()
-    take: tuple[str, ...] = ()
-    """Taken whatever the tables say; hidden names never are."""
-
-
-NO_RULES: Final = NameRules()
-
-
-def verdict(path: str, rules: NameRules = NO_RULES) -> IgnoredName | None:
-    """Why a path below the inbox is never a job; None where its name says nothing against it."""
+    `ignore` and `take`: globs of the user's, matched against the name and the whole path. Names in `ignore` are never
+    jobs; those in `take` are jobs whatever the tables above say, but for hidden names.
+    """
     parts = path.split("/")
-    if _matches(rules.ignore, path):
+    if _matches(ignore, path):
         return IgnoredName(reason="`ignore` in the configuration names it", is_conflict=False)
-    if _matches(rules.take, path) and not any(part.startswith(".") for part in parts):
+    if _matches(take, path) and not any(part.startswith(".") for part in parts):
         return None
     private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
     if private is not None:

@@ -1,6 +1,6 @@
-"""inotify on a folder tree. Hidden folders (ours among them) are not watched: our own claims wake nobody.
+"""inotify on a folder tree, one watch a folder. Hidden folders are not watched, so that our own claims wake nobody.
 
-One watch a folder. A folder that appears is watched before it is named, so that nothing in it falls between.
+A folder that appears is watched before it is listed, so that no file in it is missed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.CLOSE_WRITE | flags.ATTRIB
     | flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW | flags.EXCL_UNLINK
 )  # fmt: skip
-"""No MODIFY: a file that is being written is looked at when it is closed, and when it should have settled."""
+"""MODIFY is left out: a file that is being written is looked at when it is closed, and when it should have settled."""
 
 _LIMITS: Final = {
     errno.ENOSPC: "the system's limit on watches is reached (fs.inotify.max_user_watches)",
@@ -30,7 +30,7 @@ _LIMITS: Final = {
 
 
 class InotifyEvents:
-    """Listens to every folder below a root that is not out of bounds."""
+    """Listens to every folder below a root, but for those out of bounds."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -61,7 +61,7 @@ class InotifyEvents:
                 continue
             folder = self._paths.get(event.wd)
             if folder is None:
-                continue  # of a folder that has gone in the meantime
+                continue  # an event of a folder that has gone in the meantime
             if event.mask & flags.IGNORED:
                 self._forget(event.wd)
             elif not event.name:
@@ -71,7 +71,7 @@ class InotifyEvents:
                 if not is_out_of_bounds(path):
                     self._happened(path, event.mask, named)
         if lost:
-            self._watch_tree("")  # a folder may have come unheard
+            self._watch_tree("")  # the event of a new folder may be among those that were lost
         return HeardEvents(named=named, lost=lost, ended=self._ended)
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class InotifyEvents:
             elif mask & (flags.CREATE | flags.MOVED_TO):
                 self._watch_tree(path)
             elif mask & flags.ATTRIB and path not in self._watches:
-                self._watch_tree(path)  # its permissions may let us in now
+                self._watch_tree(path)  # a folder that could not be entered may be readable now
         named[path] = bool(mask & flags.MOVED_TO)
 
     def _happened_to_folder(self, folder: str, mask: int) -> None:
@@ -92,7 +92,7 @@ class InotifyEvents:
             self._ended = "the folder was moved, deleted or unmounted"
 
     def _watch_tree(self, path: str) -> None:
-        """Watches a folder and all below it, each before it is looked into."""
+        """Watches a folder and all folders below it, each before it is listed."""
         folders = [path]
         while folders and not self._ended:
             current = folders.pop()
@@ -106,19 +106,19 @@ class InotifyEvents:
             except OSError as error:
                 if error.errno in _LIMITS:
                     self._ended = _LIMITS[error.errno]
-                continue  # gone again, or closed to us: the scan says so
+                continue  # gone again, or not readable: the scan warns of it
             paths = (f"{current}/{name}" if current else name for name in inner)
             folders += [below for below in paths if not is_out_of_bounds(below)]
 
     def _unwatch_tree(self, path: str) -> None:
         inside = path + "/"
-        for watched in [known for known in self._watches if known == path or known.startswith(inside)]:
-            watch = self._watches.pop(watched)
+        for folder in [folder for folder in self._watches if folder == path or folder.startswith(inside)]:
+            watch = self._watches.pop(folder)
             self._paths.pop(watch, None)
             try:
                 self._inotify.rm_watch(watch)
             except OSError:
-                continue  # deleted: the kernel has let go of it already
+                continue  # the folder is deleted: the kernel has removed its watch already
 
     def _forget(self, watch: int) -> None:
         path = self._paths.pop(watch)

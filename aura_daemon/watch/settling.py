@@ -1,8 +1,8 @@
 """When a file that is not claimed yet is to be judged. In: stamps of files and `now` in monotonic seconds. Out: paths.
 
-A file is due at once when it is first seen or has changed; whoever judges it may hold it until it has been unchanged
-for longer. Modification times may be old, preserved or in the future: they are compared with each other, never with a
-clock.
+A file is due at once when it is first seen or has changed; whoever judges the file may hold it until it has been
+unchanged for longer. Modification times may be old, preserved or in the future: they are compared with each other,
+never with a clock.
 """
 
 from __future__ import annotations
@@ -10,72 +10,101 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TypeAlias
+
+from aura_daemon.watch.file_stamp import FileStamp
 
 Seconds: TypeAlias = float
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileStamp:
-    """What tells one state of a file from the next, as `lstat` gives it."""
+class WaitsFor(StrEnum):
+    """What ends the wait of a file that is not claimed yet."""
 
-    device: int
-    inode: int
-    size_bytes: int
-    modified_ns: int
-    changed_ns: int
+    TIME = "time"
+    """The file settles, or the image that it names comes, or time runs out."""
+    REPAIR = "repair"
+    """Nobody can read or claim the file, or a writer does not let go of it."""
+    FOLDER_DEFAULTS = "folder defaults"
+    """Somebody must mend the settings of its folder."""
+    OTHER_JOBS = "other jobs"
+    """The image belongs to a job file, and is put away when the jobs of that file have ended."""
 
 
 @dataclass(kw_only=True, slots=True)
-class _Sighting:
+class SettlingFile:
+    """All that is known of one file that is neither claimed nor left alone."""
+
     stamp: FileStamp
+    """How the file looked last."""
     first_s: Seconds
     unchanged_since_s: Seconds
     due_s: Seconds
     came_whole: bool
+    """The file looks as it did when it was renamed to this name."""
+    waits_for: WaitsFor = WaitsFor.TIME
+    reason: str = ""
+    """Why the file waits, as the log has it; empty before the file was judged."""
+
+    def unchanged_s(self, now: Seconds) -> Seconds:
+        """For how long the file has looked the same."""
+        return now - self.unchanged_since_s
+
+    def known_s(self, now: Seconds) -> Seconds:
+        """For how long the file has been known."""
+        return now - self.first_s
 
 
 class Settling:
-    """Remembers, for every file that is not claimed yet, since when it has looked the same and when it is due."""
+    """The files that are neither claimed nor left alone, by path, and the order in which they are due."""
 
     def __init__(self) -> None:
-        self._sightings: dict[str, _Sighting] = {}
+        self._files: dict[str, SettlingFile] = {}
         self._queue: list[tuple[Seconds, Seconds, str]] = []
-        """(due, first seen, path), a heap; entries that say otherwise than `_sightings` are out of date."""
+        """(due, first seen, path), a heap; entries that differ from `_files` are out of date."""
 
     def __len__(self) -> int:
-        return len(self._sightings)
+        return len(self._files)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(tuple(self._sightings))
+        return iter(tuple(self._files))
 
     def __contains__(self, path: str) -> bool:
-        return path in self._sightings
+        return path in self._files
+
+    def __getitem__(self, path: str) -> SettlingFile:
+        return self._files[path]
+
+    def files(self) -> Iterator[SettlingFile]:
+        """What is known of every file."""
+        return iter(self._files.values())
 
     def sight(self, path: str, stamp: FileStamp, now: Seconds, *, came_whole: bool = False) -> None:
-        """Notes how a file looks now; a new one and a changed one are due at once."""
-        seen = self._sightings.get(path)
-        if seen is None:
-            self._sightings[path] = seen = _Sighting(
+        """Notes how a file looks now; a new file and a changed one are due at once."""
+        file = self._files.get(path)
+        if file is None:
+            self._files[path] = file = SettlingFile(
                 stamp=stamp, first_s=now, unchanged_since_s=now, due_s=now, came_whole=came_whole
             )
-        elif seen.stamp != stamp:
-            seen.stamp, seen.unchanged_since_s, seen.due_s, seen.came_whole = stamp, now, now, came_whole
+        elif file.stamp != stamp:
+            file.stamp, file.unchanged_since_s, file.came_whole = stamp, now, came_whole
         else:
             return
-        heapq.heappush(self._queue, (seen.due_s, seen.first_s, path))
+        self.recall(path, now)
 
     def recall(self, path: str, now: Seconds) -> None:
-        """Something happened to a file that looks as before (its writer closed it): it is due at once."""
-        self._due(path, now)
+        """Something happened to a file that looks as before (its writer closed it): the file is due at once."""
+        file = self._files[path]
+        file.due_s = now
+        heapq.heappush(self._queue, (now, file.first_s, path))
 
     def hold(self, path: str, for_s: Seconds) -> None:
         """Makes a file wait until it has been unchanged for `for_s` (it looks incomplete, or misses its image)."""
-        self._due(path, self._sightings[path].unchanged_since_s + for_s)
+        self.recall(path, self._files[path].unchanged_since_s + for_s)
 
     def forget(self, path: str) -> None:
-        """The file is claimed, judged or gone."""
-        self._sightings.pop(path, None)
+        """The file is claimed, left alone or gone."""
+        self._files.pop(path, None)
 
     def due(self, now: Seconds, most: int) -> list[str]:
         """Up to `most` files that are to be judged now, those first that were due first; they stay due."""
@@ -90,25 +119,9 @@ class Settling:
             heapq.heappush(self._queue, entry)
         return [path for _, _, path in found]
 
-    def unchanged_s(self, path: str, now: Seconds) -> Seconds:
-        """For how long the file has looked the same."""
-        return now - self._sightings[path].unchanged_since_s
-
-    def waited_s(self, path: str, now: Seconds) -> Seconds:
-        """For how long the file has been known."""
-        return now - self._sightings[path].first_s
-
-    def stamp(self, path: str) -> FileStamp:
-        """How the file looked last."""
-        return self._sightings[path].stamp
-
-    def came_whole(self, path: str) -> bool:
-        """Whether it looks as it did when it was renamed to this name."""
-        return self._sightings[path].came_whole
-
     def oldest(self) -> str | None:
         """The file that has been known for longest."""
-        return min(self._sightings, key=lambda path: self._sightings[path].first_s, default=None)
+        return min(self._files, key=lambda path: self._files[path].first_s, default=None)
 
     def next_s(self) -> Seconds | None:
         """When the next file is due, on the same clock; None where nothing waits."""
@@ -117,10 +130,5 @@ class Settling:
         return self._queue[0][0] if self._queue else None
 
     def _is_valid(self, entry: tuple[Seconds, Seconds, str]) -> bool:
-        seen = self._sightings.get(entry[2])
-        return seen is not None and (seen.due_s, seen.first_s) == entry[:2]
-
-    def _due(self, path: str, due_s: Seconds) -> None:
-        seen = self._sightings[path]
-        seen.due_s = due_s
-        heapq.heappush(self._queue, (due_s, seen.first_s, path))
+        file = self._files.get(entry[2])
+        return file is not None and (file.due_s, file.first_s) == entry[:2]

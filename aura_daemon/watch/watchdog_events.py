@@ -1,4 +1,4 @@
-"""Events through watchdog, for systems without inotify. Its thread notes a path and nothing else."""
+"""Events through watchdog, for systems without inotify. The thread of watchdog only notes paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from aura_daemon.watch.events import EventsUnavailable, HeardEvents
 
 
 class WatchdogEvents(FileSystemEventHandler):
-    """Listens to a tree. An exception in a handler would kill watchdog's thread for good: handlers only note."""
+    """Listens to a folder tree. Handlers only note paths, as an exception in a handler would end watchdog's thread."""
 
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
@@ -36,11 +36,11 @@ class WatchdogEvents(FileSystemEventHandler):
         return self._reader
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """In watchdog's thread."""
+        """Notes the paths of one event; runs in watchdog's thread."""
         if event.event_type in ("opened", "closed_no_write"):
-            return  # our own reads; answering them would never end
+            return  # our own reads: each would cause the next
         if event.event_type == "modified" and event.is_directory:
-            return  # a name in it came or went, which has an event of its own
+            return  # a name in the folder came or went, which has an event of its own
         is_move = event.event_type == "moved"
         self._noted.append((os.fsdecode(event.src_path), False))
         if is_move:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +17,6 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
 from aura_daemon.health.listener import Event, HealthWritten
-from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.journal.journal import Journal
@@ -150,7 +150,7 @@ def test_a_claim_that_could_be_neither_journaled_nor_put_back_is_taken_up_by_the
     house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     house.drop("cat.yaml")
-    claim, put_back = Journal.claim, Claims._put_back
+    claim, link = Journal.claim, os.link
     times = iter(range(10))
 
     def full(self: Journal, source: Source) -> None:
@@ -158,12 +158,12 @@ def test_a_claim_that_could_be_neither_journaled_nor_put_back_is_taken_up_by_the
             raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
         claim(self, source)
 
-    def stale(self: Claims, file: Path, path: str) -> None:
-        monkeypatch.setattr(Claims, "_put_back", put_back)
-        raise OSError(errno.ESTALE, "Stale file handle", str(file))
+    def stale(source: Path, target: Path, **_: object) -> None:
+        monkeypatch.setattr(os, "link", link)
+        raise OSError(errno.ESTALE, "Stale file handle", str(target))
 
     monkeypatch.setattr(Journal, "claim", full)
-    monkeypatch.setattr(Claims, "_put_back", stale)
+    monkeypatch.setattr(os, "link", stale)
     with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: bool(house.archived()))
         daemon.run()
@@ -176,20 +176,21 @@ def test_a_claim_that_cannot_be_taken_up_is_said_in_health(house: House, monkeyp
     stranded = house.inbox / ".aura" / "work" / "20260101T000000.000-000001" / "cat.yaml"
     stranded.parent.mkdir(parents=True)
     stranded.write_bytes(b"prompt: stranded\n")
-    adopt = Claims._adopt
+    lstat = Path.lstat
 
-    def stale(self: Claims, folder: Path) -> Source | None:
-        raise OSError(errno.ESTALE, "Stale file handle", str(folder))
+    def stale(file: Path) -> os.stat_result:
+        if file == stranded:
+            raise OSError(errno.ESTALE, "Stale file handle", str(file))
+        return lstat(file)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Claims, "_adopt", stale)
+        patched.setattr(Path, "lstat", stale)
         assert exit_code(house.drain(retry_first=3600)) == 1
     found = heartbeat.read(house.state)
     assert found is not None
     assert [(one.what, one.reason.partition(" (")[0]) for one in found.holdups] == [
         ("sources", "a claimed file cannot be taken up: Stale file handle")
     ]
-    monkeypatch.setattr(Claims, "_adopt", adopt)
     assert exit_code(house.drain()) == 0
 
 

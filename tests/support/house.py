@@ -33,7 +33,7 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.watch.settling import FileStamp
+from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
@@ -178,14 +178,7 @@ class Door:
 
 def stamp_of(file: Path) -> FileStamp:
     """As the watch takes it."""
-    status = file.lstat()
-    return FileStamp(
-        device=status.st_dev,
-        inode=status.st_ino,
-        size_bytes=status.st_size,
-        modified_ns=status.st_mtime_ns,
-        changed_ns=status.st_ctime_ns,
-    )
+    return FileStamp.of(file.lstat())
 
 
 def make(task: Task) -> Outcome:

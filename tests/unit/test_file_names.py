@@ -125,7 +125,7 @@ ORDINARY = [
 
 @pytest.mark.parametrize("path", PRIVATE)
 def test_names_that_tools_leave_behind_are_private(path: str) -> None:
-    found = ignored_names.verdict(path)
+    found = ignored_names.verdict(path, ignore=(), take=())
     assert found is not None
     assert not found.is_conflict
     assert "private" in found.reason
@@ -133,7 +133,7 @@ def test_names_that_tools_leave_behind_are_private(path: str) -> None:
 
 @pytest.mark.parametrize("path", CONFLICTS)
 def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> None:
-    found = ignored_names.verdict(path)
+    found = ignored_names.verdict(path, ignore=(), take=())
     assert found is not None
     assert found.is_conflict
     assert "decide" in found.reason
@@ -141,7 +141,7 @@ def test_conflict_copies_are_reported_apart_from_private_names(path: str) -> Non
 
 @pytest.mark.parametrize("path", ORDINARY)
 def test_nothing_is_held_against_an_ordinary_name(path: str) -> None:
-    assert ignored_names.verdict(path) is None
+    assert ignored_names.verdict(path, ignore=(), take=()) is None
 
 
 @given(FILE_NAMES, st.none() | st.integers(1, 500))
@@ -256,7 +256,6 @@ def test_hidden_names_and_failed_are_out_of_bounds(path: str, expected: bool) ->
     ],
 )
 def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: str) -> None:
-    rules = ignored_names.NameRules(ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
-    found = ignored_names.verdict(path, rules)
+    found = ignored_names.verdict(path, ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
     assert (found is not None) is is_left
     assert because in (found.reason if found else "")

@@ -14,7 +14,6 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon.cli import app
-from aura_daemon.config import loading
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
 from aura_daemon.config.settings import Settings
@@ -27,7 +26,7 @@ SHIPPED = Path(__file__).parents[3] / "config" / "aura.yaml"
 
 @pytest.fixture(autouse=True)
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An environment without a word of ours: home, current folder and system folder are new and empty."""
+    """An environment without a word of ours: the home folder and the current folder are new and empty."""
     for name in list(os.environ):
         if name.startswith(("AURA_", "XDG_")) or name == "STATE_DIRECTORY":
             monkeypatch.delenv(name)
@@ -35,7 +34,6 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     here.mkdir()
     monkeypatch.chdir(here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(loading, "SYSTEM_CONFIG", tmp_path / "etc" / "aura.yaml")
     yield here
 
 
@@ -59,21 +57,22 @@ def complaints(text: str = "") -> list[str]:
 
 
 def test_the_places_are_looked_at_in_order(alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find(None) == (None, "built-in defaults (no configuration file was found)")
-    system = write(tmp_path / "etc" / "aura.yaml")
-    assert find(None) == (system, str(system))
+    system = tmp_path / "etc" / "aura.yaml"
+    assert find(None, system=system) == (None, "built-in defaults (no configuration file was found)")
+    write(system)
+    assert find(None, system=system) == (system, str(system))
     user = write(tmp_path / "home" / ".config" / "aura-daemon" / "aura.yaml")
-    assert find(None) == (user, str(user))
+    assert find(None, system=system) == (user, str(user))
     xdg = write(tmp_path / "xdg" / "aura-daemon" / "aura.yaml")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg"))
-    assert find(None) == (xdg, str(xdg))
+    assert find(None, system=system) == (xdg, str(xdg))
     monkeypatch.setenv("XDG_CONFIG_HOME", "relative/is/ignored")
-    assert find(None) == (user, str(user))
+    assert find(None, system=system) == (user, str(user))
     below = write(alone / "config" / "aura.yaml")
-    assert find(None) == (below, str(below))
+    assert find(None, system=system) == (below, str(below))
     monkeypatch.setenv("AURA_CONFIG", "~/mine.yaml")
     mine = tmp_path / "home" / "mine.yaml"
-    assert find(None) == (mine, f"{mine} ($AURA_CONFIG)")
+    assert find(None, system=system) == (mine, f"{mine} ($AURA_CONFIG)")
     assert find(Path("other.yaml")) == (alone / "other.yaml", f"{alone / 'other.yaml'} (--config)")
 
 

@@ -1,10 +1,7 @@
 """What a failure means for its job."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from aura_daemon.backoff import backoff_s
 from aura_daemon.dispatch import retry_policy
 from aura_daemon.dispatch.retry_policy import (
     OUT_OF_RUNGS,
@@ -114,20 +111,6 @@ def test_out_of_memory_before_a_rung_was_chosen_is_tried_again_until_the_attempt
     assert isinstance(last, GiveUp)
     assert last.failure.mend == OUT_OF_RUNGS
     assert last.failure.message in ("it broke", "it broke (tried: cpu_mapped_weights)")
-
-
-@given(st.integers(1, 10_000), st.floats(0.1, 100), st.floats(100, 10_000))
-@settings(max_examples=30)
-def test_backoff_doubles_and_is_bounded(failures: int, first_s: float, most_s: float) -> None:
-    wait_s = backoff_s(failures, first_s=first_s, most_s=most_s)
-    assert first_s <= wait_s <= most_s
-    if wait_s < most_s:
-        assert wait_s == first_s * 2 ** (failures - 1)
-
-
-def test_backoff_before_a_failure_is_a_bug() -> None:
-    with pytest.raises(ValueError, match="first failure"):
-        backoff_s(0, first_s=1, most_s=2)
 
 
 def test_an_attempt_that_took_the_daemon_with_it_ran_out_of_memory() -> None:

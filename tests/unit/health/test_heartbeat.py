@@ -14,6 +14,7 @@ import pytest
 from aura_daemon.health import heartbeat as health
 from aura_daemon.health.document import Health, MemoryRecord, Status
 from aura_daemon.health.heartbeat import AT_MOST_EVERY_S, BEAT_S, HealthWriter
+from aura_daemon.system.clock import utc_now
 
 
 class Bench:
@@ -46,7 +47,7 @@ def document(status: Status = Status.OK, *, pid: int = 1, since: str = "", heart
         schema="aura-daemon/health/1",
         status=status,
         since=since,
-        heartbeat=heartbeat or health.utc_now(),
+        heartbeat=heartbeat or utc_now(),
         pid=pid,
         version="0",
         inbox="in",
@@ -110,7 +111,7 @@ def test_the_outbox_gets_a_copy_when_the_status_changes_and_else_rarely(bench: B
 
 def test_a_status_keeps_the_moment_it_began(bench: Bench) -> None:
     began = bench.writer.since(Status.OK)
-    while health.utc_now() == began:
+    while utc_now() == began:
         time.sleep(0.05)
     assert bench.writer.since(Status.OK) == began
     assert bench.writer.since(Status.DEGRADED) != began

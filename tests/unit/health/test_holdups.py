@@ -65,7 +65,10 @@ def test_jobs_without_memory_are_held_by_their_demand_and_told_last(holdups: Hol
 
 
 def test_waits_can_be_of_another_length(holdups: Holdups) -> None:
-    waits = [holdups.fail("memory", reason="none", mend="wait", now=0.0, first_s=1.0, most_s=3.0) for _ in range(4)]
+    waits = [
+        holdups.fail("memory", reason="none", mend="wait", now=0.0, longest_first_s=1.0, longest_s=3.0)
+        for _ in range(4)
+    ]
     assert waits == [1.0, 2.0, 3.0, 3.0]
 
 

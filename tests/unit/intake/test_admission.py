@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from aura_daemon.intake.input_images import JobImages
-from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, Door, sha256
 from tests.support.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
@@ -111,11 +110,11 @@ def test_a_file_system_that_falters_leaves_the_source_to_be_admitted_later(
     door.house.drop("cat.yaml")
     source = claim(door, "cat.yaml")
 
-    def falter(path: Path, **options: int) -> durable_files.Content:
+    def falter(path: Path, *_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number), os.fspath(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable_files, "read", falter)
+        patched.setattr(os, "open", falter)
         with pytest.raises(OSError, match=os.strerror(number)):
             door.intake.admit(source)
     assert door.journal.source(source.id).state == "claimed"
@@ -177,14 +176,14 @@ def test_an_image_that_nobody_may_read_fails_the_job_file_naming_it_and_holds_up
     door.house.drop("job.yaml", CAPTION)
     image = door.house.drop("beach.png", PNG)
     source = claim(door, "job.yaml")
-    open_regular = durable_files.open_regular
+    open_file = os.open
 
-    def refused(path: Path, **options: Any) -> int:
-        if path == image:
+    def refused(path: Path | str, *arguments: Any, **options: Any) -> int:
+        if Path(path).name == image.name:
             raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
-        return open_regular(path, **options)
+        return open_file(path, *arguments, **options)
 
-    monkeypatch.setattr(durable_files, "open_regular", refused)
+    monkeypatch.setattr(os, "open", refused)
     assert door.intake.admit(source) == ()
     failure = door.journal.source(source.id).failure
     assert failure is not None
@@ -199,11 +198,11 @@ def test_a_folder_of_ours_that_cannot_be_written_is_no_fault_of_the_image(
     door.house.drop("beach.png", PNG)
     source = claim(door, "job.yaml")
 
-    def refused(source: Path, target: Path, **_: object) -> str:
-        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(target))
+    def refused(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
 
     with monkeypatch.context() as patched:
-        patched.setattr(durable_files, "copy", refused)
+        patched.setattr(os, "utime", refused)
         with pytest.raises(PermissionError):
             door.intake.admit(source)
     assert door.journal.source(source.id).state == "claimed"

@@ -11,7 +11,6 @@ from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.intake.catalogue import MOST_BYTES, CatalogueReader, WordLists
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.system import durable_files
 
 
 def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:
@@ -54,10 +53,13 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 
 def test_a_list_is_read_once_for_every_state_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[str] = []
-    read = durable_files.read
-    monkeypatch.setattr(
-        durable_files, "read", lambda path, **options: (reads.append(path.name), read(path, **options))[1]
-    )
+    open_file = os.open
+
+    def noted(path: Path, flags: int) -> int:
+        reads.append(path.name)
+        return open_file(path, flags)
+
+    monkeypatch.setattr(os, "open", noted)
     lists = WordLists(tmp_path)
     place = tmp_path / "a.txt"
     place.write_text("one")

@@ -6,16 +6,14 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from aura_daemon.errors import JournalRefused
+from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.triage import Leave, ReadyToClaim
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.system import durable_files
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.steps import admit, claim, finish, judge
@@ -117,13 +115,13 @@ def test_what_was_taken_by_mistake_replaces_nothing_that_came_meanwhile(
 ) -> None:
     place = door.house.inbox / "cat.yaml"
     place.symlink_to("/etc/passwd")
-    take = durable_files.take
+    rename = os.rename
 
-    def then_another_comes(file: Path, target: Path, *, below: Path) -> None:
-        take(file, target, below=below)
-        file.write_bytes(PROMPT)
+    def then_another_comes(name: str, target: Path, **options: int) -> None:
+        rename(name, target, **options)
+        place.write_bytes(PROMPT)
 
-    monkeypatch.setattr(durable_files, "take", then_another_comes)
+    monkeypatch.setattr(os, "rename", then_another_comes)
     assert door.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     assert place.read_bytes() == PROMPT
     assert (door.house.inbox / "cat.r2.yaml").is_symlink()
@@ -175,15 +173,18 @@ def test_a_hard_link_that_is_put_in_the_place_of_a_judged_file_is_not_claimed(ho
 
 def test_a_claim_that_is_not_known_to_last_goes_back_where_it_was(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     place = door.house.drop("x" * 250 + ".yaml")
-    sync = durable_files.sync_folder
+    rename, fsync = os.rename, os.fsync
 
-    def fail_once(folder: Path) -> None:
-        monkeypatch.setattr(durable_files, "sync_folder", sync)
-        raise OSError(errno.EIO, "Input/output error", os.fspath(folder))
+    def fail_once(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", fsync)
+        raise OSError(errno.EIO, "Input/output error")
 
-    durable_files.make_folder(door.claims.work)
-    monkeypatch.setattr(durable_files, "make_folder", lambda folder: folder.mkdir(parents=True, exist_ok=True))
-    monkeypatch.setattr(durable_files, "sync_folder", fail_once)
+    def then_the_disk_fails(name: str, target: Path, **options: int) -> None:
+        rename(name, target, **options)
+        monkeypatch.setattr(os, "rename", rename)
+        monkeypatch.setattr(os, "fsync", fail_once)
+
+    monkeypatch.setattr(os, "rename", then_the_disk_fails)
     with pytest.raises(OSError, match="Input/output"):
         claim(door, place.name)
     assert door.house.visible(door.house.inbox) == [place.name]
@@ -207,192 +208,7 @@ def test_a_file_dated_beyond_all_reason_is_a_file_like_any_other(house: House, k
     door.close()
 
 
-# -- what a crash leaves -----------------------------------------------------------------------------------------------
-
-
-def test_a_claimed_file_that_the_journal_does_not_know_is_adopted(house: House) -> None:
-    door = Door(house)
-    house.drop("a/caf\udce9.yaml")
-    source = claim(door, "a/caf\udce9.yaml")
-    door.close()
-    for file in house.state.glob("journal*"):
-        file.unlink()
-    door = Door(house)
-    (adopted,) = door.claims.adopt()
-    assert (adopted.id, adopted.path) == (source.id, "a/caf\udce9.yaml")
-    assert door.claims.adopt() == []
-    (job,) = door.intake.admit(adopted)
-    assert job.state is JobState.QUEUED
-    door.close()
-
-
-def test_folders_that_a_crash_left_empty_go(door: Door) -> None:
-    (door.claims.work / "20260101T000000.000-abcdef" / "deep" / "er").mkdir(parents=True)
-    assert door.claims.adopt() == []
-    assert list(door.claims.work.iterdir()) == []
-
-
-ID = "20260101T000000.000-abcdef"
-
-
-def test_what_others_leave_in_the_work_folder_is_neither_adopted_nor_in_the_way(door: Door) -> None:
-    work = door.claims.work
-    for name in ("@eaDir/cat.png/thumb.png", "caf\udce9/cat.yaml", "notes/cat.yaml", f"{ID}/@eaDir/cat.png/thumb.png"):
-        durable_files.make_folder((work / name).parent)
-        (work / name).write_bytes(PNG)
-    (work / "stray.yaml").write_bytes(PROMPT)
-    before = door.house.visible(work)
-    assert door.claims.adopt() == []
-    assert door.house.visible(work) == before
-    (work / ID / "2026").mkdir()
-    (work / ID / "2026" / "cat.png").write_bytes(PNG)
-    (adopted,) = door.claims.adopt()
-    assert adopted.path == "2026/cat.png"
-
-
-def test_a_link_or_a_folder_that_a_crash_left_claimed_goes_back(door: Door) -> None:
-    link, folder = door.claims.work / ID / "sub", door.claims.work / "20260101T000000.000-fedcba" / "cat.yaml"
-    link.mkdir(parents=True)
-    (link / "link.yaml").symlink_to("/etc/passwd")
-    folder.mkdir(parents=True)
-    for name in ("a.yaml", "b.yaml"):
-        (folder / name).write_bytes(PROMPT)
-    assert door.claims.adopt() == []
-    assert (door.house.inbox / "sub" / "link.yaml").is_symlink()
-    assert door.house.visible(door.house.inbox) == ["cat.yaml/a.yaml", "cat.yaml/b.yaml", "sub/link.yaml"]
-    assert list(door.claims.work.iterdir()) == []
-
-
-def test_a_claim_that_cannot_be_taken_up_keeps_no_other_and_no_daemon_from_starting(
-    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
-) -> None:
-    for number in (1, 2):
-        folder = door.claims.work / f"20260101T000000.000-00000{number}"
-        folder.mkdir(parents=True)
-        (folder / f"{number}.yaml").write_bytes(PROMPT)
-    lstat = Path.lstat
-
-    def stale(file: Path) -> os.stat_result:
-        if file.name == "1.yaml":
-            raise OSError(errno.ESTALE, "Stale file handle", os.fspath(file))
-        return lstat(file)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Path, "lstat", stale)
-        assert [source.path for source in door.claims.adopt()] == ["2.yaml"]
-    assert any("cannot be taken up, and stays: Stale file handle" in line for line in log)
-    assert [source.path for source in door.claims.adopt()] == ["1.yaml"]
-
-
-def test_a_claim_whose_folder_cannot_be_read_is_spoken_of_and_stays(
-    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
-) -> None:
-    closed = door.claims.work / "20260101T000000.000-000001" / "closed"
-    closed.mkdir(parents=True)
-    (closed / "cat.yaml").write_bytes(PROMPT)
-    scandir = os.scandir
-
-    def refused(folder: Path | str) -> object:
-        if Path(folder) == closed:
-            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(folder))
-        return scandir(folder)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "scandir", refused)
-        assert door.claims.adopt() == []
-    assert any("cannot be taken up, and stays: Permission denied" in line for line in log)
-    assert [source.path for source in door.claims.adopt()] == ["closed/cat.yaml"]
-
-
-def test_a_journal_that_refuses_leaves_no_claim_to_the_next_start(door: Door) -> None:
-    folder = door.claims.work / "20260101T000000.000-000001"
-    folder.mkdir(parents=True)
-    (folder / "cat.yaml").write_bytes(PROMPT)
-    door.journal._database._connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(JournalRefused):
-        door.claims.adopt()
-    door.journal._database._connection.execute("PRAGMA query_only = OFF")
-    assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
-
-
-def test_a_claim_that_neither_the_journal_nor_the_inbox_takes_is_told_apart_and_taken_up_later(
-    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str]
-) -> None:
-    door.house.drop("cat.yaml")
-    door.journal._database._connection.execute("PRAGMA query_only = ON")
-
-    def refused(source: Path, target: Path, **_: object) -> None:
-        raise OSError(errno.EROFS, "Read-only file system", os.fspath(target))
-
-    with monkeypatch.context() as patched:
-        patched.setattr(durable_files, "move", refused)
-        with pytest.raises(JournalRefused):
-            claim(door, "cat.yaml")
-    assert any("neither claimed nor back in the inbox (Read-only file system)" in line for line in log)
-    assert door.claims.stranded is not None
-    door.journal._database._connection.execute("PRAGMA query_only = OFF")
-    assert [source.path for source in door.claims.adopt()] == ["cat.yaml"]
-
-
-@pytest.mark.parametrize("place", ["temp", "work"])
-def test_folders_of_ours_that_cannot_be_read_keep_no_daemon_from_starting(
-    door: Door, monkeypatch: pytest.MonkeyPatch, log: list[str], place: str
-) -> None:
-    folder: Path = getattr(door.claims, place)
-    iterdir = Path.iterdir
-
-    def refused(listed: Path) -> Iterator[Path]:
-        if listed == folder:
-            raise PermissionError(errno.EACCES, "Permission denied", os.fspath(listed))
-        return iterdir(listed)
-
-    monkeypatch.setattr(Path, "iterdir", refused)
-    assert door.claims.adopt() == []
-    assert any("cannot be read: Permission denied" in line for line in log)
-
-
-def test_a_folder_among_half_made_copies_is_no_reason_not_to_start(door: Door) -> None:
-    (door.claims.temp / "folder").mkdir(parents=True)
-    assert door.claims.adopt() == []
-
-
-def test_a_crash_while_a_file_is_put_back_leaves_one_of_it(door: Door) -> None:
-    place, work = door.house.drop("sub/cat.yaml"), door.claims.work / ID / "sub" / "cat.yaml"
-    durable_files.make_folder(work.parent)
-    os.link(place, work)
-    assert door.claims.adopt() == []
-    assert door.house.visible(door.house.inbox) == ["sub/cat.yaml"]
-    assert list(door.claims.work.iterdir()) == []
-
-
-def test_a_crash_while_a_file_that_was_written_to_is_put_back_leaves_one_of_it(door: Door) -> None:
-    place = door.house.drop("cat.yaml")
-    with place.open("ab") as writer:
-        source, jobs = admit(door, "cat.yaml")
-        writer.write(b"steps: 3\n")
-    finish(door, jobs)
-    os.link(door.claims.file_of(source), place)
-    assert door.disposal().dispose(source)
-    assert door.house.visible(door.house.inbox) == ["cat.yaml"]
-    assert door.house.archived() == []
-    assert door.house.temporary() == []
-
-
 # -- keep --------------------------------------------------------------------------------------------------------------
-
-
-def test_under_keep_a_crash_before_the_journal_neither_loses_nor_doubles(keeping: Door) -> None:
-    keeping.house.drop("cat.yaml")
-    durable_files.copy(
-        keeping.house.inbox / "cat.yaml",
-        keeping.claims.work / "20260101T000000.000-abcdef" / "cat.yaml",
-        temp_folder=keeping.house.state / "copying",
-    )
-    (keeping.house.state / "copying" / "1-x.tmp").write_bytes(b"half a cop")
-    assert keeping.claims.adopt() == []
-    assert keeping.house.visible(keeping.claims.work) == []
-    assert keeping.house.temporary() == []
-    assert isinstance(judge(keeping, "cat.yaml"), ReadyToClaim)
 
 
 def test_a_read_only_inbox_works_under_keep(house: House, mount: Mount) -> None:
@@ -433,24 +249,23 @@ def test_what_was_claimed_before_keep_was_set_is_finished_and_archived(house: Ho
 def test_under_keep_no_copy_is_left_of_a_file_that_went_or_changed_while_it_was_copied(
     keeping: Door, monkeypatch: pytest.MonkeyPatch, fate: str
 ) -> None:
-    place, copy = keeping.house.drop("cat.yaml"), durable_files.copy
+    place, link = keeping.house.drop("cat.yaml"), os.link
 
-    def meanwhile(source: Path, target: Path, **options: Any) -> str:
-        sha256 = copy(source, target, **options)
+    def meanwhile(source: Path, target: Path, **options: bool) -> None:
+        link(source, target, **options)
         if fate == "gone":
             place.unlink()
         else:
             place.write_bytes(b"prompt: another\n")
-        return sha256
 
-    monkeypatch.setattr(durable_files, "copy", meanwhile)
+    monkeypatch.setattr(os, "link", meanwhile)
     if fate == "gone":
         assert keeping.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0) is None
     else:
         with pytest.raises(OSError, match="changed while it was copied"):
             keeping.claims.claim("cat.yaml", SourceKind.JOB_FILE, settled_s=2.0)
     assert list(keeping.claims.work.iterdir()) == []
-    assert keeping.claims.adopt() == []
+    assert claim_recovery.adopt(keeping.claims, keeping.journal) == []
 
 
 def test_a_mount_that_falters_is_no_claim_that_is_gone(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
@@ -91,7 +92,9 @@ def test_settings_that_are_still_written_are_waited_for(door: Door) -> None:
         writer.write(STEPS)
         writer.flush()
         held = judge(door, "cat.yaml")
-        assert held == Wait(unchanged_s=7.0, reason=f"held up by {FILE_NAME}: a writer has it open", is_held=True)
+        assert held == Wait(
+            unchanged_s=7.0, reason=f"held up by {FILE_NAME}: a writer has it open", waits_for=WaitsFor.FOLDER_DEFAULTS
+        )
     assert isinstance(judge(door, "cat.yaml"), ReadyToClaim)
 
 

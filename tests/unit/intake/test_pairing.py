@@ -12,6 +12,7 @@ from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, Door, House, fail, sha256
 from tests.support.programs import Program
 from tests.support.steps import CAPTION, admit, finish, judge
@@ -173,7 +174,7 @@ def test_an_image_belongs_to_the_job_file_that_names_it_until_that_has_ended(doo
     door.house.drop("beach.png", PNG)
     assert isinstance(judge(door, "job.yaml"), Wait)
     held = judge(door, "beach.png", 100.0)
-    assert held == Wait(unchanged_s=110.0, reason="it belongs to job.yaml", is_for_others=True)
+    assert held == Wait(unchanged_s=110.0, reason="it belongs to job.yaml", waits_for=WaitsFor.OTHER_JOBS)
     door.house.drop("missing.png", PNG)
     source, jobs = admit(door, "job.yaml")
     assert judge(door, "beach.png", 100.0) == held

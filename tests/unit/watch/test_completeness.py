@@ -51,8 +51,7 @@ def test_where_other_machines_write_a_lease_tells_nothing(
     file: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "major", lambda device: 0)  # as of every file system without a disk of its own
-    monkeypatch.setattr("aura_daemon.watch.completeness.file_system_of", lambda place: kind)
-    assert writer_of(file) is Writer.UNKNOWN
+    assert writer_of(file, kind) is Writer.UNKNOWN
 
 
 def test_a_writer_in_another_process_is_known(file: Path) -> None:

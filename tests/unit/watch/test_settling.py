@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.watch.settling import FileStamp, Settling
+from aura_daemon.watch.file_stamp import FileStamp
+from aura_daemon.watch.settling import Settling
 
 ALL = 1_000
 
@@ -39,9 +40,9 @@ def test_a_change_makes_it_due_and_starts_the_wait_anew_but_not_the_age() -> Non
     files.hold("a", 2.0)
     assert files.due(3.4, ALL) == []
     assert files.due(3.5, ALL) == ["a"]
-    assert files.waited_s("a", 3.5) == 3.5
-    assert files.unchanged_s("a", 3.5) == 2.0
-    assert files.stamp("a") == stamp(2)
+    assert files["a"].known_s(3.5) == 3.5
+    assert files["a"].unchanged_s(3.5) == 2.0
+    assert files["a"].stamp == stamp(2)
 
 
 def test_a_file_that_something_happened_to_is_due_though_it_looks_as_before() -> None:
@@ -50,16 +51,16 @@ def test_a_file_that_something_happened_to_is_due_though_it_looks_as_before() ->
     files.hold("a", 60.0)
     files.recall("a", 5.0)
     assert files.due(5.0, ALL) == ["a"]
-    assert files.unchanged_s("a", 5.0) == 5.0
+    assert files["a"].unchanged_s(5.0) == 5.0
 
 
 def test_a_file_came_whole_until_it_changes() -> None:
     files = Settling()
     files.sight("a", stamp(1), 0.0, came_whole=True)
     files.sight("a", stamp(1), 1.0)
-    assert files.came_whole("a")
+    assert files["a"].came_whole
     files.sight("a", stamp(2), 2.0)
-    assert not files.came_whole("a")
+    assert not files["a"].came_whole
 
 
 def test_what_is_forgotten_is_not_due() -> None:
@@ -101,6 +102,7 @@ def test_those_come_first_that_were_due_first_and_no_more_than_are_asked_for() -
     assert files.due(10.0, ALL) == ["a", "b"]
     assert files.oldest() == "c"
     assert list(files) == ["c", "a", "b"]
+    assert [file.first_s for file in files.files()] == [0.0, 1.0, 2.0]
 
 
 EXACT_SECONDS = st.integers(1, 640).map(lambda count: count / 64)
@@ -143,7 +145,7 @@ def test_due_says_what_a_plain_list_would(steps: list[tuple[str, str, float]]) -
             plain.pop(path, None)
         elif path in files and what == "hold":
             files.hold(path, amount)
-            plain[path] = now - files.unchanged_s(path, now) + amount
+            plain[path] = now - files[path].unchanged_s(now) + amount
         elif path in files:
             files.recall(path, now)
             plain[path] = now

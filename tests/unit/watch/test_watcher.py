@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.watch.events import EventsUnavailable
+from aura_daemon.watch.events import Events, EventsUnavailable
 from aura_daemon.watch.watcher import Observation, Watcher
 from tests.torture.faults import limit
 
@@ -40,7 +40,7 @@ def queue_of_64_events() -> Iterator[None]:
 
 @pytest.fixture
 def watch(root: Path) -> Iterator[Watcher]:
-    watching = Watcher(root, scan_interval_s=60.0)
+    watching = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
     watching.start()
     assert watching.look(NOW, ()).complete
     yield watching
@@ -134,7 +134,7 @@ def test_a_scan_finds_everything_but_what_is_hidden_or_failed(root: Path, tmp_pa
     (tmp_path / "outside" / "secret.yaml").write_bytes(b"x")
     (root / "link.yaml").symlink_to(tmp_path / "outside" / "secret.yaml")
     (root / "folder").symlink_to(tmp_path / "outside")
-    watch = Watcher(root, scan_interval_s=60.0)
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
     found = seen(watch.look(NOW, ()))
     watch.stop()
     assert found == {
@@ -151,7 +151,7 @@ def test_a_scan_finds_everything_but_what_is_hidden_or_failed(root: Path, tmp_pa
 def test_a_root_that_is_a_link_or_lies_in_a_folder_named_like_ours_gives_events(tmp_path: Path, name: str) -> None:
     (tmp_path / "real" / name).mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "real" / name)
-    watch = Watcher(tmp_path / "link", scan_interval_s=60.0)
+    watch = Watcher(tmp_path / "link", scan_interval_s=60.0, poll_interval_s=5.0)
     watch.start()
     try:
         watch.look(NOW, ())
@@ -184,7 +184,7 @@ def test_our_own_reading_wakes_nobody(watch: Watcher, root: Path) -> None:
 def test_lost_events_bring_a_complete_look_and_are_counted(
     root: Path, log: list[str], queue_of_64_events: None
 ) -> None:
-    watch = Watcher(root, scan_interval_s=60.0)
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
     watch.start()
     watch.look(NOW, ())
     (root / "album").mkdir()
@@ -225,14 +225,11 @@ def test_a_root_that_goes_ends_the_events_and_one_that_is_back_brings_them_back(
     watch.stop()
 
 
-def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why(
-    root: Path, monkeypatch: pytest.MonkeyPatch, log: list[str]
-) -> None:
-    def refuse(root: Path) -> None:
+def test_where_no_events_are_to_be_had_the_folder_is_polled_and_the_log_says_why(root: Path, log: list[str]) -> None:
+    def refuse(root: Path) -> Events:
         raise EventsUnavailable("nfs4 tells nobody here what other machines change")
 
-    monkeypatch.setattr("aura_daemon.watch.watcher.listen", refuse)
-    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0)
+    watch = Watcher(root, scan_interval_s=60.0, poll_interval_s=5.0, listen=refuse)
     watch.start()
     watch.look(NOW, ())
     assert watch.scan_due_s() == 5.0
@@ -263,10 +260,3 @@ def test_five_thousand_files_at_once_are_all_found(watch: Watcher, root: Path) -
 def test_any_name_is_seen(watch: Watcher, root: Path, name: bytes) -> None:
     (root / os.fsdecode(name)).write_bytes(b"x")
     until(watch, lambda sizes, gone: os.fsdecode(name) in sizes)
-
-
-def test_waking_a_watch_that_has_stopped_does_nothing(root: Path) -> None:
-    watch = Watcher(root, scan_interval_s=60.0)
-    watch.start()
-    watch.stop()
-    watch.wake()
