@@ -14,10 +14,14 @@ from typing import Final, TypeAlias
 
 import psutil
 
-Names: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
+GroupFiles: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
 
-V2: Final[Names] = ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file")
-V1: Final[Names] = ("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
+V2: Final[GroupFiles] = ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file")
+V1: Final[GroupFiles] = (
+    ("memory.limit_in_bytes",),
+    "memory.usage_in_bytes",
+    ("total_inactive_file", "total_active_file"),
+)
 """Files of the limits, file of the usage, and keys of the usage that the kernel reclaims: the file cache.
 
 Above `memory.high` (systemd's MemoryHigh) no process is killed. But the kernel lets a process that takes more sleep
@@ -44,8 +48,8 @@ def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgro
     """Measures the host's memory now."""
     machine = psutil.virtual_memory()
     available, total, limit = int(machine.available), int(machine.total), None
-    for folder, names in _memory_groups(proc, groups):
-        allowed, free = _of_group(folder, names)
+    for folder, files in _memory_groups(proc, groups):
+        allowed, free = _of_group(folder, files)
         if allowed is not None and allowed < UNLIMITED:
             limit = min(allowed, limit) if limit is not None else allowed
             available = min(available, max(0, free))
@@ -53,30 +57,30 @@ def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgro
     return HostMemory(available_bytes=available, total_bytes=total, limit_bytes=limit)
 
 
-def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, Names]]:
+def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, GroupFiles]]:
     """The control groups of this process, each with its parents: the smallest limit counts."""
     with suppress(OSError):
         for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if "memory" in controllers.split(","):
-                root, names = groups / "memory", V1
+                root, files = groups / "memory", V1
             elif not controllers:
-                root, names = groups, V2
+                root, files = groups, V2
             else:
                 continue
             folder = root / path.lstrip("/")
             if not folder.is_dir():  # in a container the path may be that of the host, while the mounted group is ours
                 folder = root
             while True:
-                yield folder, names
+                yield folder, files
                 if folder == root:
                     break
                 folder = folder.parent
 
 
-def _of_group(folder: Path, names: Names) -> tuple[int | None, int]:
-    """Limit (None: there is none) and what is free below it."""
-    limit_files, usage_file, cached = names
+def _of_group(folder: Path, files: GroupFiles) -> tuple[int | None, int]:
+    """The limit of a group (None: it has none), and the bytes that are free below the limit."""
+    limit_files, usage_file, cached = files
     limits = [limit for file in limit_files if (limit := _limit(folder / file)) is not None]
     if not limits:
         return None, 0

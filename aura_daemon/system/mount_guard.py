@@ -23,7 +23,7 @@ from aura_daemon.system.filesystems import mount_of
 MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
 """The marker's path in a folder of ours."""
 
-KNOWN: Final = "known-folders.json"
+KNOWN_FOLDERS: Final = "known-folders.json"
 """File in the state folder: resolved paths of the folders with our marker, each with its mount point."""
 
 _TEXT: Final = b"aura-daemon works on this folder. While this file is missing it takes the folder for unmounted.\n"
@@ -34,7 +34,7 @@ class MountGuard:
 
     def __init__(self, folder: Path, state: Path) -> None:
         self.folder = folder
-        self._known = state / KNOWN
+        self._known = state / KNOWN_FOLDERS
         self._temp = state / "tmp"
         self._marker = folder / MARKER
         self._mount = self._read_known().get(self._resolved)
