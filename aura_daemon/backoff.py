@@ -33,7 +33,7 @@ class Backoff:
 
 
 def backoff_s(failures_in_a_row: int, *, first_s: float, most_s: float) -> float:
-    """Seconds to leave something alone after it failed for the n-th time in a row: doubling, bounded."""
+    """Seconds to wait after the n-th failure in a row: `first_s`, doubled with each further one, at most `most_s`."""
     if failures_in_a_row < 1:
         raise ValueError("there is nothing to wait for before the first failure")
     doublings = min(failures_in_a_row - 1, 62)

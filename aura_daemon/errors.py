@@ -1,7 +1,7 @@
-"""The one root of our exceptions. In: nothing. Out: errors that `cli` turns into an exit code.
+"""The exceptions of this project, below one root. In: nothing. Out: errors that `cli` turns into an exit code.
 
-A user's mistake carries a list of problems, all of them at once, and is shown without a traceback. Outcomes that are
-expected (out of memory, a bad job file) are not exceptions: they are returned, see `core.job.Failure`.
+A user's mistake lists all its problems at once, and is shown without a traceback. Expected outcomes (out of memory, a
+bad job file) are no exceptions: they are returned, see `jobs.results.Failure`.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One thing that is wrong with something a person wrote, in words that person can act on."""
+    """One mistake in what a user wrote, described so that the user can correct it."""
 
     message: str
     """What is wrong, and what is allowed."""
     file: str = ""
     line: int | None = None
-    """Counted from 1; None where the format does not tell."""
+    """The line, counted from 1; None where the format does not tell."""
     key: str = ""
-    """Dotted path of the key, `generate.steps`."""
+    """The dotted path of the key: `generate.steps`."""
     given: str = ""
-    """What was found, as `repr`, cut short."""
+    """The value that was found, shortened."""
     suggestion: str = ""
-    """The nearest known name, for "did you mean"."""
+    """The nearest known name, for "did you mean …"."""
 
     def __str__(self) -> str:
         place = self.file + (f":{self.line}" if self.line is not None else "")
@@ -35,11 +35,11 @@ class Problem:
 
 
 class AuraError(Exception):
-    """Root of every exception this project raises on purpose."""
+    """Root of all exceptions that this project raises on purpose."""
 
 
 class UserError(AuraError):
-    """Something only the user can mend: exit code 2, every problem listed, no traceback."""
+    """Mistakes that only the user can correct: exit code 2, every problem listed, no traceback."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -47,8 +47,8 @@ class UserError(AuraError):
 
 
 class JournalRefused(AuraError, OSError):
-    """The journal's disk does not take a write (full, read-only, broken): nothing was changed, try again later."""
+    """The journal's disk refuses (full, read-only, broken): nothing was changed, and a later try may succeed."""
 
 
 class BrokenState(AuraError):
-    """The machine or our own records are not as they must be; a bug or a broken disk, never the user's words."""
+    """The machine or our own records are not as they must be: a bug or a broken disk, never a mistake of the user."""

@@ -1,6 +1,6 @@
-"""What pydantic found wrong, in words a person can act on. In: its errors, the lines. Out: problems.
+"""Turns the errors of pydantic into problems that a user can correct. In: errors, lines of keys. Out: problems.
 
-What is allowed is taken from the field's own description, so that schema, README and error never part.
+A message takes what is allowed from the field's own description, so that schema, documentation and error agree.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from aura_daemon.file_names import escaped
 MISSING: Final = "is missing"
 
 MOST_GIVEN: Final = 60
-"""Characters of a wrong value that are shown."""
+"""Most characters of a wrong value that are shown."""
 
 MOST_PROBLEMS: Final = 100
-"""Of one file; what is said of the rest is how many they are."""
+"""Most problems that are listed for one file; of the others only the number is shown."""
 
 _QUOTED_NUMBER: Final = re.compile(r"""(["'])[-+]?[0-9]+(\.[0-9]*)?\1""")
 
@@ -36,9 +36,9 @@ def problems_of(
     lines: Mapping[str, int],
     written: Mapping[str, str],
 ) -> tuple[Problem, ...]:
-    """Every fault, in the order of the file. `lines` and `written` are a `yamltext.Document`'s, or empty.
+    """Every problem, in the order of the file; `lines` and `written` come from a `yaml_reader.Document`, or are empty.
 
-    Of more faults than `capped` lets through, the further ones are there to be counted only.
+    Of more problems than `capped` shows, the rest are returned to be counted only.
     """
     faults = error.errors(include_url=False)
     found = [_problem(dict(fault), model, file, lines, written) for fault in faults[:MOST_PROBLEMS]]
@@ -49,7 +49,7 @@ def problems_of(
 
 
 def capped(problems: Sequence[Problem], *, file: str, are_all: bool = True) -> tuple[Problem, ...]:
-    """As many problems as anyone reads, and how many more there are, where that is known."""
+    """At most `MOST_PROBLEMS` problems, then a line with the number of the others, or "many" unless `are_all`."""
     if len(problems) <= MOST_PROBLEMS:
         return tuple(problems)
     more = f"{len(problems) - MOST_PROBLEMS:,}" if are_all else "many"
@@ -57,24 +57,24 @@ def capped(problems: Sequence[Problem], *, file: str, are_all: bool = True) -> t
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known name that a misspelt one is nearest to; empty where none is near."""
+    """The known name nearest to a misspelt one; empty where none is near."""
     by_folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word[:MOST_GIVEN].casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[near[0]] if near else ""
 
 
 def shown(value: object) -> str:
-    """A wrong value as YAML would have it, on one line, cut short: quotes around text only."""
+    """A wrong value as in YAML, on one line and shortened, with quotes around text only."""
     return cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def cut(text: str, most: int = MOST_GIVEN) -> str:
-    """Words of the user's, cut short and made harmless for a log."""
+    """Text of the user's, shortened and escaped for display."""
     return escaped(text if len(text) <= most else text[: most - 1] + "…")
 
 
 def _line_of(key: str, lines: Mapping[str, int]) -> int | None:
-    """The line of a key, else of what holds it, else of the document."""
+    """The line of a key, else of the nearest key that contains it, else of the document."""
     while key and key not in lines:
         key = key.rpartition(".")[0]
     return lines.get(key)
@@ -113,7 +113,7 @@ _NUMBER_FAULTS: Final = ("int_type", "float_type")
 
 
 def _choices(fault: Mapping[str, Any]) -> list[str]:
-    """The allowed words of a closed choice."""
+    """The allowed words, where the error is about a closed choice."""
     if fault["type"] not in ("enum", "literal_error"):
         return []
     expected = str(fault["ctx"]["expected"]).replace(" or ", ", ")
@@ -121,7 +121,7 @@ def _choices(fault: Mapping[str, Any]) -> list[str]:
 
 
 def _owner(model: type[BaseModel], place: tuple[str, ...]) -> type[BaseModel] | None:
-    """The model that holds a key; it may be optional, or one of a list."""
+    """The model that holds a key; the model may be optional, or an item of a list."""
     current: type[BaseModel] | None = model
     for part in place:
         if part.isdecimal():
@@ -132,14 +132,14 @@ def _owner(model: type[BaseModel], place: tuple[str, ...]) -> type[BaseModel] | 
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The model that a type is, or is made of."""
+    """The first model in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return next((model for part in get_args(annotation) if (model := _model_in(part)) is not None), None)
 
 
 def _field(model: type[BaseModel], place: tuple[str, ...]) -> FieldInfo | None:
-    """The nearest field on the way to a place; items of a list are described by the list."""
+    """The field of a place, or the nearest field that contains it: the items of a list are described by the list."""
     for length in range(len(place), 0, -1):
         owner = _owner(model, place[: length - 1])
         if owner is not None and place[length - 1] in owner.model_fields:

@@ -1,8 +1,8 @@
-"""Time of day for what is remembered: begins with the wall clock and goes on with the monotonic one.
+"""The time for recorded moments: starts with the wall clock and goes on with the monotonic clock. Out: seconds.
 
-Claims keep their order and waits their length when the wall clock is set; only a restart (another boot's monotonic
-clock means nothing) takes the wall clock's word again, and never for a moment before the last claim. Stamps for people
-come from the wall clock itself.
+Claims keep their order, and waits their length, when the wall clock is set. Only a restart reads the wall clock again,
+because the monotonic clock means nothing across boots; its time is then never before the last claim. Times shown to
+people come from the wall clock itself.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from datetime import UTC, datetime
 
 
 class SteadyClock:
-    """Seconds since the epoch that never jump."""
+    """A clock in seconds since the epoch that never jumps."""
 
     def __init__(self, *, not_before: float = 0.0) -> None:
-        """`not_before`: the last moment that is remembered; a wall clock that was set back does not lead behind it."""
+        """`not_before`: the last recorded moment; the clock starts no earlier, even if the wall clock was set back."""
         self._offset_s = max(time.time(), not_before) - time.monotonic()
 
     def now(self) -> float:
-        """Seconds since the epoch, as the wall clock would have it had nobody touched it since the start."""
+        """Seconds since the epoch, as the wall clock would show them had nobody set it since the start."""
         return time.monotonic() + self._offset_s
 
 

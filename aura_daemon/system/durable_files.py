@@ -1,8 +1,8 @@
-"""The one place that writes, moves and reads users' files. Whatever it reports done survives a power cut.
+"""Reads, writes and moves users' files; no other module does. A finished write survives a power cut.
 
-Written: temp file in a folder of ours on the same file system, fsync, link or rename, fsync of the folder. Nothing that
-exists is replaced unless `replace=True`. Read: opened once, without following links or blocking on a FIFO, and checked
-on the descriptor. With `below=` no folder on the way from there is a link either.
+A file is written to a temp file in a folder of ours on the same file system, then fsync, link or rename, and fsync of
+the folder. No existing file is replaced unless `replace=True`. A file is opened for reading once, without following
+links or blocking on a FIFO, and checked on the descriptor. With `below=`, no folder on the way from there is a link.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import Final
 
 CHUNK_BYTES: Final = 1 << 20
+"""Bytes that are copied at once."""
 
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-"""What file systems without hard links (FAT, some network mounts) answer to `link`."""
+"""Errors of `link` on file systems without hard links (FAT, some network mounts)."""
 
 
 class NotARegularFile(OSError):
@@ -29,7 +30,7 @@ class NotARegularFile(OSError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Content:
-    """The bytes of a file and what its descriptor said of it."""
+    """The bytes of a file, their hash, and the status of its descriptor."""
 
     content: bytes = field(repr=False)
     sha256: str
@@ -37,7 +38,7 @@ class Content:
 
 
 def open_regular(path: Path, *, below: Path | None = None) -> int:
-    """A descriptor for reading; raises NotARegularFile, FileNotFoundError or another OSError, never blocks."""
+    """Opens a file for reading; raises NotARegularFile, FileNotFoundError or another OSError, and never blocks."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
         if below is None:
@@ -58,7 +59,7 @@ def open_regular(path: Path, *, below: Path | None = None) -> int:
 
 @contextmanager
 def folder_of(path: Path, *, below: Path) -> Iterator[int]:
-    """A descriptor of the folder that a file lies in; raises NotARegularFile where a link leads there from `below`."""
+    """A descriptor of the folder of a file; raises NotARegularFile where a folder between `below` and it is a link."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
     descriptor = os.open(below, flags)
     try:
@@ -79,12 +80,12 @@ def folder_of(path: Path, *, below: Path) -> Iterator[int]:
 
 
 def leads_astray(folder: Path, *, below: Path) -> bool:
-    """Whether a link on the way from `below` to a folder leads out of it; what is not there yet leads nowhere."""
+    """Whether a link on the way from `below` to a folder leads out of `below`; missing folders lead nowhere."""
     return folder != below and not Path(os.path.realpath(folder)).is_relative_to(os.path.realpath(below))
 
 
 def read(path: Path, *, most_bytes: int | None = None, below: Path | None = None) -> Content:
-    """A whole regular file (its first `most_bytes` where given) with its hash."""
+    """Reads a regular file, or its first `most_bytes`, with the hash of what was read."""
     with os.fdopen(open_regular(path, below=below), "rb") as file:
         status = os.fstat(file.fileno())
         content = file.read(-1 if most_bytes is None else most_bytes)
@@ -94,7 +95,7 @@ def read(path: Path, *, most_bytes: int | None = None, below: Path | None = None
 def head_and_tail(
     path: Path, *, head_bytes: int, tail_bytes: int, below: Path | None = None
 ) -> tuple[bytes, bytes, os.stat_result]:
-    """The first and last bytes of a regular file, and its status."""
+    """Reads the first and last bytes of a regular file, and its status."""
     with os.fdopen(open_regular(path, below=below), "rb") as file:
         status = os.fstat(file.fileno())
         head = file.read(head_bytes)
@@ -103,13 +104,13 @@ def head_and_tail(
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a regular file, in constant memory."""
+    """The hash of a regular file, computed in constant memory."""
     with os.fdopen(open_regular(path), "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def exists(place: Path) -> bool:
-    """Whether anything, a dangling link too, lies there; raises OSError where the file system cannot tell."""
+    """Whether a path exists, even as a dangling link; raises OSError where the file system cannot tell."""
     try:
         place.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -123,7 +124,7 @@ def is_writable(folder: Path) -> bool:
 
 
 def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False) -> None:
-    """Puts content under a final name, whole or not at all; raises FileExistsError unless `replace`.
+    """Writes a file completely or not at all; raises FileExistsError where the name is taken, unless `replace`.
 
     `temp_folder` must be on the target's file system. The mode follows the umask.
     """
@@ -139,7 +140,7 @@ def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = Fa
 
 
 def take(source: Path, target: Path, *, below: Path) -> None:
-    """Renames a file out of a folder to which no link leads from `below`; raises NotARegularFile where one does."""
+    """Renames a file out of its folder; raises NotARegularFile where a folder between `below` and it is a link."""
     with folder_of(source, below=below) as folder:
         os.rename(source.name, target, src_dir_fd=folder)
 
@@ -170,7 +171,7 @@ def copy(
 ) -> str:
     """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError.
 
-    `check` sees what the descriptor says of the source, and may raise, before anything is written.
+    `check` gets the status of the source's descriptor before anything is written, and may raise.
     """
     temp = _prepare(target, temp_folder)
     digest = hashlib.sha256()
@@ -193,7 +194,7 @@ def copy(
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, each name durable; raises NotADirectoryError where a file is in the way."""
+    """Makes a folder and its parents durably; raises NotADirectoryError where a file is in the way."""
     missing = []
     while not folder.is_dir():
         if os.path.lexists(folder):
@@ -221,14 +222,14 @@ def sync_folder(folder: Path) -> None:
 
 
 def _prepare(target: Path, temp_folder: Path) -> Path:
-    """Makes the folders of a file to be written; returns the name to write it under first."""
+    """Makes the folders for a file to write; returns the temporary path to write to first."""
     make_folder(temp_folder)
     make_folder(target.parent)
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 
 
 def _publish(temp: Path, target: Path, *, replace: bool) -> None:
-    """Gives a complete file its final name; the old name is gone afterwards."""
+    """Gives a complete file its final name and removes the old one."""
     if replace:
         temp.replace(target)
     else:
@@ -237,8 +238,8 @@ def _publish(temp: Path, target: Path, *, replace: bool) -> None:
         except OSError as error:
             if error.errno not in _NO_HARD_LINKS:
                 raise
-            # Without hard links there is no atomic "only if absent" in the standard library. The daemon is the
-            # only program that publishes here, so the look before the rename is enough but for a stranger's race.
+            # Without hard links, the standard library has no atomic "only if absent". The daemon is the only program
+            # that publishes here, so the check before the rename suffices, except in a race with a foreign program.
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, "exists", os.fspath(target)) from None
             temp.rename(target)

@@ -1,4 +1,4 @@
-"""Which file system a folder lies on, and whether other machines change it unseen. In: a folder. Out: its mount."""
+"""The file system of a folder, and whether other machines change it without events. In: a folder. Out: its mount."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Final
 NETWORKED: Final = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "lustre", "glusterfs", "virtiofs", "davfs", "vboxsf"}
 )
-"""File systems whose changes from elsewhere cause no events here; `fuse` and `fuse.…` are added to them."""
+"""File systems on which changes by other machines cause no events here; `fuse` and `fuse.…` count too."""
 
 
 def file_system_of(root: Path) -> str:
-    """The kind of file system a folder lies on, as Linux names it; empty where the system does not tell."""
+    """The kind of a folder's file system, as Linux names it; empty where the system does not tell."""
     return _mount(root)[1]
 
 
 def is_shared(kind: str) -> bool:
-    """Whether programs that this kernel knows nothing of may change such a file system."""
+    """Whether programs on other machines may change a file system of this kind."""
     return kind in NETWORKED or kind == "fuse" or kind.startswith("fuse.")
 
 
 def mount_of(folder: Path) -> str:
-    """Where the file system that a folder lies on is mounted; empty where the system does not tell."""
+    """The mount point of a folder's file system; empty where the system does not tell."""
     return _mount(folder.resolve())[0]
 
 

@@ -1,7 +1,7 @@
-"""How much of the machine's memory may still be taken. In: /proc and the control groups. Out: bytes.
+"""How much of the machine's memory this process may still take. In: /proc and the control groups. Out: bytes.
 
-A container or a service unit is often allowed less than the machine has; the kernel kills what exceeds that, or halts
-it, so the smaller figure counts. No torch here: `doctor` asks too.
+A container or service unit is often allowed less than the machine has. The kernel kills or stops a process that exceeds
+its limit, so the smallest limit counts.
 """
 
 from __future__ import annotations
@@ -14,38 +14,42 @@ from typing import Final, TypeAlias
 
 import psutil
 
-Names: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
+GroupFiles: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
 
-V2: Final[Names] = ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file")
-V1: Final[Names] = ("memory.limit_in_bytes",), "memory.usage_in_bytes", ("total_inactive_file", "total_active_file")
-"""Files of the limits, file of the usage, and what of the usage the kernel takes back: the file cache.
+V2: Final[GroupFiles] = ("memory.max", "memory.high"), "memory.current", ("inactive_file", "active_file")
+V1: Final[GroupFiles] = (
+    ("memory.limit_in_bytes",),
+    "memory.usage_in_bytes",
+    ("total_inactive_file", "total_active_file"),
+)
+"""Files of the limits, file of the usage, and keys of the usage that the kernel reclaims: the file cache.
 
-Above `memory.high` (systemd's MemoryHigh) nobody is killed, but the kernel lets a process that wants more sleep, ever
-longer, until it takes a few hundred KiB a second: a job that comes to that does not end.
+Above `memory.high` (systemd's MemoryHigh) no process is killed. But the kernel lets a process that takes more sleep
+ever longer, until it takes only a few hundred KiB a second: a job in that state does not end.
 """
 
 UNLIMITED: Final = 1 << 60
-"""Version 1 says "no limit" with a number near 2^63."""
+"""Bytes from which a limit counts as none: version 1 writes a number near 2^63."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostMemory:
-    """Bytes."""
+    """Memory of the host and its limits, in bytes."""
 
     available_bytes: int
-    """What this process may still take."""
+    """Memory that this process may still take."""
     total_bytes: int
-    """What all processes here may take together."""
+    """Memory that all processes of the control group may take together."""
     limit_bytes: int | None
-    """Of the control group; None where there is none."""
+    """The limit of the control group; None where there is none."""
 
 
 def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> HostMemory:
-    """As it is now."""
+    """Measures the host's memory now."""
     machine = psutil.virtual_memory()
     available, total, limit = int(machine.available), int(machine.total), None
-    for folder, names in _memory_groups(proc, groups):
-        allowed, free = _of_group(folder, names)
+    for folder, files in _memory_groups(proc, groups):
+        allowed, free = _of_group(folder, files)
         if allowed is not None and allowed < UNLIMITED:
             limit = min(allowed, limit) if limit is not None else allowed
             available = min(available, max(0, free))
@@ -53,30 +57,30 @@ def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgro
     return HostMemory(available_bytes=available, total_bytes=total, limit_bytes=limit)
 
 
-def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, Names]]:
-    """The groups that this process is in, each with those above it: the tightest limit counts."""
+def _memory_groups(proc: Path, groups: Path) -> Iterator[tuple[Path, GroupFiles]]:
+    """The control groups of this process, each with its parents: the smallest limit counts."""
     with suppress(OSError):
         for line in (proc / "self" / "cgroup").read_text(encoding="utf-8").splitlines():
             _, controllers, path = line.split(":", 2)
             if "memory" in controllers.split(","):
-                root, names = groups / "memory", V1
+                root, files = groups / "memory", V1
             elif not controllers:
-                root, names = groups, V2
+                root, files = groups, V2
             else:
                 continue
             folder = root / path.lstrip("/")
-            if not folder.is_dir():  # in a container the path may be the host's: what is mounted is ours
+            if not folder.is_dir():  # in a container the path may be that of the host, while the mounted group is ours
                 folder = root
             while True:
-                yield folder, names
+                yield folder, files
                 if folder == root:
                     break
                 folder = folder.parent
 
 
-def _of_group(folder: Path, names: Names) -> tuple[int | None, int]:
-    """Limit (None: there is none) and what is free below it."""
-    limit_files, usage_file, cached = names
+def _of_group(folder: Path, files: GroupFiles) -> tuple[int | None, int]:
+    """The limit of a group (None: it has none), and the bytes that are free below the limit."""
+    limit_files, usage_file, cached = files
     limits = [limit for file in limit_files if (limit := _limit(folder / file)) is not None]
     if not limits:
         return None, 0
@@ -90,7 +94,7 @@ def _of_group(folder: Path, names: Names) -> tuple[int | None, int]:
 
 
 def _limit(file: Path) -> int | None:
-    """None where there is none: no such file (the root has none), or `max` in it."""
+    """The limit in a file; None where the file is missing, as in the root group, or holds `max`."""
     with suppress(OSError, ValueError):
         return int(file.read_text(encoding="ascii"))
     return None

@@ -1,6 +1,6 @@
-"""One daemon an inbox, and one a state folder: locks that die with their process.
+"""Locks that let one daemon use an inbox and a state folder; they end with their process.
 
-In: inbox, state folder. Out: the locks, or whose they are.
+In: inbox, state folder. Out: the locks, or the process that holds them.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from aura_daemon.system.durable_files import is_writable
 
 
 class InstanceLock:
-    """Held from `acquire` until `release` or the end of the process, however it ends."""
+    """Locks that are held from `acquire` until `release`, or until the process ends in any way."""
 
     def __init__(self, inbox: Path, state: Path) -> None:
         self._inbox, self._state = inbox, state
         self._descriptors: dict[str, int] = {}
 
     def acquire(self, *, inbox_is_there: bool = True) -> None:
-        """Raises UserError naming the process that has one of them; of an inbox that is away, see `renew`."""
+        """Takes the locks; raises UserError with the process that holds one. `renew` locks an absent inbox later."""
         try:
             if inbox_is_there:
                 self.renew()
@@ -33,26 +33,26 @@ class InstanceLock:
             raise
 
     def renew(self) -> None:
-        """Locks the inbox that stands there now: it may be another file system than before. A read-only one is not."""
-        self._let_go("inbox")
+        """Locks the present inbox, which may be on another file system than before; a read-only inbox is not locked."""
+        self._release("inbox")
         if is_writable(self._inbox):
             self._descriptors["inbox"] = _lock(self._inbox / OWN_FOLDER / "lock", "inbox", self._inbox)
 
     def release(self) -> None:
-        """Lets the next one in; the files stay, so that nobody locks a file that has just been unlinked."""
+        """Releases the locks. Their files stay: otherwise a process could lock a file that was just unlinked."""
         for key in tuple(self._descriptors):
-            self._let_go(key)
+            self._release(key)
 
-    def _let_go(self, key: str) -> None:
+    def _release(self, key: str) -> None:
         descriptor = self._descriptors.pop(key, None)
         if descriptor is not None:
-            with suppress(OSError):  # its file system may be gone
+            with suppress(OSError):  # the file system may be gone
                 os.ftruncate(descriptor, 0)
             os.close(descriptor)
 
 
 def _lock(file: Path, key: str, folder: Path) -> int:
-    """The descriptor that holds the lock."""
+    """Locks a file and returns its descriptor; raises UserError where another process holds the lock."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:

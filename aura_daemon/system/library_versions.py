@@ -1,4 +1,4 @@
-"""Which libraries have a say in the result. In: nothing. Out: their versions; nothing is imported for them."""
+"""The versions of the libraries that influence results. In: nothing. Out: versions; no library is imported."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import platform
 from typing import Final
 
 PACKAGES: Final = ("aura-daemon", "torch", "diffusers", "transformers", "accelerate", "safetensors", "pillow")
-"""Distributions whose versions decide about pixels."""
+"""Distributions whose versions influence pixels."""
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """Name and version of all that has a say in the result; read from metadata, nothing is imported."""
+    """Names and versions of everything that influences results, read from package metadata."""
     found = [(name.replace("-", "_"), _version(name)) for name in PACKAGES]
     return (*found, ("python", platform.python_version()), ("platform", platform.platform()))
 

@@ -1,4 +1,4 @@
-"""One log, a line a transition, job id first; on stderr, text for people or JSON for machines. In: level and format."""
+"""Sets up the log on stderr, as text or as JSON. In: level and format. Out: one line per event, job id first."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from loguru import logger
 if TYPE_CHECKING:
     from loguru import Message
 
-TEXT: Final = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <7}</level> {extra[prefix]}{message}"
+TEXT_FORMAT: Final = "<green>{time:YYYY-MM-DD HH:mm:ss}</green> <level>{level: <7}</level> {extra[prefix]}{message}"
 
 
 def set_up(level: str, log_format: str, *, prefix: str = "") -> None:
-    """Sends the log to stderr, in place of whatever was set up before; `prefix` tells whose lines these are."""
+    """Sends the log to stderr, replacing earlier settings; `prefix` stands before each message."""
     logger.remove()
     logger.configure(extra={"prefix": prefix})
     if log_format == "json":
         logger.add(_write_json, level=level, format="{message}", backtrace=False, diagnose=False)
     else:
-        logger.add(sys.stderr, level=level, format=TEXT, backtrace=False, diagnose=False)
+        logger.add(sys.stderr, level=level, format=TEXT_FORMAT, backtrace=False, diagnose=False)
 
 
 def _write_json(message: Message) -> None:
-    """One JSON object a line."""
+    """Writes one JSON object per line."""
     record = message.record
     fields = {
         "time": record["time"].isoformat(),

@@ -1,8 +1,9 @@
-"""Is a folder of ours really there? A known folder that lacks our marker, and is not on the mount it was, is unmounted.
+"""Tells whether a folder of ours is present or unmounted. In: a folder. Out: why it is absent, or nothing.
 
-Writing to a bare mount point hides the files as soon as the mount is back, and an empty inbox under it looks as if
-everything had been taken away (Syncthing learned the same with `.stfolder`). The state folder, on a local disk, knows
-which folders have been marked and on which mount they lay: one that somebody made anew in the same place is a new one.
+A known folder that lacks our marker and lies on another mount than before counts as unmounted. Files written to a bare
+mount point are hidden as soon as the mount is back, and an empty inbox there looks as if all files had been removed
+(Syncthing has `.stfolder` for the same reason). The state folder, on a local disk, holds which folders were marked and
+on which mount they lay: a folder made anew on the same mount is a new folder.
 """
 
 from __future__ import annotations
@@ -20,25 +21,27 @@ from aura_daemon.system import durable_files
 from aura_daemon.system.filesystems import mount_of
 
 MARKER: Final = f"{file_names.OWN_FOLDER}/marker"
-KNOWN: Final = "known-folders.json"
-"""In the state folder: the resolved paths of the folders that bear our marker, each with its mount point."""
+"""The marker's path in a folder of ours."""
+
+KNOWN_FOLDERS: Final = "known-folders.json"
+"""File in the state folder: resolved paths of the folders with our marker, each with its mount point."""
 
 _TEXT: Final = b"aura-daemon works on this folder. While this file is missing it takes the folder for unmounted.\n"
 
 
 class MountGuard:
-    """One folder: there, or away and why."""
+    """Tells of one folder whether it is present, or why it is not."""
 
     def __init__(self, folder: Path, state: Path) -> None:
         self.folder = folder
-        self._known = state / KNOWN
+        self._known = state / KNOWN_FOLDERS
         self._temp = state / "tmp"
         self._marker = folder / MARKER
         self._mount = self._read_known().get(self._resolved)
-        """Where the file system was mounted on which it was marked; None for a folder that is new to us."""
+        """The mount point of the file system on which the folder was marked; None for a new folder."""
 
     def mark(self) -> bool:
-        """Marks a folder that is there, new to us and writable; True where it had to be marked."""
+        """Marks a folder that is present, not yet marked and writable; returns whether it was marked now."""
         mount = mount_of(self.folder)
         if self._marker.is_file() and self._mount == mount:
             return False
@@ -55,11 +58,11 @@ class MountGuard:
         return True
 
     def lacks_marker(self) -> bool:
-        """Whether somebody made the folder anew since it was marked."""
+        """Whether a folder that was marked has no marker now."""
         return self._mount is not None and not self._marker.is_file()
 
     def absence(self) -> str:
-        """Why nothing may be done there; empty where all is well."""
+        """Why the folder must not be used; empty where it may be."""
         if not self.folder.is_dir():
             return f"{self.folder} is away"
         if not self.lacks_marker() or mount_of(self.folder) == self._mount:
@@ -70,7 +73,7 @@ class MountGuard:
         )
 
     def require(self) -> None:
-        """Raises OSError where the folder is away."""
+        """Raises FileNotFoundError where the folder is absent."""
         absence = self.absence()
         if absence:
             raise FileNotFoundError(errno.ENOENT, "it is away", os.fspath(self.folder))
@@ -88,5 +91,7 @@ class MountGuard:
         return {path: mount for path, mount in known.items() if isinstance(mount, str)}
 
     def _write_known(self, known: dict[str, str]) -> None:
-        content = json.dumps(known, indent=2).encode() + b"\n"  # escapes half characters of odd names
+        content = (
+            json.dumps(known, indent=2).encode() + b"\n"
+        )  # `json` escapes the surrogates of names that are no text
         durable_files.write(self._known, content, temp_folder=self._temp, replace=True)

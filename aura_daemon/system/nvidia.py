@@ -1,7 +1,7 @@
-"""What NVIDIA's management library knows of the GPUs, without torch. In: nothing. Out: names, bytes, who uses them.
+"""Asks NVIDIA's management library about the GPUs, without torch. In: nothing. Out: names, bytes, users of each card.
 
-It numbers cards by their place on the bus; CUDA numbers those that CUDA_VISIBLE_DEVICES lets it see, the fastest first.
-What is the same to both is a card's UUID: `GPU-…` here, without the prefix to torch.
+The library numbers cards by their place on the bus. CUDA numbers the cards that CUDA_VISIBLE_DEVICES allows, the
+fastest first. Both know a card's UUID: `GPU-…` here, without that prefix in torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import psutil
 
 try:
     import pynvml
-except ImportError:  # beside a torch that somebody else installed: then nobody knows
+except ImportError:  # torch was installed by other means, without this library
     pynvml = None
 
 
@@ -28,29 +28,29 @@ class Gpu:
 
     name: str
     uuid: str
-    """Empty where the driver does not say."""
+    """Empty where the driver does not tell."""
     total_bytes: int
     free_bytes: int
     driver: str
     users: tuple[tuple[int, str, int], ...]
-    """Process id, its name, bytes; 0 bytes where the driver does not say how many."""
+    """Id, name and bytes of each process on the card; 0 bytes where the driver does not tell."""
 
 
 def gpus() -> tuple[Gpu, ...]:
-    """Every card; none where there is no driver, or where it does not say how much memory they have."""
+    """Every card; none where there is no driver, or where it does not tell their memory."""
     with _library() as works:
         if not works:
             return ()
         try:
             return tuple(_gpu(number) for number in range(pynvml.nvmlDeviceGetCount()))
-        except pynvml.NVMLError:  # not supported: a GPU whose memory is the host's
+        except pynvml.NVMLError:  # not supported, as on a GPU that shares the host's memory
             return ()
 
 
 def others(pid: int, uuid: str) -> str:
-    """Who else computes on torch's card of this UUID, in words; empty where nobody does, or there is no driver to ask.
+    """Other processes on the card with torch's UUID, in words; empty where there are none or there is no driver.
 
-    Another card's users are never named for its own.
+    Processes of other cards are never named.
     """
     found = gpus()
     if not found:
@@ -58,26 +58,26 @@ def others(pid: int, uuid: str) -> str:
     card = _of_uuid(found, uuid) if uuid else _only(found)
     if card is None:
         return UNKNOWN
-    said = [
+    descriptions = [
         f"{name} ({user}) {size / (1 << 30):.1f} GiB" if size else f"{name} ({user})"
         for user, name, size in card.users
         if user != pid
     ]
-    return ", ".join(said)
+    return ", ".join(descriptions)
 
 
 def first_visible(cards: Sequence[Gpu], environment: Mapping[str, str]) -> Gpu | None:
-    """What CUDA will call its first card; None where that cannot be told before it is asked."""
+    """The card that CUDA will number first; None where only CUDA itself can tell."""
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    wanted = visible.partition(",")[0].strip() if visible is not None else "0"
-    if wanted.isdecimal():
+    first = visible.partition(",")[0].strip() if visible is not None else "0"
+    if first.isdecimal():
         is_ordered = len(cards) == 1 or environment.get("CUDA_DEVICE_ORDER") == "PCI_BUS_ID"
-        return cards[int(wanted)] if is_ordered and int(wanted) < len(cards) else None
-    return _of_uuid(cards, wanted)
+        return cards[int(first)] if is_ordered and int(first) < len(cards) else None
+    return _of_uuid(cards, first)
 
 
 def _of_uuid(cards: Sequence[Gpu], uuid: str) -> Gpu | None:
-    """As CUDA_VISIBLE_DEVICES has it, the beginning is enough where only one begins so."""
+    """The card whose UUID starts so, if only one does; CUDA_VISIBLE_DEVICES is read in the same way."""
     bare = uuid.lower().removeprefix("gpu-")
     return _only([card for card in cards if bare and card.uuid.lower().removeprefix("gpu-").startswith(bare)])
 
@@ -116,7 +116,7 @@ def _users(card: object) -> Iterator[tuple[int, str, int]]:
 
 @contextmanager
 def _library() -> Iterator[bool]:
-    """Whether there is one."""
+    """Opens the library; yields whether it works."""
     if pynvml is None:
         yield False
         return
