@@ -118,7 +118,7 @@ def _look_at(
 
 
 def _said(parsed: parser.ParsedFile) -> str:
-    kinds = Counter(type(job.asked.request) for job in parsed.jobs)
+    kinds = Counter(type(job.spec.request) for job in parsed.jobs)
     parts = [f"{kinds[kind]} to {verb}" for kind, verb in _VERBS.items() if kinds[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"
 
@@ -129,7 +129,7 @@ _SHOWN_ANYWAY: Final = frozenset({"prompt", "seed"})
 def lines_of(jobs: Sequence[ParsedJob]) -> Iterator[str]:
     """Of each job its number, its seed, the keys in which it differs from others of the file, and its prompt."""
     width = Console().width if sys.stdout.isatty() else None
-    requests = [job.asked.request for job in jobs]
+    requests = [job.spec.request for job in jobs]
     differing = _differing([one for one in requests if isinstance(one, GenerateRequest)])
     for number, request in enumerate(requests, start=1):
         line = Text(escaped(f"{number:>5}  {_told(request, differing)}"))

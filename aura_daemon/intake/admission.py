@@ -183,7 +183,7 @@ class Admission:
         problems: list[Problem] = []
         named: list[NamedImage] = []
         for job in parsed.jobs:
-            asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.asked
+            asked: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.spec
             if isinstance(asked, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:
@@ -273,4 +273,4 @@ def drawn_seed() -> int:
 
 
 def _one_job(asked: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
-    return parser.ParsedFile(jobs=(ParsedJob(asked=asked, text=text),))
+    return parser.ParsedFile(jobs=(ParsedJob(spec=asked, text=text),))

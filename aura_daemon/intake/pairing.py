@@ -61,7 +61,7 @@ class Pairing:
         if isinstance(parsed, RejectedFile):
             return ""
         self._references.look_anew()
-        lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.asked.request)]
+        lacks = [self._lack_of(path, name) for job in parsed.jobs for name in named_images(job.spec.request)]
         return next(filter(None, lacks), "")
 
     def waiting_for(self, path: str) -> set[str]:
