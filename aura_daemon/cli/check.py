@@ -131,7 +131,7 @@ class _Checker:
 
 def _summary(parsed: ParsedFile) -> str:
     """How many jobs a file asks for, by what they do."""
-    counts = Counter(type(job.asked.request) for job in parsed.jobs)
+    counts = Counter(type(job.spec.request) for job in parsed.jobs)
     parts = [f"{counts[kind]} to {verb}" for kind, verb in _VERBS.items() if counts[kind]]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"
 
@@ -139,7 +139,7 @@ def _summary(parsed: ParsedFile) -> str:
 def _job_lines(parsed: ParsedFile) -> Iterator[str]:
     """For each job its number, its seed, the keys in which jobs of the file differ, and its prompt; then the sheets."""
     width = Console().width if sys.stdout.isatty() else None
-    requests = [job.asked.request for job in parsed.jobs]
+    requests = [job.spec.request for job in parsed.jobs]
     differing = _differing([request for request in requests if isinstance(request, GenerateRequest)])
     for number, request in enumerate(requests, start=1):
         line = Text(escaped(f"{number:>5}  {_job_text(request, differing)}"))

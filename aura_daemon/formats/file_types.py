@@ -1,4 +1,4 @@
-"""Extensions that job files and images have, and the schemas that our own documents name."""
+"""The file extensions of job files and images, and the schema names in the documents that we write."""
 
 from __future__ import annotations
 

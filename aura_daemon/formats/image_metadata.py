@@ -1,7 +1,7 @@
 """The `parameters` text in a picture's metadata. In: the bytes of a file. Out: the text, or None.
 
-Reads PNG text chunks, and the EXIF user comment of JPEG, WebP and AVIF; nothing is decoded. The bytes are a stranger's:
-every count is bounded, and a slice that leads nowhere is short, not an error.
+Reads PNG text chunks, and the EXIF user comment of JPEG, WebP and AVIF, without decoding the image. The bytes may come
+from anyone: every loop is bounded, and a slice beyond the end of the file is short, not an error.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ from typing import Final, TypeAlias
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
 KEY: Final = b"parameters"
-"""Of A1111's text chunk."""
+"""Keyword of the text chunk that A1111 writes."""
 
 MOST_BYTES: Final = 1 << 20
-"""Of a text, as it is stored and as it is unpacked."""
+"""Bytes of a text, both as stored and unpacked."""
 
 _MOST_PARTS: Final = 100_000
-"""Chunks, segments, boxes or entries that are looked at."""
+"""Chunks, segments, boxes or entries that are read."""
 
 _EXIF_HEADER: Final = b"Exif\0\0"
 _EXIF_FOLDER: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
 
 Span: TypeAlias = tuple[int, int]
-"""From here to there in the file."""
+"""Start and end in the file."""
 
 
 def embedded_text(content: bytes) -> str | None:
-    """What the program that made a picture wrote into it; None where there is nothing, or more than 1 MiB."""
+    """The text that the program that made a picture wrote into it; None without one, or with more than 1 MiB."""
     match format_of(content[:4096]):
         case ImageSignature.PNG:
             return next(_png_texts(content), None)
@@ -42,7 +42,7 @@ def embedded_text(content: bytes) -> str | None:
             spans = _avif_exif(content)
         case _:
             return None
-    span = next(spans, None)  # the first counts: with all of them a file could keep us busy
+    span = next(spans, None)  # only the first: a file with very many could keep us busy
     return _user_comment(content, span) if span is not None else None
 
 
@@ -50,7 +50,7 @@ def embedded_text(content: bytes) -> str | None:
 
 
 def _png_texts(content: bytes) -> Iterator[str | None]:
-    """The texts under our key, as the PNG specification (11.3.3) has them."""
+    """The texts under KEY (PNG specification, section 11.3.3)."""
     place = 8
     for _ in range(_MOST_PARTS):
         length, kind = _big(content, place, 4), content[place + 4 : place + 8]
@@ -72,7 +72,7 @@ def _packed(body: bytes) -> str | None:
 
 def _international(body: bytes) -> str | None:
     is_packed = body[:1] == b"\x01"
-    text = body[2:].split(b"\0", 2)[-1]  # behind the language and the key in that language
+    text = body[2:].split(b"\0", 2)[-1]  # after the language and the keyword in that language
     unpacked = _inflated(text) if is_packed else text
     return unpacked.decode("utf-8", "replace") if unpacked is not None and len(unpacked) <= MOST_BYTES else None
 
@@ -81,7 +81,7 @@ _UNPACKED: Final = {b"tEXt": _plain, b"zTXt": _packed, b"iTXt": _international}
 
 
 def _inflated(packed: bytes) -> bytes | None:
-    """Unpacked, never further than the most that is allowed."""
+    """Inflates a text; None if it is broken or longer than MOST_BYTES."""
     try:
         unpacked = zlib.decompressobj().decompress(packed, MOST_BYTES + 1)
     except zlib.error:
@@ -93,7 +93,7 @@ def _inflated(packed: bytes) -> bytes | None:
 
 
 def _jpeg_exif(content: bytes) -> Iterator[Span]:
-    """Application segments up to the image data."""
+    """EXIF in the application segments before the image data."""
     place = 2
     for _ in range(_MOST_PARTS):
         marker, length = content[place : place + 2], _big(content, place + 2, 2)
@@ -117,18 +117,18 @@ def _webp_exif(content: bytes) -> Iterator[Span]:
 
 
 def _avif_exif(content: bytes) -> Iterator[Span]:
-    """Items of type `Exif` in the `meta` box (ISO 14496-12): their list is in `iinf`, their places are in `iloc`."""
+    """Items of type `Exif` in the `meta` box (ISO 14496-12): `iinf` lists the items, `iloc` says where they are."""
     for kind, start, end in _boxes(content, (0, len(content))):
         if kind == b"meta":
             inner = {name: (first, last) for name, first, last in _boxes(content, (start + 4, end))}
-            wanted = set(_exif_items(content, inner.get(b"iinf", (0, 0))))
+            exif_items = set(_exif_items(content, inner.get(b"iinf", (0, 0))))
             for item, place, length in _item_places(content, inner.get(b"iloc", (0, 0))):
-                if item in wanted:
+                if item in exif_items:
                     yield place + 4 + _big(content, place, 4), place + length
 
 
 def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
-    """Type, start and end of each body."""
+    """Type of each box, and start and end of its body."""
     place, end = span
     for _ in range(_MOST_PARTS):
         if place + 8 > min(end, len(content)):
@@ -143,7 +143,7 @@ def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _exif_items(content: bytes, span: Span) -> Iterator[int]:
-    """Numbers of the items that are EXIF."""
+    """Ids of the items of type `Exif`."""
     start, end = span
     entries = start + 4 + (4 if content[start : start + 1] > b"\0" else 2)
     for kind, place, _ in _boxes(content, (entries, end)):
@@ -153,7 +153,7 @@ def _exif_items(content: bytes, span: Span) -> Iterator[int]:
 
 
 def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
-    """Item, place in the file and length: of each its first extent."""
+    """Id of each item, with place in the file and length of its first extent."""
     place, end = span
     version, sizes = _big(content, place, 1), _big(content, place + 4, 2)
     offset_width, length_width, base_width, index_width = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
@@ -195,16 +195,16 @@ def _user_comment(content: bytes, span: Span) -> str | None:
     stored = tiff[place : place + length]
     code, text = stored[:8], stored[8:]
     if code == b"UNICODE\0":
-        # The standard leaves the order of bytes open; the text holds ASCII, whose upper byte is zero.
+        # The standard does not fix the byte order. The text holds ASCII, whose upper bytes are zero.
         is_little = text[1::2].count(0) > text[::2].count(0)
-        found = text.decode("utf-16-le" if is_little else "utf-16-be", "replace")
+        comment_text = text.decode("utf-16-le" if is_little else "utf-16-be", "replace")
     else:
-        found = text.decode("utf-8", "replace")
-    return found.strip("\0") or None
+        comment_text = text.decode("utf-8", "replace")
+    return comment_text.strip("\0") or None
 
 
 def _entry(tiff: bytes, folder: int, tag: int, is_little: bool) -> int:
-    """Where the entry of a tag stands; 0 where it is not there."""
+    """Offset of the entry of a tag; 0 if there is none."""
     count = _number(tiff, folder, 2, is_little)
     places = range(folder + 2, min(folder + 2 + 12 * count, len(tiff)), 12)
     return next((place for place in places if _number(tiff, place, 2, is_little) == tag), 0)

@@ -1,6 +1,6 @@
-"""Image formats by their bytes. In: the first and the last bytes of a file. Out: the format; whether its end is there.
+"""Tells image formats by their bytes. In: first and last bytes of a file. Out: the format; whether its end is there.
 
-Structure only: nothing is decoded here. The worker decodes, and says so where that fails.
+Only the structure is read, nothing is decoded. The worker decodes, and reports an image that it cannot decode.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 
 
 class ImageSignature(StrEnum):
-    """Formats that are decoded."""
+    """Formats that can be decoded."""
 
     PNG = "png"
     JPEG = "jpeg"
@@ -25,11 +25,11 @@ _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _MOST_BRANDS_BYTES: Final = 256
 _ZEROS_TELL_BYTES: Final = 64
-"""So many zeros at the end of a compressed image are no image data."""
+"""So many zero bytes at the end of a compressed image cannot be image data."""
 
 
 def format_of(head: bytes) -> ImageSignature | None:
-    """The format by its magic bytes, whatever the file is called; None for anything else."""
+    """The format by its magic bytes, whatever the name of the file; None for anything else."""
     if head.startswith(b"\x89PNG\r\n\x1a\n"):
         return ImageSignature.PNG
     if head.startswith(b"\xff\xd8\xff"):
@@ -46,15 +46,15 @@ def format_of(head: bytes) -> ImageSignature | None:
 
 
 def is_heic(head: bytes) -> bool:
-    """Whether this is a picture as Apple's cameras write it, which is not decoded."""
+    """Whether this is a HEIC image, as Apple's cameras write, which cannot be decoded."""
     return bool(_HEIC_BRANDS & _brands(head)) and format_of(head) is None
 
 
 def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
-    """Whether the end of an image is there; None where the format does not tell without decoding.
+    """Whether the end of an image is there; None where that cannot be told without decoding.
 
-    `tail` is the last 64 KiB. False may also be trailing data (a phone's film behind a JPEG): such a file waits longer,
-    and is then tried all the same.
+    `tail` is the last 64 KiB. False may also mean trailing data, such as a phone's film behind a JPEG: such a file
+    waits longer, and then runs all the same.
     """
     match format_of(head):
         case ImageSignature.PNG:
@@ -64,7 +64,7 @@ def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
         case ImageSignature.GIF:
             return tail.rstrip(b"\0").endswith(b";")
         case ImageSignature.WEBP:
-            # Room that was allocated beforehand has the right size and zeros at its end.
+            # A file whose space was allocated beforehand has the right size, and zeros at its end.
             return size_bytes >= int.from_bytes(head[4:8], "little") + 8 and any(tail[-_ZEROS_TELL_BYTES:])
         case ImageSignature.BMP:
             return size_bytes >= int.from_bytes(head[2:6], "little")
@@ -73,7 +73,7 @@ def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
 
 
 def _brands(head: bytes) -> set[bytes]:
-    """The brands of an ISO media file, none for anything else: its first box is `ftyp`, brands of 4 bytes each."""
+    """The brands of an ISO media file, of 4 bytes each in its first box `ftyp`; empty for anything else."""
     if head[4:8] != b"ftyp":
         return set()
     box = head[8 : min(int.from_bytes(head[:4], "big"), _MOST_BRANDS_BYTES)]

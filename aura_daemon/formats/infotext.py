@@ -1,7 +1,7 @@
-"""The settings of a picture as AUTOMATIC1111 writes them, `parameters`, and the way back. In: figures. Out: text.
+"""Writes and parses the settings of a picture as AUTOMATIC1111 does (`parameters`). In: settings. Out: text; and back.
 
-What stands in it and how it is read: AUTOMATIC1111 1.10, `processing.create_infotext` and `infotext_utils`; Forge,
-SD.Next, Civitai and most galleries read the same.
+The format follows AUTOMATIC1111 1.10, `processing.create_infotext` and `infotext_utils`; Forge, SD.Next, Civitai and
+most galleries read it.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 
 PROGRAM: Final = "aura-daemon"
-"""How `Version` begins in what we write."""
+"""How the value of `Version` begins in the texts that we write."""
 
 MOST_CHARACTERS: Final = 100_000
-"""Of a text that is read."""
+"""Characters of a text that is parsed."""
 
 HASH_CHARACTERS: Final = 10
-"""Of a model's sha256, as A1111 shows it."""
+"""Characters of a model's sha256, as A1111 shows it."""
 
 _NEGATIVE: Final = "Negative prompt:"
 _LEAST_SETTINGS: Final = 3
-"""With fewer the last line belongs to the prompt."""
+"""With fewer settings the last line belongs to the prompt."""
 
-# A1111's own but for the length of a key: without a bound, a long line takes quadratic time.
+# A1111's own expression, with a bound for the length of a key: without it a long line takes quadratic time.
 _SETTING: Final = re.compile(r'\s*(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 _NUMBERS: Final = {"Steps": "steps", "CFG scale": "guidance_scale", "Seed": "seed", "Clip skip": "clip_skip"}
 _SIZE: Final = re.compile(r"(\d{1,6})x(\d{1,6})")
 
 _IMAGE_STRENGTH: Final = "Image strength"
-"""Ours: from an image and in two passes, which A1111 does not do, there are two strengths."""
+"""Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
 
 _AUTOMATIC: Final = "Automatic"
 
@@ -58,65 +58,65 @@ _SAMPLERS: Final[dict[Scheduler, tuple[str, str]]] = {
     Scheduler.LCM: ("LCM", _AUTOMATIC),
     Scheduler.ALIGN_YOUR_STEPS: ("DPM++ 2M", "Align Your Steps"),
 }
-"""Ours -> A1111's sampler and schedule type."""
+"""Our scheduler -> A1111's sampler and schedule type."""
 
 _OURS: Final = {
     (sampler.casefold(), schedule.casefold()): scheduler for scheduler, (sampler, schedule) in _SAMPLERS.items()
 }
 
 _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m sde": "exponential"}
-"""What A1111 takes `Automatic` for; for the other samplers we know it is `Uniform`."""
+"""The schedule that A1111 uses for `Automatic`; for the other samplers that we know it is `Uniform`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Infotext:
-    """What a text says."""
+    """The settings in a text."""
 
     keys: Mapping[str, object]
-    """Of a job, as a job file would have them; not checked yet."""
+    """Keys of a job, as in a job file; not checked yet."""
     model: str = ""
     model_hash: str = ""
     version: str = ""
-    """Of the program that wrote it."""
+    """Name and version of the program that wrote the text."""
     lost: tuple[str, ...] = ()
-    """What cannot be asked for again, in words."""
+    """What a job cannot ask for again, in words."""
 
 
-def infotext(made: ResolvedGenerate, *, model: str, model_sha256: str, version: str) -> str:
-    """What a picture was made from; `model` is its name as configured, `version` ours."""
-    sampler, schedule = _SAMPLERS[Scheduler(made.scheduler)]
-    hires = made.hires
+def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, version: str) -> str:
+    """The settings that a picture was made from. `model`: its name as configured; `version`: that of aura-daemon."""
+    sampler, schedule = _SAMPLERS[Scheduler(resolved.scheduler)]
+    hires = resolved.hires
     settings = {
-        "Steps": str(made.steps),
+        "Steps": str(resolved.steps),
         "Sampler": sampler,
         "Schedule type": schedule,
-        "CFG scale": _written(made.guidance_scale),
-        "Seed": str(made.seed),
-        "Size": f"{made.width}x{made.height}",
+        "CFG scale": _written(resolved.guidance_scale),
+        "Seed": str(resolved.seed),
+        "Size": f"{resolved.width}x{resolved.height}",
         "Model hash": model_sha256[:HASH_CHARACTERS],
         "Model": model_label(model),
-        "Denoising strength": _written(hires.strength if hires is not None else made.strength),
-        "Clip skip": str(made.clip_skip) if made.clip_skip > 1 else "",
+        "Denoising strength": _written(hires.strength if hires is not None else resolved.strength),
+        "Clip skip": str(resolved.clip_skip) if resolved.clip_skip > 1 else "",
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
-        _IMAGE_STRENGTH: _written(made.strength if hires is not None else None),
+        _IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
         "Version": f"{PROGRAM} {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
-    prompt = made.prompt + "".join(_lora_tags(made.prompt, made.loras))
-    negative = f"\n{_NEGATIVE} {made.negative_prompt}" if made.negative_prompt else ""
+    prompt = resolved.prompt + "".join(_lora_tags(resolved.prompt, resolved.loras))
+    negative = f"\n{_NEGATIVE} {resolved.negative_prompt}" if resolved.negative_prompt else ""
     return f"{prompt}{negative}\n{line}".strip()
 
 
 def parse(text: str) -> Infotext | None:
-    """What a text asks for; None where it holds no settings, or too much. What is not known is passed over."""
+    """The settings in a text; None where it holds none, or is too long. Unknown settings are ignored."""
     if len(text) > MOST_CHARACTERS:
         return None
     *lines, last = text.strip().split("\n")
-    found = _SETTING.findall(last)
-    if len(found) < _LEAST_SETTINGS:
+    pairs = _SETTING.findall(last)
+    if len(pairs) < _LEAST_SETTINGS:
         return None
-    settings = {key: _unquoted(value.strip()) for key, value in found}
+    settings = {key: _unquoted(value.strip()) for key, value in pairs}
     prompt, negative = _prompts(lines)
     keys: dict[str, object] = {"prompt": prompt, "negative_prompt": negative}
     for name, key in _NUMBERS.items():
@@ -140,12 +140,12 @@ def parse(text: str) -> Infotext | None:
 
 
 def model_label(name: str) -> str:
-    """How a model is called in a picture: nobody's folders are told."""
+    """The name of a model in a picture, without its folders, which are private."""
     return file_names.escaped(name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors").strip())
 
 
 def _lost(settings: Mapping[str, str]) -> Iterator[str]:
-    """What a job cannot be told."""
+    """The settings that no job can ask for."""
     hires = {"Hires upscale", "Hires resize"}
     if _IMAGE_STRENGTH in settings or ("Denoising strength" in settings and not hires & settings.keys()):
         yield "it was made from another image, which it does not hold: it is drawn from the prompt alone"
@@ -154,7 +154,7 @@ def _lost(settings: Mapping[str, str]) -> Iterator[str]:
 
 
 def _prompts(lines: list[str]) -> tuple[str, str]:
-    """The prompt and the negative one; as A1111 reads them, every line loses the space around it."""
+    """The prompt and the negative prompt. Like A1111, strips the space around every line."""
     prompt: list[str] = []
     negative: list[str] = []
     current = prompt
@@ -167,34 +167,34 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
 
 
 def _scheduler(sampler: str, schedule: str) -> str:
-    """Our name for A1111's; what we have no name for stays as it is, to be refused by that name."""
-    name, wanted = sampler.strip(), schedule.strip().casefold()
-    if not wanted and name.casefold().endswith(" karras"):  # up to A1111 1.8
-        name, wanted = name[: -len(" karras")], "karras"
+    """Our name for A1111's sampler and schedule. An unknown name stays as it is, to be refused by that name."""
+    name, given = sampler.strip(), schedule.strip().casefold()
+    if not given and name.casefold().endswith(" karras"):  # up to A1111 1.8
+        name, given = name[: -len(" karras")], "karras"
     own = _OWN_SCHEDULES.get(name.casefold(), "uniform")
-    meant = {"": "uniform", "automatic": own}.get(wanted, wanted)
-    for known in (meant, "automatic" if meant == own == "uniform" else meant):
-        if (name.casefold(), known) in _OURS:
-            return _OURS[name.casefold(), known].value
-    return f"{name} {schedule or wanted}".strip()
+    meant = {"": "uniform", "automatic": own}.get(given, given)
+    for candidate in (meant, "automatic" if meant == own == "uniform" else meant):
+        if (name.casefold(), candidate) in _OURS:
+            return _OURS[name.casefold(), candidate].value
+    return f"{name} {schedule or given}".strip()
 
 
 def _lora_tags(prompt: str, loras: tuple[Lora, ...]) -> Iterator[str]:
-    """Those that the prompt does not name already."""
+    """Tags of the LoRAs that the prompt does not name already."""
     for lora in loras:
         if f"<lora:{lora.name}:" not in prompt:
             yield f" <lora:{lora.name}:{_written(lora.weight)}>"
 
 
 def _written(number: float | None) -> str:
-    """A number so that nothing of it is lost: `7`, `7.5`."""
+    """A number without loss: `7`, `7.5`."""
     if number is None:
         return ""
     return str(int(number)) if float(number).is_integer() else repr(number)
 
 
 def _number(text: str) -> object:
-    """A number; other text stays as it is, to be refused by what it says."""
+    """Reads a number. Other text stays as it is, to be refused with that text."""
     for kind in (int, float):
         try:
             return kind(text)
@@ -211,7 +211,7 @@ def _unquoted(value: str) -> str:
     if not value.startswith('"'):
         return value
     try:
-        found = json.loads(value)
+        text = json.loads(value)
     except ValueError:
         return value
-    return found if isinstance(found, str) else value
+    return text if isinstance(text, str) else value

@@ -1,10 +1,10 @@
-r"""What the signs in a prompt mean to users of A1111's web UI. In: a prompt. Out: texts with weights, LoRAs.
+r"""Parses the signs in a prompt as A1111's web UI does. In: a prompt. Out: texts with weights, LoRAs.
 
-`(word)` weighs 1.1, `[word]` 1/1.1, `(word:1.3)` 1.3; brackets in brackets multiply; one that is not closed reaches to
-the end, one that was not opened is text. `\(` is a bracket as text; a backslash before anything else is dropped.
-`BREAK` starts a new window. `<lora:NAME:WEIGHT>` names a LoRA and is no part of the text.
+`(word)` has the weight 1.1, `[word]` 1/1.1, `(word:1.3)` 1.3; nested brackets multiply. A bracket that is not closed
+reaches to the end; one that was not opened is text. `\(` is a bracket as text; a backslash before any other character
+is dropped. `BREAK` starts a new window. `<lora:NAME:WEIGHT>` names a LoRA and is no part of the text.
 
-Unlike there, `BREAK` counts inside brackets too, and `(word:1.2.3)`, which has no number, is a bracket around text.
+Unlike in A1111, `BREAK` works inside brackets too, and `(word:1.2.3)`, which holds no number, is a bracket around text.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from aura_daemon.jobs.requests import Lora
 
 BRACKET_WEIGHT: Final = 1.1
 MOST_WEIGHT: Final = 100.0
-"""Of a text, either way: beyond it half precision ends, and no picture is made."""
+"""Bound of a text's weight, positive or negative: larger weights overflow half precision, and give no picture."""
 
 MOST_LORAS: Final = 10
-"""Of one job."""
+"""LoRAs of one job."""
 
 MOST_LORA_WEIGHT: Final = 4
-"""Either way."""
+"""Bound of a LoRA's weight, positive or negative."""
 
 _NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 _SIGNS: Final = re.compile(rf"\\[\\()\[\]]|\\|[()\[\]]|:\s*({_NUMBER})\s*\)|[^\\()\[\]:]+|:")
 _BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
 _LORA: Final = re.compile(r"<lora:([^<>]*)>", re.IGNORECASE)
 
-_ELSEWHERE: Final = (
+_UNSUPPORTED: Final = (
     (re.compile(r"\[[^\[\]]*:\s*[0-9.]+\s*\]"), "prompt editing (`[from:to:0.5]`)"),
     (re.compile(r"\[[^\[\]]*\|[^\[\]]*\]"), "alternation (`[one|other]`)"),
     (re.compile(r"\bAND\b"), "composition (`AND`)"),
 )
-"""What A1111 understands beyond all this, and we do not."""
+"""Syntax that A1111 supports and we do not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightedText:
-    """Text of one weight."""
+    """A text with one weight."""
 
     text: str
     weight: float = 1.0
@@ -56,14 +56,14 @@ class LoraTags:
     """The LoRAs that a prompt names."""
 
     rest: str
-    """The prompt without them."""
+    """The prompt without the tags of these LoRAs."""
     loras: tuple[Lora, ...]
     strange: tuple[str, ...]
-    """What looks like one and has no name or no weight that is allowed; it is still in `rest`."""
+    """Tags without a name or with a weight that is not allowed; they are still in `rest`."""
 
 
 def parse(prompt: str) -> tuple[Section, ...]:
-    """The parts between `BREAK`s, at least one; no piece is empty, neighbours differ in weight."""
+    """The sections between `BREAK`s, at least one. No text is empty, and adjacent texts differ in weight."""
     pieces: list[tuple[str | None, float]] = []  # None: BREAK
     opened: dict[str, list[int]] = {"(": [], "[": []}
 
@@ -92,7 +92,7 @@ def parse(prompt: str) -> tuple[Section, ...]:
 
 
 def plain_text(prompt: str) -> str:
-    """What is said, without any sign."""
+    """The text of a prompt, without any signs."""
     return " ".join("".join(piece.text for piece in section) for section in parse(extract_loras(prompt).rest)).strip()
 
 
@@ -116,23 +116,23 @@ def extract_loras(prompt: str) -> LoraTags:
 
 
 def not_understood(prompt: str) -> tuple[str, ...]:
-    """What is read otherwise than a user of A1111 means it, one line each."""
-    said = [f"{what} is not understood: it was read as text" for found, what in _ELSEWHERE if found.search(prompt)]
+    """What a user of A1111 means and we read as something else, one line each."""
+    notes = [f"{what} is not understood: it was read as text" for syntax, what in _UNSUPPORTED if syntax.search(prompt)]
     if any(abs(piece.weight) >= MOST_WEIGHT for section in parse(prompt) for piece in section):
-        said.append(f"a weight of {MOST_WEIGHT:.0f} or more was read as {MOST_WEIGHT:.0f}")
-    return tuple(said)
+        notes.append(f"a weight of {MOST_WEIGHT:.0f} or more was read as {MOST_WEIGHT:.0f}")
+    return tuple(notes)
 
 
 def _broken(text: str) -> list[tuple[str | None, float]]:
-    """Text with every `BREAK` a piece of its own."""
-    found: list[tuple[str | None, float]] = []
+    """Splits a text so that every `BREAK` is a piece of its own."""
+    pieces: list[tuple[str | None, float]] = []
     for index, part in enumerate(_BREAK.split(text)):
-        found += [(None, 1.0), (part, 1.0)] if index else [(part, 1.0)]
-    return found
+        pieces += [(None, 1.0), (part, 1.0)] if index else [(part, 1.0)]
+    return pieces
 
 
 def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
-    """Cut at every `BREAK`; neighbours of one weight are one piece."""
+    """Cuts the pieces at every `BREAK`; adjacent pieces of one weight become one."""
     section: list[WeightedText] = []
     for text, weight in pieces:
         if text is None:
@@ -147,5 +147,5 @@ def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
 
 
 def _bounded(weight: float) -> float:
-    """A weight that numbers can bear: many brackets make an endless one, and endless times nothing is nothing."""
+    """A finite weight: many brackets multiply to infinity, and infinity times 0 is no number."""
     return 0.0 if math.isnan(weight) else max(-MOST_WEIGHT, min(MOST_WEIGHT, weight))

@@ -1,6 +1,7 @@
-"""What a sidecar and a failure report hold: the published schema (`schema sidecar`). In: nothing. Out: models.
+"""The models of sidecars and failure reports, and so the published schema (`schema sidecar`). In: nothing. Out: models.
 
-Field order is the order in the file, `schema` first for routing.
+The order of the fields is their order in the file; `schema` comes first, so that the first bytes tell what a file is.
+The docstrings of the models are published too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""XMP that says where a picture comes from, as IPTC has it. In: what was made, by what. Out: a packet of XML.
+"""XMP metadata about the origin of a picture, as IPTC defines it. In: the resolved request, the model. Out: XML.
 
 IPTC Photo Metadata Standard 2025.1: `DigitalSourceType` of the NewsCodes, and the three properties about AI systems.
 """
@@ -15,12 +15,12 @@ from aura_daemon.jobs.results import ResolvedGenerate
 
 SOURCE_TYPES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED: Final = SOURCE_TYPES + "trainedAlgorithmicMedia"
-"""Made by a model from words alone."""
+"""Made by a model from text alone."""
 COMPOSITE: Final = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 """Made by a model from another image."""
 
 MOST_PROMPT_BYTES: Final = 50_000
-"""In XML: a JPEG has room for 65,502 bytes of XMP."""
+"""Bytes of the prompt in XML; a JPEG has room for 65,502 bytes of XMP."""
 
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML holds (XML 1.0, section 2.2)."""
@@ -36,20 +36,20 @@ _PACKET: Final = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="r"?>"""
 
 
-def origin(made: ResolvedGenerate) -> str:
-    """Where the picture comes from, and nothing else."""
-    return _packet({"DigitalSourceType": COMPOSITE if made.image is not None else TRAINED})
+def origin(resolved: ResolvedGenerate) -> str:
+    """The origin of the picture, and nothing else."""
+    return _packet({"DigitalSourceType": COMPOSITE if resolved.image is not None else TRAINED})
 
 
-def full(made: ResolvedGenerate, *, model: str, version: str) -> str:
-    """Where it comes from, by what and from which words; `model` is its name as configured, `version` ours."""
-    words = made.prompt + (f"\nNegative prompt: {made.negative_prompt}" if made.negative_prompt else "")
+def full(resolved: ResolvedGenerate, *, model: str, version: str) -> str:
+    """Origin, model and prompt. `model`: its name as configured; `version`: that of aura-daemon."""
+    prompts = resolved.prompt + (f"\nNegative prompt: {resolved.negative_prompt}" if resolved.negative_prompt else "")
     return _packet(
         {
-            "DigitalSourceType": COMPOSITE if made.image is not None else TRAINED,
+            "DigitalSourceType": COMPOSITE if resolved.image is not None else TRAINED,
             "AISystemUsed": f"{PROGRAM}, model {model_label(model)}",
             "AISystemVersionUsed": version,
-            "AIPromptInformation": words,
+            "AIPromptInformation": prompts,
         }
     )
 
@@ -62,7 +62,7 @@ def _packet(properties: dict[str, str]) -> str:
 
 
 def _element_text(value: str) -> str:
-    """Text as XML has it, cut where it is too long for every format."""
+    """Text escaped for XML, cut where it is too long for some image format."""
     text = _NOT_XML.sub("\ufffd", value)
     fitting = sum(length <= MOST_PROMPT_BYTES for length in accumulate(map(_length_in_xml, text)))
     return escape(text[:fitting] + "…" * (fitting < len(text)))

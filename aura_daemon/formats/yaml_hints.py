@@ -1,4 +1,4 @@
-"""What usually lies behind a complaint of the YAML parser. In: its exception. Out: a problem a person can act on."""
+"""Explains the YAML parser's errors. In: its exception. Out: a problem with a hint that a user can act on."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ _HINTS: Final = (
     ("expected ',' or", "a bracket is opened and never closed; a value that begins with [ or { needs quotes around it"),
     ("expected comment or line break", "a value that begins with | or > needs quotes around it"),
 )
-"""What usually lies behind a complaint of the parser."""
+"""Part of the parser's message -> the usual cause."""
 
 
 def syntax_problem(error: yaml.YAMLError, file: str) -> Problem:
-    """The parser's complaint, with its line where it has one, and what usually is the matter."""
+    """The parser's message with its line, where there is one, and the usual cause."""
     words = f"{getattr(error, 'problem', None) or error}"
     context = f"{getattr(error, 'context', None) or ''}"
     hint = next((hint for part, hint in _HINTS if part in f"{words} {context}"), "")
-    # What lacks its colon or its closing quote stands where the parser began, not where it gave up.
+    # A missing colon or closing quote belongs to the line where the parser began, not to the one where it gave up.
     began = "could not find expected ':'" in words or "quoted scalar" in context
     mark = getattr(error, "context_mark" if began else "problem_mark", None)
     message = f"this is no valid YAML: {words}" + (f" ({hint})" if hint else "")

@@ -1,6 +1,6 @@
-"""How much a YAML file may hold, and what is never built. In: its text. Out: what is too much; where documents lie.
+"""Limits of a YAML file, and what is refused. In: its text. Out: the broken limit or the tags; where its documents lie.
 
-Everything is counted on the stream of events, before anything is built: a bomb costs milliseconds.
+Everything is counted on the stream of parser events, before any object is built: a YAML bomb costs milliseconds.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ MOST_ALIASES: Final = 50
 MOST_DEPTH: Final = 20
 MOST_DOCUMENTS: Final = 500
 MOST_COUNTED: Final = 10_000
-"""Documents of a file that is refused; so many take two milliseconds, as many as there can be take seventy."""
+"""Documents that are counted in a file that is refused: these take 2 ms, the most that fit into a file 70 ms."""
 MOST_VALUES: Final = 20_000
-"""Keys and values of a whole file; 500 documents with every key there is have 11,000."""
+"""Keys and values of a whole file; 500 documents with every known key have 11,000."""
 MOST_VALUES_OF_A_DOCUMENT: Final = 2_000
 
 _MARKER: Final = re.compile(r"(?<![^\n\r])---(?=[ \t\n\r]|\Z)")
-"""Begins a document. Nothing else can stand so at the start of a line."""
+"""Begins a document; no other YAML can look like this at the start of a line."""
 
 
 class YamlScan:
-    """Reads the stream of events: what must not be built, and where the documents lie. Nothing is built."""
+    """Reads the stream of parser events for broken limits, tags and the places of documents."""
 
     def __init__(self, file: str) -> None:
         self._file = file
         self._collections: set[str] = set()
         self._aliases = self._depth = self._values = self._before = 0
         self.starts: list[tuple[int, int]] = []
-        """Of every document: where its `---` begins and where it ends; the same where it has none."""
+        """For every document, where its `---` begins and ends; both are the same for a document without one."""
 
     def problems_in(self, text: str) -> tuple[Problem, ...]:
-        """Every tag; or the first limit that is broken, which ends the reading. Raises yaml.YAMLError."""
+        """A problem for every tag, or only the first broken limit, which ends the reading. Raises yaml.YAMLError."""
         tags: list[Problem] = []
-        event: Any  # every event has its marks, whatever the stubs say
+        event: Any  # every event has marks, which the stubs do not say
         for event in yaml.parse(text, Loader=LOADER):
             self._count(event)
             broken = self._broken_limit(event, text)
@@ -77,7 +77,7 @@ class YamlScan:
                 pass
 
     def _broken_limit(self, event: Any, text: str) -> str:
-        """What is too much by now; empty while nothing is."""
+        """The limit that is broken by now, in words; empty if none is."""
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._collections:
             return f"`*{cut(event.anchor)}` stands for a list or a mapping; an alias may stand for a single value only"
         if self._aliases > MOST_ALIASES:

@@ -1,7 +1,7 @@
-"""YAML as people write it -> mappings, or what is wrong. In: bytes of a file. Out: documents with their lines.
+"""Reads YAML as people write it. In: the bytes of a file. Out: documents with their lines, or what is wrong.
 
-What a scalar means is in `yamlscalars`; tags, aliases that expand and files that hold too much are refused by
-`yamllimits`; `yamlmistakes` says what usually lies behind a complaint of the parser. Merge keys are refused here.
+`yaml_scalars` gives scalars their meaning. `yaml_limits` refuses tags, aliases that expand and files that hold too
+much. `yaml_hints` explains the parser's errors. Merge keys are refused here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from aura_daemon.problems import cut
 MOST_BYTES: Final = 1 << 20
 
 NOT_TEXT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that no text holds: controls, halves of surrogate pairs (YAML 1.2, section 5.1)."""
+"""Characters that are not allowed in text: controls, halves of surrogate pairs (YAML 1.2, section 5.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,27 +30,28 @@ class Document:
     """One document of a YAML file."""
 
     number: int
-    """From 1, counting documents that hold something."""
+    """From 1; empty documents do not count."""
     mapping: Mapping[str, object]
     lines: Mapping[str, int]
-    """Dotted key -> line in the file, from 1; the document itself under the empty key."""
+    """Dotted key -> line in the file, from 1; the empty key stands for the document itself."""
     written: Mapping[str, str]
-    """Dotted key -> its value as it stands in the file, on one line, cut short."""
+    """Dotted key -> its value as written in the file, on one line, cut short."""
     text: str
-    """The document alone, able to stand as a file of its own."""
+    """The text of the document, valid as a file of its own."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unreadable:
-    """Everything that is wrong, as YAML, with one document, or with the file."""
+    """Everything that is wrong with the YAML of one document, or of the whole file."""
 
     problems: tuple[Problem, ...]
 
 
 def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Iterator[Document | Unreadable]:
-    """The documents of a file that hold something, one by one: whoever has seen enough need not pay for the rest.
+    """The documents of a file that are not empty, one by one, so that a caller can stop early.
 
-    Scalars under `text_keys` of a document's top level are kept as they are written; `key.*` means a list's scalars.
+    Scalars under `text_keys` at the top level of a document are kept as they are written; `key.*` means a list's
+    scalars.
     """
     if len(content) > MOST_BYTES:
         message = f"the file is too long: at most {MOST_BYTES:,} bytes are read as YAML"
@@ -67,18 +68,18 @@ def parse(content: bytes, *, file: str, text_keys: frozenset[str]) -> Iterator[D
         yield Unreadable(problems=(Problem(file=file, line=line, message=message),))
         return
     try:
-        survey = YamlScan(file)
-        problems = survey.problems_in(text)
+        scan = YamlScan(file)
+        problems = scan.problems_in(text)
         if problems:
             yield Unreadable(problems=problems)
         else:
-            yield from _Reader(file, text, text_keys, survey).read()
+            yield from _Reader(file, text, text_keys, scan).read()
     except yaml.YAMLError as error:
         yield Unreadable(problems=(syntax_problem(error, file),))
 
 
 def decoded(content: bytes) -> str | None:
-    """UTF-8, or UTF-16 with its mark; None for anything else."""
+    """Decodes UTF-8, or UTF-16 with a byte order mark; None for anything else."""
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return content.decode(encoding)
@@ -87,19 +88,19 @@ def decoded(content: bytes) -> str | None:
 
 
 class _Reader:
-    """Builds documents from nodes, or says what is wrong with them."""
+    """Builds documents from YAML nodes, and collects what is wrong with them."""
 
-    def __init__(self, file: str, text: str, text_keys: frozenset[str], survey: YamlScan) -> None:
+    def __init__(self, file: str, text: str, text_keys: frozenset[str], scan: YamlScan) -> None:
         self._file = file
         self._text = text
         self._text_keys = text_keys
-        self._starts = survey.starts
+        self._starts = scan.starts
         self._problems: list[Problem] = []
         self._lines: dict[str, int] = {}
         self._written: dict[str, str] = {}
 
     def read(self) -> Iterator[Document | Unreadable]:
-        """One document after the other."""
+        """The documents in their order."""
         number = 0
         for index, node in enumerate(yaml.compose_all(self._text, Loader=LOADER)):
             if isinstance(node, yaml.MappingNode):
@@ -124,7 +125,7 @@ class _Reader:
                 self._problems = []
 
     def _own_text(self, index: int) -> str:
-        """What lies between a document's `---` and the next one's; of the first also the comments before it."""
+        """The text between a document's `---` and the next one; for the first document, the comments before it too."""
         before, start = self._starts[index]
         end = self._starts[index + 1][0] if index + 1 < len(self._starts) else len(self._text)
         preface = self._text[:before] if index == 0 else ""
@@ -165,7 +166,7 @@ class _Reader:
         return resolved(str(node.value)) if _is_plain(node) else str(node.value)
 
     def _source(self, node: yaml.Node) -> str:
-        """A node as the user wrote it."""
+        """The text of a node as the user wrote it."""
         return cut(" ".join(self._text[node.start_mark.index : node.end_mark.index][:_MOST_SOURCE].split()))
 
     def _add(self, node: yaml.Node, key: str, message: str) -> None:
@@ -173,18 +174,18 @@ class _Reader:
 
 
 _REST_OF_MARKER: Final = re.compile(r"\A[ \t]*(\r\n|\r|\n)?")
-"""What may follow `---` on its line without being part of the document."""
+"""What may follow `---` on its line and is not part of the document."""
 
 _MOST_SOURCE: Final = 1000
-"""Characters of a value that are looked at to show it."""
+"""Characters of a value that are read to show it."""
 
 
 def _as_written(node: yaml.ScalarNode) -> str | None:
-    """A scalar as it stands; None where nothing does, or the `null` or `~` that programs write for nothing."""
-    is_nothing = _is_plain(node) and resolved(str(node.value)) is None
-    return None if is_nothing else str(node.value)
+    """The text of a scalar; None for an empty one, and for the `null` or `~` that programs write for no value."""
+    is_null = _is_plain(node) and resolved(str(node.value)) is None
+    return None if is_null else str(node.value)
 
 
 def _is_plain(node: Any) -> bool:
-    """Whether a scalar was written without quotes; libyaml and the pure parser say so differently."""
+    """Whether a scalar was written without quotes; libyaml and the pure Python parser mark that differently."""
     return not node.style

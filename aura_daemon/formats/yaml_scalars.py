@@ -1,6 +1,6 @@
-"""What a plain scalar means by YAML 1.2's core schema (section 10.3.2). In: its text. Out: a value.
+"""Resolves plain scalars by YAML 1.2's core schema (section 10.3.2). In: the text of a scalar. Out: a value.
 
-`16:9` and a date are text, and so are `no` and `on`: YAML 1.1, and with it PyYAML, reads them as 969, a date and false.
+`16:9`, dates, `no` and `on` are text; YAML 1.1, which PyYAML follows, reads them as 969, dates, false and true.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ _HEX: Final = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITY: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _MOST_DIGITS: Final = 400
-"""Longer numbers are kept as text: nothing here takes them, and converting them is slow."""
+"""Longer numbers stay text: no key accepts them, and converting them is slow."""
 
 
 def resolved(text: str) -> object:
-    """A plain scalar by YAML 1.2's core schema (section 10.3.2 of its specification)."""
+    """The value of a plain scalar."""
     if _NULL.fullmatch(text):
         return None
     if _BOOL.fullmatch(text):

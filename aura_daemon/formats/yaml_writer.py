@@ -1,4 +1,4 @@
-"""A mapping -> YAML that `yamltext` reads back as the same, and a person likes to read. In: keys. Out: text."""
+"""Writes a mapping as readable YAML, which `yaml_reader` reads back as the same mapping. In: keys. Out: text."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from aura_daemon.formats.yaml_scalars import resolved
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _NEVER_FOLDED: Final = 1 << 20
-"""Characters of a line."""
+"""Characters of a line; longer ones would be folded."""
 
 
 class _Dumper(_BASE):  # type: ignore[misc]
-    """Writes each list out, and quotes what YAML 1.2 would not take for text (in 1.1, PyYAML's, `1e3` is)."""
+    """Writes every list out, and quotes text that YAML 1.2 reads as another type, as `1e3` (text in YAML 1.1)."""
 
     def ignore_aliases(self, data: object) -> bool:
-        """Nothing is written as `*name`: aliases of lists are not read."""
+        """Never writes `*name`: `yaml_reader` refuses aliases of lists."""
         return True
 
 
@@ -32,8 +32,8 @@ _Dumper.add_representer(str, _text)
 
 
 def written(keys: Mapping[str, object]) -> str:
-    """One document, the keys in their order."""
-    found: str = yaml.dump(
+    """One document, with the keys in their order."""
+    text: str = yaml.dump(
         dict(keys), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_NEVER_FOLDED, default_flow_style=False
     )
-    return found
+    return text

@@ -170,7 +170,7 @@ class Admission:
         problems: list[Problem] = []
         named: list[NamedImage] = []
         for job in parsed.jobs:
-            spec: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.asked
+            spec: JobSpec | RegenerateSpec | tuple[Problem, ...] = job.spec
             if isinstance(spec, RegenerateSpec):
                 path, picture = source.path, content
                 if source.kind is not SourceKind.IMAGE:

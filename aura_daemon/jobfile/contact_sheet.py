@@ -1,7 +1,7 @@
-"""Which pictures of a document lie where on one sheet, and what is written beside them. In: its jobs. Out: a sheet.
+"""Where each picture of a document lies on its contact sheet, and the labels beside them. In: requests. Out: a layout.
 
-The part that varies fastest runs from left to right. A label says what its column, or row, has that others have not;
-of texts the words that differ. Where columns or rows have nothing in common, each cell has a label of its own.
+The value that varies fastest runs from left to right. The label of a column or row names what sets it apart from the
+others; of a prompt, the words that differ. Where a column or row has no value in common, each cell has its own label.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest, Hires, Lora
 
 MOST_CELLS: Final = 100
-"""Of one sheet."""
+"""Pictures on one sheet."""
 
 MOST_IN_A_ROW: Final = 10
-"""Of pictures that differ in one way only; more of them are laid out as a square."""
+"""Pictures in a row, where they differ in one value only; more pictures are laid out as a square."""
 
 MOST_LABEL_CHARACTERS: Final = 60
 
@@ -29,20 +29,20 @@ _NO_LABEL: Final = frozenset({"output", "tags", "notes", "preview", "embedded"})
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContactSheet:
-    """The pictures of one document."""
+    """The layout of the pictures of one document."""
 
     first: int
-    """Which job of the file is the first on it, from 0."""
+    """Index of the first job on the sheet among the jobs of the file, from 0."""
     cells: int
     columns: int
     column_labels: tuple[str, ...] = ()
     row_labels: tuple[str, ...] = ()
     cell_labels: tuple[str, ...] = ()
-    """Instead of the others."""
+    """One label for each cell; then there are no labels of columns and rows."""
 
 
 def sheet_of(requests: Sequence[GenerateRequest], *, first: int, in_a_row: int) -> ContactSheet:
-    """`in_a_row`: how many values the part that varies fastest has."""
+    """Lays out the pictures of one document. `in_a_row`: how many values the part that varies fastest has."""
     count = len(requests)
     lines = [requests[start : start + in_a_row] for start in range(0, count, in_a_row)]
     is_a_square = len(lines) == 1 and in_a_row > MOST_IN_A_ROW
@@ -58,32 +58,34 @@ def sheet_of(requests: Sequence[GenerateRequest], *, first: int, in_a_row: int) 
 
 
 def _labels(requests: Sequence[GenerateRequest]) -> tuple[str, ...]:
-    """What each of them has that the others have not; none where all are alike."""
-    said: list[tuple[str, ...]] = []
+    """For each request, the values that set it apart from the others; empty where all requests are alike."""
+    varying: list[tuple[str, ...]] = []
     for field in fields(GenerateRequest):
         values = [getattr(request, field.name) for request in requests]
         if field.name not in _NO_LABEL and len(set(values)) > 1:
-            shown = _differing([_shown(value) for value in values]) if field.name in _TEXTS else map(_shown, values)
-            said.append(tuple(_said(field.name, text) for text in shown))
-    return tuple(", ".join(parts) for parts in zip(*said, strict=True))
+            texts = [_shown(value) for value in values]
+            if field.name in _TEXTS:
+                texts = _differing(texts)
+            varying.append(tuple(_label(field.name, text) for text in texts))
+    return tuple(", ".join(parts) for parts in zip(*varying, strict=True))
 
 
 def _differing(texts: Sequence[str]) -> list[str]:
-    """The words of each that not all of them begin or end with."""
+    """Each text without the words that all texts begin or end with."""
     words = [text.split() for text in texts]
-    before = _alike(words)
-    rest = [one[before:] for one in words]
-    behind = _alike([one[::-1] for one in rest])
-    cut = [one[: len(one) - behind] for one in rest]
-    return [" ".join(["…"] * (before > 0) + one + ["…"] * (behind > 0)) for one in cut]
+    before = _count_alike(words)
+    rest = [text[before:] for text in words]
+    behind = _count_alike([text[::-1] for text in rest])
+    cut = [text[: len(text) - behind] for text in rest]
+    return [" ".join(["…"] * (before > 0) + text + ["…"] * (behind > 0)) for text in cut]
 
 
-def _alike(texts: Sequence[Sequence[str]]) -> int:
-    """With how many words all of them begin."""
+def _count_alike(texts: Sequence[Sequence[str]]) -> int:
+    """The number of words that all texts begin with."""
     return sum(1 for _ in takewhile(lambda words: len(set(words)) == 1, zip(*texts, strict=False)))
 
 
-def _said(key: str, text: str) -> str:
+def _label(key: str, text: str) -> str:
     if len(text) > MOST_LABEL_CHARACTERS:
         text = text[: MOST_LABEL_CHARACTERS - 1] + "…"
     return escaped(text if key == "prompt" else f"{key.replace('_', ' ')} {text}")

@@ -1,7 +1,7 @@
-"""One document of a job file -> the jobs it asks for: seeds, `count`, choices in texts, `matrix`. In: keys. Out: keys.
+"""Expands one document of a job file into its jobs: seeds, `count`, choices in texts, `matrix`. In: keys. Out: keys.
 
-Of `matrix`, seeds and choices the last varies fastest. Where pictures are numbered (`count`, several seeds) each seed
-draws its own texts; else every combination is a job. A document that says no seed has one for all its jobs.
+In the order of the jobs the choices vary fastest, then the seeds, then the matrix. With `count` or several seeds, each
+seed draws its own texts; otherwise every combination is a job. A document without a seed has one for all its jobs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 
 MOST_JOBS: Final = 500
-"""Of one file."""
+"""Jobs of one file."""
 
 _TEXTS: Final = ("prompt", "negative_prompt")
 
@@ -40,42 +40,42 @@ class Expanded:
 
     keys: Keys
     text: str | None
-    """A document that asks for this job alone; None where the one it comes from does."""
+    """YAML that asks for this job alone; None where the document itself asks for one job only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExpansionPlan:
-    """What a document asks for: counted, and not yet made."""
+    """What a document asks for, before the jobs are made, so that they can be counted."""
 
     keys: Keys
-    """Those that are the same for every job."""
+    """The keys that are the same for every job."""
     lists: Mapping[str, Sequence[object]]
-    """Of the matrix."""
+    """The lists of the matrix."""
     texts: Mapping[str, Sequence[Template]]
-    """The prompt, and the negative one where there is any: one template, or as many as its list has values."""
+    """Templates of `prompt` and, if given, of `negative_prompt`: one, or one for each value of the matrix's list."""
     seeds: tuple[int, ...]
-    """Empty where the document says none, or its matrix does."""
+    """Empty where the document gives no seed, or its matrix lists the seeds."""
     count: int | None
     is_counted_by_folder: bool
 
     @property
     def has_choices(self) -> bool:
-        """Whether any text can become another."""
+        """Whether any text holds a choice."""
         return any(not template.is_plain for templates in self.texts.values() for template in templates)
 
     @property
     def is_drawn(self) -> bool:
-        """Whether each seed draws its texts, and not every combination is a job."""
+        """Whether each seed draws its texts, instead of every combination being a job."""
         return self.count is not None or len(self.seeds) > 1
 
     @property
     def cells(self) -> int:
-        """Of the matrix."""
+        """The number of combinations of the matrix."""
         return prod(map(len, self.lists.values()))
 
     @property
     def jobs(self) -> int:
-        """How many there are: a product that nobody has to write out."""
+        """The number of jobs, computed without making them."""
         lists = prod(len(values) for key, values in self.lists.items() if key not in self.texts)
         texts = (
             len(templates) if self.is_drawn else sum(template.combinations for template in templates)
@@ -85,18 +85,18 @@ class ExpansionPlan:
 
     @property
     def in_a_row(self) -> int:
-        """How many values the part has that varies fastest, of those that vary: texts, seeds, a list of the matrix."""
+        """The number of values in the part that varies fastest: the choices, the seeds, else the matrix's last list."""
         texts = 1 if self.is_drawn else prod(t.combinations for templates in self.texts.values() for t in templates[:1])
         lists = [len(values) for values in self.lists.values()]
         varying = [size for size in (*lists, self.count or len(self.seeds) or 1, texts) if size > 1]
         return varying[-1] if varying else 1
 
     def expanded(self, draw: Callable[[], int]) -> Iterator[Expanded]:
-        """The jobs in their order; `draw` says the seed of a document that says none."""
+        """The jobs in their order; `draw` gives the seed of a document without one."""
         if self.jobs == 1 and not self.has_choices and not self.lists:
-            said = {"seed": self.seeds[0]} if self.seeds else {}
-            only = {key: _first_text(template) for key, (template,) in self.texts.items()}
-            yield Expanded(keys={**self.keys, **said, **only}, text=None)
+            first_seed = {"seed": self.seeds[0]} if self.seeds else {}
+            only_texts = {key: _first_text(template) for key, (template,) in self.texts.items()}
+            yield Expanded(keys={**self.keys, **first_seed, **only_texts}, text=None)
             return
         seeds = self.seeds or (draw(),)
         if self.count is not None:
@@ -109,11 +109,11 @@ class ExpansionPlan:
                     yield self._job({**self.keys, **cell, "seed": seed}, texts)
 
     def _cells(self) -> Iterator[tuple[Keys, Mapping[str, Template]]]:
-        """Every combination of the matrix, with the templates of its texts."""
-        for place in product(*(range(len(values)) for values in self.lists.values())):
-            at = dict(zip(self.lists, place, strict=True))
-            cell = {key: self.lists[key][index] for key, index in at.items()}
-            yield cell, {key: templates[at.get(key, 0)] for key, templates in self.texts.items()}
+        """Every combination of the matrix with the templates of its texts."""
+        for numbers in product(*(range(len(values)) for values in self.lists.values())):
+            indices = dict(zip(self.lists, numbers, strict=True))
+            cell = {key: self.lists[key][index] for key, index in indices.items()}
+            yield cell, {key: templates[indices.get(key, 0)] for key, templates in self.texts.items()}
 
     def _texts_of(self, templates: Mapping[str, Template], seed: int) -> Iterator[Mapping[str, str]]:
         if self.is_drawn:
@@ -123,50 +123,50 @@ class ExpansionPlan:
                 yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
 
     def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
-        said = {key: value for key, value in keys.items() if key != "grid" and value is not None}
-        said |= {key: wildcards.literal(text) for key, text in texts.items()}
+        own = {key: value for key, value in keys.items() if key != "grid" and value is not None}
+        own |= {key: wildcards.literal(text) for key, text in texts.items()}
         if self.is_counted_by_folder:
-            said["count"] = 1
-        return Expanded(keys={**keys, **texts}, text=written(said))
+            own["count"] = 1
+        return Expanded(keys={**keys, **texts}, text=written(own))
 
 
 def rows(keys: Keys) -> Iterator[tuple[int, Keys]]:
-    """The job with the n-th value of each list of its matrix laid in, so that every value can be checked."""
+    """The document's keys with the n-th value of each list of its matrix, so that every value can be checked."""
     lists = lists_of(keys, _CAN_VARY) if keys.get("task") != JobKind.CAPTION else {}
-    is_taken = prod(map(len, lists.values())) <= MOST_JOBS  # else it is refused, whatever the values are
-    for index in range(max(map(len, lists.values()), default=1) if is_taken else 1):
+    is_small = prod(map(len, lists.values())) <= MOST_JOBS  # else the document is refused, whatever the values are
+    for index in range(max(map(len, lists.values()), default=1) if is_small else 1):
         yield index, {**keys, **{key: values[min(index, len(values) - 1)] for key, values in lists.items()}}
 
 
 def problems_of_lists(keys: Keys, *, file: str, lines: Mapping[str, int]) -> tuple[Problem, ...]:
-    """What is wrong with the matrix, but for the values, which are in the rows."""
+    """Everything that is wrong with the matrix, except for the values, which `rows` shows."""
     return tuple(problems_of_matrix(keys, _CAN_VARY, file=file, lines=lines))
 
 
 def placed(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]) -> Problem | None:
-    """A problem of a row at its place in the document; None where an earlier row has told it."""
+    """A problem of a row at its place in the document; None where an earlier row reported the problem already."""
     key, _, rest = problem.key.partition(".")
     values = lists_of(keys, _CAN_VARY).get(key)
     if values is None:
-        said = keys.get("matrix")
-        is_told = isinstance(said, Mapping) and said.get(key) is not None  # by `problems_of_lists`
-        return problem if index == 0 and not is_told else None
+        matrix = keys.get("matrix")
+        is_in_matrix = isinstance(matrix, Mapping) and matrix.get(key) is not None  # `problems_of_lists` reports it
+        return problem if index == 0 and not is_in_matrix else None
     path = f"matrix.{key}"
-    there = f"{path}.{index}.{rest}".rstrip(".")
-    return replace(problem, key=there, line=lines.get(path)) if index < len(values) else None
+    place = f"{path}.{index}.{rest}".rstrip(".")
+    return replace(problem, key=place, line=lines.get(path)) if index < len(values) else None
 
 
 def planned(
-    keys: Keys, grammar: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
+    keys: Keys, parser: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
 ) -> ExpansionPlan | tuple[Problem, ...]:
-    """What a job that draws asks for, whose rows and lists are well; or what is wrong with its texts and seeds."""
+    """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds."""
     lists = lists_of(keys, _CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
     effective = taken(own, JobKind.GENERATE, folders)
-    seeds = () if "seed" in lists else _several(effective.get("seed"))
+    seeds = () if "seed" in lists else _as_tuple(effective.get("seed"))
     counted = effective.get("count")
     count = int(counted) if isinstance(counted, int | float) and "seed" not in lists else None
-    texts = _texts(lists, effective, grammar, file=file, lines=lines)
+    texts = _texts(lists, effective, parser, file=file, lines=lines)
     if isinstance(texts, tuple):
         return texts
     if count is not None and seeds and seeds[0] + count > SEED_END:
@@ -178,12 +178,12 @@ def planned(
         texts=texts,
         seeds=seeds,
         count=count,
-        is_counted_by_folder=any(one.keys.get("count") is not None for one in folders),
+        is_counted_by_folder=any(folder.keys.get("count") is not None for folder in folders),
     )
 
 
 def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int) -> Problem | None:
-    """Why a file asks for too much, and what to do about it; `others` are jobs that do not draw."""
+    """Why a file asks for too many jobs, and what to do about it; `others`: how many jobs do not draw."""
     jobs = others + sum(plan.jobs for plan in plans)
     if jobs <= MOST_JOBS:
         return None
@@ -196,12 +196,12 @@ def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int)
 def _texts(
     lists: Mapping[str, Sequence[object]],
     effective: Keys,
-    grammar: WildcardParser,
+    parser: WildcardParser,
     *,
     file: str,
     lines: Mapping[str, int],
 ) -> dict[str, list[Template]] | tuple[Problem, ...]:
-    """The templates of the texts, or what is wrong with them; a folder's text stands where a list has a null."""
+    """The templates of the texts, or what is wrong with them; for a null in a list the folder's text is taken."""
     found: dict[str, list[Template]] = {}
     problems = []
     for key in _TEXTS:
@@ -209,7 +209,7 @@ def _texts(
             continue
         for index, value in enumerate(lists.get(key, [None])):
             text = value if value is not None else effective.get(key)
-            read = grammar.read(str(text or ""))
+            read = parser.read(str(text or ""))
             if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
                 length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
                 read = WildcardFault(message=f"can become {length}")
@@ -233,11 +233,11 @@ def _texts(
 
 
 def _number(number: int) -> str:
-    """Of any size: choices multiply."""
+    """A number in words, however large: choices multiply."""
     return f"{number:,}" if number < 10**15 else "more than 10**15"
 
 
-def _several(seed: object) -> tuple[int, ...]:
+def _as_tuple(seed: object) -> tuple[int, ...]:
     found = seeds_of(seed)
     if isinstance(found, int):
         return (found,)

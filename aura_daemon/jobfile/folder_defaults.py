@@ -1,7 +1,7 @@
-"""What a folder's `_defaults.yaml` may say, and what of it a job takes. In: its bytes; the job's own keys. Out: keys.
+"""The settings in a folder's `_defaults.yaml`, and which of them a job takes. In: its bytes; a job's keys. Out: keys.
 
-The nearest folder wins over those further up, and the job over all. Aspect ratio, width and height are one choice: who
-says one of them has said all three.
+The job's own keys win over the folders' settings, and a nearer folder wins over those above. Aspect ratio, width and
+height are one choice: whoever sets one of them has decided all three.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from aura_daemon.problems import capped, nearest, problems_of
 FILE_NAME: Final = "_defaults.yaml"
 
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
-"""What a job is about: no folder can say that for all, but that its images are made again (`task: regenerate`)."""
+"""Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
-"""One choice."""
+"""Keys that are one choice."""
 
 MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
 
@@ -37,59 +37,59 @@ KEYS: Final = frozenset(key for model in MODELS.values() for key in model.model_
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderDefaults:
-    """What one file says, and which bytes said it."""
+    """The settings of one `_defaults.yaml`."""
 
     name: str
-    """Its path below the inbox."""
+    """The file's path below the inbox."""
     sha256: str
     keys: Mapping[str, object]
 
 
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
-    """The settings of a folder, or everything that is wrong with them; a file that says nothing is well."""
+    """The settings of a folder, or everything that is wrong with them; an empty file is valid."""
     problems: list[Problem] = []
-    said: dict[str, object] = {}
+    keys: dict[str, object] = {}
     for document in yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS):
         if isinstance(document, Unreadable):
             return capped(document.problems, file=file)
         if document.number > 1:
             line = document.lines.get("")
             return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
-        said = {key: value for key, value in document.mapping.items() if value is not None}
+        keys = {key: value for key, value in document.mapping.items() if value is not None}
         others = [key for key in document.mapping if key not in KEYS]
-        problems = [_unknown(key, document, file) for key in others if key != "task" or said.get(key) != REGENERATE]
+        problems = [_unknown(key, document, file) for key in others if key != "task" or keys.get(key) != REGENERATE]
         for kind, model in MODELS.items():
-            problems += _wrong(kind, model, said, document, file)
+            problems += _problems_of_kind(kind, model, keys, document, file)
     if problems:
-        found = dict.fromkeys(sorted(problems, key=lambda problem: problem.line or 0))
-        return capped(tuple(found), file=file)
-    return FolderDefaults(name=file, sha256=sha256, keys=said)
+        in_order = dict.fromkeys(sorted(problems, key=lambda problem: problem.line or 0))
+        return capped(tuple(in_order), file=file)
+    return FolderDefaults(name=file, sha256=sha256, keys=keys)
 
 
 def regenerates(folders: Sequence[FolderDefaults]) -> bool:
-    """Whether images that are dropped there are made again, not captioned."""
-    return any(one.keys.get("task") == REGENERATE for one in folders)
+    """Whether images that are dropped into these folders are made again, instead of captioned."""
+    return any(folder.keys.get("task") == REGENERATE for folder in folders)
 
 
 def taken(keys: Mapping[str, object], task: str, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
-    """The keys of a job with what its folders add to them."""
+    """The keys of a job, with the settings that its folders add."""
     found = dict(keys)
     fields = KEYS & (RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]).model_fields.keys()
-    useless = frozenset({"strength"}) if found.get("image") is None else frozenset()
-    draws_one = task == REGENERATE
+    without_use = frozenset({"strength"}) if found.get("image") is None else frozenset()
+    needs_one_seed = task == REGENERATE
     for defaults in nearest_first:
         settled = SIZE if any(found.get(key) is not None for key in SIZE) else frozenset()
         numbered = _settled_seeds(found)
         for key, value in defaults.keys.items():
-            is_free = key not in settled | useless and (key not in numbered or (key == "seed" and _is_one(value)))
-            is_free &= not (draws_one and key == "seed" and not _is_one(value))
+            is_free = key not in settled | without_use and (key not in numbered or (key == "seed" and _is_one(value)))
+            is_free &= not (needs_one_seed and key == "seed" and not _is_one(value))
             if key in fields and is_free and found.get(key) is None:
                 found[key] = value
     return found
 
 
 def _settled_seeds(found: Mapping[str, object]) -> frozenset[str]:
-    """Who says `count` wants no list of seeds, who has several wants no count."""
+    """The key that a folder must not add: several seeds go with no `count`, and `count` with no list of seeds."""
     if found.get("count") is not None:
         return frozenset({"seed"})
     return frozenset({"count"} if found.get("seed") is not None and not _is_one(found["seed"]) else ())
@@ -122,14 +122,14 @@ def defaults_schema() -> dict[str, Any]:
     }
 
 
-def _wrong(
-    kind: JobKind, model: type[BaseModel], said: Mapping[str, object], document: Document, file: str
+def _problems_of_kind(
+    kind: JobKind, model: type[BaseModel], keys: Mapping[str, object], document: Document, file: str
 ) -> Sequence[Problem]:
-    """What is wrong with the keys that jobs of one kind take."""
-    mine = {key: value for key, value in said.items() if key in model.model_fields and key in KEYS}
-    about = {"prompt": "x", "image": "x.png"} if kind is JobKind.GENERATE else {}
+    """What is wrong with the settings that jobs of one kind take."""
+    own = {key: value for key, value in keys.items() if key in model.model_fields and key in KEYS}
+    needed = {"prompt": "x", "image": "x.png"} if kind is JobKind.GENERATE else {}
     try:
-        model.model_validate({"task": kind.value, **about, **mine})
+        model.model_validate({"task": kind.value, **needed, **own})
     except ValidationError as error:
         return problems_of(error, model, file=file, lines=document.lines, written=document.written)
     return ()

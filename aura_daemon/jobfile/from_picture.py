@@ -1,4 +1,4 @@
-"""A picture made again from the settings in it. In: what the job says, the picture's bytes. Out: a job that draws."""
+"""Makes a picture again from the settings that it holds. In: a job, the picture's bytes. Out: a job that draws."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ NOTHING: Final = (
 )
 
 
-def made_again(asked: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | tuple[Problem, ...]:
+def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | tuple[Problem, ...]:
     """The job that a picture asks for; `file` is its name for people."""
     text = embedded_text(content)
-    said = infotext.parse(text) if text is not None else None
-    if said is None:
+    settings = infotext.parse(text) if text is not None else None
+    if settings is None:
         return (Problem(file=file, message=NOTHING),)
-    own = asked.request.keys
+    own = spec.request.keys
     settled = SIZE if SIZE & own.keys() else frozenset()
-    keys = {key: value for key, value in said.keys.items() if key not in settled} | dict(own)
+    keys = {key: value for key, value in settings.keys.items() if key not in settled} | dict(own)
     try:
         job = GenerateJob.model_validate({"task": "generate", **keys})
     except ValidationError as error:
         problems = problems_of(error, GenerateJob, file=file, lines={}, written={})
         return tuple(_with_mend(problem) for problem in problems)
-    wanted = with_loras_of_prompt(replace(job.request(), embedded=_embedded(said, file)), file=file)
-    if isinstance(wanted, tuple):
-        return tuple(_with_mend(problem) for problem in wanted)
-    return JobSpec(request=wanted, priority=asked.priority)
+    request = with_loras_of_prompt(replace(job.request(), embedded=_embedded(settings, file)), file=file)
+    if isinstance(request, tuple):
+        return tuple(_with_mend(problem) for problem in request)
+    return JobSpec(request=request, priority=spec.priority)
 
 
 def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ...]:
@@ -61,17 +61,17 @@ def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ..
     return tuple(found)
 
 
-def _embedded(said: Infotext, file: str) -> EmbeddedSettings:
+def _embedded(settings: Infotext, file: str) -> EmbeddedSettings:
     return EmbeddedSettings(
         image=file,
-        model=cut(said.model),
-        model_hash=cut(said.model_hash),
-        version=cut(said.version),
-        lost=tuple(cut(lost, 200) for lost in said.lost),
+        model=cut(settings.model),
+        model_hash=cut(settings.model_hash),
+        version=cut(settings.version),
+        lost=tuple(cut(lost, 200) for lost in settings.lost),
     )
 
 
 def _with_mend(problem: Problem) -> Problem:
-    """What the picture says can be outvoted."""
+    """Adds where the job can override what the picture says."""
     where = "in a job file" + f" or in its folder's `{FILE_NAME}`" * (problem.key.partition(".")[0] in KEYS)
     return replace(problem, message=f"{problem.message}; so the picture says, and another can be said {where}")

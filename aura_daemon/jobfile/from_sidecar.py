@@ -1,6 +1,6 @@
-"""A sidecar is a job file too: dropped into the inbox it asks for the same pixels again. In: its bytes. Out: a request.
+"""Reads a sidecar that was dropped into the inbox as a job for the same pixels. In: its bytes. Out: a request.
 
-Besides, why they may not be the same: what has changed since.
+Also says why the pixels may differ, by what has changed since the sidecar was written.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from aura_daemon.problems import capped, cut
 MOST_BYTES: Final = 1 << 20
 
 MOST_SIGNS: Final = 40_000
-"""Commas and brackets, those in texts too, so that nothing huge is built; a sidecar has about a hundred, and one whose
-prompts, tags and notes are all commas 27,000."""
+"""Commas and brackets, those in texts included, so that no huge object is built. A usual sidecar has about a
+hundred; one whose prompts, tags and notes are all commas has 27,000."""
 
 
 def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> Sidecar | tuple[Problem, ...]:
-    """A sidecar read back, or what is wrong with it; what it asks for is held to the rules of a job file.
+    """A sidecar, or what is wrong with it; its request must follow the rules of a job file.
 
-    Its texts are as they were drawn: nothing in them is expanded. Without a catalogue any name will do.
+    Texts stand as they were drawn: nothing in them is expanded. Without a catalogue every name is allowed.
     """
     if len(content) > MOST_BYTES or sum(map(content.count, (b",", b"{", b"["))) > MOST_SIGNS:
         return (
@@ -49,25 +49,25 @@ def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> S
             for fault in error.errors(include_url=False, include_input=False)
         ]
         return capped(faults, file=file)
-    asked = _asked(document, catalogue)
-    return document if not isinstance(asked, tuple) else tuple(replace(problem, file=file) for problem in asked)
+    request = _request(document, catalogue)
+    return document if not isinstance(request, tuple) else tuple(replace(problem, file=file) for problem in request)
 
 
 def request_of(document: Sidecar) -> Request:
-    """What to ask for to make the same again. A caption's image is looked for under its source's name."""
-    asked = _asked(document)
-    if isinstance(asked, tuple):
-        raise ValueError(f"a sidecar that `parse` lets through asks for something: {asked[0]}")
-    return asked
+    """The request that makes the same again. The image of a caption is looked for under the name of its source."""
+    request = _request(document)
+    if isinstance(request, tuple):
+        raise ValueError(f"a sidecar that `parse` lets through asks for something: {request[0]}")
+    return request
 
 
-def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | tuple[Problem, ...]:
-    """The sidecar as a job file would say it."""
+def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request | tuple[Problem, ...]:
+    """The request that a job file with the same keys would make."""
     if isinstance(document.request, GridRecord):
         message = "a sheet of pictures is made again with them: give the job file that asked for it"
         return (Problem(file="", message=message),)
     keys = document.request.model_dump()
-    if isinstance(document.request, GenerateRecord):  # left out as the usual, which is not what a configuration says
+    if isinstance(document.request, GenerateRecord):  # the sidecar omits the usual, a configuration may say otherwise
         keys |= {"format": document.request.format, "metadata": document.request.metadata}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
@@ -77,8 +77,8 @@ def _asked(document: Sidecar, catalogue: Catalogue | None = None) -> Request | t
 
 
 def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
-    """Why the same pixels cannot be promised, one line each; empty where everything that counts is the same."""
-    now = {
+    """Why the same pixels cannot be promised, one line each; empty where nothing that matters has changed."""
+    compared = {
         "model": (document.model.sha256, produced.model_sha256),
         "device": (document.device, produced.device),
         "dtype": (document.dtype, produced.dtype),
@@ -86,18 +86,18 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "variant": (document.variant, produced.variant),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
-    made_with = [IngredientRecord.model_validate(one) for one in produced.ingredients]
-    now["set of files"] = (_files(document.ingredients), _files(made_with))
+    made_with = map(IngredientRecord.model_validate, produced.ingredients)
+    compared["set of files"] = (_files(document.ingredients), _files(made_with))
     versions = dict(produced.versions)
     for name in ("torch", "diffusers", "transformers"):
-        now[f"{name} version"] = (document.versions.get(name, "unknown"), versions.get(name, "unknown"))
+        compared[f"{name} version"] = (document.versions.get(name, "unknown"), versions.get(name, "unknown"))
     return tuple(
         f"made again with another {name} than the sidecar's ({before} then, {after} now): pixels may differ"
-        for name, (before, after) in now.items()
+        for name, (before, after) in compared.items()
         if before != after
     )
 
 
 def _files(ingredients: Iterable[IngredientRecord]) -> str:
-    """What it was made with, in one line."""
-    return ", ".join(f"{one.kind} {one.name} {one.sha256[:12]}" for one in ingredients) or "none"
+    """The ingredients in one line."""
+    return ", ".join(f"{file.kind} {file.name} {file.sha256[:12]}" for file in ingredients) or "none"

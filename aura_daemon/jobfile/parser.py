@@ -1,6 +1,6 @@
-"""What a job file holds. In: bytes of a job file or prompt text. Out: its jobs, or every problem of every document.
+"""Reads job files and prompt texts. In: their bytes. Out: their jobs, or every problem of every document.
 
-What the keys of one job may say is in `asked`; how many jobs a document becomes in `expansion`.
+`validation` checks the keys of one job; `expansion` makes several jobs of one document.
 """
 
 from __future__ import annotations
@@ -28,12 +28,11 @@ from aura_daemon.problems import MOST_PROBLEMS, capped
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ParsedJob:
-    """One job of a file, with its own bytes, so that it can be handed back alone."""
+    """One job of a file, with text of its own, so that the job can be handed back alone."""
 
-    asked: JobSpec | RegenerateSpec
+    spec: JobSpec | RegenerateSpec
     text: bytes
-    """What the file says where it is one job, or one of its documents is; of a document that became several jobs, YAML
-    that asks for this one."""
+    """The file or document that asks for this one job; of a document that became several jobs, YAML for this one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,12 +41,12 @@ class ParsedFile:
 
     jobs: tuple[ParsedJob, ...]
     sheets: tuple[tuple[ContactSheet, bytes], ...] = ()
-    """Of which jobs the pictures are laid out together besides, and the document that asks for it."""
+    """The contact sheets of the file, each with the document that asks for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RejectedFile:
-    """Everything that is wrong with a file; none of its jobs is run."""
+    """Everything that is wrong with a file. None of its jobs runs."""
 
     problems: tuple[Problem, ...]
 
@@ -65,10 +64,10 @@ def parse_job_file(
     catalogue: Catalogue | None = None,
     draw: Draw = int,
 ) -> ParseResult:
-    """A YAML job file; `file` is its name for the problems, `folders` the settings of its folders, nearest first.
+    """Parses a YAML job file. `file`: its name in problems; `folders`: the settings of its folders, nearest first.
 
-    Without a catalogue no names are checked and word lists stay names. `draw` says the seed of a document that becomes
-    several jobs and says none (without it: 0); that of one job is drawn at admission.
+    Without a catalogue no names are checked, and word lists are not expanded. `draw` gives the seed of a document that
+    becomes several jobs and has no seed (by default 0); the seed of a single job is drawn at admission.
     """
     documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
     plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
@@ -107,7 +106,7 @@ def parse_prompt_text(
     catalogue: Catalogue | None = None,
     draw: Draw = int,
 ) -> ParseResult:
-    """A text file that is one prompt; its choices and word lists are those of a job file's."""
+    """Parses a text file that is one prompt, with choices and word lists like the prompt of a job file."""
     if len(content) > MOST_BYTES:
         message = (
             f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
@@ -132,7 +131,7 @@ def parse_prompt_text(
 
 
 def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
-    """What is asked of an image that was dropped alone, with settings that `parse_defaults` has let through."""
+    """The job of an image that was dropped alone; `parse_defaults` has checked the settings of its folders."""
     task = REGENERATE if regenerates(folders) else JobKind.CAPTION
     spec = validated({"task": task}, file="", folders=folders)
     if isinstance(spec, tuple):
@@ -147,11 +146,11 @@ class JobPlans:
         self._file = file
         self._folders = folders
         self._catalogue = catalogue
-        self._grammar = WildcardParser(catalogue)
+        self._parser = WildcardParser(catalogue)
         self._found: list[tuple[ExpansionPlan | JobSpec | RegenerateSpec, bytes, Mapping[str, int]]] = []
 
     def __len__(self) -> int:
-        """Documents."""
+        """The number of documents."""
         return len(self._found)
 
     def add(
@@ -162,7 +161,7 @@ class JobPlans:
         lines: Mapping[str, int] | None = None,
         written: Mapping[str, str] | None = None,
     ) -> tuple[Problem, ...]:
-        """Takes a document, or says everything that is wrong with it."""
+        """Adds a document, or returns everything that is wrong with it."""
         lines = lines or {}
         if task_of(keys) == REGENERATE:
             spec = self._validated(keys, lines, written)
@@ -185,14 +184,14 @@ class JobPlans:
         problems += expansion.problems_of_lists(keys, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
-        plan = expansion.planned(keys, self._grammar, file=self._file, lines=lines, folders=self._folders)
+        plan = expansion.planned(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
         if isinstance(plan, tuple):
             return plan
         self._found.append((plan, text, lines))
         return ()
 
     def problem_of_number(self) -> Problem | None:
-        """Says that the documents ask for too many jobs."""
+        """Why the documents ask for too many jobs; None where they do not."""
         plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
         return expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
 
@@ -207,14 +206,14 @@ class JobPlans:
         for plan, text, lines in self._found:
             first = len(jobs)
             if not isinstance(plan, ExpansionPlan):
-                jobs.append(ParsedJob(asked=plan, text=text))
+                jobs.append(ParsedJob(spec=plan, text=text))
                 continue
             for job in plan.expanded(draw):
-                asked = self._validated(job.keys, lines, None)
-                if isinstance(asked, tuple):
-                    problems |= dict.fromkeys(asked)
+                spec = self._validated(job.keys, lines, None)
+                if isinstance(spec, tuple):
+                    problems |= dict.fromkeys(spec)
                 else:
-                    jobs.append(ParsedJob(asked=asked, text=job.text.encode() if job.text is not None else text))
+                    jobs.append(ParsedJob(spec=spec, text=job.text.encode() if job.text is not None else text))
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)
             if isinstance(sheet, Problem):
                 problems[replace(sheet, line=lines.get("grid"))] = None
@@ -225,9 +224,9 @@ class JobPlans:
         return ParsedFile(jobs=tuple(jobs), sheets=tuple(sheets))
 
     def _sheet(self, jobs: Sequence[ParsedJob], first: int, in_a_row: int) -> ContactSheet | Problem | None:
-        """The sheet of a document that asks for one; a single picture needs none."""
-        wants = [job.asked for job in jobs if isinstance(job.asked, JobSpec) and job.asked.grid]
-        requests = [asked.request for asked in wants if isinstance(asked.request, GenerateRequest)]
+        """The contact sheet of a document that asks for one; a single picture needs no sheet."""
+        specs = [job.spec for job in jobs if isinstance(job.spec, JobSpec) and job.spec.grid]
+        requests = [spec.request for spec in specs if isinstance(spec.request, GenerateRequest)]
         if len(requests) < 2:
             return None
         if len(requests) > MOST_CELLS:

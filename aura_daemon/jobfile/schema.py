@@ -1,11 +1,9 @@
-"""What a job file may say: its kinds of job, and their published schema (`schema job`). In: nothing. Out: models.
+"""The published schema of job files (`schema job`). In: the models of `keys/`. Out: JSON Schema.
 
-The keys are in `generatekeys`, `captionkeys` and `regeneratekeys`, what their values are made of in `keytypes`.
-
-Schema and parser take the same documents (a property test holds them to it), but for what JSON Schema cannot say: a
-part of an image's path has at most 255 *bytes*, a number that stands for text has no more digits than the text may have
-characters, and not-a-number is no number; a range of seeds counts up, to 500; choices are closed, and no more than 500
-jobs come of it all.
+Schema and parser accept the same documents, which a property test checks, except for rules that JSON Schema cannot
+express: a part of an image's path has at most 255 *bytes*; a number that stands for text has no more digits than the
+text may have characters; not-a-number is no number; a range of seeds counts up, to 500 seeds at most; choices are
+closed; and a file asks for at most 500 jobs.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes")
 
 TEXT_KEYS: Final = frozenset({*_TEXTS, *(f"matrix.{key}.*" for key in _TEXTS)})
-"""Keys whose value is taken as written: `prompt: no` and `prompt: 1984` are text."""
+"""Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
 
 
 def job_schema() -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""What one job may ask for. In: its keys, with the settings of its folders. Out: a request, or every problem.
+"""Checks the keys of one job. In: its keys, with the settings of its folders. Out: a request, or every problem.
 
-Every key, with its bounds, is in `generatekeys`, `captionkeys` and `regeneratekeys`; the descriptions there are the
-error messages.
+`keys/` defines every key with its bounds; the descriptions of the keys are the error messages.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, Regenerate
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
 TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
-"""What a job file may say under `task`."""
+"""The values of `task`."""
 
 _MODELS: Final[Mapping[str, type[GenerateJob | CaptionJob | RegenerateKeys]]] = {
     JobKind.GENERATE: GenerateJob,
@@ -40,12 +39,12 @@ class JobSpec:
     priority: int = 0
     """Higher runs first."""
     grid: bool = False
-    """All pictures of the file on one sheet besides."""
+    """Whether a contact sheet of the document's pictures is made too."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegenerateSpec:
-    """What the keys of one job ask for, together with the picture that it names."""
+    """What the keys of one job ask for, to be completed by the settings in the picture that it names."""
 
     request: RegenerateRequest
     priority: int = 0
@@ -73,7 +72,7 @@ def validated(
         line = lines.get("task")
         return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
     model = _MODELS[str(task)]
-    # `key:` with nothing behind it is as good as no key, as far as the schema knows the key.
+    # A key without a value counts as no key, if the schema knows the key.
     own = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
     keys = taken(own, str(task), folders)
     try:
@@ -110,17 +109,17 @@ def task_of(keys: Mapping[str, object]) -> object:
 def with_loras_of_prompt(
     request: Request, *, file: str, lines: Mapping[str, int] | None = None
 ) -> Request | tuple[Problem, ...]:
-    """The LoRAs that the prompt names come after the job's own; of one that both name, the prompt's weight counts.
+    """Adds the LoRAs that the prompt names after the job's own; where both name one, the prompt's weight counts.
 
-    The prompt stays as it is, so doing it twice is as good as once.
+    The prompt is left as it is, so the result is the same when this is done twice.
     """
     if not isinstance(request, GenerateRequest):
         return request
-    named, elsewhere = extract_loras(request.prompt), extract_loras(request.negative_prompt)
-    wrong = [("prompt", _NO_LORA, shown(tag)) for tag in named.strange]
-    if elsewhere.loras or elsewhere.strange:
+    tags, negative_tags = extract_loras(request.prompt), extract_loras(request.negative_prompt)
+    wrong = [("prompt", _NO_LORA, shown(tag)) for tag in tags.strange]
+    if negative_tags.loras or negative_tags.strange:
         wrong.append(("negative_prompt", "names a LoRA, which belongs into `prompt`", shown(request.negative_prompt)))
-    weights = {lora.name: lora.weight for lora in (*request.loras, *named.loras)}
+    weights = {lora.name: lora.weight for lora in (*request.loras, *tags.loras)}
     if len(weights) > MOST_LORAS:
         wrong.append(("prompt", f"names LoRAs beyond the {MOST_LORAS} that a job may have", str(len(weights))))
     if wrong:
@@ -138,7 +137,7 @@ _NO_LORA: Final = (
 
 
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Problem:
-    """What pydantic cannot know: keys of the other task, what is missing, ratios that look alike and are not near."""
+    """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     known = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
     if problem.message.startswith("unknown key") and problem.key in known:
         message = f"`{problem.key}` does not go with `task: {task}`"
@@ -149,27 +148,28 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
 
 
 def _located(
-    problem: Problem, said: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
+    problem: Problem, keys: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
 ) -> Problem:
-    """The line of a name in the job file, or the settings of the folder that say it; a LoRA may be in the prompt."""
-    if problem.key == "loras" and problem.given in _loras_of(said.get("prompt")):
+    """Adds the line of a refused name, or the folder's settings that hold it; a LoRA may be named in the prompt."""
+    if problem.key == "loras" and problem.given in _loras_of(keys.get("prompt")):
         return replace(problem, key="prompt", line=lines.get("prompt"))
-    if problem.key in said:
+    if problem.key in keys:
         return replace(problem, line=lines.get(problem.key))
-    return replace(problem, file=next((one.name for one in folders if problem.key in one.keys), problem.file))
+    return replace(problem, file=next((folder.name for folder in folders if problem.key in folder.keys), problem.file))
 
 
-def _names_of(said: Mapping[str, object]) -> GenerateRequest:
-    """The names that a job says, however wrong it is otherwise."""
-    model, loras = said.get("model"), said.get("loras")
-    named = [one.get("name") if isinstance(one, Mapping) else one for one in loras] if isinstance(loras, list) else []
+def _names_of(keys: Mapping[str, object]) -> GenerateRequest:
+    """The names in the keys of a job, however wrong the other keys are."""
+    model, loras = keys.get("model"), keys.get("loras")
+    items = loras if isinstance(loras, list) else []
+    names = [item.get("name") if isinstance(item, Mapping) else item for item in items]
     return GenerateRequest(
         prompt="",
         model=model.strip() or None if isinstance(model, str) else None,
-        loras=tuple(Lora(name=name.strip()) for name in named if isinstance(name, str) and name.strip()),
+        loras=tuple(Lora(name=name.strip()) for name in names if isinstance(name, str) and name.strip()),
     )
 
 
 def _loras_of(prompt: object) -> list[str]:
-    """Those that a prompt names, as a problem shows them."""
+    """The LoRAs that a prompt names, as problems show them."""
     return [cut(lora.name) for lora in extract_loras(str(prompt or "")).loras]

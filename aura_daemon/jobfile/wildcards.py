@@ -1,7 +1,7 @@
-r"""Choices and word lists in a text: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: every text, or one.
+r"""Choices and word lists in texts: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: every text, or one.
 
-`{2::red|blue}` draws red twice as often; an alternative may be empty; `{word}` without `|` is plain text, and so are
-`\{`, `\|`, `\}` and `\__`. A list's lines are its alternatives and may hold choices and lists themselves.
+`{2::red|blue}` draws red twice as often. An alternative may be empty. `{word}` without `|` is plain text, and so are
+`\{`, `\|`, `\}` and `\__`. The lines of a word list are its alternatives, and may hold choices and word lists too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from aura_daemon.jobfile.catalogue import Catalogue, listed
 from aura_daemon.problems import cut, nearest
 
 MOST_DEPTH: Final = 20
-"""Choices in choices and lists in lists, both counted."""
+"""Levels of nesting, choices and word lists counted together."""
 
 _NAME: Final = r"[^\W_](?:[\w./ -]{0,98}?[^\W_])?"
 _TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{_NAME})__")
@@ -45,29 +45,29 @@ class Template:
     parts: tuple[str | Alternatives, ...]
     combinations: int
     longest: int
-    """Characters of the longest text that it can become."""
+    """Characters of the longest text that the template can become."""
     depth: int
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing to choose."""
+        """Whether the template holds no choice."""
         return self.depth == 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alternatives:
-    """One of several texts."""
+    """A choice between several texts."""
 
     alternatives: tuple[str | Template, ...]
     ends: tuple[float, ...]
-    """Of the alternatives' weights, added up; empty where all weigh the same."""
+    """Running sums of the alternatives' weights; empty where all weights are the same."""
     combinations: int
     longest: int
     depth: int
 
 
 class _Wrong(Exception):
-    """A fault on its way out."""
+    """Carries a fault out of nested calls."""
 
     def __init__(self, message: str, suggestion: str = "", place: str = "") -> None:
         super().__init__(message)
@@ -76,13 +76,13 @@ class _Wrong(Exception):
 
 
 class _Open:
-    """A brace whose end has not been seen."""
+    """A brace that has not been closed yet."""
 
     def __init__(self) -> None:
         self.alternatives: list[list[str | Alternatives]] = [[]]
 
     def add(self, part: str | Alternatives) -> None:
-        """Text behind text becomes one."""
+        """Adds a part; adjacent texts become one."""
         parts = self.alternatives[-1]
         if isinstance(part, str) and parts and isinstance(parts[-1], str):
             parts[-1] += part
@@ -91,15 +91,15 @@ class _Open:
 
 
 class WildcardParser:
-    """Reads texts; every word list is read once."""
+    """Parses texts; each word list is parsed once."""
 
     def __init__(self, catalogue: Catalogue | None) -> None:
-        """Without a catalogue word lists are not known, and their names stand as they are written."""
+        """Without a catalogue the names of word lists stay in the text as they are written."""
         self._catalogue = catalogue
         self._lists: dict[str, Alternatives] = {}
 
     def read(self, text: str) -> Template | WildcardFault:
-        """The choices of a text, those of all lists it leads to included."""
+        """The choices of a text, with those of all word lists that it names, directly or not."""
         try:
             return self._template(text, ())
         except _Wrong as wrong:
@@ -143,12 +143,12 @@ class WildcardParser:
         lines = self._catalogue.wildcards.get(name)
         if not lines:
             raise _unknown(name, self._catalogue)
-        found: list[tuple[str | Template, float]] = []
+        alternatives: list[tuple[str | Template, float]] = []
         try:
             for line in lines:
                 is_plain = not _NEEDS_ESCAPES.search(line) and "::" not in line
-                found.append((line, 1.0) if is_plain else _weighed(self._template(line, (*above, name))))
-            self._lists[name] = _choice(found)
+                alternatives.append((line, 1.0) if is_plain else _weighed(self._template(line, (*above, name))))
+            self._lists[name] = _choice(alternatives)
         except _Wrong as wrong:
             if wrong.has_place:
                 raise
@@ -161,20 +161,20 @@ _TOO_DEEP: Final = f"choices and word lists are nested more than {MOST_DEPTH} de
 
 
 def every(template: Template) -> Iterator[str]:
-    """Each text that a template can become, the last choice varying fastest; weights do not matter."""
+    """Every text that a template can become, the last choice varying fastest; weights do not matter."""
     yield from map("".join, product(*(_texts_of(part) for part in template.parts)))
 
 
 def drawn(template: Template, seed: int, key: str) -> str:
-    """The text that a seed draws: for ever the same one of the same template, and another stream for each key.
+    """The text that a seed draws: always the same for the same template and key. Each key has its own random stream.
 
-    The n-th choice falls where the first 4 bytes of SHA-256 of `<seed>/<key>/<n>` do in the line of the weights.
+    The first 4 bytes of the SHA-256 of `<seed>/<key>/<n>`, as a fraction, select the n-th choice by the weights.
     """
-    return "".join(_drawn(template, _falls(seed, key)))
+    return "".join(_drawn(template, _fractions(seed, key)))
 
 
 def literal(text: str) -> str:
-    """The template that becomes this text and no other."""
+    """Escapes a text, so that the template can become this text only."""
     return _SPECIAL.sub(lambda found: "\\" + found[0], text) if _NEEDS_ESCAPES.search(text) else text
 
 
@@ -186,21 +186,21 @@ def _texts_of(part: str | Alternatives) -> Iterator[str]:
             yield from [one] if isinstance(one, str) else every(one)
 
 
-def _drawn(template: Template, falls: Iterator[float]) -> Iterator[str]:
+def _drawn(template: Template, fractions: Iterator[float]) -> Iterator[str]:
     for part in template.parts:
         if isinstance(part, str):
             yield part
             continue
         if part.ends:
-            index = bisect_right(part.ends, next(falls) * part.ends[-1])
+            index = bisect_right(part.ends, next(fractions) * part.ends[-1])
         else:
-            index = int(next(falls) * len(part.alternatives))
+            index = int(next(fractions) * len(part.alternatives))
         one = part.alternatives[index]
-        yield from [one] if isinstance(one, str) else _drawn(one, falls)
+        yield from [one] if isinstance(one, str) else _drawn(one, fractions)
 
 
-def _falls(seed: int, key: str) -> Iterator[float]:
-    """Numbers from 0 up to but not including 1."""
+def _fractions(seed: int, key: str) -> Iterator[float]:
+    """Endless pseudo-random numbers, at least 0 and less than 1."""
     number = 0
     while True:
         digest = hashlib.sha256(f"{seed}/{key}/{number}".encode()).digest()
@@ -209,7 +209,7 @@ def _falls(seed: int, key: str) -> Iterator[float]:
 
 
 def _close(opened: list[_Open]) -> None:
-    """Ends the innermost brace: a choice, or plain text where there was no `|`."""
+    """Closes the innermost brace: it becomes a choice, or plain text where it holds no `|`."""
     if len(opened[-1].alternatives) == 1:
         _keep(opened, "}")
         return
@@ -221,7 +221,7 @@ def _close(opened: list[_Open]) -> None:
 
 
 def _keep(opened: list[_Open], end: str) -> None:
-    """A brace without `|` is the text it looks like."""
+    """Adds a brace without `|` as plain text."""
     (parts,) = opened.pop().alternatives
     for part in ("{", *parts, end):
         opened[-1].add(part)
@@ -238,14 +238,14 @@ def _template_of(parts: list[str | Alternatives]) -> Template:
 
 
 def _weighed(template: Template) -> tuple[str | Template, float]:
-    """An alternative without the weight before it, and the weight."""
+    """Splits an alternative into its text without the weight, and the weight."""
     parts = list(template.parts)
     weight = 1.0
     first = parts[0] if parts else ""
-    found = _WEIGHT.match(first) if isinstance(first, str) else None
-    if found is not None:
-        weight = float(found[1])
-        parts[0] = found.string[found.end() :]
+    match = _WEIGHT.match(first) if isinstance(first, str) else None
+    if match is not None:
+        weight = float(match[1])
+        parts[0] = match.string[match.end() :]
         template = _template_of(parts)
     return (str(template.parts[0]) if parts else "") if len(parts) < 2 and template.is_plain else template, weight
 
@@ -269,7 +269,7 @@ def _choice(weighed: list[tuple[str | Template, float]]) -> Alternatives:
 
 
 def _unknown(name: str, catalogue: Catalogue) -> _Wrong:
-    """A list that is not there, or cannot be used."""
+    """The fault of a word list that does not exist or cannot be used."""
     reason = catalogue.unusable.get(name) or ("it holds no line" if name in catalogue.wildcards else "")
     if reason:
         return _Wrong(f"the word list `__{cut(name)}__` cannot be used: {reason}")

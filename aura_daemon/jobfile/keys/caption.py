@@ -1,4 +1,4 @@
-"""Keys of a caption job, with their bounds. In: a mapping. Out: a request."""
+"""The keys of a caption job, with their bounds. In: a mapping. Out: a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", Non
 class CaptionJob(BaseModel):
     """A caption of an image."""
 
-    # A prompt with an image and no task could mean either.
+    # With a prompt, an image and no task, a job could be a caption as well as a picture: it is a picture.
     model_config = ConfigDict(
         **CONFIG,
         json_schema_extra={
@@ -46,5 +46,5 @@ class CaptionJob(BaseModel):
     priority: Priority = priority_field()
 
     def request(self) -> CaptionRequest:
-        """What the engine is asked for."""
+        """The request for the engine."""
         return CaptionRequest(**shared_fields(self, CaptionRequest))

@@ -1,4 +1,4 @@
-"""Keys of a job that draws, with their bounds. In: a mapping. Out: a request."""
+"""The keys of a job that draws, with their bounds. In: a mapping. Out: a request."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", 
 
 
 def _known_format(value: object) -> object:
-    """`JPEG` is understood."""
+    """Accepts `JPEG`, and any letter case."""
     text = value.strip(" \t\r\n").lower() if isinstance(value, str) else ""
     return {"jpeg": ImageFormat.JPG}.get(text, text) if text else value
 
@@ -112,7 +112,7 @@ _OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the field
 
 
 def _template(value: str) -> str:
-    """What results are called, held to the outbox."""
+    """Checks the template for the names of results: it must not lead out of the outbox."""
     if not re.match(TEMPLATE, value):
         raise ValueError(f"must be {_OUTPUT}; no `..`, hidden or absolute path")
     return value
@@ -220,7 +220,7 @@ class GenerateJob(BaseModel):
         return value
 
     def request(self) -> GenerateRequest:
-        """What the engine is asked for; of several seeds the first, as `jobfile.expansion` makes them one a job."""
+        """The request for the engine. Of several seeds it has the first: `jobfile.expansion` makes a job for each."""
         values = shared_fields(self, GenerateRequest)
         if isinstance(self.seed, tuple):
             values["seed"] = self.seed[0]

@@ -1,7 +1,7 @@
-"""`matrix`: lists of values of a job's keys. In: what was written, and the keys there are. Out: the lists, or problems.
+"""The key `matrix`: lists of values for a job's other keys. In: a document, the known keys. Out: lists, or problems.
 
-Values are checked as those of the keys themselves (`jobfile.expansion` lays them into the job); the schema says
-the same.
+The values are checked like those of the keys themselves (`jobfile.expansion` puts them into the job), and the schema
+says the same.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, seeds_of
 from aura_daemon.problems import cut, nearest, shown
 
 ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})
-"""Keys that are the same for every combination."""
+"""Keys that have one value for all combinations."""
 
 MOST_IN_LIST: Final = 500
-"""Every value is a job at least."""
+"""Values of one list; each of them is at least one job."""
 
 MATRIX_DESCRIPTION: Final = (
     "keys of the job, each with a list of values, as `steps: [10, 20]`; every combination is drawn"
@@ -26,19 +26,19 @@ MATRIX_DESCRIPTION: Final = (
 
 
 def lists_of(mapping: Mapping[str, object], can_vary: Iterable[str]) -> dict[str, list[object]]:
-    """The lists of a job's matrix that are well: key -> its values, in the order of the file."""
-    said = mapping.get("matrix")
-    lists = said if isinstance(said, Mapping) else {}
-    known = frozenset(can_vary)
-    return {key: values for key, values in lists.items() if key in known and isinstance(values, list) and values}
+    """The valid lists of a job's matrix: key -> values, in the order of the file."""
+    matrix = mapping.get("matrix")
+    lists = matrix if isinstance(matrix, Mapping) else {}
+    keys = frozenset(can_vary)
+    return {key: values for key, values in lists.items() if key in keys and isinstance(values, list) and values}
 
 
 def problems_of_matrix(
     mapping: Mapping[str, object], can_vary: Sequence[str], *, file: str, lines: Mapping[str, int]
 ) -> Iterator[Problem]:
-    """Everything that is wrong with a matrix but for the values in its lists."""
-    said = mapping.get("matrix")
-    for key, values in said.items() if isinstance(said, Mapping) else ():
+    """Everything that is wrong with a matrix, except for the values in its lists."""
+    matrix = mapping.get("matrix")
+    for key, values in matrix.items() if isinstance(matrix, Mapping) else ():
         path = f"matrix.{key}"
         message, given, suggestion = "", "", ""
         if key in ABOUT_ALL:
@@ -67,7 +67,7 @@ def problems_of_matrix(
 
 
 def _is_seeds(value: object) -> bool:
-    """Whether it could stand as the key's own value: else that is what is told."""
+    """Whether a value is valid as `seed` itself; if not, checking the value reports why."""
     try:
         seeds_of(value)
     except ValueError:
@@ -76,7 +76,7 @@ def _is_seeds(value: object) -> bool:
 
 
 def add_matrix(schema: dict[str, Any]) -> None:
-    """Adds the matrix to the schema of the job that has it, and what it has to do with the other keys."""
+    """Adds the matrix to the schema of the job, with the rules between the matrix and the other keys."""
     keys = schema["properties"]
     values = {key: copy.deepcopy(rule) for key, rule in keys.items() if key not in ABOUT_ALL}
     values["seed"] = ONE_SEED_SCHEMA
@@ -119,7 +119,7 @@ def _varied(key: str, **rule: Any) -> dict[str, Any]:
 
 
 def _goes_with_an_image(key: str) -> dict[str, Any]:
-    """What the schema says of a key that is about the image."""
+    """The rule that a key, alone or in the matrix, needs `image`."""
     image = {"properties": {"image": {"type": "string"}}, "required": ["image"]}
     return {
         "if": {"anyOf": [_given(key), _varied(key, contains={"not": {"type": "null"}})]},

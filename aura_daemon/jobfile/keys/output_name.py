@@ -1,7 +1,7 @@
-"""Names of results as a job wants them: `{date}/{stem}-{seed}`. In: a template, what is known. Out: folder and stem.
+"""Names of results from a job's template, such as `{date}/{stem}-{seed}`. In: a template, values. Out: folder and stem.
 
-They count from the job's own folder in the outbox, and never lead out of it, into `failed/` or to a hidden name,
-whatever stands in a template's fields.
+A name is relative to the job's own folder in the outbox. It never leads out of that folder, into `failed/` or to a
+hidden name, whatever the values are.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ FIELDS: Final = {
     "date": "the day it was admitted, UTC: 2026-11-24",
     "time": "the time of day, UTC: 173005",
 }
-"""Name -> what it stands for."""
+"""Name of a field -> its meaning."""
 
 _FIELD: Final = r"\{(?:" + "|".join(FIELDS) + r")(?::0?[1-9])?\}"
 _PART: Final = rf"(?:{_FIELD}|(?![.])[^{{}}/\\{CONTROL}])(?:{_FIELD}|[^{{}}/\\{CONTROL}])*"
 TEMPLATE: Final = rf"^[{SPACE}]*(?![{SPACE}]){_PART}(?:/{_PART})*[{SPACE}]*$"
-"""What is understood as a template; published in the schema."""
+"""The pattern of a valid template; published in the schema."""
 
 MOST_WORDS_CHARACTERS: Final = 60
-"""Of a field that holds text."""
+"""Characters of a field that holds text."""
 
 _UNFIT: Final = re.compile(r"[\s/\\:*?\"<>|{}]+")
-"""What some file system or shell has no use for in a name."""
+"""Characters that some file system or shell cannot use in a name."""
 
 _UNFIT_IN_TEMPLATE: Final = re.compile(r"[:*?\"<>|]+")
-"""The same, where it is meant: spaces stay."""
+"""The same for the text of a template itself, where spaces are kept."""
 
 
 def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
-    """Folder (empty: the job's own) and stem, both fit to be names on any file system."""
+    """Folder (empty for the job's own) and stem, both valid names on any file system."""
 
     def value(field: re.Match[str]) -> str:
         name, _, width = field[0].strip("{}").partition(":")
-        found = values[name]
-        return f"{found:{width}d}" if isinstance(found, int) and width else _fit(str(found))
+        given = values[name]
+        return f"{given:{width}d}" if isinstance(given, int) and width else _fit(str(given))
 
     parts = [_name(re.sub(_FIELD, value, part)) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
@@ -54,16 +54,16 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
 
 
 def _fit(text: str) -> str:
-    """Text as a part of a name."""
+    """Makes text valid as a part of a name."""
     return _UNFIT.sub("-", _printable(text))[:MOST_WORDS_CHARACTERS].strip("-. ")
 
 
 def _name(part: str) -> str:
-    """A name that is not hidden, not empty and not too long; some file systems drop dots and spaces at its end."""
+    """Makes a name that is not hidden, empty or too long. Dots and spaces at its end, which some systems drop, go."""
     fit = _UNFIT_IN_TEMPLATE.sub("-", _printable(part)).lstrip(". ")
     return output_stem(fit, None).rstrip(". ") or "-"
 
 
 def _printable(text: str) -> str:
-    """Without what nobody sees in a name: control characters, marks that turn text round; other spaces become one."""
+    """Removes invisible characters: controls and marks that reverse text; several spaces become one."""
     return "".join(character for character in " ".join(text.split()) if character.isprintable())

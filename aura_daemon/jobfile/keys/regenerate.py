@@ -1,7 +1,7 @@
-"""Keys of a job that makes a picture again, with their bounds. In: a mapping. Out: a checked job.
+"""The keys of a job that makes a picture again, with their bounds. In: a mapping. Out: a checked job.
 
-They are those of a job that draws, but for those that ask for several pictures: what is said counts for more than what
-the picture says. `image` is the picture itself, so no other one can be started from.
+They are the keys of a job that draws, except for those that ask for several pictures. The job's keys win over the
+settings in the picture. `image` names that picture, so the job cannot start from another image.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from aura_daemon.jobfile.keys.types import (
 )
 
 REGENERATE: Final = "regenerate"
-"""The task."""
+"""The value of `task`."""
 
 _OTHER: Final = frozenset(
     {"task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"}
 )
-"""Keys that mean something else here, or nothing: of one picture one is made."""
+"""Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 
 
 class RegenerateKeys(BaseModel):

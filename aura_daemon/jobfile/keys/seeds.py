@@ -1,4 +1,4 @@
-"""What a job may say about its seeds: one, a list, a range. In: a raw value. Out: the seeds, or what is allowed."""
+"""The seeds of a job: one, a list or a range. In: a raw value. Out: the seeds, or an error with what is allowed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from aura_daemon.jobs.text_patterns import alone
 from aura_daemon.problems import shown
 
 SEED_END: Final = 2**63
-"""Seeds are smaller than this."""
+"""Every seed is smaller than this."""
 
 MOST_SEEDS: Final = 500
-"""Of one job file: every seed is a job."""
+"""Seeds of one job file: every seed is a job."""
 
 _ONE: Final = "a whole number from 0 to 2**63 - 1"
 _ALLOWED: Final = f"{_ONE}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`"
@@ -22,7 +22,7 @@ _RANGE: Final = r"([0-9]{1,19})[ \t]*(?:-|\.\.)[ \t]*([0-9]{1,19})"
 
 
 def seeds_of(value: object) -> int | tuple[int, ...] | None:
-    """One seed, or several, in their order; raises ValueError with what is allowed."""
+    """One seed, or several in their order; raises ValueError with what is allowed."""
     if value is None:
         return None
     if isinstance(value, str):
@@ -35,7 +35,7 @@ def seeds_of(value: object) -> int | tuple[int, ...] | None:
 
 
 def one_seed_of(value: object) -> int | None:
-    """One seed, where there is one picture; raises ValueError with what is allowed."""
+    """The seed of a single picture; raises ValueError with what is allowed."""
     return _one(value, f"must be {_ONE}: it is one picture") if value is not None else None
 
 

@@ -1,6 +1,7 @@
-"""What values of keys are made of: text, numbers, ratios, names of images. In: raw values. Out: checked, or why not.
+"""The types of the keys' values: text, numbers, ratios, names of images. In: raw values. Out: checked values, errors.
 
-Schema and parser take the same, so everything is said twice here: as a check, and as a pattern of `jobs.text_patterns`.
+Schema and parser accept the same values, so every rule stands here twice: as a check, and as a pattern for the schema
+(`jobs.text_patterns`).
 """
 
 from __future__ import annotations
@@ -18,25 +19,25 @@ from aura_daemon.jobs.text_patterns import CONTROL, SPACE, alone, in_any_case
 
 MOST_PROMPT_CHARACTERS: Final = 10_000
 MOST_NAME_CHARACTERS: Final = 1000
-"""Of the image a job file names, folders included."""
+"""Characters of the name of an image, folders included."""
 
 CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 
 _RATIOS: Final = {ratio: in_any_case(ratio).replace(":", r"[ \t]*[:xX/][ \t]*") for ratio in NATIVE_512}
-"""Aspect ratio -> the pattern of what is understood as this one."""
+"""Aspect ratio -> the pattern of its accepted spellings."""
 
 ANY_TEXT: Final = f"^[^{CONTROL}]*$"
 NOT_BLANK: Final = f"^[{SPACE}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$"
 
 
 def _known_ratio(value: object) -> object:
-    """`16x9`, ` 16 : 9 ` and `auto` are understood."""
+    """Accepts `16x9`, ` 16 : 9 ` and `auto`."""
     text = value if isinstance(value, str) else ""
     return next((ratio for ratio, pattern in _RATIOS.items() if re.match(alone(pattern), text)), value)
 
 
 def _text(value: str) -> str:
-    """Text without what no text holds and without the space around it."""
+    """Refuses control characters, and strips the space around text."""
     strange = NOT_TEXT.search(value)
     if strange is not None:
         raise ValueError(f"holds the control character U+{ord(strange[0]):04X}, which no text needs")
@@ -44,18 +45,18 @@ def _text(value: str) -> str:
 
 
 def _whole(value: object) -> object:
-    """`25.0` is a whole number, as JSON Schema has it: programs write one so."""
+    """Accepts `25.0` as a whole number, as JSON Schema does: some programs write whole numbers so."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _word(value: str) -> str:
-    """Text that says something."""
+    """Refuses blank text."""
     if not value:
         raise ValueError("must not be blank")
     return value
 
 
-# Characters are counted as they are written, space around them too: so does a JSON Schema.
+# Like a JSON Schema, these bounds count the space around a text too.
 Prompt = Annotated[str, Field(max_length=MOST_PROMPT_CHARACTERS), AfterValidator(_text)]
 Beginning = Annotated[str, Field(max_length=500), AfterValidator(_text)]
 Notes = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
@@ -79,12 +80,12 @@ Ratio = Annotated[
 
 
 def as_pattern(pattern: str) -> dict[str, Any]:
-    """What the schema says of text that must be written as text."""
+    """The schema of text that must be written as text."""
     return {"pattern": pattern}
 
 
 def as_text(pattern: str, *, may_be_null: bool = True) -> dict[str, Any]:
-    """What the schema says of text: it may be written as a number or a boolean."""
+    """The schema of text that may also be written as a number or a boolean."""
     return {"type": ["string", "number", "boolean"] + ["null"] * may_be_null, "pattern": pattern}
 
 
@@ -93,7 +94,7 @@ MOST_PRIORITY: Final = 1000
 
 def priority_field() -> Any:
     description = f"a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}: higher runs first, else the oldest"
-    null: Any = {"type": ["integer", "null"]}  # as good as no key
+    null: Any = {"type": ["integer", "null"]}  # null counts as no key
     return Field(0, strict=True, ge=-MOST_PRIORITY, le=MOST_PRIORITY, description=description, json_schema_extra=null)
 
 
@@ -103,7 +104,7 @@ def size_field() -> Any:
 
 
 def _stays_below(value: str) -> str:
-    """The name of an image below the inbox."""
+    """Refuses anything but the name of an image below the inbox."""
     parts = value.split("/")
     if "\\" in value or any(not part or part.startswith(".") for part in parts):
         raise ValueError("must name a file below the inbox: no `..`, hidden, absolute or `\\` path")
@@ -118,7 +119,7 @@ ImageName = Annotated[str, Field(max_length=MOST_NAME_CHARACTERS), AfterValidato
 
 
 def _image_pattern() -> str:
-    """An image below the job file's folder; no part of its path is hidden or too long."""
+    """The pattern of an image's path below the inbox, no part of which is hidden or too long."""
     first, further = rf"[^./\\{CONTROL}]", rf"[^/\\{CONTROL}]"
     names = [
         f"{first}{further}{{0,{MOST_NAME_BYTES - 1 - length}}}[.](?:{'|'.join(endings)})"
@@ -130,7 +131,7 @@ def _image_pattern() -> str:
 
 
 def image_field(what: str) -> Any:
-    """A key that names an image."""
+    """A key that names an image; `what` says what for."""
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
     return Field(
         None,

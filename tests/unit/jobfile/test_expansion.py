@@ -38,7 +38,7 @@ def jobs(text: str, *folders: FolderDefaults, first: int = 100) -> tuple[ParsedJ
 
 
 def requests(text: str, *folders: FolderDefaults) -> list[GenerateRequest]:
-    found = [job.asked.request for job in jobs(text, *folders)]
+    found = [job.spec.request for job in jobs(text, *folders)]
     return [one for one in found if isinstance(one, GenerateRequest)]
 
 
@@ -124,13 +124,13 @@ def test_with_a_count_each_picture_draws_its_own_texts_and_the_same_seed_draws_t
 def test_escapes_are_plain_text_in_the_request_and_a_job_alone_keeps_its_text() -> None:
     text = "# mine\nprompt: a \\{red|blue\\} {word} \\__animals__\n"
     (job,) = jobs(text)
-    assert job.asked.request == GenerateRequest(prompt="a {red|blue} {word} __animals__")
+    assert job.spec.request == GenerateRequest(prompt="a {red|blue} {word} __animals__")
     assert job.text == text.encode()
 
 
 def test_a_word_list_counts_as_a_choice_even_where_it_has_one_line() -> None:
     (job,) = jobs("prompt: a __one__\n")
-    assert job.asked.request == GenerateRequest(prompt="a fox", seed=100)
+    assert job.spec.request == GenerateRequest(prompt="a fox", seed=100)
     assert job.text == b"prompt: a fox\nseed: 100\n"
 
 
@@ -154,7 +154,7 @@ def test_choices_that_cannot_be_are_refused(text: str, words: str) -> None:
 def test_a_prompt_text_expands_as_a_job_file_does() -> None:
     found = parse_prompt_text(b"a {red|blue} __one__\n", file="cat.txt", catalogue=CATALOGUE, draw=lambda: 9)
     assert isinstance(found, ParsedFile)
-    assert [job.asked.request for job in found.jobs] == [
+    assert [job.spec.request for job in found.jobs] == [
         GenerateRequest(prompt="a red fox", seed=9),
         GenerateRequest(prompt="a blue fox", seed=9),
     ]
@@ -336,9 +336,9 @@ def test_the_text_of_each_job_asks_for_this_job_alone(keys: dict[str, object], s
     for job in found:
         alone = jobs(job.text.decode(), *folders, first=555)
         assert len(alone) == 1
-        assert replace(alone[0].asked, grid=job.asked.grid) == job.asked
+        assert replace(alone[0].spec, grid=job.spec.grid) == job.spec
         assert alone[0].text == job.text or len(found) == 1
-    assert len({job.asked.grid for job in found}) == 1
+    assert len({job.spec.grid for job in found}) == 1
 
 
 def test_a_folder_may_say_how_many_and_which_seeds() -> None:
@@ -359,15 +359,15 @@ def test_a_name_that_a_folder_says_is_refused_where_it_is_said() -> None:
 
 def test_a_caption_job_is_left_as_it_is() -> None:
     (job,) = jobs("task: caption\nimage: a.png\nprompt: a {photo|drawing} of __animals__", folder(count=3))
-    assert job.asked.request == CaptionRequest(image="a.png", prompt="a {photo|drawing} of __animals__")
+    assert job.spec.request == CaptionRequest(image="a.png", prompt="a {photo|drawing} of __animals__")
 
 
 def test_a_sheet_is_asked_for_by_every_job_of_the_file_but_not_by_one_that_stands_alone() -> None:
     found = jobs("prompt: x\ncount: 2\ngrid: true\n")
-    assert [job.asked.grid for job in found] == [True, True]
+    assert [job.spec.grid for job in found] == [True, True]
     assert found[0].text == b"prompt: x\nseed: 100\n"
-    assert not jobs("prompt: x\n")[0].asked.grid
-    assert jobs("prompt: x\n", folder(grid=True))[0].asked.grid
+    assert not jobs("prompt: x\n")[0].spec.grid
+    assert jobs("prompt: x\n", folder(grid=True))[0].spec.grid
 
 
 @given(st.text("ab{|}\\_ ", min_size=1, max_size=12).filter(str.strip))

@@ -54,7 +54,7 @@ def parsed(text: str) -> FolderDefaults | tuple[str, ...]:
 def asked(text: str, *folders: FolderDefaults) -> JobSpec:
     found = parse_job_file(text.encode(), file="cat.yaml", folders=folders)
     assert not isinstance(found, RejectedFile), found.problems
-    return found.jobs[0].asked
+    return found.jobs[0].spec
 
 
 @pytest.mark.parametrize(("key", "value"), [(key, value) for key, values in GOOD.items() for value in values])
@@ -143,7 +143,7 @@ def test_each_kind_of_job_takes_its_own_keys() -> None:
     assert for_image([both]) == JobSpec(request=CaptionRequest(max_new_tokens=9), priority=2)
     text = parse_prompt_text(b"a red circle", file="cat.txt", folders=[both])
     assert isinstance(text, ParsedFile)
-    assert text.jobs[0].asked.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
+    assert text.jobs[0].spec.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
 
 
 def test_settings_that_nobody_checked_are_a_bug() -> None:

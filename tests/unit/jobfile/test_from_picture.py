@@ -26,7 +26,7 @@ THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x5
 def asked(text: str) -> RegenerateSpec:
     found = parse_job_file(text.encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
-    again = found.jobs[0].asked
+    again = found.jobs[0].spec
     assert isinstance(again, RegenerateSpec)
     return again
 

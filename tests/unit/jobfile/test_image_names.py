@@ -22,7 +22,7 @@ def names_of_jobs(content: bytes) -> tuple[str | None, ...] | None:
         return None
     names: list[str | None] = []
     for job in parsed.jobs:
-        match job.asked.request:
+        match job.spec.request:
             case CaptionRequest(image=image) | RegenerateRequest(image=image):
                 names.append(image)
             case GenerateRequest(image=image, mask=mask):

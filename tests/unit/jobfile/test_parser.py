@@ -13,7 +13,7 @@ from aura_daemon.jobs.requests import GenerateRequest, Lora, Request
 def requests(text: str) -> list[Request]:
     found = parse_job_file(text.encode(), file="cat.yaml")
     assert isinstance(found, ParsedFile), found
-    return [job.asked.request for job in found.jobs]
+    return [job.spec.request for job in found.jobs]
 
 
 def complaints(text: str) -> list[str]:
@@ -65,7 +65,7 @@ def test_one_document_of_several_can_stand_alone() -> None:
 def test_a_text_file_is_one_prompt(content: bytes) -> None:
     found = parse_prompt_text(content, file="cat.txt")
     assert isinstance(found, ParsedFile)
-    assert found.jobs[0].asked.request == GenerateRequest(prompt="a red circle")
+    assert found.jobs[0].spec.request == GenerateRequest(prompt="a red circle")
     assert found.jobs[0].text == content
 
 
@@ -89,7 +89,7 @@ def test_a_text_file_that_is_no_prompt_says_why(content: bytes, words: str) -> N
 def test_a_text_file_may_name_loras() -> None:
     found = parse_prompt_text(b"a cat <lora:ink:0.8>", file="cat.txt")
     assert isinstance(found, ParsedFile)
-    asked = found.jobs[0].asked.request
+    asked = found.jobs[0].spec.request
     assert isinstance(asked, GenerateRequest)
     assert asked.loras == (Lora(name="ink", weight=0.8),)
     wrong = parse_prompt_text(b"a cat <lora:ink:much>", file="cat.txt")

@@ -100,4 +100,4 @@ def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> No
     given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
     found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
-    assert found.jobs[0].asked.request == request_
+    assert found.jobs[0].spec.request == request_
