@@ -1,6 +1,6 @@
-"""argv -> exit code; the only code that prints. One file a group of commands, imported when the command is called.
+"""The command line: argv -> exit code. Each command imports its module when it is called.
 
-Exit codes: 0 all well; 1 some job or file failed, or (`doctor`) something should be mended; 2 the user has something to
+Exit codes: 0 success; 1 a job or file failed, or (`doctor`) something should be mended; 2 the user has something to
 mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`,
 `demo`) stopped by Ctrl-C or SIGTERM.
 """
@@ -29,7 +29,7 @@ app = typer.Typer(
 
 
 class SchemaName(StrEnum):
-    """Documents that have a published schema."""
+    """The documents that have a published schema."""
 
     JOB = "job"
     CONFIG = "config"
@@ -39,7 +39,7 @@ class SchemaName(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How the log is written."""
+    """The form of the log."""
 
     TEXT = "text"
     JSON = "json"
@@ -175,8 +175,8 @@ def bench(
     raise typer.Exit(bench.intake(files, latencies, folder))
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         from aura_daemon import __version__
 
         typer.echo(__version__)
@@ -186,14 +186,14 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     pass
 
 
 def main() -> None:
-    """Entry point: a user's mistake is listed without a traceback, exit code 2."""
+    """Entry point. A user's mistakes are listed without a traceback, exit code 2."""
     try:
         app()
     except UserError as error:

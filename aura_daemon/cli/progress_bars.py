@@ -1,4 +1,4 @@
-"""What a person at the terminal sees while jobs run: rich progress bars, or nothing where nobody looks."""
+"""What a person at the terminal sees while jobs run: rich progress bars, or nothing where stderr is no terminal."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def for_stderr() -> SilentListener:
 
 
 class SilentListener:
-    """The log says it all."""
+    """Shows nothing: the log tells everything."""
 
     worker_log_level: str | None = None
-    """What the child may write to the same terminal; None: as configured."""
+    """The log level of the child, which writes to the same terminal; None: as configured."""
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +39,7 @@ class SilentListener:
 
 
 class ProgressBars(SilentListener):
-    """One bar for the job that runs; our own log scrolls above it, and the child is kept from writing across it."""
+    """One bar for the running job; the log scrolls above it, and the child logs only warnings, which may cross it."""
 
     worker_log_level = "WARNING"
 
@@ -67,10 +67,10 @@ class ProgressBars(SilentListener):
         self._progress.stop()
 
     def hear(self, event: Event) -> None:
-        """Shows the bar of the job that runs."""
+        """Updates the bar of the running job."""
         match event:
             case JobStarted(job=job, source=source):
-                self._end()  # of an attempt that came to nothing
+                self._end()  # the bar of an attempt that was given up
                 what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
                 self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
                 self._task = self._progress.add_task(self._name, total=None)

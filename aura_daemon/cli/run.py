@@ -16,7 +16,7 @@ KILLED = 128
 
 
 def run(config: Path | None, log_format: str | None) -> int:
-    """Watches until SIGTERM or SIGINT, exit code 0; SIGHUP has the configuration read again."""
+    """Watches until SIGTERM or SIGINT, exit code 0; at SIGHUP the configuration is read again."""
     supervise(config, log_format, drain=False)
     return 0
 
@@ -31,7 +31,7 @@ def once(config: Path | None, log_format: str | None) -> int:
 
 
 def exit_code(summary: Summary, stopped_by: signal.Signals | None = None) -> int:
-    """What a drained inbox means for a script; one that a signal kept from being drained says so as a shell would."""
+    """The exit code of a drain; where a signal ended it, the code that a shell reports for that signal."""
     if stopped_by is not None:
         return KILLED + stopped_by
     if summary.failed or summary.stuck:

@@ -1,4 +1,4 @@
-"""`schema`: what documents may hold, as JSON Schema."""
+"""`schema`: the JSON Schema of a document."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What should be mended on a machine. In: a survey. Out: complaints, each with its mend."""
+"""What should be mended on a machine. In: a report. Out: findings, each with its mend."""
 
 from __future__ import annotations
 
@@ -19,58 +19,54 @@ from aura_daemon.doctor.report import (
 from aura_daemon.ladder.rungs import RUNGS
 
 LOW_DISK_BYTES: Final = 1 << 30
-"""A disk with less is nearly full."""
+"""A disk with fewer free bytes is nearly full."""
 
 SPARE_DISK_BYTES: Final = 1 << 30
-"""What a model's download must leave."""
+"""The bytes that the download of a model must leave free."""
 
 GIB: Final = 1 << 30
 
 
-def complaints(survey: DoctorReport) -> tuple[Finding, ...]:
-    """Everything, what keeps jobs from running first."""
-    return tuple(_all(survey))
+def complaints(report: DoctorReport) -> Iterator[Finding]:
+    """All findings; those that keep jobs from running come first."""
+    answer = report.findings
+    if answer is not None:
+        if answer.refusal is not None:
+            yield answer.refusal
+        yield from _about_torch(answer, report)
+        for model in answer.models:
+            yield from _about_model(model, answer, report)
+        if answer.plan is not None:
+            yield from _about_plan(answer.plan)
+    for disk in report.machine.disks:
+        yield from _about_disk(disk)
+    if report.machine.inotify is not None:
+        yield from _about_inotify(report.machine.inotify)
 
 
-def _all(survey: DoctorReport) -> Iterator[Finding]:
-    found = survey.findings
-    if found is not None:
-        if found.refusal is not None:
-            yield found.refusal
-        yield from _of_torch(survey, found)
-        for model in found.models:
-            yield from _of_model(model, found, survey)
-        if found.plan is not None:
-            yield from _of_plan(found.plan)
-    for disk in survey.machine.disks:
-        yield from _of_disk(disk)
-    if survey.machine.inotify is not None:
-        yield from _of_inotify(survey.machine.inotify)
-
-
-def _of_torch(survey: DoctorReport, found: ProbeAnswer) -> Iterator[Finding]:
-    """A card that nobody uses. Where a device is asked for by name, the refusal says it."""
-    cards = survey.machine.gpus
-    if cards and found.torch.device == "cpu" and survey.device == Device.AUTO:
+def _about_torch(answer: ProbeAnswer, report: DoctorReport) -> Iterator[Finding]:
+    """A GPU that torch does not use. Where the configuration names a device, `refusal` covers this case."""
+    gpus, torch = report.machine.gpus, answer.torch
+    if gpus and torch.device == "cpu" and report.device == Device.AUTO:
         yield Finding(
-            message=f"the driver knows {cards[0].name}, but torch {found.torch.version} ({found.torch.build} build) "
+            message=f"the driver knows {gpus[0].name}, but torch {torch.version} ({torch.build} build) "
             "finds no CUDA device: the CPU computes",
             mend="install a CUDA build of torch that this driver can run; or say device: cpu, if that is meant",
         )
 
 
-def _of_model(model: ModelFound, found: ProbeAnswer, survey: DoctorReport) -> Iterator[Finding]:
+def _about_model(model: ModelFound, answer: ProbeAnswer, report: DoctorReport) -> Iterator[Finding]:
     if model.presence is ModelPresence.WRONG:
         yield Finding(message=model.message, mend=model.mend)
     if model.presence is not ModelPresence.ABSENT:
         return
-    if found.hub_is_forbidden:
+    if answer.hub_is_forbidden:
         yield Finding(
             message=f"model {model.name} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it",
             mend="unset HF_HUB_OFFLINE once, or bring its cache here",
         )
         return
-    disk = next((disk for disk in survey.machine.disks if disk.what == "models"), None)
+    disk = next((disk for disk in report.machine.disks if disk.what == "models"), None)
     if disk is not None and disk.free_bytes < model.weight_bytes + SPARE_DISK_BYTES:
         yield Finding(
             message=f"model {model.name} is to be fetched ({model.weight_bytes / 1e9:.1f} GB), but there are only "
@@ -79,20 +75,19 @@ def _of_model(model: ModelFound, found: ProbeAnswer, survey: DoctorReport) -> It
         )
 
 
-def _of_plan(plan: LadderPlan) -> Iterator[Finding]:
+def _about_plan(plan: LadderPlan) -> Iterator[Finding]:
     if plan.start is not None:
         return
     last = plan.ladder[-1]
     memory = "memory" if RUNGS[last.rung].on_cpu else "GPU memory"
-    wish = plan.wish
     yield Finding(
-        message=f"{wish.width}x{wish.height} fits on no rung: the lowest, {last.rung}, takes "
+        message=f"{plan.wish.width}x{plan.wish.height} fits on no rung: the lowest, {last.rung}, takes "
         f"{last.needed_bytes / GIB:.1f} GiB of {memory}, {max(0, last.free_bytes) / GIB:.1f} GiB are free",
         mend="end other programs, raise the control group's limit, ask for a smaller picture or use a smaller model",
     )
 
 
-def _of_disk(disk: DiskFound) -> Iterator[Finding]:
+def _about_disk(disk: DiskFound) -> Iterator[Finding]:
     if disk.free_bytes < LOW_DISK_BYTES:
         yield Finding(
             message=f"the disk is nearly full at {disk.path} ({disk.what}): "
@@ -101,7 +96,7 @@ def _of_disk(disk: DiskFound) -> Iterator[Finding]:
         )
 
 
-def _of_inotify(limits: InotifyFound) -> Iterator[Finding]:
+def _about_inotify(limits: InotifyFound) -> Iterator[Finding]:
     watches = limits.needed_watches + limits.used_watches
     if watches > limits.max_user_watches:
         yield Finding(
@@ -121,5 +116,5 @@ def _of_inotify(limits: InotifyFound) -> Iterator[Finding]:
 
 
 def _rounded_up(number: int) -> int:
-    """To a power of two, as such limits are."""
+    """To a power of two, like the usual limits."""
     return int(1 << max(0, number - 1).bit_length())

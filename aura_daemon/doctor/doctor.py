@@ -12,7 +12,7 @@ from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.doctor import machine
 from aura_daemon.doctor.diagnosis import complaints
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
-from aura_daemon.doctor.report import SURVEY_SCHEMA, DoctorReport, Finding, PlanRequest, ProbeRequest
+from aura_daemon.doctor.report import REPORT_SCHEMA, DoctorReport, Finding, PlanRequest, ProbeRequest
 from aura_daemon.errors import JournalRefused
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
@@ -59,7 +59,7 @@ class Doctor:
             cache = machine.disk(MODELS, Path(answer.hub_cache))
             found = found.model_copy(update={"disks": (*found.disks, *((cache,) if cache is not None else ()))})
         report = DoctorReport(
-            schema=SURVEY_SCHEMA,
+            schema=REPORT_SCHEMA,
             configured_by=loaded.origin,
             device=settings.device,
             daemon_runs=daemon_pid is not None,

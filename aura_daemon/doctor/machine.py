@@ -1,4 +1,4 @@
-"""What this machine is, as far as it can be told without torch. In: settings. Out: a Machine."""
+"""What this machine is, as far as torch is not needed to find out. In: folders. Out: a Machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from aura_daemon.workers.process import CHILD
 PROC: Final = Path("/proc")
 
 INOTIFY: Final = "anon_inode:inotify"
-"""What a descriptor of an inotify instance is a link to."""
+"""The target of the link in /proc for a descriptor of an inotify instance."""
 
 WORKER: Final = CHILD[-1]
 """The module that a worker's command line names."""
@@ -45,14 +45,14 @@ class RunningWorker:
 
     pid: int
     own_bytes: int
-    """Of the host's memory; pages of files, which are available anyway, do not count."""
+    """Host memory without pages of files, which count as available anyway."""
 
 
 def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None) -> Machine:
-    """As it is now. `folders`: what is written where. `daemon_pid`: of the running daemon, whose own do not count."""
+    """The machine now. `folders`: purpose -> folder. `daemon_pid`: a process whose inotify watches do not count."""
     memory = host_memory()
     return Machine(
-        gpus=tuple(_gpu(card) for card in nvidia.gpus()),
+        gpus=tuple(_gpu(gpu) for gpu in nvidia.gpus()),
         cpu=cpu(),
         memory=MemoryFound(
             total_bytes=memory.total_bytes,
@@ -66,7 +66,7 @@ def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None)
 
 
 def cpu(proc: Path = PROC) -> CpuFound:
-    """Its name, and what counts of its abilities."""
+    """The processor's name and cores, and which of `CPU_FLAGS` it has."""
     name, flags = platform.processor() or platform.machine(), frozenset[str]()
     with suppress(OSError):
         for line in (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
@@ -80,7 +80,7 @@ def cpu(proc: Path = PROC) -> CpuFound:
 
 
 def disk(what: str, folder: Path) -> DiskFound | None:
-    """Of a folder, or of what is there of the way to it; None where nobody can tell."""
+    """The disk of a folder, or of its nearest parent that exists; None where the system does not say."""
     place = folder.resolve()
     while not place.is_dir() and place != place.parent:
         place = place.parent
@@ -99,7 +99,7 @@ def disk(what: str, folder: Path) -> DiskFound | None:
 
 
 def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> InotifyFound | None:
-    """Limits and what is taken of them; None where the system has none."""
+    """Limits and how much of them is used; None where the system has no inotify."""
     folder = proc / "sys" / "fs" / "inotify"
     try:
         watches, instances, queued = (
@@ -108,47 +108,47 @@ def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> Inotif
         )
     except (OSError, ValueError):
         return None
-    taken = list(_instances(proc, but=daemon_pid))
+    watches_by_instance = list(_instances(proc, except_pid=daemon_pid))
     return InotifyFound(
         max_user_watches=watches,
         max_user_instances=instances,
         max_queued_events=queued,
-        needed_watches=_folders(inbox),
-        used_watches=sum(taken),
-        used_instances=len(taken),
+        needed_watches=_count_watched_folders(inbox),
+        used_watches=sum(watches_by_instance),
+        used_instances=len(watches_by_instance),
     )
 
 
 def worker_of(daemon_pid: int) -> RunningWorker | None:
-    """None where no model is loaded."""
+    """The worker of a daemon; None where the daemon has loaded no model."""
     with suppress(psutil.Error):
         for child in psutil.Process(daemon_pid).children():
             with suppress(psutil.Error):
                 if WORKER in child.cmdline():
                     used = child.memory_info()
-                    own_bytes = int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
+                    own_bytes = int(used.rss) - int(getattr(used, "shared", 0))  # macOS has no such figure
                     return RunningWorker(pid=child.pid, own_bytes=own_bytes)
     return None
 
 
 def device_bytes(gpus: Sequence[GpuFound], pid: int) -> int:
-    """What a process has, of whatever card it computes on; 0 where nobody says."""
-    return sum(user.used_bytes for card in gpus for user in card.users if user.pid == pid)
+    """The GPU memory that a process uses, on whichever GPU; 0 where the driver does not say."""
+    return sum(user.used_bytes for gpu in gpus for user in gpu.users if user.pid == pid)
 
 
-def _gpu(card: nvidia.Gpu) -> GpuFound:
+def _gpu(gpu: nvidia.Gpu) -> GpuFound:
     return GpuFound(
-        name=card.name,
-        uuid=card.uuid,
-        total_bytes=card.total_bytes,
-        free_bytes=card.free_bytes,
-        driver=card.driver,
-        users=tuple(GpuUser(pid=pid, name=file_names.escaped(name), used_bytes=size) for pid, name, size in card.users),
+        name=gpu.name,
+        uuid=gpu.uuid,
+        total_bytes=gpu.total_bytes,
+        free_bytes=gpu.free_bytes,
+        driver=gpu.driver,
+        users=tuple(GpuUser(pid=pid, name=file_names.escaped(name), used_bytes=size) for pid, name, size in gpu.users),
     )
 
 
-def _folders(inbox: Path) -> int:
-    """Folders that are watched: all but the hidden ones and `failed/`."""
+def _count_watched_folders(inbox: Path) -> int:
+    """How many folders of the inbox are watched: all but the hidden ones and `failed/`."""
     count, waiting = 0, [""]
     while waiting:
         current = waiting.pop()
@@ -163,17 +163,17 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     return entry.is_dir(follow_symlinks=False)
 
 
-def _instances(proc: Path, *, but: int | None) -> Iterator[int]:
-    """Watches of each inotify instance of this user's programs, save one; what may not be looked into is left out."""
+def _instances(proc: Path, *, except_pid: int | None) -> Iterator[int]:
+    """The number of watches of each inotify instance of this user's processes, as far as /proc may be read."""
     for process in proc.iterdir():
-        if not process.name.isdigit() or process.name == str(but):
+        if not process.name.isdigit() or process.name == str(except_pid):
             continue
         with suppress(OSError):
             if process.stat().st_uid != os.getuid():
                 continue
             for descriptor in (process / "fd").iterdir():
                 with suppress(OSError):
-                    if os.readlink(descriptor) == INOTIFY:  # noqa: PTH115 - it is no path
+                    if os.readlink(descriptor) == INOTIFY:  # noqa: PTH115 - the target is no path
                         yield _watches(process / "fdinfo" / descriptor.name)
 
 

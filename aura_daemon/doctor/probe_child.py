@@ -1,6 +1,6 @@
 """The short-lived child that asks torch for `doctor`: `python -m aura_daemon.doctor.probe_child PARENT_PID`.
 
-In: a question, JSON on stdin. Out: findings, one JSON document on stdout; whatever the libraries print goes to stderr.
+In: a request, JSON on stdin. Out: the answer, JSON on stdout; whatever the libraries print goes to stderr.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from aura_daemon.workers.child_main import ENVIRONMENT, become_a_child, importin
 
 
 def main(parent: int) -> None:
-    """Answers and ends."""
+    """Writes the answer to one request."""
     become_a_child(parent)
     log_to_stderr("WARNING", "text")
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answer:
         os.dup2(2, 1)
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        question = ProbeRequest.model_validate_json(sys.stdin.buffer.read())
+        request = ProbeRequest.model_validate_json(sys.stdin.buffer.read())
         from aura_daemon.engines.library_logging import quiet_libraries
 
         quiet_libraries()
         with importing():
             from aura_daemon.doctor.torch_findings import findings
 
-        answer.write(findings(question).model_dump_json())
+        answer.write(findings(request).model_dump_json())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""What `doctor` finds out: the machine, what torch makes of it, the models, and a plan. In and out: JSON.
+"""The report of `doctor`: the machine, what torch finds on it, the models, and a plan. In and out: JSON.
 
-The question crosses to a short-lived child that may import torch, its findings come back; all of it is one document.
+A request goes to a short-lived child that may import torch, and its answer comes back as a part of the report.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
 
-SURVEY_SCHEMA: Final = "aura-daemon/doctor/1"
+REPORT_SCHEMA: Final = "aura-daemon/doctor/1"
 
 CPU_FLAGS: Final = ("amx_bf16", "avx512_bf16", "avx2")
-"""What of a processor's abilities counts here: the first two make bfloat16 the fastest format."""
+"""Abilities of a processor that matter here: with the first two, bfloat16 is the fastest number format."""
 
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-# -- the question ------------------------------------------------------------------------------------------------------
+# -- the request -------------------------------------------------------------------------------------------------------
 
 
 class PlanRequest(_Record):
-    """What the ladder is to be shown for."""
+    """The pictures that a ladder is planned for."""
 
     model: str
     width: int
@@ -38,15 +38,16 @@ class PlanRequest(_Record):
 
 
 class ProbeRequest(_Record):
-    """What the child is asked."""
+    """What the child is to find out."""
 
     settings: EngineSettings
     wish: PlanRequest | None = None
     measured: tuple[Measured, ...] = ()
-    """Of the wish's model."""
+    """With the model of `wish`."""
     held_bytes: int = 0
-    """Of the host's memory, what the running daemon's worker has: a job may use that."""
+    """Host memory of the running daemon's worker: a job may use it."""
     held_device_bytes: int = 0
+    """The same of the GPU's memory."""
 
 
 # -- what is found without torch ---------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ class Finding(_Record):
 
 
 class GpuUser(_Record):
-    """A process that computes on a card."""
+    """A process that uses a GPU."""
 
     pid: int
     name: str
@@ -68,7 +69,7 @@ class GpuUser(_Record):
 
 
 class GpuFound(_Record):
-    """A card, as its driver tells."""
+    """A GPU, as its driver describes it."""
 
     name: str
     uuid: str = Field("", description="GPU-…; empty where the driver does not say")
@@ -91,39 +92,39 @@ class MemoryFound(_Record):
 
     total_bytes: int
     available_bytes: int
-    limit_bytes: int | None = Field(description="of the control group; null where there is none")
+    limit_bytes: int | None = Field(description="the control group's limit; null where there is none")
 
 
 class DiskFound(_Record):
-    """Where something is written."""
+    """The disk of a folder in which the daemon writes."""
 
     what: str = Field(description="inbox, outbox, state or models")
     path: str
     exists: bool
     free_bytes: int
     total_bytes: int
-    file_system: str = Field(description="empty where the system does not tell")
+    file_system: str = Field(description="empty where the system does not say")
 
 
 class InotifyFound(_Record):
-    """Limits of the system's file events, and what is taken of them."""
+    """Limits of the system's file events, and how much of them is used."""
 
     max_user_watches: int
     max_user_instances: int
     max_queued_events: int
-    needed_watches: int = Field(description="one a folder of the inbox")
-    used_watches: int = Field(description="by this user's other programs, as far as they can be looked into")
+    needed_watches: int = Field(description="one for each folder of the inbox")
+    used_watches: int = Field(description="by this user's other programs, as far as /proc shows them")
     used_instances: int
 
 
 class Machine(_Record):
-    """All that can be told without torch."""
+    """What can be found out without torch."""
 
     gpus: tuple[GpuFound, ...]
     cpu: CpuFound
     memory: MemoryFound
     disks: tuple[DiskFound, ...]
-    inotify: InotifyFound | None = Field(description="null where there is none")
+    inotify: InotifyFound | None = Field(description="null where the system has no inotify")
     versions: dict[str, str]
 
 
@@ -131,26 +132,26 @@ class Machine(_Record):
 
 
 class TorchFound(_Record):
-    """What torch is, and where the models would run."""
+    """The installed torch, and where the models would run."""
 
     version: str
     build: str = Field(description="CPU, CUDA 12.8, ROCm 6.4, …")
     device: str = Field(description="where the top of the ladder is: cpu, cuda:0; empty where the settings forbid it")
     device_name: str
-    dtype: str = Field(description="that is computed in there")
-    dtypes: tuple[str, ...] = Field(description="that the device computes in at full speed")
+    dtype: str = Field(description="in which the models compute there")
+    dtypes: tuple[str, ...] = Field(description="in which the device computes at full speed")
     capability: str = Field(description="of a CUDA device, as sm_86")
-    uuid: str = Field("", description="of a CUDA device, GPU-… as its driver says it: which of several it is")
+    uuid: str = Field("", description="of a CUDA device, GPU-… as its driver names it: tells which of several it is")
 
 
 class ModelPresence(StrEnum):
-    """Whether a model lies on this machine."""
+    """Whether a model is on this machine."""
 
     HERE = "here"
     ABSENT = "absent"
-    """It would be fetched from the hub."""
+    """The model would be fetched from the hub."""
     WRONG = "wrong"
-    """It cannot be used as it is configured."""
+    """The model cannot be used as it is configured."""
 
 
 class ModelFound(_Record):
@@ -160,32 +161,32 @@ class ModelFound(_Record):
     name: str
     presence: ModelPresence
     folder: str = ""
-    weight_bytes: int = Field(0, description="on the disk; of an absent one what is to be fetched; 0: not known")
+    weight_bytes: int = Field(0, description="on the disk; of an absent model: to be fetched; 0: not known")
     message: str = Field("", description="what is wrong with it")
     mend: str = ""
 
 
 class LadderStep(_Record):
-    """A rung of the ladder, for the wish."""
+    """A rung of the ladder, for the planned pictures."""
 
     rung: Rung
     caption: str
-    needed_bytes: int = Field(description="predicted peak, of the memory it computes in")
-    needed_host_bytes: int = Field(description="of the host's memory besides")
-    free_bytes: int = Field(description="of the memory it computes in, what a job may take now")
-    fits: int = Field(description="how many of the wished pictures go at once now; 0: none")
-    picture_s: float | None = Field(description="from what was measured here; null where nothing was")
+    needed_bytes: int = Field(description="predicted peak of the memory in which the rung computes")
+    needed_host_bytes: int = Field(description="of host memory besides")
+    free_bytes: int = Field(description="of the memory in which the rung computes: what a job may take now")
+    fits: int = Field(description="how many of the planned pictures can be computed at once now")
+    picture_s: float | None = Field(description="by measurements on this machine; null without any")
 
 
 class LadderPlan(_Record):
-    """The ladder for a wish, and where a job would start."""
+    """The ladder for the planned pictures, and where a job would start."""
 
     wish: PlanRequest
-    assumed: bool = Field(description="the model is not here: the figures are Stable Diffusion 1.4's")
-    steps_a_picture: int = Field(description="denoising steps that the times are reckoned with")
+    assumed: bool = Field(description="the model is not here: the figures are those of Stable Diffusion 1.4")
+    steps_a_picture: int = Field(description="denoising steps on which the times are based")
     free_host_bytes: int
     ladder: tuple[LadderStep, ...]
-    start: Rung | None = Field(description="null where it fits on no rung")
+    start: Rung | None = Field(description="null where the pictures fit on no rung")
     start_batch: int
 
 
@@ -194,7 +195,7 @@ class ProbeAnswer(_Record):
 
     torch: TorchFound
     hub_cache: str
-    hub_is_forbidden: bool = Field(description="HF_HUB_OFFLINE is set: nothing is fetched")
+    hub_is_forbidden: bool = Field(description="HF_HUB_OFFLINE is set: no model is fetched")
     models: tuple[ModelFound, ...]
     plan: LadderPlan | None
     refusal: Finding | None = Field(description="why the settings cannot be followed here")
@@ -204,18 +205,18 @@ class ProbeAnswer(_Record):
 
 
 class DoctorReport(_Record):
-    """What `doctor --json` prints."""
+    """The document that `doctor --json` prints."""
 
-    schema_: Literal["aura-daemon/doctor/1"] = Field(SURVEY_SCHEMA, alias="schema")
+    schema_: Literal["aura-daemon/doctor/1"] = Field(REPORT_SCHEMA, alias="schema")
     configured_by: str
     device: str = Field(description="as configured")
     daemon_runs: bool
-    held_bytes: int = Field(description="of the host's memory, by the running daemon's worker")
+    held_bytes: int = Field(description="host memory of the running daemon's worker")
     held_device_bytes: int
     machine: Machine
     findings: ProbeAnswer | None = Field(description="null where torch could not be asked")
     problems: tuple[Finding, ...] = ()
 
     def to_json(self) -> str:
-        """The document."""
+        """The document, as text."""
         return self.model_dump_json(by_alias=True, indent=2)

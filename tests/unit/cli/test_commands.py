@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +229,10 @@ def test_an_unreadable_configuration_is_refused(program: Program) -> None:
 
 
 def test_a_journal_of_a_newer_version_is_refused_without_a_traceback(program: Program) -> None:
-    journal = Journal(program.house.state / "journal.sqlite3")
-    journal._database._connection.execute("PRAGMA user_version = 99")
-    journal.close()
+    place = program.house.state / "journal.sqlite3"
+    Journal(place).close()
+    with closing(sqlite3.connect(place)) as connection:
+        connection.execute("PRAGMA user_version = 99")
     for command in ("once", "status"):
         ran = program.call(command)
         assert ran.returncode == 2

@@ -1,4 +1,4 @@
-"""What doctor complains of, and what it does not."""
+"""What doctor finds fault with, and what it does not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from aura_daemon.config.engine import EngineSettings, GenerateSettings
 from aura_daemon.doctor.diagnosis import complaints
 from aura_daemon.doctor.report import (
-    SURVEY_SCHEMA,
+    REPORT_SCHEMA,
     CpuFound,
     DiskFound,
     DoctorReport,
@@ -82,7 +82,7 @@ def plan(start: Rung | None, rung: Rung = Rung.CPU_HALF_WEIGHTS) -> LadderPlan:
     )
 
 
-def survey(
+def report(
     *,
     gpus: tuple[GpuFound, ...] = (),
     disks: tuple[DiskFound, ...] = (),
@@ -91,11 +91,11 @@ def survey(
     silent: bool = False,
     **found: Any,
 ) -> DoctorReport:
-    known = {
+    defaults = {
         "torch": TORCH, "hub_cache": "/hub", "hub_is_forbidden": False, "models": (), "plan": None, "refusal": None
     }  # fmt: skip
     return DoctorReport(
-        schema=SURVEY_SCHEMA,
+        schema=REPORT_SCHEMA,
         configured_by="built-in defaults",
         device=device,
         daemon_runs=False,
@@ -109,13 +109,13 @@ def survey(
             inotify=inotify,
             versions={},
         ),
-        findings=None if silent else ProbeAnswer(**{**known, **found}),
+        findings=None if silent else ProbeAnswer(**{**defaults, **found}),
     )
 
 
-def said(one: DoctorReport) -> str:
-    """All of it; every complaint has its mend."""
-    found = complaints(one)
+def messages(examined: DoctorReport) -> str:
+    """All of them in one text; every complaint has its mend."""
+    found = list(complaints(examined))
     assert all(complaint.mend for complaint in found)
     return " ".join(complaint.message for complaint in found)
 
@@ -123,81 +123,83 @@ def said(one: DoctorReport) -> str:
 @pytest.mark.parametrize(
     "well",
     [
-        survey(),
-        survey(silent=True),
-        survey(inotify=None),
-        survey(disks=(disk("inbox", 2 * GB), disk("models", 9 * GB)), models=(ABSENT,)),
-        survey(models=(ABSENT,)),
-        survey(models=(ModelFound(kind=JobKind.CAPTION, name="aura-mini", presence=ModelPresence.HERE),)),
-        survey(plan=plan(Rung.CPU_HALF_WEIGHTS)),
-        survey(gpus=(CARD,), device="cpu"),
-        survey(gpus=(CARD,), torch=TORCH.model_copy(update={"device": "cuda:0"})),
+        report(),
+        report(silent=True),
+        report(inotify=None),
+        report(disks=(disk("inbox", 2 * GB), disk("models", 9 * GB)), models=(ABSENT,)),
+        report(models=(ABSENT,)),
+        report(models=(ModelFound(kind=JobKind.CAPTION, name="aura-mini", presence=ModelPresence.HERE),)),
+        report(plan=plan(Rung.CPU_HALF_WEIGHTS)),
+        report(gpus=(CARD,), device="cpu"),
+        report(gpus=(CARD,), torch=TORCH.model_copy(update={"device": "cuda:0"})),
     ],
 )
-def test_of_a_machine_that_is_well_nothing_is_said(well: DoctorReport) -> None:
-    assert complaints(well) == ()
+def test_a_machine_that_is_well_has_no_complaint(well: DoctorReport) -> None:
+    assert list(complaints(well)) == []
 
 
 def test_why_the_settings_cannot_be_followed_comes_first() -> None:
     refusal = Finding(message="no CUDA", mend="device: auto")
-    found = complaints(survey(refusal=refusal, disks=(disk("inbox", 0),)))
+    found = tuple(complaints(report(refusal=refusal, disks=(disk("inbox", 0),))))
     assert (found[0], len(found)) == (refusal, 2)
 
 
 def test_a_card_that_torch_does_not_see_is_named() -> None:
-    assert "the driver knows NVIDIA RTX 3050, but torch 2.13.0+cpu (CPU build)" in said(survey(gpus=(CARD,)))
+    assert "the driver knows NVIDIA RTX 3050, but torch 2.13.0+cpu (CPU build)" in messages(report(gpus=(CARD,)))
 
 
 def test_a_model_that_cannot_be_used_says_why() -> None:
     wrong = ModelFound(
         kind=JobKind.GENERATE, name="x", presence=ModelPresence.WRONG, message="model x: no", mend="mend it"
     )
-    assert complaints(survey(models=(wrong,))) == (Finding(message="model x: no", mend="mend it"),)
+    assert list(complaints(report(models=(wrong,)))) == [Finding(message="model x: no", mend="mend it")]
 
 
 def test_a_model_that_may_not_be_fetched_is_a_complaint() -> None:
-    assert "HF_HUB_OFFLINE forbids" in said(survey(models=(ABSENT,), hub_is_forbidden=True))
+    assert "HF_HUB_OFFLINE forbids" in messages(report(models=(ABSENT,), hub_is_forbidden=True))
 
 
 def test_a_model_for_which_there_is_no_room_is_a_complaint() -> None:
-    words = said(survey(models=(ABSENT,), disks=(disk("models", 5 * GB),)))
-    assert "sd-1.4 is to be fetched (5.0 GB), but there are only 5.0 GB free at /models" in words
+    text = messages(report(models=(ABSENT,), disks=(disk("models", 5 * GB),)))
+    assert "sd-1.4 is to be fetched (5.0 GB), but there are only 5.0 GB free at /models" in text
 
 
 @pytest.mark.parametrize(
     ("rung", "memory"), [(Rung.CPU_HALF_WEIGHTS, "5.0 GiB of memory"), (Rung.RESIDENT, "5.0 GiB of GPU memory")]
 )
 def test_a_picture_that_fits_nowhere_is_told_with_both_figures(rung: Rung, memory: str) -> None:
-    words = said(survey(plan=plan(None, rung)))
-    assert "912x512 fits on no rung" in words
-    assert memory in words
-    assert "1.0 GiB are free" in words
+    text = messages(report(plan=plan(None, rung)))
+    assert "912x512 fits on no rung" in text
+    assert memory in text
+    assert "1.0 GiB are free" in text
 
 
 def test_a_disk_that_is_nearly_full_is_named() -> None:
-    assert "nearly full at /outbox (outbox): 100 MiB are free" in said(survey(disks=(disk("outbox", 100 << 20),)))
+    assert "nearly full at /outbox (outbox): 100 MiB are free" in messages(report(disks=(disk("outbox", 100 << 20),)))
 
 
 def test_too_few_watches_are_told_with_a_limit_that_suffices() -> None:
     limits = LIMITS.model_copy(update={"needed_watches": 8000, "used_watches": 200})
-    (complaint,) = complaints(survey(inotify=limits))
+    (complaint,) = complaints(report(inotify=limits))
     assert "needs 8,000 watches and other programs have 200" in complaint.message
     assert "max_user_watches=32768" in complaint.mend
 
 
 def test_no_instance_left_is_told() -> None:
-    (complaint,) = complaints(survey(inotify=LIMITS.model_copy(update={"used_instances": 128})))
+    (complaint,) = complaints(report(inotify=LIMITS.model_copy(update={"used_instances": 128})))
     assert "other programs have 128 inotify instances" in complaint.message
     assert "max_user_instances=256" in complaint.mend
 
 
-def test_a_survey_is_the_same_after_its_way_through_json() -> None:
-    one = survey(plan=plan(Rung.CPU), models=(ABSENT,), gpus=(CARD,), disks=(disk("inbox", 1),))
-    assert DoctorReport.model_validate_json(one.to_json()) == one
+def test_a_report_is_the_same_after_its_way_through_json() -> None:
+    examined = report(plan=plan(Rung.CPU), models=(ABSENT,), gpus=(CARD,), disks=(disk("inbox", 1),))
+    assert DoctorReport.model_validate_json(examined.to_json()) == examined
 
 
-def test_a_question_is_the_same_after_its_way_through_json() -> None:
-    known = Measured(device="x", dtype="float16", rung=Rung.RESIDENT, width=8, height=8, batch=2, step_s=0.1)
+def test_a_request_is_the_same_after_its_way_through_json() -> None:
+    measured = Measured(device="x", dtype="float16", rung=Rung.RESIDENT, width=8, height=8, batch=2, step_s=0.1)
     settings = EngineSettings(generate=GenerateSettings(models=("a", "b"), scheduler=Scheduler.EULER_A))
-    asked = ProbeRequest(settings=settings, wish=PlanRequest(model="a", width=8, height=16, batch=3), measured=(known,))
-    assert ProbeRequest.model_validate_json(asked.model_dump_json()) == asked
+    request = ProbeRequest(
+        settings=settings, wish=PlanRequest(model="a", width=8, height=16, batch=3), measured=(measured,)
+    )
+    assert ProbeRequest.model_validate_json(request.model_dump_json()) == request
