@@ -263,4 +263,4 @@ def drawn_seed() -> int:
 
 
 def _one_job(spec: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
-    return parser.ParsedFile(jobs=(ParsedJob(asked=spec, text=text),))
+    return parser.ParsedFile(jobs=(ParsedJob(spec=spec, text=text),))
