@@ -21,14 +21,14 @@ CPU_FLAGS: Final = ("amx_bf16", "avx512_bf16", "avx2")
 """Abilities of a processor that matter here: with the first two, bfloat16 is the fastest number format."""
 
 
-class _Record(BaseModel):
+class _ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 # -- the request -------------------------------------------------------------------------------------------------------
 
 
-class PlanRequest(_Record):
+class PlanRequest(_ReportModel):
     """The pictures that a ladder is planned for."""
 
     model: str
@@ -37,7 +37,7 @@ class PlanRequest(_Record):
     batch: int = 1
 
 
-class ProbeRequest(_Record):
+class ProbeRequest(_ReportModel):
     """What the child is to find out."""
 
     settings: EngineSettings
@@ -53,14 +53,14 @@ class ProbeRequest(_Record):
 # -- what is found without torch ---------------------------------------------------------------------------------------
 
 
-class Finding(_Record):
+class Finding(_ReportModel):
     """Something that should be mended."""
 
     message: str
     mend: str
 
 
-class GpuUser(_Record):
+class GpuUser(_ReportModel):
     """A process that uses a GPU."""
 
     pid: int
@@ -68,7 +68,7 @@ class GpuUser(_Record):
     used_bytes: int = Field(description="0 where the driver does not say")
 
 
-class GpuFound(_Record):
+class GpuFound(_ReportModel):
     """A GPU, as its driver describes it."""
 
     name: str
@@ -79,7 +79,7 @@ class GpuFound(_Record):
     users: tuple[GpuUser, ...]
 
 
-class CpuFound(_Record):
+class CpuFound(_ReportModel):
     """The processor."""
 
     name: str
@@ -87,7 +87,7 @@ class CpuFound(_Record):
     flags: tuple[str, ...] = Field(description=f"of {', '.join(CPU_FLAGS)}")
 
 
-class MemoryFound(_Record):
+class MemoryFound(_ReportModel):
     """The host's memory, in bytes."""
 
     total_bytes: int
@@ -95,7 +95,7 @@ class MemoryFound(_Record):
     limit_bytes: int | None = Field(description="the control group's limit; null where there is none")
 
 
-class DiskFound(_Record):
+class DiskFound(_ReportModel):
     """The disk of a folder in which the daemon writes."""
 
     what: str = Field(description="inbox, outbox, state or models")
@@ -106,7 +106,7 @@ class DiskFound(_Record):
     file_system: str = Field(description="empty where the system does not say")
 
 
-class InotifyFound(_Record):
+class InotifyFound(_ReportModel):
     """Limits of the system's file events, and how much of them is used."""
 
     max_user_watches: int
@@ -117,7 +117,7 @@ class InotifyFound(_Record):
     used_instances: int
 
 
-class Machine(_Record):
+class Machine(_ReportModel):
     """What can be found out without torch."""
 
     gpus: tuple[GpuFound, ...]
@@ -131,7 +131,7 @@ class Machine(_Record):
 # -- what the child finds ----------------------------------------------------------------------------------------------
 
 
-class TorchFound(_Record):
+class TorchFound(_ReportModel):
     """The installed torch, and where the models would run."""
 
     version: str
@@ -154,7 +154,7 @@ class ModelPresence(StrEnum):
     """The model cannot be used as it is configured."""
 
 
-class ModelFound(_Record):
+class ModelFound(_ReportModel):
     """A configured model."""
 
     kind: JobKind
@@ -166,7 +166,7 @@ class ModelFound(_Record):
     mend: str = ""
 
 
-class LadderStep(_Record):
+class LadderStep(_ReportModel):
     """A rung of the ladder, for the planned pictures."""
 
     rung: Rung
@@ -178,7 +178,7 @@ class LadderStep(_Record):
     picture_s: float | None = Field(description="by measurements on this machine; null without any")
 
 
-class LadderPlan(_Record):
+class LadderPlan(_ReportModel):
     """The ladder for the planned pictures, and where a job would start."""
 
     wish: PlanRequest
@@ -190,7 +190,7 @@ class LadderPlan(_Record):
     start_batch: int
 
 
-class ProbeAnswer(_Record):
+class ProbeAnswer(_ReportModel):
     """The child's answer."""
 
     torch: TorchFound
@@ -204,7 +204,7 @@ class ProbeAnswer(_Record):
 # -- the document ------------------------------------------------------------------------------------------------------
 
 
-class DoctorReport(_Record):
+class DoctorReport(_ReportModel):
     """The document that `doctor --json` prints."""
 
     schema_: Literal["aura-daemon/doctor/1"] = Field(REPORT_SCHEMA, alias="schema")
