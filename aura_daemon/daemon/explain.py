@@ -5,6 +5,7 @@ The answer comes from the journal, the inbox and the health document; neither a 
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import closing
@@ -46,7 +47,9 @@ def explain(path: Path, settings: Settings, health: Health | None) -> Explanatio
         return _unknown(str(path), f"not in the inbox, {escaped(str(settings.inbox))}")
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
-    except JournalRefused:
+    except JournalRefused as error:
+        if error.errno == errno.EPROTO:
+            return _unknown(name, str(error.strerror))
         return _unknown(name, "nothing has run here yet; run the daemon, or `aura-daemon check`")
     with closing(journal):
         answer = _Explainer(settings, journal, health).answer(name)

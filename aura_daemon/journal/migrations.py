@@ -202,10 +202,9 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
     if version > VERSION:
         raise BrokenState(f"the journal {path} is of version {version}, this program knows {VERSION}: update it")
     if read_only and version < VERSION:
-        reason = (
-            "the journal holds nothing yet" if version == 0 else "the journal is of an earlier release: run the daemon"
-        )
-        raise JournalRefused(errno.ENOENT, reason)
+        if version == 0:
+            raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
+        raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
         database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
         steps = "".join(MIGRATIONS[version:])

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.cli.run import exit_code
+from aura_daemon.daemon.explain import explain
 from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GridRequest
@@ -224,3 +225,9 @@ def _all_is_put_away(old: House) -> None:
         }
     finally:
         journal.close()
+
+
+def test_before_the_daemon_has_run_why_says_that_the_journal_is_of_an_earlier_release(old: House) -> None:
+    explanation = explain(old.inbox / "plain.yaml", old.settings(), None)
+    assert explanation.text == "plain.yaml: the journal is of an earlier release: run the daemon"
+    assert not explanation.is_known
