@@ -18,13 +18,13 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
-from aura_daemon.engines.attempt import EngineAttempt, SingleResult
+from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.captioning.blip import Captioner
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.decode import read_picture
-from aura_daemon.engines.interface import AttemptListener, Report, TaskResult, Work
+from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.device_memory import MemoryFigures, PeakMemory, memory_figures, release, trim
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
@@ -36,7 +36,8 @@ from aura_daemon.engines.stable_diffusion.start_image import read_start
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced, ResolvedGenerate
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
 from aura_daemon.ladder.prediction import Extent, Measured
@@ -70,37 +71,28 @@ class Session:
         return memory_figures(self.devices.first)
 
     def run(
-        self,
-        request: Request,
-        image: bytes | None,
-        image_name: str,
-        report: Report,
-        *,
-        mask: bytes | None = None,
-        cells: tuple[bytes | None, ...] = (),
-        start: Start = TOP,
-    ) -> Outcome:
-        """One request by itself; never raises for what a request, a model or the memory can cause."""
-        alone = SingleResult()
-        work = Work(request=request, image=image, image_name=image_name, report=report, mask=mask, cells=cells)
-        self.run_all([work], alone, start=start)
-        (ended,) = alone.heard
-        return ended.outcome
-
-    def run_all(
-        self, works: Sequence[Work], hearing: AttemptListener, *, start: Start = TOP, measured: Sequence[Measured] = ()
+        self, tasks: Sequence[Task], reporter: Reporter, *, start: Start = TOP, measured: Sequence[Measured] = ()
     ) -> None:
-        """All of them, pictures together as far as that fits. `start` and `measured` are for the choice of a rung."""
+        """Finishes every task, pictures together as far as there is memory.
+
+        Never raises for what a request, a model or the memory can cause. `start` and `measured`: for the choice of a
+        rung.
+        """
         if isinstance(self.devices, Failure):
-            for work in works:
-                hearing.ended(TaskResult(work=work, outcome=self.devices))
+            for task in tasks:
+                reporter.finish(task.job_id, self.devices)
             return
-        fits = RungChooser(
+        chooser = RungChooser(
             self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after
         )
-        left = list(works)
+        left: list[Task] = []
+        for task in tasks:
+            if reporter.is_cancelled(task.job_id):
+                reporter.finish(task.job_id, CANCELLED)
+            else:
+                left.append(task)
         while left:
-            attempt = EngineAttempt(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
+            attempt = EngineAttempt(tasks=left, reporter=reporter, start=start, measured=measured, chooser=chooser)
             self._run(attempt, self.devices)
             left = attempt.left
         trim()
@@ -124,7 +116,7 @@ class Session:
         attempt.fail(failure)
 
     def _run_first(self, attempt: EngineAttempt, devices: Devices) -> None:
-        work = attempt.works[0]
+        work = attempt.tasks[0]
         match work.request:
             case GenerateRequest():
                 self._draw(attempt)
@@ -137,18 +129,18 @@ class Session:
 
     def _draw(self, attempt: EngineAttempt) -> None:
         """Pictures of one model and one size."""
-        first = attempt.works[0]
+        first = attempt.tasks[0]
         configured = self._model_named(first.request)
         if isinstance(configured, Failure):
             attempt.fail(configured)
             return
         key = JobKind.GENERATE, configured.model
-        files = self._found(key, configured, first.report)
+        files = self._found(key, configured, attempt.reporter)
         if isinstance(files, Failure):
             attempt.fail(files)
             return
-        drawings: dict[int, tuple[Work, PictureTask]] = {}
-        for work in attempt.works:
+        drawings: dict[int, tuple[Task, PictureTask]] = {}
+        for work in attempt.tasks:
             drawing = self._drawing(work, configured, files)
             if isinstance(drawing, Failure):
                 attempt.end(work, drawing)
@@ -172,14 +164,14 @@ class Session:
         assert isinstance(engine, Generator)
         loaded_s = time.monotonic() - began
         with peak.watched():
-            for drawing, outcome in engine.run(asked[:batch], peak):
+            for drawing, outcome in engine.run(asked[:batch], attempt.reporter, peak):
                 step_s = 0.0
                 if isinstance(outcome, Produced):
                     step_s = drawing.step_s(steps_of(drawing.resolved))
                     outcome = timed(outcome, loaded_s)
                 attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
 
-    def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> PictureTask | Failure:
+    def _drawing(self, work: Task, configured: GenerateSettings, files: ModelFiles) -> PictureTask | Failure:
         request = work.request
         assert isinstance(request, GenerateRequest)
         start = read_start(request, work.image, work.mask, self._settings)
@@ -187,7 +179,7 @@ class Session:
             return start
         size = start.picture.size if start is not None else None
         resolved, notes = resolve_generate(request, configured, files.own, size)
-        return PictureTask(resolved=resolved, report=work.report, start=start, notes=notes)
+        return PictureTask(resolved=resolved, task=work, start=start, notes=notes)
 
     def _model_named(self, request: Request) -> GenerateSettings | Failure:
         """The settings of the model that a job names, or of the configured one."""
@@ -202,14 +194,14 @@ class Session:
 
     # -- describing ------------------------------------------------------------------------------------------------
 
-    def _describe(self, attempt: EngineAttempt, work: Work, request: CaptionRequest) -> None:
+    def _describe(self, attempt: EngineAttempt, work: Task, request: CaptionRequest) -> None:
         picture = read_picture(work.image or b"", work.image_name, self._settings)
         if isinstance(picture, Failure):
             attempt.end(work, picture)
             return
         configured = self._settings.caption
         key = JobKind.CAPTION, configured.model
-        files = self._found(key, configured, work.report)
+        files = self._found(key, configured, attempt.reporter)
         if isinstance(files, Failure):
             attempt.end(work, files)
             return
@@ -226,35 +218,37 @@ class Session:
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _found(self, key: Key, settings: ModelSettings, report: Report) -> ModelFiles | Failure:
+    def _found(self, key: Key, settings: ModelSettings, reporter: Reporter) -> ModelFiles | Failure:
         """A model's files, looked for anew where it is not loaded."""
         if key in self._files and self._shelf.has(key):
             return self._files[key]
         self._loading = settings.model
         devices = self.devices
         half = isinstance(devices, Devices) and devices.first.dtype == "float16"
-        files = find_model(settings, key[0], half=half, report=report)
+        files = find_model(settings, key[0], half=half, reporter=reporter)
         self._loading = ""
         if not isinstance(files, Failure):
             self._files[key] = files
         return files
 
-    def _place(self, attempt: EngineAttempt, wanted: PlacementRequest, works: Sequence[Work]) -> int | None:
+    def _place(self, attempt: EngineAttempt, wanted: PlacementRequest, works: Sequence[Task]) -> int | None:
         """Chooses a rung and makes room for it: how many go at once; None where there is no room, which is said."""
-        choice = attempt.fits.choose(wanted, attempt.start, attempt.measured)
+        choice = attempt.chooser.choose(wanted, attempt.start, attempt.measured)
         if isinstance(choice, NoRoom):
-            tried = attempt.fits.tried(wanted, choice)
-            attempt.place(works, tried, attempt.fits.placement(choice.rung))
+            tried = attempt.chooser.tried(wanted, choice)
+            attempt.place(works, tried, attempt.chooser.placement(choice.rung))
             attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
             return None
         is_alone = attempt.start.alone
         if choice.alone or is_alone:
             self._shelf.make_room(
                 wanted.key,
-                lambda: not is_alone and attempt.fits.is_enough(wanted, choice),
+                lambda: not is_alone and attempt.chooser.is_enough(wanted, choice),
                 wanted_by=wanted.files.name,
             )
-        attempt.place(works[: choice.batch], attempt.fits.tried(wanted, choice), attempt.fits.placement(choice.rung))
+        attempt.place(
+            works[: choice.batch], attempt.chooser.tried(wanted, choice), attempt.chooser.placement(choice.rung)
+        )
         return choice.batch
 
     def _loaded(
@@ -271,11 +265,11 @@ class Session:
             return known
         self._shelf.drop(wanted.key)
         self._loading = settings.model
-        attempt.works[0].report.loading(settings.model)
+        attempt.reporter.loading(settings.model)
         engine = load(placement)
         trim()
         attempt.peak.restart()
-        self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
+        self._shelf.put(wanted.key, engine, attempt.chooser.footprint(wanted, placement.rung))
         said = "model {} is loaded on {} in {}, rung {}"
         logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""

@@ -18,7 +18,7 @@ from tests.support.listening import Listener
 
 def main(model: str, kind: str, revision: str | None = None) -> None:
     listener = Listener()
-    found = find_model(ModelSettings(model=model, revision=revision), JobKind(kind), half=False, report=listener)
+    found = find_model(ModelSettings(model=model, revision=revision), JobKind(kind), half=False, reporter=listener)
     if isinstance(found, Failure):
         answer = {"kind": found.kind, "message": found.message, "mend": found.mend}
     else:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
-from aura_daemon.engines.interface import Report
+from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, FetchedModel, cached, fetch
 from aura_daemon.engines.model_files.single_file import find_checkpoint
 from aura_daemon.engines.model_files.weights import (
@@ -65,9 +65,9 @@ class ModelFiles:
         return sum((root / file).stat().st_size for file in self.weights.names)
 
 
-def find_model(settings: ModelSettings, kind: JobKind, half: bool, report: Report) -> ModelFiles | Failure:
+def find_model(settings: ModelSettings, kind: JobKind, half: bool, reporter: Reporter) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
-    found = _find(settings, kind, half, report)
+    found = _find(settings, kind, half, reporter)
     assert not isinstance(found, AbsentModel)  # it is fetched
     return found
 
@@ -78,18 +78,18 @@ def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelF
 
 
 def _find(
-    settings: ModelSettings, kind: JobKind, half: bool, report: Report | None
+    settings: ModelSettings, kind: JobKind, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
     """Without a report it is only looked for."""
     name = settings.model
     path = _embedded(kind) if name == EMBEDDED else Path(name).expanduser()
     if name in ALIASES:
-        return _from_hub(settings, ALIASES[name], kind, half, report)
+        return _from_hub(settings, ALIASES[name], kind, half, reporter)
     if path.is_dir():
         weights = _weights_of(name, path, _names_below(path), kind, half, settings.allow_pickle)
-        return weights if isinstance(weights, Failure) else _checked(name, path, weights, kind, report)
+        return weights if isinstance(weights, Failure) else _checked(name, path, weights, kind, reporter)
     if path.suffix in SINGLE_FILES:
-        return _from_file(settings, path, kind, report)
+        return _from_file(settings, path, kind, reporter)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
@@ -98,7 +98,7 @@ def _find(
             "there is no such folder or file here",
             f"known short names: {EMBEDDED}, {', '.join(ALIASES)}",
         )
-    return _from_hub(settings, name, kind, half, report)
+    return _from_hub(settings, name, kind, half, reporter)
 
 
 def unavailable(model: str, cause: str, mend: str) -> Failure:
@@ -111,7 +111,7 @@ def _embedded(kind: JobKind) -> Path:
 
 
 def _from_hub(
-    settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report | None
+    settings: ModelSettings, repository: str, kind: JobKind, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
     name = settings.model
     revision = settings.revision or PINNED.get(name)
@@ -119,17 +119,17 @@ def _from_hub(
     def choose(folder: Path, names: tuple[str, ...]) -> WeightFiles | Failure:
         return _weights_of(name, folder, names, kind, half, settings.allow_pickle)
 
-    if report is None:
+    if reporter is None:
         fetched = cached(name, repository, revision, choose)
     else:
-        fetched = fetch(name, repository, revision, choose, report)
+        fetched = fetch(name, repository, revision, choose, reporter)
     if not isinstance(fetched, FetchedModel):
         return fetched
-    return _checked(name, fetched.folder, fetched.weights, kind, report)
+    return _checked(name, fetched.folder, fetched.weights, kind, reporter)
 
 
 def _from_file(
-    settings: ModelSettings, path: Path, kind: JobKind, report: Report | None
+    settings: ModelSettings, path: Path, kind: JobKind, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
     """A single file; its configuration comes from a folder beside it or from the hub."""
     name = settings.model
@@ -139,10 +139,10 @@ def _from_file(
         return unavailable(name, "a captioner cannot be a single file", "name a folder with its config.json")
     if path.suffix != ".safetensors" and not settings.allow_pickle:
         return pickle_refused(name, path.name)
-    folder = find_checkpoint(name, path, report)
+    folder = find_checkpoint(name, path, reporter)
     if not isinstance(folder, Path):
         return folder
-    return _checked(name, folder, WeightFiles(names=(path.name,)), kind, report, checkpoint=path)
+    return _checked(name, folder, WeightFiles(names=(path.name,)), kind, reporter, checkpoint=path)
 
 
 def _weights_of(
@@ -179,7 +179,12 @@ def _wrong_architecture(name: str, folder: Path, kind: JobKind) -> Failure | Non
 
 
 def _checked(
-    name: str, folder: Path, weights: WeightFiles, kind: JobKind, report: Report | None, checkpoint: Path | None = None
+    name: str,
+    folder: Path,
+    weights: WeightFiles,
+    kind: JobKind,
+    reporter: Reporter | None,
+    checkpoint: Path | None = None,
 ) -> ModelFiles | Failure:
     """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
     root = checkpoint.parent if checkpoint is not None else folder
@@ -188,7 +193,7 @@ def _checked(
         return unavailable(
             name, f"a file of it is cut short or damaged: {broken}", "delete that file and fetch it again"
         )
-    sha256 = _hashed(name, root, weights.names, report) if report is not None else ""
+    sha256 = _hashed(name, root, weights.names, reporter) if reporter is not None else ""
     carried = _json(folder / "aura.json")
     try:
         own = _own_defaults(folder, carried, kind)
@@ -205,7 +210,7 @@ def _checked(
     )
 
 
-def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
+def _hashed(name: str, root: Path, files: Sequence[str], reporter: Reporter) -> str:
     """Of all its weights, telling how far it is."""
     total = sum((root / file).stat().st_size for file in files)
     done = 0
@@ -213,9 +218,9 @@ def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
     def read(amount: int) -> None:
         nonlocal done
         done += amount
-        report.loading(name, done, total)
+        reporter.loading(name, done, total)
 
-    report.loading(name, 0, total)
+    reporter.loading(name, 0, total)
     return content_hash(root, files, read)
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
 from aura_daemon.engines.images import encode
+from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
@@ -75,7 +76,7 @@ class Generator:
 
     @torch.no_grad()
     def run(
-        self, drawings: Sequence[PictureTask], peak: PeakMemory
+        self, drawings: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Pictures of one size and one set of settings, drawn together; raises what torch raises.
 
@@ -89,7 +90,7 @@ class Generator:
             else:
                 begun.append(drawing)
         for windows in sorted({drawing.windows for drawing in begun}):
-            yield from self._together([drawing for drawing in begun if drawing.windows == windows], peak)
+            yield from self._together([drawing for drawing in begun if drawing.windows == windows], reporter, peak)
 
     def _begin(self, drawing: PictureTask) -> Failure | None:
         """Reads the prompt."""
@@ -116,18 +117,18 @@ class Generator:
         return None
 
     def _together(
-        self, drawings: list[PictureTask], peak: PeakMemory
+        self, drawings: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises all at once, decodes one by one."""
         for drawing in drawings:
             drawing.clock.restart()
-        steps = StepReporter(drawings, peak, self.preview, lambda: wait_for(self.placement))
+        steps = StepReporter(drawings, reporter, peak, self.preview, lambda: wait_for(self.placement))
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
             if drawings[0].resolved.hires is not None:  # these come alone
                 passes.append(self._second_pass(drawings[0], passes[0], steps))
             for number, drawing in enumerate(drawings):
-                if drawing.report.is_cancelled:
+                if reporter.is_cancelled(drawing.task.job_id):
                     yield drawing, CANCELLED
                     continue
                 yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)

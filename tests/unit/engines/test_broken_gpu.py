@@ -18,7 +18,7 @@ from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.rungs import Backend, Rung
-from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 ERROR = "CUDA error: device-side assert triggered"
 
@@ -61,7 +61,7 @@ def test_it_is_said_and_the_gpu_is_asked_nothing_more(
         monkeypatch.setattr(session, "Generator", breaking.now)
     monkeypatch.setattr(session, "release", breaking.now)
     monkeypatch.setattr(session, "memory_figures", breaking.memory_figures)
-    failure = on_gpu.run(GenerateRequest(prompt="a", seed=1, steps=1), None, "", Listener())
+    failure = run_alone(on_gpu, GenerateRequest(prompt="a", seed=1, steps=1))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.CRASHED, failure
     assert ERROR in failure.message

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.model_files.find import find_model
 from aura_daemon.engines.placement import rung_choice
 from aura_daemon.engines.placement.devices import Placement
@@ -18,9 +16,10 @@ from aura_daemon.engines.placement.loaded_models import LoadedModels
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import RunConditions, Start
+from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
 from tests.unit.engines.stable_diffusion.test_pipelines import drawing, encoded, made
 
@@ -44,16 +43,16 @@ def session(folders: list[str], captioner_folder: Path) -> Session:
 
 def draw(session: Session, model: str | None) -> Any:
     request = GenerateRequest(prompt="a", seed=1, steps=1, model=model)
-    return session.run(request, None, "", Listener())
+    return run_alone(session, request)
 
 
 def test_models_stay_loaded_side_by_side_while_there_is_memory(session: Session, folders: list[str]) -> None:
     listener = Listener()
     for model in (None, folders[1], folders[2], None, folders[1]):
-        outcome = session.run(GenerateRequest(prompt="a", seed=1, steps=1, model=model), None, "", listener)
+        outcome = run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1, model=model), None, "", listener)
         assert made(outcome).model == (model or folders[0])
         assert made(outcome).resolved.model == model  # type: ignore[union-attr]
-    made(session.run(CaptionRequest(), encoded(drawing()), "", Listener()))
+    made(run_alone(session, CaptionRequest(), encoded(drawing()), "", Listener()))
     assert set(session.models) >= set(folders)
     assert len(session.models) == 4
     assert len({name for name, _, _ in listener.loads}) == 3
@@ -99,9 +98,9 @@ def test_what_fits_on_no_rung_is_not_tried_and_says_what_it_takes(
     session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
-    heard = Heard()
-    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=1), report=Listener())], heard)
-    (ended,) = heard.last_words
+    listener = Listener()
+    run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1), listener=listener)
+    (ended,) = listener.results.values()
     assert isinstance(ended.outcome, Failure)
     assert ended.outcome.kind is FailureKind.OUT_OF_MEMORY
     assert "needed on the last rung, cpu_mapped_weights, 1000.0 KiB to be had" in ended.outcome.message
@@ -114,10 +113,11 @@ def test_after_memory_ran_out_others_are_given_up_though_there_seems_to_be_room(
     session: Session, folders: list[str]
 ) -> None:
     made(draw(session, folders[0]))
-    heard, request = Heard(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
+    listener, request = Listener(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
     for start in (Start(), Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)):
-        session.run_all([Work(request=request, report=Listener())], heard, start=start)
-    assert [(tried.rung, tried.alone) for tried in heard.tried] == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
+        run_alone(session, request, listener=listener, start=start)
+    placed = [(tried.rung, tried.alone) for _, tried in listener.placed_together]
+    assert placed == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
     assert session.models == (folders[1],)
 
 
@@ -127,28 +127,13 @@ def test_where_there_is_no_room_it_would_not_help_to_be_alone(
 ) -> None:
     made(draw(session, folders[0]))
     monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
-    heard = Heard()
-    work = Work(request=GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), report=Listener())
-    session.run_all([work], heard)
-    assert [(tried.alone, tried.room_bytes) for tried in heard.tried] == [(True, 1000 << 10)]
-
-
-class Heard:
-    """Writes down how a batch goes."""
-
-    def __init__(self) -> None:
-        self.tried: list[RunConditions] = []
-        self.last_words: list[TaskResult] = []
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        self.tried.append(tried)
-
-    def ended(self, ended: TaskResult) -> None:
-        self.last_words.append(ended)
+    listener = Listener()
+    run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), listener=listener)
+    assert [(tried.alone, tried.room_bytes) for _, tried in listener.placed_together] == [(True, 1000 << 10)]
 
 
 def test_what_a_model_takes_is_told_from_its_files(folders: list[str]) -> None:
-    files = find_model(GenerateSettings(model=folders[0]), JobKind.GENERATE, half=False, report=Listener())
+    files = find_model(GenerateSettings(model=folders[0]), JobKind.GENERATE, half=False, reporter=Listener())
     assert not isinstance(files, Failure)
     wide, narrow = (
         footprint_of(files, JobKind.GENERATE, placement(dtype), base_bytes=0)

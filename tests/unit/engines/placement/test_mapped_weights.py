@@ -24,6 +24,7 @@ from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
 from tests.unit.engines.stable_diffusion.test_pipelines import (
     CIRCLE,
@@ -50,13 +51,13 @@ def session(folder: Path | str, dtype: Dtype = Dtype.FLOAT32) -> Session:
 
 
 def draw(on: Session, rung: Rung, request: GenerateRequest = FEW, **files: Any) -> Any:
-    outcome = on.run(request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
+    outcome = run_alone(on, request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
     assert made(outcome).rung is rung
     return pixels(picture_of(outcome))
 
 
 def files_of(folder: Path | str) -> ModelFiles:
-    found = find_model(GenerateSettings(model=str(folder)), JobKind.GENERATE, half=False, report=Listener())
+    found = find_model(GenerateSettings(model=str(folder)), JobKind.GENERATE, half=False, reporter=Listener())
     assert isinstance(found, ModelFiles), found
     return found
 
@@ -144,7 +145,7 @@ def test_in_bfloat16_pictures_go_in_and_out_of_a_vae_that_is_wider(rung: Rung) -
 @pytest.mark.parametrize("rung", LOW, ids=str)
 def test_a_captioner_left_in_its_file_says_the_same(rung: Rung) -> None:
     on = session(GENERATOR)
-    image = made(on.run(replace(FEW, steps=12), None, "", Listener())).payloads[0].content
+    image = made(run_alone(on, replace(FEW, steps=12))).payloads[0].content
     assert describe(on, Rung.CPU, image) == describe(on, rung, image) == CIRCLE
     assert str(CAPTIONER) in Path("/proc/self/maps").read_text()
 
@@ -158,7 +159,7 @@ def test_a_captioner_of_full_files_says_the_same_in_half_of_their_bytes(captione
 
 
 def describe(on: Session, rung: Rung, image: bytes) -> str:
-    return made(on.run(CaptionRequest(), image, "a.png", Listener(), start=Start(rung=rung))).text
+    return made(run_alone(on, CaptionRequest(), image, "a.png", Listener(), start=Start(rung=rung))).text
 
 
 def test_pages_of_files_are_no_need_and_what_comes_and_goes_is_seen(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR
 from aura_daemon.training.train_lora import train
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.unit.engines.stable_diffusion.test_pipelines import made, picture_of, pixels
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
@@ -61,11 +62,11 @@ def session(folder: Path) -> Session:
 
 def draw(session: Session, prompt: str, *loras: Lora, seed: int = 1, steps: int | None = None) -> Any:
     request = GenerateRequest(prompt=prompt, seed=seed, loras=loras, steps=steps)
-    return session.run(request, None, "", Listener())
+    return run_alone(session, request)
 
 
 def said_of(session: Session, outcome: Produced) -> str:
-    described = session.run(CaptionRequest(), outcome.payloads[0].content, "", Listener())
+    described = run_alone(session, CaptionRequest(), outcome.payloads[0].content, "", Listener())
     return made(described).text
 
 
@@ -236,11 +237,11 @@ def test_without_a_folder_there_are_none() -> None:
 
 def test_a_job_that_was_cancelled_leaves_nothing_to_the_next(folder: Path) -> None:
     class Impatient(Listener):
-        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+        def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
             raise KeyboardInterrupt
 
     session = session_with(folder)
     expected = made(draw(session, PROMPTS[0], steps=2)).payloads
     with pytest.raises(KeyboardInterrupt):
-        session.run(GenerateRequest(prompt="a", seed=1, loras=(STAR,)), None, "", Impatient())
+        run_alone(session, GenerateRequest(prompt="a", seed=1, loras=(STAR,)), None, "", Impatient())
     assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected
