@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.rung_choice import RungChooser
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions, Start
@@ -16,7 +16,7 @@ from aura_daemon.ladder.prediction import Measured
 
 
 class EngineAttempt:
-    """One attempt at the first of some tasks, and at as many of the others as fit beside it."""
+    """One attempt at the first of some tasks that may run together, and at as many others as fit beside it."""
 
     def __init__(
         self,
@@ -50,10 +50,9 @@ class EngineAttempt:
         assert self._peak is not None
         return self._peak
 
-    @property
-    def left(self) -> list[Task]:
-        """The tasks without an outcome."""
-        return [task for task in self.tasks if task.job_id not in self._ended]
+    def has_ended(self, task: Task) -> bool:
+        """Whether a task has its outcome."""
+        return task.job_id in self._ended
 
     def place(self, tasks: Sequence[Task], tried: RunConditions, placement: Placement) -> None:
         """Records and reports the conditions under which these tasks are about to run."""

@@ -15,7 +15,7 @@ BROKEN: Final = 70
 
 
 class BatchReporter:
-    """Turns reports on one batch into messages to the daemon; called from any thread (`engines.interface.Reporter`)."""
+    """Turns reports on one batch into messages to the daemon; called from any thread (`engines.reporter.Reporter`)."""
 
     def __init__(self, send_up: Callable[[Up], None], cancelled: set[str], runner: Runner) -> None:
         self._send_up = send_up

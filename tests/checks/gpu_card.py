@@ -328,7 +328,7 @@ class Card:
 
 
 class _Results:
-    """Keeps how the tasks ended (`engines.interface.Reporter`); once, something happens after a step."""
+    """Keeps how the tasks ended (`engines.reporter.Reporter`); once, something happens after a step."""
 
     def __init__(self, tasks: Sequence[Task], stepped: Callable[[], None] | None) -> None:
         self._requests = {task.job_id: task.request for task in tasks}

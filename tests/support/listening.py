@@ -19,7 +19,7 @@ class TaskResult:
 
 
 class Listener:
-    """Writes down every report (`engines.interface.Reporter`); a task that ends twice is an error."""
+    """Writes down every report (`engines.reporter.Reporter`); a task that ends twice is an error."""
 
     def __init__(self) -> None:
         self.loads: list[tuple[str, int, int]] = []

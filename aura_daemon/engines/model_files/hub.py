@@ -32,8 +32,8 @@ from huggingface_hub.errors import (
 )
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 REPORT_EVERY_S: Final = 0.5

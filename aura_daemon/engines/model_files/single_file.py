@@ -15,8 +15,8 @@ from typing import Final
 from safetensors import SafetensorError, safe_open
 
 from aura_daemon.config.engine import ALIASES
-from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, fetch_configuration
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from aura_daemon.engines.interface import Reporter
 from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 from aura_daemon.jobs.sampling import round_px

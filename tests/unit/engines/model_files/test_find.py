@@ -11,30 +11,33 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, ModelSettings
+from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
-from aura_daemon.engines.model_files.weights import WeightFiles, generator_weights
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.model_files.weights import WeightFiles
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION, generator_weights
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 
-GENERATE, CAPTION = JobKind.GENERATE, JobKind.CAPTION
+GENERATE, CAPTION = STABLE_DIFFUSION, BLIP
 
 
-def find(model: Path | str, kind: JobKind = GENERATE) -> ModelFiles | Failure:
+def find(model: Path | str, kind: ModelFormat = GENERATE) -> ModelFiles | Failure:
     return find_model(ModelSettings(model=str(model)), kind, half=False, reporter=Listener())
 
 
-def found(model: Path | str, kind: JobKind = GENERATE) -> ModelFiles:
+def found(model: Path | str, kind: ModelFormat = GENERATE) -> ModelFiles:
     files = find(model, kind)
     assert isinstance(files, ModelFiles), files
     return files
 
 
-def refusal(model: Path | str, kind: JobKind = GENERATE) -> Failure:
+def refusal(model: Path | str, kind: ModelFormat = GENERATE) -> Failure:
     failure = find(model, kind)
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.MODEL_UNAVAILABLE

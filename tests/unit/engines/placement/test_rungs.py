@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.placement import rung_choice
-from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.placement.device_memory import FreeMemory
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet
@@ -47,17 +47,31 @@ FEW = replace(REQUEST, steps=3)
 """Enough where only pixels count."""
 
 
+class Memory:
+    """Answers how much memory is free: plenty, until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.device_bytes = 1 << 40
+
+    def free(self, devices: Devices) -> FreeMemory:
+        return FreeMemory(device_bytes=self.device_bytes, host_bytes=1 << 40)
+
+
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def session(tmp_path: Path, memory: Memory) -> Session:
     """One whose GPU is the CPU, with all the room there is."""
     shutil.copy(STARS, tmp_path / "stars.safetensors")
-    settings = GenerateSettings(model=str(GENERATOR), loras=str(tmp_path))
-    session = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings))
-    assert isinstance(session.devices, Devices)
-    gpu = replace(session.devices.cpu, rung=Rung.RESIDENT)
-    session.devices = Devices(backend=Backend.CUDA, accelerator=gpu, cpu=session.devices.cpu)
-    monkeypatch.setattr(rung_choice, "device_room", lambda placement: 1 << 40)
-    return session
+    generate = GenerateSettings(model=str(GENERATOR), loras=str(tmp_path))
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=generate)
+    found = find_devices(settings)
+    assert isinstance(found, Devices)
+    devices = Devices(backend=Backend.CUDA, accelerator=replace(found.cpu, rung=Rung.RESIDENT), cpu=found.cpu)
+    return Session(settings, devices=devices, free=memory.free)
 
 
 def draw(session: Session, rung: Rung, request: GenerateRequest = REQUEST, **files: Any) -> Any:
@@ -202,14 +216,11 @@ def test_when_all_are_cancelled_nothing_more_is_computed(session: Session) -> No
     made(run_alone(session, REQUEST))  # and the next one runs
 
 
-def test_a_batch_for_which_there_is_no_room_is_halved_before_a_rung_is_left(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_for_which_there_is_no_room_is_halved_before_a_rung_is_left(session: Session, memory: Memory) -> None:
     tasks, listener = tasks_of(*PROMPTS, PROMPTS[0]), Listener()
     first = Listener()
     session.run(tasks[:2], first)
-    enough = first.placed_together[0][1].expected_bytes  # for two
-    monkeypatch.setattr(rung_choice, "device_room", lambda placement: enough)
+    memory.device_bytes = first.placed_together[0][1].expected_bytes  # enough for two
     session.run(tasks, listener)
     placed = [(count, tried.rung) for count, tried in listener.placed_together]
     assert placed == [(2, Rung.RESIDENT), (2, Rung.RESIDENT)]
