@@ -7,7 +7,8 @@ from typing import Final
 
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced, Resolved, ResolvedCaption, ResolvedGenerate
-from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Task, Up
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Up
 
 NAME: Final = "instant"
 PICTURE_BYTES: Final = 8_192

@@ -25,6 +25,7 @@ from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind, batch_key
 from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.journal.started_attempts import started_attempt
@@ -33,7 +34,7 @@ from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
-from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress, Task
+from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress
 
 
 class Dispatcher:

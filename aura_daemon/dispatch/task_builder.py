@@ -9,11 +9,11 @@ from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system import durable_files
-from aura_daemon.workers.protocol import Task
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

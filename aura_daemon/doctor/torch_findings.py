@@ -24,14 +24,17 @@ from aura_daemon.doctor.report import (
     ProbeRequest,
     TorchFound,
 )
+from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
 from aura_daemon.engines.placement.loaded_models import LoadedModels
-from aura_daemon.engines.placement.rung_choice import MemoryDemand, PlacementRequest, ReservedMemory, RungChooser
+from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.ladder.attempts import TOP
@@ -42,6 +45,8 @@ from aura_daemon.ladder.rungs import RUNGS, Rung
 
 FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_fp16", "avx512_fp16")}
 """Half precision -> abilities of a CPU with which it is faster than float32."""
+
+MODEL_FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
 
 
 def findings(question: ProbeRequest) -> ProbeAnswer:
@@ -107,7 +112,7 @@ def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
 
 
 def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
-    found = look_for_model(settings, kind, half)
+    found = look_for_model(settings, MODEL_FORMATS[kind], half)
     match found:
         case ModelFiles():
             folder = str(found.checkpoint or found.folder)
@@ -142,7 +147,7 @@ class _LadderPlanner:
         self._settings = question.settings
         self._measured = question.measured
         self._devices = devices
-        self._base_bytes = base_bytes
+        self._family = StableDiffusion(question.settings)
         self._fits = RungChooser(
             devices,
             LoadedModels(),
@@ -154,7 +159,7 @@ class _LadderPlanner:
     def plan(self, wish: PlanRequest, *, half: bool) -> LadderPlan | None:
         """None where the model cannot be used, which is said of the model."""
         configured = _named(self._settings.generate, wish.model)
-        found = look_for_model(configured, JobKind.GENERATE, half)
+        found = look_for_model(configured, self._family.model_format, half)
         if isinstance(found, Failure):
             return None
         files = found if isinstance(found, ModelFiles) else None
@@ -163,28 +168,32 @@ class _LadderPlanner:
         extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guidance > 1)
         demand = self._demand(configured, files, extent)
         steps = configured.steps or own.steps
-        start = self._fits.first(demand, TOP, self._measured)
+        start = self._fits.choose(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
         return LadderPlan(
             wish=wish,
             assumed=files is None,
             steps_a_picture=steps,
             free_host_bytes=room.host_bytes,
-            ladder=tuple(self._step(rung, demand, room, steps) for rung in self._fits.ladder(demand)),
+            ladder=tuple(self._step(rung, demand, room, steps) for rung in demand.rungs),
             start=start.rung if isinstance(start, RungChoice) else None,
             start_batch=start.batch if isinstance(start, RungChoice) else 0,
         )
 
     def _demand(self, configured: GenerateSettings, files: ModelFiles | None, extent: Extent) -> MemoryDemand:
-        key, checks = (JobKind.GENERATE, configured.model), configured.safety is not Safety.OFF
-        if files is not None:
-            return self._fits.demand(PlacementRequest(key=key, files=files, extent=extent, with_checker=checks))
+        checks = configured.safety is not Safety.OFF
 
-        def footprint(rung: Rung) -> Footprint:
-            placement = self._devices.on(rung)
-            return standard_footprint(placement, base_bytes=self._base_bytes, with_checker=checks)
+        def footprint(placement: Placement) -> Footprint:
+            if files is not None:
+                return self._family.footprint(files, placement)
+            return standard_footprint(placement, with_checker=checks)
 
-        return MemoryDemand(key=key, extent=extent, footprint=footprint)
+        return MemoryDemand(
+            key=(JobKind.GENERATE, configured.model),
+            extent=extent,
+            rungs=self._family.rungs(self._devices.backend),
+            footprint=footprint,
+        )
 
     def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> LadderStep:
         """A rung alone: what all pictures take there, and how many of them fit."""

@@ -1,88 +1,75 @@
-"""One try at some jobs on one rung: who is told what, and how much memory the try took."""
+"""One attempt at some tasks on one rung: which tasks run, under which conditions, and how much memory they take."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.engines.interface import AttemptListener, TaskResult, Work
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.rung_choice import RungChooser
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
 
 
 class EngineAttempt:
-    """One try at the first of some works, with as many of the others as go with it."""
+    """One attempt at the first of some tasks that may run together, and at as many others as fit beside it."""
 
     def __init__(
         self,
         *,
-        works: Sequence[Work],
-        hearing: AttemptListener,
+        tasks: Sequence[Task],
+        reporter: Reporter,
         start: Start,
         measured: Sequence[Measured],
-        fits: RungChooser,
+        chooser: RungChooser,
     ) -> None:
-        self.works = works
+        self.tasks = tasks
+        self.reporter = reporter
         self.start = start
         self.measured = measured
-        self.fits = fits
+        self.chooser = chooser
         self.tried: RunConditions | None = None
         self.placed_on: Placement | None = None
-        self._hearing = hearing
-        self._concerned: Sequence[Work] = works
-        self._heard: set[int] = set()
+        self._running: Sequence[Task] = tasks
+        self._ended: set[str] = set()
         self._peak: PeakMemory | None = None
 
     @property
     def placement(self) -> Placement:
-        """Where it runs."""
+        """Where the tasks run; only after `place`."""
         assert self.placed_on is not None
         return self.placed_on
 
     @property
     def peak(self) -> PeakMemory:
-        """Counts since the place was chosen."""
+        """The highest memory since `place`."""
         assert self._peak is not None
         return self._peak
 
-    @property
-    def left(self) -> list[Work]:
-        """Those that have not had their last word."""
-        return [work for work in self.works if id(work) not in self._heard]
+    def has_ended(self, task: Task) -> bool:
+        """Whether a task has its outcome."""
+        return task.job_id in self._ended
 
-    def place(self, works: Sequence[Work], tried: RunConditions, placement: Placement) -> None:
-        """Says how these are about to run."""
-        self._concerned, self.tried, self.placed_on = works, tried, placement
+    def place(self, tasks: Sequence[Task], tried: RunConditions, placement: Placement) -> None:
+        """Records and reports the conditions under which these tasks are about to run."""
+        self._running, self.tried, self.placed_on = tasks, tried, placement
         self._peak = PeakMemory(placement)
-        self._hearing.placed(works, tried)
+        self.reporter.placed([task.job_id for task in tasks], tried)
 
-    def end(self, work: Work, outcome: Outcome, *, step_s: float = 0.0) -> None:
-        """The last word on one."""
-        self._heard.add(id(work))
+    def end(self, task: Task, outcome: Outcome, *, step_s: float = 0.0) -> None:
+        """Ends one task."""
+        self._ended.add(task.job_id)
         tried = self.tried
         if tried is not None and self._peak is not None:
             tried = replace(tried, peak_bytes=self._peak.highest_bytes())
-        self._hearing.ended(TaskResult(work=work, outcome=outcome, tried=tried, step_s=step_s))
+        self.reporter.finish(task.job_id, outcome, tried=tried, step_s=step_s)
 
     def fail(self, failure: Failure) -> None:
-        """The last word on all that are concerned and have had none."""
-        for work in self._concerned:
-            if id(work) not in self._heard:
-                self.end(work, failure)
-
-
-class SingleResult:
-    """Hears of one work."""
-
-    def __init__(self) -> None:
-        self.heard: list[TaskResult] = []
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        """Nobody asks."""
-
-    def ended(self, ended: TaskResult) -> None:
-        self.heard.append(ended)
+        """Ends every running task that has no outcome; before `place` all tasks count as running."""
+        for task in self._running:
+            if task.job_id not in self._ended:
+                self.end(task, failure)

@@ -1,57 +1,86 @@
-"""Jobs on their way through the engines. In: works, who hears of them. Out: where they run, and their last words."""
+"""What a family of models provides so that `session` can run its jobs.
+
+To add a family: write a package beside `stable_diffusion` and `captioning` with a class that implements `Family`, name
+the class in `families.FAMILIES`, and add it to tests/unit/engines/test_families.py, which holds the rules that every
+family keeps. The short names of models and their pinned revisions (`config.engine.ALIASES`, `hub.PINNED`) are one table
+for all families, because the configuration is checked against it without torch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
+from aura_daemon.config.engine import ModelSettings
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.loaded_models import Engine
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import Request
-from aura_daemon.jobs.results import Outcome
-from aura_daemon.ladder.attempts import RunConditions
+from aura_daemon.jobs.results import Failure, Outcome
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.prediction import Extent, Footprint
+from aura_daemon.ladder.rungs import Backend, Rung
+
+PictureT = TypeVar("PictureT")
+"""What a family decodes from the files of a task."""
+
+EngineT = TypeVar("EngineT", bound=Engine)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Work:
-    """One job, with the bytes it names and who hears of it."""
+class DecodedTask(Generic[PictureT]):
+    """A task whose files could be decoded."""
 
-    request: Request
-    report: Report
-    image: bytes | None = field(default=None, repr=False)
-    image_name: str = ""
-    mask: bytes | None = field(default=None, repr=False)
-    cells: tuple[bytes | None, ...] = field(default=(), repr=False)
+    task: Task
+    picture: PictureT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskResult:
-    """The last word on one."""
+    """How one task ended."""
 
-    work: Work
+    task: Task
     outcome: Outcome
-    tried: RunConditions | None = None
     step_s: float = 0.0
+    """Seconds a denoising step took; 0 without steps."""
 
 
-class AttemptListener(Protocol):
-    """Who is told how a batch goes."""
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        """These are about to run like that."""
-
-    def ended(self, ended: TaskResult) -> None:
-        """One has had its last word."""
-
-
-class Report(Protocol):
-    """Called from inside the engines, from any thread; each call is a sign of life."""
-
-    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
-        """A model is being fetched, checked or loaded; `total_bytes` is 0 where nothing is counted."""
+class Family(Protocol[PictureT, EngineT]):
+    """One kind of models, made from `EngineSettings`; the methods are called in the order in which they stand here."""
 
     @property
-    def is_cancelled(self) -> bool:
-        """Whether nobody wants this any more; asked after each step."""
+    def model_format(self) -> ModelFormat:
+        """Architectures, weight files and embedded model."""
 
-    def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
-        """Step `step`, counted from 1, of `steps` is done; `preview` is a small JPEG of the picture by now."""
+    def batch_key(self, request: Request) -> Request | None:
+        """Requests with equal keys may run together; None: the request runs alone."""
+
+    def model(self, request: Request) -> ModelSettings | Failure:
+        """The model that a request names, or the configured one; a Failure for a model that is not allowed."""
+
+    def decode(self, task: Task) -> PictureT | Failure:
+        """Decodes the files of a task; a Failure ends this task alone, before any model is looked for."""
+
+    def extent(self, tasks: Sequence[DecodedTask[PictureT]], files: ModelFiles) -> Extent:
+        """How much the tasks compute at once, as memory counts it."""
+
+    def rungs(self, backend: Backend) -> tuple[Rung, ...]:
+        """The ladder on this backend, the rung with the most memory first."""
+
+    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
+        """What the model takes of memory; without the process itself (`base_bytes`)."""
+
+    def load(self, files: ModelFiles, placement: Placement) -> EngineT:
+        """Loads a model; raises what the libraries raise."""
+
+    def run(
+        self, engine: EngineT, tasks: Sequence[DecodedTask[PictureT]], reporter: Reporter, peak: PeakMemory
+    ) -> Iterator[TaskResult]:
+        """Runs tasks of one batch key and ends each exactly once; raises what the libraries raise.
+
+        A task that cannot be done ends with a Failure and leaves the others alone. A cancelled task ends as CANCELLED.
+        """

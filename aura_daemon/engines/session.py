@@ -1,9 +1,9 @@
-"""What one process holds and does: models loaded on first use, a batch at a time, each on the rung that fits.
+"""The engines of one process: models are loaded at first use, and run batches on the rung that fits.
 
-In: requests. Out: outcomes.
+In: tasks. Out: reports.
 
-This is where an exception ends: it is put into words inside the `except`, and memory is given back after
-it, when its frames no longer keep tensors alive.
+Every exception ends here: it is put into words inside the `except` block, and memory is given back after the block,
+when the frames of the exception no longer keep tensors alive.
 """
 
 from __future__ import annotations
@@ -13,104 +13,122 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, TypeAlias
 
 from loguru import logger
 
-from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
-from aura_daemon.engines.attempt import EngineAttempt, SingleResult
-from aura_daemon.engines.captioning.blip import Captioner
-from aura_daemon.engines.defaults import resolve_generate
+from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
+from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out
-from aura_daemon.engines.images.decode import read_picture
-from aura_daemon.engines.interface import AttemptListener, Report, TaskResult, Work
+from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
-from aura_daemon.engines.placement.device_memory import MemoryFigures, PeakMemory, memory_figures, release, trim
-from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
+from aura_daemon.engines.placement.device_memory import (
+    FreeMemory,
+    MemoryFigures,
+    PeakMemory,
+    free_memory,
+    memory_figures,
+    release,
+    trim,
+)
+from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
-from aura_daemon.engines.placement.rung_choice import PlacementRequest, RungChooser
-from aura_daemon.engines.stable_diffusion.generator import Generator, timed
-from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
-from aura_daemon.engines.stable_diffusion.start_image import read_start
-from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
-from aura_daemon.file_names import escaped
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
+from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
+from aura_daemon.engines.reporter import Reporter
+from aura_daemon.jobs.requests import GridRequest, kind_of
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
-from aura_daemon.ladder.prediction import Extent, Measured
+from aura_daemon.ladder.prediction import Measured
 
-NO_PICTURE: Final = Extent(width=0, height=0, guided=False)
-"""A captioner looks at pictures of its own size."""
+AnyFamily: TypeAlias = Family[Any, Any]
 
 
 class Session:
     """The engines of one process; several models may be loaded at once."""
 
-    def __init__(self, settings: EngineSettings) -> None:
+    def __init__(
+        self,
+        settings: EngineSettings,
+        *,
+        families: Families = FAMILIES,
+        devices: Devices | None = None,
+        free: Callable[[Devices], FreeMemory] = free_memory,
+    ) -> None:
+        """`devices`: None for those that the settings ask for."""
         self._settings = settings
-        self._shelf = LoadedModels()
-        self._files: dict[Key, ModelFiles] = {}
+        self._families = {kind: made(settings) for kind, made in families.items()}
+        self._models = LoadedModels()
         self._loading = ""
         self._is_broken = False
-        self.devices = find_devices(settings)
-        self.memory()  # a GPU's context, made when it is first asked for anything, is part of the process
-        self._base_bytes = self.memory().resident_bytes
+        self._free = free
+        self.devices = devices or find_devices(settings)
+        self.memory()  # the first question makes a GPU's context, which is part of the process
+        self.base_bytes = self.memory().resident_bytes
+        """Of this process without any model."""
 
     @property
     def models(self) -> tuple[str, ...]:
-        """Names of what is loaded."""
-        return self._shelf.names
+        """Names of the loaded models."""
+        return self._models.names
 
     def memory(self) -> MemoryFigures:
-        """Memory as it is now, of the first device; of the host where that answers no more."""
+        """Memory as it is now, of the first device; of the host where the device does not answer any more."""
         if self._is_broken or isinstance(self.devices, Failure):
             return memory_figures(None)
         return memory_figures(self.devices.first)
 
     def run(
-        self,
-        request: Request,
-        image: bytes | None,
-        image_name: str,
-        report: Report,
-        *,
-        mask: bytes | None = None,
-        cells: tuple[bytes | None, ...] = (),
-        start: Start = TOP,
-    ) -> Outcome:
-        """One request by itself; never raises for what a request, a model or the memory can cause."""
-        alone = SingleResult()
-        work = Work(request=request, image=image, image_name=image_name, report=report, mask=mask, cells=cells)
-        self.run_all([work], alone, start=start)
-        (ended,) = alone.heard
-        return ended.outcome
-
-    def run_all(
-        self, works: Sequence[Work], hearing: AttemptListener, *, start: Start = TOP, measured: Sequence[Measured] = ()
+        self, tasks: Sequence[Task], reporter: Reporter, *, start: Start = TOP, measured: Sequence[Measured] = ()
     ) -> None:
-        """All of them, pictures together as far as that fits. `start` and `measured` are for the choice of a rung."""
+        """Finishes every task; those that may run together do so as far as there is memory.
+
+        Never raises for what a request, a model or the memory can cause. `start` and `measured`: for the choice of a
+        rung.
+        """
         if isinstance(self.devices, Failure):
-            for work in works:
-                hearing.ended(TaskResult(work=work, outcome=self.devices))
+            for task in tasks:
+                reporter.finish(task.job_id, self.devices)
             return
-        fits = RungChooser(
-            self.devices, self._shelf, base_bytes=self._base_bytes, climb_after=self._settings.climb_after
+        chooser = RungChooser(
+            self.devices,
+            self._models,
+            base_bytes=self.base_bytes,
+            climb_after=self._settings.climb_after,
+            free=self._free,
         )
-        left = list(works)
+        left: list[Task] = []
+        for task in tasks:
+            if reporter.is_cancelled(task.job_id):
+                reporter.finish(task.job_id, CANCELLED)
+            else:
+                left.append(task)
         while left:
-            attempt = EngineAttempt(works=left, hearing=hearing, start=start, measured=measured, fits=fits)
+            attempt = EngineAttempt(
+                tasks=self._alike(left), reporter=reporter, start=start, measured=measured, chooser=chooser
+            )
             self._run(attempt, self.devices)
-            left = attempt.left
+            left = [task for task in left if not attempt.has_ended(task)]
         trim()
 
+    def _alike(self, tasks: Sequence[Task]) -> list[Task]:
+        """The first task and all that may run together with it."""
+        first = tasks[0].request
+        family = self._families.get(kind_of(first))
+        key = family.batch_key(first) if family is not None else None
+        if family is None or key is None:
+            return [tasks[0]]
+        return [task for task in tasks if family.batch_key(task.request) == key]
+
     def _run(self, attempt: EngineAttempt, devices: Devices) -> None:
-        """As many as go at once; an exception is the last word on each of them that has had none."""
+        """Runs as many tasks as fit at once; an exception ends each of them that has no outcome yet."""
         self._loading = ""
         failure = None
         try:
-            self._run_first(attempt, devices)
+            self._run_tasks(attempt, devices)
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
             failure = self._in_words(error, attempt)
             level = "DEBUG" if failure.kind is FailureKind.OUT_OF_MEMORY else "ERROR"
@@ -118,171 +136,106 @@ class Session:
         if failure is None:
             return
         if failure.kind is FailureKind.OUT_OF_MEMORY:
-            self._shelf.clear()  # the next attempt begins alone
-        if not self._is_broken:  # it would only fail again, and its first words would be lost
+            self._models.clear()  # the next attempt begins alone
+        if not self._is_broken:  # a broken device would only fail again, and its first message would be lost
             release(devices.first)
         attempt.fail(failure)
 
-    def _run_first(self, attempt: EngineAttempt, devices: Devices) -> None:
-        work = attempt.works[0]
-        match work.request:
-            case GenerateRequest():
-                self._draw(attempt)
-            case CaptionRequest():
-                self._describe(attempt, work, work.request)
-            case GridRequest():
-                attempt.end(work, laid_out(work.request, work.cells, self._settings, PeakMemory(devices.cpu)))
-
-    # -- drawing ---------------------------------------------------------------------------------------------------
-
-    def _draw(self, attempt: EngineAttempt) -> None:
-        """Pictures of one model and one size."""
-        first = attempt.works[0]
-        configured = self._model_named(first.request)
-        if isinstance(configured, Failure):
-            attempt.fail(configured)
+    def _run_tasks(self, attempt: EngineAttempt, devices: Devices) -> None:
+        first = attempt.tasks[0]
+        if isinstance(first.request, GridRequest):
+            attempt.end(first, laid_out(first.request, first.cells, self._settings, PeakMemory(devices.cpu)))
             return
-        key = JobKind.GENERATE, configured.model
-        files = self._found(key, configured, first.report)
+        kind = kind_of(first.request)
+        family = self._families[kind]
+        model = family.model(first.request)
+        if isinstance(model, Failure):
+            attempt.fail(model)
+            return
+        decoded = self._decoded(attempt, family)
+        if not decoded:
+            return
+        key = kind, model.model
+        files = self._found(key, family, model, attempt.reporter)
         if isinstance(files, Failure):
             attempt.fail(files)
             return
-        drawings: dict[int, tuple[Work, PictureTask]] = {}
-        for work in attempt.works:
-            drawing = self._drawing(work, configured, files)
-            if isinstance(drawing, Failure):
-                attempt.end(work, drawing)
-            else:
-                drawings[id(drawing)] = work, drawing
-        if not drawings:
-            return
-        asked = [drawing for _, drawing in drawings.values()]
-        checks = configured.safety is not Safety.OFF
-        wanted = PlacementRequest(
-            key=key, files=files, extent=_extent(asked[0].resolved, len(asked)), with_checker=checks
+        demand = MemoryDemand(
+            key=key,
+            extent=family.extent(decoded, files),
+            rungs=family.rungs(devices.backend),
+            footprint=lambda placement: family.footprint(files, placement),
         )
-        batch = self._place(attempt, wanted, [work for work, _ in drawings.values()])
+        batch = self._place(attempt, demand, [one.task for one in decoded], files.name)
         if batch is None:
             return
-        began, peak = time.monotonic(), attempt.peak
-        attention = self._settings.attention
-        engine = self._loaded(
-            attempt, wanted, configured, lambda placement: Generator(files, placement, configured, attention)
-        )
-        assert isinstance(engine, Generator)
-        loaded_s = time.monotonic() - began
-        with peak.watched():
-            for drawing, outcome in engine.run(asked[:batch], peak):
-                step_s = 0.0
-                if isinstance(outcome, Produced):
-                    step_s = drawing.step_s(steps_of(drawing.resolved))
-                    outcome = timed(outcome, loaded_s)
-                attempt.end(drawings[id(drawing)][0], outcome, step_s=step_s)
+        began_s = time.monotonic()
+        engine = self._loaded(attempt, demand, family, files)
+        loaded_s = time.monotonic() - began_s
+        with attempt.peak.watched():
+            for result in family.run(engine, decoded[:batch], attempt.reporter, attempt.peak):
+                attempt.end(result.task, _with_loading(result.outcome, loaded_s), step_s=result.step_s)
 
-    def _drawing(self, work: Work, configured: GenerateSettings, files: ModelFiles) -> PictureTask | Failure:
-        request = work.request
-        assert isinstance(request, GenerateRequest)
-        start = read_start(request, work.image, work.mask, self._settings)
-        if isinstance(start, Failure):
-            return start
-        size = start.picture.size if start is not None else None
-        resolved, notes = resolve_generate(request, configured, files.own, size)
-        return PictureTask(resolved=resolved, report=work.report, start=start, notes=notes)
+    def _decoded(self, attempt: EngineAttempt, family: AnyFamily) -> list[DecodedTask[Any]]:
+        """The tasks whose files can be decoded; the others end here."""
+        decoded: list[DecodedTask[Any]] = []
+        for task in attempt.tasks:
+            picture = family.decode(task)
+            if isinstance(picture, Failure):
+                attempt.end(task, picture)
+            else:
+                decoded.append(DecodedTask(task=task, picture=picture))
+        return decoded
 
-    def _model_named(self, request: Request) -> GenerateSettings | Failure:
-        """The settings of the model that a job names, or of the configured one."""
-        assert isinstance(request, GenerateRequest)
-        configured = self._settings.generate
-        name = request.model or configured.model
-        if name not in (configured.model, *configured.models):
-            allowed = ", ".join((configured.model, *configured.models))
-            message = f"model {escaped(name)} is none that the configuration allows"
-            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
-        return configured if name == configured.model else replace(configured, model=name, revision=None)
-
-    # -- describing ------------------------------------------------------------------------------------------------
-
-    def _describe(self, attempt: EngineAttempt, work: Work, request: CaptionRequest) -> None:
-        picture = read_picture(work.image or b"", work.image_name, self._settings)
-        if isinstance(picture, Failure):
-            attempt.end(work, picture)
-            return
-        configured = self._settings.caption
-        key = JobKind.CAPTION, configured.model
-        files = self._found(key, configured, work.report)
-        if isinstance(files, Failure):
-            attempt.end(work, files)
-            return
-        if self._place(attempt, PlacementRequest(key=key, files=files, extent=NO_PICTURE), [work]) is None:
-            return
-        began, peak = time.monotonic(), attempt.peak
-        wanted = PlacementRequest(key=key, files=files, extent=NO_PICTURE)
-        engine = self._loaded(attempt, wanted, configured, lambda placement: Captioner(files, placement, configured))
-        assert isinstance(engine, Captioner)
-        loaded_s = time.monotonic() - began
-        with peak.watched():
-            produced = engine.run(picture, request, peak)
-        attempt.end(work, timed(produced, loaded_s))
-
-    # -- below -----------------------------------------------------------------------------------------------------
-
-    def _found(self, key: Key, settings: ModelSettings, report: Report) -> ModelFiles | Failure:
-        """A model's files, looked for anew where it is not loaded."""
-        if key in self._files and self._shelf.has(key):
-            return self._files[key]
-        self._loading = settings.model
-        devices = self.devices
-        half = isinstance(devices, Devices) and devices.first.dtype == "float16"
-        files = find_model(settings, key[0], half=half, report=report)
+    def _found(self, key: Key, family: AnyFamily, model: ModelSettings, reporter: Reporter) -> ModelFiles | Failure:
+        """A model's files, looked for afresh where the model is not loaded."""
+        loaded = self._models.files(key)
+        if loaded is not None:
+            return loaded
+        self._loading = model.model
+        half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
+        files = find_model(model, family.model_format, half=half, reporter=reporter)
         self._loading = ""
-        if not isinstance(files, Failure):
-            self._files[key] = files
         return files
 
-    def _place(self, attempt: EngineAttempt, wanted: PlacementRequest, works: Sequence[Work]) -> int | None:
-        """Chooses a rung and makes room for it: how many go at once; None where there is no room, which is said."""
-        choice = attempt.fits.choose(wanted, attempt.start, attempt.measured)
+    def _place(self, attempt: EngineAttempt, demand: MemoryDemand, tasks: Sequence[Task], wanted_by: str) -> int | None:
+        """Chooses a rung and makes room for it. How many tasks go at once; None where no rung has room: they failed."""
+        chooser = attempt.chooser
+        choice = chooser.choose(demand, attempt.start, attempt.measured)
         if isinstance(choice, NoRoom):
-            tried = attempt.fits.tried(wanted, choice)
-            attempt.place(works, tried, attempt.fits.placement(choice.rung))
+            tried = chooser.conditions(demand, choice)
+            attempt.place(tasks, tried, chooser.placement(choice.rung))
             attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
             return None
         is_alone = attempt.start.alone
         if choice.alone or is_alone:
-            self._shelf.make_room(
-                wanted.key,
-                lambda: not is_alone and attempt.fits.is_enough(wanted, choice),
-                wanted_by=wanted.files.name,
+            self._models.make_room(
+                demand.key, lambda: not is_alone and chooser.is_enough(demand, choice), wanted_by=wanted_by
             )
-        attempt.place(works[: choice.batch], attempt.fits.tried(wanted, choice), attempt.fits.placement(choice.rung))
+        tried = chooser.conditions(demand, choice)
+        attempt.place(tasks[: choice.batch], tried, chooser.placement(choice.rung))
         return choice.batch
 
-    def _loaded(
-        self,
-        attempt: EngineAttempt,
-        wanted: PlacementRequest,
-        settings: ModelSettings,
-        load: Callable[[Placement], Engine],
-    ) -> Engine:
-        """A model from the shelf, brought to the chosen rung, or loaded for it, telling so."""
+    def _loaded(self, attempt: EngineAttempt, demand: MemoryDemand, family: AnyFamily, files: ModelFiles) -> Engine:
+        """A loaded model moved to the chosen rung, or one that is loaded for it, which is reported."""
         placement = attempt.placement
-        known = self._shelf.take(wanted.key, placement)
-        if known is not None:
-            return known
-        self._shelf.drop(wanted.key)
-        self._loading = settings.model
-        attempt.works[0].report.loading(settings.model)
-        engine = load(placement)
+        loaded = self._models.take(demand.key, placement)
+        if loaded is not None:
+            return loaded
+        self._models.drop(demand.key)
+        self._loading = files.name
+        attempt.reporter.loading(files.name)
+        engine: Engine = family.load(files, placement)
         trim()
         attempt.peak.restart()
-        self._shelf.put(wanted.key, engine, attempt.fits.footprint(wanted, placement.rung))
-        said = "model {} is loaded on {} in {}, rung {}"
-        logger.info(said, wanted.files.name, placement.device, placement.dtype, placement.rung)
+        self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
+        message = "model {} is loaded on {} in {}, rung {}"
+        logger.info(message, files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 
     def _neighbours(self, tried: RunConditions) -> str:
-        """Who else takes memory of the GPU, where anybody knows."""
+        """Other programs that take memory of the GPU, where that can be found out."""
         if not tried.device.startswith("cuda"):
             return ""
         from aura_daemon.system.nvidia import others
@@ -291,7 +244,7 @@ class Session:
         return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: EngineAttempt) -> Failure:
-        """A failure while loading is the model's, so that its jobs wait; any other is the job's, or the GPU's."""
+        """A failure while a model loads is the model's, so that its jobs wait; any other is the job's, or the GPU's."""
         if is_broken(error):
             self._is_broken = True
             return broken(error)
@@ -307,6 +260,8 @@ class Session:
         return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
 
 
-def _extent(resolved: ResolvedGenerate, batch: int) -> Extent:
-    width, height = second_px(resolved)
-    return Extent(width=width, height=height, batch=batch, guided=resolved.guidance_scale > 1)
+def _with_loading(outcome: Outcome, loaded_s: float) -> Outcome:
+    """Adds the time that loading the model took, 0 where it was loaded before."""
+    if isinstance(outcome, Failure):
+        return outcome
+    return replace(outcome, timing=replace(outcome.timing, loaded_s=loaded_s))

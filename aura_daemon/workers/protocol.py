@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.prediction import Measured
 
@@ -22,20 +22,6 @@ class Configure:
     """First message down: what the worker may load and where it may run."""
 
     settings: EngineSettings
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One job of a batch, with the very bytes that were claimed."""
-
-    job_id: str
-    request: Request
-    image: bytes | None = field(default=None, repr=False)
-    """What is described, or where a picture starts from."""
-    image_name: str = ""
-    mask: bytes | None = field(default=None, repr=False)
-    cells: tuple[bytes | None, ...] = field(default=(), repr=False)
-    """The pictures of a sheet; None for one that failed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

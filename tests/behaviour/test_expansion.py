@@ -12,7 +12,7 @@ from aura_daemon.cli.run import exit_code
 from aura_daemon.config.settings import GenerateConfig
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.workers.protocol import Task
+from aura_daemon.jobs.tasks import Task
 from tests.support.house import PNG, House, make
 from tests.support.programs import Program
 

@@ -19,11 +19,11 @@ from aura_daemon.health.document import Health
 from aura_daemon.health.listener import Event, HealthWritten
 from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.results import FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import StartedAttempt
 from aura_daemon.outbox.delivery import Delivered, Delivery
-from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 
 

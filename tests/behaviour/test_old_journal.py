@@ -21,8 +21,8 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.workers.protocol import Task
 from tests.behaviour.be4a76f import rows
 from tests.support.house import House, make
 from tests.support.programs import REAL, Program

@@ -14,7 +14,7 @@ from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.triage import ReadyToClaim, Wait
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
-from aura_daemon.workers.protocol import Task
+from aura_daemon.jobs.tasks import Task
 from tests.support.house import PNG, Door, House, is_caption, make, sha256
 from tests.support.steps import admit, judge
 from tests.unit.formats.test_image_metadata import exif, png_text, saved

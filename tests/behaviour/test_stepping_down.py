@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make
 from tests.support.scripted_worker import ScriptedWorker
 

@@ -18,9 +18,9 @@ from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Holdup, Status
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
-from aura_daemon.workers.protocol import Task
 from tests.support.house import House, make
 from tests.support.memorygroup import ENTER, MemoryGroup, obstacle
 from tests.support.programs import REAL, Program

@@ -23,13 +23,13 @@ from PIL import Image
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, Safety
 from aura_daemon.dispatch.retry_policy import Retry, StepDown, decide
-from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.placement.device_memory import MemoryFigures, release
 from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
-from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, Attempt, RunConditions, Start, attempt_of
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Extent, Measured
@@ -57,7 +57,7 @@ LORA: Final = "random"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
+class CheckTask:
     """What one process does; crosses to it as JSON."""
 
     part: str
@@ -72,7 +72,7 @@ class Task:
     """On the CPU: nothing is limited."""
 
 
-def run(task: Task) -> Iterator[dict[str, Any]]:
+def run(task: CheckTask) -> Iterator[dict[str, Any]]:
     """The rows of one process."""
     quiet_libraries()
     if task.part == "faults":
@@ -88,10 +88,20 @@ def run(task: Task) -> Iterator[dict[str, Any]]:
         yield from card.every_size()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskResult:
+    """How one request ended."""
+
+    request: Request
+    outcome: Outcome
+    tried: RunConditions | None
+    step_s: float
+
+
 class Card:
     """A session, and what it learns."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: CheckTask) -> None:
         self._task = task
         self._fraction = None if task.rehearse or not task.card_gib else _fraction(task.card_gib)
         self._session = self._made()
@@ -212,7 +222,7 @@ class Card:
         for ended in self.ended(requests, start, image, stepped):
             own: list[Attempt] = []
             while (lower := self._next(ended, own)) is not None:
-                (ended,) = self.ended([ended.work.request], lower, image)
+                (ended,) = self.ended([ended.request], lower, image)
             attempts += own
             (done if isinstance(ended.outcome, Produced) else failed).append(ended)
             self._learn(ended)
@@ -229,7 +239,7 @@ class Card:
         own.append(attempt_of(ended.tried, kind=failure.kind, reason=failure.message, seconds=0.0))
         if failure.kind is FailureKind.OUT_OF_MEMORY and ended.tried is not None:
             self._keep(after_refusal(self._measured_for(ended.tried.width), ended.tried))
-        kind = JobKind.CAPTION if isinstance(ended.work.request, CaptionRequest) else JobKind.GENERATE
+        kind = JobKind.CAPTION if isinstance(ended.request, CaptionRequest) else JobKind.GENERATE
         match decide(failure, kind=kind, tried=own, attempts=len(own), attempts_allowed=ATTEMPTS):
             case StepDown(start=start):
                 return start
@@ -245,13 +255,15 @@ class Card:
         stepped: Callable[[], None] | None = None,
     ) -> list[TaskResult]:
         """One attempt at all, and their last words."""
-        hearing = _Hearing()
-        report = _Quiet(stepped)
-        works = [Work(request=one, report=report, image=image, image_name="noise.png") for one in requests]
+        tasks = [
+            Task(job_id=str(number), request=request, image=image, image_name="noise.png")
+            for number, request in enumerate(requests)
+        ]
+        results = _Results(tasks, stepped)
         width = 0 if isinstance(requests[0], CaptionRequest) else 1
         measured = self._measured_for(width)
-        self._session.run_all(works, hearing, start=start, measured=measured)
-        return hearing.ended_all
+        self._session.run(tasks, results, start=start, measured=measured)
+        return results.all
 
     def _told(
         self,
@@ -315,34 +327,30 @@ class Card:
         return 0 if self._task.rehearse else int(torch.cuda.max_memory_reserved(0))
 
 
-class _Hearing:
-    """Keeps the last words."""
+class _Results:
+    """Keeps how the tasks ended (`engines.reporter.Reporter`); once, something happens after a step."""
 
-    def __init__(self) -> None:
-        self.ended_all: list[TaskResult] = []
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        """The outcome tells."""
-
-    def ended(self, ended: TaskResult) -> None:
-        self.ended_all.append(ended)
-
-
-class _Quiet:
-    """Nobody listens; once, something happens after a step."""
-
-    is_cancelled = False
-
-    def __init__(self, then: Callable[[], None] | None) -> None:
-        self._then = then
+    def __init__(self, tasks: Sequence[Task], stepped: Callable[[], None] | None) -> None:
+        self._requests = {task.job_id: task.request for task in tasks}
+        self._then = stepped
+        self.all: list[TaskResult] = []
 
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
-        """Nothing."""
+        """Not needed here."""
 
-    def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+    def placed(self, job_ids: Sequence[str], tried: RunConditions) -> None:
+        """The results say the same."""
+
+    def is_cancelled(self, job_id: str) -> bool:
+        return False
+
+    def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
         then, self._then = self._then, None
         if then is not None:
             then()
+
+    def finish(self, job_id: str, outcome: Outcome, *, tried: RunConditions | None = None, step_s: float = 0.0) -> None:
+        self.all.append(TaskResult(request=self._requests[job_id], outcome=outcome, tried=tried, step_s=step_s))
 
 
 def write_lora(generator: Path, folder: Path) -> None:

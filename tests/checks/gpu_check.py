@@ -341,7 +341,7 @@ def serve(task: str, output: Path) -> int:
     told = json.loads(task)
     told["sizes"] = tuple(map(tuple, told["sizes"]))
     with output.open("w", encoding="utf-8") as out:
-        for row in gpu_card.run(gpu_card.Task(**told)):
+        for row in gpu_card.run(gpu_card.CheckTask(**told)):
             print(json.dumps(row), file=out, flush=True)
     return 0
 

@@ -20,6 +20,7 @@ from aura_daemon.ladder.attempts import TOP, Start
 from aura_daemon.ladder.rungs import Rung
 from tests.checks import real_size
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,7 +50,7 @@ def run(folder: Path, dtype: Dtype, width: int, height: int, steps: int, start: 
     settings = GenerateSettings(model=str(folder))
     session = Session(EngineSettings(device=Device.CPU, dtype=dtype, generate=settings))
     request = GenerateRequest(prompt="a", seed=1, steps=steps, width=width, height=height)
-    return session.run(request, None, "", Listener(), start=start)
+    return run_alone(session, request, None, "", Listener(), start=start)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (512, 512)])

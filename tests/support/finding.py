@@ -10,15 +10,18 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
+from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.model_files.find import find_model
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure
 from tests.support.listening import Listener
+
+FORMATS = {"generate": STABLE_DIFFUSION, "caption": BLIP}
 
 
 def main(model: str, kind: str, revision: str | None = None) -> None:
     listener = Listener()
-    found = find_model(ModelSettings(model=model, revision=revision), JobKind(kind), half=False, report=listener)
+    found = find_model(ModelSettings(model=model, revision=revision), FORMATS[kind], half=False, reporter=listener)
     if isinstance(found, Failure):
         answer = {"kind": found.kind, "message": found.message, "mend": found.mend}
     else:

@@ -28,6 +28,7 @@ from aura_daemon.jobs.results import (
     ResolvedCaption,
     ResolvedGenerate,
 )
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.source_disposal import SourceDisposal
@@ -35,7 +36,6 @@ from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.workers.pool import WorkerPool
-from aura_daemon.workers.protocol import Task
 from tests.support.scripted_worker import Play, ScriptedWorker
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"

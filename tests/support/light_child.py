@@ -16,10 +16,11 @@ from dataclasses import replace
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, log_to_stderr, serve
-from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
 from tests.support.worker_contract import outcome_of
 
@@ -36,19 +37,19 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, batch: Batch, talk: BatchReporter) -> None:
+    def run(self, batch: Batch, reporter: BatchReporter) -> None:
         for task in batch.tasks:
-            talk.finish(task.job_id, self._outcome(task, talk))
+            reporter.finish(task.job_id, self._outcome(task, reporter))
 
-    def _outcome(self, task: Task, talk: BatchReporter) -> Outcome:
-        request, job_id, say = task.request, task.job_id, talk.say
+    def _outcome(self, task: Task, reporter: BatchReporter) -> Outcome:
+        request, job_id = task.request, task.job_id
         assert isinstance(request, GenerateRequest)
         script = request.prompt
-        say(Loading(model="light", done_bytes=1, total_bytes=2))
-        say(Progress(job_id=job_id, step=1, steps=2))
+        reporter.loading("light", 1, 2)
+        reporter.stepped(job_id, 1, 2)
         if script.startswith("placed"):
             on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
-            say(Placed(job_ids=(job_id,), tried=on_gpu if script.endswith("GPU") else TRIED))
+            reporter.placed([job_id], on_gpu if script.endswith("GPU") else TRIED)
             time.sleep(600)
         if script == "raise":
             raise ValueError("raised on request")
@@ -63,9 +64,9 @@ class ScriptRunner:
         while outcome is None:
             time.sleep(0.02 if script == "slow" else 60)
             if script == "slow":
-                if talk.is_cancelled(job_id):
+                if reporter.is_cancelled(job_id):
                     return CANCELLED
-                say(Progress(job_id=job_id, step=1, steps=2))
+                reporter.stepped(job_id, 1, 2)
         return outcome
 
     def memory(self) -> Memory:

@@ -14,10 +14,11 @@ from pathlib import Path
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, serve
-from aura_daemon.workers.protocol import Batch, Loading, Memory, Placed, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
 from tests.support.house import make
 
@@ -50,28 +51,28 @@ class ScriptRunner:
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())
 
-    def run(self, batch: Batch, talk: BatchReporter) -> None:
+    def run(self, batch: Batch, reporter: BatchReporter) -> None:
         for task in batch.tasks:
             script = task.request.prompt if isinstance(task.request, GenerateRequest) else ""
             if script.startswith("full ") and not Path(script.removeprefix("full ")).exists():
-                talk.finish(task.job_id, FULL, tried=LACKING)
+                reporter.finish(task.job_id, FULL, tried=LACKING)
             else:
-                talk.finish(task.job_id, self._outcome(task, talk))
+                reporter.finish(task.job_id, self._outcome(task, reporter))
 
-    def _outcome(self, task: Task, talk: BatchReporter) -> Outcome:
+    def _outcome(self, task: Task, reporter: BatchReporter) -> Outcome:
         request, job_id = task.request, task.job_id
-        talk.say(Placed(job_ids=(job_id,), tried=TRIED))
-        talk.say(Loading(model="light"))
-        talk.say(Progress(job_id=job_id, step=1, steps=2))
+        reporter.placed([job_id], TRIED)
+        reporter.loading("light")
+        reporter.stepped(job_id, 1, 2)
         script = request.prompt if isinstance(request, GenerateRequest) else ""
         if script == "missing":
             return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="bring it up")
         if script.startswith("wait "):
             while not Path(script.removeprefix("wait ")).exists():
                 time.sleep(POLL_S)
-                if talk.is_cancelled(job_id):
+                if reporter.is_cancelled(job_id):
                     return CANCELLED
-                talk.say(Progress(job_id=job_id, step=1, steps=2))
+                reporter.stepped(job_id, 1, 2)
         return make(task)
 
     def memory(self) -> Memory:

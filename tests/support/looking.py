@@ -6,14 +6,17 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
+from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.model_files.find import look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure
+
+FORMATS = {"generate": STABLE_DIFFUSION, "caption": BLIP}
 
 
 def main(model: str, kind: str) -> None:
-    found = look_for_model(ModelSettings(model=model), JobKind(kind), half=False)
+    found = look_for_model(ModelSettings(model=model), FORMATS[kind], half=False)
     match found:
         case AbsentModel():
             answer: dict[str, object] = {"absent": found.missing_bytes}

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Backend, at_or_below, ladder
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Task, Up
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Memory, Placed, Progress, Ready, Up
 
 SCRIPT_MEMORY = Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
 SCRIPT_READY = Ready(device="cpu", device_name="scripted", dtype="float32", rung="cpu", versions=())

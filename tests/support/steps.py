@@ -6,9 +6,9 @@ from aura_daemon.formats.sidecar_schema import SourceRecord, TimingRecord
 from aura_daemon.intake.triage import TriageDecision
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.sidecar_writer import sidecar
-from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, Door, make, stamp_of
 
 CAPTION = b"task: caption\nimage: beach.png\n"

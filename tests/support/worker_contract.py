@@ -24,7 +24,8 @@ from aura_daemon.jobs.results import (
     Produced,
     ResolvedGenerate,
 )
-from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready, Task, Up, Worker
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready, Up, Worker
 
 PATIENCE_S = 60.0
 """A test that waits longer than this has failed; none measures time."""

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
-from aura_daemon.workers.protocol import Task
+from aura_daemon.jobs.tasks import Task
 from tests.support import dying
 from tests.support.house import make
 from tests.torture.expectations import Expectations

@@ -61,12 +61,12 @@ class Captioner:
             narrow(model, stored, computed)
         self._model = model.to(placement.device).eval()
 
-    def stand_on(self, placement: Placement) -> None:
-        """A captioner has no rungs that take the same weights: there is nothing to change."""
+    def move_to(self, placement: Placement) -> None:
+        """No two rungs of a captioner take the same weights in the same place: there is nothing to change."""
         self.placement = placement
 
     @torch.no_grad()
-    def run(self, picture: Image.Image, request: CaptionRequest, peak: PeakMemory) -> Produced:
+    def describe(self, picture: Image.Image, request: CaptionRequest, peak: PeakMemory) -> Produced:
         """One caption; raises what torch raises."""
         resolved = resolve_caption(request, self._configured, self.files.own)
         began = time.monotonic()
@@ -87,6 +87,7 @@ class Captioner:
             device=self.placement.device,
             dtype=self.placement.dtype,
             rung=self.placement.rung,
+            variant=self.placement.variant,
             batch_size=1,
             timing=EngineTiming(encoded_s=encoded_at - began, decoded_s=time.monotonic() - encoded_at),
             peak_bytes=peak.highest_bytes(),

@@ -2,7 +2,7 @@
 
 In: ModelSettings. Out: ModelFiles, checked and hashed, or one clear Failure.
 
-A name is `aura-mini`, a short name of `core.settings.ALIASES`, a folder, a `.safetensors` file or
+A name is `aura-mini`, a short name of `config.engine.ALIASES`, a folder, a `.safetensors` file or
 `owner/name` on the hub.
 """
 
@@ -16,29 +16,21 @@ from typing import Any, Final
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
-from aura_daemon.engines.interface import Report
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, FetchedModel, cached, fetch
+from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.single_file import find_checkpoint
 from aura_daemon.engines.model_files.weights import (
     WeightFiles,
     broken_file,
-    captioner_weights,
     content_hash,
-    generator_weights,
     pickle_refused,
 )
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
-from aura_daemon.mini import CAPTIONER, GENERATOR
 
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 """A name that ends so is a file, wherever it is."""
-
-ENGINE_WORDS: Final = {
-    JobKind.GENERATE: "a Stable Diffusion 1.x pipeline (StableDiffusionPipeline in its model_index.json)",
-    JobKind.CAPTION: "a BLIP captioner (BlipForConditionalGeneration in its config.json)",
-}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,31 +57,35 @@ class ModelFiles:
         return sum((root / file).stat().st_size for file in self.weights.names)
 
 
-def find_model(settings: ModelSettings, kind: JobKind, half: bool, report: Report) -> ModelFiles | Failure:
+def find_model(
+    settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter
+) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
-    found = _find(settings, kind, half, report)
+    found = _find(settings, model_format, half, reporter)
     assert not isinstance(found, AbsentModel)  # it is fetched
     return found
 
 
-def look_for_model(settings: ModelSettings, kind: JobKind, half: bool) -> ModelFiles | Failure | AbsentModel:
+def look_for_model(
+    settings: ModelSettings, model_format: ModelFormat, half: bool
+) -> ModelFiles | Failure | AbsentModel:
     """What `find_model` would find on this machine now: nothing is fetched, nothing hashed."""
-    return _find(settings, kind, half, None)
+    return _find(settings, model_format, half, None)
 
 
 def _find(
-    settings: ModelSettings, kind: JobKind, half: bool, report: Report | None
+    settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
-    """Without a report it is only looked for."""
+    """Without a reporter nothing is fetched and nothing hashed."""
     name = settings.model
-    path = _embedded(kind) if name == EMBEDDED else Path(name).expanduser()
+    path = model_format.embedded if name == EMBEDDED else Path(name).expanduser()
     if name in ALIASES:
-        return _from_hub(settings, ALIASES[name], kind, half, report)
+        return _from_hub(settings, ALIASES[name], model_format, half, reporter)
     if path.is_dir():
-        weights = _weights_of(name, path, _names_below(path), kind, half, settings.allow_pickle)
-        return weights if isinstance(weights, Failure) else _checked(name, path, weights, kind, report)
+        weights = _weights_of(name, path, _names_below(path), model_format, half, settings.allow_pickle)
+        return weights if isinstance(weights, Failure) else _checked(name, path, weights, reporter)
     if path.suffix in SINGLE_FILES:
-        return _from_file(settings, path, kind, report)
+        return _from_file(settings, path, model_format, reporter)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
@@ -98,7 +94,7 @@ def _find(
             "there is no such folder or file here",
             f"known short names: {EMBEDDED}, {', '.join(ALIASES)}",
         )
-    return _from_hub(settings, name, kind, half, report)
+    return _from_hub(settings, name, model_format, half, reporter)
 
 
 def unavailable(model: str, cause: str, mend: str) -> Failure:
@@ -106,56 +102,49 @@ def unavailable(model: str, cause: str, mend: str) -> Failure:
     return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {cause}", mend=mend)
 
 
-def _embedded(kind: JobKind) -> Path:
-    return GENERATOR if kind is JobKind.GENERATE else CAPTIONER
-
-
 def _from_hub(
-    settings: ModelSettings, repository: str, kind: JobKind, half: bool, report: Report | None
+    settings: ModelSettings, repository: str, model_format: ModelFormat, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
     name = settings.model
     revision = settings.revision or PINNED.get(name)
 
     def choose(folder: Path, names: tuple[str, ...]) -> WeightFiles | Failure:
-        return _weights_of(name, folder, names, kind, half, settings.allow_pickle)
+        return _weights_of(name, folder, names, model_format, half, settings.allow_pickle)
 
-    if report is None:
+    if reporter is None:
         fetched = cached(name, repository, revision, choose)
     else:
-        fetched = fetch(name, repository, revision, choose, report)
+        fetched = fetch(name, repository, revision, choose, reporter)
     if not isinstance(fetched, FetchedModel):
         return fetched
-    return _checked(name, fetched.folder, fetched.weights, kind, report)
+    return _checked(name, fetched.folder, fetched.weights, reporter)
 
 
 def _from_file(
-    settings: ModelSettings, path: Path, kind: JobKind, report: Report | None
+    settings: ModelSettings, path: Path, model_format: ModelFormat, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
     """A single file; its configuration comes from a folder beside it or from the hub."""
     name = settings.model
     if not path.is_file():
         return unavailable(name, "there is no such file here", "correct the path")
-    if kind is not JobKind.GENERATE:
-        return unavailable(name, "a captioner cannot be a single file", "name a folder with its config.json")
+    if not model_format.has_checkpoints:
+        return unavailable(name, f"{model_format.noun} cannot be a single file", "name a folder with its config.json")
     if path.suffix != ".safetensors" and not settings.allow_pickle:
         return pickle_refused(name, path.name)
-    folder = find_checkpoint(name, path, report)
+    folder = find_checkpoint(name, path, reporter)
     if not isinstance(folder, Path):
         return folder
-    return _checked(name, folder, WeightFiles(names=(path.name,)), kind, report, checkpoint=path)
+    return _checked(name, folder, WeightFiles(names=(path.name,)), reporter, checkpoint=path)
 
 
 def _weights_of(
-    name: str, folder: Path, names: tuple[str, ...], kind: JobKind, half: bool, allow_pickle: bool
+    name: str, folder: Path, names: tuple[str, ...], model_format: ModelFormat, half: bool, allow_pickle: bool
 ) -> WeightFiles | Failure:
     """The weight files in use, once the folder is known to be of the right architecture."""
-    wrong = _wrong_architecture(name, folder, kind)
+    wrong = _wrong_architecture(name, folder, model_format)
     if wrong is not None:
         return wrong
-    if kind is JobKind.GENERATE:
-        chosen = generator_weights(names, _json(folder / "model_index.json"), half, allow_pickle)
-    else:
-        chosen = captioner_weights(names, half, allow_pickle)
+    chosen = model_format.weight_files(names, _json(folder / "model_index.json"), half, allow_pickle)
     if isinstance(chosen, WeightFiles):
         return chosen
     if chosen.endswith(".bin"):
@@ -163,23 +152,25 @@ def _weights_of(
     return unavailable(name, f"{chosen} is missing", "complete its folder, or name another revision")
 
 
-def _wrong_architecture(name: str, folder: Path, kind: JobKind) -> Failure | None:
+def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> Failure | None:
     """None for what this engine can load, else what it is instead."""
     pipeline, config = _json(folder / "model_index.json"), _json(folder / "config.json")
     found = pipeline.get("_class_name") or config.get("architectures") or config.get("model_type")
-    if kind is JobKind.GENERATE and found == "StableDiffusionPipeline":
+    names = found if isinstance(found, list) else [found]
+    if any(architecture in model_format.architectures for architecture in names):
         return None
-    if kind is JobKind.CAPTION and config.get("model_type") == "blip" and not pipeline:
-        architectures = config.get("architectures") or ["BlipForConditionalGeneration"]
-        if "BlipForConditionalGeneration" in architectures:
-            return None
-    found = ", ".join(found) if isinstance(found, list) else found
-    what = f"it is {found}" if found else "it has neither model_index.json nor config.json that say what it is"
-    return unavailable(name, f"{what}, not {ENGINE_WORDS[kind]}", "name a model of that kind")
+    what = "it has neither model_index.json nor config.json that say what it is"
+    if found:
+        what = f"it is {', '.join(map(str, names))}"
+    return unavailable(name, f"{what}, not {model_format.description}", "name a model of that kind")
 
 
 def _checked(
-    name: str, folder: Path, weights: WeightFiles, kind: JobKind, report: Report | None, checkpoint: Path | None = None
+    name: str,
+    folder: Path,
+    weights: WeightFiles,
+    reporter: Reporter | None,
+    checkpoint: Path | None = None,
 ) -> ModelFiles | Failure:
     """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
     root = checkpoint.parent if checkpoint is not None else folder
@@ -188,10 +179,10 @@ def _checked(
         return unavailable(
             name, f"a file of it is cut short or damaged: {broken}", "delete that file and fetch it again"
         )
-    sha256 = _hashed(name, root, weights.names, report) if report is not None else ""
+    sha256 = _hashed(name, root, weights.names, reporter) if reporter is not None else ""
     carried = _json(folder / "aura.json")
     try:
-        own = _own_defaults(folder, carried, kind)
+        own = _own_defaults(folder, carried)
     except (KeyError, TypeError, ValueError) as error:
         return unavailable(name, f"its aura.json or config.json is not understood: {error!r}", "mend that file")
     return ModelFiles(
@@ -205,7 +196,7 @@ def _checked(
     )
 
 
-def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
+def _hashed(name: str, root: Path, files: Sequence[str], reporter: Reporter) -> str:
     """Of all its weights, telling how far it is."""
     total = sum((root / file).stat().st_size for file in files)
     done = 0
@@ -213,20 +204,18 @@ def _hashed(name: str, root: Path, files: Sequence[str], report: Report) -> str:
     def read(amount: int) -> None:
         nonlocal done
         done += amount
-        report.loading(name, done, total)
+        reporter.loading(name, done, total)
 
-    report.loading(name, 0, total)
+    reporter.loading(name, 0, total)
     return content_hash(root, files, read)
 
 
-def _own_defaults(folder: Path, carried: Mapping[str, Any], kind: JobKind) -> ModelDefaults:
+def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
     """What suits the model: its aura.json, then its config.json, then Stable Diffusion 1.x and BLIP."""
     plain = ModelDefaults()
     defaults = carried.get("defaults", {})
-    native = plain.native_size_px
-    if kind is JobKind.GENERATE:
-        sample_size = _json(folder / "unet" / "config.json").get("sample_size")
-        native = int(sample_size) * MULTIPLE_PX if isinstance(sample_size, int) else native
+    sample_size = _json(folder / "unet" / "config.json").get("sample_size")
+    native = int(sample_size) * MULTIPLE_PX if isinstance(sample_size, int) else plain.native_size_px
     return ModelDefaults(
         native_size_px=int(carried.get("native_size_px", native)),
         steps=int(defaults.get("num_inference_steps", plain.steps)),

@@ -32,8 +32,8 @@ from huggingface_hub.errors import (
 )
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.engines.interface import Report
 from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 REPORT_EVERY_S: Final = 0.5
@@ -71,9 +71,11 @@ Choose = Callable[[Path, tuple[str, ...]], "WeightFiles | Failure"]
 """Folder of the small files, names of all files on the hub -> the weights to fetch."""
 
 
-def fetch(model: str, repository: str, revision: str | None, choose: Choose, report: Report) -> FetchedModel | Failure:
+def fetch(
+    model: str, repository: str, revision: str | None, choose: Choose, reporter: Reporter
+) -> FetchedModel | Failure:
     """Brings a repository's small files, then the weights that `choose` names; safe to repeat when it broke."""
-    report.loading(model)
+    reporter.loading(model)
     try:
         folder = small_files(repository, revision)
         tree = {
@@ -87,7 +89,7 @@ def fetch(model: str, repository: str, revision: str | None, choose: Choose, rep
             repository,
             revision=folder.name,
             allow_patterns=[*SMALL_FILES, *weights.names],
-            tqdm_class=_counter(model, total, report),
+            tqdm_class=_counter(model, total, reporter),
         )
     except EXPECTED as error:
         cause = explain(error, repository, revision or DEFAULT_REVISION)
@@ -127,16 +129,16 @@ def cached(model: str, repository: str, revision: str | None, choose: Choose) ->
 
 
 def fetch_configuration(
-    model: str, repository: str, revision: str | None, report: Report | None
+    model: str, repository: str, revision: str | None, reporter: Reporter | None
 ) -> Path | Failure | AbsentModel:
     """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them; without a report
     nothing is fetched."""
-    if report is None:
+    if reporter is None:
         try:
             return small_files(repository, revision, local_only=True)
         except EXPECTED:
             return AbsentModel(missing_bytes=None)
-    report.loading(model)
+    reporter.loading(model)
     try:
         return small_files(repository, revision)
     except EXPECTED as error:
@@ -278,8 +280,8 @@ def _silent() -> type[Any]:
     return NoReport
 
 
-def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:
-    """A progress bar that tells `report` instead of a terminal; called from several threads."""
+def _counter(model: str, total_bytes: int, reporter: Reporter) -> type[Any]:
+    """A progress bar that tells `reporter` instead of a terminal; called from several threads."""
     lock = Lock()
     told_at = 0.0
 
@@ -292,7 +294,7 @@ def _counter(model: str, total_bytes: int, report: Report) -> type[Any]:
                     now = time.monotonic()
                     if now - told_at >= REPORT_EVERY_S or self.n >= total_bytes:
                         told_at = now
-                        report.loading(model, min(int(self.n), total_bytes), total_bytes)
+                        reporter.loading(model, min(int(self.n), total_bytes), total_bytes)
             return shown
 
     return Counter

@@ -15,8 +15,8 @@ from typing import Final
 from safetensors import SafetensorError, safe_open
 
 from aura_daemon.config.engine import ALIASES
-from aura_daemon.engines.interface import Report
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, fetch_configuration
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
@@ -35,7 +35,7 @@ OTHER_KEYS: Final = (
 """What the names of tensors begin with -> what the file is instead."""
 
 
-def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Failure | AbsentModel:
+def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path | Failure | AbsentModel:
     """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x; without a report
     nothing is fetched."""
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
@@ -49,7 +49,7 @@ def find_checkpoint(model: str, path: Path, report: Report | None) -> Path | Fai
         if (folder / "model_index.json").is_file():
             return folder
     repository, revision = CONFIGURATION
-    return fetch_configuration(model, repository, revision, report)
+    return fetch_configuration(model, repository, revision, reporter)
 
 
 def _wrong_checkpoint(path: Path) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from safetensors import SafetensorError, safe_open
 
@@ -20,15 +20,6 @@ from aura_daemon.jobs.results import Failure, FailureKind
 
 SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja")
 """What a model needs beside its weights: configurations and tokenizers."""
-
-STEMS: Final = {
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-    "text_encoder": "model",
-    "safety_checker": "model",
-    "image_encoder": "model",
-}
-"""Parts of a diffusers folder that have weights -> how their files are called."""
 
 PICKLES: Final = {"diffusion_pytorch_model": "diffusion_pytorch_model", "model": "pytorch_model"}
 """Name of safetensors -> name of the pickle that holds the same."""
@@ -48,17 +39,34 @@ class WeightFiles:
     pickled: bool = False
 
 
-def generator_weights(
-    names: Iterable[str], index: Mapping[str, Any], half: bool, allow_pickle: bool
+def choose_weights(
+    names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool
 ) -> WeightFiles | str:
-    """Weights of a diffusers folder by its `model_index.json`; a str says what is missing or refused."""
-    parts = [part for part in STEMS if _wanted(index.get(part))]
-    return _choose(names, [(f"{part}/", STEMS[part]) for part in parts], half, allow_pickle)
+    """Of each part the half-precision files where preferred or needed, else the full ones, else the pickles.
 
-
-def captioner_weights(names: Iterable[str], half: bool, allow_pickle: bool) -> WeightFiles | str:
-    """Weights of a transformers folder; a str says what is missing or refused."""
-    return _choose(names, [("", "model")], half, allow_pickle)
+    `parts`: folder with its slash, and how its files are called. Where one part has only half-precision files, all
+    parts take them: the libraries take one variant for all parts. A str names the file that is missing or refused.
+    """
+    present = sorted(names)
+    chosen: list[str] = []
+    halved = pickled = False
+    found_of = [
+        (folder, stem, _matching(present, folder, stem, f".{HALF}"), _matching(present, folder, stem, ""))
+        for folder, stem in parts
+    ]
+    half = half or any(fp16 and not full for _, _, fp16, full in found_of)
+    for folder, stem, fp16, full in found_of:
+        pickles = _matching(present, folder, PICKLES[stem], "", "bin")
+        if found := (fp16 if half else []) or full:
+            halved = halved or found is fp16
+        elif pickles and allow_pickle:
+            found, pickled = pickles, True
+        elif pickles:
+            return pickles[0]
+        else:
+            return f"{folder}{stem}.safetensors"
+        chosen += found
+    return WeightFiles(names=tuple(chosen), variant=HALF if halved else None, pickled=pickled)
 
 
 def broken_file(files: Iterable[Path]) -> str:
@@ -98,35 +106,6 @@ def pickle_refused(name: str, what: str) -> Failure:
     )
 
 
-def _choose(
-    names: Iterable[str], parts: Iterable[tuple[str, str]], half: bool, allow_pickle: bool
-) -> WeightFiles | str:
-    """For each part its half-precision files where asked for or needed, else its full ones, else its pickles.
-
-    They are needed for all where one part has nothing else: the libraries are told once for all of them.
-    """
-    present = sorted(names)
-    chosen: list[str] = []
-    halved = pickled = False
-    found_of = [
-        (folder, stem, _matching(present, folder, stem, f".{HALF}"), _matching(present, folder, stem, ""))
-        for folder, stem in parts
-    ]
-    half = half or any(fp16 and not full for _, _, fp16, full in found_of)
-    for folder, stem, fp16, full in found_of:
-        pickles = _matching(present, folder, PICKLES[stem], "", "bin")
-        if found := (fp16 if half else []) or full:
-            halved = halved or found is fp16
-        elif pickles and allow_pickle:
-            found, pickled = pickles, True
-        elif pickles:
-            return pickles[0]
-        else:
-            return f"{folder}{stem}.safetensors"
-        chosen += found
-    return WeightFiles(names=tuple(chosen), variant=HALF if halved else None, pickled=pickled)
-
-
 def _matching(names: Iterable[str], folder: str, stem: str, variant: str, kind: str = "safetensors") -> list[str]:
     """Whole or sharded files, `stem[.variant][-00001-of-00002].kind`, in one folder."""
     pattern = re.compile(
@@ -134,8 +113,3 @@ def _matching(names: Iterable[str], folder: str, stem: str, variant: str, kind: 
         rf"|{re.escape(folder + stem)}-\d{{5}}-of-\d{{5}}{re.escape(variant)}\.{kind}"
     )
     return [name for name in names if pattern.fullmatch(name)]
-
-
-def _wanted(entry: object) -> bool:
-    """True for a part of `model_index.json` that is there: `[library, class]`, neither null."""
-    return isinstance(entry, list) and len(entry) == 2 and None not in entry

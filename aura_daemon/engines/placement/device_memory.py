@@ -14,7 +14,7 @@ from typing import Any, Final
 import psutil
 import torch
 
-from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.ladder.rungs import Storage
 from aura_daemon.system.host_memory import host_memory
 
@@ -46,6 +46,21 @@ def memory_figures(placement: Placement | None) -> MemoryFigures:
         total_bytes=host.total_bytes,
         resident_bytes=resident,
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FreeMemory:
+    """Bytes that this process may take in all, with what it has already."""
+
+    device_bytes: int
+    """Of the GPU; 0 without one."""
+    host_bytes: int
+
+
+def free_memory(devices: Devices) -> FreeMemory:
+    """What this process may take now."""
+    card = devices.accelerator
+    return FreeMemory(device_bytes=device_room(card) if card is not None else 0, host_bytes=host_room())
 
 
 def device_room(placement: Placement) -> int:

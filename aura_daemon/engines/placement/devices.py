@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, memory_fraction
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import EAGER, Failure, FailureKind
 from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
 
 NATIVE_FLAGS: Final = {
@@ -43,6 +43,8 @@ class Placement:
     """Of the device's memory, what this process may take; None: all."""
     uuid: str = ""
     """Of a CUDA device, as torch says it; empty where it does not."""
+    variant: str = EAGER
+    """How results are computed (`jobs.results.EAGER`)."""
 
     @property
     def torch_dtype(self) -> torch.dtype:

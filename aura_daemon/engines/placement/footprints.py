@@ -15,7 +15,6 @@ from safetensors import safe_open
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import stored_bytes
-from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
 
 UNET_CHANNELS: Final = 320
@@ -56,42 +55,40 @@ GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; cuDNN's come and go with the layers."""
 
 
-def footprint_of(
-    files: ModelFiles, kind: JobKind, placement: Placement, *, base_bytes: int, with_checker: bool = True
-) -> Footprint:
-    """`base_bytes`: of this process without any model."""
+def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
+    """A captioner has one part, and holds little beside its weights: less than `ladder.prediction.SPARE_BYTES`."""
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
-    file_bytes = stored_bytes(files)
-    if kind is JobKind.CAPTION:
-        return Footprint(
-            file_bytes=file_bytes,
-            unet_bytes=sum(parts.values()) * size,
-            largest_layer_bytes=max(layers.values(), default=0) * size,
-            element_bytes=size,
-            base_bytes=base_bytes,
-        )
+    return Footprint(
+        unet_bytes=sum(parts.values()) * size,
+        largest_layer_bytes=max(layers.values(), default=0) * size,
+        element_bytes=size,
+        file_bytes=stored_bytes(files),
+    )
+
+
+def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker: bool = True) -> Footprint:
+    """`with_checker`: whether the safety checker is loaded."""
+    parts, layers = _numbers(files)
     unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
     return _of_generator(
         parts,
         max(layers.values(), default=0),
         placement,
-        base_bytes=base_bytes,
         with_checker=with_checker,
         unet_width=_first_channels(unet, UNET_CHANNELS) / UNET_CHANNELS,
         vae_width=_first_channels(vae, VAE_CHANNELS) / VAE_CHANNELS,
         native_px=int(vae.get("sample_size", files.own.native_size_px)),
-        file_bytes=file_bytes,
+        file_bytes=stored_bytes(files),
     )
 
 
-def standard_footprint(placement: Placement, *, base_bytes: int, with_checker: bool = True) -> Footprint:
+def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
     """Of Stable Diffusion 1.4, without its files."""
     return _of_generator(
         STANDARD_PARTS,
         STANDARD_LAYER,
         placement,
-        base_bytes=base_bytes,
         with_checker=with_checker,
         unet_width=1.0,
         vae_width=1.0,
@@ -105,7 +102,6 @@ def _of_generator(
     largest_layer: int,
     placement: Placement,
     *,
-    base_bytes: int,
     with_checker: bool,
     unet_width: float,
     vae_width: float,
@@ -127,7 +123,6 @@ def _of_generator(
         unet_elements=UNET_ELEMENTS * unet_width,
         vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
         native_px=native_px,
-        base_bytes=base_bytes,
         workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
     )
 

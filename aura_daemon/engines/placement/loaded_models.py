@@ -1,6 +1,7 @@
-"""The models that are loaded: as many as there is memory for, the one that was used longest ago given up first.
+"""The loaded models: as many as there is memory for; the one that was used longest ago is given up first.
 
-In: a model that is wanted, and the rung it is to stand on. Out: room for it. Its name is what jobs call it.
+In: the model that is needed, and the rung it is to run on. Out: the engine, or room to load it. Models are named as
+jobs name them.
 """
 
 from __future__ import annotations
@@ -8,21 +9,35 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from loguru import logger
 
-from aura_daemon.engines.captioning.blip import Captioner
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import release
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.stable_diffusion.generator import Generator
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Extent, Footprint, predicted_bytes
 
-Engine: TypeAlias = Generator | Captioner
 Key: TypeAlias = tuple[JobKind, str]
+"""Kind of job and name of the model."""
 
-NOTHING_DRAWN = Extent(width=0, height=0)
+NOTHING_DRAWN: Final = Extent(width=0, height=0)
+
+
+class Engine(Protocol):
+    """A loaded model of any family; its family runs it (`interface.Family`)."""
+
+    @property
+    def files(self) -> ModelFiles:
+        """Where it was loaded from."""
+
+    @property
+    def placement(self) -> Placement:
+        """Where it computes, and on which rung."""
+
+    def move_to(self, placement: Placement) -> None:
+        """Moves to a rung that takes the same weights in the same place (`Measures.loading`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,12 +54,12 @@ class LoadedModels:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of all that is loaded, as jobs call them."""
+        """Of all loaded models."""
         return tuple(loaded.engine.files.name for loaded in self._loaded.values())
 
-    def has(self, key: Key) -> bool:
-        """Whether it is loaded, on whatever rung."""
-        return key in self._loaded
+    def files(self, key: Key) -> ModelFiles | None:
+        """The files of a model that is loaded, on whatever rung."""
+        return self._loaded[key].engine.files if key in self._loaded else None
 
     def others(self, key: Key) -> bool:
         """Whether any other model is loaded."""
@@ -64,30 +79,30 @@ class LoadedModels:
             if other != key
         )
 
-    def stands(self, key: Key, placement: Placement) -> bool:
-        """Whether it is loaded as this rung wants it."""
+    def is_placed(self, key: Key, placement: Placement) -> bool:
+        """Whether the model is loaded with the weights that this rung takes, where it takes them."""
         loaded = self._loaded.get(key)
         if loaded is None:
             return False
-        known = loaded.engine.placement
-        return (known.device, known.measures.loading) == (placement.device, placement.measures.loading)
+        present = loaded.engine.placement
+        return _loading(present) == _loading(placement)
 
     def take(self, key: Key, placement: Placement) -> Engine | None:
-        """A model that is loaded, brought to this rung; None where it must be loaded, or loaded afresh, for it."""
-        if not self.stands(key, placement):
+        """A loaded model, moved to this rung; None where it has to be loaded, or loaded afresh, for it."""
+        if not self.is_placed(key, placement):
             return None
         self._loaded.move_to_end(key)
         engine = self._loaded[key].engine
         if engine.placement.rung is not placement.rung:
-            engine.stand_on(placement)
+            engine.move_to(placement)
         return engine
 
     def put(self, key: Key, engine: Engine, footprint: Footprint) -> None:
-        """One more that is loaded."""
+        """Adds a model that was loaded."""
         self._loaded[key] = _Loaded(engine=engine, footprint=footprint)
 
     def drop(self, key: Key) -> None:
-        """Gives up one model, where it is there."""
+        """Gives up one model, if it is loaded."""
         loaded = self._loaded.pop(key, None)
         if loaded is not None:
             placement = loaded.engine.placement
@@ -95,7 +110,7 @@ class LoadedModels:
             release(placement)
 
     def make_room(self, key: Key, is_enough: Callable[[], bool], *, wanted_by: str) -> None:
-        """Gives other models up, until it is enough or none is left."""
+        """Gives up other models until there is enough room or none is left."""
         for other in [other for other in self._loaded if other != key]:
             if is_enough():
                 return
@@ -103,14 +118,19 @@ class LoadedModels:
             logger.info("model {} is given up: {} needs its room", other[1], wanted_by)
 
     def clear(self) -> None:
-        """Gives all up."""
+        """Gives up all models."""
         for key in list(self._loaded):
             self.drop(key)
 
     @staticmethod
     def _resident(loaded: _Loaded) -> int:
-        """Bytes of its weights while nothing is drawn, of the memory it computes in."""
+        """Bytes of the weights while nothing is computed, of the memory that the model computes in."""
         return predicted_bytes(loaded.footprint, loaded.engine.placement.rung, NOTHING_DRAWN)
+
+
+def _loading(placement: Placement) -> tuple[object, ...]:
+    """All of a placement that a loaded model cannot change."""
+    return placement.device, placement.variant, placement.measures.loading
 
 
 def _on_gpu(loaded: _Loaded) -> bool:

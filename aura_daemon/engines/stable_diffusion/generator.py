@@ -21,6 +21,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -57,25 +58,25 @@ class Generator:
         self.files = files
         self.placement = placement
         self._configured = configured
-        parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
-        self._guard = SafetyGuard(parts.checker, parts.pipe.feature_extractor, configured.safety)
-        self._adapters = LoraAdapters(parts.pipe, configured.loras)
+        self.parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
+        self._guard = SafetyGuard(self.parts.checker, self.parts.pipe.feature_extractor, configured.safety)
+        self.adapters = LoraAdapters(self.parts.pipe, configured.loras)
         self._prompting = PromptEncoder(
-            parts.pipe.tokenizer,
-            parts.text_encoder,
+            self.parts.pipe.tokenizer,
+            self.parts.text_encoder,
             device=placement.device,
             embeddings=configured.embeddings,
         )
-        self._pipelines = Pipelines(parts, placement)
+        self._pipelines = Pipelines(self.parts, placement)
 
-    def stand_on(self, placement: Placement) -> None:
-        """Another rung that takes no other weights: only what is done with them changes."""
+    def move_to(self, placement: Placement) -> None:
+        """Moves to a rung that takes the same weights: only what is done with them changes."""
         self.placement = placement
-        self._pipelines.stand_on(placement)
+        self._pipelines.move_to(placement)
 
     @torch.no_grad()
-    def run(
-        self, drawings: Sequence[PictureTask], peak: PeakMemory
+    def draw(
+        self, drawings: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Pictures of one size and one set of settings, drawn together; raises what torch raises.
 
@@ -89,7 +90,7 @@ class Generator:
             else:
                 begun.append(drawing)
         for windows in sorted({drawing.windows for drawing in begun}):
-            yield from self._together([drawing for drawing in begun if drawing.windows == windows], peak)
+            yield from self._together([drawing for drawing in begun if drawing.windows == windows], reporter, peak)
 
     def _begin(self, drawing: PictureTask) -> Failure | None:
         """Reads the prompt."""
@@ -99,7 +100,7 @@ class Generator:
             return obstacle
         drawing.clock.restart()
         try:
-            drawing.loras = self._adapters.put_on(resolved.loras)
+            drawing.loras = self.adapters.put_on(resolved.loras)
         except UnusableLora as unusable:
             return unusable.failure
         encoded = self._prompting.encode(
@@ -107,7 +108,7 @@ class Generator:
             resolved.negative_prompt,
             clip_skip=resolved.clip_skip,
             guided=resolved.guidance_scale > 1,
-            adapted=self._adapters.state,
+            adapted=self.adapters.state,
         )
         if isinstance(encoded, Failure):
             return encoded
@@ -116,18 +117,18 @@ class Generator:
         return None
 
     def _together(
-        self, drawings: list[PictureTask], peak: PeakMemory
+        self, drawings: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises all at once, decodes one by one."""
         for drawing in drawings:
             drawing.clock.restart()
-        steps = StepReporter(drawings, peak, self.preview, lambda: wait_for(self.placement))
+        steps = StepReporter(drawings, reporter, peak, self.preview, lambda: wait_for(self.placement))
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
             if drawings[0].resolved.hires is not None:  # these come alone
                 passes.append(self._second_pass(drawings[0], passes[0], steps))
             for number, drawing in enumerate(drawings):
-                if drawing.report.is_cancelled:
+                if reporter.is_cancelled(drawing.task.job_id):
                     yield drawing, CANCELLED
                     continue
                 yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)
@@ -176,6 +177,7 @@ class Generator:
             device=self.placement.device,
             dtype=self.placement.dtype,
             rung=self.placement.rung,
+            variant=self.placement.variant,
             batch_size=batch_size,
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
@@ -245,8 +247,3 @@ class Generator:
         from aura_daemon.mini.knowledge import prompt_warning
 
         return [prompt_warning(plain_text(resolved.prompt)) or ""]
-
-
-def timed(produced: Produced, loaded_s: float) -> Produced:
-    """The same with the time it took to load the model."""
-    return replace(produced, timing=replace(produced.timing, loaded_s=loaded_s))

@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-from aura_daemon.engines.interface import Report
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
+from aura_daemon.jobs.tasks import Task
 
 PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
 """Of `EngineTiming`."""
@@ -41,8 +41,8 @@ class _PhaseClock:
 class PictureTask:
     """One picture that is asked for, on its way."""
 
+    task: Task
     resolved: ResolvedGenerate
-    report: Report
     start: InitImage | None = None
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()

@@ -42,10 +42,10 @@ class Pipelines:
     def __init__(self, parts: PipelineParts, placement: Placement) -> None:
         self._parts = parts
         self._own_scheduler = dict(parts.pipe.scheduler.config)
-        self.stand_on(placement)
+        self.move_to(placement)
 
-    def stand_on(self, placement: Placement) -> None:
-        """Another rung that takes no other weights."""
+    def move_to(self, placement: Placement) -> None:
+        """Rebuilds the pipelines for a rung that takes the same weights."""
         self._placement = placement
         self._kinds: dict[str, Any] = {}
         pipe, unet = self._parts.pipe, self._parts.pipe.unet

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 from aura_daemon.jobs.sampling import round_px
@@ -22,12 +23,14 @@ class StepReporter:
     def __init__(
         self,
         drawings: Sequence[PictureTask],
+        reporter: Reporter,
         peak: PeakMemory,
         preview: Callable[[torch.Tensor], bytes],
         wait: Callable[[], None],
     ) -> None:
         """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has done its work."""
         self._drawings = drawings
+        self._reporter = reporter
         self._peak = peak
         self._preview = preview
         self._wait = wait
@@ -48,14 +51,14 @@ class StepReporter:
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
         in_all = self._before + sum(self._passes)
         for number, drawing in enumerate(self._drawings):
-            if drawing.report.is_cancelled:
+            if self._reporter.is_cancelled(drawing.task.job_id):
                 continue
             every, preview = drawing.resolved.preview, b""
             if every and done // every > self._shown[number] and evaluation != evaluations:
                 self._shown[number] = done // every
                 preview = self._preview(latents[number : number + 1])
-            drawing.report.stepped(done, in_all, preview)
-        if all(drawing.report.is_cancelled for drawing in self._drawings):
+            self._reporter.stepped(drawing.task.job_id, done, in_all, preview)
+        if all(self._reporter.is_cancelled(drawing.task.job_id) for drawing in self._drawings):
             raise AllCancelled
 
     def pass_ended(self) -> None:

@@ -10,7 +10,8 @@ from aura_daemon.bench.instant import InstantWorker
 from aura_daemon.cli import bench
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import Produced
-from aura_daemon.workers.protocol import Batch, Finished, Ready, Task, Worker
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.protocol import Batch, Finished, Ready, Worker
 
 
 def test_an_instant_worker_keeps_the_workers_contract() -> None:

@@ -9,8 +9,8 @@ import pytest
 from aura_daemon.daemon.control_socket import Command, CommandVerb
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
-from aura_daemon.workers.protocol import Task
 from tests.support.house import PNG, House, fail, make
 from tests.support.programs import Program
 

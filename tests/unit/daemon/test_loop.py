@@ -22,9 +22,9 @@ from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobF
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.workers import protocol
-from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, House, fail, is_caption, make, sha256
 from tests.support.scripted_worker import ScriptedWorker

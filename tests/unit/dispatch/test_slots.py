@@ -10,8 +10,8 @@ import pytest
 
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.outbox.delivery import Delivered, Delivery
-from aura_daemon.workers.protocol import Task
 from tests.support.house import House, fail, make
 from tests.support.scripted_worker import ScriptedWorker
 

@@ -13,7 +13,6 @@ from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfi
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.doctor.report import LadderPlan, ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 from aura_daemon.doctor.torch_findings import findings
-from aura_daemon.engines.interface import TaskResult, Work
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
@@ -21,6 +20,7 @@ from aura_daemon.jobs.results import Produced
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"  # NumPy 2.3 to diffusers' DPM++
@@ -40,27 +40,13 @@ def plan_of(found: ProbeAnswer) -> LadderPlan:
     return found.plan
 
 
-class Hearing:
-    """Remembers how a job was placed."""
-
-    def __init__(self) -> None:
-        self.ended_with: list[TaskResult] = []
-
-    def placed(self, works: object, tried: object) -> None:
-        """It is in `ended` too."""
-
-    def ended(self, ended: TaskResult) -> None:
-        self.ended_with.append(ended)
-
-
 def test_the_plan_is_what_the_worker_then_does(generator_folder: Path) -> None:
     question = asked(str(generator_folder), width=96, height=64)
     plan = plan_of(findings(question))
-    hearing = Hearing()
+    listener = Listener()
     request = GenerateRequest(prompt="a", seed=1, steps=1, width=96, height=64)
-    work = Work(request=request, report=Listener())
-    Session(question.settings).run_all([work], hearing)
-    (ended,) = hearing.ended_with
+    run_alone(Session(question.settings), request, listener=listener)
+    (ended,) = listener.results.values()
     assert isinstance(ended.outcome, Produced)
     assert ended.tried is not None
     step = next(step for step in plan.ladder if step.rung is ended.tried.rung)

@@ -2,67 +2,94 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import pytest
 import torch
 
-from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
-from aura_daemon.engines import session
-from aura_daemon.engines.placement import rung_choice
-from aura_daemon.engines.placement.device_memory import MemoryFigures, memory_figures
+from aura_daemon.config.engine import Device, Dtype, EngineSettings
+from aura_daemon.engines.interface import DecodedTask, TaskResult
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.device_memory import FreeMemory, PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
-from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.rungs import Backend, Rung
-from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 ERROR = "CUDA error: device-side assert triggered"
 
 
-@pytest.fixture
-def on_gpu(generator_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    """Its GPU is the CPU, which answers until it is broken."""
-    made = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder))))
-    assert isinstance(made.devices, Devices)
-    gpu = replace(made.devices.cpu, rung=Rung.RESIDENT)
-    made.devices = Devices(backend=Backend.CUDA, accelerator=gpu, cpu=made.devices.cpu)
-    monkeypatch.setattr(rung_choice, "device_room", lambda placement: 1 << 40)
-    return made
-
-
-class Breaking:
-    """From its first call on the GPU answers no more."""
+class Gpu:
+    """What torch.cuda answers; once the GPU is broken, every question to it raises."""
 
     def __init__(self) -> None:
-        self.is_over = False
+        self.is_broken = False
 
-    def now(self, *_: object) -> None:
-        self.is_over = True
+    def answer(self, *_: object) -> int:
+        if self.is_broken:
+            self.break_down()
+        return 0
+
+    def memory(self, *_: object) -> tuple[int, int]:
+        return self.answer(), 1 << 40
+
+    def break_down(self) -> NoReturn:
+        self.is_broken = True
         raise torch.AcceleratorError(ERROR)
 
-    def memory_figures(self, placement: Placement | None) -> MemoryFigures:
-        if self.is_over and placement is not None:
-            self.now()
-        return memory_figures(None)
+
+class Model:
+    """A loaded model of no use."""
+
+    def __init__(self, files: ModelFiles, placement: Placement) -> None:
+        self.files = files
+        self.placement = placement
+
+    def move_to(self, placement: Placement) -> None:
+        self.placement = placement
 
 
-@pytest.mark.parametrize("where", ["drawing", "loading"])
-def test_it_is_said_and_the_gpu_is_asked_nothing_more(
-    on_gpu: Session, monkeypatch: pytest.MonkeyPatch, where: str
-) -> None:
-    breaking = Breaking()
-    if where == "drawing":
-        monkeypatch.setattr(Pipelines, "denoise", breaking.now)
-    else:
-        monkeypatch.setattr(session, "Generator", breaking.now)
-    monkeypatch.setattr(session, "release", breaking.now)
-    monkeypatch.setattr(session, "memory_figures", breaking.memory_figures)
-    failure = on_gpu.run(GenerateRequest(prompt="a", seed=1, steps=1), None, "", Listener())
+class Breaking(StableDiffusion):
+    """Breaks the GPU while a model is loaded, or while a picture is drawn."""
+
+    def __init__(self, settings: EngineSettings, gpu: Gpu, *, loading: bool) -> None:
+        super().__init__(settings)
+        self._gpu = gpu
+        self._loading = loading
+
+    def load(self, files: ModelFiles, placement: Placement) -> Model:  # type: ignore[override]
+        if self._loading:
+            self._gpu.break_down()
+        return Model(files, placement)
+
+    def run(  # type: ignore[override]
+        self, engine: Model, tasks: Sequence[DecodedTask[object]], reporter: Reporter, peak: PeakMemory
+    ) -> Iterator[TaskResult]:
+        self._gpu.break_down()
+
+
+@pytest.mark.parametrize("loading", [False, True], ids=["drawing", "loading"])
+def test_it_is_said_and_the_gpu_is_asked_nothing_more(monkeypatch: pytest.MonkeyPatch, loading: bool) -> None:
+    gpu = Gpu()
+    for count in ("reset_peak_memory_stats", "max_memory_allocated"):  # the allocator's own: they ask no GPU
+        monkeypatch.setattr(torch.cuda, count, lambda device: 0)
+    monkeypatch.setattr(torch.cuda, "empty_cache", gpu.answer)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", gpu.memory)
+    cpu = Placement(device="cpu", device_name="", dtype=Dtype.FLOAT32, rung=Rung.CPU)
+    card = Placement(device="cuda:0", device_name="", dtype=Dtype.FLOAT32, rung=Rung.RESIDENT)
+    session = Session(
+        EngineSettings(device=Device.CPU),
+        families={JobKind.GENERATE: lambda settings: Breaking(settings, gpu, loading=loading)},
+        devices=Devices(backend=Backend.CUDA, accelerator=card, cpu=cpu),
+        free=lambda devices: FreeMemory(device_bytes=1 << 40, host_bytes=1 << 40),
+    )
+    failure = run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.CRASHED, failure
     assert ERROR in failure.message
-    assert on_gpu.memory().total_bytes > 0
+    assert session.memory().total_bytes > 0

@@ -18,9 +18,9 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import Delivered, JobTimes
-from aura_daemon.workers.protocol import Task
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, make, sha256
 

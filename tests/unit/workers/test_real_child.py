@@ -14,8 +14,9 @@ from PIL import Image
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.workers.process import ProcessWorker
-from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready, Task
+from aura_daemon.workers.protocol import Batch, Finished, Loading, Placed, Progress, Ready
 from tests.support.hub import Hub, running_hub
 from tests.support.tiny_models import write_captioner, write_generator
 from tests.support.worker_contract import finished, wait_for

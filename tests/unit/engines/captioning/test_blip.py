@@ -16,6 +16,7 @@ from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedCaption
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 
 def drawing(seed: int = 0) -> Image.Image:
@@ -30,7 +31,7 @@ def png(picture: Image.Image) -> bytes:
 
 
 def run(on: Session, request: CaptionRequest, image: bytes | None = None) -> Outcome:
-    return on.run(request, png(drawing()) if image is None else image, "beach.png", Listener())
+    return run_alone(on, request, png(drawing()) if image is None else image, "beach.png", Listener())
 
 
 def produced(outcome: Outcome) -> Produced:

@@ -11,29 +11,33 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, ModelSettings
+from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
-from aura_daemon.engines.model_files.weights import WeightFiles, generator_weights
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.model_files.weights import WeightFiles
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION, generator_weights
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
-GENERATE, CAPTION = JobKind.GENERATE, JobKind.CAPTION
-
-
-def find(model: Path | str, kind: JobKind = GENERATE) -> ModelFiles | Failure:
-    return find_model(ModelSettings(model=str(model)), kind, half=False, report=Listener())
+GENERATE, CAPTION = STABLE_DIFFUSION, BLIP
 
 
-def found(model: Path | str, kind: JobKind = GENERATE) -> ModelFiles:
+def find(model: Path | str, kind: ModelFormat = GENERATE) -> ModelFiles | Failure:
+    return find_model(ModelSettings(model=str(model)), kind, half=False, reporter=Listener())
+
+
+def found(model: Path | str, kind: ModelFormat = GENERATE) -> ModelFiles:
     files = find(model, kind)
     assert isinstance(files, ModelFiles), files
     return files
 
 
-def refusal(model: Path | str, kind: JobKind = GENERATE) -> Failure:
+def refusal(model: Path | str, kind: ModelFormat = GENERATE) -> Failure:
     failure = find(model, kind)
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.MODEL_UNAVAILABLE
@@ -153,7 +157,7 @@ def test_a_pickle_is_read_where_it_is_allowed(captioner: Path, png_of_noise: byt
     pickle(captioner)
     settings = CaptionSettings(model=str(captioner), allow_pickle=True)
     session = Session(EngineSettings(device=Device.CPU, caption=settings))
-    outcome = session.run(CaptionRequest(max_new_tokens=3), png_of_noise, "x.png", Listener())
+    outcome = run_alone(session, CaptionRequest(max_new_tokens=3), png_of_noise, "x.png", Listener())
     assert isinstance(outcome, Produced), outcome
 
 
@@ -193,7 +197,7 @@ def test_files_that_do_not_fit_together_make_the_model_unavailable_not_the_job_b
     config = generator / "unet" / "config.json"
     config.write_text(config.read_text().replace('"cross_attention_dim": 16', '"cross_attention_dim": 24'))
     session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator))))
-    failure = session.run(GenerateRequest(prompt="a", seed=1), None, "", Listener())
+    failure = run_alone(session, GenerateRequest(prompt="a", seed=1))
     assert isinstance(failure, Failure)
     assert failure.kind is FailureKind.MODEL_UNAVAILABLE
     assert "it cannot be loaded" in failure.message
@@ -204,7 +208,7 @@ def test_the_embedded_model_says_what_it_is_of_a_prompt_outside_its_words(genera
     (generator / "aura.json").write_text(json.dumps({"name": "aura-mini"}))
     session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator))))
     foreign, own = (
-        session.run(GenerateRequest(prompt=prompt, seed=1, steps=1), None, "", Listener())
+        run_alone(session, GenerateRequest(prompt=prompt, seed=1, steps=1))
         for prompt in ("a lighthouse at dawn", "a small red circle on a blue background")
     )
     assert isinstance(foreign, Produced)
@@ -218,7 +222,7 @@ def test_the_embedded_captioner_says_what_it_is_of_a_picture_it_cannot_know(
 ) -> None:
     (captioner / "aura.json").write_text(json.dumps({"name": "aura-mini"}))
     session = Session(EngineSettings(device=Device.CPU, caption=CaptionSettings(model=str(captioner))))
-    outcome = session.run(CaptionRequest(max_new_tokens=3), png_of_noise, "x.png", Listener())
+    outcome = run_alone(session, CaptionRequest(max_new_tokens=3), png_of_noise, "x.png", Listener())
     assert isinstance(outcome, Produced)
     assert any("blip-base" in warning for warning in outcome.warnings)
 

@@ -11,7 +11,7 @@ from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Outcome, Produced
-from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.single_file import write_single_file
 from tests.unit.engines.stable_diffusion.test_pipelines import picture_of, pixels
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings(
 def draw(model: Path) -> Outcome:
     settings = GenerateSettings(model=str(model))
     session = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings))
-    return session.run(GenerateRequest(prompt="a red circle", seed=7, steps=3), None, "", Listener())
+    return run_alone(session, GenerateRequest(prompt="a red circle", seed=7, steps=3))
 
 
 @pytest.mark.parametrize("beside", ["model", "."], ids=["folder of its name", "folder it lies in"])

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.interface import TaskResult, Work
-from aura_daemon.engines.model_files.find import find_model
-from aura_daemon.engines.placement import rung_choice
-from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.footprints import footprint_of
-from aura_daemon.engines.placement.loaded_models import LoadedModels
+from aura_daemon.engines.families import FAMILIES
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.placement.device_memory import FreeMemory
+from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.placement.footprints import generator_footprint
 from aura_daemon.engines.session import Session
+from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import RunConditions, Start
+from aura_daemon.ladder.attempts import Start
+from aura_daemon.ladder.prediction import Footprint
 from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
 from tests.unit.engines.stable_diffusion.test_pipelines import drawing, encoded, made
 
@@ -35,78 +38,96 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(write_generator(root / name)) for name in ("first", "second", "third")]
 
 
-@pytest.fixture
-def session(folders: list[str], captioner_folder: Path) -> Session:
-    settings = GenerateSettings(model=folders[0], models=tuple(folders[1:]))
-    caption = CaptionSettings(model=str(captioner_folder))
-    return Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings, caption=caption))
+class HostMemory:
+    """Answers how much memory is free: plenty, until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.host_bytes = 1 << 40
+
+    def free(self, devices: Devices) -> FreeMemory:
+        return FreeMemory(device_bytes=0, host_bytes=self.host_bytes)
 
 
-def draw(session: Session, model: str | None) -> Any:
-    request = GenerateRequest(prompt="a", seed=1, steps=1, model=model)
-    return session.run(request, None, "", Listener())
+class LargeModels(StableDiffusion):
+    """As if each model took a GiB: these tiny ones take less than what is drawn with them."""
 
-
-def test_models_stay_loaded_side_by_side_while_there_is_memory(session: Session, folders: list[str]) -> None:
-    listener = Listener()
-    for model in (None, folders[1], folders[2], None, folders[1]):
-        outcome = session.run(GenerateRequest(prompt="a", seed=1, steps=1, model=model), None, "", listener)
-        assert made(outcome).model == (model or folders[0])
-        assert made(outcome).resolved.model == model  # type: ignore[union-attr]
-    made(session.run(CaptionRequest(), encoded(drawing()), "", Listener()))
-    assert set(session.models) >= set(folders)
-    assert len(session.models) == 4
-    assert len({name for name, _, _ in listener.loads}) == 3
+    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
+        return replace(super().footprint(files, placement), unet_bytes=GIB)
 
 
 GIB = 1 << 30
 
 
 @pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if each model that is loaded took a GiB, where these tiny ones need one to be drawn with."""
-    monkeypatch.setattr(
-        LoadedModels, "host_bytes", lambda shelf, key: GIB * sum(other != key for other in shelf._loaded)
-    )
+def memory() -> HostMemory:
+    return HostMemory()
 
 
-@pytest.mark.usefixtures("large")
+@pytest.fixture
+def session(folders: list[str], captioner_folder: Path, memory: HostMemory) -> Session:
+    return Session(settings_of(folders, captioner_folder), free=memory.free)
+
+
+@pytest.fixture
+def large(folders: list[str], captioner_folder: Path, memory: HostMemory) -> Session:
+    families = {**FAMILIES, JobKind.GENERATE: LargeModels}
+    return Session(settings_of(folders, captioner_folder), families=families, free=memory.free)
+
+
+def settings_of(folders: list[str], captioner_folder: Path) -> EngineSettings:
+    generate = GenerateSettings(model=folders[0], models=tuple(folders[1:]))
+    caption = CaptionSettings(model=str(captioner_folder))
+    return EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=generate, caption=caption)
+
+
+def draw(session: Session, model: str | None) -> Any:
+    request = GenerateRequest(prompt="a", seed=1, steps=1, model=model)
+    return run_alone(session, request)
+
+
+def test_models_stay_loaded_side_by_side_while_there_is_memory(session: Session, folders: list[str]) -> None:
+    listener = Listener()
+    for model in (None, folders[1], folders[2], None, folders[1]):
+        outcome = run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1, model=model), None, "", listener)
+        assert made(outcome).model == (model or folders[0])
+        assert made(outcome).resolved.model == model  # type: ignore[union-attr]
+    made(run_alone(session, CaptionRequest(), encoded(drawing()), "", Listener()))
+    assert set(session.models) >= set(folders)
+    assert len(session.models) == 4
+    assert len({name for name, _, _ in listener.loads}) == 3
+
+
 def test_the_model_that_was_used_longest_ago_is_given_up_for_another(
-    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+    large: Session, folders: list[str], memory: HostMemory
 ) -> None:
-    made(draw(session, folders[0]))
-    made(draw(session, folders[1]))
-    made(draw(session, folders[0]))
-    monkeypatch.setattr(
-        rung_choice, "host_room", lambda: session._base_bytes + 2 * GIB
-    )  # for it and one more, not for two
-    made(draw(session, folders[2]))
-    assert session.models == (folders[0], folders[2])
+    made(draw(large, folders[0]))
+    made(draw(large, folders[1]))
+    made(draw(large, folders[0]))
+    memory.host_bytes = large.base_bytes + 5 * GIB // 2  # for two models, not for three
+    made(draw(large, folders[2]))
+    assert large.models == (folders[0], folders[2])
 
 
-@pytest.mark.usefixtures("large")
-def test_all_others_are_given_up_where_memory_is_short(
-    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(draw(session, folders[0]))
-    made(draw(session, folders[1]))
-    monkeypatch.setattr(rung_choice, "host_room", lambda: session._base_bytes + GIB)
-    assert made(draw(session, folders[2])).rung == "cpu"
-    assert session.models == (folders[2],)
+def test_all_others_are_given_up_where_memory_is_short(large: Session, folders: list[str], memory: HostMemory) -> None:
+    made(draw(large, folders[0]))
+    made(draw(large, folders[1]))
+    memory.host_bytes = large.base_bytes + 3 * GIB // 2
+    assert made(draw(large, folders[2])).rung == "cpu"
+    assert large.models == (folders[2],)
 
 
 def test_what_fits_on_no_rung_is_not_tried_and_says_what_it_takes(
-    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+    session: Session, folders: list[str], memory: HostMemory
 ) -> None:
-    monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
-    heard = Heard()
-    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=1), report=Listener())], heard)
-    (ended,) = heard.last_words
+    memory.host_bytes = 1000 << 10
+    listener = Listener()
+    run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1), listener=listener)
+    (ended,) = listener.results.values()
     assert isinstance(ended.outcome, Failure)
     assert ended.outcome.kind is FailureKind.OUT_OF_MEMORY
     assert "needed on the last rung, cpu_mapped_weights, 1000.0 KiB to be had" in ended.outcome.message
     assert ended.tried is not None
-    assert ended.tried.expected_bytes > session._base_bytes
+    assert ended.tried.expected_bytes > session.base_bytes
     assert session.models == ()
 
 
@@ -114,46 +135,28 @@ def test_after_memory_ran_out_others_are_given_up_though_there_seems_to_be_room(
     session: Session, folders: list[str]
 ) -> None:
     made(draw(session, folders[0]))
-    heard, request = Heard(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
+    listener, request = Listener(), GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1])
     for start in (Start(), Start(rung=Rung.CPU_TILED_DECODE, most=1, alone=True)):
-        session.run_all([Work(request=request, report=Listener())], heard, start=start)
-    assert [(tried.rung, tried.alone) for tried in heard.tried] == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
+        run_alone(session, request, listener=listener, start=start)
+    placed = [(tried.rung, tried.alone) for _, tried in listener.placed_together]
+    assert placed == [(Rung.CPU, False), (Rung.CPU_TILED_DECODE, True)]
     assert session.models == (folders[1],)
 
 
-@pytest.mark.usefixtures("large")
 def test_where_there_is_no_room_it_would_not_help_to_be_alone(
-    session: Session, folders: list[str], monkeypatch: pytest.MonkeyPatch
+    large: Session, folders: list[str], memory: HostMemory
 ) -> None:
-    made(draw(session, folders[0]))
-    monkeypatch.setattr(rung_choice, "host_room", lambda: 1000 << 10)
-    heard = Heard()
-    work = Work(request=GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), report=Listener())
-    session.run_all([work], heard)
-    assert [(tried.alone, tried.room_bytes) for tried in heard.tried] == [(True, 1000 << 10)]
-
-
-class Heard:
-    """Writes down how a batch goes."""
-
-    def __init__(self) -> None:
-        self.tried: list[RunConditions] = []
-        self.last_words: list[TaskResult] = []
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        self.tried.append(tried)
-
-    def ended(self, ended: TaskResult) -> None:
-        self.last_words.append(ended)
+    made(draw(large, folders[0]))
+    memory.host_bytes = 1000 << 10
+    listener = Listener()
+    run_alone(large, GenerateRequest(prompt="a", seed=1, steps=1, model=folders[1]), listener=listener)
+    assert [(tried.alone, tried.room_bytes) for _, tried in listener.placed_together] == [(True, 1000 << 10)]
 
 
 def test_what_a_model_takes_is_told_from_its_files(folders: list[str]) -> None:
-    files = find_model(GenerateSettings(model=folders[0]), JobKind.GENERATE, half=False, report=Listener())
+    files = find_model(GenerateSettings(model=folders[0]), STABLE_DIFFUSION, half=False, reporter=Listener())
     assert not isinstance(files, Failure)
-    wide, narrow = (
-        footprint_of(files, JobKind.GENERATE, placement(dtype), base_bytes=0)
-        for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16)
-    )
+    wide, narrow = (generator_footprint(files, placement(dtype)) for dtype in (Dtype.FLOAT32, Dtype.BFLOAT16))
     on_disk = sum(place.stat().st_size for place in Path(folders[0]).rglob("*.safetensors"))
     assert on_disk * 0.8 < wide.weight_bytes <= on_disk  # files have headers
     assert narrow.unet_bytes + narrow.text_bytes == (wide.unet_bytes + wide.text_bytes) // 2

@@ -18,12 +18,13 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.engines.placement.mapped_weights import left_in_files, mapped_formats, stored_bytes
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.generator import Generator
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import KeepingSession, run_alone
 from tests.support.tiny_models import write_generator
 from tests.unit.engines.stable_diffusion.test_pipelines import (
     CIRCLE,
@@ -50,13 +51,13 @@ def session(folder: Path | str, dtype: Dtype = Dtype.FLOAT32) -> Session:
 
 
 def draw(on: Session, rung: Rung, request: GenerateRequest = FEW, **files: Any) -> Any:
-    outcome = on.run(request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
+    outcome = run_alone(on, request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
     assert made(outcome).rung is rung
     return pixels(picture_of(outcome))
 
 
 def files_of(folder: Path | str) -> ModelFiles:
-    found = find_model(GenerateSettings(model=str(folder)), JobKind.GENERATE, half=False, report=Listener())
+    found = find_model(GenerateSettings(model=str(folder)), STABLE_DIFFUSION, half=False, reporter=Listener())
     assert isinstance(found, ModelFiles), found
     return found
 
@@ -86,18 +87,12 @@ def test_files_that_cannot_be_mapped_are_read(generator_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("rung", LOW, ids=str)
-def test_layers_that_were_widened_lie_in_their_files_again(monkeypatch: pytest.MonkeyPatch, rung: Rung) -> None:
-    kept: list[Any] = []
-    load = Generator.__init__
-
-    def loaded(self: Generator, *told: Any) -> None:
-        load(self, *told)
-        kept.append(self._pipelines._parts.pipe)
-
-    monkeypatch.setattr(Generator, "__init__", loaded)
-    on = session(GENERATOR)
+def test_layers_that_were_widened_lie_in_their_files_again(rung: Rung) -> None:
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=str(GENERATOR)))
+    on = KeepingSession(settings)
     draw(on, rung)
-    (pipe,) = kept
+    (generator,) = on.loaded
+    pipe = generator.parts.pipe
     ranges = mapped_ranges(GENERATOR)
     for part in (pipe.unet, pipe.vae, pipe.text_encoder):
         layers = [one for one in part.modules() if isinstance(one, (torch.nn.Linear, torch.nn.Conv2d))]
@@ -144,7 +139,7 @@ def test_in_bfloat16_pictures_go_in_and_out_of_a_vae_that_is_wider(rung: Rung) -
 @pytest.mark.parametrize("rung", LOW, ids=str)
 def test_a_captioner_left_in_its_file_says_the_same(rung: Rung) -> None:
     on = session(GENERATOR)
-    image = made(on.run(replace(FEW, steps=12), None, "", Listener())).payloads[0].content
+    image = made(run_alone(on, replace(FEW, steps=12))).payloads[0].content
     assert describe(on, Rung.CPU, image) == describe(on, rung, image) == CIRCLE
     assert str(CAPTIONER) in Path("/proc/self/maps").read_text()
 
@@ -158,7 +153,7 @@ def test_a_captioner_of_full_files_says_the_same_in_half_of_their_bytes(captione
 
 
 def describe(on: Session, rung: Rung, image: bytes) -> str:
-    return made(on.run(CaptionRequest(), image, "a.png", Listener(), start=Start(rung=rung))).text
+    return made(run_alone(on, CaptionRequest(), image, "a.png", Listener(), start=Start(rung=rung))).text
 
 
 def test_pages_of_files_are_no_need_and_what_comes_and_goes_is_seen(tmp_path: Path) -> None:

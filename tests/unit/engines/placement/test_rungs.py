@@ -13,18 +13,19 @@ import pytest
 import torch
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
-from aura_daemon.engines.interface import TaskResult, Work
-from aura_daemon.engines.placement import rung_choice
-from aura_daemon.engines.placement.devices import Devices, Placement
+from aura_daemon.engines.placement.device_memory import FreeMemory
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, JobKind, Lora
-from aura_daemon.jobs.results import CANCELLED, Failure
-from aura_daemon.ladder.attempts import RunConditions, Start
+from aura_daemon.jobs.results import CANCELLED, Failure, Outcome
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.unit.engines.stable_diffusion.test_lora import STARS
 from tests.unit.engines.stable_diffusion.test_pipelines import (
     CIRCLE,
@@ -46,30 +47,44 @@ FEW = replace(REQUEST, steps=3)
 """Enough where only pixels count."""
 
 
+class Memory:
+    """Answers how much memory is free: plenty, until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.device_bytes = 1 << 40
+
+    def free(self, devices: Devices) -> FreeMemory:
+        return FreeMemory(device_bytes=self.device_bytes, host_bytes=1 << 40)
+
+
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def session(tmp_path: Path, memory: Memory) -> Session:
     """One whose GPU is the CPU, with all the room there is."""
     shutil.copy(STARS, tmp_path / "stars.safetensors")
-    settings = GenerateSettings(model=str(GENERATOR), loras=str(tmp_path))
-    session = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=settings))
-    assert isinstance(session.devices, Devices)
-    gpu = replace(session.devices.cpu, rung=Rung.RESIDENT)
-    session.devices = Devices(backend=Backend.CUDA, accelerator=gpu, cpu=session.devices.cpu)
-    monkeypatch.setattr(rung_choice, "device_room", lambda placement: 1 << 40)
-    return session
+    generate = GenerateSettings(model=str(GENERATOR), loras=str(tmp_path))
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=generate)
+    found = find_devices(settings)
+    assert isinstance(found, Devices)
+    devices = Devices(backend=Backend.CUDA, accelerator=replace(found.cpu, rung=Rung.RESIDENT), cpu=found.cpu)
+    return Session(settings, devices=devices, free=memory.free)
 
 
 def draw(session: Session, rung: Rung, request: GenerateRequest = REQUEST, **files: Any) -> Any:
     outcome = made(
-        session.run(request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
+        run_alone(session, request, files.get("image"), "", Listener(), mask=files.get("mask"), start=Start(rung=rung))
     )
     assert outcome.rung == rung
     return pixels(picture_of(outcome))
 
 
 def caption(session: Session, rung: Rung, request: GenerateRequest = REQUEST) -> str:
-    outcome = session.run(request, None, "", Listener(), start=Start(rung=rung))
-    return made(session.run(CaptionRequest(), made(outcome).payloads[0].content, "", Listener())).text
+    outcome = run_alone(session, request, None, "", Listener(), start=Start(rung=rung))
+    return made(run_alone(session, CaptionRequest(), made(outcome).payloads[0].content, "", Listener())).text
 
 
 @pytest.mark.parametrize("rung", GPU, ids=str)
@@ -122,7 +137,7 @@ def test_loras_come_and_go_on_every_rung(session: Session, rung: Rung) -> None:
 def test_steps_that_tell_of_themselves_show_previews_on_every_rung(session: Session) -> None:
     for rung in (Rung.TILED_DECODE, Rung.MODEL_OFFLOAD, Rung.GROUP_OFFLOAD):
         listener = Listener()
-        session.run(replace(FEW, preview=1), None, "", listener, start=Start(rung=rung))
+        run_alone(session, replace(FEW, preview=1), None, "", listener, start=Start(rung=rung))
         assert len(listener.previews) == 2
         assert listener.steps[-1] == (3, 3)
 
@@ -139,117 +154,98 @@ def test_tiles_make_one_picture(session: Session) -> None:
 # -- batches ---------------------------------------------------------------------------------------------------------
 
 
-class Heard:
-    """Writes down how a batch goes."""
-
-    def __init__(self) -> None:
-        self.placed_together: list[tuple[int, RunConditions]] = []
-        self.last_words: dict[int, TaskResult] = {}
-
-    def placed(self, works: Sequence[Work], tried: RunConditions) -> None:
-        self.placed_together.append((len(works), tried))
-
-    def ended(self, ended: TaskResult) -> None:
-        assert id(ended.work) not in self.last_words
-        self.last_words[id(ended.work)] = ended
-
-
 PROMPTS = (CIRCLE, "a small blue star on a yellow background", "a large green ring on a black background")
 
 
-def works_of(*prompts: str, steps: int = 3) -> list[Work]:
+def tasks_of(*prompts: str, steps: int = 3) -> list[Task]:
     return [
-        Work(request=replace(REQUEST, prompt=prompt, seed=number, steps=steps), report=Listener())
+        Task(job_id=str(number), request=replace(REQUEST, prompt=prompt, seed=number, steps=steps))
         for number, prompt in enumerate(prompts)
     ]
 
 
+def outcomes_of(listener: Listener, tasks: Sequence[Task]) -> list[Outcome]:
+    return [listener.results[task.job_id].outcome for task in tasks]
+
+
 def test_pictures_drawn_together_are_those_drawn_alone(session: Session) -> None:
-    works, heard = works_of(*PROMPTS, steps=12), Heard()
-    session.run_all(works, heard)
-    assert [count for count, _ in heard.placed_together] == [3]
-    for work in works:
-        ended = heard.last_words[id(work)]
-        outcome = made(ended.outcome)
+    tasks, listener = tasks_of(*PROMPTS, steps=12), Listener()
+    session.run(tasks, listener)
+    assert [count for count, _ in listener.placed_together] == [3]
+    for task in tasks:
+        result = listener.results[task.job_id]
+        outcome = made(result.outcome)
         assert outcome.batch_size == 3
-        assert ended.step_s > 0
+        assert result.step_s > 0
         assert outcome.timing.denoised_s > 0 < outcome.timing.decoded_s
-        assert isinstance(work.request, GenerateRequest)
-        alone = picture_of(session.run(work.request, None, "", Listener()))
+        assert isinstance(task.request, GenerateRequest)
+        alone = picture_of(run_alone(session, task.request))
         assert abs(pixels(picture_of(outcome)).astype(int) - pixels(alone).astype(int)).max() <= 4
-        assert (
-            made(session.run(CaptionRequest(), outcome.payloads[0].content, "", Listener())).text == work.request.prompt
-        )
+        assert made(run_alone(session, CaptionRequest(), outcome.payloads[0].content)).text == task.request.prompt
 
 
 def test_one_that_cannot_be_drawn_does_not_fail_its_neighbours(session: Session) -> None:
-    works, heard = works_of(*PROMPTS), Heard()
-    works[1] = replace(works[1], request=replace(works[1].request, image="a.png"), image=b"no picture")  # type: ignore[type-var]
-    session.run_all(works, heard)
-    kinds = [type(heard.last_words[id(work)].outcome).__name__ for work in works]
+    tasks, listener = tasks_of(*PROMPTS), Listener()
+    tasks[1] = replace(tasks[1], request=replace(tasks[1].request, image="a.png"), image=b"no picture")  # type: ignore[type-var]
+    session.run(tasks, listener)
+    kinds = [type(outcome).__name__ for outcome in outcomes_of(listener, tasks)]
     assert kinds == ["Produced", "Failure", "Produced"]
 
 
 def test_long_prompts_and_short_ones_go_in_groups_of_their_own(session: Session) -> None:
-    works, heard = works_of(PROMPTS[0], f"{PROMPTS[1]} BREAK {PROMPTS[1]}", PROMPTS[2]), Heard()
-    session.run_all(works, heard)
-    sizes = [made(heard.last_words[id(work)].outcome).batch_size for work in works]
-    assert sizes == [2, 1, 2]
+    tasks, listener = tasks_of(PROMPTS[0], f"{PROMPTS[1]} BREAK {PROMPTS[1]}", PROMPTS[2]), Listener()
+    session.run(tasks, listener)
+    assert [made(outcome).batch_size for outcome in outcomes_of(listener, tasks)] == [2, 1, 2]
 
 
 def test_a_cancelled_one_is_not_decoded_and_the_others_go_on(session: Session) -> None:
-    works, heard = works_of(*PROMPTS), Heard()
-    assert isinstance(works[1].report, Listener)
-    works[1].report.cancelled_after = 2
-    session.run_all(works, heard)
-    outcomes = [heard.last_words[id(work)].outcome for work in works]
+    tasks, listener = tasks_of(*PROMPTS), Listener()
+    listener.cancelled_after["1"] = 2
+    session.run(tasks, listener)
+    outcomes = outcomes_of(listener, tasks)
     assert outcomes[1] == CANCELLED
-    assert len(works[1].report.steps) == 2
+    assert len(listener.steps_of["1"]) == 2
     assert made(outcomes[0]).batch_size == made(outcomes[2]).batch_size == 3
 
 
 def test_when_all_are_cancelled_nothing_more_is_computed(session: Session) -> None:
-    works, heard = works_of(*PROMPTS[:2]), Heard()
-    for work in works:
-        assert isinstance(work.report, Listener)
-        work.report.cancelled_after = 1
-    session.run_all(works, heard)
-    assert all(heard.last_words[id(work)].outcome == CANCELLED for work in works)
-    made(session.run(REQUEST, None, "", Listener()))  # and the next one runs
+    tasks, listener = tasks_of(*PROMPTS[:2]), Listener()
+    listener.cancelled_after = dict.fromkeys(("0", "1"), 1)
+    session.run(tasks, listener)
+    assert outcomes_of(listener, tasks) == [CANCELLED, CANCELLED]
+    made(run_alone(session, REQUEST))  # and the next one runs
 
 
-def test_a_batch_for_which_there_is_no_room_is_halved_before_a_rung_is_left(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    works, heard = works_of(*PROMPTS, PROMPTS[0]), Heard()
-    first = Heard()
-    session.run_all(works[:2], first)
-    enough = first.placed_together[0][1].expected_bytes  # for two
-    monkeypatch.setattr(rung_choice, "device_room", lambda placement: enough)
-    session.run_all(works, heard)
-    assert [(count, tried.rung) for count, tried in heard.placed_together] == [(2, Rung.RESIDENT), (2, Rung.RESIDENT)]
-    assert [made(heard.last_words[id(work)].outcome).batch_size for work in works] == [2, 2, 2, 2]
+def test_a_batch_for_which_there_is_no_room_is_halved_before_a_rung_is_left(session: Session, memory: Memory) -> None:
+    tasks, listener = tasks_of(*PROMPTS, PROMPTS[0]), Listener()
+    first = Listener()
+    session.run(tasks[:2], first)
+    memory.device_bytes = first.placed_together[0][1].expected_bytes  # enough for two
+    session.run(tasks, listener)
+    placed = [(count, tried.rung) for count, tried in listener.placed_together]
+    assert placed == [(2, Rung.RESIDENT), (2, Rung.RESIDENT)]
+    assert [made(outcome).batch_size for outcome in outcomes_of(listener, tasks)] == [2, 2, 2, 2]
 
 
 def test_out_of_memory_is_the_last_word_on_those_that_ran_and_the_models_are_given_up(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(session.run(REQUEST, None, "", Listener()))
-    seen = "CUDA out of memory. Tried to allocate 1.50 GiB"
+    made(run_alone(session, REQUEST))
+    message = "CUDA out of memory. Tried to allocate 1.50 GiB"
 
-    def full(*told: Any, **named: Any) -> Any:
-        raise torch.OutOfMemoryError(seen)
+    def full(*arguments: Any, **named: Any) -> Any:
+        raise torch.OutOfMemoryError(message)
 
     monkeypatch.setattr("diffusers.UNet2DConditionModel.forward", full)
-    works, heard = works_of(*PROMPTS[:2]), Heard()
-    session.run_all(works, heard)
-    for work in works:
-        ended = heard.last_words[id(work)]
-        assert isinstance(ended.outcome, Failure)
-        assert "out of memory on rung resident: 1.50 GiB needed" in ended.outcome.message
-        assert ended.tried is not None
-        assert (ended.tried.rung, ended.tried.batch, ended.tried.alone) == (Rung.RESIDENT, 2, True)
-        assert ended.tried.peak_bytes > 0
+    tasks, listener = tasks_of(*PROMPTS[:2]), Listener()
+    session.run(tasks, listener)
+    for result in listener.results.values():
+        assert isinstance(result.outcome, Failure)
+        assert "out of memory on rung resident: 1.50 GiB needed" in result.outcome.message
+        assert result.tried is not None
+        assert (result.tried.rung, result.tried.batch, result.tried.alone) == (Rung.RESIDENT, 2, True)
+        assert result.tried.peak_bytes > 0
+    assert len(listener.results) == len(tasks)
     assert session.models == ()
 
 

@@ -18,7 +18,7 @@ from aura_daemon.engines.stable_diffusion.loading import copy_weights
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.system.host_memory import HostMemory
-from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="what is mapped stands in /proc"),
@@ -28,7 +28,7 @@ pytestmark = [
 
 def test_no_file_of_a_loaded_generator_stays_mapped(generator_folder: Path) -> None:
     session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder))))
-    outcome = session.run(GenerateRequest(prompt="a", seed=1, steps=1), None, "", Listener())
+    outcome = run_alone(session, GenerateRequest(prompt="a", seed=1, steps=1))
     assert isinstance(outcome, Produced), outcome
     assert session.models == (str(generator_folder),)
     assert str(generator_folder) not in Path("/proc/self/maps").read_text()

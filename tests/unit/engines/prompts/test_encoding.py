@@ -21,6 +21,7 @@ from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -319,9 +320,9 @@ def told(tmp_path: Path) -> Session:
 
 def drawn(session: Session, prompt: str) -> tuple[Produced, str]:
     """A picture and what the captioner reads in it."""
-    picture = session.run(GenerateRequest(prompt=prompt, seed=7), None, "", Listener())
+    picture = run_alone(session, GenerateRequest(prompt=prompt, seed=7))
     assert isinstance(picture, Produced), picture
-    caption = session.run(CaptionRequest(), picture.payloads[0].content, "a.png", Listener())
+    caption = run_alone(session, CaptionRequest(), picture.payloads[0].content, "a.png", Listener())
     assert isinstance(caption, Produced), caption
     return picture, caption.text
 

@@ -23,6 +23,7 @@ from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -41,7 +42,7 @@ def mini() -> Session:
 
 
 def drawn(mini: Session, prompt: str = STAR, *, seed: int = 1, **keys: Any) -> Produced:
-    outcome = mini.run(GenerateRequest(prompt=prompt, seed=seed, **keys), None, "", Listener())
+    outcome = run_alone(mini, GenerateRequest(prompt=prompt, seed=seed, **keys))
     assert isinstance(outcome, Produced), outcome
     return outcome
 
@@ -51,7 +52,7 @@ def pixels(made: Produced) -> numpy.ndarray[Any, Any]:
 
 
 def said_of(mini: Session, made: Produced) -> str:
-    outcome = mini.run(CaptionRequest(), made.payloads[0].content, "", Listener())
+    outcome = run_alone(mini, CaptionRequest(), made.payloads[0].content, "", Listener())
     assert isinstance(outcome, Produced), outcome
     return outcome.text
 
@@ -69,7 +70,7 @@ def test_every_sampler_draws_from_an_image_what_was_asked_for(mini: Session, sch
     words = "a large red circle on a white background"
     steps = ENOUGH.get(scheduler, 12)
     request = GenerateRequest(prompt=words, seed=1, steps=steps, scheduler=scheduler, image="x.png", strength=0.6)
-    outcome = mini.run(request, file.getvalue(), "", Listener())
+    outcome = run_alone(mini, request, file.getvalue(), "", Listener())
     assert isinstance(outcome, Produced), outcome
     assert said_of(mini, outcome) == words
 
@@ -90,7 +91,7 @@ def test_a_negative_prompt_keeps_out_what_it_says(mini: Session) -> None:
 def test_steps_are_as_many_evaluations_and_more_of_them_draw_better(mini: Session) -> None:
     listener = Listener()
     request = GenerateRequest(prompt=STAR, seed=1, steps=5)
-    few = mini.run(request, None, "", listener)
+    few = run_alone(mini, request, None, "", listener)
     assert listener.steps == [(step, 5) for step in range(1, 6)]
     many = pixels(drawn(mini, steps=25))
     assert isinstance(few, Produced)
@@ -186,6 +187,6 @@ def test_a_picture_of_every_format_is_made_again_to_the_pixel(mini: Session, ima
     asked = made_again(RegenerateSpec(request=RegenerateRequest()), file.payloads[0].content, file="x")
     assert isinstance(asked, JobSpec), asked
     assert isinstance(asked.request, GenerateRequest)
-    again = mini.run(asked.request, None, "", Listener())
+    again = run_alone(mini, asked.request)
     assert isinstance(again, Produced)
     assert (pixels(again) == pixels(exact)).all()

@@ -20,6 +20,7 @@ from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
@@ -35,7 +36,7 @@ def session(folder: Path, dtype: Dtype = Dtype.FLOAT32) -> Session:
 
 
 def run(on: Session, request: GenerateRequest, listener: Listener | None = None) -> Outcome:
-    return on.run(request, None, "", listener or Listener())
+    return run_alone(on, request, None, "", listener or Listener())
 
 
 def produced(outcome: Outcome) -> Produced:

@@ -13,16 +13,14 @@ from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.config.settings import GenerateConfig
-from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.generator import Generator
-from aura_daemon.engines.stable_diffusion.lora import LoraAdapters
 from aura_daemon.intake.catalogue import CatalogueReader
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from aura_daemon.jobs.results import Failure, IngredientKind, Produced
 from aura_daemon.mini import GENERATOR
 from aura_daemon.training.train_lora import train
 from tests.support.listening import Listener
+from tests.support.running import KeepingSession, run_alone
 from tests.unit.engines.stable_diffusion.test_pipelines import made, picture_of, pixels
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
@@ -49,44 +47,37 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def session_with(folder: Path, dtype: Dtype = Dtype.FLOAT32) -> Session:
+def session_with(folder: Path, dtype: Dtype = Dtype.FLOAT32) -> KeepingSession:
     settings = GenerateSettings(model=str(GENERATOR), loras=str(folder))
-    return Session(EngineSettings(device=Device.CPU, dtype=dtype, generate=settings))
+    return KeepingSession(EngineSettings(device=Device.CPU, dtype=dtype, generate=settings))
 
 
 @pytest.fixture(scope="module")
-def session(folder: Path) -> Session:
+def session(folder: Path) -> KeepingSession:
     return session_with(folder)
 
 
-def draw(session: Session, prompt: str, *loras: Lora, seed: int = 1, steps: int | None = None) -> Any:
+def draw(session: KeepingSession, prompt: str, *loras: Lora, seed: int = 1, steps: int | None = None) -> Any:
     request = GenerateRequest(prompt=prompt, seed=seed, loras=loras, steps=steps)
-    return session.run(request, None, "", Listener())
+    return run_alone(session, request)
 
 
-def said_of(session: Session, outcome: Produced) -> str:
-    described = session.run(CaptionRequest(), outcome.payloads[0].content, "", Listener())
+def said_of(session: KeepingSession, outcome: Produced) -> str:
+    described = run_alone(session, CaptionRequest(), outcome.payloads[0].content, "", Listener())
     return made(described).text
 
 
-def adapters_of(session: Session) -> LoraAdapters:
-    """Those of its one loaded generator."""
-    assert isinstance(session.devices, Devices)
-    generator = session._shelf.take((JobKind.GENERATE, str(GENERATOR)), session.devices.first)
-    assert isinstance(generator, Generator)
-    return generator._adapters
-
-
-def fingerprint(session: Session) -> str:
-    """Over every parameter of the model, names and bits."""
+def fingerprint(session: KeepingSession) -> str:
+    """Over every parameter of the loaded model, names and bits."""
     digest = hashlib.sha256()
-    for part in adapters_of(session)._parts():
+    pipe = session.loaded[-1].parts.pipe
+    for part in (pipe.unet, pipe.text_encoder):
         for name, parameter in part.named_parameters():
             digest.update(name.encode() + parameter.detach().numpy().tobytes())
     return digest.hexdigest()
 
 
-def test_it_changes_what_it_says_it_changes(session: Session) -> None:
+def test_it_changes_what_it_says_it_changes(session: KeepingSession) -> None:
     for prompt in PROMPTS:
         colour, background = prompt.split()[2], prompt.split()[-2]
         plain, with_stars = (said_of(session, draw(session, prompt, *loras, steps=12)) for loras in ((), (STAR,)))
@@ -111,7 +102,7 @@ def test_it_is_what_the_script_that_trains_it_writes(tmp_path: Path) -> None:
     assert (picture != plain).any()
 
 
-def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -> None:
+def test_nothing_of_it_is_left_in_the_next_job(session: KeepingSession, folder: Path) -> None:
     fresh = session_with(folder)
     expected = pixels(picture_of(draw(fresh, PROMPTS[0], steps=4)))
     before = fingerprint(fresh)
@@ -123,7 +114,7 @@ def test_nothing_of_it_is_left_in_the_next_job(session: Session, folder: Path) -
     assert (pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=4))) == with_stars).all()  # whatever ran before
 
 
-def test_weights_count_and_none_is_none(session: Session) -> None:
+def test_weights_count_and_none_is_none(session: KeepingSession) -> None:
     plain, half, whole, none = (
         pixels(picture_of(draw(session, PROMPTS[0], *loras, steps=8)))
         for loras in ((), (Lora(name="stars", weight=0.5),), (STAR,), (Lora(name="stars", weight=0),))
@@ -133,7 +124,7 @@ def test_weights_count_and_none_is_none(session: Session) -> None:
     assert (half != whole).any()
 
 
-def test_several_are_on_together_each_with_its_weight(session: Session) -> None:
+def test_several_are_on_together_each_with_its_weight(session: KeepingSession) -> None:
     halves = (Lora(name="stars", weight=0.5), Lora(name="styles/again", weight=0.5))
     both = pixels(picture_of(draw(session, PROMPTS[0], *halves, steps=8)))
     one = pixels(picture_of(draw(session, PROMPTS[0], STAR, steps=8)))
@@ -152,20 +143,20 @@ def test_the_same_one_is_put_on_once_and_a_changed_file_is_read_again(tmp_path: 
     session = session_with(tmp_path)
     first = made(draw(session, PROMPTS[0], STAR, steps=4))
     loads: list[str] = []
-    adapters = adapters_of(session)
-    load = adapters._add
-    adapters._add = lambda *told: (loads.append(told[0]), load(*told))[1]  # type: ignore[method-assign]
+    pipe = session.loaded[-1].parts.pipe
+    load = pipe.load_lora_weights
+    pipe.load_lora_weights = lambda *given, **named: (loads.append(named["adapter_name"]), load(*given, **named))[1]
     again = made(draw(session, PROMPTS[0], STAR, steps=4))
     assert loads == []
     assert again.payloads == first.payloads
     save_file({name: tensor * 0.5 for name, tensor in load_file(STARS).items()}, place)
     changed = made(draw(session, PROMPTS[0], STAR, steps=4))
-    assert loads == ["stars"]
+    assert len(loads) == 1
     assert changed.payloads != first.payloads
     assert changed.ingredients != first.ingredients
 
 
-def test_a_file_as_kohya_names_things_works(tmp_path: Path, session: Session) -> None:
+def test_a_file_as_kohya_names_things_works(tmp_path: Path, session: KeepingSession) -> None:
     kohya = {}
     for name, tensor in load_file(STARS).items():
         path, _, rest = name.removeprefix("unet.").partition(".lora_")
@@ -236,11 +227,11 @@ def test_without_a_folder_there_are_none() -> None:
 
 def test_a_job_that_was_cancelled_leaves_nothing_to_the_next(folder: Path) -> None:
     class Impatient(Listener):
-        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
+        def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
             raise KeyboardInterrupt
 
     session = session_with(folder)
     expected = made(draw(session, PROMPTS[0], steps=2)).payloads
     with pytest.raises(KeyboardInterrupt):
-        session.run(GenerateRequest(prompt="a", seed=1, loras=(STAR,)), None, "", Impatient())
+        run_alone(session, GenerateRequest(prompt="a", seed=1, loras=(STAR,)), None, "", Impatient())
     assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected

@@ -20,6 +20,7 @@ from aura_daemon.jobs.requests import GenerateRequest, Hires
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
@@ -99,7 +100,7 @@ def test_from_an_image_the_pixels_equal_a_plain_diffusers_call(tiny: Session, ge
         guidance_scale=9.0,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
-    got = picture_of(tiny.run(request, encoded(drawing()), "", Listener()))
+    got = picture_of(run_alone(tiny, request, encoded(drawing()), "", Listener()))
     numpy.testing.assert_array_equal(pixels(got), pixels(expected))
 
 
@@ -122,7 +123,7 @@ def test_within_a_mask_the_pixels_equal_a_plain_diffusers_call_and_the_others_st
         guidance_scale=9.0,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
-    outcome = tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(left_half()))
+    outcome = run_alone(tiny, request, encoded(drawing()), "", Listener(), mask=encoded(left_half()))
     got = pixels(picture_of(outcome))
     numpy.testing.assert_array_equal(got[:, :32], pixels(expected)[:, :32])
     numpy.testing.assert_array_equal(got[:, 32:], pixels(drawing())[:, 32:])
@@ -130,15 +131,15 @@ def test_within_a_mask_the_pixels_equal_a_plain_diffusers_call_and_the_others_st
 
 def test_the_second_pass_is_an_enlarged_picture_drawn_anew(tiny: Session, generator_folder: Path) -> None:
     first = GenerateRequest(prompt="a", seed=7, steps=4, scheduler="euler")
-    small = picture_of(tiny.run(first, None, "", Listener()))
+    small = picture_of(run_alone(tiny, first))
     again = GenerateRequest(
         prompt="a", seed=7, steps=4, scheduler="euler", image="x.png", strength=0.5, width=96, height=96
     )
     enlarged = encoded(small.resize((96, 96), Image.Resampling.LANCZOS))
-    expected = picture_of(tiny.run(again, enlarged, "", Listener()))
+    expected = picture_of(run_alone(tiny, again, enlarged, "", Listener()))
     listener = Listener()
     both = GenerateRequest(prompt="a", seed=7, steps=4, scheduler="euler", hires=Hires(scale=1.5, strength=0.5))
-    outcome = made(tiny.run(both, None, "", listener))
+    outcome = made(run_alone(tiny, both, None, "", listener))
     numpy.testing.assert_array_equal(pixels(picture_of(outcome)), pixels(expected))
     assert listener.steps == [(1, 6), (2, 6), (3, 6), (4, 6), (5, 6), (6, 6)]
     assert (outcome.payloads[0].width, outcome.payloads[0].height) == (96, 96)
@@ -153,7 +154,7 @@ def test_from_an_image_the_shape_stays_and_the_colour_changes(mini: Session) -> 
     was = (pixels(blue)[..., 2] - pixels(blue)[..., 0]) > 80
 
     def overlap(request: GenerateRequest, image: bytes | None) -> float:
-        got = pixels(picture_of(mini.run(request, image, "", Listener())))
+        got = pixels(picture_of(run_alone(mini, request, image, "", Listener())))
         red = (got[..., 0] - got[..., 2]) > 80
         return float((red & was).sum() / (red | was).sum())
 
@@ -165,7 +166,7 @@ def test_from_an_image_the_shape_stays_and_the_colour_changes(mini: Session) -> 
 def test_a_mask_of_another_size_covers_the_whole_image(mini: Session) -> None:
     request = GenerateRequest(prompt=CIRCLE, seed=3, image="x.png", mask="m.png", strength=1.0)
     image = drawing("blue", (128, 128))
-    outcome = mini.run(request, encoded(image), "", Listener(), mask=encoded(left_half((32, 32))))
+    outcome = run_alone(mini, request, encoded(image), "", Listener(), mask=encoded(left_half((32, 32))))
     got = pixels(picture_of(outcome))
     original = pixels(image.resize((64, 64), Image.Resampling.LANCZOS))
     numpy.testing.assert_array_equal(got[:, 32:], original[:, 32:])
@@ -175,7 +176,7 @@ def test_a_mask_of_another_size_covers_the_whole_image(mini: Session) -> None:
 def test_a_second_pass_draws_within_the_mask_alone(mini: Session) -> None:
     image, hires = drawing("blue", (256, 256)), Hires(scale=2.0, strength=0.5)
     request = GenerateRequest(prompt=CIRCLE, seed=3, image="x.png", mask="m.png", strength=1.0, hires=hires)
-    outcome = mini.run(request, encoded(image), "", Listener(), mask=encoded(left_half((256, 256))))
+    outcome = run_alone(mini, request, encoded(image), "", Listener(), mask=encoded(left_half((256, 256))))
     got, original = pixels(picture_of(outcome)), pixels(image.resize((128, 128), Image.Resampling.LANCZOS))
     numpy.testing.assert_array_equal(got[:, 64:], original[:, 64:])
     assert abs(got[:, :64] - original[:, :64]).mean() > 20
@@ -192,8 +193,8 @@ def test_a_mask_is_white_where_it_is_painted_white_whatever_kind_of_file_it_is(t
     else:
         mask = painted.convert(mode)
     request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
-    expected = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(painted)))
-    got = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=encoded(mask)))
+    expected = made(run_alone(tiny, request, encoded(drawing()), "", Listener(), mask=encoded(painted)))
+    got = made(run_alone(tiny, request, encoded(drawing()), "", Listener(), mask=encoded(mask)))
     numpy.testing.assert_array_equal(pixels(picture_of(got)), pixels(picture_of(expected)))
     assert got.warnings == ()
 
@@ -201,7 +202,7 @@ def test_a_mask_is_white_where_it_is_painted_white_whatever_kind_of_file_it_is(t
 def test_a_mask_without_white_draws_nothing_and_says_so(tiny: Session) -> None:
     request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
     nothing = encoded(Image.new("L", (64, 64), 127))
-    outcome = made(tiny.run(request, encoded(drawing()), "", Listener(), mask=nothing))
+    outcome = made(run_alone(tiny, request, encoded(drawing()), "", Listener(), mask=nothing))
     numpy.testing.assert_array_equal(pixels(picture_of(outcome)), pixels(drawing()))
     assert outcome.warnings == ("the mask is nowhere white, so nothing was drawn anew",)
 
@@ -211,7 +212,7 @@ def test_a_picture_from_an_image_is_shaped_like_it(
     tiny: Session, size: tuple[int, int], wanted: tuple[int, int]
 ) -> None:
     request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", strength=1.0)
-    assert picture_of(tiny.run(request, encoded(drawing(size=size)), "", Listener())).size == wanted
+    assert picture_of(run_alone(tiny, request, encoded(drawing(size=size)), "", Listener())).size == wanted
 
 
 def test_a_size_that_is_asked_for_cuts_the_image_around_its_middle(tiny: Session) -> None:
@@ -221,7 +222,7 @@ def test_a_size_that_is_asked_for_cuts_the_image_around_its_middle(tiny: Session
     wide = Image.new("RGB", (128, 64), "red")
     wide.paste((0, 255, 0), (32, 0, 96, 64))
     nothing = encoded(Image.new("L", (128, 64), 0))
-    got = pixels(picture_of(tiny.run(request, encoded(wide), "", Listener(), mask=nothing)))
+    got = pixels(picture_of(run_alone(tiny, request, encoded(wide), "", Listener(), mask=nothing)))
     assert (got == (0, 255, 0)).all()
 
 
@@ -230,12 +231,12 @@ def test_a_size_that_is_asked_for_cuts_the_image_around_its_middle(tiny: Session
 
 def test_a_strength_that_leaves_no_step_is_refused_with_the_least(tiny: Session) -> None:
     request = GenerateRequest(prompt="a", seed=1, steps=4, image="x.png", strength=0.2)
-    outcome = tiny.run(request, encoded(drawing()), "", Listener())
+    outcome = run_alone(tiny, request, encoded(drawing()), "", Listener())
     assert isinstance(outcome, Failure)
     assert "less than one of the 4 steps" in outcome.message
     assert "0.25" in outcome.mend
     least = GenerateRequest(prompt="a", seed=1, steps=4, image="x.png", strength=0.25)
-    assert isinstance(tiny.run(least, encoded(drawing()), "", Listener()), Produced)
+    assert isinstance(run_alone(tiny, least, encoded(drawing()), "", Listener()), Produced)
 
 
 @pytest.mark.parametrize("which", ["image", "mask"])
@@ -243,7 +244,7 @@ def test_an_image_that_cannot_be_read_fails_by_its_name(tiny: Session, which: st
     request = GenerateRequest(prompt="a", seed=1, steps=2, image="photo.png", mask="mask.png")
     broken = encoded(drawing())[:60]
     contents = {"image": encoded(drawing()), "mask": encoded(left_half())} | {which: broken}
-    outcome = tiny.run(request, contents["image"], "", Listener(), mask=contents["mask"])
+    outcome = run_alone(tiny, request, contents["image"], "", Listener(), mask=contents["mask"])
     assert isinstance(outcome, Failure)
     assert ("photo.png" if which == "image" else "mask.png") in outcome.message
 
@@ -254,7 +255,7 @@ def test_an_image_that_cannot_be_read_fails_by_its_name(tiny: Session, which: st
 def test_a_preview_shows_what_becomes_of_it_and_none_comes_unasked(mini: Session) -> None:
     listener = Listener()
     request = GenerateRequest(prompt=CIRCLE, seed=3, preview=10)
-    last = pixels(picture_of(mini.run(request, None, "", listener)).resize((16, 16)))
+    last = pixels(picture_of(run_alone(mini, request, None, "", listener)).resize((16, 16)))
     assert len(listener.previews) == 2
     first, second = (Image.open(BytesIO(content)) for content in listener.previews)
     assert first.format == "JPEG"
@@ -262,7 +263,7 @@ def test_a_preview_shows_what_becomes_of_it_and_none_comes_unasked(mini: Session
     far, near = (abs(pixels(one.convert("RGB").resize((16, 16))) - last).mean() for one in (first, second))
     assert near < far
     silent = Listener()
-    mini.run(GenerateRequest(prompt=CIRCLE, seed=3, steps=3), None, "", silent)
+    run_alone(mini, GenerateRequest(prompt=CIRCLE, seed=3, steps=3), None, "", silent)
     assert silent.previews == []
 
 
@@ -271,8 +272,8 @@ def test_what_the_checker_flags_is_treated_as_configured(tmp_path: Path, policy:
     folder = write_generator(tmp_path / "model", safety_checker=True)
     listener = Listener()
     request = GenerateRequest(prompt="a", seed=1, steps=3, preview=1)
-    flagged = made(session(folder, safety=policy).run(request, None, "", listener))
-    open_ = picture_of(session(folder, safety=Safety.OFF).run(request, None, "", Listener()))
+    flagged = made(run_alone(session(folder, safety=policy), request, None, "", listener))
+    open_ = picture_of(run_alone(session(folder, safety=Safety.OFF), request))
     got = pixels(picture_of(flagged))
     changed, black = (got != pixels(open_)).any(), (got == 0).all()
     expected = {Safety.BLOCK: (True, True), Safety.BLUR: (True, False)}.get(policy, (False, False))
@@ -290,8 +291,8 @@ def test_a_job_that_is_cancelled_ends_at_its_step_and_decodes_nothing(
         pass
 
     class Impatient(Listener):
-        def stepped(self, step: int, steps: int, preview: bytes = b"") -> None:
-            super().stepped(step, steps, preview)
+        def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
+            super().stepped(job_id, step, steps, preview)
             if step == 2:
                 raise Cancelled
 
@@ -302,10 +303,10 @@ def test_a_job_that_is_cancelled_ends_at_its_step_and_decodes_nothing(
     )
     drawing_, listener = session(generator_folder), Impatient()
     with pytest.raises(Cancelled):
-        drawing_.run(GenerateRequest(prompt="a", seed=1, steps=9, hires=hires), None, "", listener)
+        run_alone(drawing_, GenerateRequest(prompt="a", seed=1, steps=9, hires=hires), None, "", listener)
     assert [step for step, _ in listener.steps] == [1, 2]
     assert decodes == []
-    made(drawing_.run(GenerateRequest(prompt="a", seed=1, steps=2), None, "", Listener()))
+    made(run_alone(drawing_, GenerateRequest(prompt="a", seed=1, steps=2)))
     assert len(decodes) == 1
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
-from aura_daemon.engines.attempt import SingleResult
-from aura_daemon.engines.interface import Work
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion import generator
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Produced, ResolvedGenerate
+from aura_daemon.jobs.tasks import Task
 from tests.support.listening import Listener
+from tests.support.running import run_alone
 
 
 def drawing(resolved: ResolvedGenerate, *, denoised_s: float, first_step_s: float) -> PictureTask:
-    made = PictureTask(resolved=resolved, report=Listener())
+    made = PictureTask(task=Task(job_id="1", request=GenerateRequest(prompt="")), resolved=resolved)
     made.clock.seconds["denoised_s"] = denoised_s
     made.clock.first_step_s = first_step_s
     return made
@@ -46,10 +46,10 @@ def test_the_device_is_waited_for_once_after_the_first_step(
 
     monkeypatch.setattr(generator, "wait_for", wait_for)
     session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder))))
-    alone = SingleResult()
-    session.run_all([Work(request=GenerateRequest(prompt="a", seed=1, steps=4), report=Listener())], alone)
+    listener = Listener()
+    run_alone(session, GenerateRequest(prompt="a", seed=1, steps=4), listener=listener)
     assert len(waits) == 2  # and at the end
-    (ended,) = alone.heard
+    (ended,) = listener.results.values()
     assert isinstance(ended.outcome, Produced)
     assert ended.step_s > 0
     assert ended.outcome.timing.denoised_s - 3 * ended.step_s >= 1.0

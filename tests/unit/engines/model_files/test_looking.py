@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
 def answer(module: str, environment: dict[str, str], model: str, kind: str = "generate") -> dict[str, Any]:
     """What a new process says."""
     ran = subprocess.run(
-        [sys.executable, "-m", f"tests.engines.{module}", model, kind],
+        [sys.executable, "-m", f"tests.support.{module}", model, kind],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,

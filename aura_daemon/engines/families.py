@@ -1,0 +1,17 @@
+"""The table of families: which code runs which kind of job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.engines.captioning.family import Blip
+from aura_daemon.engines.interface import Family
+from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.jobs.requests import JobKind
+
+Families: TypeAlias = Mapping[JobKind, Callable[[EngineSettings], Family[Any, Any]]]
+
+FAMILIES: Final[Families] = {JobKind.GENERATE: StableDiffusion, JobKind.CAPTION: Blip}
+"""A contact sheet has no model and so no family."""

@@ -1,0 +1,31 @@
+"""How the models of one family lie on the disk: what `find` has to know of a family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from aura_daemon.engines.model_files.weights import WeightFiles
+
+ChooseWeights: TypeAlias = Callable[[Iterable[str], Mapping[str, Any], bool, bool], WeightFiles | str]
+"""Names of all files, `model_index.json`, half precision preferred, pickles allowed -> the weights in use, or the name
+of the file that is missing or refused."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelFormat:
+    """The files of a family's models."""
+
+    noun: str
+    """With its article: "a captioner"."""
+    description: str
+    """What a folder has to be, for refusals."""
+    architectures: tuple[str, ...]
+    """Class names in `model_index.json` or `config.json`; a model type counts where there is no class name."""
+    embedded: Path
+    """The folder of the model inside the package."""
+    weight_files: ChooseWeights
+    has_checkpoints: bool = False
+    """Whether one file can hold the whole model."""

@@ -1,0 +1,98 @@
+"""Stable Diffusion 1.x as a family: prompt, and perhaps an image, to picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
+from aura_daemon.engines.defaults import resolve_generate
+from aura_daemon.engines.interface import DecodedTask, TaskResult
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Placement
+from aura_daemon.engines.placement.footprints import generator_footprint
+from aura_daemon.engines.reporter import Reporter
+from aura_daemon.engines.stable_diffusion.generator import Generator
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
+from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
+from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
+from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
+from aura_daemon.file_names import escaped
+from aura_daemon.jobs.requests import GenerateRequest, JobKind, Request, batch_key
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.prediction import Extent, Footprint
+from aura_daemon.ladder.rungs import Backend, Rung, ladder
+
+Decoded: TypeAlias = DecodedTask[InitImage | None]
+
+
+class StableDiffusion:
+    """Draws pictures, those of one size and one set of settings together."""
+
+    model_format: ModelFormat = STABLE_DIFFUSION
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+
+    def batch_key(self, request: Request) -> Request | None:
+        """Pictures may differ in nothing that the UNet sees but prompt and noise."""
+        return batch_key(request)
+
+    def model(self, request: Request) -> GenerateSettings | Failure:
+        """The settings of the model that a request names, or of the configured one."""
+        assert isinstance(request, GenerateRequest)
+        configured = self._settings.generate
+        name = request.model or configured.model
+        if name not in (configured.model, *configured.models):
+            allowed = ", ".join((configured.model, *configured.models))
+            message = f"model {escaped(name)} is none that the configuration allows"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
+        return self.configured(name)
+
+    def configured(self, name: str) -> GenerateSettings:
+        """The settings of a model by its name; a revision is configured for one model only."""
+        configured = self._settings.generate
+        return configured if name == configured.model else replace(configured, model=name, revision=None)
+
+    def decode(self, task: Task) -> InitImage | Failure | None:
+        """The image and the mask that the request names; None where it names none."""
+        assert isinstance(task.request, GenerateRequest)
+        return read_start(task.request, task.image, task.mask, self._settings)
+
+    def extent(self, tasks: Sequence[Decoded], files: ModelFiles) -> Extent:
+        """The pixels of the last pass."""
+        resolved = self._picture_task(tasks[0], files).resolved
+        width, height = second_px(resolved)
+        return Extent(width=width, height=height, batch=len(tasks), guided=resolved.guidance_scale > 1)
+
+    def rungs(self, backend: Backend) -> tuple[Rung, ...]:
+        """All that the backend has."""
+        return ladder(backend, JobKind.GENERATE)
+
+    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
+        """With the safety checker, where it is used."""
+        return generator_footprint(files, placement, with_checker=self._settings.generate.safety is not Safety.OFF)
+
+    def load(self, files: ModelFiles, placement: Placement) -> Generator:
+        """Loads; raises what diffusers raises."""
+        return Generator(files, placement, self.configured(files.name), self._settings.attention)
+
+    def run(
+        self, engine: Generator, tasks: Sequence[Decoded], reporter: Reporter, peak: PeakMemory
+    ) -> Iterator[TaskResult]:
+        """Denoises pictures together; raises what torch raises."""
+        pictures = [self._picture_task(decoded, engine.files) for decoded in tasks]
+        for picture, outcome in engine.draw(pictures, reporter, peak):
+            step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
+            yield TaskResult(task=picture.task, outcome=outcome, step_s=step_s)
+
+    def _picture_task(self, decoded: Decoded, files: ModelFiles) -> PictureTask:
+        request, start = decoded.task.request, decoded.picture
+        assert isinstance(request, GenerateRequest)
+        image_px = start.picture.size if start is not None else None
+        resolved, notes = resolve_generate(request, self.configured(files.name), files.own, image_px)
+        return PictureTask(task=decoded.task, resolved=resolved, start=start, notes=notes)

@@ -1,0 +1,236 @@
+"""The rules that every family keeps, checked with the embedded models; see `engines.interface`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.families import FAMILIES
+from aura_daemon.engines.interface import DecodedTask, Family, TaskResult
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Request
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.prediction import Extent, predicted_bytes
+from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage
+from tests.support.listening import Listener
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"  # diffusers' own schedulers
+)
+
+
+def png() -> bytes:
+    picture = Image.new("RGB", (64, 64), "white")
+    ImageDraw.Draw(picture).ellipse((8, 8, 56, 56), "red")
+    content = BytesIO()
+    picture.save(content, "PNG")
+    return content.getvalue()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A family, and requests to it; to add a family, add a case."""
+
+    kind: JobKind
+    settings: Callable[[str], EngineSettings]
+    """With the model of this name."""
+    request: Request
+    alike: Request
+    """May run together with `request`."""
+    apart: Request
+    """May not."""
+    with_image: Request
+    image: bytes
+
+
+CASES = (
+    Case(
+        kind=JobKind.GENERATE,
+        settings=lambda model: EngineSettings(
+            device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=model)
+        ),
+        request=GenerateRequest(prompt="a large red circle on a white background", seed=1, steps=2),
+        alike=GenerateRequest(prompt="a small blue star on a black background", seed=2, steps=2),
+        apart=GenerateRequest(prompt="a large red circle on a white background", seed=1, steps=3),
+        with_image=GenerateRequest(prompt="a", seed=1, steps=4, image="a.png"),
+        image=png(),
+    ),
+    Case(
+        kind=JobKind.CAPTION,
+        settings=lambda model: EngineSettings(
+            device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(model=model)
+        ),
+        request=CaptionRequest(image="a.png"),
+        alike=CaptionRequest(image="b.png"),
+        apart=CaptionRequest(image="a.png", max_new_tokens=3),
+        with_image=CaptionRequest(image="a.png"),
+        image=png(),
+    ),
+)
+
+
+class Bench:
+    """A family on the CPU, with the files of its embedded model."""
+
+    def __init__(self, case: Case) -> None:
+        settings = case.settings("aura-mini")
+        self.case = case
+        self.family: Family[Any, Any] = FAMILIES[case.kind](settings)
+        devices = find_devices(settings)
+        assert isinstance(devices, Devices)
+        self.devices = devices
+        model = self.family.model(case.request)
+        assert not isinstance(model, Failure)
+        files = find_model(model, self.family.model_format, half=False, reporter=Listener())
+        assert isinstance(files, ModelFiles), files
+        self.files = files
+
+    def tasks(self, *requests: Request, image: bytes | None = None) -> list[Task]:
+        image = self.case.image if image is None else image
+        return [
+            Task(job_id=str(number), request=request, image=image, image_name="a.png")
+            for number, request in enumerate(requests)
+        ]
+
+    def decoded(self, tasks: Sequence[Task]) -> list[DecodedTask[Any]]:
+        pictures = [(task, self.family.decode(task)) for task in tasks]
+        assert not any(isinstance(picture, Failure) for _, picture in pictures)
+        return [DecodedTask(task=task, picture=picture) for task, picture in pictures]
+
+    def run(self, tasks: Sequence[Task], listener: Listener, *, rung: Rung = Rung.CPU) -> list[TaskResult]:
+        placement = self.devices.on(rung)
+        engine = self.family.load(self.files, placement)
+        return list(self.family.run(engine, self.decoded(tasks), listener, PeakMemory(placement)))
+
+
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.kind)
+def bench(request: pytest.FixtureRequest) -> Bench:
+    return Bench(request.param)
+
+
+def test_every_family_has_a_case() -> None:
+    assert {case.kind for case in CASES} == set(FAMILIES) == {kind for kind in JobKind if kind is not JobKind.GRID}
+
+
+def test_a_folder_of_another_kind_is_refused_with_what_it_is(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"architectures": ["FluxPipeline"]}')
+    model = bench.family.model(bench.case.request)
+    assert not isinstance(model, Failure)
+    found = find_model(replace(model, model=str(tmp_path)), bench.family.model_format, half=False, reporter=Listener())
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.MODEL_UNAVAILABLE
+    assert f"it is FluxPipeline, not {bench.family.model_format.description}" in found.message
+
+
+def test_what_may_go_together_has_one_key(bench: Bench) -> None:
+    key = bench.family.batch_key(bench.case.request)
+    assert key is not None
+    assert bench.family.batch_key(bench.case.alike) == key
+    assert bench.family.batch_key(bench.case.apart) != key
+
+
+def test_it_loads_on_the_rung_it_is_told_and_moves_where_the_weights_are_the_same(bench: Bench) -> None:
+    rungs = bench.family.rungs(Backend.CPU)
+    assert rungs[0] is Rung.CPU
+    for rung in rungs:
+        placement = bench.devices.on(rung)
+        engine = bench.family.load(bench.files, placement)
+        assert (engine.placement, engine.files) == (placement, bench.files)
+        for other in rungs:
+            if RUNGS[other].loading == RUNGS[rung].loading:
+                engine.move_to(bench.devices.on(other))
+                assert engine.placement == bench.devices.on(other)
+
+
+def test_every_task_of_a_batch_ends_exactly_once_with_how_it_was_computed(bench: Bench) -> None:
+    rung = bench.family.rungs(Backend.CPU)[-1]
+    tasks = bench.tasks(bench.case.request, bench.case.alike)
+    results = bench.run(tasks, Listener(), rung=rung)
+    assert sorted(result.task.job_id for result in results) == ["0", "1"]
+    placement = bench.devices.on(rung)
+    for result in results:
+        assert isinstance(result.outcome, Produced), result.outcome
+        made = result.outcome
+        assert (made.rung, made.device, made.dtype) == (rung, placement.device, placement.dtype)
+        assert (made.variant, made.model_sha256) == (placement.variant, bench.files.sha256)
+        assert made.payloads
+        assert made.peak_bytes > 0
+        assert result.step_s >= 0
+
+
+def test_a_batch_makes_what_each_makes_alone(bench: Bench) -> None:
+    tasks = bench.tasks(bench.case.request, bench.case.alike)
+    together = {result.task.job_id: result.outcome for result in bench.run(tasks, Listener())}
+    for task in tasks:
+        (alone,) = bench.run([task], Listener())
+        outcome = together[task.job_id]
+        assert isinstance(outcome, Produced)
+        assert isinstance(alone.outcome, Produced)
+        assert outcome.resolved == alone.outcome.resolved
+        assert outcome.text == alone.outcome.text
+
+
+@pytest.mark.parametrize("content", [b"", b"plain words", b"\x89PNG\r\n\x1a\nhalf"])
+def test_a_bad_image_is_a_failure_of_its_own_task(bench: Bench, content: bytes) -> None:
+    (task,) = bench.tasks(bench.case.with_image, image=content)
+    failure = bench.family.decode(task)
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.BAD_INPUT
+    assert failure.message.startswith("a.png")
+    bench.decoded(bench.tasks(bench.case.with_image))
+
+
+def test_a_cancelled_task_has_no_result_and_its_neighbours_have_theirs(bench: Bench) -> None:
+    tasks, listener = bench.tasks(bench.case.request, bench.case.alike), Listener()
+    listener.cancelled_after = {"0": 0}
+    outcomes = {result.task.job_id: result.outcome for result in bench.run(tasks, listener)}
+    assert outcomes["0"] == CANCELLED
+    assert isinstance(outcomes["1"], Produced)
+    assert "0" not in listener.steps_of
+    listener.cancelled_after = {"0": 0, "1": 0}
+    assert [result.outcome for result in bench.run(tasks, listener)] == [CANCELLED, CANCELLED]
+
+
+def test_an_extent_counts_the_batch_and_never_shrinks_with_it(bench: Bench) -> None:
+    one, two = (
+        bench.family.extent(bench.decoded(bench.tasks(*requests)), bench.files)
+        for requests in ([bench.case.request], [bench.case.request, bench.case.alike])
+    )
+    assert (one.batch, two.batch) == (1, 2)
+    assert 0 <= one.pixels == two.pixels
+    assert one.is_within(two)
+
+
+def test_lower_rungs_take_no_more_memory_as_long_as_their_weights_have_one_format(bench: Bench) -> None:
+    extent = bench.family.extent(bench.decoded(bench.tasks(bench.case.request)), bench.files)
+    for backend in (Backend.CPU, Backend.CUDA):
+        taken = [taken_on(bench, backend, rung, extent) for rung in bench.family.rungs(backend)]
+        assert all(amount > 0 for _, _, amount in taken)
+        for (rung, storage, more), (lower, lower_storage, less) in itertools.pairwise(taken):
+            if RUNGS[rung].on_cpu == RUNGS[lower].on_cpu and storage is lower_storage is Storage.NATIVE:
+                assert less <= more, (rung, lower)
+
+
+def taken_on(bench: Bench, backend: Backend, rung: Rung, extent: Extent) -> tuple[Rung, Storage, int]:
+    """The rung, how its weights lie in memory, and the bytes that it takes."""
+    placement = (
+        bench.devices.on(rung)
+        if RUNGS[rung].on_cpu
+        else Placement(device="cuda:0", device_name="", dtype=Dtype.FLOAT16, rung=rung)
+    )
+    footprint = bench.family.footprint(bench.files, placement)
+    assert footprint.base_bytes == 0
+    assert footprint.weight_bytes > 0
+    assert min(footprint.unet_bytes, footprint.largest_layer_bytes, footprint.element_bytes) > 0
+    return rung, RUNGS[rung].storage, predicted_bytes(footprint, rung, extent)
