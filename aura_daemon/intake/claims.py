@@ -141,10 +141,10 @@ class Claims:
 
     def put_back(self, file: Path, path: str) -> None:
         """Moves a claimed file to its place in the inbox, or to a free name beside it; raises OSError."""
-        wanted = self.inbox / path
-        if durable_files.leads_astray(wanted.parent, below=self.inbox):  # its folder has become a link
-            wanted = self.inbox / wanted.name
-        for place in free_names(wanted):
+        target = self.inbox / path
+        if durable_files.leads_astray(target.parent, below=self.inbox):  # its folder has become a link
+            target = self.inbox / target.name
+        for place in free_names(target):
             if is_same_file(file, place):  # a crash came before the old name was removed
                 file.unlink()
                 return
@@ -210,12 +210,12 @@ def is_others_link(status: os.stat_result, inbox: Path) -> bool:
     return status.st_nlink > 1 and status.st_uid not in (os.geteuid(), inbox.stat().st_uid)
 
 
-def free_names(wanted: Path) -> Iterator[Path]:
+def free_names(place: Path) -> Iterator[Path]:
     """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …; a long name is cut short where a number follows."""
-    yield wanted
-    for stem in file_names.candidates(file_names.output_stem(wanted.stem, None)):
-        if stem != wanted.stem:
-            yield wanted.with_name(stem + wanted.suffix)
+    yield place
+    for stem in file_names.candidates(file_names.output_stem(place.stem, None)):
+        if stem != place.stem:
+            yield place.with_name(stem + place.suffix)
 
 
 def new_id(now: float) -> str:

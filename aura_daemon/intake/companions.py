@@ -61,7 +61,7 @@ class Companions:
         return is_one
 
     def _was_one(self, path: str) -> bool:
-        """Whether the file is known as a companion that is there, or went shortly before."""
+        """Whether the file is a companion that is there, or that went shortly before."""
         return path in self._gone_since and self._is_late(self._gone_since[path])
 
     def _has_image(self, path: str) -> bool:

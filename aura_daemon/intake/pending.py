@@ -189,7 +189,7 @@ class PendingFiles:
             )
             if incomplete is not None:
                 waits_for = WaitsFor.REPAIR if file.known_s(now) >= NEVER_ENDS_S else WaitsFor.TIME
-                level = "INFO" if incomplete.is_said else "DEBUG"
+                level = "INFO" if incomplete.may_last else "DEBUG"
                 self._hold(path, incomplete.unchanged_s, incomplete.reason, waits_for, level=level)
                 return None
             decision = self._triage.judge(path, file.stamp, unchanged_s=unchanged_s)

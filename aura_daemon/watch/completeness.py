@@ -43,8 +43,8 @@ class Incomplete:
 
     unchanged_s: float
     reason: str
-    is_said: bool
-    """The wait may take long, and deserves a line in the log."""
+    may_last: bool
+    """The wait may take long, so that the log tells of it."""
 
 
 def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whole: bool) -> Incomplete | None:
@@ -52,13 +52,13 @@ def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whol
     match writer_of(file):
         case Writer.SOMEBODY:
             recheck_s = unchanged_s + max(settle_s, AFTERTHOUGHT_S)
-            return Incomplete(unchanged_s=recheck_s, reason="a writer has it open", is_said=unchanged_s >= settle_s)
+            return Incomplete(unchanged_s=recheck_s, reason="a writer has it open", may_last=unchanged_s >= settle_s)
         case Writer.NONE:
             wait_s = 0.0 if came_whole else min(AFTERTHOUGHT_S, settle_s)
         case Writer.UNKNOWN:
             wait_s = settle_s
     if unchanged_s < wait_s:
-        return Incomplete(unchanged_s=wait_s, reason="it may not be complete yet", is_said=False)
+        return Incomplete(unchanged_s=wait_s, reason="it may not be complete yet", may_last=False)
     return None
 
 

@@ -114,10 +114,10 @@ def test_width_and_height_override_and_say_when_they_are_rounded(
     width: int | None, height: int | None, size: tuple[int, int], notes: int
 ) -> None:
     request = GenerateRequest(prompt="x", seed=1, aspect_ratio="21:9", width=width, height=height)
-    resolved, said = resolve_generate(request, GenerateSettings(), ModelDefaults())
+    resolved, messages = resolve_generate(request, GenerateSettings(), ModelDefaults())
     assert (resolved.width, resolved.height) == size
-    assert len(said) == notes
-    assert all("rounded" in note for note in said)
+    assert len(messages) == notes
+    assert all("rounded" in note for note in messages)
 
 
 @pytest.mark.parametrize(("asked", "configured", "tokens"), [(7, 9, 7), (None, 9, 9), (None, None, 50)])

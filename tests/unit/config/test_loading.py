@@ -1,4 +1,4 @@
-"""Where the configuration comes from, what overrides it, and what is said of mistakes."""
+"""Where the configuration comes from, what overrides it, and how mistakes are reported."""
 
 import os
 import re
@@ -223,9 +223,9 @@ def test_the_state_folder_is_the_service_manager_s_or_one_an_inbox(
     ],
 )
 def test_a_mistake_in_the_file_is_said_with_file_line_and_key(text: str, words: str) -> None:
-    (said,) = complaints(text)
-    assert words in said
-    assert "aura.yaml" in said
+    (message,) = complaints(text)
+    assert words in message
+    assert "aura.yaml" in message
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_mistake_in_the_environment_names_its_variable(
     variable: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    assert any(words in said for said in complaints("settle: 1"))
+    assert any(words in message for message in complaints("settle: 1"))
 
 
 def test_variables_of_the_tests_are_nobody_s_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,8 +261,8 @@ def test_variables_of_the_tests_are_nobody_s_mistake(monkeypatch: pytest.MonkeyP
 def test_all_problems_of_file_and_environment_are_listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AURA_INBX", "a")
     monkeypatch.setenv("AURA_ATTEMPTS", "0")
-    said = complaints("settle: -1\nfoo: 1\n_bar: 1\ngenerate: {steps: 0}\n")
-    assert len(said) == 6
+    messages = complaints("settle: -1\nfoo: 1\n_bar: 1\ngenerate: {steps: 0}\n")
+    assert len(messages) == 6
 
 
 def test_a_file_that_cannot_be_read_says_so(alone: Path) -> None:
@@ -313,8 +313,8 @@ def test_folders_that_will_not_do_are_refused(alone: Path, text: str, words: str
     (alone / "dangling").symlink_to("nowhere")
     (alone / "loop").symlink_to("loop")
     (alone / "file").touch()
-    (said,) = folder_problems(text)
-    assert said.startswith(words.format(here=os.path.realpath(alone)))
+    (message,) = folder_problems(text)
+    assert message.startswith(words.format(here=os.path.realpath(alone)))
 
 
 def test_all_that_is_wrong_with_folders_is_said_at_once() -> None:
@@ -324,8 +324,8 @@ def test_all_that_is_wrong_with_folders_is_said_at_once() -> None:
 def test_folders_that_the_system_says_cannot_be_used_are_refused(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (alone / "out").mkdir()
     monkeypatch.setattr(os, "access", lambda _path, mode: not mode & os.W_OK)  # as on a read-only mount
-    said = folder_problems("outbox: out\nstate: st")
-    assert said == [
+    messages = folder_problems("outbox: out\nstate: st")
+    assert messages == [
         f"outbox: {alone}/out cannot be written: mend its permissions",
         f"state: {alone}/st cannot be written: mend its permissions",
     ]
@@ -410,16 +410,16 @@ def test_nothing_is_read_when_the_command_line_is_imported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("settle: true", "aura.yaml:1: settle: must be a number, not true or false (given: true)"),
         ("retry_first: 9\nretry_at_most: 5", "aura.yaml:1: retry_first (9) must not exceed retry_at_most (5)"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(text: str, said: str) -> None:
+def test_numbers_that_make_no_sense_are_refused(text: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         load(write(Path("aura.yaml"), text))
-    assert [str(problem).rpartition("/")[2] for problem in error.value.problems] == [said]
+    assert [str(problem).rpartition("/")[2] for problem in error.value.problems] == [message]
 
 
 def test_an_unknown_variable_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -446,9 +446,9 @@ def test_a_whole_home_or_file_system_is_no_inbox_or_outbox(
 ) -> None:
     (tmp_path / "home").mkdir()
     (alone / "link").symlink_to(tmp_path / "home")
-    (said,) = folder_problems(f"{key}: {wide}\nstate: {tmp_path / 'home' / 'state'}")
-    assert said.startswith(f"{key}: /")
-    assert f" is {what}: name a folder of its own, for example " in said
+    (message,) = folder_problems(f"{key}: {wide}\nstate: {tmp_path / 'home' / 'state'}")
+    assert message.startswith(f"{key}: /")
+    assert f" is {what}: name a folder of its own, for example " in message
 
 
 def test_null_for_a_folder_keeps_the_default(alone: Path) -> None:
@@ -468,16 +468,16 @@ def test_variables_count_in_capitals_only_and_others_are_told(
     monkeypatch: pytest.MonkeyPatch, name: str, suggestion: str
 ) -> None:
     monkeypatch.setenv(name, "/x")
-    (said,) = complaints()
-    assert said == f"${name}: is no key of the configuration; did you mean `{suggestion}`?"
+    (message,) = complaints()
+    assert message == f"${name}: is no key of the configuration; did you mean `{suggestion}`?"
 
 
 def test_a_wrong_value_in_a_variable_that_does_not_count_is_not_the_file_s_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("aura_settle", "soon")
-    (said,) = complaints("settle: 1")
-    assert said.startswith("$aura_settle: is no key")
+    (message,) = complaints("settle: 1")
+    assert message.startswith("$aura_settle: is no key")
 
 
 @pytest.mark.parametrize("sources", ["archive", "delete"])
@@ -511,8 +511,8 @@ def test_the_command_line_says_so_before_anything_starts(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_an_inbox_without_write_permission_cannot_be_archived(alone: Path) -> None:
     (alone / "sealed").mkdir(mode=0o500)
-    (said,) = folder_problems("inbox: sealed\nsources: archive")
-    assert said.startswith("sources: `archive` takes files out of the inbox")
+    (message,) = folder_problems("inbox: sealed\nsources: archive")
+    assert message.startswith("sources: `archive` takes files out of the inbox")
 
 
 def refuse_writing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -79,12 +79,12 @@ def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> N
     configured = GenerateConfig(
         model="sd-1.4", models=("aura-mini", "sd-1.4"), loras=tmp_path / "loras", wildcards=tmp_path / "words"
     )
-    cataloguing = CatalogueReader(configured)
-    assert cataloguing.now() == Catalogue(
+    reader = CatalogueReader(configured)
+    assert reader.now() == Catalogue(
         models=("sd-1.4", "aura-mini"), loras=("ink", "sub/Grain"), wildcards={"animals": ("cat",)}
     )
     (tmp_path / "loras" / "ink.safetensors").unlink()
-    assert cataloguing.now().loras == ("sub/Grain",)
+    assert reader.now().loras == ("sub/Grain",)
     assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
     away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
     assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",))

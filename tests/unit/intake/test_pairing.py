@@ -129,9 +129,9 @@ def test_the_inbox_is_looked_through_once_for_all_the_images_of_a_file(
     monkeypatch.setattr(os, "walk", noted)
     door.house.drop("far/away/0.png", PNG)
     door.house.drop("job.yaml", "---\n".join(f"task: caption\nimage: {n}.png\n" for n in range(200)).encode())
-    waits = judge(door, "job.yaml")
-    assert isinstance(waits, Wait)
-    assert waits.reason == "it waits for 1.png"
+    decision = judge(door, "job.yaml")
+    assert isinstance(decision, Wait)
+    assert decision.reason == "it waits for 1.png"
     assert len(walks) == 1
     for number in range(1, 200):
         door.house.drop(f"other/{number}.png", PNG)
@@ -144,7 +144,9 @@ def test_the_inbox_is_looked_through_once_for_all_the_images_of_a_file(
 def test_it_is_looked_for_less_and_less_often(door: Door) -> None:
     door.house.drop("job.yaml", CAPTION)
     again = [judge(door, "job.yaml", unchanged_s=unchanged_s) for unchanged_s in (2.0, 100.0, 590.0)]
-    assert again == [Wait(unchanged_s=wanted, reason="it waits for beach.png") for wanted in (3.0, 110.0, 600.0)]
+    assert again == [
+        Wait(unchanged_s=unchanged_s, reason="it waits for beach.png") for unchanged_s in (3.0, 110.0, 600.0)
+    ]
 
 
 def test_an_image_that_comes_wakes_the_job_that_waits_for_it(house: House) -> None:

@@ -108,7 +108,7 @@ def test_an_open_file_waits_however_long_it_has_been_unchanged(file: Path) -> No
     assert found is not None
     assert found.reason == "a writer has it open"
     assert found.unchanged_s == 1e6 + 2.0
-    assert found.is_said
+    assert found.may_last
 
 
 def test_without_leases_the_settle_time_counts(file: Path, no_leases: None) -> None:

@@ -48,7 +48,7 @@ def watch(root: Path) -> Iterator[Watcher]:
 
 
 def until(watch: Watcher, is_it: Callable[[dict[str, int], set[str]], bool]) -> tuple[dict[str, int], set[str]]:
-    """Looks whenever the watch says so; sizes of what was seen last and what was said to be gone."""
+    """Looks whenever the watch says so; returns the sizes seen last, and the names that went."""
     sizes: dict[str, int] = {}
     gone: set[str] = set()
     deadline_s = time.monotonic() + DEADLINE_S
