@@ -31,7 +31,7 @@ def _text(dumper: Any, text: str) -> Any:
 _Dumper.add_representer(str, _text)
 
 
-def written(keys: Mapping[str, object]) -> str:
+def to_yaml(keys: Mapping[str, object]) -> str:
     """One document, with the keys in their order."""
     text: str = yaml.dump(
         dict(keys), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_NEVER_FOLDED, default_flow_style=False

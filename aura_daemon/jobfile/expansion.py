@@ -13,9 +13,9 @@ from math import prod
 from typing import Final, TypeAlias
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.yaml_writer import written
+from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import wildcards
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, taken
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
@@ -117,17 +117,17 @@ class ExpansionPlan:
 
     def _texts_of(self, templates: Mapping[str, Template], seed: int) -> Iterator[Mapping[str, str]]:
         if self.is_drawn:
-            yield {key: wildcards.drawn(template, seed, key).strip() for key, template in templates.items()}
+            yield {key: wildcards.draw_text(template, seed, key).strip() for key, template in templates.items()}
         else:
-            for texts in product(*map(wildcards.every, templates.values())):
+            for texts in product(*map(wildcards.all_texts, templates.values())):
                 yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
 
     def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
         own = {key: value for key, value in keys.items() if key != "grid" and value is not None}
-        own |= {key: wildcards.literal(text) for key, text in texts.items()}
+        own |= {key: wildcards.escape_choices(text) for key, text in texts.items()}
         if self.is_counted_by_folder:
             own["count"] = 1
-        return Expanded(keys={**keys, **texts}, text=written(own))
+        return Expanded(keys={**keys, **texts}, text=to_yaml(own))
 
 
 def rows(keys: Keys) -> Iterator[tuple[int, Keys]]:
@@ -143,7 +143,7 @@ def problems_of_lists(keys: Keys, *, file: str, lines: Mapping[str, int]) -> tup
     return tuple(problems_of_matrix(keys, _CAN_VARY, file=file, lines=lines))
 
 
-def placed(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]) -> Problem | None:
+def problem_in_document(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]) -> Problem | None:
     """A problem of a row at its place in the document; None where an earlier row reported the problem already."""
     key, _, rest = problem.key.partition(".")
     values = lists_of(keys, _CAN_VARY).get(key)
@@ -156,13 +156,13 @@ def placed(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]
     return replace(problem, key=place, line=lines.get(path)) if index < len(values) else None
 
 
-def planned(
+def plan_document(
     keys: Keys, parser: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
 ) -> ExpansionPlan | tuple[Problem, ...]:
     """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds."""
     lists = lists_of(keys, _CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
-    effective = taken(own, JobKind.GENERATE, folders)
+    effective = with_folder_defaults(own, JobKind.GENERATE, folders)
     seeds = () if "seed" in lists else _as_tuple(effective.get("seed"))
     counted = effective.get("count")
     count = int(counted) if isinstance(counted, int | float) and "seed" not in lists else None
@@ -202,7 +202,7 @@ def _texts(
     lines: Mapping[str, int],
 ) -> dict[str, list[Template]] | tuple[Problem, ...]:
     """The templates of the texts, or what is wrong with them; for a null in a list the folder's text is taken."""
-    found: dict[str, list[Template]] = {}
+    templates: dict[str, list[Template]] = {}
     problems = []
     for key in _TEXTS:
         if key not in lists and effective.get(key) is None:
@@ -226,10 +226,10 @@ def _texts(
                 )
                 problems.append(problem)
             else:
-                found.setdefault(key, []).append(read)
+                templates.setdefault(key, []).append(read)
     if problems:
         return tuple(problems)
-    return found
+    return templates
 
 
 def _number(number: int) -> str:
@@ -238,11 +238,9 @@ def _number(number: int) -> str:
 
 
 def _as_tuple(seed: object) -> tuple[int, ...]:
-    found = seeds_of(seed)
-    if isinstance(found, int):
-        return (found,)
-    return found or ()
+    seeds = seeds_of(seed)
+    return (seeds,) if isinstance(seeds, int) else seeds or ()
 
 
 def _first_text(template: Template) -> str:
-    return next(wildcards.every(template)).strip()
+    return next(wildcards.all_texts(template)).strip()

@@ -71,28 +71,28 @@ def regenerates(folders: Sequence[FolderDefaults]) -> bool:
     return any(folder.keys.get("task") == REGENERATE for folder in folders)
 
 
-def taken(keys: Mapping[str, object], task: str, nearest_first: Sequence[FolderDefaults]) -> dict[str, object]:
-    """The keys of a job, with the settings that its folders add."""
-    found = dict(keys)
+def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequence[FolderDefaults]) -> dict[str, object]:
+    """The keys of a job, with the settings that its folders, the nearest first, add."""
+    merged = dict(keys)
     fields = KEYS & (RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]).model_fields.keys()
-    without_use = frozenset({"strength"}) if found.get("image") is None else frozenset()
+    without_use = frozenset({"strength"}) if merged.get("image") is None else frozenset()
     needs_one_seed = task == REGENERATE
-    for defaults in nearest_first:
-        settled = SIZE if any(found.get(key) is not None for key in SIZE) else frozenset()
-        numbered = _settled_seeds(found)
+    for defaults in folders:
+        settled = SIZE if any(merged.get(key) is not None for key in SIZE) else frozenset()
+        numbered = _settled_seeds(merged)
         for key, value in defaults.keys.items():
             is_free = key not in settled | without_use and (key not in numbered or (key == "seed" and _is_one(value)))
             is_free &= not (needs_one_seed and key == "seed" and not _is_one(value))
-            if key in fields and is_free and found.get(key) is None:
-                found[key] = value
-    return found
+            if key in fields and is_free and merged.get(key) is None:
+                merged[key] = value
+    return merged
 
 
-def _settled_seeds(found: Mapping[str, object]) -> frozenset[str]:
+def _settled_seeds(keys: Mapping[str, object]) -> frozenset[str]:
     """The key that a folder must not add: several seeds go with no `count`, and `count` with no list of seeds."""
-    if found.get("count") is not None:
+    if keys.get("count") is not None:
         return frozenset({"seed"})
-    return frozenset({"count"} if found.get("seed") is not None and not _is_one(found["seed"]) else ())
+    return frozenset({"count"} if keys.get("seed") is not None and not _is_one(keys["seed"]) else ())
 
 
 def _is_one(seed: object) -> bool:

@@ -174,7 +174,7 @@ class JobPlans:
         for index, row in expansion.rows(keys):
             row_spec = self._validated(row, lines, written)
             if isinstance(row_spec, tuple):
-                placed = (expansion.placed(problem, keys, index, lines=lines) for problem in row_spec)
+                placed = (expansion.problem_in_document(problem, keys, index, lines=lines) for problem in row_spec)
                 problems += (problem for problem in placed if problem is not None)
             else:
                 first = first or row_spec
@@ -184,7 +184,7 @@ class JobPlans:
         problems += expansion.problems_of_lists(keys, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
-        plan = expansion.planned(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
+        plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
         if isinstance(plan, tuple):
             return plan
         self._found.append((plan, text, lines))

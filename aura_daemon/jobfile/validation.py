@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
 from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, taken
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
@@ -74,7 +74,7 @@ def validated(
     model = _MODELS[str(task)]
     # A key without a value counts as no key, if the schema knows the key.
     own = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
-    keys = taken(own, str(task), folders)
+    keys = with_folder_defaults(own, str(task), folders)
     try:
         job = model.model_validate(keys)
     except ValidationError as error:

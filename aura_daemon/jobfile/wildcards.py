@@ -160,12 +160,12 @@ class WildcardParser:
 _TOO_DEEP: Final = f"choices and word lists are nested more than {MOST_DEPTH} deep"
 
 
-def every(template: Template) -> Iterator[str]:
+def all_texts(template: Template) -> Iterator[str]:
     """Every text that a template can become, the last choice varying fastest; weights do not matter."""
     yield from map("".join, product(*(_texts_of(part) for part in template.parts)))
 
 
-def drawn(template: Template, seed: int, key: str) -> str:
+def draw_text(template: Template, seed: int, key: str) -> str:
     """The text that a seed draws: always the same for the same template and key. Each key has its own random stream.
 
     The first 4 bytes of the SHA-256 of `<seed>/<key>/<n>`, as a fraction, select the n-th choice by the weights.
@@ -173,17 +173,17 @@ def drawn(template: Template, seed: int, key: str) -> str:
     return "".join(_drawn(template, _fractions(seed, key)))
 
 
-def literal(text: str) -> str:
+def escape_choices(text: str) -> str:
     """Escapes a text, so that the template can become this text only."""
-    return _SPECIAL.sub(lambda found: "\\" + found[0], text) if _NEEDS_ESCAPES.search(text) else text
+    return _SPECIAL.sub(lambda sign: "\\" + sign[0], text) if _NEEDS_ESCAPES.search(text) else text
 
 
 def _texts_of(part: str | Alternatives) -> Iterator[str]:
     if isinstance(part, str):
         yield part
     else:
-        for one in part.alternatives:
-            yield from [one] if isinstance(one, str) else every(one)
+        for alternative in part.alternatives:
+            yield from [alternative] if isinstance(alternative, str) else all_texts(alternative)
 
 
 def _drawn(template: Template, fractions: Iterator[float]) -> Iterator[str]:
@@ -195,8 +195,8 @@ def _drawn(template: Template, fractions: Iterator[float]) -> Iterator[str]:
             index = bisect_right(part.ends, next(fractions) * part.ends[-1])
         else:
             index = int(next(fractions) * len(part.alternatives))
-        one = part.alternatives[index]
-        yield from [one] if isinstance(one, str) else _drawn(one, fractions)
+        alternative = part.alternatives[index]
+        yield from [alternative] if isinstance(alternative, str) else _drawn(alternative, fractions)
 
 
 def _fractions(seed: int, key: str) -> Iterator[float]:

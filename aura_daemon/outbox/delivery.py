@@ -1,8 +1,8 @@
-"""Results -> outbox: payload first, sidecar last. The only door out.
+"""Writes results into the outbox: the payload first, its sidecar last. Nothing else writes results.
 
-A sidecar is the commit mark: it is written when its payload is durable. The name is decided in the journal before
-anything is written, nothing that exists is replaced unless configured, and a delivery that a crash cut short is taken
-up again under the same name.
+The sidecar is the commit mark: it is written once its payload is durable. The journal holds the name before anything is
+written. Nothing that exists is replaced, unless configured. A delivery that a crash interrupted continues under the
+same name.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class JobTimes:
     since_claim_s: float
     """From the claim to the result."""
     attempt_s: float
-    """Of the attempt that worked."""
+    """Duration of the attempt that worked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivered:
-    """What is in the outbox now."""
+    """A result that is in the outbox."""
 
     job: Job
     payload: Path
@@ -57,7 +57,7 @@ class Delivered:
 
 
 class Delivery:
-    """One outbox's door. Raises OSError when the file system refuses; the delivery can then simply be tried again."""
+    """Delivers results to one outbox. Raises OSError where the file system refuses; a delivery can then be repeated."""
 
     def __init__(
         self,
@@ -75,13 +75,13 @@ class Delivery:
         self._monotonic = monotonic
 
     def clear_temp(self) -> None:
-        """Removes what a killed daemon was writing."""
+        """Removes unfinished files of a daemon that was killed."""
         if self.temp_folder.is_dir():
             for leftover in self.temp_folder.iterdir():
                 leftover.unlink(missing_ok=True)
 
-    def deliver(self, job: Job, source: Source, produced: Produced, clocked: JobTimes) -> Delivered:
-        """Publishes one result; `job` is running, or delivering where an earlier try was refused by the file system."""
+    def deliver(self, job: Job, source: Source, produced: Produced, times: JobTimes) -> Delivered:
+        """Publishes one result. `job` is running, or delivering if the file system refused an earlier try."""
         started_s = self._monotonic()
         self.presence.require()
         payload = produced.payloads[0]
@@ -90,21 +90,21 @@ class Delivery:
             if published is not None:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
                 return self._delivered(job, payload.extension, published)
-            job, is_there = self._name(job, payload)
+            job, is_published = self._name(job, payload)
             place = self._path(job, job.stem + SIDECAR_EXTENSION)
             try:
                 if self._overwrites:
-                    place.unlink(missing_ok=True)  # it speaks of the payload that is replaced now
-                if not is_there:
+                    place.unlink(missing_ok=True)  # it describes the payload that is replaced now
+                if not is_published:
                     self._publish(self._path(job, job.stem + payload.extension), payload.content)
-                document = self._document(job, source, produced, clocked, self._monotonic() - started_s)
+                document = self._document(job, source, produced, times, self._monotonic() - started_s)
                 self._publish(place, document.to_json())
             except FileExistsError:
-                continue  # a stranger put a file there between the look and the write: another name
+                continue  # another program put a file there between the check and the write: another name
             return self._delivered(job, payload.extension, document.timing_s.total)
 
     def published(self, job: Job) -> float | None:
-        """The job's time in seconds where its sidecar is there: a crash came between writing it and the journal."""
+        """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
         if job.payload_sha256 is None:
             return None
         try:
@@ -115,18 +115,18 @@ class Delivery:
         return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
 
     def payload(self, job: Job) -> bytes | None:
-        """The picture or text that a job has put there; None where it is not there any more, or another."""
+        """The picture or text that a job delivered; None if the file is gone or has changed."""
         extension = next((extension for extension in PAYLOAD_EXTENSIONS if self._is_ours(job, extension)), None)
         return durable_files.read(self._path(job, job.stem + extension)).content if extension is not None else None
 
     def retract(self, job: Job) -> None:
-        """Removes a payload of ours that will not get its sidecar."""
+        """Removes a payload of this job that will not get a sidecar."""
         for extension in PAYLOAD_EXTENSIONS:
             if not self._overwrites and self._is_ours(job, extension):
                 self._path(job, job.stem + extension).unlink()
 
     def obstacle(self, job: Job) -> str:
-        """What stands where the job's folder should be, in words; empty where nothing does."""
+        """What is in the way of the job's folder, in words; empty if nothing is."""
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
                 return f"a file is called {file_names.escaped(str(folder))}"
@@ -135,7 +135,7 @@ class Delivery:
         return ""
 
     def write_page(self, name: str, content: bytes) -> None:
-        """Puts a page of our own (health, gallery) at the top of the outbox, replacing the one before."""
+        """Writes a page of our own (health, gallery) at the top of the outbox, and replaces its predecessor."""
         self.presence.require()
         durable_files.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
 
@@ -145,7 +145,7 @@ class Delivery:
     # -- naming ----------------------------------------------------------------------------------------------------
 
     def _name(self, job: Job, payload: Payload) -> tuple[Job, bool]:
-        """Decides the stem in the journal; the second value says that its payload is there, from before a crash."""
+        """Decides the stem in the journal; the second value: the payload is there already, from before a crash."""
         sha256 = hashlib.sha256(payload.content).hexdigest()
         lacks_sidecar = not os.path.lexists(self._path(job, job.stem + SIDECAR_EXTENSION))
         if lacks_sidecar and job.payload_sha256 == sha256 and self._is_ours(job, payload.extension):
@@ -162,7 +162,7 @@ class Delivery:
         return decided
 
     def _is_ours(self, job: Job, extension: str) -> bool:
-        """Whether the payload under the decided name is one that this job put there."""
+        """Whether this job wrote the payload under the decided name."""
         if job.payload_sha256 is None:
             return False
         try:
@@ -179,10 +179,10 @@ class Delivery:
             return any(
                 self._path(job, stem + extension).is_dir() for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
             )
-        alike = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
+        similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
         return any(
-            os.path.lexists(self._path(job, like + extension))
-            for like in alike
+            os.path.lexists(self._path(job, other + extension))
+            for other in similar
             for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
         )
 
@@ -191,24 +191,24 @@ class Delivery:
 
     # -- the document ----------------------------------------------------------------------------------------------
 
-    def _document(self, job: Job, source: Source, produced: Produced, clocked: JobTimes, delivered_s: float) -> Sidecar:
+    def _document(self, job: Job, source: Source, produced: Produced, times: JobTimes, delivered_s: float) -> Sidecar:
         warnings: tuple[str, ...] = ()
         if source.kind is SourceKind.SIDECAR:
-            before = from_sidecar.parse(job.text, file=source.path)
-            if isinstance(before, Sidecar):
-                warnings = from_sidecar.differences(before, produced)
+            earlier = from_sidecar.parse(job.text, file=source.path)
+            if isinstance(earlier, Sidecar):
+                warnings = from_sidecar.differences(earlier, produced)
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
             warnings = from_picture.differences(embedded, produced)
-        total_s = source.settled_s + clocked.since_claim_s + delivered_s
+        total_s = source.settled_s + times.since_claim_s + delivered_s
         return sidecar_writer.sidecar(
             produced,
             job_id=job.id,
             finished=utc_now(),
             source=source_record(source, job),
             tried=job.tried,
-            seconds=clocked.attempt_s,
-            timing_s=_timing(produced.timing, source.settled_s, clocked.waited_s, delivered_s, total_s),
+            seconds=times.attempt_s,
+            timing_s=_timing(produced.timing, source.settled_s, times.waited_s, delivered_s, total_s),
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,
             regenerated_from=embedded.image if embedded is not None else None,
@@ -225,7 +225,7 @@ class Delivery:
 
 
 def source_record(source: Source, job: Job | None) -> SourceRecord:
-    """The source as sidecars and failure reports name it."""
+    """The source, as sidecars and failure reports describe it."""
     return SourceRecord(
         name=file_names.escaped(source.path),
         sha256=source.sha256,

@@ -1,6 +1,6 @@
-"""Small pictures of jobs that run, where they were asked for: `outbox/previews/NAME.JOB.jpg`, gone when the job ends.
+"""Small pictures of running jobs that ask for them: `outbox/previews/NAME.JOB.jpg`, removed when the job ends.
 
-In: a job, a JPEG. A preview is no result: one that cannot be written is let be.
+In: a job, a JPEG. A preview is no result: if it cannot be written, the job goes on without one.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from aura_daemon.system import durable_files
 FOLDER: Final = "previews"
 
 _OURS: Final = re.compile(r".*\.[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}(-[0-9]{3,})?\.jpg", re.DOTALL)
-"""What `_place` makes; anything else there is somebody's."""
+"""The names that `_place` makes; any other file in the folder belongs to someone else."""
 
 
 class Previews:
-    """Of one outbox."""
+    """The previews of one outbox."""
 
-    def __init__(self, outbox: Delivery) -> None:
-        self._outbox = outbox
-        self._folder = outbox.root / FOLDER
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._folder = delivery.root / FOLDER
 
     def show(self, job: Job, content: bytes) -> None:
-        """Puts a preview in the place of the one before."""
+        """Writes a preview over the job's last one."""
         try:
-            self._outbox.presence.require()
-            durable_files.write(self._place(job), content, temp_folder=self._outbox.temp_folder, replace=True)
+            self._delivery.presence.require()
+            durable_files.write(self._place(job), content, temp_folder=self._delivery.temp_folder, replace=True)
         except OSError as error:
             logger.debug("{} has no preview: {}", job.id, error.strerror)
 
     def end(self, job: Job) -> None:
-        """Removes the preview of a job that runs no more."""
+        """Removes the preview of a job that no longer runs."""
         with suppress(OSError):
             self._place(job).unlink()
             self._folder.rmdir()
 
     def clear(self) -> None:
-        """Removes what a killed daemon left."""
+        """Removes the previews that a killed daemon left."""
         with suppress(OSError):
             for place in self._folder.iterdir():
                 if _OURS.fullmatch(place.name):

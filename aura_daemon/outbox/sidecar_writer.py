@@ -1,6 +1,6 @@
-"""The JSON beside every result, and the report beside every failed file. In: job, result, timing. Out: the documents.
+"""Makes the sidecar of every result, and the report of every failed file. In: job, result, timing. Out: the documents.
 
-What they hold is in `sidecarschema`; how one is read back in `readback`.
+`formats.sidecar_schema` defines the documents; `jobfile.from_sidecar` reads sidecars back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from aura_daemon.ladder.attempts import Attempt
 
 
 def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:
-    """The resolved request as it stands in the sidecar."""
+    """The resolved request, as the sidecar holds it."""
     match produced.resolved:
         case GridRequest() as grid:
             return GridRecord.model_validate(grid)
@@ -56,9 +56,9 @@ def sidecar(
     regenerated_from: str | None = None,
     warnings: tuple[str, ...] = (),
 ) -> Sidecar:
-    """Everything known about one result; `tried`: what failed before it, `seconds`: what the last attempt took."""
+    """Everything known about one result. `tried`: the attempts that failed; `seconds`: duration of the last attempt."""
     request = request_record(produced)
-    before = [attempt_record(attempt) for attempt in tried]
+    failed = [attempt_record(attempt) for attempt in tried]
     last = AttemptRecord(
         device=produced.device,
         rung=produced.rung or None,
@@ -74,11 +74,11 @@ def sidecar(
         finished=finished,
         source=source,
         request=request,
-        defaults=[DefaultsRecord.model_validate(one) for one in defaults],
+        defaults=[DefaultsRecord.model_validate(folder) for folder in defaults],
         regenerated_from=regenerated_from,
         caption=produced.text if isinstance(request, CaptionRecord) else None,
         model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
-        ingredients=[IngredientRecord.model_validate(one) for one in produced.ingredients],
+        ingredients=[IngredientRecord.model_validate(file) for file in produced.ingredients],
         prompt_windows=produced.windows,
         seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
         device=produced.device,
@@ -86,8 +86,8 @@ def sidecar(
         rung=produced.rung,
         variant=produced.variant,
         batch_size=produced.batch_size,
-        attempts=len(before) + 1,
-        tried=[*before, last],
+        attempts=len(failed) + 1,
+        tried=[*failed, last],
         timing_s=timing_s,
         peak_bytes=produced.peak_bytes,
         outputs=outputs,
@@ -122,7 +122,7 @@ def report(
 
 
 def attempt_record(attempt: Attempt) -> AttemptRecord:
-    """One that failed."""
+    """The record of an attempt that failed."""
     return AttemptRecord(
         device=attempt.device,
         rung=attempt.rung,

@@ -1,7 +1,7 @@
-"""What becomes of a source file when its jobs have ended: archived, deleted, kept, or moved to `outbox/failed/`.
+"""Disposes of a source file whose jobs have ended: archives, deletes or keeps it, or moves it to `outbox/failed/`.
 
-Every step can be done again after a crash: a file that has left the work folder has been dealt with, and a report that
-names our source is our own.
+Every step can be repeated after a crash: a file that has left the work folder is done with, and a report that names our
+source is our own.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
 
 MOST_NAMESAKES: Final = 200
-"""Failed files of one name that are looked through for the report about a certain job."""
+"""Failed files of one name that are searched for the report about a job."""
 
 
 class SourceDisposal:
-    """Puts ended sources where they belong and closes them in the journal. Raises OSError; can be tried again."""
+    """Puts ended sources in their places and closes them in the journal. Raises OSError; can then be repeated."""
 
     def __init__(
-        self, disposition: SourcePolicy, claims: Claims, inputs: InputImages, outbox: Delivery, journal: Journal
+        self, policy: SourcePolicy, claims: Claims, inputs: InputImages, delivery: Delivery, journal: Journal
     ) -> None:
-        self.disposition = disposition
+        self.policy = policy
         self._claims = claims
         self._inputs = inputs
-        self._outbox = outbox
+        self._delivery = delivery
         self._journal = journal
         self.archive_bytes = _size_of(claims.done)
 
     def dispose(self, source: Source) -> bool:
-        """Deals with a source all of whose jobs have ended; False where some have not."""
+        """Disposes of a source; False, and nothing is done, if some of its jobs have not ended."""
         jobs = self._journal.jobs_of(source.id)
         if any(job.state not in (JobState.DONE, JobState.FAILED) for job in jobs):
             return False
         file = self._claims.file_of(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
         if self._claims.give_back(source):
-            pass  # what is there now has not run yet
+            pass  # it was changed meanwhile, and its new content has not run yet
         elif source.failure is not None:
             self._fail_whole(file, source, None, source.failure)
         elif len(failed) == len(jobs) == 1 and failed[0].failure is not None:
@@ -72,9 +72,8 @@ class SourceDisposal:
         return True
 
     def failed_file(self, source: Source, job: Job | None) -> tuple[str, Path | None, Path]:
-        """What failed: its path below the inbox, where it lies (None: not any more), and the report beside it."""
-        alone = job is not None and job.number is not None
-        path = _document_path(source, job) if job is not None and alone else source.path
+        """What failed: its path below the inbox, the file in `failed/` (None if it is gone), the report beside it."""
+        path = _document_path(source, job) if job is not None and job.number is not None else source.path
         for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
             report = _report_beside(target)
             if _is_report_of(report, job.id if job is not None else source.id):
@@ -82,12 +81,12 @@ class SourceDisposal:
         return path, None, _report_beside(self._failed_place(path))
 
     def _put_away(self, file: Path, source: Source) -> None:
-        """The source of a job that is done; one that was claimed by rename before `keep` was set is archived."""
-        if self.disposition is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
+        """Archives or deletes a source that is done; one claimed by rename before `keep` was set is archived."""
+        if self.policy is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
         for target in free_names(_unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
-                return  # a redelivery: the archive holds these very bytes
+                return  # a redelivery: the archive holds the same bytes
             try:
                 durable_files.move(file, target, temp_folder=self._claims.done / ".tmp")
             except FileExistsError:
@@ -96,34 +95,33 @@ class SourceDisposal:
             return
 
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
-        """A source none of whose jobs worked out goes to `failed/` as it is, its report beside it."""
-        wanted = self._failed_place(source.path)
-        for target in free_names(wanted):
+        """Copies a source whose jobs all failed to `failed/`, with a report beside it."""
+        for target in free_names(self._failed_place(source.path)):
             report = _report_beside(target)
             if _is_report_of(report, source.id):
-                return  # a crash came after the report
-            ours = os.path.lexists(target) and _same_content(target, source.sha256)
-            if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
+                return  # a crash came after the report was written
+            is_ours = os.path.lexists(target) and _same_content(target, source.sha256)
+            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
-            if not ours and os.path.lexists(file):
+            if not is_ours and os.path.lexists(file):
                 if self._claims.is_copy(file):
-                    os.utime(file)  # moved back, it is told by its time from the one that stays in the inbox
-                durable_files.copy(file, target, temp_folder=self._outbox.temp_folder)
+                    os.utime(file)  # if moved back, its time tells it from the one that stays in the inbox
+                durable_files.copy(file, target, temp_folder=self._delivery.temp_folder)
             self._write_report(report, source, job, failure)
             logger.info("{} failed: {} (see {})", source.id, failure.message, file_names.escaped(os.fspath(report)))
             return
 
     def _fail_document(self, source: Source, job: Job) -> None:
-        """One document of several goes to `failed/` alone, as a file that can be moved back."""
+        """Writes one document of several to `failed/`, as a file that can be moved back."""
         for target in free_names(self._failed_place(_document_path(source, job))):
             report = _report_beside(target)
             if _is_report_of(report, job.id):
-                return  # a crash came after the report
-            ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
-            if (os.path.lexists(target) and not ours) or (os.path.lexists(report) and not _is_stale(report, target)):
+                return  # a crash came after the report was written
+            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
+            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
-            if not ours:
-                durable_files.write(target, job.text, temp_folder=self._outbox.temp_folder)
+            if not is_ours:
+                durable_files.write(target, job.text, temp_folder=self._delivery.temp_folder)
             if job.failure is not None:
                 self._write_report(report, source, job, job.failure)
             return
@@ -138,15 +136,16 @@ class SourceDisposal:
             attempts=max(job.attempts, len(job.tried)) if job is not None else 0,
             tried=job.tried if job is not None else (),
         )
-        durable_files.write(place, document.to_json(), temp_folder=self._outbox.temp_folder, replace=True)
+        durable_files.write(place, document.to_json(), temp_folder=self._delivery.temp_folder, replace=True)
 
     def _failed_place(self, path: str) -> Path:
-        place = _unobstructed(self._outbox.root / file_names.FAILED_FOLDER, path)
-        return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)  # room for the report's `.json`
+        """Where a failed file goes, its name short enough for the report's `.json`."""
+        place = _unobstructed(self._delivery.root / file_names.FAILED_FOLDER, path)
+        return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)
 
 
 def _document_path(source: Source, job: Job) -> str:
-    """What one document of several is called where it stands alone."""
+    """The path of one document of several as a file of its own."""
     path = PurePosixPath(source.path)
     suffix = (
         file_types.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix
@@ -159,7 +158,7 @@ def _report_beside(file: Path) -> Path:
 
 
 def _unobstructed(root: Path, path: str) -> Path:
-    """A path below a folder of ours; without its own folders where a file, or a link out of it, is in their way."""
+    """A path below a folder of ours; directly below it if a file or an outward link blocks the path's folders."""
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
     astray = durable_files.leads_astray((root / path).parent, below=root)
@@ -174,7 +173,7 @@ def _same_content(file: Path, sha256: str) -> bool:
 
 
 def _is_report_of(report: Path, job_id: str) -> bool:
-    """Whether a report is about this very job or source."""
+    """Whether a report is about this job or source."""
     try:
         fields = json.loads(durable_files.read(report, most_bytes=1 << 22).content)
     except (OSError, ValueError):
@@ -183,7 +182,7 @@ def _is_report_of(report: Path, job_id: str) -> bool:
 
 
 def _is_stale(report: Path, file: Path) -> bool:
-    """Whether a report of ours is about a file that has been moved back."""
+    """Whether a report of ours is about a file that is no longer there, because someone moved it back."""
     if os.path.lexists(file):
         return False
     try:
@@ -193,5 +192,5 @@ def _is_stale(report: Path, file: Path) -> bool:
 
 
 def _size_of(folder: Path) -> int:
-    """Bytes of all files below a folder."""
+    """The size in bytes of all files below a folder."""
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0

@@ -1,4 +1,4 @@
-"""Where sources go when they are done. In: what is configured, the inbox. Out: the choice, and why."""
+"""Chooses where sources go when they are done. In: the configuration, the inbox. Out: the choice and its reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from aura_daemon.system import durable_files
 
 
 class SourcePolicy(StrEnum):
-    """Where sources go when they are done."""
+    """Where sources go when their jobs are done."""
 
     ARCHIVE = "archive"
     DELETE = "delete"
@@ -31,19 +31,19 @@ TWO_WAY_SYNC_MARKS: Final = {
     ".tmp.drivedownload": "Google Drive",
     ".unison": "Unison",
 }
-"""What two-way sync tools leave in the top of a folder; moving a file away from there deletes it on every device."""
+"""What two-way sync tools leave at the top of a folder, where moving a file away deletes it on every device."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChosenPolicy:
-    """A disposition and why it was taken, for the log."""
+    """The chosen policy, and the reason for the log."""
 
     disposition: SourcePolicy
     reason: str
 
 
 def choose(sources: str, inbox: Path) -> ChosenPolicy:
-    """What `sources: auto` means for this inbox; any other setting stands as it is."""
+    """Decides what `sources: auto` means for this inbox; any other setting is taken as it is."""
     if sources != "auto":
         return ChosenPolicy(disposition=SourcePolicy(sources), reason="as configured")
     if not durable_files.is_writable(inbox):

@@ -55,11 +55,11 @@ def _one(value: object, message: str) -> int:
 
 
 def _range(value: str) -> tuple[int, ...]:
-    found = re.match(alone(_RANGE), value)
-    if found is None:
+    match = re.match(alone(_RANGE), value)
+    if match is None:
         hint = ", without quotes" if value.strip().isdecimal() else ""
         raise ValueError(f"must be {_ALLOWED}{hint}")
-    first, last = int(found[1]), int(found[2])
+    first, last = int(match[1]), int(match[2])
     if last >= SEED_END:
         raise ValueError(f"must be {_ALLOWED}")
     if last < first:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.formats.yaml_reader import Document, parse
-from aura_daemon.formats.yaml_writer import written
+from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.schema import TEXT_KEYS
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc", "Cn"]), max_size=12) | st.sampled_from(
@@ -37,7 +37,7 @@ VALUES = st.recursive(
 
 @given(st.dictionaries(st.sampled_from(["model", "tags", "loras", "steps"]), VALUES, min_size=1))
 def test_every_value_is_read_back(keys: dict[str, object]) -> None:
-    (document,) = parse(written(keys).encode(), file="a.yaml", text_keys=TEXT_KEYS)
+    (document,) = parse(to_yaml(keys).encode(), file="a.yaml", text_keys=TEXT_KEYS)
     assert isinstance(document, Document), document
     assert document.mapping == keys
     assert list(document.mapping) == list(keys)
@@ -46,4 +46,4 @@ def test_every_value_is_read_back(keys: dict[str, object]) -> None:
 def test_a_person_can_read_it() -> None:
     hat = ["ink"]
     keys = {"prompt": "a cat, größer", "loras": hat, "tags": hat, "seed": 7}
-    assert written(keys) == "prompt: a cat, größer\nloras:\n- ink\ntags:\n- ink\nseed: 7\n"
+    assert to_yaml(keys) == "prompt: a cat, größer\nloras:\n- ink\ntags:\n- ink\nseed: 7\n"

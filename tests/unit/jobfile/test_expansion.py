@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file, parse_prompt_text
-from aura_daemon.jobfile.wildcards import literal
+from aura_daemon.jobfile.wildcards import escape_choices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
 CATALOGUE = Catalogue(
@@ -372,5 +372,5 @@ def test_a_sheet_is_asked_for_by_every_job_of_the_file_but_not_by_one_that_stand
 
 @given(st.text("ab{|}\\_ ", min_size=1, max_size=12).filter(str.strip))
 def test_any_prompt_can_be_said_with_escapes(text: str) -> None:
-    found = requests("prompt: '" + literal(text) + "'")
+    found = requests("prompt: '" + escape_choices(text) + "'")
     assert [one.prompt for one in found] == [text.strip()]

@@ -8,7 +8,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.jobfile.folder_defaults import KEYS, FolderDefaults, defaults_schema, parse_defaults, taken
+from aura_daemon.jobfile.folder_defaults import (
+    KEYS,
+    FolderDefaults,
+    defaults_schema,
+    parse_defaults,
+    with_folder_defaults,
+)
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file, parse_prompt_text
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
@@ -164,7 +170,7 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     other = {JobKind.GENERATE: {"max_new_tokens"}, JobKind.CAPTION: KEYS - {"max_new_tokens", "priority"}}[kind]
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
-    keys = taken({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
+    keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
     assert {key: keys[key] for key in own} == own
     assert not keys.keys() & other
     result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")

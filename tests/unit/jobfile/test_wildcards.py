@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobfile.wildcards import MOST_DEPTH, Template, WildcardFault, WildcardParser, drawn, every, literal
+from aura_daemon.jobfile.wildcards import (
+    MOST_DEPTH,
+    Template,
+    WildcardFault,
+    WildcardParser,
+    all_texts,
+    draw_text,
+    escape_choices,
+)
 
 LISTS = Catalogue(
     wildcards={
@@ -73,7 +81,7 @@ def fault(text: str, catalogue: Catalogue | None = LISTS) -> WildcardFault:
 )
 def test_a_text_becomes_every_combination_of_its_choices(text: str, becomes: list[str]) -> None:
     template = read(text)
-    assert list(every(template)) == becomes
+    assert list(all_texts(template)) == becomes
     assert template.combinations == len(becomes)
     assert template.is_plain is (len(becomes) == 1)
     assert template.longest == max(map(len, becomes))
@@ -111,21 +119,21 @@ def test_a_misspelt_list_gets_the_nearest_name() -> None:
 def test_without_a_catalogue_the_names_of_lists_stand_as_they_are() -> None:
     found = WildcardParser(None).read("{a|b} __animals__")
     assert isinstance(found, Template)
-    assert list(every(found)) == ["a __animals__", "b __animals__"]
+    assert list(all_texts(found)) == ["a __animals__", "b __animals__"]
 
 
 def test_weights_say_how_often_an_alternative_is_drawn() -> None:
     template, plain = read("{6::a|3::b|0::c|d}"), read("{a|b|c|d}")
-    found = Counter(drawn(template, seed, "prompt") for seed in range(2000))
+    found = Counter(draw_text(template, seed, "prompt") for seed in range(2000))
     assert set(found) == {"a", "b", "d"}
     assert (round(found["a"] / 200), round(found["b"] / 200)) == (6, 3)
-    assert min(Counter(drawn(plain, seed, "prompt") for seed in range(2000)).values()) > 430
+    assert min(Counter(draw_text(plain, seed, "prompt") for seed in range(2000)).values()) > 430
 
 
 def test_what_a_seed_draws_is_for_ever() -> None:
     template = read("{a|b|c|d|e|f|g|h} {1::1|2::2|3::3} __animals__")
-    assert [drawn(template, seed, "prompt") for seed in range(4)] == FOR_EVER
-    assert drawn(template, 3, "negative_prompt") != drawn(template, 3, "prompt")
+    assert [draw_text(template, seed, "prompt") for seed in range(4)] == FOR_EVER
+    assert draw_text(template, 3, "negative_prompt") != draw_text(template, 3, "prompt")
 
 
 def trees(names: st.SearchStrategy[str]) -> st.SearchStrategy[tuple[str, int]]:
@@ -154,19 +162,19 @@ def test_combinations_multiply_and_what_is_drawn_is_one_of_them(tree: tuple[str,
     template = read(text)
     assert template.combinations == number
     if number <= 2000:
-        becomes = list(every(template))
+        becomes = list(all_texts(template))
         assert len(becomes) == number
-        one = drawn(template, seed, "prompt")
+        one = draw_text(template, seed, "prompt")
         assert one in becomes
-        assert one == drawn(read(text), seed, "prompt")
+        assert one == draw_text(read(text), seed, "prompt")
         assert max(map(len, becomes)) == template.longest
 
 
 @given(st.text(r"ab{|}\_: 1", max_size=20) | st.text(max_size=20))
 def test_escapes_survive(text: str) -> None:
-    template = read(literal(text))
+    template = read(escape_choices(text))
     assert template.is_plain
-    assert list(every(template)) == [text]
+    assert list(all_texts(template)) == [text]
 
 
 @given(st.text("ab{|}\\_$:1 ", max_size=30))

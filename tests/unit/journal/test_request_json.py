@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
-from aura_daemon.jobfile.wildcards import literal
+from aura_daemon.jobfile.wildcards import escape_choices
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     EmbeddedSettings,
@@ -97,7 +97,7 @@ def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_no
 @settings(max_examples=50)
 def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
-    given_keys |= {key: literal(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
+    given_keys |= {key: escape_choices(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
     found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
     assert found.jobs[0].spec.request == request_
