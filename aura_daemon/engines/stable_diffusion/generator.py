@@ -1,6 +1,6 @@
 """Stable Diffusion 1.x: prompt to picture, in phases that are timed.
 
-In: resolved requests of one kind. Out: Produced | Failure for each.
+In: resolved requests of one batch key. Out: Produced | Failure for each.
 
 The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
 """
@@ -41,7 +41,7 @@ PREVIEW_QUALITY: Final = 75
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _PictureLatents:
-    """Of one picture, `[1, 4, H / 8, W / 8]`, with what decoding it takes."""
+    """The latents of one picture, `[1, 4, H / 8, W / 8]`, with what decoding them takes."""
 
     tensor: torch.Tensor
     random: torch.Generator
@@ -78,9 +78,9 @@ class Generator:
     def draw(
         self, drawings: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
-        """Pictures of one size and one set of settings, drawn together; raises what torch raises.
+        """Draws pictures of one size and one set of settings together; raises what torch raises.
 
-        A drawing that cannot be, or whose picture is spoilt, fails alone. One that is cancelled is not decoded.
+        A picture that cannot be drawn, or is NaN, fails alone. A cancelled picture is not decoded.
         """
         begun = []
         for drawing in drawings:
@@ -93,7 +93,7 @@ class Generator:
             yield from self._together([drawing for drawing in begun if drawing.windows == windows], reporter, peak)
 
     def _begin(self, drawing: PictureTask) -> Failure | None:
-        """Reads the prompt."""
+        """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
         resolved = drawing.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
         if obstacle is not None:
@@ -119,13 +119,13 @@ class Generator:
     def _together(
         self, drawings: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
-        """Denoises all at once, decodes one by one."""
+        """Denoises pictures together, decodes them one by one."""
         for drawing in drawings:
             drawing.clock.restart()
         steps = StepReporter(drawings, reporter, peak, self.preview, lambda: wait_for(self.placement))
         try:
             passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
-            if drawings[0].resolved.hires is not None:  # these come alone
+            if drawings[0].resolved.hires is not None:  # a picture with a second pass runs alone
                 passes.append(self._second_pass(drawings[0], passes[0], steps))
             for number, drawing in enumerate(drawings):
                 if reporter.is_cancelled(drawing.task.job_id):
@@ -188,7 +188,7 @@ class Generator:
         )
 
     def preview(self, latents: torch.Tensor) -> bytes:
-        """A small JPEG of latents on their way, as the safety checker lets it be seen."""
+        """A small JPEG of unfinished latents, after the safety checker."""
         picture, _ = self._guard.checked(self._pipelines.preview(latents))
         content = BytesIO()
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
@@ -197,7 +197,7 @@ class Generator:
     def _second_pass(
         self, drawing: PictureTask, first: list[_PictureLatents], steps: StepReporter
     ) -> list[_PictureLatents]:
-        """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
+        """Enlarges the picture and denoises it again; latents that decode to NaN are returned as they are."""
         resolved = drawing.resolved
         assert resolved.hires is not None
         drawn = self._decoded(first[0])
@@ -217,7 +217,7 @@ class Generator:
     def _pass(
         self, drawings: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
     ) -> list[_PictureLatents]:
-        """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
+        """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
         resolved = drawings[0].resolved
         random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
@@ -240,8 +240,8 @@ class Generator:
         return latents.start.around(decoded[0]), decoded[1]
 
     def _warnings(self, resolved: ResolvedGenerate, encoded: EncodedPrompt) -> list[str]:
-        """What the user should know about this picture."""
-        # Words that the user's own files teach may well be known to the embedded model.
+        """Warnings about prompts that the embedded model cannot draw."""
+        # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warning

@@ -1,4 +1,4 @@
-"""The passes of a picture and their steps: how large, how many, how far they are. In: drawings. Out: figures, told."""
+"""The passes of a picture and their steps: their sizes, their numbers, and reports on how far they are."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from aura_daemon.jobs.sampling import round_px
 
 
 class AllCancelled(Exception):
-    """Nobody wants any of these pictures any more."""
+    """All pictures of a batch were cancelled."""
 
 
 class StepReporter:
-    """Tells how far pictures are, over both passes, and shows them where that was asked for."""
+    """Reports how far pictures are, over both passes, with previews where a request wants them."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class StepReporter:
         preview: Callable[[torch.Tensor], bytes],
         wait: Callable[[], None],
     ) -> None:
-        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has done its work."""
+        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has finished."""
         self._drawings = drawings
         self._reporter = reporter
         self._peak = peak
@@ -62,23 +62,23 @@ class StepReporter:
             raise AllCancelled
 
     def pass_ended(self) -> None:
-        """The steps of the next pass follow."""
+        """Counts the steps of the next pass from here."""
         self._before += self._passes.pop(0)
 
 
 def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
-    """Width and height of the second pass, of the only one where there is no second."""
+    """Width and height of the last pass in pixels."""
     scale = resolved.hires.scale if resolved.hires is not None else 1.0
     return round_px(resolved.width * scale), round_px(resolved.height * scale)
 
 
 def steps_of(resolved: ResolvedGenerate) -> int:
-    """Of all passes together."""
+    """Steps of all passes together."""
     return sum(_steps_of_passes(resolved))
 
 
 def standstill(resolved: ResolvedGenerate) -> Failure | None:
-    """Why nothing would be drawn: diffusers takes `steps * strength` steps, whole ones."""
+    """A Failure where no step is left: diffusers takes `steps * strength` steps, rounded down."""
     if min(_steps_of_passes(resolved)) >= 1:
         return None
     least = -(-1000 // resolved.steps) / 1000
@@ -90,7 +90,7 @@ def standstill(resolved: ResolvedGenerate) -> Failure | None:
 
 
 def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
-    """How many steps each pass takes: from an image only those that its strength leaves."""
+    """How many steps each pass takes; from an image only those that the strength leaves."""
     strengths = [resolved.strength if resolved.strength is not None else 1.0]
     strengths += [resolved.hires.strength] if resolved.hires is not None else []
     return [min(int(resolved.steps * strength), resolved.steps) for strength in strengths]
