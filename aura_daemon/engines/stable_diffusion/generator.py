@@ -76,31 +76,31 @@ class Generator:
 
     @torch.no_grad()
     def draw(
-        self, drawings: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
+        self, tasks: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Draws pictures of one size and one set of settings together; raises what torch raises.
 
         A picture that cannot be drawn, or is NaN, fails alone. A cancelled picture is not decoded.
         """
         begun = []
-        for drawing in drawings:
-            failure = self._begin(drawing)
+        for task in tasks:
+            failure = self._begin(task)
             if failure is not None:
-                yield drawing, failure
+                yield task, failure
             else:
-                begun.append(drawing)
-        for windows in sorted({drawing.windows for drawing in begun}):
-            yield from self._together([drawing for drawing in begun if drawing.windows == windows], reporter, peak)
+                begun.append(task)
+        for windows in sorted({task.windows for task in begun}):
+            yield from self._together([task for task in begun if task.windows == windows], reporter, peak)
 
-    def _begin(self, drawing: PictureTask) -> Failure | None:
+    def _begin(self, task: PictureTask) -> Failure | None:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
-        resolved = drawing.resolved
+        resolved = task.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
         if obstacle is not None:
             return obstacle
-        drawing.clock.restart()
+        task.clock.restart()
         try:
-            drawing.loras = self.adapters.put_on(resolved.loras)
+            task.loras = self.adapters.put_on(resolved.loras)
         except UnusableLora as unusable:
             return unusable.failure
         encoded = self._prompting.encode(
@@ -112,35 +112,35 @@ class Generator:
         )
         if isinstance(encoded, Failure):
             return encoded
-        drawing.encoded = encoded
-        drawing.clock.ended("encoded_s")
+        task.encoded = encoded
+        task.clock.ended("encoded_s")
         return None
 
     def _together(
-        self, drawings: list[PictureTask], reporter: Reporter, peak: PeakMemory
+        self, tasks: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
-        for drawing in drawings:
-            drawing.clock.restart()
-        steps = StepReporter(drawings, reporter, peak, self.preview, lambda: wait_for(self.placement))
+        for task in tasks:
+            task.clock.restart()
+        steps = StepReporter(tasks, reporter, peak, self.preview, lambda: wait_for(self.placement))
         try:
-            passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
-            if drawings[0].resolved.hires is not None:  # a picture with a second pass runs alone
-                passes.append(self._second_pass(drawings[0], passes[0], steps))
-            for number, drawing in enumerate(drawings):
-                if reporter.is_cancelled(drawing.task.job_id):
-                    yield drawing, CANCELLED
+            passes = [self._pass(tasks, [task.start for task in tasks], steps)]
+            if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
+                passes.append(self._second_pass(tasks[0], passes[0], steps))
+            for number, task in enumerate(tasks):
+                if reporter.is_cancelled(task.job_id):
+                    yield task, CANCELLED
                     continue
-                yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)
+                yield task, self._finished(task, passes[-1][number], len(tasks), peak)
         except AllCancelled:
-            for drawing in drawings:
-                yield drawing, CANCELLED
+            for task in tasks:
+                yield task, CANCELLED
 
     def _finished(
-        self, drawing: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
+        self, task: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
     ) -> Produced | Failure:
         """Decodes, checks and writes one picture."""
-        resolved, encoded, clock = drawing.resolved, drawing.encoded, drawing.clock
+        resolved, encoded, clock = task.resolved, task.encoded, task.clock
         assert encoded is not None
         clock.restart()
         drawn = self._decoded(latents)
@@ -159,9 +159,9 @@ class Generator:
         clock.ended("decoded_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
-        start = drawing.start
+        start = task.start
         warnings = (
-            *drawing.notes,
+            *task.notes,
             start.remark if start is not None else "",
             *encoded.warnings,
             *self._warnings(resolved, encoded),
@@ -182,7 +182,7 @@ class Generator:
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*drawing.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
         )
@@ -195,41 +195,41 @@ class Generator:
         return content.getvalue()
 
     def _second_pass(
-        self, drawing: PictureTask, first: list[_PictureLatents], steps: StepReporter
+        self, task: PictureTask, first: list[_PictureLatents], steps: StepReporter
     ) -> list[_PictureLatents]:
         """Enlarges the picture and denoises it again; latents that decode to NaN are returned as they are."""
-        resolved = drawing.resolved
+        resolved = task.resolved
         assert resolved.hires is not None
         drawn = self._decoded(first[0])
-        drawing.clock.ended("decoded_s")
+        task.clock.ended("decoded_s")
         if drawn is None:
             return first
         width, height = second_px(resolved)
         enlarged = InitImage(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
-        if drawing.start is not None:
-            enlarged = drawing.start.fitted(width, height).holding(enlarged.picture)
-        drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
+        if task.start is not None:
+            enlarged = task.start.fitted(width, height).holding(enlarged.picture)
+        task.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
-            return self._pass([drawing], [enlarged], steps)
+            return self._pass([task], [enlarged], steps)
         finally:
-            drawing.resolved = resolved
+            task.resolved = resolved
 
     def _pass(
-        self, drawings: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
+        self, tasks: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
     ) -> list[_PictureLatents]:
         """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
-        resolved = drawings[0].resolved
-        random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
+        resolved = tasks[0].resolved
+        random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
-        encoded = [drawing.encoded for drawing in drawings if drawing.encoded is not None]
+        encoded = [task.encoded for task in tasks if task.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         wait_for(self.placement)
         steps.pass_ended()
-        for drawing in drawings:
-            drawing.clock.ended("denoised_s")
+        for task in tasks:
+            task.clock.ended("denoised_s")
         return [
             _PictureLatents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
-            for number in range(len(drawings))
+            for number in range(len(tasks))
         ]
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:

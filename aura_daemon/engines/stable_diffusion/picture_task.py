@@ -55,6 +55,11 @@ class PictureTask:
         return (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
 
     @property
+    def job_id(self) -> str:
+        """Of the job that the picture is for."""
+        return self.task.job_id
+
+    @property
     def windows(self) -> int:
         """Windows of the prompt; 0 until the prompt is encoded."""
         return self.encoded.windows if self.encoded is not None else 0

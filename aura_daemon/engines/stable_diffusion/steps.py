@@ -22,22 +22,22 @@ class StepReporter:
 
     def __init__(
         self,
-        drawings: Sequence[PictureTask],
+        tasks: Sequence[PictureTask],
         reporter: Reporter,
         peak: PeakMemory,
         preview: Callable[[torch.Tensor], bytes],
         wait: Callable[[], None],
     ) -> None:
         """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has finished."""
-        self._drawings = drawings
+        self._tasks = tasks
         self._reporter = reporter
         self._peak = peak
         self._preview = preview
         self._wait = wait
         self._is_first = True
-        self._passes = _steps_of_passes(drawings[0].resolved)
+        self._passes = _steps_of_passes(tasks[0].resolved)
         self._before = 0
-        self._shown = [0] * len(drawings)
+        self._shown = [0] * len(tasks)
 
     def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
         """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
@@ -46,19 +46,19 @@ class StepReporter:
         if self._is_first and evaluation * steps >= evaluations:
             self._is_first = False
             self._wait()
-            for drawing in self._drawings:
-                drawing.clock.first_step_ended()
+            for task in self._tasks:
+                task.clock.first_step_ended()
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
         in_all = self._before + sum(self._passes)
-        for number, drawing in enumerate(self._drawings):
-            if self._reporter.is_cancelled(drawing.task.job_id):
+        for number, task in enumerate(self._tasks):
+            if self._reporter.is_cancelled(task.job_id):
                 continue
-            every, preview = drawing.resolved.preview, b""
+            every, preview = task.resolved.preview, b""
             if every and done // every > self._shown[number] and evaluation != evaluations:
                 self._shown[number] = done // every
                 preview = self._preview(latents[number : number + 1])
-            self._reporter.stepped(drawing.task.job_id, done, in_all, preview)
-        if all(self._reporter.is_cancelled(drawing.task.job_id) for drawing in self._drawings):
+            self._reporter.stepped(task.job_id, done, in_all, preview)
+        if all(self._reporter.is_cancelled(task.job_id) for task in self._tasks):
             raise AllCancelled
 
     def pass_ended(self) -> None:
