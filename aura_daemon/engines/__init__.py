@@ -1,9 +1,8 @@
 """The models: the only code that imports torch, diffusers and transformers.
 
-In: requests. Out: `Produced | Failure`.
+In: tasks. Out: `Produced | Failure`, reported by `reporter`.
 
-`session` holds what is loaded on one device and runs one request at a time; `generate` draws, `caption`
-describes. `models` finds a model's files (`fetching` brings them from the hub, `weights` says which files
-count), `placement` decides where it runs, `failures` turns exceptions into words. Importing this package
-loads nothing heavy.
+`session` runs tasks by their family (`interface`, `families`): `stable_diffusion` draws, `captioning` describes.
+`model_files` finds the files of a model, here or on the hub; `placement` decides on which device and rung the model
+runs; `failures` turns exceptions into words. Importing this package imports no library.
 """

@@ -1,4 +1,4 @@
-"""How a request's gaps are filled. The job first, then configuration, model, SD 1.x."""
+"""Fills what a request leaves open: from the job, then the configuration, the model, Stable Diffusion 1.x and BLIP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Number = TypeVar("Number", int, float)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelDefaults:
-    """What suits a model; the defaults here are Stable Diffusion 1.x and BLIP."""
+    """What suits a model; the defaults of this class suit Stable Diffusion 1.x and BLIP."""
 
     native_size_px: int = 512
     steps: int = 25
@@ -30,9 +30,9 @@ def resolve_generate(
     own: ModelDefaults,
     image_px: tuple[int, int] | None = None,
 ) -> tuple[ResolvedGenerate, tuple[str, ...]]:
-    """Fills every gap of a journaled request (its seed is drawn); says what was rounded in the second value.
+    """The request with every value filled in, and notes on what was rounded. The seed was drawn when it was journaled.
 
-    `image_px`: width and height of the image it starts from.
+    `image_px`: width and height of the image that the picture starts from.
     """
     if request.seed is None:
         raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
@@ -43,9 +43,9 @@ def resolve_generate(
         width = round_px(request.width if request.width is not None else own.native_size_px)
         height = round_px(request.height if request.height is not None else own.native_size_px)
     notes = [
-        f"{name} {asked} was rounded to {got}, a multiple of {MULTIPLE_PX}"
-        for name, asked, got in (("width", request.width, width), ("height", request.height, height))
-        if asked is not None and asked != got
+        f"{name} {requested} was rounded to {rounded}, a multiple of {MULTIPLE_PX}"
+        for name, requested, rounded in (("width", request.width, width), ("height", request.height, height))
+        if requested is not None and requested != rounded
     ]
     picture_format = request.format or configured.format
     resolved = shared_fields(request, ResolvedGenerate) | {
@@ -63,13 +63,13 @@ def resolve_generate(
 
 
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
-    """Fills every gap of a caption request."""
+    """The request with every value filled in."""
     tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
     return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
 
 
-def _first(asked: Number | None, configured: Number | None, own: Number) -> Number:
-    """The first that says something."""
-    if asked is not None:
-        return asked
+def _first(requested: Number | None, configured: Number | None, own: Number) -> Number:
+    """The first value that is set."""
+    if requested is not None:
+        return requested
     return configured if configured is not None else own

@@ -1,7 +1,6 @@
 """Exceptions put into words. In: an exception and the memory's figures. Out: a Failure of plain text.
 
-A live exception keeps its frames and frames keep tensors, so nothing here outlives the `except` block but
-text.
+A live exception keeps its frames, and frames keep tensors: only text may outlive the `except` block.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ OUT_OF_MEMORY_WORDS: Final = (
     "Cannot allocate memory",
     "not enough memory: you tried to allocate",
 )
-"""What accelerate's `should_reduce_batch_size` looks for, and what cuBLAS, cuDNN and the CPU say."""
+"""Parts of messages: those of accelerate's `should_reduce_batch_size`, and those of cuBLAS, cuDNN and the CPU."""
 
 NEEDED: Final = re.compile(r"[Tt]ried to allocate (?P<amount>[\d.]+ ?[KMGT]?i?B|\d+ bytes)")
 
 MESSAGE_LIMIT: Final = 300
-"""Characters of an exception's text that go into a failure; all of it is in the log."""
+"""Characters of an exception's text that go into a failure; the log has the whole text."""
 
 
 BROKEN_WORDS: Final = (
@@ -45,7 +44,7 @@ BROKEN_WORDS: Final = (
     "CUBLAS_STATUS_EXECUTION_FAILED",
     "HIP error:",
 )
-"""After these nothing works any more in this process: its CUDA context is broken."""
+"""After these errors nothing works any more in this process: its CUDA context is broken."""
 
 
 def failure_of(
@@ -53,7 +52,7 @@ def failure_of(
 ) -> Failure:
     """What an engine's exception means; copies text and keeps no reference to `error`.
 
-    `neighbours`: who else takes memory of the device.
+    `neighbours`: other programs that take memory of the device.
     """
     text = str(error)
     if is_out_of_memory(error):
@@ -73,7 +72,7 @@ def failure_of(
 
 
 def broken(error: BaseException) -> Failure:
-    """Of an error after which the device answers no more, not even how much of its memory is free."""
+    """The failure for an error after which the device does not even say how much of its memory is free."""
     return Failure(
         kind=FailureKind.CRASHED,
         message=f"the GPU failed: {type(error).__name__}: {first_line(str(error))}",
@@ -89,7 +88,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_broken(error: BaseException) -> bool:
-    """True where the device answers no more, so that this process is of no use; not where it is full."""
+    """True where the device does not answer any more, so that this process is useless; False where it is full."""
     if is_out_of_memory(error):
         return False
     accelerator_error = getattr(torch, "AcceleratorError", None)
@@ -99,7 +98,7 @@ def is_broken(error: BaseException) -> bool:
 
 
 def no_room(tried: RunConditions, *, neighbours: str = "") -> Failure:
-    """It fits on no rung, so nothing was tried: with the figures of the last one."""
+    """The failure of a job that fits on no rung, with the figures of the last rung; nothing was run."""
     return Failure(
         kind=FailureKind.OUT_OF_MEMORY,
         message=f"not enough memory: {in_words(tried.expected_bytes)} needed on the last rung, {tried.rung}, "
@@ -109,7 +108,7 @@ def no_room(tried: RunConditions, *, neighbours: str = "") -> Failure:
 
 
 def first_line(text: str) -> str:
-    """The first line that says something, cut to a length fit for a sidecar."""
+    """The first line that is not blank, cut to a length fit for a sidecar."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:MESSAGE_LIMIT] if lines else ""
 
@@ -129,7 +128,7 @@ def _also(neighbours: str) -> str:
 
 
 def _needed(text: str) -> str:
-    """The amount that was asked for, where the exception tells."""
+    """The amount that was to be allocated, where the exception says it."""
     match = NEEDED.search(text)
     if match is None:
         return ""

@@ -1,10 +1,10 @@
-"""The libraries' chatter. In: nothing. Out: logging without bars; this imports transformers and diffusers."""
+"""What transformers and diffusers print and log. Importing this module imports neither; calling it does."""
 
 from __future__ import annotations
 
 
 def quiet_libraries() -> None:
-    """No progress bars; what the libraries have to say goes to `logging`, and only that."""
+    """Turns their progress bars off and sends their messages to `logging` alone."""
     import transformers.utils.logging as transformers_logging
 
     transformers_logging.disable_default_handler()

@@ -1,7 +1,7 @@
 """aura-mini: the embedded model, a tiny latent diffusion model and a tiny captioner in the formats of the real ones.
 
-It knows one kind of picture (see `grammar`) and is made from nothing by `python -m aura_daemon.training.train`.
-Importing this package loads nothing heavy: it only says where the weights lie.
+The model draws and names one kind of picture (see `grammar`); `python -m aura_daemon.training.train` trains it from
+scratch. Importing this package imports no library: it only names the folders of the weights.
 """
 
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""The one kind of sentence aura-mini knows: "a {size} {colour} {shape} on a {colour} background".
+"""The one kind of sentence that aura-mini was trained on: "a {size} {colour} {shape} on a {colour} background".
 
-Pure: words, sentences, the way back from text, and which combinations no training may see. Neither torch nor an
-engine is imported here.
+Pure: words, sentences, parsing of text, and the combinations that training must not see. This module imports neither
+torch nor an engine.
 """
 
 import random
@@ -76,7 +76,7 @@ def every_combination() -> tuple[Combination, ...]:
 
 @cache
 def held_out() -> frozenset[Combination]:
-    """The combinations no training sees: `HELD_OUT_COUNT` of them, no two sharing a pair of words.
+    """The combinations that training never sees: `HELD_OUT_COUNT` of them, no two sharing a pair of words.
 
     So every shape, colour, background and every pair of them is still seen often.
     """
@@ -88,12 +88,12 @@ def held_out() -> frozenset[Combination]:
 
 
 def seen_sentences() -> tuple[Sentence, ...]:
-    """What training draws from."""
+    """The sentences of the training data."""
     return tuple(sentence for sentence in every_sentence() if sentence.combination not in held_out())
 
 
 def held_out_sentences() -> tuple[Sentence, ...]:
-    """What only the evaluation draws from."""
+    """The sentences of the evaluation alone."""
     return tuple(sentence for sentence in every_sentence() if sentence.combination in held_out())
 
 
@@ -106,9 +106,9 @@ _PATTERN = re.compile(
 
 
 def parse(text: str) -> Sentence | None:
-    """The sentence that `text` says, or None where it says something else.
+    """The sentence in `text`, or None for any other text.
 
-    Lenient where the model is too: capitals, spaces, a trailing dot, the articles, and a missing size (read as large).
+    Lenient where the model is lenient too: capitals, spaces, a trailing dot, articles, and a missing size (then large).
     """
     plain = " ".join(text.lower().replace(",", " ").split()).rstrip(" .!")
     match = _PATTERN.fullmatch(plain)

@@ -1,7 +1,7 @@
-"""What aura-mini cannot know, said in words before a user takes its answer for Stable Diffusion's or BLIP's.
+"""Warnings where aura-mini was not trained for a prompt or an image, so that no user mistakes it for a real model.
 
-In: a prompt, or a picture with the captioner's answer. Out: a warning, or None where the model is at home. torch is
-not imported before a picture has to be judged.
+In: a prompt, or an image with its caption. Out: a warning, or None where the model was trained for it. torch is
+imported only when an image has to be judged.
 """
 
 from functools import cache
@@ -34,7 +34,7 @@ SWITCH_CAPTIONER: Final = "For anything else set `caption.model: blip-base` in c
 
 
 def prompt_warning(prompt: str) -> str | None:
-    """Say that `prompt` is outside the grammar, and what is inside."""
+    """The warning for a prompt outside the grammar, which says what the grammar allows."""
     if parse(prompt) is not None:
         return None
     words = [word.strip(".,;:!?\"'()[]") for word in prompt.lower().split()]
@@ -47,7 +47,7 @@ def prompt_warning(prompt: str) -> str | None:
 
 
 def image_warning(image: Image.Image, caption: str, confidence: float) -> str | None:
-    """Say that `image` is no picture of the kind the captioner knows.
+    """The warning for an image of a kind that the captioner was not trained for.
 
     `confidence`: the mean probability of the caption's tokens, in [0, 1].
     """
@@ -70,7 +70,7 @@ def _listed(words: list[str], most: int = 5) -> str:
 
 
 def shows(image: Image.Image, sentence: Sentence) -> bool:
-    """Whether the picture has the caption's two colours, hardly another, and the caption's shape between them."""
+    """Whether the image has the two colours of the caption, hardly any other, and the shape of the caption."""
     pixels = _shrunk(image)
     colour, background = (np.array(PALETTE[name], dtype=np.float32) for name in (sentence.colour, sentence.background))
     line = colour - background
@@ -87,7 +87,7 @@ def shows(image: Image.Image, sentence: Sentence) -> bool:
 
 
 def _shrunk(image: Image.Image) -> NDArray[np.float32]:
-    """The picture with its shorter side at the native size: float32 [H, W, 3] in [0, 255]."""
+    """The image with its shorter side at the native size: float32 [H, W, 3] in [0, 255]."""
     scale = NATIVE_SIZE_PX / min(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return np.asarray(image.convert("RGB").resize(size, Image.Resampling.BOX), dtype=np.float32)
@@ -106,14 +106,14 @@ def _overlap(mask: Mask, shape: str) -> float:
 
 
 def _boxed(mask: Mask) -> Mask | None:
-    """The part of the mask where its rows and columns hold something, but for stray specks."""
+    """The mask cropped to the rows and columns that hold something, without stray specks."""
     rows, columns = (_extent(mask.sum(axis)) for axis in (1, 0))
     boxed = mask[rows, columns]
     return boxed if min(boxed.shape) >= 4 else None
 
 
 def _extent(counts: NDArray[np.int_]) -> slice:
-    """From where to where a projection of the mask lies, without its outermost hundredths."""
+    """The range of a projection of the mask, without its outermost half per cent on each side."""
     total = np.cumsum(counts)
     inside = np.flatnonzero((total > 0.005 * total[-1]) & (total - counts < 0.995 * total[-1]))
     return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)

@@ -1,10 +1,10 @@
 """Stage `blip`: the captioner, a BLIP in miniature that reads a 64x64 picture back into its sentence.
 
-It learns from fresh drawings; from drawings in colours without a name, asked for size and shape alone (else it
-learns which shapes it never saw in which colours, and holds that against what it sees); from an album of drawings
-squeezed to a square from other proportions or sent through the autoencoder with disturbed latents; from what the
-generator draws, where geometry (not a captioner) finds the picture to show its prompt; and from the generator's shapes
-in colours without a name.
+The training data are fresh drawings; drawings in colours without a name, with size and shape alone as the target (else
+the captioner learns which shapes it never saw in which colours, and rejects them); an album of drawings that were
+squeezed to a square from other proportions or sent through the autoencoder with disturbed latents; pictures of the
+generator in which geometry (not a captioner) finds the shape of the prompt; and the generator's shapes in colours
+without a name.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ def processor() -> BlipProcessor:
 
 
 def train(log: TrainingLog, vae: AutoencoderKL, generator: Path, *, seed: int) -> BlipForConditionalGeneration:
-    """Train from nothing; `generator`: the folder of the finished pipeline."""
+    """Train from scratch; `generator`: the folder of the finished pipeline."""
     torch.manual_seed(seed)
     dice = torch.Generator().manual_seed(seed + 1)
     blip = build()
@@ -123,7 +123,7 @@ def read(blip: BlipForConditionalGeneration, pictures: Tensor) -> list[str]:
 
 
 def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
-    """What is too dear to make afresh: sentences and uint8 [N, 3, 64, 64]."""
+    """The data that take too long to draw for every step: sentences and uint8 [N, 3, 64, 64]."""
     sentences: list[Sentence] = []
     pictures: list[Tensor] = []
 
@@ -144,7 +144,7 @@ def _album(vae: AutoencoderKL, dice: torch.Generator) -> tuple[list[Sentence], T
 
 
 def _generated(folder: Path, dice: torch.Generator) -> tuple[list[Sentence], Tensor]:
-    """Prompts of the training, and what the generator draws where it shows them: uint8 [N, 3, 64, 64]."""
+    """Training prompts and the generator's pictures that show their prompts: uint8 [N, 3, 64, 64]."""
     known = seen_sentences()
     by_size = {size: [sentence for sentence in known if sentence.size == size] for size in SIZES}
     kept: list[Sentence] = []
@@ -208,13 +208,13 @@ def _nameless_colours(sentences: Sequence[Sentence], dice: torch.Generator) -> t
 
 
 def _mirrored(pictures: Tensor, dice: torch.Generator) -> Tensor:
-    """Every other picture, by chance, with left and right exchanged: every shape is its own mirror image."""
+    """Mirrors a random half of the pictures left to right: every shape is its own mirror image."""
     turned = torch.rand(len(pictures), 1, 1, 1, generator=dice) < 0.5
     return torch.where(turned, pictures.flip(-1), pictures)
 
 
 def _hide_colours(tokens: Tensor, labels: Tensor) -> None:
-    """Make every colour [UNK], and never ask for one; in place."""
+    """Replaces every colour by [UNK] and takes it out of the targets; in place."""
     tokenizer = caption_tokenizer()
     is_colour = torch.isin(tokens, torch.tensor(tokenizer.convert_tokens_to_ids(list(COLOURS))))
     tokens[is_colour] = tokenizer.unk_token_id

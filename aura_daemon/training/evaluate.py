@@ -1,7 +1,7 @@
 """Measure aura-mini: `python -m aura_daemon.training.evaluate [--prompts N] [--seed N] [--sheet FILE.png]`.
 
-Prompt to picture to caption: what comes back must be what was asked. A third of the prompts are combinations that no
-training has seen. Prints a table, writes `weights/quality.json`, and exits with 1 where a bound is missed.
+Prompt to picture to caption: the caption must be the prompt. A third of the prompts are combinations that training has
+never seen. Prints a table, writes `weights/quality.json`, and exits with 1 where a bound is missed.
 """
 
 import argparse
@@ -109,7 +109,7 @@ def table(rows: Sequence[EvaluationRow]) -> str:
 
 
 def quality(rows: Sequence[EvaluationRow], prompts: int, seed: int) -> dict[str, object]:
-    """What `weights/quality.json` keeps."""
+    """The content of `weights/quality.json`."""
     return {
         "model": NAME,
         "prompts": prompts,
@@ -121,7 +121,7 @@ def quality(rows: Sequence[EvaluationRow], prompts: int, seed: int) -> dict[str,
 
 
 def _captioner_alone(sentences: Sequence[Sentence], seed: int) -> EvaluationRow:
-    """Fresh drawings named; here every word counts for the bound."""
+    """Captions of fresh drawings; here every word counts for the bound."""
     pictures = as_pictures(render(sentences, torch.Generator().manual_seed(seed)))
     began_s = time.monotonic()
     said = name(pictures)

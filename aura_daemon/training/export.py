@@ -1,4 +1,4 @@
-"""Stage `export`: the trained parts as the two folders the daemon loads, in fp16 safetensors.
+"""Stage `export`: writes the trained parts as the two folders that the daemon loads, in fp16 safetensors.
 
 A folder is written beside its place and renamed into it, so that a reader never sees half a model.
 """

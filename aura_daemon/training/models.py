@@ -1,4 +1,4 @@
-"""The seam between the evaluation and whatever runs the models: prompts to pictures, pictures to captions."""
+"""Runs the models for the evaluation: prompts to pictures, pictures to captions."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def draw(
     guidance_scale: float | None = None,
     folder: Path = GENERATOR,
 ) -> list[Image.Image]:
-    """One picture a prompt, each from its own seed; what is not given comes from the model's `aura.json`."""
+    """One picture for each prompt, each from its own seed; other settings come from the model's `aura.json`."""
     defaults = generator_defaults(folder)
     pipeline = _generator(folder, dtype)
     pictures: list[Image.Image] = []
@@ -47,13 +47,13 @@ def draw(
 
 
 def name(images: Sequence[Image.Image], *, dtype: torch.dtype = torch.float32) -> list[str]:
-    """One caption a picture."""
+    """One caption for each picture."""
     return [caption for caption, _ in name_and_trust(images, dtype=dtype)]
 
 
 @torch.inference_mode()
 def name_and_trust(images: Sequence[Image.Image], *, dtype: torch.dtype = torch.float32) -> list[tuple[str, float]]:
-    """One caption a picture, with the mean probability of its tokens in [0, 1]."""
+    """One caption for each picture, with the mean probability of its tokens in [0, 1]."""
     model, processor = _captioner(dtype)
     answers: list[tuple[str, float]] = []
     for start in range(0, len(images), BATCH):
@@ -84,7 +84,7 @@ def as_pictures(pixels: Tensor) -> list[Image.Image]:
 
 @cache
 def generator_defaults(folder: Path = GENERATOR) -> dict[str, float | str]:
-    """What the model asks for in its `aura.json`."""
+    """The defaults in the model's `aura.json`."""
     facts = json.loads((folder / "aura.json").read_text(encoding="utf-8"))
     defaults: dict[str, float | str] = facts["defaults"]
     return defaults

@@ -1,6 +1,6 @@
-"""Make aura-mini from nothing: `python -m aura_daemon.training.train [--out DIR] [--stage vae|unet|blip|export]`.
+"""Train aura-mini from scratch: `python -m aura_daemon.training.train [--out DIR] [--stage vae|unet|blip|export]`.
 
-The stages run one after another; each leaves a checkpoint in the work folder, so that one can be run again alone.
+The stages run one after another; each leaves a checkpoint in the work folder, so that a stage can be run again alone.
 """
 
 import argparse

@@ -79,7 +79,7 @@ def train(file: Path, *, seed: int, steps: int) -> None:
 
 @torch.no_grad()
 def _batch(pipe: StableDiffusionPipeline, sentences: list[Sentence], dice: torch.Generator) -> tuple[Tensor, Tensor]:
-    """What the captions are to the UNet, `[B, 77, D]`, and latents `[B, 4, h, w]` of what it is to draw."""
+    """Embeddings of the captions, `[B, 77, D]`, and latents `[B, 4, h, w]` of the target pictures."""
     captions = [str(sentence) for sentence in sentences]
     tokens = pipe.tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt").input_ids
     drawn = render([replace(sentence, shape=SHAPE) for sentence in sentences], dice)

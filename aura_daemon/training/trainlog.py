@@ -33,7 +33,7 @@ class TrainingLog:
         self._losses: list[float] = []
 
     def begin(self, stage: str, note: str) -> None:
-        """Start a stage's clocks and say where it runs."""
+        """Starts a stage's clocks and logs where the stage runs."""
         self._stage, self._losses = stage, []
         self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
         self._write(
@@ -86,7 +86,7 @@ def fresh_drawings(
 
 
 def _processor() -> str:
-    """The processor's name where the system tells it."""
+    """The processor's name, where the system gives one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

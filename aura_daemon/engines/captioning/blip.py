@@ -1,6 +1,6 @@
-"""BLIP: picture to words. In: an RGB picture and a request. Out: Produced.
+"""BLIP: image to caption. In: an RGB image and a request. Out: Produced.
 
-The phases are those of `BlipForConditionalGeneration.generate`, taken apart so that each is timed.
+The phases are those of `BlipForConditionalGeneration.generate`, run one by one so that each is timed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXTENSION: Final = ".txt"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Caption:
-    """The words and the mean probability of their tokens, 0 to 1."""
+    """A caption, and the mean probability of its tokens, 0 to 1."""
 
     text: str
     confidence: float
@@ -97,7 +97,7 @@ class Captioner:
         )
 
     def _encode(self, picture: Image.Image) -> torch.Tensor:
-        """Picture to embeddings `[1, patches + 1, D]`."""
+        """Image to embeddings `[1, patches + 1, D]`."""
         pixels = self._processor.image_processor(picture, return_tensors="pt").pixel_values
         embedded: torch.Tensor = self._model.vision_model(
             pixel_values=pixels.to(self.placement.device, self.placement.torch_dtype)
@@ -105,7 +105,7 @@ class Captioner:
         return embedded
 
     def _decode(self, embedded: torch.Tensor, resolved: ResolvedCaption) -> _Caption:
-        """Embeddings to words, the likeliest token each time."""
+        """Embeddings to words; each step takes the most likely token."""
         text_config = self._model.config.text_config
         start, warnings = self._start(resolved)
         room = text_config.max_position_embeddings - start.shape[1]
@@ -131,7 +131,7 @@ class Captioner:
         return _Caption(text=text, confidence=_confidence(written.scores, new_tokens), warnings=warnings)
 
     def _start(self, resolved: ResolvedCaption) -> tuple[torch.Tensor, tuple[str, ...]]:
-        """Token ids `[1, n]` the caption begins with: the begin mark, then the user's words."""
+        """Token ids `[1, n]` that the caption begins with: the begin mark, then the user's words."""
         text_config = self._model.config.text_config
         words = self._processor.tokenizer(resolved.prompt, add_special_tokens=False, verbose=False).input_ids
         most = text_config.max_position_embeddings // 2
@@ -145,6 +145,6 @@ class Captioner:
 
 
 def _confidence(scores: tuple[torch.Tensor, ...], tokens: torch.Tensor) -> float:
-    """Mean probability of the chosen tokens, the end mark with them."""
+    """Mean probability of the chosen tokens, the end mark included."""
     chances = [torch.softmax(score[0].float(), dim=-1)[token] for score, token in zip(scores, tokens, strict=True)]
     return float(torch.stack(chances).mean()) if chances else 0.0

@@ -1,6 +1,6 @@
-"""Many pictures on one sheet, as an X/Y plot with its labels. In: pictures as files, labels. Out: one picture.
+"""Many pictures on one sheet: an X/Y plot with labels. In: image files, labels. Out: one picture.
 
-Only Pillow works here.
+This module uses Pillow only.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ from aura_daemon.system.library_versions import versions
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 MOST_PX: Final = 4096
-"""Of either side, labels aside; cells are made smaller where they would not fit."""
+"""Of either side, without labels; cells are scaled down to fit."""
 
 GAP_PX: Final = 4
 
 PAPER: Final = (255, 255, 255)
 INK: Final = (32, 32, 32)
 EMPTY: Final = (224, 224, 224)
-"""Where a picture failed."""
+"""Colour of the cell of a picture that failed."""
 
 LEAST_LETTERS_PX: Final = 11
 LETTERS: Final = 1 / 20
-"""Height of letters as a share of a cell's shorter side; never less than can be read."""
+"""Height of letters as a share of a cell's shorter side, but at least `LEAST_LETTERS_PX`."""
 
 LINE: Final = 1.3
 """Height of a line, in letters."""
 
 MOST_LINES: Final = 5
-"""Of a label above or below a cell; what is left over ends in an ellipsis."""
+"""Of a label above or below a cell; a longer label ends in an ellipsis."""
 
 ROW_LABEL: Final = 1 / 2
-"""Width of the labels of rows, as a share of a cell's width; longer ones are broken into lines…"""
+"""Width of the labels of rows as a share of a cell's width; longer labels are broken into lines."""
 
 LEAST_ROW_LABEL: Final = 10
-"""…but in so many letters' heights there is room for the longest name of a sampler."""
+"""The least width of labels of rows, in letters' heights: it has room for the longest name of a sampler."""
 
 
 def laid_out(
@@ -75,7 +75,7 @@ def laid_out(
 
 
 def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: EngineSettings) -> Image.Image:
-    """The sheet; a cell without a picture says so."""
+    """The sheet; a cell without a picture says "failed"."""
     read = [_read(content, settings) for content in pictures]
     rows = -(-len(read) // request.columns)
     cell_px = _cell_size(read, request.columns, rows)
@@ -118,7 +118,7 @@ def _read(content: bytes | None, settings: EngineSettings) -> Image.Image | None
 
 
 def _cell_size(pictures: Sequence[Image.Image | None], columns: int, rows: int) -> tuple[int, int]:
-    """Pixels: as large as the largest picture, while the sheet stays within bounds."""
+    """Pixels of a cell: as large as the largest picture, or smaller where the sheet would be too large."""
     sizes = [picture.size for picture in pictures if picture is not None] or [(64, 64)]
     width, height = max(size[0] for size in sizes), max(size[1] for size in sizes)
     room = [MOST_PX - (count - 1) * GAP_PX for count in (columns, rows)]
@@ -127,18 +127,18 @@ def _cell_size(pictures: Sequence[Image.Image | None], columns: int, rows: int) 
 
 
 def _width_of_rows(labels: Sequence[str], font: Font, most_px: float) -> int:
-    """How wide the labels of rows are; 0 where there are none."""
-    wanted = max((font.getlength(label) for label in labels), default=0.0)
-    return round(min(wanted, most_px)) + (GAP_PX if labels else 0)
+    """Width of the labels of rows; 0 without labels."""
+    widest = max((font.getlength(label) for label in labels), default=0.0)
+    return round(min(widest, most_px)) + (GAP_PX if labels else 0)
 
 
 def _height(labels: Sequence[Sequence[str]], line_px: int) -> int:
-    """How high labels are; 0 where there are none."""
+    """Height of labels; 0 without labels."""
     return max(map(len, labels)) * line_px + GAP_PX if labels else 0
 
 
 def _broken(label: str, font: Font, width_px: int, most_lines: int) -> list[str]:
-    """Lines that fit, broken between words and within those that are too long; what is left over is an ellipsis."""
+    """Lines that fit, broken between words and within words that are too long; further lines become an ellipsis."""
     lines: list[str] = [""]
     for word in label.split():
         joined = f"{lines[-1]} {word}".strip()
@@ -159,7 +159,7 @@ def _broken(label: str, font: Font, width_px: int, most_lines: int) -> list[str]
 
 
 def _fitting(word: str, font: Font, width_px: int) -> int:
-    """How many of its characters fit, at least one."""
+    """How many characters of a word fit, at least one."""
     return max(1, next(count for count in range(len(word), -1, -1) if font.getlength(word[:count]) <= width_px))
 
 
@@ -170,7 +170,7 @@ def _write(
     font: Font,
     line_px: int,
 ) -> None:
-    """Lines in the middle of a box: left, top, width, height."""
+    """Writes lines in the middle of a box: left, top, width, height."""
     left, top, width, height = box
     first = top + (height - len(lines) * line_px) / 2
     for index, line in enumerate(lines):

@@ -1,8 +1,6 @@
-"""Which bytes are a picture, and how it is read.
+"""Decodes image files. In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
 
-In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
-
-Only Pillow works here: a bad image is refused before a model is loaded for it.
+This module uses Pillow only, so that a bad image is refused before a model is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-"""Pillow's names; every other decoder of Pillow stays shut."""
+"""Pillow's names of the formats that are read; no other decoder of Pillow is used."""
 
 BROKEN: Final = (
     ArithmeticError,
@@ -36,7 +34,7 @@ BROKEN: Final = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's decoders raise on damaged data. Only they are called where these are caught."""
+"""What Pillow's decoders raise on damaged data; caught only around calls of decoders."""
 
 ORIENTATION: Final = 0x0112
 """EXIF tag."""
@@ -50,7 +48,7 @@ TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF 2.32, orientation -> how to put the picture upright."""
+"""EXIF 2.32, orientation -> the turn that puts the picture upright."""
 
 SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -67,7 +65,7 @@ COPY_AGAIN: Final = "copy the whole file again, or open it in an image editor an
 def read_picture(
     content: bytes, name: str, settings: EngineSettings, *, ground: str = "white"
 ) -> Image.Image | Failure:
-    """The first frame, turned as its EXIF says, on the ground where it is transparent, in mode RGB."""
+    """The first frame in mode RGB, turned as its EXIF says; transparent parts show the colour `ground`."""
     name = name or "the image"
     if not content:
         return _refused(f"{name} is empty", "copy it again")
@@ -90,7 +88,7 @@ def read_picture(
 
 @contextmanager
 def _limited(most_pixels: int) -> Iterator[None]:
-    """Pillow raises above so many pixels, before it unpacks them; it knows the limit only as a global."""
+    """Has Pillow raise for larger images before it unpacks them; Pillow takes the limit only as a global variable."""
     usual = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -103,14 +101,14 @@ def _limited(most_pixels: int) -> Iterator[None]:
 
 
 def _decoded(content: bytes) -> Image.Image:
-    """Raises what Pillow raises."""
+    """The first frame; raises what Pillow raises."""
     picture: Image.Image = Image.open(BytesIO(content), formats=FORMATS)
     picture.load()
     return picture
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as its EXIF says; sloppy EXIF, which `ImageOps.exif_transpose` fails to write anew, spoils no picture."""
+    """Turned as its EXIF says. Malformed EXIF, at which `ImageOps.exif_transpose` raises, is ignored."""
     try:
         turn = TURNS.get(picture.getexif().get(ORIENTATION, 1))
     except BROKEN:
@@ -119,7 +117,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _in_rgb(picture: Image.Image, ground: str) -> Image.Image:
-    """Whatever mode it had, on the ground where it is transparent."""
+    """The picture in mode RGB; transparent parts show the colour `ground`."""
     if picture.mode.startswith("I"):  # 16 bits of grey: Pillow's own conversion clips them at 255
         return picture.point(lambda value: value / 256).convert("L").convert("RGB")
     if not picture.has_transparency_data:
@@ -129,7 +127,7 @@ def _in_rgb(picture: Image.Image, ground: str) -> Image.Image:
 
 
 def _unidentified(content: bytes, name: str) -> Failure:
-    """Bytes that no allowed decoder wants: another kind of file, or one that was cut within its header."""
+    """The failure for bytes that no allowed decoder takes: another kind of file, or a header that is cut short."""
     started = _format_of(content)
     if started:
         return _refused(f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN)
@@ -142,7 +140,7 @@ def _unidentified(content: bytes, name: str) -> Failure:
 
 
 def _format_of(content: bytes) -> str:
-    """The format that the leading bytes promise, or nothing."""
+    """The format that the leading bytes name; empty where they name none."""
     if content[4:12] in (b"ftypavif", b"ftypavis"):
         return "AVIF"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":

@@ -1,7 +1,7 @@
-"""A picture as a file: its format, and what is embedded in it. In: picture, text, packet. Out: bytes | Failure.
+"""Encodes a picture as a file with embedded metadata. In: picture, text, packet. Out: bytes | Failure.
 
 The text is A1111's `parameters` (a PNG text chunk, else the EXIF user comment), the packet is XMP. The same input makes
-the same bytes: nothing here knows the time.
+the same bytes: no time is written.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _PILLOW_NAMES: Final = {
 }
 
 _CODECS: Final = {ImageFormat.JPG: "jpg", ImageFormat.WEBP: "webp", ImageFormat.AVIF: "avif"}
-"""What Pillow calls the part of itself that may be missing."""
+"""Pillow's names of codecs that a build may lack."""
 
 XMP_KEY: Final = "XML:com.adobe.xmp"
-"""Of a PNG text chunk (XMP specification, part 3)."""
+"""Keyword of the PNG text chunk (XMP specification, part 3)."""
 
 MOST_JPEG_BYTES: Final = 65_533
-"""Of one segment, and so of all EXIF."""
+"""Limit of one JPEG segment, and so of all EXIF."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +46,7 @@ class EncodedImage:
 
 
 def lacking(image_format: ImageFormat) -> Failure | None:
-    """Why no file of this format can be written here; asked before anything is drawn."""
+    """A Failure where Pillow cannot write this format; asked before anything is drawn."""
     codec = _CODECS.get(image_format)
     if codec is None or features.check(codec):
         return None
@@ -58,7 +58,7 @@ def lacking(image_format: ImageFormat) -> Failure | None:
 
 
 def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple[str, str]:
-    """Text and packet for a picture, as its `metadata` says; empty for none."""
+    """Text and packet for a picture, as its `metadata` setting says; empty strings where nothing is embedded."""
     version = dict(versions())["aura_daemon"]
     match made.metadata:
         case Metadata.FULL:
@@ -71,7 +71,7 @@ def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple
 
 
 def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> EncodedImage | Failure:
-    """The picture in the format that was asked for."""
+    """The picture in the requested format."""
     lacks = lacking(resolved.format)
     if lacks is not None:
         return lacks
@@ -95,7 +95,7 @@ def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet:
 
 
 def user_comment(text: str) -> bytes:
-    """EXIF that holds a comment alone (EXIF 2.32, section 4.6.5), its bytes in the order that A1111's readers take."""
+    """EXIF with a comment only (EXIF 2.32, section 4.6.5), in the byte order that A1111's readers expect."""
     comment = b"UNICODE\0" + text.encode("utf-16-be")
     pointer = struct.pack(">HHHII", 1, 0x8769, 4, 1, 26) + bytes(4)
     entry = struct.pack(">HHHII", 1, 0x9286, 7, len(comment), 44) + bytes(4)
@@ -103,7 +103,7 @@ def user_comment(text: str) -> bytes:
 
 
 def _png_texts(text: str, packet: str) -> PngInfo:
-    """Text chunks; Pillow writes iTXt for what Latin-1 cannot hold."""
+    """Text chunks; Pillow writes iTXt for text outside Latin-1."""
     texts = PngInfo()
     if text:
         texts.add_text("parameters", text)

@@ -1,6 +1,4 @@
-"""From a model's name to its files.
-
-In: ModelSettings. Out: ModelFiles, checked and hashed, or one clear Failure.
+"""From a model's name to its files. In: ModelSettings. Out: ModelFiles, checked and hashed, or one Failure.
 
 A name is `aura-mini`, a short name of `config.engine.ALIASES`, a folder, a `.safetensors` file or
 `owner/name` on the hub.
@@ -30,17 +28,17 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
-"""A name that ends so is a file, wherever it is."""
+"""A name with such an ending is a file."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFiles:
-    """A model that lies on this machine, whole and allowed."""
+    """A model that is on this machine, complete and allowed."""
 
     name: str
     """As configured."""
     folder: Path
-    """Configurations, tokenizer and, but for a single file, the weights."""
+    """Configurations, tokenizer and, unless there is a single file, the weights."""
     weights: WeightFiles
     checkpoint: Path | None
     """The single file that holds all weights."""
@@ -48,11 +46,11 @@ class ModelFiles:
     carried_name: str
     """The name its `aura.json` gives, `aura-mini` for the embedded model."""
     sha256: str
-    """Empty where it was only looked for."""
+    """Empty where nothing was hashed (`look_for_model`)."""
 
     @property
     def size_bytes(self) -> int:
-        """Of the weights, on the disk."""
+        """Of the weights on the disk."""
         root = self.checkpoint.parent if self.checkpoint is not None else self.folder
         return sum((root / file).stat().st_size for file in self.weights.names)
 
@@ -62,14 +60,14 @@ def find_model(
 ) -> ModelFiles | Failure:
     """Finds, fetches, checks and hashes; `half` prefers files in half precision where there are any."""
     found = _find(settings, model_format, half, reporter)
-    assert not isinstance(found, AbsentModel)  # it is fetched
+    assert not isinstance(found, AbsentModel)  # an absent model is fetched
     return found
 
 
 def look_for_model(
     settings: ModelSettings, model_format: ModelFormat, half: bool
 ) -> ModelFiles | Failure | AbsentModel:
-    """What `find_model` would find on this machine now: nothing is fetched, nothing hashed."""
+    """What `find_model` would find on this machine now; fetches and hashes nothing."""
     return _find(settings, model_format, half, None)
 
 
@@ -98,7 +96,7 @@ def _find(
 
 
 def unavailable(model: str, cause: str, mend: str) -> Failure:
-    """The one form of "this model cannot be had"."""
+    """The failure of a model that cannot be used, in its one wording."""
     return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {cause}", mend=mend)
 
 
@@ -123,7 +121,7 @@ def _from_hub(
 def _from_file(
     settings: ModelSettings, path: Path, model_format: ModelFormat, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
-    """A single file; its configuration comes from a folder beside it or from the hub."""
+    """A single file; its configuration comes from a folder beside the file or from the hub."""
     name = settings.model
     if not path.is_file():
         return unavailable(name, "there is no such file here", "correct the path")
@@ -140,7 +138,7 @@ def _from_file(
 def _weights_of(
     name: str, folder: Path, names: tuple[str, ...], model_format: ModelFormat, half: bool, allow_pickle: bool
 ) -> WeightFiles | Failure:
-    """The weight files in use, once the folder is known to be of the right architecture."""
+    """The weight files in use, after the architecture was checked."""
     wrong = _wrong_architecture(name, folder, model_format)
     if wrong is not None:
         return wrong
@@ -153,7 +151,7 @@ def _weights_of(
 
 
 def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> Failure | None:
-    """None for what this engine can load, else what it is instead."""
+    """None for a model of this format, else a Failure that says what the model is instead."""
     pipeline, config = _json(folder / "model_index.json"), _json(folder / "config.json")
     found = pipeline.get("_class_name") or config.get("architectures") or config.get("model_type")
     names = found if isinstance(found, list) else [found]
@@ -172,7 +170,7 @@ def _checked(
     reporter: Reporter | None,
     checkpoint: Path | None = None,
 ) -> ModelFiles | Failure:
-    """Refuses broken files, hashes the rest (for a report) and reads what the model says of itself."""
+    """Refuses broken files, hashes the others where there is a reporter, and reads the model's own defaults."""
     root = checkpoint.parent if checkpoint is not None else folder
     broken = broken_file(root / file for file in weights.names)
     if broken:
@@ -197,7 +195,7 @@ def _checked(
 
 
 def _hashed(name: str, root: Path, files: Sequence[str], reporter: Reporter) -> str:
-    """Of all its weights, telling how far it is."""
+    """The hash over all weight files; reports the progress."""
     total = sum((root / file).stat().st_size for file in files)
     done = 0
 
@@ -211,7 +209,7 @@ def _hashed(name: str, root: Path, files: Sequence[str], reporter: Reporter) -> 
 
 
 def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
-    """What suits the model: its aura.json, then its config.json, then Stable Diffusion 1.x and BLIP."""
+    """The model's defaults: from its aura.json, then its config.json, then those of Stable Diffusion 1.x and BLIP."""
     plain = ModelDefaults()
     defaults = carried.get("defaults", {})
     sample_size = _json(folder / "unet" / "config.json").get("sample_size")
@@ -230,7 +228,7 @@ def _names_below(folder: Path) -> tuple[str, ...]:
 
 
 def _json(path: Path) -> Mapping[str, Any]:
-    """A JSON object, empty where there is none that can be read."""
+    """A JSON object; empty where the file cannot be read."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,9 +1,6 @@
-"""How a model comes from the hub.
+"""Fetches models from the hub. In: owner/name and revision. Out: a folder in the hub's cache, or a Failure.
 
-In: owner/name and revision. Out: a folder in the hub's cache, or a Failure in words.
-
-What is in the cache is used without asking where the revision is a commit, and whenever the hub does not
-answer.
+The cache is used without asking the hub where the revision is a commit, and whenever the hub does not answer.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 REPORT_EVERY_S: Final = 0.5
-"""Progress of a download is told this often."""
+"""Seconds between two reports of a download."""
 
 DEFAULT_REVISION: Final = "main"
 
@@ -45,15 +42,15 @@ PINNED: Final = {
     "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
     "blip-base": "refs/pr/50",
 }
-"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request safetensors."""
+"""Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request has safetensors."""
 
 EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError, XetDownloadError)
-"""What the hub's client raises when a model cannot be had; the hub's own errors are OSErrors."""
+"""What the hub's client raises when it cannot fetch a model; the hub's own errors are OSErrors."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FetchedModel:
-    """A folder of the hub's cache that is complete."""
+    """A complete folder of the hub's cache."""
 
     folder: Path
     weights: WeightFiles
@@ -61,10 +58,10 @@ class FetchedModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AbsentModel:
-    """It is not on this machine, or not all of it: it would be fetched."""
+    """A model of which at least a part is not on this machine: it would be fetched."""
 
     missing_bytes: int | None
-    """None where nobody has asked the hub yet."""
+    """None where the hub was not asked for the sizes yet."""
 
 
 Choose = Callable[[Path, tuple[str, ...]], "WeightFiles | Failure"]
@@ -74,7 +71,7 @@ Choose = Callable[[Path, tuple[str, ...]], "WeightFiles | Failure"]
 def fetch(
     model: str, repository: str, revision: str | None, choose: Choose, reporter: Reporter
 ) -> FetchedModel | Failure:
-    """Brings a repository's small files, then the weights that `choose` names; safe to repeat when it broke."""
+    """Fetches a repository's small files, then the weights that `choose` names; may be repeated after an error."""
     reporter.loading(model)
     try:
         folder = small_files(repository, revision)
@@ -100,7 +97,7 @@ def fetch(
 
 
 def cached(model: str, repository: str, revision: str | None, choose: Choose) -> FetchedModel | Failure | AbsentModel:
-    """What `fetch` would have without bringing anything; asks nobody."""
+    """What the cache holds of the model; fetches nothing and asks no hub."""
     try:
         folder = small_files(repository, revision, local_only=True)
     except HFValidationError as error:
@@ -111,9 +108,9 @@ def cached(model: str, repository: str, revision: str | None, choose: Choose) ->
     try:
         tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
         sizes = {file.path: file.size for file in tree}
-    except EXPECTED:  # brought by an older client: what lies there is all that is known
-        there = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
-        weights = choose(folder, tuple(there))
+    except EXPECTED:  # fetched by an older client: only what lies there is known
+        present = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
+        weights = choose(folder, tuple(present))
         return (
             FetchedModel(folder=folder, weights=weights)
             if isinstance(weights, WeightFiles)
@@ -131,8 +128,10 @@ def cached(model: str, repository: str, revision: str | None, choose: Choose) ->
 def fetch_configuration(
     model: str, repository: str, revision: str | None, reporter: Reporter | None
 ) -> Path | Failure | AbsentModel:
-    """Only the configurations and the tokenizer of a repository, for a checkpoint that lacks them; without a report
-    nothing is fetched."""
+    """Fetches the configurations and the tokenizer of a repository, for a checkpoint without them.
+
+    Without a reporter nothing is fetched.
+    """
     if reporter is None:
         try:
             return small_files(repository, revision, local_only=True)
@@ -151,7 +150,7 @@ def fetch_configuration(
 
 
 def small_files(repository: str, revision: str | None, *, local_only: bool = False) -> Path:
-    """Folder with everything but weights; raises what the hub's client raises."""
+    """The folder with everything but weights; raises what the hub's client raises."""
     return Path(
         snapshot_download(
             repository,
@@ -164,7 +163,7 @@ def small_files(repository: str, revision: str | None, *, local_only: bool = Fal
 
 
 def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
-    """Cause and mend, one line each."""
+    """What went wrong and what the user can do, one line each."""
     place = constants.ENDPOINT
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -225,7 +224,7 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
 
 
 def _not_found(error: RepositoryNotFoundError, repository: str) -> tuple[str, str]:
-    """The hub answers 401 for what is missing as well as for what is private."""
+    """The hub answers 401 both for missing and for private models."""
     if error.response.status_code == 401:
         return (
             f"{constants.ENDPOINT} has no public model {repository} "
@@ -249,7 +248,7 @@ def _refused_by_hub(error: HfHubHTTPError, repository: str) -> tuple[str, str]:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """The exception and all that caused it, the outermost first."""
+    """The exception and all its causes, the outermost first."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
@@ -260,7 +259,7 @@ def _line(error: BaseException) -> str:
 
 
 class _NullStream:
-    """A file for progress bars that are counted, not shown."""
+    """A file that drops what progress bars write."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -281,19 +280,19 @@ def _silent() -> type[Any]:
 
 
 def _counter(model: str, total_bytes: int, reporter: Reporter) -> type[Any]:
-    """A progress bar that tells `reporter` instead of a terminal; called from several threads."""
+    """A progress bar that calls `reporter` and writes nothing; called from several threads."""
     lock = Lock()
-    told_at = 0.0
+    reported_at = 0.0
 
     class Counter(_silent()):  # type: ignore[misc]
         def update(self, amount: float | None = 1) -> Any:
-            nonlocal told_at
+            nonlocal reported_at
             shown = super().update(amount)
             if getattr(self, "unit", "") == "B" and str(self.desc or "").startswith("Downloading"):
                 with lock:
                     now = time.monotonic()
-                    if now - told_at >= REPORT_EVERY_S or self.n >= total_bytes:
-                        told_at = now
+                    if now - reported_at >= REPORT_EVERY_S or self.n >= total_bytes:
+                        reported_at = now
                         reporter.loading(model, min(int(self.n), total_bytes), total_bytes)
             return shown
 

@@ -1,10 +1,7 @@
-"""A single-file checkpoint: is it Stable Diffusion 1.x, and where is its configuration.
+"""Checks that a single-file checkpoint is Stable Diffusion 1.x, and finds its configuration. In: a path. Out: a folder.
 
-In: a path. Out: a folder.
-
-The file holds tensors only; tokenizer, scheduler and shapes are taken from a diffusers folder beside it
-that is called as the file without its suffix, or from the folder it lies in, or else from the hub (a few
-MB, once).
+The file holds tensors only. Tokenizer, scheduler and shapes come from a diffusers folder beside the file that is named
+as the file without its suffix, or from the folder of the file, or else from the hub (a few MB, once).
 """
 
 from __future__ import annotations
@@ -20,7 +17,7 @@ from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
-"""Repository and revision whose configuration every Stable Diffusion 1.x checkpoint shares."""
+"""Repository and revision whose configuration fits every Stable Diffusion 1.x checkpoint."""
 
 UNET_KEY: Final = "model.diffusion_model.input_blocks.0.0.weight"
 CLIP_KEY: Final = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight"
@@ -32,12 +29,14 @@ OTHER_KEYS: Final = (
     ("lora_", "a LoRA, not a whole model"),
     ("control_model.", "a ControlNet, not a whole model"),
 )
-"""What the names of tensors begin with -> what the file is instead."""
+"""Beginnings of tensor names -> what the file is instead."""
 
 
 def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path | Failure | AbsentModel:
-    """The folder that configures the checkpoint, once it is known to be Stable Diffusion 1.x; without a report
-    nothing is fetched."""
+    """The folder that configures the checkpoint, or the reason why it is not Stable Diffusion 1.x.
+
+    Without a reporter nothing is fetched.
+    """
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
     if wrong:
         return Failure(
@@ -53,7 +52,7 @@ def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path |
 
 
 def _wrong_checkpoint(path: Path) -> str:
-    """What the file is instead, empty where it is right; a damaged one is left to the check that follows."""
+    """What the file is instead; empty for the right kind, and for a damaged file, which a later check refuses."""
     try:
         with safe_open(path, framework="numpy") as file:
             names = set(file.keys())

@@ -1,8 +1,6 @@
-"""Which files of a model are its weights, and may they be read.
+"""Which files of a model are its weights, and whether they may be read. In: names in a folder. Out: the files in use.
 
-In: names in a model's folder. Out: the ones in use.
-
-safetensors only: a pickle runs code when it is opened, so it takes `allow_pickle` to have one.
+Only safetensors are read: a pickle runs code when it is opened, so that it needs `allow_pickle`.
 """
 
 from __future__ import annotations
@@ -19,20 +17,20 @@ from safetensors import SafetensorError, safe_open
 from aura_daemon.jobs.results import Failure, FailureKind
 
 SMALL_FILES: Final = ("*.json", "*.txt", "*.model", "*.jinja")
-"""What a model needs beside its weights: configurations and tokenizers."""
+"""Configurations and tokenizers, which a model needs beside its weights."""
 
 PICKLES: Final = {"diffusion_pytorch_model": "diffusion_pytorch_model", "model": "pytorch_model"}
-"""Name of safetensors -> name of the pickle that holds the same."""
+"""Name of a safetensors file -> name of the pickle with the same content."""
 
 HALF: Final = "fp16"
-"""The variant of half-precision files; half the download where a repository has it."""
+"""The variant of half-precision files, which halves the download where a repository has it."""
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeightFiles:
-    """The files in use, relative to the model's folder, and how to ask the libraries for them."""
+    """The files in use, relative to the model's folder, and the options with which the libraries load them."""
 
     names: tuple[str, ...]
     variant: str | None = None
@@ -70,7 +68,7 @@ def choose_weights(
 
 
 def broken_file(files: Iterable[Path]) -> str:
-    """Names the first safetensors file with a wrong header or length, and why; empty where all are whole."""
+    """The first safetensors file with a wrong header or length, and the reason; empty where all files are complete."""
     for file in files:
         if file.suffix != ".safetensors":
             continue
@@ -83,7 +81,7 @@ def broken_file(files: Iterable[Path]) -> str:
 
 
 def content_hash(root: Path, names: Iterable[str], read: Callable[[int], None]) -> str:
-    """sha256 over the sorted lines `name sha256`; `read` hears of every chunk, in bytes."""
+    """sha256 over the sorted lines `name sha256`; `read` is called with the bytes of every chunk."""
     whole = hashlib.sha256()
     for name in sorted(names):
         one = hashlib.sha256()
@@ -96,7 +94,7 @@ def content_hash(root: Path, names: Iterable[str], read: Callable[[int], None]) 
 
 
 def pickle_refused(name: str, what: str) -> Failure:
-    """The one wording of why a pickle is not opened and what to do."""
+    """The failure of a model with a pickle, in its one wording."""
     return Failure(
         kind=FailureKind.MODEL_UNAVAILABLE,
         message=f"model {name}: {what} is a pickle, which can run any code when it is opened; only safetensors is read",

@@ -1,4 +1,4 @@
-"""Memory of the device that a model computes on. In: a placement. Out: figures, peaks, room; memory given back."""
+"""Memory of the device that a model computes on: figures, peaks, free memory, and giving memory back."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.ladder.rungs import Storage
 from aura_daemon.system.host_memory import host_memory
 
-LOOK_S: Final = 0.02
-"""Between two looks of a watch: less than a layer of a real model takes."""
+SAMPLE_S: Final = 0.02
+"""Between two samples: less than a layer of a real model takes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class MemoryFigures:
 
 
 def memory_figures(placement: Placement | None) -> MemoryFigures:
-    """Memory as it is now, no more of it than this process is allowed."""
+    """Memory as it is now; None: of the host."""
     resident = int(psutil.Process().memory_info().rss)
     if placement is not None and not placement.on_cpu:
         free, total = device_memory(placement)
@@ -64,7 +64,7 @@ def free_memory(devices: Devices) -> FreeMemory:
 
 
 def device_room(placement: Placement) -> int:
-    """Bytes of the GPU that this process may take in all: what is free, and what it has."""
+    """Bytes of the GPU that this process may take in all: what is free and what the process has."""
     if placement.on_cpu:
         return 0
     free, total = device_memory(placement)
@@ -74,23 +74,23 @@ def device_room(placement: Placement) -> int:
 
 
 def within_fraction(placement: Placement, amount: int) -> int:
-    """So many bytes, or what this process is allowed of the GPU where that is less."""
+    """At most the share of the GPU's memory that this process is allowed."""
     if placement.fraction is None:
         return amount
     return min(amount, int(device_memory(placement)[1] * placement.fraction))
 
 
 def host_room() -> int:
-    """Bytes of the host's memory that this process may take in all: what is available, and what it has.
+    """Bytes of the host's memory that this process may take in all: what is available and what the process has.
 
-    Pages of files are available: the kernel takes them back, though this process has them in sight.
+    Pages of mapped files count as available, because the kernel can take them back.
     """
     used = psutil.Process().memory_info()
     return host_memory().available_bytes + int(used.rss) - int(getattr(used, "shared", 0))  # no such figure on macOS
 
 
 def device_memory(placement: Placement) -> tuple[int, int]:
-    """Bytes free and in all, after everybody's use."""
+    """Free and total bytes; what other programs use is not free."""
     if placement.device == "mps":  # memory is the host's; Metal says how much of it is for graphics
         total = int(torch.mps.recommended_max_memory())
         return max(0, total - int(torch.mps.driver_allocated_memory())), total
@@ -99,7 +99,7 @@ def device_memory(placement: Placement) -> tuple[int, int]:
 
 
 def release(placement: Placement | None) -> None:
-    """Gives freed memory back to the device and the system; whoever calls it has dropped the models first."""
+    """Gives freed memory back to the device and the system; the caller has dropped its references to models before."""
     gc.collect()
     if placement is not None and not placement.on_cpu:
         _backend(placement).empty_cache()
@@ -107,23 +107,23 @@ def release(placement: Placement | None) -> None:
 
 
 def trim() -> None:
-    """Gives the host's freed memory back to the system: it grows under offload otherwise (diffusers issue 7970)."""
+    """Gives freed host memory back to the system: without this it grows under offload (diffusers issue 7970)."""
     with suppress(OSError, AttributeError):  # AttributeError: a C library without malloc_trim (musl, macOS)
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def wait_for(placement: Placement) -> None:
-    """Until the device has done what it was given: a GPU is handed its work, and times would be those of handing."""
+    """Waits until the device has finished: calls to a GPU return early, so that measured times would be too short."""
     if not placement.on_cpu:
         _backend(placement).synchronize()
 
 
 class PeakMemory:
-    """The highest memory since it was made: the allocator's on a GPU, resident size of the process on the CPU.
+    """The highest memory since the last restart: of the allocator on a GPU, of the process's resident size on the CPU.
 
-    Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where that is
-    refused, the peak is the largest of what `sample` saw. So it is where weights may stay in their files: their pages
-    are no need, and the kernel does not count them apart.
+    Linux counts the resident peak itself and lets a process reset it (proc(5), `clear_refs` 5). Where the system
+    refuses that, the peak is the largest sample. The same holds where weights may stay in their files: their pages are
+    not needed memory, and the kernel does not count them apart.
     """
 
     def __init__(self, placement: Placement) -> None:
@@ -133,14 +133,14 @@ class PeakMemory:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Looks many times a second meanwhile, where nobody else counts."""
+        """Samples many times a second meanwhile, where neither kernel nor allocator counts the peak."""
         if self._counted:
             yield
             return
         over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(LOOK_S):
+            while not over.wait(SAMPLE_S):
                 self.sample()
 
         thread = threading.Thread(target=watch, name="peak memory", daemon=True)
@@ -152,7 +152,7 @@ class PeakMemory:
             thread.join()
 
     def restart(self) -> None:
-        """Counts from now on: while a model is loaded, pages of its files count that the kernel may take back."""
+        """Forgets the peak so far: while a model is loaded, pages of its files count that the kernel may take back."""
         self._sampled = 0
         self._counted = False
         if self._placement.on_cpu:
@@ -163,7 +163,7 @@ class PeakMemory:
         self.sample()
 
     def sample(self) -> None:
-        """Looks once; cheap enough for every step."""
+        """Takes one sample; cheap enough for every step."""
         if not self._counted:
             self._sampled = max(self._sampled, self._now())
 
@@ -184,12 +184,12 @@ class PeakMemory:
 
 
 def _backend(placement: Placement) -> Any:
-    """`torch.cuda` or what stands for it on another device."""
+    """`torch.cuda`, or the module of another kind of device."""
     return getattr(torch, placement.device.partition(":")[0])
 
 
 def _reset_resident_peak() -> bool:
-    """True where the kernel lets us reset its own count."""
+    """Resets the kernel's count; False where the kernel refuses."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     except OSError:
@@ -198,7 +198,7 @@ def _reset_resident_peak() -> bool:
 
 
 def _resident_peak() -> int:
-    """The kernel's count of the highest resident size, in bytes; 0 where there is none."""
+    """The kernel's count of the highest resident size, in bytes; 0 on systems without one."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):

@@ -1,6 +1,6 @@
 """Where models run and in which number format. In: EngineSettings. Out: a Placement for each rung.
 
-The probes are calls into torch; nothing is probed at import.
+torch is asked for the devices when a function is called, never at import.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NATIVE_FLAGS: Final = {
     Dtype.BFLOAT16: ("amx_bf16", "avx512_bf16"),
     Dtype.FLOAT16: ("amx_fp16", "avx512_fp16"),
 }
-"""CPU capabilities that make a number format as fast as float32 at least; without any of them it is slower."""
+"""CPU capabilities with which a number format is at least as fast as float32; without all of them it is slower."""
 
 TORCH_DTYPES: Final = {
     Dtype.FLOAT32: torch.float32,
@@ -40,22 +40,25 @@ class Placement:
     dtype: Dtype
     rung: Rung
     fraction: float | None = None
-    """Of the device's memory, what this process may take; None: all."""
+    """The share of the device's memory that this process may take; None: all."""
     uuid: str = ""
-    """Of a CUDA device, as torch says it; empty where it does not."""
+    """Of a CUDA device, as torch gives it; empty where torch gives none."""
     variant: str = EAGER
     """How results are computed (`jobs.results.EAGER`)."""
 
     @property
     def torch_dtype(self) -> torch.dtype:
-        """That is computed in."""
+        """The number format of the computation."""
         return TORCH_DTYPES[self.dtype]
 
     @property
     def vae_dtype(self) -> torch.dtype:
-        """That the VAE computes in: where a CPU has to widen half precision, all of it takes less memory and time than
-        layer by layer (measured at 512x512 in bfloat16: 844 MiB and 37 s, against 1,625 MiB and 279 s). Nor does it
-        where weights lie narrower: what overflows there is decoded once more in float32."""
+        """The number format of the VAE: float32 on a CPU that would have to widen half precision.
+
+        There the whole VAE in float32 takes less memory and time than widening it layer by layer (measured at 512x512
+        in bfloat16: 844 MiB and 37 s, against 1,625 MiB and 279 s). The VAE is float32 too on rungs of the CPU that
+        store narrower weights, because a picture that overflows is decoded once more in float32.
+        """
         narrowed = self.measures.storage is not Storage.NATIVE
         if self.on_cpu and (narrowed or not _computes_in(self.dtype)):
             return torch.float32
@@ -63,18 +66,18 @@ class Placement:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether the CPU computes."""
+        """Whether the model computes on the CPU."""
         return self.device == "cpu"
 
     @property
     def measures(self) -> Measures:
-        """What is done to need less memory."""
+        """What the rung does to need less memory."""
         return RUNGS[self.rung]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Devices:
-    """What computes here: an accelerator where there is one, and the CPU in any case."""
+    """The devices of this machine: an accelerator where there is one, and the CPU in any case."""
 
     backend: Backend
     accelerator: Placement | None
@@ -82,11 +85,11 @@ class Devices:
 
     @property
     def first(self) -> Placement:
-        """Where the top of the ladder is."""
+        """The device of the first rung."""
         return self.accelerator or self.cpu
 
     def on(self, rung: Rung) -> Placement:
-        """The placement of a rung; raises ValueError for one of a GPU that is not there."""
+        """The placement of a rung; raises ValueError for a rung of the GPU on a machine without one."""
         base = self.cpu if RUNGS[rung].on_cpu else self.accelerator
         if base is None:
             raise ValueError(f"rung {rung} takes a GPU")
@@ -94,14 +97,14 @@ class Devices:
 
 
 def find_devices(settings: EngineSettings) -> Devices | Failure:
-    """The devices and dtypes that the settings ask for; a Failure where one is asked for that is not there."""
-    wanted = settings.device
-    backend = _backend(wanted)
-    if wanted not in (Device.AUTO, Device.CPU) and backend is Backend.CPU:
+    """The devices and number formats that the settings name; a Failure for a device that this machine lacks."""
+    setting = settings.device
+    backend = _backend(setting)
+    if setting not in (Device.AUTO, Device.CPU) and backend is Backend.CPU:
         return Failure(
             kind=FailureKind.MODEL_UNAVAILABLE,
-            message=f"device: {wanted} is configured, but torch {torch.__version__} finds no {wanted.upper()} device",
-            mend=f"set device: auto or cpu, or install a {wanted.upper()} build of torch and the driver",
+            message=f"device: {setting} is configured, but torch {torch.__version__} finds no {setting.upper()} device",
+            mend=f"set device: auto or cpu, or install a {setting.upper()} build of torch and the driver",
         )
     if settings.attention is Attention.XFORMERS and importlib.util.find_spec("xformers") is None:
         return Failure(
@@ -130,31 +133,33 @@ def find_devices(settings: EngineSettings) -> Devices | Failure:
 
 
 def uuid_of(properties: object) -> str:
-    """Of a device by torch's properties, as text; empty for a build that has none (a HIP of old)."""
+    """The UUID in torch's properties of a device; empty for builds that give none (old HIP builds)."""
     return str(getattr(properties, "uuid", ""))
 
 
-def _backend(wanted: Device) -> Backend:
-    """What is there of it. AUTO takes CUDA (ROCm is CUDA to torch) where torch finds it, else the CPU: the experimental
-    ones must be asked for by name."""
-    if wanted in (Device.AUTO, Device.CUDA) and torch.cuda.is_available():
+def _backend(device: Device) -> Backend:
+    """The backend that torch finds for a setting. AUTO takes CUDA (ROCm is CUDA to torch), else the CPU.
+
+    The experimental backends must be configured by name.
+    """
+    if device in (Device.AUTO, Device.CUDA) and torch.cuda.is_available():
         return Backend.CUDA
-    if wanted is Device.XPU and torch.xpu.is_available():
+    if device is Device.XPU and torch.xpu.is_available():
         return Backend.XPU
-    if wanted is Device.MPS and torch.backends.mps.is_available():
+    if device is Device.MPS and torch.backends.mps.is_available():
         return Backend.MPS
     return Backend.CPU
 
 
 def _cpu_dtype(settings: EngineSettings, backend: Backend) -> Dtype:
-    """What is configured, but for a GPU's half precision, which is slow on most CPUs; else what it computes fastest."""
+    """The configured format, except half precision meant for a GPU, slow on most CPUs; else the fastest format."""
     if settings.dtype is not Dtype.AUTO and (backend is Backend.CPU or settings.dtype is Dtype.FLOAT32):
         return settings.dtype
     return Dtype.BFLOAT16 if _computes_in(Dtype.BFLOAT16) else Dtype.FLOAT32
 
 
 def _computes_in(dtype: Dtype) -> bool:
-    """Whether this CPU does so itself."""
+    """Whether this CPU computes in a format without widening it."""
     flags = NATIVE_FLAGS[dtype]
     capabilities = torch.cpu.get_capabilities() if flags else {}
     return not flags or any(capabilities.get(flag) for flag in flags)

@@ -1,4 +1,4 @@
-"""A model as memory sees it, told from its files before it is loaded. In: ModelFiles, placement. Out: a Footprint."""
+"""How much memory a model takes, read from its files before loading. In: ModelFiles, placement. Out: a Footprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aura_daemon.engines.placement.mapped_weights import stored_bytes
 from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
 
 UNET_CHANNELS: Final = 320
-"""Of Stable Diffusion 1.x, in its first block: what the figures of `ladder.prediction` were measured with."""
+"""Channels of the first block of Stable Diffusion 1.x: the figures of `ladder.prediction` were measured with them."""
 
 VAE_CHANNELS: Final = 128
 
@@ -27,10 +27,10 @@ SINGLE_FILE_PARTS: Final = {
     "first_stage_model.": "vae",
     "cond_stage_model.": "text_encoder",
 }
-"""What names of tensors begin with in a single file -> what the part is called in a folder."""
+"""Beginnings of tensor names in a single file -> name of the part in a folder."""
 
 PICKLE_BYTES: Final = 4
-"""A number in a file that cannot be looked into takes four, as far as is known."""
+"""Assumed for each number in a pickle, which is not opened to count."""
 
 STANDARD_PARTS: Final = {
     "unet": 859_520_964,
@@ -38,7 +38,7 @@ STANDARD_PARTS: Final = {
     "vae": 83_653_863,
     "safety_checker": 303_981_588,
 }
-"""Numbers in the parts of Stable Diffusion 1.4, for a model that is not here to be looked into."""
+"""Numbers in the parts of Stable Diffusion 1.4, for a model that is not on this machine."""
 
 STANDARD_LAYER: Final = 29_492_480
 """Numbers in the largest layer of its UNet, `up_blocks.0.resnets.0.conv1`."""
@@ -46,13 +46,13 @@ STANDARD_LAYER: Final = 29_492_480
 STANDARD_PX: Final = 512
 
 STANDARD_FILE_BYTES: Final = 4
-"""Of a number in its files; of those in half precision, where it has them, 2."""
+"""Of a number in its files; 2 in half-precision files, where a repository has them."""
 
 STANDARD_CAPTIONER: Final = 223_971_644
 """Numbers in BLIP base."""
 
 GPU_WORKSPACE_BYTES: Final = 32 << 20
-"""Of cuBLAS; cuDNN's come and go with the layers."""
+"""Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
 
 def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
@@ -84,7 +84,7 @@ def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker
 
 
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
-    """Of Stable Diffusion 1.4, without its files."""
+    """The footprint of Stable Diffusion 1.4, from its known sizes."""
     return _of_generator(
         STANDARD_PARTS,
         STANDARD_LAYER,
@@ -108,7 +108,7 @@ def _of_generator(
     native_px: int,
     file_bytes: int,
 ) -> Footprint:
-    """`parts`, `largest_layer`: numbers that they hold. Widths: channels, compared with Stable Diffusion 1.x."""
+    """`parts`, `largest_layer`: how many numbers they hold. Widths: channels relative to Stable Diffusion 1.x."""
     size = placement.torch_dtype.itemsize
     checker = parts.get("safety_checker", 0) if with_checker else 0
     return Footprint(
@@ -155,7 +155,7 @@ def _first_channels(config: dict[str, Any], standard: int) -> int:
 
 
 def _config(file: Path) -> dict[str, Any]:
-    """A configuration, empty where there is none: a model that lacks one is refused when it is loaded."""
+    """A configuration, empty where it cannot be read: loading refuses such a model later."""
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Layers whose weights lie narrower than they compute: each is widened for its own moment. In: a model as it was read.
+"""Layers that store narrower weights than they compute with: each layer is widened while it computes.
 
-Ours and not diffusers' `apply_layerwise_casting`: that narrows the widened copy again, which takes longer, is not the
-file's memory any more where weights lay in one, and breaks BLIP, whose last layer shares its weights with the first.
+diffusers' own `apply_layerwise_casting` is not used. It narrows the widened copy again: that takes longer, moves
+weights out of a mapped file, and breaks BLIP, whose last layer shares its weights with the first.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.ladder.rungs import Storage
 
 LAYERS: Final = (torch.nn.Linear, torch.nn.Conv1d, torch.nn.Conv2d)
-"""Nearly all weights are theirs."""
+"""They hold nearly all weights."""
 
 WIDE: Final = ("norm", "LayerNorm", "embeddings")
-"""Names of layers whose weights are few, and count."""
+"""Parts of names of layers that stay wide: their weights are few, and precision matters."""
 
 HOOK: Final = "layerwise_casting"
-"""Under this name diffusers looks for the format that a model computes in."""
+"""The name under which diffusers looks for the hook that knows a model's number format."""
 
 
 def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -> None:
-    """Keeps the weights of a model's layers in `stored`; norms and embeddings stay wide."""
+    """Stores the weights of a model's layers in `stored`; norms and embeddings stay wide."""
     for name, module in model.named_modules():
         if _is_narrow(name, module):
             for tensor in module.parameters(recurse=False):
@@ -35,12 +35,12 @@ def narrow(model: torch.nn.Module, stored: torch.dtype, computed: torch.dtype) -
 
 
 def widen_layer_by_layer(model: torch.nn.Module, computed: torch.dtype) -> None:
-    """Layers compute in `computed` with weights that stay as and where they are; all else is widened for good."""
+    """Has layers compute in `computed` and leaves their weights as and where they are; everything else is widened."""
     for name, module in model.named_modules():
         if _is_narrow(name, module):
             hook = _LayerwiseCasting(storage_dtype=computed, compute_dtype=computed, non_blocking=True)
             HookRegistry.check_if_exists_or_initialize(module).register_hook(hook, HOOK)
-            module.compute_dtype = computed  # peft asks for it: a LoRA in float8 would be none
+            module.compute_dtype = computed  # peft reads it: a LoRA in float8 would lose its effect
             continue
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             if tensor.is_floating_point() and tensor.dtype is not computed:
@@ -48,10 +48,10 @@ def widen_layer_by_layer(model: torch.nn.Module, computed: torch.dtype) -> None:
 
 
 class _LayerwiseCasting(LayerwiseCastingHook):  # type: ignore[misc]  # diffusers is untyped
-    """Takes back, after the layer has computed, the very memory it had."""
+    """Gives a layer its own narrow tensors back after it has computed."""
 
     def initialize_hook(self, module: torch.nn.Module) -> torch.nn.Module:
-        """Nothing is converted."""
+        """Converts nothing."""
         self._narrow: list[tuple[torch.Tensor, torch.Tensor]] = []
         return module
 
@@ -77,7 +77,7 @@ FP8: Final = torch.float8_e4m3fn
 
 
 def storage_dtype(placement: Placement) -> torch.dtype:
-    """In which the weights of the largest part lie in memory."""
+    """The number format in which the weights of the largest part are stored in memory."""
     computed = placement.torch_dtype
     match placement.measures.storage:
         case Storage.NATIVE:

@@ -1,6 +1,6 @@
-"""Weights that stay in their files, of which the kernel holds in memory what there is room for.
+"""Weights that stay in their mapped files, of which the kernel keeps in memory as much as fits.
 
-In: ModelFiles. Out: whether they can, and in which number formats they lie there, so that nothing is converted.
+In: ModelFiles. Out: whether the files can be mapped, and their number formats, so that nothing is converted.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from aura_daemon.ladder.prediction import stays_in_files
 from aura_daemon.ladder.rungs import Storage
 
 FORMATS: Final = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
-"""As safetensors calls them."""
+"""Names in safetensors -> torch's number formats."""
 
 WHOLE: Final = ""
-"""What the one part of a captioner is called."""
+"""Name of the only part of a captioner."""
 
 
 @lru_cache(maxsize=32)
 def mapped_formats(files: ModelFiles) -> Mapping[str, torch.dtype] | None:
-    """The format of each part's files, so that nothing is converted; None where they cannot be mapped.
+    """The number format of each part's files; None where they cannot be mapped.
 
-    Pickles are read, and the names in a single file are not diffusers': it takes them apart and copies.
+    Pickles cannot be mapped; nor can a single file, because diffusers renames and copies its tensors.
     """
     if files.weights.pickled or files.checkpoint is not None:
         return None
@@ -44,11 +44,11 @@ def mapped_formats(files: ModelFiles) -> Mapping[str, torch.dtype] | None:
 
 
 def stored_bytes(files: ModelFiles) -> int:
-    """Of a number of the largest part in its files; 0 where they cannot be mapped."""
+    """Bytes of one number of the largest part in its files; 0 where they cannot be mapped."""
     formats = mapped_formats(files)
     return formats[next(part for part in ("unet", WHOLE) if part in formats)].itemsize if formats else 0
 
 
 def left_in_files(files: ModelFiles, storage: Storage) -> Mapping[str, torch.dtype] | None:
-    """The format of each part's files, where a rung leaves them there."""
+    """The number format of each part's files where a rung uses the mapped files, else None."""
     return mapped_formats(files) if stays_in_files(storage, stored_bytes(files)) else None

@@ -1,8 +1,7 @@
-"""Parts of a model that lie in host memory and visit the device. In: modules. Out: modules, there when they compute.
+"""Parts of a model that stay in host memory and are copied to the device while they compute.
 
-Ours and not accelerate's hooks: those undo each other when one placement is laid over another, copy weights back that
-nobody has changed, and put the safety checker on the GPU. What is streamed layer by layer is diffusers' own work
-(`apply_group_offloading`).
+accelerate's hooks are not used: they undo each other when one placement follows another, copy unchanged weights back,
+and put the safety checker on the GPU. Streaming layer by layer is left to diffusers (`apply_group_offloading`).
 """
 
 from __future__ import annotations
@@ -14,47 +13,47 @@ import torch
 
 
 class OffloadedModule:
-    """One part. Its weights are copied to the device for a visit and dropped there after it."""
+    """One part. Its weights are copied to the device for a computation, and the copies are dropped after it."""
 
     def __init__(self, module: torch.nn.Module, device: str, dtype: torch.dtype | None = None) -> None:
-        """`device`: where it computes; `cpu` makes a visit a formality, but for a `dtype` that it has not at home."""
+        """`device`: where the part computes; with `cpu` only weights of another format than `dtype` are copied."""
         self.module = module
         self._device = torch.device(device)
         self._dtype = dtype
-        self._at_home: list[tuple[torch.Tensor, torch.Tensor]] = []
-        self._visits = 0
+        self._originals: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._users = 0
 
     @contextmanager
-    def visiting(self) -> Iterator[None]:
-        """On the device meanwhile; a visit within a visit is part of it."""
-        self.arrive()
+    def onloaded(self) -> Iterator[None]:
+        """Keeps the part on the device meanwhile; may be nested."""
+        self.onload()
         try:
             yield
         finally:
-            self.leave()
+            self.offload()
 
-    def arrive(self) -> None:
-        """Copies what is not there; LoRAs that were put on since the last visit are part of the module."""
-        self._visits += 1
-        if self._visits > 1:
+    def onload(self) -> None:
+        """Copies what is not on the device, LoRAs that were added since the last copy included."""
+        self._users += 1
+        if self._users > 1:
             return
         for tensor in (*self.module.parameters(), *self.module.buffers()):
             copy = self._copied(tensor.data)
             if copy is not None:
-                self._at_home.append((tensor, tensor.data))
+                self._originals.append((tensor, tensor.data))
                 tensor.data = copy
 
-    def leave(self) -> None:
-        """Ends a visit; with the last one the copies are dropped."""
-        self._visits -= 1
-        if self._visits:
+    def offload(self) -> None:
+        """Ends one `onload`; the last one drops the copies."""
+        self._users -= 1
+        if self._users:
             return
-        for tensor, data in self._at_home:
+        for tensor, data in self._originals:
             tensor.data = data
-        self._at_home.clear()
+        self._originals.clear()
 
     def _copied(self, data: torch.Tensor) -> torch.Tensor | None:
-        """On the device, in the format that is computed in; None where it is there."""
+        """A copy on the device, in the format of the computation; None where none is needed."""
         dtype = self._dtype if self._dtype is not None and data.is_floating_point() else data.dtype
         if data.device == self._device and data.dtype is dtype:
             return None

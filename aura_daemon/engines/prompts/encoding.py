@@ -1,10 +1,10 @@
-"""Prompts to embeddings, as A1111 does it. In: what the user wrote. Out: one tensor a side, windows of 77 in a row.
+"""Prompts to embeddings, as A1111 encodes them. In: both prompts. Out: one tensor each, windows of 77 tokens in a row.
 
-Not compel 2.5.1, though it runs: on aura-mini its `(red:0.5)` is 25 % (of the norm) away from A1111's, four times what
-that weight changes at all, because it blends with a prompt that lacks the word; and it cuts long prompts at sentences.
+compel 2.5.1 is not used: on aura-mini its `(red:0.5)` is 25 % (of the norm) away from A1111's, four times the whole
+effect of that weight, because compel blends with a prompt that lacks the word; and it cuts long prompts at sentences.
 
-A prompt without signs and of one window gives the very bits of `StableDiffusionPipeline.encode_prompt`. Windows that
-were read are kept, so a job that says the same as one before it does not run the text encoder.
+A plain prompt of one window gives the exact bits of `StableDiffusionPipeline.encode_prompt`. Encoded windows are kept,
+so that a job with the same prompt as an earlier job does not run the text encoder.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from aura_daemon.formats.prompt_syntax import Section, extract_loras, not_unders
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64
-"""Windows; in float32 and of SD 1.x one is 231 KiB."""
+"""Encoded windows; in float32 a window of SD 1.x takes 231 KiB."""
 
 LEAST_MEAN: Final = 0.01
-"""Of the spread: a mean nearer to 0 says nothing, and is not restored. aura-mini's is 0.006, CLIP's about 0.1."""
+"""Of the standard deviation: a mean nearer to 0 is noise and is not restored. aura-mini: 0.006, CLIP: about 0.1."""
 
 Key: TypeAlias = tuple[Window, int, Hashable]
 
@@ -42,18 +42,18 @@ class EncodedPrompt:
     windows: int
     """Of 77 tokens each."""
     inversions: tuple[Ingredient, ...] = ()
-    """Those that the prompts name."""
+    """The textual inversions that the prompts name."""
     warnings: tuple[str, ...] = ()
 
 
 class PromptEncoder:
-    """Tokenizer and text encoder of a loaded model, the user's textual inversions, and what was read lately."""
+    """Tokenizer and text encoder of a loaded model, the user's textual inversions, and recently encoded windows."""
 
-    def __init__(self, tokenizer: Any, parked: OffloadedModule, *, device: str, embeddings: str | None) -> None:
-        """`parked`: the text encoder; `embeddings`: the folder of textual inversions."""
+    def __init__(self, tokenizer: Any, offloaded: OffloadedModule, *, device: str, embeddings: str | None) -> None:
+        """`offloaded`: the text encoder; `embeddings`: the folder of textual inversions."""
         self._tokenizer = tokenizer
-        self._parked = parked
-        encoder: Any = parked.module
+        self._offloaded = offloaded
+        encoder: Any = offloaded.module
         self._encoder = encoder
         self._device = device
         self._room = encoder.config.max_position_embeddings - 2
@@ -65,9 +65,9 @@ class PromptEncoder:
     def encode(
         self, prompt: str, negative_prompt: str, *, clip_skip: int = 1, guided: bool = True, adapted: Hashable = ()
     ) -> EncodedPrompt | Failure:
-        """Both sides; a Failure where the user asked for what this model has not.
+        """Encodes both prompts; a Failure for a clip_skip or a textual inversion that this model cannot use.
 
-        `adapted`: whatever else the encoder's answer depends on at present, its LoRAs with their weights.
+        `adapted`: what else the encoder's output depends on at present: its LoRAs with their weights.
         """
         layers = self._encoder.config.num_hidden_layers
         if clip_skip > layers:
@@ -81,17 +81,17 @@ class PromptEncoder:
         used: dict[str, TextualInversion] = {}
         sides: list[tuple[Window, ...]] = []
         for text in texts:
-            read = self._windows(extract_loras(text).rest, used)
-            if isinstance(read, Failure):
-                return read
-            sides.append(read)
+            found = self._windows(extract_loras(text).rest, used)
+            if isinstance(found, Failure):
+                return found
+            sides.append(found)
         most = max(map(len, sides))
         tensors = []
         for side in sides:
             padded = (*side, *[()] * (most - len(side)))
-            tensors.append(torch.cat([self._read(window, clip_skip, adapted, used) for window in padded], dim=1))
-        said = [fault] if fault else []
-        said += dict.fromkeys(remark for text in texts for remark in not_understood(text))
+            tensors.append(torch.cat([self._encoded(window, clip_skip, adapted, used) for window in padded], dim=1))
+        remarks = [fault] if fault else []
+        remarks += dict.fromkeys(remark for text in texts for remark in not_understood(text))
         return EncodedPrompt(
             prompt=tensors[0],
             negative=tensors[1] if guided else None,
@@ -100,7 +100,7 @@ class PromptEncoder:
                 Ingredient(kind=IngredientKind.EMBEDDING, name=name, sha256=one.sha256)
                 for name, one in sorted(used.items())
             ),
-            warnings=tuple(said),
+            warnings=tuple(remarks),
         )
 
     def _windows(self, text: str, used: dict[str, TextualInversion]) -> tuple[Window, ...] | Failure:
@@ -114,7 +114,7 @@ class PromptEncoder:
         return windows(sections, comma=self._comma, room=self._room)
 
     def _units(self, section: Section, used: dict[str, TextualInversion]) -> list[Unit] | Failure:
-        """Tokens, and textual inversions where the prompt names them."""
+        """Tokens, and the vectors of textual inversions where the prompt names one."""
         units: list[Unit] = []
         for piece in section:
             numbers = list(self._tokenizer(piece.text, add_special_tokens=False, verbose=False).input_ids)
@@ -135,7 +135,7 @@ class PromptEncoder:
                 start += length
         return units
 
-    def _read(
+    def _encoded(
         self, window: Window, clip_skip: int, adapted: Hashable, used: dict[str, TextualInversion]
     ) -> torch.Tensor:
         """One window's embeddings, `[1, 77, D]`."""
@@ -146,7 +146,7 @@ class PromptEncoder:
         padding = [self._tokenizer.pad_token_id] * (self._room - len(window))
         marks = self._tokenizer.bos_token_id, self._tokenizer.eos_token_id
         numbers = [marks[0], *(token.number for token in window), marks[1], *padding]
-        with self._parked.visiting(), _standing_in(self._encoder.get_input_embeddings(), _rows(window, used)):
+        with self._offloaded.onloaded(), _standing_in(self._encoder.get_input_embeddings(), _rows(window, used)):
             hidden = self._hidden(torch.tensor([numbers], device=self._device), clip_skip)
         weighted = _weighted(hidden, [1.0, *(token.weight for token in window), 1.0, *[1.0] * len(padding)])
         self._kept[key] = weighted
@@ -155,7 +155,7 @@ class PromptEncoder:
         return self._kept[key]
 
     def _hidden(self, numbers: torch.Tensor, clip_skip: int) -> torch.Tensor:
-        """What the encoder's last layer says, or one before it, normed as the last is."""
+        """The output of the encoder's last layer, or of an earlier layer with the same normalisation."""
         if clip_skip == 1:
             last: torch.Tensor = self._encoder(numbers)[0]
             return last
@@ -165,7 +165,7 @@ class PromptEncoder:
 
 
 def _rows(window: Window, used: dict[str, TextualInversion]) -> dict[int, torch.Tensor]:
-    """Place in the 77 -> the vector that stands there."""
+    """Position in the 77 tokens -> the vector that replaces the token's own."""
     return {
         place: used[token.vector.name].vectors[token.vector.row]
         for place, token in enumerate(window, start=1)
@@ -175,7 +175,7 @@ def _rows(window: Window, used: dict[str, TextualInversion]) -> dict[int, torch.
 
 @contextmanager
 def _standing_in(embedding: torch.nn.Module, rows: dict[int, torch.Tensor]) -> Iterator[None]:
-    """Vectors in place of the tokens' own, while one window is read."""
+    """Replaces the embeddings of tokens by vectors while one window is encoded."""
 
     def replaced(_module: torch.nn.Module, _given: Any, looked_up: torch.Tensor) -> torch.Tensor:
         changed = looked_up.clone()
@@ -192,7 +192,7 @@ def _standing_in(embedding: torch.nn.Module, rows: dict[int, torch.Tensor]) -> I
 
 
 def _weighted(hidden: torch.Tensor, weights: Sequence[float]) -> torch.Tensor:
-    """Every token's vector times its weight, then all of them times what brings the window's mean back."""
+    """Multiplies every token's vector by its weight, then all vectors by one factor that restores the window's mean."""
     if all(weight == 1.0 for weight in weights):
         return hidden
     before = hidden.float()

@@ -1,8 +1,8 @@
 """Textual inversions: words that a user's files teach the text encoder. In: a folder. Out: vectors for a name.
 
-A file is read when a prompt first names it, and nothing of the model is changed: the vectors stand in for those of
-tokens while one window is read. Both layouts are known, `emb_params` of A1111 and `<token>` of diffusers. Pickle files
-are refused where a prompt names one.
+A file is read when a prompt first names it. The model is not changed: the vectors replace those of tokens while one
+window is encoded. Both layouts are read, `emb_params` of A1111 and `<token>` of diffusers. A pickle is refused where a
+prompt names it.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class TextualInversion:
 
 
 class TextualInversions:
-    """The files of a folder and of those below it; no folder, no files."""
+    """The files of a folder and of the folders below it; without a folder there are no files."""
 
     def __init__(self, folder: str | None, tokenizer: Any, width: int, room: int) -> None:
         """`width`: D of the text encoder; `room`: the most vectors a window takes."""
@@ -53,7 +53,7 @@ class TextualInversions:
         self._loaded: dict[str, TextualInversion] = {}
 
     def look(self) -> str:
-        """Sees what is in the folder now; why it cannot, where it cannot."""
+        """Lists the folder; returns a warning where that fails, else an empty string."""
         if self._folder is None:
             return ""
         files: dict[str, Path] = {}
@@ -64,8 +64,8 @@ class TextualInversions:
                 path = Path(place, name)
                 if name.startswith(".") or path.suffix.lower() not in (".safetensors", *PICKLED):
                     continue
-                known = files.get(path.stem)
-                if known is None or (_is_pickled(known) and not _is_pickled(path)):
+                present = files.get(path.stem)
+                if present is None or (_is_pickled(present) and not _is_pickled(path)):
                     files[path.stem] = path
         if files.keys() != self._files.keys():
             self._index(files)
@@ -73,7 +73,7 @@ class TextualInversions:
         return f"generate.embeddings: {faults[0]}: no textual inversion was looked for there" if faults else ""
 
     def at(self, tokens: list[int], start: int) -> tuple[str, int] | None:
-        """The longest name that begins with a word there, and its number of tokens."""
+        """The longest name that begins at token `start`, at the beginning of a word, and its number of tokens."""
         if start and tokens[start - 1] not in self._word_ends:
             return None
         for name_tokens, name in self._by_first.get(tokens[start], ()):
@@ -89,9 +89,9 @@ class TextualInversions:
         try:
             state = path.stat()
             version = (state.st_size, state.st_mtime_ns)
-            known = self._loaded.get(name)
-            if known is not None and known.version == version:
-                return known
+            present = self._loaded.get(name)
+            if present is not None and present.version == version:
+                return present
             if state.st_size > MOST_BYTES:
                 return _refused(path, f"has {state.st_size:,} bytes, more than any textual inversion", "move it away")
             content = path.read_bytes()
@@ -106,7 +106,7 @@ class TextualInversions:
         return self._loaded[name]
 
     def _vectors(self, tensors: dict[str, torch.Tensor]) -> torch.Tensor | str:
-        """`[n, D]`, or what is wrong with them."""
+        """Vectors `[n, D]`, or what is wrong with them."""
         if len(tensors) != 1:
             return f"holds {len(tensors)} tensors ({', '.join(sorted(tensors)[:5])}), not one of vectors"
         (found,) = tensors.values()
@@ -122,7 +122,7 @@ class TextualInversions:
     def _index(self, files: dict[str, Path]) -> None:
         """Names by their first token, the longest first."""
         self._by_first = {}
-        self._loaded = {name: known for name, known in self._loaded.items() if name in files}
+        self._loaded = {name: present for name, present in self._loaded.items() if name in files}
         for name in files:
             tokens = list(self._tokenizer(name, add_special_tokens=False, verbose=False).input_ids)
             if tokens:

@@ -1,6 +1,6 @@
 """Stable Diffusion 1.x: prompt to picture, in phases that are timed.
 
-In: resolved requests of one kind. Out: Produced | Failure for each.
+In: resolved requests of one batch key. Out: Produced | Failure for each.
 
 The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
 """
@@ -41,7 +41,7 @@ PREVIEW_QUALITY: Final = 75
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _PictureLatents:
-    """Of one picture, `[1, 4, H / 8, W / 8]`, with what decoding it takes."""
+    """The latents of one picture, `[1, 4, H / 8, W / 8]`, with what decoding them takes."""
 
     tensor: torch.Tensor
     random: torch.Generator
@@ -76,31 +76,31 @@ class Generator:
 
     @torch.no_grad()
     def draw(
-        self, drawings: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
+        self, tasks: Sequence[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
-        """Pictures of one size and one set of settings, drawn together; raises what torch raises.
+        """Draws pictures of one size and one set of settings together; raises what torch raises.
 
-        A drawing that cannot be, or whose picture is spoilt, fails alone. One that is cancelled is not decoded.
+        A picture that cannot be drawn, or is NaN, fails alone. A cancelled picture is not decoded.
         """
         begun = []
-        for drawing in drawings:
-            failure = self._begin(drawing)
+        for task in tasks:
+            failure = self._begin(task)
             if failure is not None:
-                yield drawing, failure
+                yield task, failure
             else:
-                begun.append(drawing)
-        for windows in sorted({drawing.windows for drawing in begun}):
-            yield from self._together([drawing for drawing in begun if drawing.windows == windows], reporter, peak)
+                begun.append(task)
+        for windows in sorted({task.windows for task in begun}):
+            yield from self._together([task for task in begun if task.windows == windows], reporter, peak)
 
-    def _begin(self, drawing: PictureTask) -> Failure | None:
-        """Reads the prompt."""
-        resolved = drawing.resolved
+    def _begin(self, task: PictureTask) -> Failure | None:
+        """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
+        resolved = task.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
         if obstacle is not None:
             return obstacle
-        drawing.clock.restart()
+        task.clock.restart()
         try:
-            drawing.loras = self.adapters.put_on(resolved.loras)
+            task.loras = self.adapters.put_on(resolved.loras)
         except UnusableLora as unusable:
             return unusable.failure
         encoded = self._prompting.encode(
@@ -112,35 +112,35 @@ class Generator:
         )
         if isinstance(encoded, Failure):
             return encoded
-        drawing.encoded = encoded
-        drawing.clock.ended("encoded_s")
+        task.encoded = encoded
+        task.clock.ended("encoded_s")
         return None
 
     def _together(
-        self, drawings: list[PictureTask], reporter: Reporter, peak: PeakMemory
+        self, tasks: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
-        """Denoises all at once, decodes one by one."""
-        for drawing in drawings:
-            drawing.clock.restart()
-        steps = StepReporter(drawings, reporter, peak, self.preview, lambda: wait_for(self.placement))
+        """Denoises pictures together, decodes them one by one."""
+        for task in tasks:
+            task.clock.restart()
+        steps = StepReporter(tasks, reporter, peak, self.preview, lambda: wait_for(self.placement))
         try:
-            passes = [self._pass(drawings, [drawing.start for drawing in drawings], steps)]
-            if drawings[0].resolved.hires is not None:  # these come alone
-                passes.append(self._second_pass(drawings[0], passes[0], steps))
-            for number, drawing in enumerate(drawings):
-                if reporter.is_cancelled(drawing.task.job_id):
-                    yield drawing, CANCELLED
+            passes = [self._pass(tasks, [task.start for task in tasks], steps)]
+            if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
+                passes.append(self._second_pass(tasks[0], passes[0], steps))
+            for number, task in enumerate(tasks):
+                if reporter.is_cancelled(task.job_id):
+                    yield task, CANCELLED
                     continue
-                yield drawing, self._finished(drawing, passes[-1][number], len(drawings), peak)
+                yield task, self._finished(task, passes[-1][number], len(tasks), peak)
         except AllCancelled:
-            for drawing in drawings:
-                yield drawing, CANCELLED
+            for task in tasks:
+                yield task, CANCELLED
 
     def _finished(
-        self, drawing: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
+        self, task: PictureTask, latents: _PictureLatents, batch_size: int, peak: PeakMemory
     ) -> Produced | Failure:
         """Decodes, checks and writes one picture."""
-        resolved, encoded, clock = drawing.resolved, drawing.encoded, drawing.clock
+        resolved, encoded, clock = task.resolved, task.encoded, task.clock
         assert encoded is not None
         clock.restart()
         drawn = self._decoded(latents)
@@ -159,9 +159,9 @@ class Generator:
         clock.ended("decoded_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
-        start = drawing.start
+        start = task.start
         warnings = (
-            *drawing.notes,
+            *task.notes,
             start.remark if start is not None else "",
             *encoded.warnings,
             *self._warnings(resolved, encoded),
@@ -182,54 +182,54 @@ class Generator:
             timing=EngineTiming(**clock.seconds),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*drawing.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
         )
 
     def preview(self, latents: torch.Tensor) -> bytes:
-        """A small JPEG of latents on their way, as the safety checker lets it be seen."""
+        """A small JPEG of unfinished latents, after the safety checker."""
         picture, _ = self._guard.checked(self._pipelines.preview(latents))
         content = BytesIO()
         picture.save(content, "JPEG", quality=PREVIEW_QUALITY)
         return content.getvalue()
 
     def _second_pass(
-        self, drawing: PictureTask, first: list[_PictureLatents], steps: StepReporter
+        self, task: PictureTask, first: list[_PictureLatents], steps: StepReporter
     ) -> list[_PictureLatents]:
-        """The picture enlarged, and drawn anew as far as is asked for; a spoilt one goes on as it is."""
-        resolved = drawing.resolved
+        """Enlarges the picture and denoises it again; latents that decode to NaN are returned as they are."""
+        resolved = task.resolved
         assert resolved.hires is not None
         drawn = self._decoded(first[0])
-        drawing.clock.ended("decoded_s")
+        task.clock.ended("decoded_s")
         if drawn is None:
             return first
         width, height = second_px(resolved)
         enlarged = InitImage(picture=drawn[0].resize((width, height), Image.Resampling.LANCZOS))
-        if drawing.start is not None:
-            enlarged = drawing.start.fitted(width, height).holding(enlarged.picture)
-        drawing.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
+        if task.start is not None:
+            enlarged = task.start.fitted(width, height).holding(enlarged.picture)
+        task.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
-            return self._pass([drawing], [enlarged], steps)
+            return self._pass([task], [enlarged], steps)
         finally:
-            drawing.resolved = resolved
+            task.resolved = resolved
 
     def _pass(
-        self, drawings: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
+        self, tasks: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
     ) -> list[_PictureLatents]:
-        """Noise or start to latents. The noise is made on the CPU: the same on every device and rung."""
-        resolved = drawings[0].resolved
-        random = [torch.Generator("cpu").manual_seed(drawing.resolved.seed) for drawing in drawings]
+        """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
+        resolved = tasks[0].resolved
+        random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
-        encoded = [drawing.encoded for drawing in drawings if drawing.encoded is not None]
+        encoded = [task.encoded for task in tasks if task.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         wait_for(self.placement)
         steps.pass_ended()
-        for drawing in drawings:
-            drawing.clock.ended("denoised_s")
+        for task in tasks:
+            task.clock.ended("denoised_s")
         return [
             _PictureLatents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
-            for number in range(len(drawings))
+            for number in range(len(tasks))
         ]
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
@@ -240,8 +240,8 @@ class Generator:
         return latents.start.around(decoded[0]), decoded[1]
 
     def _warnings(self, resolved: ResolvedGenerate, encoded: EncodedPrompt) -> list[str]:
-        """What the user should know about this picture."""
-        # Words that the user's own files teach may well be known to the embedded model.
+        """Warnings about prompts that the embedded model cannot draw."""
+        # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warning

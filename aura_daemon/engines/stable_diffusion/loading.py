@@ -1,7 +1,7 @@
-"""From a model's files to a pipeline that stands on a rung. In: ModelFiles, a placement. Out: its parts, placed.
+"""From a model's files to a pipeline placed on a rung. In: ModelFiles, a placement. Out: the parts of the pipeline.
 
-A rung below means loading afresh: weights that were narrowed cannot be widened again, and diffusers refuses, or loses
-silently, one placement that is laid over another.
+Most steps down the ladder load the model afresh: narrowed weights cannot be widened again, and diffusers refuses, or
+silently ignores, a second placement of a placed pipeline.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from aura_daemon.ladder.rungs import Offload, Storage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PipelineParts:
-    """A loaded pipeline, its safety checker taken out, its parts where the rung wants them."""
+    """A loaded pipeline without its safety checker, its parts where the rung places them."""
 
     pipe: Any
     checker: Any
     text_encoder: OffloadedModule
-    """It visits the device to read, on every rung: it is done before the UNet begins."""
+    """On every rung it is on the device only while it reads, which is before the UNet begins."""
     unet: OffloadedModule | None
-    """None where it stays, or sees to itself."""
+    """None where the UNet stays on its device or is streamed."""
     vae: OffloadedModule | None
 
 
@@ -70,7 +70,7 @@ def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *,
 
 
 def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
-    """All weights in the memory of this process, each part in its number format."""
+    """Holds all weights in the memory of this process, each part in its number format."""
     computed = placement.torch_dtype
     for part, dtype in ((pipe.vae, placement.vae_dtype), (pipe.text_encoder, computed)):
         if part.dtype is not dtype:
@@ -85,9 +85,10 @@ def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
 
 
 def copy_weights(model: torch.nn.Module) -> None:
-    """Into memory of their own: what was only mapped keeps all of its file in this process (1.2 GiB, in bfloat16).
+    """Copies weights into memory of their own: a mapped tensor keeps its whole file in the process (1.2 GiB, bfloat16).
 
-    As far from a multiple of 64 bytes as they were: vectors begin there, and sums in another order are other sums.
+    Each copy is as far from a multiple of 64 bytes as the original: vector instructions start there, and another order
+    of summation gives other sums.
     """
     for tensor in (*model.parameters(), *model.buffers()):
         before = tensor.data_ptr() % 64 // tensor.element_size()
@@ -96,7 +97,7 @@ def copy_weights(model: torch.nn.Module) -> None:
 
 
 def stream_layers(unet: Any, device: str, *, ahead: bool) -> None:
-    """Leaves the weights in host memory; a layer is copied when it computes, with `ahead` while another does."""
+    """Leaves the weights in host memory; a layer is copied when it computes, with `ahead` while the one before does."""
     ahead = ahead and torch.device(device).type != "cpu"  # which has no streams
     apply_group_offloading(
         unet,
@@ -119,13 +120,13 @@ def _attend(unet: Any, attention: Attention) -> None:
 
 
 def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool) -> Any:
-    """The pipeline in host memory; safetensors are mapped, and copied part by part (`copy_weights`).
+    """The pipeline in host memory; safetensors are mapped (and copied later, see `copy_weights`).
 
-    `dtype`: of all parts, or of each.
+    `dtype`: of all parts, or one for each part.
     """
     left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
     if dtype is FP8:
-        dtype = torch.bfloat16  # nothing is read as float8: it is narrowed after
+        dtype = torch.bfloat16  # no library reads float8 directly: weights are narrowed after
     if files.checkpoint is not None:
         return diffusers.StableDiffusionPipeline.from_single_file(
             str(files.checkpoint),

@@ -1,7 +1,7 @@
-"""LoRAs: put on a loaded model before a job, taken off before one that has others. In: names, weights. Out: the files.
+"""LoRAs are put on a loaded model before a job and taken off before a job with others. In: names, weights. Out: files.
 
-Taken off means that the model's own modules are back, not that the LoRA's are switched off: what follows cannot tell
-that there ever was one. The files' content is kept, so that nothing is read twice.
+Taking off puts the model's own modules back and does not only switch a LoRA off, so that no trace of it changes later
+jobs. The content of the files is kept, so that no file is read twice.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ EXTENSION: Final = ".safetensors"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Content:
-    """One file as it was read."""
+    """The content of one file."""
 
     stamp: tuple[int, int]
-    """Size and time."""
+    """Size in bytes and time of change in nanoseconds."""
     sha256: str
     tensors: dict[str, torch.Tensor] = field(repr=False, compare=False)
 
 
 class UnusableLora(Exception):
-    """A LoRA that this model cannot be given, and why."""
+    """A LoRA that cannot be put on this model, and the reason."""
 
     def __init__(self, message: str, mend: str) -> None:
         super().__init__(message)
@@ -57,34 +57,34 @@ class LoraAdapters:
         self._folder = Path(folder) if folder is not None else None
         self._contents: OrderedDict[str, _Content] = OrderedDict()
         self._on: tuple[tuple[str, str], ...] = ()
-        """Name and hash of what is on."""
+        """Name and hash of each LoRA on the model."""
         self._weights: tuple[float, ...] = ()
 
     @property
     def state(self) -> Hashable:
-        """What the model's answers depend on."""
+        """Changes whenever the model's outputs change with its LoRAs."""
         return self._on, self._weights
 
     def put_on(self, loras: tuple[Lora, ...]) -> tuple[Ingredient, ...]:
-        """Makes these the only ones that are on; raises Unusable, with none on. A weight of 0 is none."""
-        wanted = [lora for lora in loras if lora.weight != 0]
-        contents = [self._read(lora.name) for lora in wanted]
-        on = tuple((lora.name, content.sha256) for lora, content in zip(wanted, contents, strict=True))
+        """Leaves exactly these LoRAs on; raises UnusableLora, with none on. A weight of 0 means no LoRA."""
+        weighted = [lora for lora in loras if lora.weight != 0]
+        contents = [self._read(lora.name) for lora in weighted]
+        on = tuple((lora.name, content.sha256) for lora, content in zip(weighted, contents, strict=True))
         if on != self._on:
             self.take_off()
-            for number, (lora, content) in enumerate(zip(wanted, contents, strict=True)):
+            for number, (lora, content) in enumerate(zip(weighted, contents, strict=True)):
                 self._add(lora.name, content, number)
             self._on = on
-        weights = tuple(lora.weight for lora in wanted)
-        if wanted and weights != self._weights:
-            self._pipe.set_adapters([_adapter(number) for number in range(len(wanted))], list(weights))
+        weights = tuple(lora.weight for lora in weighted)
+        if weighted and weights != self._weights:
+            self._pipe.set_adapters([_adapter(number) for number in range(len(weighted))], list(weights))
         self._weights = weights
         return tuple(
             Ingredient(kind=IngredientKind.LORA, name=escaped(name), sha256=sha256) for name, sha256 in self._on
         )
 
     def take_off(self) -> None:
-        """Gives the model its own modules back."""
+        """Puts the model's own modules back."""
         if self._on or self._has_traces():
             self._pipe.unload_lora_weights()
         self._on, self._weights = (), ()
@@ -111,15 +111,15 @@ class LoraAdapters:
         return self._pipe.unet, self._pipe.text_encoder
 
     def _read(self, name: str) -> _Content:
-        """The content of a LoRA, read anew where its file has changed."""
+        """The content of a LoRA, read again where its file has changed."""
         file = self._file(name)
         try:
             status = file.stat()
             stamp = status.st_size, status.st_mtime_ns
-            known = self._contents.get(name)
-            if known is not None and known.stamp == stamp:
+            present = self._contents.get(name)
+            if present is not None and present.stamp == stamp:
                 self._contents.move_to_end(name)
-                return known
+                return present
             content = file.read_bytes()
             read = _Content(stamp=stamp, sha256=hashlib.sha256(content).hexdigest(), tensors=load(content))
         except (OSError, SafetensorError) as error:
@@ -141,9 +141,9 @@ class LoraAdapters:
             mend = "put the file itself there, or set generate.loras to the folder that it is in"
             raise UnusableLora(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
         if not file.is_file() or not file.resolve().is_relative_to(self._folder.resolve()):
-            known = sorted(others or self._all())
-            suggestion = nearest(name, known)
-            listed = f"there are {', '.join(map(escaped, known[:20]))}" if known else "its folder holds none"
+            present = sorted(others or self._all())
+            suggestion = nearest(name, present)
+            listed = f"there are {', '.join(map(escaped, present[:20]))}" if present else "its folder holds none"
             mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
             raise UnusableLora(f"LoRA {escaped(name)} is not there; {listed}", mend)
         return file

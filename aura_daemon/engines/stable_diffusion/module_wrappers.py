@@ -1,7 +1,4 @@
-"""What stands for a part of a model in diffusers' pipelines. In: a part. Out: the same with one habit more.
-
-Everything that is not said here is the part's own.
-"""
+"""Wrappers that stand for a part of a model in diffusers' pipelines; every other attribute is the part's own."""
 
 from __future__ import annotations
 
@@ -24,16 +21,16 @@ class SplitGuidanceUNet:
         return getattr(self._unet, name)
 
     def __call__(
-        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **told: Any
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, **arguments: Any
     ) -> tuple[torch.Tensor]:
         """`sample` `[rows, 4, H / 8, W / 8]`, `encoder_hidden_states` `[rows, 77 * windows, D]`, as in diffusers."""
-        told = {**told, "return_dict": False}
+        arguments = {**arguments, "return_dict": False}
         rows = [
             self._unet(
                 sample[row : row + 1],
                 timestep,
                 encoder_hidden_states=encoder_hidden_states[row : row + 1],
-                **told,
+                **arguments,
             )[0]
             for row in range(len(sample))
         ]
@@ -41,42 +38,41 @@ class SplitGuidanceUNet:
 
 
 class OffloadProxy:
-    """A part as a pipeline sees it that comes to the device when it is called, and stays until it is sent away."""
+    """Stands for a part that is copied to the device at its first call and stays there until `offload`."""
 
-    def __init__(self, part: Any, parked: OffloadedModule) -> None:
-        """`part`: the parked module, or what stands for it."""
+    def __init__(self, part: Any, offloaded: OffloadedModule) -> None:
+        """`part`: the offloaded module, or a wrapper of it."""
         self._part = part
-        self._parked = parked
-        self._is_there = False
+        self._offloaded = offloaded
+        self._is_onloaded = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._part, name)
 
-    def __call__(self, *told: Any, **named: Any) -> Any:
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
         """A forward pass."""
-        self._come()
-        return self._part(*told, **named)
+        self._onload()
+        return self._part(*arguments, **named)
 
-    def encode(self, *told: Any, **named: Any) -> Any:
-        """Of a VAE; it does not stay, as the UNet comes next."""
-        with self._parked.visiting():
-            return self._part.encode(*told, **named)
+    def encode(self, *arguments: Any, **named: Any) -> Any:
+        """Of a VAE, which does not stay on the device: the UNet computes next."""
+        with self._offloaded.onloaded():
+            return self._part.encode(*arguments, **named)
 
-    def go(self) -> None:
-        """Makes room for the next part."""
-        if self._is_there:
-            self._is_there = False
-            self._parked.leave()
+    def offload(self) -> None:
+        """Drops the copy, to make room for the next part."""
+        if self._is_onloaded:
+            self._is_onloaded = False
+            self._offloaded.offload()
 
-    def _come(self) -> None:
-        if not self._is_there:
-            self._is_there = True
-            self._parked.arrive()
+    def _onload(self) -> None:
+        if not self._is_onloaded:
+            self._is_onloaded = True
+            self._offloaded.onload()
 
 
 class UpcastVae:
-    """A VAE that computes in a wider number format than the UNet: pictures go in as they are, latents come out in the
-    UNet's."""
+    """A VAE that computes in a wider number format than the UNet; its latents come out in the UNet's format."""
 
     def __init__(self, vae: Any, narrow: torch.dtype) -> None:
         self._vae = vae
@@ -85,7 +81,7 @@ class UpcastVae:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._vae, name)
 
-    def encode(self, pictures: torch.Tensor, **told: Any) -> AutoencoderKLOutput:
+    def encode(self, pictures: torch.Tensor, **arguments: Any) -> AutoencoderKLOutput:
         """`pictures` `[B, 3, H, W]`, as in diffusers."""
-        given = self._vae.encode(pictures.to(self._vae.dtype), **told).latent_dist.parameters
+        given = self._vae.encode(pictures.to(self._vae.dtype), **arguments).latent_dist.parameters
         return AutoencoderKLOutput(latent_dist=DiagonalGaussianDistribution(given.to(self._narrow)))

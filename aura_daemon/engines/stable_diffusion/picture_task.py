@@ -1,4 +1,4 @@
-"""One picture on its way through the generator. In: what is asked for. Out: what is known of it so far."""
+"""One picture while the generator works on it: the resolved request, and the results of the phases so far."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
 
 PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
-"""Of `EngineTiming`."""
+"""Fields of `EngineTiming`."""
 
 
 @dataclass(slots=True)
 class _PhaseClock:
-    """What the phases took; a second pass adds to the first."""
+    """Measures the phases; a second pass adds to the first."""
 
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
     since_s: float = field(default_factory=time.monotonic)
     first_step_s: float = 0.0
-    """Of the first step, in which a GPU's kernels are chosen besides: up to twenty times one that follows."""
+    """Of the first step, in which a GPU also chooses kernels: up to twenty times as long as a later step."""
 
     def restart(self) -> None:
-        """A phase of this picture begins: the time since the last one was another picture's."""
+        """Starts a phase of this picture: the time since its last phase belongs to another picture."""
         self.since_s = time.monotonic()
 
     def ended(self, phase: str) -> None:
@@ -39,7 +39,7 @@ class _PhaseClock:
 
 @dataclass(kw_only=True, slots=True)
 class PictureTask:
-    """One picture that is asked for, on its way."""
+    """One picture while it is drawn."""
 
     task: Task
     resolved: ResolvedGenerate
@@ -50,11 +50,16 @@ class PictureTask:
     clock: _PhaseClock = field(default_factory=_PhaseClock)
 
     def step_s(self, steps: int) -> float:
-        """Of one of so many steps, which all its passes took; the first one only where there is no other."""
+        """Seconds of one of `steps` steps of all passes; the first step counts only where there is no other."""
         denoised_s = self.clock.seconds["denoised_s"]
         return (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
 
     @property
+    def job_id(self) -> str:
+        """Of the job that the picture is for."""
+        return self.task.job_id
+
+    @property
     def windows(self) -> int:
-        """Of its prompt, once that was read."""
+        """Windows of the prompt; 0 until the prompt is encoded."""
         return self.encoded.windows if self.encoded is not None else 0

@@ -1,7 +1,7 @@
-"""One model's denoising and decoding: from noise, from an image, within a mask. In: embeddings, start. Out: pictures.
+"""Denoises and decodes with one model: from noise, from an image, within a mask. In: embeddings. Out: pictures.
 
-The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All of them share one set of
-weights: they are built around the same modules, or around what stands for one on a rung below.
+The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All pipelines share one set of
+weights: they are built around the same modules, or around wrappers of them on lower rungs.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PREVIEW_LATENT: Final = 32
 """Longest side of the latents that a preview is decoded from: 256 px of Stable Diffusion 1.x."""
 
 BLACK: Final = -0.99
-"""In [-1, 1]: a picture that is nowhere lighter is black."""
+"""In [-1, 1]: a picture without any lighter number is black."""
 
 
 Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
@@ -37,7 +37,7 @@ Stepped: TypeAlias = Callable[[int, int, torch.Tensor], None]
 
 
 class Pipelines:
-    """Around the modules of one loaded `StableDiffusionPipeline`."""
+    """diffusers' pipelines around the modules of one loaded `StableDiffusionPipeline`."""
 
     def __init__(self, parts: PipelineParts, placement: Placement) -> None:
         self._parts = parts
@@ -49,11 +49,9 @@ class Pipelines:
         self._placement = placement
         self._kinds: dict[str, Any] = {}
         pipe, unet = self._parts.pipe, self._parts.pipe.unet
-        self._visitor = (
-            OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
-        )
-        if self._visitor is not None:
-            unet = self._visitor
+        self._proxy = OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
+        if self._proxy is not None:
+            unet = self._proxy
         elif placement.measures.splits:
             unet = SplitGuidanceUNet(unet)
         vae = pipe.vae
@@ -61,7 +59,7 @@ class Pipelines:
             vae = OffloadProxy(vae, self._parts.vae)
         elif placement.vae_dtype is not placement.torch_dtype:
             vae = UpcastVae(vae, placement.torch_dtype)
-        # No text encoder: prompts were read, and its number format at home is not the one that is computed in.
+        # No text encoder: prompts are encoded already, and in host memory its number format is another.
         self._components = {**pipe.components, "unet": unet, "vae": vae, "text_encoder": None}
 
     def denoise(
@@ -72,16 +70,16 @@ class Pipelines:
         random: Sequence[torch.Generator],
         stepped: Stepped,
     ) -> torch.Tensor:
-        """Noise, or a fitted start, to latents `[B, 4, H / 8, W / 8]`; all of a batch have equally many windows."""
+        """Noise, or a fitted start, to latents `[B, 4, H / 8, W / 8]`; all prompts have equally many windows."""
         chosen = scheduler_for(Scheduler(resolved.scheduler), self._own_scheduler, resolved.steps)
-        told: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
+        size_options: dict[str, Any] = {"width": resolved.width, "height": resolved.height}
         name = "StableDiffusionPipeline"
         if start is not None:
             name = "StableDiffusionImg2ImgPipeline"
-            told = {"image": start.picture, "strength": resolved.strength}
+            size_options = {"image": start.picture, "strength": resolved.strength}
             if start.mask is not None:
                 name = "StableDiffusionInpaintPipeline"
-                told |= {"mask_image": start.mask, "width": resolved.width, "height": resolved.height}
+                size_options |= {"mask_image": start.mask, "width": resolved.width, "height": resolved.height}
         pipe = self._pipe(name)
         pipe.scheduler = chosen.scheduler
 
@@ -100,17 +98,17 @@ class Pipelines:
                     output_type="latent",
                     callback_on_step_end=step_ended,
                     **chosen.steps,
-                    **told,
+                    **size_options,
                 ).images
         finally:
-            if self._visitor is not None:
-                self._visitor.go()
+            if self._proxy is not None:
+                self._proxy.offload()
         return latents
 
     def decode(self, latents: torch.Tensor, random: torch.Generator) -> tuple[Image.Image, bool] | None:
-        """Latents to a picture, and whether it is black; None where there is no picture in them.
+        """Latents to a picture, and whether it is black; None where the picture is NaN.
 
-        One that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
+        A picture that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
         """
         vae = self._parts.pipe.vae
         image = self._decoded(latents, random)
@@ -127,9 +125,9 @@ class Pipelines:
         return picture, _is_spoilt(image)
 
     def preview(self, latents: torch.Tensor) -> Image.Image:
-        """A small picture of latents on their way; no more than a sixteenth of a decode at 1024 px."""
-        if self._visitor is not None:
-            self._visitor.go()  # there is no room for both; it comes again for its next step
+        """A small picture of unfinished latents; takes no more than a sixteenth of a decode at 1024 px."""
+        if self._proxy is not None:
+            self._proxy.offload()  # there is no room for both; the UNet is copied again for its next step
         small = latents
         longest = max(latents.shape[-2:])
         if longest > PREVIEW_LATENT:
@@ -139,9 +137,9 @@ class Pipelines:
         return picture
 
     def _decoded(self, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
-        vae, parked = self._parts.pipe.vae, self._parts.vae
+        vae, offloaded = self._parts.pipe.vae, self._parts.vae
         height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
-        with self._tiling(width, height), parked.visiting() if parked is not None else nullcontext():
+        with self._tiling(width, height), offloaded.onloaded() if offloaded is not None else nullcontext():
             decoded: torch.Tensor = vae.decode(
                 latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False, generator=random
             )[0]
@@ -149,7 +147,7 @@ class Pipelines:
 
     @contextmanager
     def _tiling(self, width: int, height: int) -> Iterator[None]:
-        """On the rungs that have it the VAE works tile by tile meanwhile."""
+        """Has the VAE work tile by tile meanwhile, on the rungs that do so."""
         vae, measures = self._parts.pipe.vae, self._placement.measures
         if not measures.tiles:
             yield
@@ -174,10 +172,10 @@ class Pipelines:
 
 
 def _computing_on(pipeline: type[Any], device: str) -> type[Any]:
-    """The same pipeline, told where it computes: it would take that from its first part, which may be parked."""
+    """The pipeline class with its device set: it would take the device of its first part, which may be offloaded."""
     return type(pipeline.__name__, (pipeline,), {"_execution_device": property(lambda _pipe: torch.device(device))})
 
 
 def _is_spoilt(image: torch.Tensor) -> bool:
-    """`[1, 3, H, W]` in [-1, 1]: NaN somewhere, or nothing but black."""
+    """Whether a picture `[1, 3, H, W]` in [-1, 1] has a NaN somewhere or is all black."""
     return not bool(torch.isfinite(image).all()) or bool((image <= BLACK).all())

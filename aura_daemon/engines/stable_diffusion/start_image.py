@@ -15,7 +15,7 @@ from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Ingredient, IngredientKind
 
 LEAST_WHITE: Final = 128
-"""Of a mask, of 255."""
+"""Values of a mask from here to 255 count as white."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,30 +25,30 @@ class InitImage:
     picture: Image.Image
     mask: Image.Image | None = None
     ingredients: tuple[Ingredient, ...] = ()
-    """Where they come from."""
+    """The files that they come from."""
 
     @property
     def remark(self) -> str:
-        """What the user should know about it; empty where all is well."""
+        """A warning for the user; empty where there is none."""
         nothing = self.mask is not None and not any(self.mask.histogram()[LEAST_WHITE:])
         return "the mask is nowhere white, so nothing was drawn anew" if nothing else ""
 
     def fitted(self, width: int, height: int) -> InitImage:
-        """Cut to the shape that is wanted, around the middle, and brought to its size."""
+        """Cropped around the middle to this shape and scaled to this size."""
         size = width, height
         picture = ImageOps.fit(self.picture, size, Image.Resampling.LANCZOS)
         if self.mask is None:
             return InitImage(picture=picture)
-        mask = self.mask.resize(self.picture.size, Image.Resampling.BILINEAR)  # it covers the whole image
+        mask = self.mask.resize(self.picture.size, Image.Resampling.BILINEAR)  # a mask covers the whole image
         mask = ImageOps.fit(mask, size, Image.Resampling.BILINEAR)
         return InitImage(picture=picture, mask=mask.point(lambda value: 255 if value >= LEAST_WHITE else 0))
 
     def around(self, drawn: Image.Image) -> Image.Image:
-        """What was drawn, and where nothing was to be drawn the very pixels that were there."""
+        """The drawn picture inside the mask, and the exact pixels of the image outside."""
         return drawn if self.mask is None else Image.composite(drawn, self.picture, self.mask)
 
     def holding(self, drawn: Image.Image) -> InitImage:
-        """For a second pass over what was drawn, in its size: within the same mask, if there is one."""
+        """The start of a second pass over what was drawn, in the same size and with the same mask."""
         return InitImage(picture=self.around(drawn), mask=self.mask)
 
 
@@ -64,7 +64,7 @@ def read_start(
     ingredients = [_ingredient(IngredientKind.IMAGE, request.image, image or b"")]
     if request.mask is None:
         return InitImage(picture=picture, ingredients=tuple(ingredients))
-    masked = read_picture(mask or b"", request.mask, settings, ground="black")  # what is not painted is not white
+    masked = read_picture(mask or b"", request.mask, settings, ground="black")  # transparent is not white
     if isinstance(masked, Failure):
         return masked
     ingredients.append(_ingredient(IngredientKind.MASK, request.mask, mask or b""))

@@ -1,4 +1,4 @@
-"""The passes of a picture and their steps: how large, how many, how far they are. In: drawings. Out: figures, told."""
+"""The passes of a picture and their steps: their sizes, their numbers, and reports on how far they are."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from aura_daemon.jobs.sampling import round_px
 
 
 class AllCancelled(Exception):
-    """Nobody wants any of these pictures any more."""
+    """All pictures of a batch were cancelled."""
 
 
 class StepReporter:
-    """Tells how far pictures are, over both passes, and shows them where that was asked for."""
+    """Reports how far pictures are, over both passes, with previews where a request wants them."""
 
     def __init__(
         self,
-        drawings: Sequence[PictureTask],
+        tasks: Sequence[PictureTask],
         reporter: Reporter,
         peak: PeakMemory,
         preview: Callable[[torch.Tensor], bytes],
         wait: Callable[[], None],
     ) -> None:
-        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has done its work."""
-        self._drawings = drawings
+        """`preview` makes a small JPEG of one picture's latents; `wait` returns when the device has finished."""
+        self._tasks = tasks
         self._reporter = reporter
         self._peak = peak
         self._preview = preview
         self._wait = wait
         self._is_first = True
-        self._passes = _steps_of_passes(drawings[0].resolved)
+        self._passes = _steps_of_passes(tasks[0].resolved)
         self._before = 0
-        self._shown = [0] * len(drawings)
+        self._shown = [0] * len(tasks)
 
     def stepped(self, evaluation: int, evaluations: int, latents: torch.Tensor) -> None:
         """After each evaluation of the model; a step of some samplers takes two. Raises AllCancelled."""
@@ -46,39 +46,39 @@ class StepReporter:
         if self._is_first and evaluation * steps >= evaluations:
             self._is_first = False
             self._wait()
-            for drawing in self._drawings:
-                drawing.clock.first_step_ended()
+            for task in self._tasks:
+                task.clock.first_step_ended()
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
         in_all = self._before + sum(self._passes)
-        for number, drawing in enumerate(self._drawings):
-            if self._reporter.is_cancelled(drawing.task.job_id):
+        for number, task in enumerate(self._tasks):
+            if self._reporter.is_cancelled(task.job_id):
                 continue
-            every, preview = drawing.resolved.preview, b""
+            every, preview = task.resolved.preview, b""
             if every and done // every > self._shown[number] and evaluation != evaluations:
                 self._shown[number] = done // every
                 preview = self._preview(latents[number : number + 1])
-            self._reporter.stepped(drawing.task.job_id, done, in_all, preview)
-        if all(self._reporter.is_cancelled(drawing.task.job_id) for drawing in self._drawings):
+            self._reporter.stepped(task.job_id, done, in_all, preview)
+        if all(self._reporter.is_cancelled(task.job_id) for task in self._tasks):
             raise AllCancelled
 
     def pass_ended(self) -> None:
-        """The steps of the next pass follow."""
+        """Counts the steps of the next pass from here."""
         self._before += self._passes.pop(0)
 
 
 def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
-    """Width and height of the second pass, of the only one where there is no second."""
+    """Width and height of the last pass in pixels."""
     scale = resolved.hires.scale if resolved.hires is not None else 1.0
     return round_px(resolved.width * scale), round_px(resolved.height * scale)
 
 
 def steps_of(resolved: ResolvedGenerate) -> int:
-    """Of all passes together."""
+    """Steps of all passes together."""
     return sum(_steps_of_passes(resolved))
 
 
 def standstill(resolved: ResolvedGenerate) -> Failure | None:
-    """Why nothing would be drawn: diffusers takes `steps * strength` steps, whole ones."""
+    """A Failure where no step is left: diffusers takes `steps * strength` steps, rounded down."""
     if min(_steps_of_passes(resolved)) >= 1:
         return None
     least = -(-1000 // resolved.steps) / 1000
@@ -90,7 +90,7 @@ def standstill(resolved: ResolvedGenerate) -> Failure | None:
 
 
 def _steps_of_passes(resolved: ResolvedGenerate) -> list[int]:
-    """How many steps each pass takes: from an image only those that its strength leaves."""
+    """How many steps each pass takes; from an image only those that the strength leaves."""
     strengths = [resolved.strength if resolved.strength is not None else 1.0]
     strengths += [resolved.hires.strength] if resolved.hires is not None else []
     return [min(int(resolved.steps * strength), resolved.steps) for strength in strengths]

@@ -266,16 +266,16 @@ def where(part: torch.nn.Module) -> list[int]:
 def test_a_parked_part_is_elsewhere_during_a_visit_and_the_very_same_after_it() -> None:
     part = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3))
     before, home = {name: tensor.clone() for name, tensor in part.state_dict().items()}, where(part)
-    parked = Abroad(part, "cpu")
-    with parked.visiting():
+    offloaded = Abroad(part, "cpu")
+    with offloaded.onloaded():
         away = where(part)
-        with parked.visiting():
+        with offloaded.onloaded():
             assert where(part) == away
         assert where(part) == away
         assert not set(away) & set(home)
     assert where(part) == home
     part.add_module("more", torch.nn.Linear(1, 1))  # as a LoRA is put on
-    with parked.visiting():
+    with offloaded.onloaded():
         part[0].weight.data.zero_()  # what is done to a copy is forgotten
     assert all((part.state_dict()[name] == tensor).all() for name, tensor in before.items())
 
@@ -283,21 +283,21 @@ def test_a_parked_part_is_elsewhere_during_a_visit_and_the_very_same_after_it() 
 def test_a_part_that_is_on_its_device_stays_where_it_is() -> None:
     part = torch.nn.Linear(2, 2)
     home = where(part)
-    with OffloadedModule(part, "cpu").visiting():
+    with OffloadedModule(part, "cpu").onloaded():
         assert where(part) == home
 
 
 def test_a_visitor_comes_when_it_is_called_and_stays_until_it_is_sent_away() -> None:
     part = torch.nn.Linear(2, 2)
-    home, visitor = where(part), OffloadProxy(part, Abroad(part, "cpu"))
-    assert visitor.in_features == 2
+    home, proxy = where(part), OffloadProxy(part, Abroad(part, "cpu"))
+    assert proxy.in_features == 2
     assert where(part) == home
-    visitor(torch.zeros(1, 2))
+    proxy(torch.zeros(1, 2))
     away = where(part)
-    visitor(torch.zeros(1, 2))
+    proxy(torch.zeros(1, 2))
     assert where(part) == away != home
-    visitor.go()
-    visitor.go()
+    proxy.offload()
+    proxy.offload()
     assert where(part) == home
 
 
