@@ -4,6 +4,7 @@ import pytest
 
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request, kind_of
 from aura_daemon.jobs.results import Payload
+from aura_daemon.jobs.tasks import Task
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,8 @@ def test_a_request_tells_its_engine(request_: Request, kind: JobKind) -> None:
 
 def test_a_payload_does_not_print_its_bytes() -> None:
     assert "secret" not in repr(Payload(extension=".txt", content=b"secret"))
+
+
+def test_a_task_does_not_print_the_bytes_that_it_carries() -> None:
+    task = Task(job_id="a", request=CaptionRequest(), image=b"secret", mask=b"secret", cells=(b"secret",))
+    assert "secret" not in repr(task)
