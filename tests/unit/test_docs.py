@@ -218,3 +218,12 @@ def test_every_message_is_one_of_the_code(message: str) -> None:
     long = [part for part in parts if len(part) >= LEAST_CHARACTERS]
     assert long, "too short to be found"
     assert [part for part in long if part not in texts_of_the_code()] == []
+
+
+def test_every_module_stands_in_the_tree_of_the_architecture() -> None:
+    trees = (content for _, content in _FENCE.findall(text_of("docs/architecture.md")))
+    named = {path for tree in trees for path in paths_of_the_tree(tree)}
+    modules = {file.relative_to(ROOT).as_posix() for file in (ROOT / "aura_daemon").rglob("*.py")}
+    told_as_folders = ("aura_daemon/bench/", "aura_daemon/training/")
+    missing = {name for name in modules - named if not name.startswith(told_as_folders)}
+    assert {name for name in missing if not name.endswith("__init__.py")} == set()
