@@ -17,7 +17,8 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
 from aura_daemon.file_names import FAILED_FOLDER, escaped, is_out_of_bounds
-from aura_daemon.health.document import MEMORY_FOR, Health, Status
+from aura_daemon.health.document import Health, Status
+from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
@@ -104,7 +105,7 @@ class _Explainer:
             return "it is taken when the daemon runs"
         if self._health.status is Status.PAUSED:
             return f"it is taken when the daemon is no longer paused: {self._health.last_error}"
-        reason = _holdup(self._health, "journal")
+        reason = _holdup(self._health, JOURNAL)
         return f"it is taken when that is mended: {reason}" if reason else "it is taken now"
 
     def _claimed(self, source: Source, health: Health | None) -> str:
@@ -125,7 +126,7 @@ class _Explainer:
         place = escaped(str(self._settings.outbox / job.folder / job.stem))
         match job.state:
             case JobState.QUEUED:
-                reason = _holdup(health, job.needs, MEMORY_FOR.format(job.demand), "outbox", "journal")
+                reason = _holdup(health, job.needs, memory_for(job.demand), OUTBOX, JOURNAL)
                 return f"queued, held up: {reason}" if reason else f"queued, attempt {job.attempts + 1} to come"
             case JobState.RUNNING:
                 if health is None or health.current is None or health.current.id != job.id:
