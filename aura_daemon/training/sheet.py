@@ -1,4 +1,4 @@
-"""The contact sheet in the README: what aura-mini draws, each picture with its prompt."""
+"""The contact sheet in docs/models.md: what aura-mini draws, each picture with its prompt."""
 
 import random
 from typing import Final
