@@ -84,8 +84,8 @@ def assemble_daemon(
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         health = HealthRecorder(
-            settings,
-            HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
+            settings=settings,
+            writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
             policy=choice.disposition,
             journal=journal,
             watcher=watcher,
