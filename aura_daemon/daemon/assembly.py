@@ -1,4 +1,4 @@
-"""Settings and workers -> a daemon whose parts are joined. The only module that knows all of them."""
+"""Builds a daemon from settings and workers; the only module that imports all parts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def settings_of(config: Path | None) -> LoadedConfig:
 
 
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
-    """One child process of this machine, which will hold the models; nothing is started yet."""
+    """A pool with one child process on this machine; the process starts with the first batch."""
     worker = ProcessWorker(
         settings.engine(),
         deadline_s=settings.deadline,
@@ -57,7 +57,7 @@ def local_workers(settings: Settings, log_format: str, log_level: str | None = N
 
 
 def worker_settings(settings: Settings) -> tuple[object, ...]:
-    """What workers are made from: other ones are needed where any of it changes."""
+    """The settings that workers are built from: a change of any of them needs new workers."""
     return settings.engine(), settings.deadline, settings.log_level, settings.log_format
 
 
@@ -65,7 +65,7 @@ def worker_settings(settings: Settings) -> tuple[object, ...]:
 def assemble_daemon(
     settings: Settings, pool: WorkerPool, *, listeners: Sequence[Listener] = (), drain: bool
 ) -> Iterator[Daemon]:
-    """A daemon that holds the inbox's lock for as long as the context lasts; raises UserError where another has it."""
+    """A daemon that holds the inbox's lock within the context; raises UserError where another process holds it."""
     inbox, outbox, state = settings.inbox, settings.outbox, settings.state_folder()
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
@@ -131,7 +131,7 @@ def assemble_daemon(
             health=health,
         )
         yield Daemon(
-            settings,
+            settings=settings,
             journal=journal,
             watcher=watcher,
             pending=intake.pending,
