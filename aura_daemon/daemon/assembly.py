@@ -16,6 +16,8 @@ from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
+from aura_daemon.dispatch.outcomes import OutcomeHandler
+from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import Holdups
@@ -109,18 +111,27 @@ def assemble_daemon(
             health=health,
             listeners=listeners,
         )
-        dispatcher = Dispatcher(
-            settings,
+        outcomes = OutcomeHandler(
+            settings=settings,
             journal=journal,
-            pool=pool,
-            input_images=intake.input_images,
             delivery=delivery,
-            previews=Previews(delivery),
             holdups=holdups,
             health=health,
             listeners=listeners,
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
+        )
+        dispatcher = Dispatcher(
+            settings=settings,
+            journal=journal,
+            pool=pool,
+            task_builder=TaskBuilder(journal, intake.input_images, delivery),
+            outcomes=outcomes,
+            delivery=delivery,
+            previews=Previews(delivery),
+            holdups=holdups,
+            health=health,
+            listeners=listeners,
         )
         command_handler = CommandHandler(
             journal=journal,

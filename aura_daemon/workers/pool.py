@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Placed, Ready, Up, Worker
 
-MEMORY_SAMPLES = 24
-"""Jobs whose memory is kept, to see whether a worker's memory grows from job to job."""
+MEMORY_SAMPLES: Final = 24
+"""Number of jobs after which the worker's memory is kept, to detect a leak: allocators need a dozen to settle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
