@@ -1,4 +1,4 @@
-"""Settings and workers -> a daemon whose parts are joined. The only module that knows all of them."""
+"""Builds a daemon from settings and workers; the only module that imports all parts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from aura_daemon.daemon.control_socket import ControlSocket
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
+from aura_daemon.dispatch.outcomes import OutcomeHandler
+from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import Holdups
@@ -46,7 +48,7 @@ def settings_of(config: Path | None) -> LoadedConfig:
 
 
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
-    """One child process of this machine, which will hold the models; nothing is started yet."""
+    """A pool with one child process on this machine; the process starts with the first batch."""
     worker = ProcessWorker(
         settings.engine(),
         deadline_s=settings.deadline,
@@ -57,7 +59,7 @@ def local_workers(settings: Settings, log_format: str, log_level: str | None = N
 
 
 def worker_settings(settings: Settings) -> tuple[object, ...]:
-    """What workers are made from: other ones are needed where any of it changes."""
+    """The settings that workers are built from: a change of any of them needs new workers."""
     return settings.engine(), settings.deadline, settings.log_level, settings.log_format
 
 
@@ -65,7 +67,7 @@ def worker_settings(settings: Settings) -> tuple[object, ...]:
 def assemble_daemon(
     settings: Settings, pool: WorkerPool, *, listeners: Sequence[Listener] = (), drain: bool
 ) -> Iterator[Daemon]:
-    """A daemon that holds the inbox's lock for as long as the context lasts; raises UserError where another has it."""
+    """A daemon that holds the inbox's lock within the context; raises UserError where another process holds it."""
     inbox, outbox, state = settings.inbox, settings.outbox, settings.state_folder()
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
@@ -84,8 +86,8 @@ def assemble_daemon(
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         health = HealthRecorder(
-            settings,
-            HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
+            settings=settings,
+            writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
             policy=choice.disposition,
             journal=journal,
             watcher=watcher,
@@ -109,18 +111,27 @@ def assemble_daemon(
             health=health,
             listeners=listeners,
         )
-        dispatcher = Dispatcher(
-            settings,
+        outcomes = OutcomeHandler(
+            settings=settings,
             journal=journal,
-            pool=pool,
-            input_images=intake.input_images,
             delivery=delivery,
-            previews=Previews(delivery),
             holdups=holdups,
             health=health,
             listeners=listeners,
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
+        )
+        dispatcher = Dispatcher(
+            settings=settings,
+            journal=journal,
+            pool=pool,
+            task_builder=TaskBuilder(journal, intake.input_images, delivery),
+            outcomes=outcomes,
+            delivery=delivery,
+            previews=Previews(delivery),
+            holdups=holdups,
+            health=health,
+            listeners=listeners,
         )
         command_handler = CommandHandler(
             journal=journal,
@@ -131,7 +142,7 @@ def assemble_daemon(
             health=health,
         )
         yield Daemon(
-            settings,
+            settings=settings,
             journal=journal,
             watcher=watcher,
             pending=intake.pending,

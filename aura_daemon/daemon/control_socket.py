@@ -1,6 +1,6 @@
-"""A socket in the state folder, for its owner alone: what people ask of a running daemon, and its answers.
+"""A Unix socket in the state folder, which only its owner may use: commands for a running daemon, and its answers.
 
-In: datagrams of JSON. Out: commands. The asker binds a name of its own in the same folder, where the answer goes.
+In: datagrams of JSON. Out: commands. The client binds a socket in the same folder, to which the answer is sent.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from loguru import logger
 from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
 
 NAME: Final = "control.sock"
-MOST_BYTES: Final = 65_536
-MOST_PATH_BYTES: Final = 100
-"""A socket's path has at most 108 bytes with its end (unix(7)); longer ones are reached through a descriptor."""
+MAX_MESSAGE_BYTES: Final = 65_536
+MAX_PATH_BYTES: Final = 100
+"""A socket's path has at most 108 bytes with its final zero (unix(7)); a longer one is opened via /proc/self/fd."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReceivedCommand:
-    """A command, and where its answer goes."""
+    """A command, and the address for its answer."""
 
     command: Command
     reply: str
-    """Name of the asker's socket in the state folder."""
+    """Name of the client's socket in the state folder."""
 
 
 class ControlSocket:
-    """The listening end; without it where the file system knows no sockets, which is said."""
+    """The daemon's end. Where the file system supports no sockets, the daemon warns and runs without it."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
         self._socket: socket.socket | None = None
         try:
-            (state / NAME).unlink(missing_ok=True)  # of a daemon that was killed: the lock is ours now
+            (state / NAME).unlink(missing_ok=True)  # left by a killed daemon: this process holds the lock now
             self._socket = _bound(state, NAME)
         except OSError as error:
             logger.warning("`cancel` and `retry` cannot reach this daemon: {}", error.strerror or error)
 
     def waitables(self) -> tuple[int, ...]:
-        """Readable when somebody asks for something."""
+        """Descriptors that become readable when a command arrives."""
         return (self._socket.fileno(),) if self._socket is not None else ()
 
     def receive(self) -> list[ReceivedCommand]:
-        """The commands that have come since the last call."""
+        """The commands that arrived since the last call."""
         received: list[ReceivedCommand] = []
         while self._socket is not None:
             try:
-                content = self._socket.recv(MOST_BYTES)
+                content = self._socket.recv(MAX_MESSAGE_BYTES)
             except OSError:
                 break
             try:
@@ -67,39 +67,39 @@ class ControlSocket:
         return received
 
     def answer(self, received: ReceivedCommand, answer: CommandAnswer) -> None:
-        """Answers the asker, where it still listens."""
+        """Sends an answer to the client, where it still listens."""
         if self._socket is None or "/" in received.reply:
             return
         content = json.dumps({"done": answer.done, "said": answer.lines}).encode()
         with suppress(OSError), _SocketAddress(self._state, received.reply) as address:
-            self._socket.sendto(content[:MOST_BYTES], address)
+            self._socket.sendto(content[:MAX_MESSAGE_BYTES], address)
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """Closes the socket and removes its file."""
         if self._socket is not None:
             self._socket.close()
-            with suppress(OSError):  # the next daemon puts its own in its place
+            with suppress(OSError):  # the next daemon replaces the file
                 (self._state / NAME).unlink()
             self._socket = None
 
 
 def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | None:
-    """The daemon's answer; None where no daemon listens. Raises TimeoutError, or OSError where it may not be asked."""
-    mine = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
+    """The daemon's answer; None where no daemon listens. Raises TimeoutError, or OSError where access is denied."""
+    reply = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
     if not (state / NAME).exists():
         return None
-    asking = _bound(state, mine)
+    client = _bound(state, reply)
     try:
-        asking.settimeout(timeout_s)
-        fields = {"verb": command.verb.value, "name": command.name, "path": command.path, "reply": mine}
+        client.settimeout(timeout_s)
+        fields = {"verb": command.verb.value, "name": command.name, "path": command.path, "reply": reply}
         with _SocketAddress(state, NAME) as address:
-            asking.sendto(json.dumps(fields).encode(), address)
-        answer = json.loads(asking.recv(MOST_BYTES))
+            client.sendto(json.dumps(fields).encode(), address)
+        answer = json.loads(client.recv(MAX_MESSAGE_BYTES))
     except ConnectionRefusedError:
         return None  # left by a daemon that was killed
     finally:
-        asking.close()
-        (state / mine).unlink(missing_ok=True)
+        client.close()
+        (state / reply).unlink(missing_ok=True)
     return CommandAnswer(done=bool(answer["done"]), lines=tuple(answer["said"]))
 
 
@@ -120,16 +120,16 @@ def _bound(state: Path, name: str) -> socket.socket:
 
 
 class _SocketAddress:
-    """A socket's path, short enough for the system for as long as the context lasts."""
+    """A context with a path to a socket that is short enough for the system."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder, self._name = folder, name
         self._descriptor: int | None = None
 
     def __enter__(self) -> str:
-        place = self._folder / self._name
-        if len(os.fsencode(place)) <= MOST_PATH_BYTES:
-            return os.fspath(place)
+        path = self._folder / self._name
+        if len(os.fsencode(path)) <= MAX_PATH_BYTES:
+            return os.fspath(path)
         self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         return f"/proc/self/fd/{self._descriptor}/{self._name}"
 

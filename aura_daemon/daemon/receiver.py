@@ -1,9 +1,10 @@
-"""A file's way: claimed, admitted, and put where it belongs once its jobs have ended. In: looks. Out: queued jobs."""
+"""Claims and admits files, and disposes of them after their jobs. In: looks at the inbox. Out: queued jobs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from loguru import logger
 
@@ -25,75 +26,64 @@ from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.watcher import Watcher
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class Receiver:
-    """The files of one inbox."""
+    """Takes in the files of one inbox, and disposes of them after their jobs have ended."""
 
-    def __init__(
-        self,
-        *,
-        clock: SteadyClock,
-        journal: Journal,
-        watcher: Watcher,
-        inbox_guard: MountGuard,
-        pending: PendingFiles,
-        claims: Claims,
-        admission: Admission,
-        disposal: SourceDisposal,
-        holdups: Holdups,
-        health: HealthRecorder,
-        listeners: Sequence[Listener],
-    ) -> None:
-        self._clock = clock
-        self._journal = journal
-        self._watcher = watcher
-        self._inbox_guard = inbox_guard
-        self._pending = pending
-        self._claims = claims
-        self._admission = admission
-        self._disposal = disposal
-        self._holdups = holdups
-        self._health = health
-        self._listeners = listeners
-        self._ended: dict[str, Source] = {}
-        self._unadmitted: dict[str, Source] = {}
-        self._has_looked = False
-        self._more_to_find = False
-        self.failed = 0
-        """Files that ask for nothing that could be run."""
+    clock: SteadyClock
+    journal: Journal
+    watcher: Watcher
+    inbox_guard: MountGuard
+    pending: PendingFiles
+    claims: Claims
+    admission: Admission
+    disposal: SourceDisposal
+    holdups: Holdups
+    health: HealthRecorder
+    listeners: Sequence[Listener]
+    failed: int = field(init=False, default=0)
+    """Number of files that contained no job that can run."""
+    _ended: dict[str, Source] = field(init=False, default_factory=dict)
+    """Id -> source with an ended job, or without jobs: candidates for `dispose`."""
+    _unadmitted: dict[str, Source] = field(init=False, default_factory=dict)
+    """Id -> claimed source whose admission a disk refused."""
+    _has_looked: bool = field(init=False, default=False)
+    _more_to_find: bool = field(init=False, default=False)
+    """The last look at the inbox was incomplete, or there was no room for all its files."""
 
     @property
     def has_seen_all(self) -> bool:
-        """Whether the inbox was looked at, and nothing lies there that only needs time to settle."""
-        next_s = self._pending.next_s()
-        is_due = self._watcher.scan_due_s() is None or (next_s is not None and next_s <= time.monotonic())
-        return self._has_looked and not self._more_to_find and not is_due and not self._pending.is_settling
+        """Whether the inbox was looked at as a whole, and no file in it is still settling."""
+        next_s = self.pending.next_s()
+        is_due = self.watcher.scan_due_s() is None or (next_s is not None and next_s <= time.monotonic())
+        return self._has_looked and not self._more_to_find and not is_due and not self.pending.is_settling
 
     @property
     def has_put_all_away(self) -> bool:
-        """Whether no source is left that could be put where it belongs."""
-        return not self._ended or self._holdups.has_failed(SOURCES)
+        """Whether no source is left that could be moved to where it belongs now."""
+        return not self._ended or self.holdups.has_failed(SOURCES)
 
     def recover(self) -> None:
-        """Takes up claims that a crash or a stop left."""
-        claim_recovery.adopt(self._claims, self._journal)
-        for source in self._journal.unfinished_sources():
+        """Continues with claims that a crash or a stop left unfinished."""
+        claim_recovery.adopt(self.claims, self.journal)
+        for source in self.journal.unfinished_sources():
             if source.id not in self._ended and source.id not in self._unadmitted:
                 self.admit(source)
 
     def claim(self) -> None:
-        """Looks, waits for files to settle, claims them and journals what they ask for."""
-        pending, now = self._pending, time.monotonic()
+        """Looks at the inbox, claims the files that have settled, and journals their jobs."""
+        pending, now = self.pending, time.monotonic()
         if self._more_to_find and pending.has_room_again:
-            self._watcher.scan_soon()
-        look = self._watcher.look(now, pending.due(now))
+            self.watcher.scan_soon()
+        look = self.watcher.look(now, pending.due(now))
         has_room = pending.take(look, now)
         self._more_to_find = not has_room or (self._more_to_find and not look.complete)
         self._has_looked = True
         for claimable in pending.ready(now):
             try:
-                source = self._claims.claim(claimable.path, claimable.kind, settled_s=claimable.settled_s)
+                source = self.claims.claim(claimable.path, claimable.kind, settled_s=claimable.settled_s)
             except JournalRefused as error:
-                self._health.hold_up(JOURNAL, f"{file_names.escaped(claimable.path)} stays where it is", error)
+                self.health.hold_up(JOURNAL, f"{file_names.escaped(claimable.path)} stays where it is", error)
                 return
             except OSError as error:
                 pending.postpone(claimable.path, now, f"it cannot be claimed: {error.strerror}")
@@ -101,62 +91,62 @@ class Receiver:
             pending.forget(claimable.path)
             if source is not None:
                 self.admit(source)
-            self._health.change()
+            self.health.change()
 
     def job_ended(self, source: Source) -> None:
-        """One of its jobs came to an end; `dispose` finds out whether it was the last."""
+        """Notes that a job of the source has ended; `dispose` finds out whether it was the last one."""
         self._ended[source.id] = source
 
     def dispose(self) -> None:
-        """Puts sources whose jobs have all ended where they belong; one that cannot be put there keeps no other."""
-        if self._holdups.is_held(SOURCES, time.monotonic()) or self._inbox_guard.absence():
-            return  # an unmounted inbox looks as if its claims had been dealt with
+        """Moves sources whose jobs have all ended to where they belong; a refusal for one does not stop the others."""
+        if self.holdups.is_held(SOURCES, time.monotonic()) or self.inbox_guard.absence():
+            return  # in an unmounted inbox the claims seem to be gone, as if they had been disposed of
         refusal: tuple[str, OSError] | None = None
-        if self._claims.stranded is not None:
-            for source in claim_recovery.adopt(self._claims, self._journal):
+        if self.claims.stranded is not None:
+            for source in claim_recovery.adopt(self.claims, self.journal):
                 self.admit(source)
-            if self._claims.stranded is not None:
-                refusal = "a claimed file cannot be taken up", self._claims.stranded
+            if self.claims.stranded is not None:
+                refusal = "a claimed file cannot be taken up", self.claims.stranded
         unadmitted, self._unadmitted = self._unadmitted, {}
         for source in unadmitted.values():
             self.admit(source)
         for source in tuple(self._ended.values()):
             try:
-                if self._disposal.dispose(source):
+                if self.disposal.dispose(source):
                     self._recall_images(source)
             except OSError as error:
                 refusal = f"{file_names.escaped(source.path)} cannot be put where it belongs", error
                 continue
             del self._ended[source.id]
         if refusal is not None:
-            self._health.hold_up(SOURCES, *refusal)
-        elif not self._unadmitted and self._holdups.clear(SOURCES):
+            self.health.hold_up(SOURCES, *refusal)
+        elif not self._unadmitted and self.holdups.clear(SOURCES):
             logger.info("sources go where they belong again")
-            self._health.change()
+            self.health.change()
 
     def _recall_images(self, source: Source) -> None:
-        """The images that it named can be put away with it, or stay for its next try."""
+        """Looks again at the images that a source named: they are disposed of with it, or stay for its next try."""
         now = time.monotonic()
-        for path in self._journal.named_by(source.id):
-            if self._pending.recall(path, now):
-                self._watcher.scan_soon()
+        for path in self.journal.named_by(source.id):
+            if self.pending.recall(path, now):
+                self.watcher.scan_soon()
 
     def since_claim_s(self, source: Source) -> float:
-        """How long a source has been ours."""
-        return max(0.0, self._clock.now() - source.claimed_at)
+        """Seconds since a source was claimed."""
+        return max(0.0, self.clock.now() - source.claimed_at)
 
     def admit(self, source: Source) -> None:
-        """Journals the jobs of a claimed source; one without jobs has ended already."""
+        """Journals the jobs of a claimed source; a source without jobs has ended at once."""
         if source.state is SourceState.CLAIMED:
             try:
-                self._admission.admit(source)
+                self.admission.admit(source)
             except OSError as error:
                 self._unadmitted[source.id] = source
-                self._health.hold_up(SOURCES, f"{file_names.escaped(source.path)} cannot be taken in", error)
+                self.health.hold_up(SOURCES, f"{file_names.escaped(source.path)} cannot be taken in", error)
                 return
-            source = self._journal.source(source.id)
+            source = self.journal.source(source.id)
         self._ended[source.id] = source
         if source.failure is not None:
             self.failed += 1
-            self._health.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
-            tell(self._listeners, JobFailed(id=source.id, source=source, failure=source.failure))
+            self.health.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
+            tell(self.listeners, JobFailed(id=source.id, source=source, failure=source.failure))

@@ -1,4 +1,4 @@
-"""One daemon after another: SIGTERM and Ctrl-C end it, SIGHUP starts one with the new configuration."""
+"""Runs daemons, one after the other: SIGTERM and Ctrl-C end the last, SIGHUP replaces it by one with new settings."""
 
 from __future__ import annotations
 
@@ -30,11 +30,10 @@ def supervise(
 ) -> tuple[Summary, signal.Signals | None]:
     """Runs daemons until one is told to stop or, with `drain`, has nothing left to do.
 
-    Returns what they came to, and the signal that stopped the last one. `worker_log_level`: what workers may log; None:
-    as configured.
+    Returns the summary, and the signal that stopped the last daemon. `worker_log_level`: None means as configured.
     """
     loaded = settings_of(config)
-    pool = _configured(loaded, log_format, worker_log_level)
+    pool = _configured_pool(loaded, log_format, worker_log_level)
     handler = SignalHandler()
     done = failed = 0
     while True:
@@ -47,15 +46,15 @@ def supervise(
             break
         if worker_settings(reload.loaded.settings) != worker_settings(loaded.settings):
             pool.stop(1.0)
-            pool = _configured(reload.loaded, log_format, worker_log_level)
+            pool = _configured_pool(reload.loaded, log_format, worker_log_level)
         loaded = reload.loaded
     pool.stop(0.0)
     logger.info("stopped: {} done, {} failed, {} waiting", done, failed, summary.waiting)
     return summary, handler.stopped_by
 
 
-def _configured(loaded: LoadedConfig, log_format: str | None, worker_log_level: str | None) -> WorkerPool:
-    """Sets the log up as configured; returns workers that are configured, too."""
+def _configured_pool(loaded: LoadedConfig, log_format: str | None, worker_log_level: str | None) -> WorkerPool:
+    """Sets up the log and the workers as configured."""
     settings = loaded.settings
     chosen = log_format or settings.log_format
     logs.set_up(settings.log_level, chosen)
@@ -64,16 +63,16 @@ def _configured(loaded: LoadedConfig, log_format: str | None, worker_log_level: 
 
 
 class ConfigReload:
-    """The configuration, read once more when SIGHUP comes; one with a problem leaves the old one in force."""
+    """Reads the configuration again after SIGHUP; where the new one has a problem, the old one stays in force."""
 
     def __init__(self, config: Path | None, before: Settings) -> None:
         self._config = config
         self._before = before
         self.loaded: LoadedConfig | None = None
-        """The new configuration, where there is one."""
+        """The new configuration; None where nothing has changed."""
 
     def try_now(self) -> bool:
-        """Whether a daemon with another configuration is to follow."""
+        """Reads the configuration; True where a daemon with a changed one is to take over."""
         try:
             loaded = settings_of(self._config)
         except UserError as error:
@@ -87,7 +86,7 @@ class ConfigReload:
 
 
 class SignalHandler:
-    """SIGTERM and Ctrl-C end the daemon in order; a second one ends it at once. SIGHUP has its configuration read."""
+    """SIGTERM and Ctrl-C shut the daemon down; a second one kills it. SIGHUP makes it read its configuration."""
 
     def __init__(self, daemon: Daemon | None = None) -> None:
         self._daemon = daemon
@@ -96,7 +95,7 @@ class SignalHandler:
         signal.signal(signal.SIGINT, self._stop)
 
     def watch_over(self, daemon: Daemon, *, reloads: bool) -> None:
-        """From now on signals go to this daemon; `reloads`: SIGHUP too, which ends a daemon on a terminal."""
+        """Directs signals to this daemon; `reloads`: SIGHUP too, which must end a daemon on a terminal instead."""
         self._daemon = daemon
         if self.stopped_by is not None:
             daemon.stop()

@@ -1,4 +1,4 @@
-"""How many jobs of one batch key are run together. In: configuration, what was measured. Out: how many pay."""
+"""How many jobs of one batch key run together. In: configuration and measurements. Out: the largest useful batch."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Final
 from aura_daemon.ladder.prediction import Measured
 
 MOST: Final = 4
-"""Pictures at once on a GPU, where nobody has said otherwise: 8 were hardly faster on an H200 (see BENCHMARKS)."""
+"""Default batch size on a GPU, in pictures: 8 were hardly faster on an H200 (see BENCHMARKS)."""
 
 PAYS: Final = 0.95
-"""Of the time that a picture takes alone, what it may take at most in a batch that is worth it."""
+"""A batch is worthwhile where a picture in it takes at most this share of the time that it takes alone."""
 
 
 def most_together(*, configured: int | None, on_gpu: bool, measured: Sequence[Measured], device: str) -> int:
-    """How many are drawn at once: what is configured, else one on a CPU (it does not pay there), else what pays.
+    """The largest batch: as configured, else one on a CPU (more is no faster there), else as many as are worthwhile.
 
-    `measured`: of one model. A batch is not tried again where a picture in it took no less time than one alone.
+    `measured`: measurements of one model. A batch size that saved no time per picture is not used again.
     """
     if configured is not None:
         return configured

@@ -1,7 +1,7 @@
-"""Which of the waiting jobs is next. In: the first of every queue, what is loaded. Out: one of them.
+"""Chooses the next job. In: the first job of every queue, the loaded models. Out: one of the jobs.
 
-Higher priority first, then the oldest; but a job whose model is loaded may overtake one that would have it changed,
-for a while: changing a model costs as much as several pictures.
+Higher priority first, then the oldest. A job whose model is loaded may overtake an older one that needs another
+model, for a while: changing the model takes as long as several pictures.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 from typing import Final
 
 MOST_OVERTAKEN: Final = 20
-"""How many jobs in a row may overtake one that waits for another model."""
+"""Number of jobs in a row that may overtake a job that needs another model."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class QueueHead:
-    """The first job of one queue: of those that need the same model."""
+    """The first job of one queue, which holds the jobs that need the same model."""
 
     id: str
     """Sorts by age."""
     priority: int
     model: str
-    """As the worker names it; empty where none is needed."""
+    """The model's name, as workers report it; empty where the job needs none."""
 
 
 def chosen(heads: Sequence[QueueHead], *, loaded: Collection[str], overtaken: int) -> QueueHead | None:
-    """The next one; `overtaken`: how many have run in a row since the oldest was passed over first."""
+    """The next job; `overtaken`: number of jobs in a row that have overtaken the oldest one."""
     highest = max((head.priority for head in heads), default=0)
     heads = sorted((head for head in heads if head.priority == highest), key=lambda head: head.id)
     oldest = heads[0] if heads else None

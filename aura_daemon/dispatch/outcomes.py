@@ -1,14 +1,14 @@
-"""What becomes of a job that has ended: its result is delivered, its failure decided. In: outcomes. Out: results.
+"""Delivers the results of jobs and decides what follows from failures. In: outcomes. Out: results, journal entries.
 
-A result that the outbox refuses is kept and published before anything else is run; so is a failure about which the
-journal could not be told.
+A result that the outbox refuses is kept and published before another job runs. A failure that the journal could not
+record is kept likewise.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from loguru import logger
@@ -30,29 +30,31 @@ from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.outbox.delivery import Delivery, JobTimes
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
-"""Failures that say nothing against the model: what was held up for want of it goes on."""
+"""Failures that show that the model could be loaded: jobs that waited for the model go on."""
 
 _ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
-"""Failures of an attempt, after which there may be another."""
+"""Failures that are recorded as an attempt, after which there may be another."""
 
+_OUTBOX_WORKS: Final = "the outbox takes files again"
 
 _MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself as soon as there is enough."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndedJob:
-    """A job that was run, and how."""
+    """A job that has ended, and how it was run; `tried` is None where it ended before a rung was chosen."""
 
     job: Job
     source: Source
     waited_s: float = 0.0
     """From the claim to the start of the attempt."""
     attempt_s: float = 0.0
+    """From the start of the attempt to its end."""
     tried: RunConditions | None = None
     step_s: float = 0.0
 
-    def failed(self, failure: Failure) -> Attempt | None:
-        """The attempt, where there was one to speak of."""
+    def attempt(self, failure: Failure) -> Attempt | None:
+        """The failed attempt; None for failures that do not count as one."""
         if failure.kind not in _ATTEMPTED:
             return None
         return attempt_of(self.tried, kind=failure.kind, reason=failure.message, seconds=self.attempt_s)
@@ -63,137 +65,119 @@ class _Undelivered:
     job: Job
     source: Source
     produced: Produced
-    clocked: JobTimes
+    times: JobTimes
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Undecided:
-    """A failure about which nothing is journaled yet."""
-
-    ended: EndedJob
-    failure: Failure
-
-
+@dataclass(kw_only=True, slots=True, eq=False)
 class OutcomeHandler:
-    """Results and failures on their way into outbox and journal."""
+    """Delivers results, and journals what follows from failures."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        journal: Journal,
-        delivery: Delivery,
-        holdups: Holdups,
-        health: HealthRecorder,
-        listeners: Sequence[Listener],
-        since_claim_s: Callable[[Source], float],
-        source_ended: Callable[[Source], None],
-    ) -> None:
-        """`since_claim_s`: for how long a source has been claimed. `source_ended`: told when a job of it has ended."""
-        self._settings = settings
-        self._journal = journal
-        self._delivery = delivery
-        self._holdups = holdups
-        self._health = health
-        self._listeners = listeners
-        self._since_claim_s = since_claim_s
-        self._source_ended = source_ended
-        self._undelivered: dict[str, _Undelivered] = {}
-        self._undecided: dict[str, _Undecided] = {}
-        self.done = 0
-        """Jobs that were delivered."""
-        self.failed = 0
-        """Jobs that failed for good."""
+    settings: Settings
+    journal: Journal
+    delivery: Delivery
+    holdups: Holdups
+    health: HealthRecorder
+    listeners: Sequence[Listener]
+    since_claim_s: Callable[[Source], float]
+    """Returns the seconds since a source was claimed."""
+    source_ended: Callable[[Source], None]
+    """Called with the source of every job that has ended."""
+    done: int = field(init=False, default=0)
+    """Number of delivered jobs."""
+    failed: int = field(init=False, default=0)
+    """Number of jobs that failed for good."""
+    _undelivered: dict[str, _Undelivered] = field(init=False, default_factory=dict)
+    """Job id -> result that the outbox refused."""
+    _undecided: dict[str, tuple[EndedJob, Failure]] = field(init=False, default_factory=dict)
+    """Job id -> failure about which nothing is journaled yet."""
 
     @property
-    def at_hand(self) -> frozenset[str]:
-        """Ids of the jobs that are kept here."""
+    def kept_ids(self) -> frozenset[str]:
+        """Ids of jobs whose result or failure is kept for a later try."""
         return frozenset((*self._undelivered, *self._undecided))
 
     def has_work(self) -> bool:
-        """Whether something kept here could go on."""
-        return bool(self._undecided or (self._undelivered and not self._holdups.has_failed(OUTBOX)))
+        """Whether a kept result or failure could be dealt with now."""
+        return bool(self._undecided or (self._undelivered and not self.holdups.has_failed(OUTBOX)))
 
     def take(self, ended: EndedJob, outcome: Outcome) -> None:
-        """The last word on a job that was run."""
+        """Handles the outcome of a job that a worker has run."""
         if not isinstance(outcome, Produced):
             self.conclude(ended, outcome)
             return
-        self._model_works(ended.job.needs)
-        self._has_memory(ended.job.demand)
+        self._end_holdup(ended.job.needs, f"{ended.job.needs} works again")
+        self._end_holdup(memory_for(ended.job.demand), f"there is memory again for {ended.job.demand}")
         self._learn(ended, outcome)
-        since_claim_s = max(self._since_claim_s(ended.source), ended.waited_s)
-        clocked = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
-        self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, clocked=clocked))
+        since_claim_s = max(self.since_claim_s(ended.source), ended.waited_s)
+        times = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
+        self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, times=times))
 
     def conclude(self, ended: EndedJob, failure: Failure) -> None:
-        """A failure, from the worker or from before it came to that."""
-        self._undecided[ended.job.id] = _Undecided(ended=ended, failure=failure)
+        """Handles a failure, of the worker or before the job was given to one."""
+        self._undecided[ended.job.id] = ended, failure
         self._decide_all()
 
     def settle(self) -> None:
-        """Tries once more to publish what the outbox refused, and to decide what the journal did not take."""
+        """Tries again to publish results that the outbox refused, and to journal failures."""
         self._decide_all()
         for result in list(self._undelivered.values()):
-            if self._holdups.is_held(OUTBOX, time.monotonic()):
+            if self.holdups.is_held(OUTBOX, time.monotonic()):
                 return
             self._deliver(result)
 
     def fail(self, job: Job, source: Source, failure: Failure, tried: Attempt | None = None) -> None:
         """Ends a job for good; raises OSError."""
-        self._delivery.retract(job)
-        self._journal.fail(job, failure, now=time.time(), tried=tried)
+        self.delivery.retract(job)
+        self.journal.fail(job, failure, now=time.time(), tried=tried)
         self.failed += 1
-        self._source_ended(source)
+        self.source_ended(source)
         self._end_shortage(job)
         if failure.kind is FailureKind.CANCELLED:
             logger.info("{} cancelled", job.id)
         else:
-            self._health.error(f"{job.id}: {failure.message}")
+            self.health.error(f"{job.id}: {failure.message}")
             logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
-        tell(self._listeners, JobFailed(id=job.id, source=source, failure=failure))
-        self._health.change()
+        tell(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
+        self.health.change()
 
     def give_back(self) -> None:
         """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
         for result in list(self._undelivered.values()):
             self._deliver(result)
         for job_id in self._undelivered:
-            self._journal.give_back(self._journal.job(job_id), count_attempt=False)
-
-    # -- below -----------------------------------------------------------------------------------------------------
+            self.journal.give_back(self.journal.job(job_id), count_attempt=False)
 
     def _decide_all(self) -> None:
-        """Journals what follows from failures; where journal or outbox refuse, it is decided again later."""
-        if self._holdups.is_held(OUTBOX, time.monotonic()):
+        """Decides the kept failures; where journal or outbox refuse, they are decided again later."""
+        if self.holdups.is_held(OUTBOX, time.monotonic()):
             return
-        for job_id, undecided in list(self._undecided.items()):
+        for job_id, (ended, failure) in list(self._undecided.items()):
             try:
-                self._decide(undecided.ended, undecided.failure)
+                self._decide(ended, failure)
             except OSError as error:
-                self._health.hold_up(OUTBOX, f"what follows for {job_id} is not decided", error)
+                self.health.hold_up(OUTBOX, f"what follows for {job_id} is not decided", error)
                 return
             del self._undecided[job_id]
             if not self._undelivered:
-                self._outbox_works()
+                self._end_holdup(OUTBOX, _OUTBOX_WORKS)
 
     def _decide(self, ended: EndedJob, failure: Failure) -> None:
-        journal, job = self._journal, ended.job
+        journal, job = self.journal, ended.job
         if failure.kind is not FailureKind.CANCELLED:
-            self._health.error(f"{job.id}: {failure.message}")
+            self.health.error(f"{job.id}: {failure.message}")
         if failure.kind in _MODEL_IS_THERE:
-            self._model_works(job.needs)
-        attempt = ended.failed(failure)
-        if failure.kind is FailureKind.OUT_OF_MEMORY:
-            self._learn_refusal(ended)
+            self._end_holdup(job.needs, f"{job.needs} works again")
+        attempt = ended.attempt(failure)
+        if failure.kind is FailureKind.OUT_OF_MEMORY and ended.tried is not None:
+            journal.learn_refusal(model_of(job, self.settings), ended.tried)
         tried = (*job.tried, attempt) if attempt is not None else job.tried
         decision = decide(
             failure,
             kind=JobKind(job.kind),
             tried=tried,
             attempts=job.attempts,
-            attempts_allowed=self._settings.attempts,
-            may_wait=shortage.passes(ended.tried) and self._waited_s(ended) < self._settings.memory_wait,
+            attempts_allowed=self.settings.attempts,
+            may_wait=shortage.passes(ended.tried) and self._waited_s(ended) < self.settings.memory_wait,
         )
         match decision:
             case Retry():
@@ -201,12 +185,12 @@ class OutcomeHandler:
                 logger.warning("{} {}: {}; tried again", job.id, failure.kind, failure.message)
             case StepDown(start=start):
                 journal.give_back(job, count_attempt=False, tried=attempt)
-                said = f"on rung {start.rung}" if start.rung is not None else "anew"
-                logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, said)
+                where = f"on rung {start.rung}" if start.rung is not None else "anew"
+                logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, where)
             case WaitForModel():
                 journal.give_back(job, count_attempt=False)
                 now = time.monotonic()
-                wait_s = self._holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
+                wait_s = self.holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
                 logger.warning("{} waits {:g} s: {} {}", job.id, wait_s, failure.message, failure.mend)
             case WaitForMemory():
                 self._wait_for_memory(ended, failure, attempt)
@@ -214,23 +198,23 @@ class OutcomeHandler:
                 self.fail(job, ended.source, final, attempt)
 
     def _waited_s(self, ended: EndedJob) -> float:
-        """How long a job has waited for memory: since there is none for its demand, and since it was claimed."""
-        since_s = self._holdups.since_s(memory_for(ended.job.demand))
+        """Seconds that a job has waited for memory: since its demand was first refused, or since its claim if later."""
+        since_s = self.holdups.since_s(memory_for(ended.job.demand))
         waited_s = time.monotonic() - since_s if since_s is not None else 0.0
-        return min(waited_s, self._since_claim_s(ended.source))
+        return min(waited_s, self.since_claim_s(ended.source))
 
     def _wait_for_memory(self, ended: EndedJob, failure: Failure, attempt: Attempt | None) -> None:
-        """Jobs of its demand wait with it: those of its batch heard the same, and count once."""
+        """Holds up all jobs of the same demand; the jobs of one batch fail together, and count once."""
         assert attempt is not None
         assert ended.tried is not None
         job, now = ended.job, time.monotonic()
         waited_s = self._waited_s(ended)
-        self._journal.give_back(job, count_attempt=False, tried=shortage.waited(attempt, ended.tried, waited_s))
+        self.journal.give_back(job, count_attempt=False, tried=shortage.waited(attempt, ended.tried, waited_s))
         what = memory_for(job.demand)
-        if self._holdups.is_held(what, now):
+        if self.holdups.is_held(what, now):
             return
-        left_s = self._settings.memory_wait - waited_s
-        wait_s = self._holdups.fail(
+        left_s = self.settings.memory_wait - waited_s
+        wait_s = self.holdups.fail(
             what,
             reason=failure.message,
             mend=_MEMORY_MEND,
@@ -242,61 +226,49 @@ class OutcomeHandler:
         logger.warning("{} waits for memory, {:g} s more: {}", job.id, wait_s, failure.message)
 
     def _end_shortage(self, job: Job) -> None:
-        """No job waits for memory any more, where this was the last of its demand."""
-        if self._holdups.has_failed(memory_for(job.demand)) and not self._journal.is_demanded(job.demand):
-            self._holdups.clear(memory_for(job.demand))
+        """Removes the hold-up of a demand with its last job."""
+        if self.holdups.has_failed(memory_for(job.demand)) and not self.journal.is_demanded(job.demand):
+            self.holdups.clear(memory_for(job.demand))
 
-    def _has_memory(self, demand: str) -> None:
-        if self._holdups.clear(memory_for(demand)):
-            logger.info("there is memory again for {}", demand)
-
-    def _model_works(self, needs: str) -> None:
-        if self._holdups.clear(needs):
-            logger.info("{} works again", needs)
-
-    def _outbox_works(self) -> None:
-        if self._holdups.clear(OUTBOX):
-            logger.info("the outbox takes files again")
+    def _end_holdup(self, what: str, message: str) -> None:
+        """Removes a hold-up, and logs `message` where there was one."""
+        if self.holdups.clear(what):
+            logger.info("{}", message)
 
     def _learn(self, ended: EndedJob, produced: Produced) -> None:
-        """What it took counts for the next one; a journal that refuses that now is none the poorer."""
+        """Journals the memory and time that a job took, for later choices of a rung; a refusal is only logged."""
         if ended.tried is None:
             return
         try:
-            alone = ended.tried.alone  # else the peak is that of others too
-            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if alone else 0)
-            self._journal.learn(model_of(ended.job, self._settings), tried, step_s=ended.step_s)
+            # The peak of a process that shared its memory with others is not the job's own.
+            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if ended.tried.alone else 0)
+            self.journal.learn(model_of(ended.job, self.settings), tried, step_s=ended.step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
 
-    def _learn_refusal(self, ended: EndedJob) -> None:
-        """Memory that was not enough although it seemed to be."""
-        if ended.tried is not None:
-            self._journal.learn_refusal(model_of(ended.job, self._settings), ended.tried)
-
     def _deliver(self, result: _Undelivered) -> None:
-        """Publishes a result; one that the file system refuses is kept and tried again."""
-        journal, job_id = self._journal, result.job.id
+        """Publishes a result; a result that the file system refuses is kept for a later try."""
+        journal, job_id = self.journal, result.job.id
         try:
-            job = journal.job(job_id)  # as an earlier try left it
-            delivered = self._delivery.deliver(job, result.source, result.produced, result.clocked)
+            job = journal.job(job_id)  # an earlier try may have changed it
+            delivered = self.delivery.deliver(job, result.source, result.produced, result.times)
             journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         except OSError as error:
             self._undelivered[job_id] = result
-            self._health.hold_up(OUTBOX, "the outbox refuses files", error)
+            self.health.hold_up(OUTBOX, "the outbox refuses files", error)
             return
         self._undelivered.pop(job_id, None)
-        self._outbox_works()
+        self._end_holdup(OUTBOX, _OUTBOX_WORKS)
         self.done += 1
-        self._source_ended(result.source)
+        self.source_ended(result.source)
         for warning in result.produced.warnings:
             logger.warning("{} {}", job_id, warning)
         logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
-        tell(self._listeners, JobDelivered(delivered=delivered, produced=result.produced))
+        tell(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
 
 
 def model_of(job: Job, settings: Settings) -> str:
-    """The model of a job, by the name that the worker and the journal's measurements know."""
+    """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
     match JobKind(job.kind):
         case JobKind.GENERATE:
             return job.model or settings.generate.model

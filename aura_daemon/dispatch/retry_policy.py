@@ -1,4 +1,4 @@
-"""What a failure means for its job. In: failure, attempts, limits. Out: retry, step down, wait, or give up."""
+"""Decides what follows from a failure. In: failure, attempts, limits. Out: retry, step down, wait, or give up."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ OUT_OF_RUNGS: Final = (
     "machine, its service unit or its container have more memory. "
     "`aura-daemon doctor --plan WIDTHxHEIGHT` tells how much."
 )
-"""Three things to do, and where the figures are."""
-
+"""What a user can do about a job that fits on no rung, and the command that shows the numbers."""
 
 TAKE_THE_WORKER: Final = (
     "Have the kernel take the worker alone: no `memory.oom.group` in the control group (`OOMPolicy=continue` in a unit "
@@ -65,9 +64,9 @@ def decide(
     attempts_allowed: int,
     may_wait: bool = False,
 ) -> Decision:
-    """The one thing to do about a failure; `attempts` and `tried` include the one that failed.
+    """The decision about a failure; `attempts` and `tried` include the attempt that failed.
 
-    `may_wait`: there would be memory if other programs gave theirs back, and there is time left for it.
+    `may_wait`: memory would suffice if other programs released theirs, and the time to wait is not used up.
     """
     match failure.kind:
         case FailureKind.MODEL_UNAVAILABLE:
@@ -77,7 +76,7 @@ def decide(
             if start is not None:
                 return StepDown(start=start)
             return WaitForMemory() if may_wait else GiveUp(failure=_out_of_rungs(failure, tried))
-        case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so a lower one would not help
+        case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so that a lower rung would not help
             return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.CRASHED | FailureKind.DEADLINE:
             if attempts < attempts_allowed:
@@ -90,7 +89,7 @@ def decide(
 
 
 def killed_with_the_daemon(tried: RunConditions | None) -> Failure:
-    """An attempt that the kernel ended, and the daemon with it: untold, its job would bring that about for ever."""
+    """The failure of an attempt whose worker and daemon the kernel killed; it counts, or that could repeat for ever."""
     return Failure(
         kind=kind_when_killed(() if tried is None else (tried,)),
         message="the kernel's out-of-memory killer took the daemon together with its worker",
@@ -99,7 +98,7 @@ def killed_with_the_daemon(tried: RunConditions | None) -> Failure:
 
 
 def _quarantined(failure: Failure, attempts: int) -> Failure:
-    """The failure, saying how often it happened."""
+    """The failure with the number of attempts in its message."""
     return Failure(
         kind=failure.kind,
         message=f"{failure.message} ({attempts} attempts)",
@@ -108,7 +107,7 @@ def _quarantined(failure: Failure, attempts: int) -> Failure:
 
 
 def _out_of_rungs(failure: Failure, tried: Sequence[Attempt]) -> Failure:
-    """The failure, saying that nothing smaller is left."""
+    """The failure with the tried rungs in its message, and advice for the last rung."""
     rungs = list(dict.fromkeys(attempt.rung for attempt in tried if attempt.rung is not None))
-    said = f"{failure.message} (tried: {', '.join(rungs)})" if len(rungs) > 1 else failure.message
-    return Failure(kind=failure.kind, message=said, mend=OUT_OF_RUNGS)
+    message = f"{failure.message} (tried: {', '.join(rungs)})" if len(rungs) > 1 else failure.message
+    return Failure(kind=failure.kind, message=message, mend=OUT_OF_RUNGS)

@@ -1,4 +1,4 @@
-"""What a worker is told of a job. In: a queued job. Out: its task, with the bytes that it names, or what is wrong."""
+"""Builds what a worker needs for a job. In: a queued job. Out: its task with all image bytes, or a failure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TaskBuilder:
         self._delivery = delivery
 
     def build(self, job: Job, source: Source) -> BuiltTask | Failure:
-        """The task of a job, or what is wrong with its input.
+        """The task of a job, or the failure that its input causes.
 
         Raises JournalRefused where the journal takes no writes now, OSError where an image cannot be read now.
         """
@@ -59,11 +59,11 @@ class TaskBuilder:
         return BuiltTask(task=task, source=source)
 
     def _cells(self, job: Job) -> tuple[bytes | None, ...]:
-        """The pictures of a sheet, as they lie in the outbox; None for one that failed."""
+        """The pictures of a contact sheet, read from the outbox; None for a picture whose job failed."""
         if not isinstance(job.request, GridRequest):
             return ()
-        made = [self._journal.job(cell) for cell in job.request.cells]
-        return tuple(self._delivery.payload(cell) if cell.state is JobState.DONE else None for cell in made)
+        cells = [self._journal.job(cell_id) for cell_id in job.request.cells]
+        return tuple(self._delivery.payload(cell) if cell.state is JobState.DONE else None for cell in cells)
 
 
 def _bad_input(message: str, mend: str) -> Failure:

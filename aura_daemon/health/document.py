@@ -1,4 +1,4 @@
-"""The health document: how the daemon is, in one page. In: what is known now. Out: the document and its status."""
+"""The health document: the daemon's state as JSON. In: the recorded values. Out: the document and its status."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 
 MEMORY_FOR: Final = "memory for {}"
-"""Name of the hold-up of a demand (`ladder.shortage`)."""
+"""Name of the hold-up of jobs that lack memory, with their demand (`ladder.shortage`)."""
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,12 +108,12 @@ class Health(BaseModel):
     versions: dict[str, str]
 
     def to_json(self) -> bytes:
-        """The file's content."""
+        """The content of the file, UTF-8."""
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
 def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool, stopped: bool = False) -> Status:
-    """The one word, the gravest first."""
+    """The status that applies, the most severe first."""
     if stopped:
         return Status.STOPPED
     if stopping:
@@ -126,7 +126,7 @@ def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool, st
 
 
 def percentile(values: Sequence[float], share: float) -> float | None:
-    """The nearest-rank percentile; None of nothing. `share` in (0, 1]."""
+    """The nearest-rank percentile; None without values. `share`: in (0, 1]."""
     if not values:
         return None
     ranked = sorted(values)
@@ -135,7 +135,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
 
 
 def eta_s(*, step: int, steps: int, running_s: float) -> float | None:
-    """Seconds to go, by the pace since the first step began."""
+    """Seconds left at the average pace so far; None before the first step. `running_s`: duration of `step` steps."""
     if step < 1 or steps < step:
         return None
     return round(running_s / step * (steps - step), 1)

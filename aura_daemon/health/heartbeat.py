@@ -1,7 +1,7 @@
-"""Writes the health document: into the state folder at every change and every 10 s, into the outbox rarely.
+"""Writes the health document into the state folder and the outbox, and reads it back for `status`.
 
-The outbox is often synced to other machines: there the document changes with the status and else once in
-`health_interval`. Also reads it back for `status`.
+The state folder gets the document at every change and every 10 s. The outbox is often synced to other machines: the
+document there changes when the status changes, and otherwise once per `health_interval`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
 
-BEAT_S: Final = 10.0
-"""The document in the state folder is never older than this while the daemon lives."""
+HEARTBEAT_INTERVAL_S: Final = 10.0
+"""Longest time between two writes into the state folder while the daemon runs."""
 
-AT_MOST_EVERY_S: Final = 0.5
-"""Changes that come faster (steps of a fast model) are written together."""
+CHANGE_INTERVAL_S: Final = 0.5
+"""Shortest time between two writes; faster changes (steps of a fast model) are written together."""
 
 STALE_S: Final = 30.0
-"""A heartbeat older than this means that the daemon is gone or hangs."""
+"""A heartbeat older than this means that the daemon has ended or hangs."""
 
 FILE_NAME: Final = "health.json"
 
 
 class HealthWriter:
-    """Decides where the document is due, and writes it. A disk that refuses the document does not stop the daemon."""
+    """Decides when and where the document is written, and writes it. A disk error does not stop the daemon."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class HealthWriter:
         outbox_interval_s: float,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`write_page`: writes a file of that name and content into the outbox."""
+        """`write_page`: writes a file with a name and content into the outbox."""
         self._file = state / FILE_NAME
         self._temp_folder = state / "tmp"
         self._write_page = write_page
@@ -56,10 +56,10 @@ class HealthWriter:
         self._since = ""
 
     def due_in_s(self, *, changed: bool) -> float:
-        """Seconds until the document should be written next; `changed`: something that it tells is different now."""
+        """Seconds until the next write; `changed`: the document's content has changed since the last one."""
         if self._state_written_s is None:
             return 0.0
-        wait_s = AT_MOST_EVERY_S if changed else BEAT_S
+        wait_s = CHANGE_INTERVAL_S if changed else HEARTBEAT_INTERVAL_S
         return max(0.0, self._state_written_s + wait_s - self._monotonic())
 
     def since(self, status: Status) -> str:
@@ -74,7 +74,7 @@ class HealthWriter:
         self._state_written_s = now_s
         content = document.to_json()
         try:
-            # No fsync: after a power cut nobody runs, and a heartbeat every 10 s must not wear out a disk.
+            # No fsync: after a power cut no daemon runs, and a heartbeat every 10 s must not wear out a disk.
             self._temp_folder.mkdir(parents=True, exist_ok=True)
             temp = self._temp_folder / FILE_NAME
             temp.write_bytes(content)
@@ -92,7 +92,7 @@ class HealthWriter:
 
 
 def read(state: Path) -> Health | None:
-    """The document in the state folder; None where there is none that can be read."""
+    """The document in the state folder; None where it is missing or unreadable."""
     try:
         return Health.model_validate_json(durable_files.read(state / FILE_NAME).content)
     except (OSError, ValidationError):
@@ -100,12 +100,12 @@ def read(state: Path) -> Health | None:
 
 
 def age_s(document: Health) -> float:
-    """Seconds since the document was written, by the wall clock."""
+    """Seconds since the document was written, measured by the wall clock."""
     return (datetime.now(UTC) - datetime.fromisoformat(document.heartbeat)).total_seconds()
 
 
 def is_alive(document: Health) -> bool:
-    """Whether the daemon that wrote this still lives, as far as the document and the process table tell."""
+    """Whether the daemon that wrote the document still runs, judged by heartbeat and process table."""
     if document.status is Status.STOPPED:
         return False
     return age_s(document) < STALE_S and _process_exists(document.pid)
@@ -116,6 +116,6 @@ def _process_exists(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except PermissionError:  # another user's process has this pid
+        pass
     return True

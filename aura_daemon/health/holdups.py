@@ -1,4 +1,4 @@
-"""What is held up (a kind of job without its model, an outbox without room, jobs without memory), and until when."""
+"""Operations that failed lately and are retried later: a model to load, a full outbox, jobs that lack memory."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from aura_daemon.jobs.requests import JobKind
 from aura_daemon.system.clock import utc_now
 
 JOURNAL: Final = "journal"
-"""Hold-up of a journal that cannot be written: nothing is claimed, run or put away meanwhile."""
+"""The journal cannot be written: meanwhile no file is claimed, no job runs, no source is disposed of."""
 
 OUTBOX: Final = "outbox"
-"""Hold-up of a file system that refuses results: a worker whose result it refused gets no other job meanwhile."""
+"""The outbox refuses results: meanwhile a worker whose result was refused gets no other job."""
 
 IMAGES: Final = {
     JobKind.CAPTION: "images",
     JobKind.GENERATE: "images to start from",
     JobKind.GRID: "pictures of a sheet",
 }
-"""Hold-ups of claimed images that cannot be read now: jobs of that kind wait meanwhile."""
+"""Claimed images cannot be read: meanwhile jobs of that kind wait."""
 
 SOURCES: Final = "sources"
-"""Hold-up of sources that cannot be read into the state folder or put where they belong."""
+"""Sources cannot be read into the state folder, or cannot be moved to where they belong."""
 
 _MEMORY: Final = MEMORY_FOR.format("")
 
 
 def memory_for(demand: str) -> str:
-    """Hold-up of the jobs of one demand (`jobs.requests.demand_of`) for which there is no memory now."""
+    """Name of the hold-up of all jobs with one demand (`jobs.requests.demand_of`) that lack memory."""
     return MEMORY_FOR.format(demand)
 
 
@@ -49,9 +49,9 @@ class _Held:
 
 
 class Holdups:
-    """Named things that failed lately; each is left alone for a time that doubles with every failure in a row.
+    """The hold-ups by name. Each is retried after a delay that doubles with every failure in a row.
 
-    Times are seconds on the clock of `now`.
+    Times are in seconds, on the clock of `now`.
     """
 
     def __init__(self, *, first_s: float, most_s: float) -> None:
@@ -73,10 +73,10 @@ class Holdups:
         longest_s: float = inf,
         at_most_s: float | None = None,
     ) -> float:
-        """Holds something up; returns for how many seconds.
+        """Records a failure; returns the delay before the next try, in s.
 
-        `longest_first_s`, `longest_s`: bounds of the first wait and of every wait, beside those of the constructor.
-        `at_most_s`: bounds this wait alone.
+        `longest_first_s`, `longest_s`: upper bounds of the first and of every delay, besides those of the constructor.
+        `at_most_s`: upper bound of this delay only.
         """
         if what not in self._held:
             backoff = Backoff(first_s=min(self._first_s, longest_first_s), most_s=min(self._most_s, longest_s))
@@ -86,15 +86,15 @@ class Holdups:
         return held.backoff.failed(now, at_most_s=at_most_s)
 
     def clear(self, what: str) -> bool:
-        """Notes that a thing works again; True where it had failed."""
+        """Removes a hold-up after a success; True where there was one."""
         return self._held.pop(what, None) is not None
 
     def is_held(self, what: str, now: float) -> bool:
-        """Whether it is too early for another try."""
+        """Whether the next try is still in the future."""
         return what in self._held and not self._held[what].backoff.is_due(now)
 
     def held_demands(self, now: float) -> list[str]:
-        """The demands for memory that it is too early to try again."""
+        """The memory demands whose next try is still in the future."""
         return [
             what.removeprefix(_MEMORY)
             for what, held in self._held.items()
@@ -102,19 +102,19 @@ class Holdups:
         ]
 
     def since_s(self, what: str) -> float | None:
-        """When a thing failed first; None where it works."""
+        """When a hold-up began; None where there is none."""
         return self._held[what].since_s if what in self._held else None
 
     def has_failed(self, what: str) -> bool:
-        """Whether a thing has failed and not worked since."""
+        """Whether there is a hold-up, due for a try or not."""
         return what in self._held
 
     def next_s(self, now: float) -> float | None:
-        """When the next thing may be tried again."""
+        """When the next try of any hold-up is due; None where no try lies in the future."""
         return min((held.until_s for held in self._held.values() if held.until_s > now), default=None)
 
     def records(self, now: float) -> list[Holdup]:
-        """For the health document; memory last."""
+        """The hold-ups for the health document, those for memory last."""
         return [
             Holdup(
                 what=what,

@@ -1,6 +1,6 @@
-"""Who is told what happens to workers and jobs, as it happens: health, progress bars; later metrics, hooks, a gallery.
+"""Events of workers and jobs, and the listeners that receive them (health recorder, progress bars).
 
-Listeners are a list: each of them is told every event, in order.
+Listeners are a list: each receives every event, in order. Metrics, hooks or a gallery can be added as listeners.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aura_daemon.workers.protocol import Up
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobStarted:
-    """A job was handed to a worker."""
+    """A worker was given a job."""
 
     job: Job
     source: Source
@@ -26,7 +26,7 @@ class JobStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobDelivered:
-    """The sidecar of a job is in the outbox."""
+    """The sidecar of a job was written to the outbox."""
 
     delivered: Delivered
     produced: Produced
@@ -34,10 +34,10 @@ class JobDelivered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobFailed:
-    """A job failed for good, or a file asks for nothing that can be run."""
+    """A job failed for good, or a file contains no job that can run."""
 
     id: str
-    """Of the job; of the file where it has no job."""
+    """Id of the job, or of the file where it has no jobs."""
     source: Source
     failure: Failure
 
@@ -50,17 +50,17 @@ class HealthWritten:
 
 
 Event: TypeAlias = Up | JobStarted | JobDelivered | JobFailed | HealthWritten
-"""What workers report (`workers.protocol`), and what becomes of jobs."""
+"""The reports of workers (`workers.protocol`), and the daemon's own events."""
 
 
 class Listener(Protocol):
-    """Whoever wants to know."""
+    """Receives events."""
 
     def hear(self, event: Event) -> None:
-        """Called in the daemon's loop: must not block, and must not raise."""
+        """Receives an event in the daemon's loop; must not block and must not raise."""
 
 
 def tell(listeners: Iterable[Listener], event: Event) -> None:
-    """Tells every listener."""
+    """Passes an event to every listener."""
     for listener in listeners:
         listener.hear(event)

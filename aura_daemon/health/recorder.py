@@ -1,11 +1,11 @@
-"""Gathers what the health document tells, as the daemon learns it, and has the document written when that is due."""
+"""Collects what the health document contains. In: events and errors of the daemon. Out: the document, written."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import psutil
@@ -31,12 +31,12 @@ from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
 
 RECENT_JOBS: Final = 200
-"""Jobs whose times make the percentiles."""
+"""Number of recent jobs whose total times make the percentiles."""
 
 
 @dataclass(kw_only=True, slots=True)
 class _RunningJob:
-    """How far a job is that a worker has."""
+    """The progress of a job that a worker runs."""
 
     id: str
     kind: str
@@ -48,52 +48,42 @@ class _RunningJob:
     loading: Loading | None = None
 
 
+@dataclass(kw_only=True, slots=True, eq=False)
 class HealthRecorder:
-    """What the daemon knows of itself. Everything it records marks the document as changed."""
+    """Knows the state of the daemon. Every method that records something marks the document as changed."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        writer: HealthWriter,
-        *,
-        policy: SourcePolicy,
-        journal: Journal,
-        watcher: Watcher,
-        pending: PendingFiles,
-        disposal: SourceDisposal,
-        holdups: Holdups,
-        pool: WorkerPool,
-        clock: SteadyClock,
-    ) -> None:
-        self._settings = settings
-        self._writer = writer
-        self._policy = policy
-        self._journal = journal
-        self._watcher = watcher
-        self._pending = pending
-        self._disposal = disposal
-        self._holdups = holdups
-        self._pool = pool
-        self._clock = clock
-        recent = [job.total_s for job in reversed(journal.recent(RECENT_JOBS)) if job.total_s is not None]
-        self._recent_s: deque[float] = deque(recent, maxlen=RECENT_JOBS)
-        self._process = psutil.Process()
-        self._running: dict[str, _RunningJob] = {}
-        self._last_error: str | None = None
-        self._changed = True
-        self.is_starting = True
-        """Recovery is not over yet."""
-        self.is_paused = False
-        """The inbox or the outbox is away."""
-        self.is_stopping = False
-        self.is_stopped = False
+    settings: Settings
+    writer: HealthWriter
+    policy: SourcePolicy
+    journal: Journal
+    watcher: Watcher
+    pending: PendingFiles
+    disposal: SourceDisposal
+    holdups: Holdups
+    pool: WorkerPool
+    clock: SteadyClock
+    is_starting: bool = field(init=False, default=True)
+    """True until recovery is over."""
+    is_paused: bool = field(init=False, default=False)
+    """The inbox or the outbox is not mounted or does not exist."""
+    is_stopping: bool = field(init=False, default=False)
+    is_stopped: bool = field(init=False, default=False)
+    _recent_s: deque[float] = field(init=False)
+    _process: psutil.Process = field(init=False, default_factory=psutil.Process)
+    _running: dict[str, _RunningJob] = field(init=False, default_factory=dict)
+    _last_error: str | None = field(init=False, default=None)
+    _changed: bool = field(init=False, default=True)
+
+    def __post_init__(self) -> None:
+        recent = self.journal.recent(RECENT_JOBS)
+        self._recent_s = deque((job.total_s for job in reversed(recent) if job.total_s is not None), RECENT_JOBS)
 
     def change(self) -> None:
-        """Something that the document tells is different now."""
+        """Marks the document as changed."""
         self._changed = True
 
     def hear(self, event: Event) -> None:
-        """What workers report, and what becomes of jobs."""
+        """Records an event: a report of a worker, or the start or end of a job."""
         match event:
             case JobStarted(job=job, source=source):
                 name = file_names.escaped(source.path)
@@ -106,7 +96,7 @@ class HealthRecorder:
                 for running in self._running.values():
                     running.loading = event
             case Progress():
-                self._stepped(event)
+                self._record_step(event)
             case Finished():
                 self._running.pop(event.job_id, None)
             case JobDelivered():
@@ -118,39 +108,39 @@ class HealthRecorder:
         self._changed = True
 
     def error(self, message: str) -> None:
-        """Something failed."""
+        """Records the message of a failure."""
         self._last_error = message
         self._changed = True
 
     def hold_up(self, what: str, refused: str, error: OSError) -> None:
-        """A file system refuses something: nothing is lost, log and document say so, and it is tried again later.
+        """Holds up an operation that a file system refused: log and document say so; the operation is retried later.
 
-        `refused`: what does not happen now, in words.
+        `refused`: a text that names what does not happen now.
         """
         if isinstance(error, JournalRefused):
             what = JOURNAL
         place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
         reason = f"{refused}: {error.strerror or error}{place}"
         mend = "Free room there, or mount it writable; nothing is lost, and it is tried again."
-        wait_s = self._holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())
+        wait_s = self.holdups.fail(what, reason=reason, mend=mend, now=time.monotonic())
         logger.error("{}; tried again in {:g} s", reason, wait_s)
         self.error(reason)
 
     def due_in_s(self) -> float:
         """Seconds until the document should be written next."""
-        return self._writer.due_in_s(changed=self._changed)
+        return self.writer.due_in_s(changed=self._changed)
 
     def write(self) -> Health:
         """Writes the document, and returns it."""
         document = self.document()
         self._changed = False
-        self._writer.write(document)
+        self.writer.write(document)
         return document
 
     def document(self) -> Health:
-        """The document as it is now."""
-        now, pending, slot = time.monotonic(), self._pending, self._pool.slots[0]
-        holdups = [*self._holdups.records(now), *_held_by_folders(pending.held())]
+        """The document for the present state."""
+        now, pending, slot = time.monotonic(), self.pending, self.pool.slots[0]
+        holdups = [*self.holdups.records(now), *_folder_holdups(pending.held())]
         status = status_of(
             starting=self.is_starting,
             stopping=self.is_stopping,
@@ -158,17 +148,17 @@ class HealthRecorder:
             paused=self.is_paused,
             held_up=bool(holdups),
         )
-        counts, oldest, where = self._journal.counts(), self._oldest(now), slot.conditions or slot.ready
+        counts, oldest, conditions = self.journal.counts(), self._oldest(now), slot.conditions or slot.ready
         return Health(
             schema=HEALTH_SCHEMA,
             status=status,
-            since=self._writer.since(status),
+            since=self.writer.since(status),
             heartbeat=utc_now(),
             pid=os.getpid(),
             version=__version__,
-            inbox=file_names.escaped(str(self._settings.inbox)),
-            outbox=file_names.escaped(str(self._settings.outbox)),
-            sources=self._policy,
+            inbox=file_names.escaped(str(self.settings.inbox)),
+            outbox=file_names.escaped(str(self.settings.outbox)),
+            sources=self.policy,
             jobs={state.value: count for state, count in counts.items()},
             queue_depth=sum(counts[state] for state in OPEN),
             unsettled_files=len(pending),
@@ -178,10 +168,10 @@ class HealthRecorder:
             left_alone=pending.left_alone(),
             current=self._current_job(),
             holdups=holdups,
-            device=where.device if where else None,
-            device_name=where.device_name if where else None,
-            dtype=where.dtype if where else None,
-            rung=where.rung if where else None,
+            device=conditions.device if conditions else None,
+            device_name=conditions.device_name if conditions else None,
+            dtype=conditions.dtype if conditions else None,
+            rung=conditions.rung if conditions else None,
             models=list(slot.models),
             memory=MemoryRecord(
                 daemon_bytes=self._process.memory_info().rss,
@@ -193,13 +183,13 @@ class HealthRecorder:
             last_error=self._last_error,
             job_p50_s=percentile(self._recent_s, 0.5),
             job_p95_s=percentile(self._recent_s, 0.95),
-            archive_bytes=self._disposal.archive_bytes,
-            polls_because=self._watcher.polls_because,
-            event_losses=self._watcher.losses,
+            archive_bytes=self.disposal.archive_bytes,
+            polls_because=self.watcher.polls_because,
+            event_losses=self.watcher.losses,
             versions=dict(slot.ready.versions) if slot.ready else {},
         )
 
-    def _stepped(self, progress: Progress) -> None:
+    def _record_step(self, progress: Progress) -> None:
         running = self._running.get(progress.job_id)
         if running is not None:
             if running.first_step_s is None:
@@ -207,22 +197,22 @@ class HealthRecorder:
             running.step, running.steps, running.loading = progress.step, progress.steps, None
 
     def _oldest(self, now: float) -> tuple[str, float] | None:
-        """Name and seconds of the file that has waited longest: in the queue, else in the inbox."""
+        """Name and waiting time in s of the file that has waited longest: in the queue, else in the inbox."""
         try:
-            queued = self._journal.oldest_queued()
-        except JournalRefused:  # the document is written whatever becomes of the journal's disk
+            queued = self.journal.oldest_queued()
+        except JournalRefused:  # the document is written even when the journal's disk is full or gone
             return None
         if queued is None:
-            return self._pending.oldest(now)
-        since_claim_s = max(0.0, self._clock.now() - queued.claimed_at)
+            return self.pending.oldest(now)
+        since_claim_s = max(0.0, self.clock.now() - queued.claimed_at)
         return file_names.escaped(queued.path), since_claim_s + queued.settled_s
 
     def _current_job(self) -> CurrentJob | None:
-        """The first of the jobs that run."""
+        """The first of the running jobs."""
         running = next(iter(self._running.values()), None)
         if running is None:
             return None
-        # The first step's own time is not known (loading and encoding come before it): the pace counts from its end.
+        # The duration of the first step is unknown (loading and encoding precede it): the pace counts from its end.
         running_s = time.monotonic() - running.first_step_s if running.first_step_s is not None else 0.0
         loading = running.loading
         return CurrentJob(
@@ -240,8 +230,8 @@ class HealthRecorder:
         )
 
 
-def _held_by_folders(reasons: dict[str, int]) -> list[Holdup]:
-    """Files that wait for the mend of their folder's settings, as hold-ups; `reasons`: reason -> how many files."""
+def _folder_holdups(reasons: dict[str, int]) -> list[Holdup]:
+    """A hold-up per broken folder settings file; `reasons`: reason -> number of files that wait."""
     mend = "Mend that file: the jobs below it are taken as soon as it is well."
     return [
         Holdup(what="folder settings", reason=f"{count} waiting, {reason}", mend=mend, retry_in_s=0.0)

@@ -1,8 +1,7 @@
-"""Messages over a socket pair between our own two processes. In: a message. Out: the same, whole.
+"""Messages over a socket pair between the daemon and its child process. In: a message. Out: the same message, whole.
 
-A frame is an eight-byte length and a pickle. `multiprocessing.connection` would wait inside a frame that
-has begun to arrive, so that a stopped child could stop the daemon; here the daemon takes what is there and
-goes on.
+A frame is an eight-byte length and a pickle. `multiprocessing.connection` blocks until a frame that has begun to arrive
+is complete, so a stopped child could block the daemon; this module returns the complete messages and never waits.
 """
 
 from __future__ import annotations
@@ -17,28 +16,28 @@ CHUNK_BYTES: Final = 1 << 20
 
 
 def send(channel: socket.socket, message: object) -> None:
-    """Blocks until the other side has taken it; raises OSError where nobody is there."""
+    """Sends a message; blocks until the socket has taken it, raises OSError where the other side is gone."""
     body = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
     channel.sendall(LENGTH.pack(len(body)))
     channel.sendall(body)
 
 
 class MessageReceiver:
-    """The receiving half; `ended` turns true once the other side is gone."""
+    """Receives messages; `ended` becomes True once the other side is gone."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._arrived = bytearray()
+        self._buffer = bytearray()
         self.ended = False
 
     def take(self) -> list[object]:
-        """Every message that has arrived whole; never blocks."""
+        """Every complete message that has arrived; never blocks."""
         while not self.ended and self._read(socket.MSG_DONTWAIT):
             pass
         return self._unpack()
 
     def wait(self) -> list[object]:
-        """At least one message, or none where the other side is gone."""
+        """At least one message, or none once the other side is gone; blocks until then."""
         while not self.ended:
             self._read(0)
             if messages := self._unpack():
@@ -46,27 +45,27 @@ class MessageReceiver:
         return []
 
     def _read(self, flags: int) -> bool:
-        """Takes a piece; False where there is none now."""
+        """Receives a piece; False where there is none now."""
         try:
             piece = self._channel.recv(CHUNK_BYTES, flags)
         except BlockingIOError:
             return False
-        except OSError:  # reset: the other side died with unread bytes
+        except OSError:  # reset: the other side died before it read everything
             piece = b""
         self.ended = not piece
-        self._arrived += piece
+        self._buffer += piece
         return bool(piece)
 
     def _unpack(self) -> list[object]:
-        """Takes whole frames off the front."""
+        """Removes the complete frames from the buffer, and returns their messages."""
         messages: list[object] = []
-        at = 0
-        while len(self._arrived) - at >= LENGTH.size:
-            (size,) = LENGTH.unpack_from(self._arrived, at)
-            end = at + LENGTH.size + size
-            if len(self._arrived) < end:
+        start = 0
+        while len(self._buffer) - start >= LENGTH.size:
+            (size,) = LENGTH.unpack_from(self._buffer, start)
+            end = start + LENGTH.size + size
+            if len(self._buffer) < end:
                 break
-            messages.append(pickle.loads(memoryview(self._arrived)[at + LENGTH.size : end]))
-            at = end
-        del self._arrived[:at]
+            messages.append(pickle.loads(memoryview(self._buffer)[start + LENGTH.size : end]))
+            start = end
+        del self._buffer[:start]
         return messages

@@ -1,4 +1,4 @@
-"""A child process and the line to it. In: a command, messages for it. Out: its messages, and how it ended."""
+"""A child process and the socket to it. In: a command, messages to send. Out: its messages, and how it ended."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
 
 REAP_S: Final = 1.0
-"""How long a child that has closed its socket may take to be gone before it is killed."""
+"""Seconds in which a child that has closed its socket must end, before it is killed."""
 
 
 class Child:
@@ -49,26 +49,26 @@ class Child:
         return self._process.poll() is None
 
     @property
-    def silent_for_ever(self) -> bool:
-        """True once it is gone and all it said was received."""
+    def ended(self) -> bool:
+        """True once the child has closed its socket and all its messages were received."""
         return self._receiver.ended
 
     def send(self, messages: Sequence[object]) -> None:
-        """Copies messages down, after those before, in a thread that ends with them, or with the child."""
+        """Sends messages after the earlier ones, in a thread that ends afterwards, or with the child."""
         self._sender = threading.Thread(
             target=_send_all, args=(self.channel, messages, self._sender), name="to the worker", daemon=True
         )
         self._sender.start()
 
     def receive(self) -> list[Up]:
-        """Every message that has arrived whole."""
+        """Every complete message that has arrived."""
         return cast(list[Up], self._receiver.take())
 
     @property
-    def was_taken_for_its_memory(self) -> bool:
-        """Whether the kernel killed it because memory, the machine's or its control group's, had run out.
+    def was_oom_killed(self) -> bool:
+        """Whether the kernel killed the child because the machine or its control group had run out of memory.
 
-        The kernel counts such kills, of the whole machine; where it does not tell, SIGKILL is taken for one.
+        The kernel counts such kills for the whole machine; where the counter is missing, any SIGKILL is taken for one.
         """
         if self._process.poll() != -signal.SIGKILL:
             return False
@@ -76,7 +76,7 @@ class Child:
         return before is None or now is None or now > before
 
     def ending(self) -> str:
-        """How it ended, in words; kills it where only its socket is closed."""
+        """How the child ended, in words; kills a child that has only closed its socket."""
         try:
             code = self._process.wait(REAP_S)
         except subprocess.TimeoutExpired:
@@ -88,7 +88,7 @@ class Child:
         return f"was killed by signal {-code} ({name})"
 
     def end(self, timeout_s: float) -> None:
-        """SIGTERM, then SIGKILL; returns when it is gone."""
+        """Ends the child: SIGTERM, after `timeout_s` SIGKILL; returns when it has ended."""
         if timeout_s > 0:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -99,7 +99,7 @@ class Child:
                 self._process.wait(REAP_S)
 
     def close(self) -> None:
-        """Closes the socket once no thread writes to it: its number may be another file's a moment later."""
+        """Closes the socket once no thread writes to it, as its descriptor may soon belong to another file."""
         with suppress(OSError):  # not connected any more
             self.channel.shutdown(socket.SHUT_RDWR)
         if self._sender is not None:
@@ -110,6 +110,6 @@ class Child:
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:
     if before is not None:
         before.join()
-    with suppress(OSError):  # the child died: `poll` tells
+    with suppress(OSError):  # the child died: `ProcessWorker.poll` notices that
         for message in messages:
             send(channel, message)

@@ -1,10 +1,9 @@
 """The child process that holds the models: `python -m aura_daemon.workers.child_main FD PARENT_PID`.
 
-In: Configure, Batches.
+In: Configure, then Batches. Out: reports.
 
-It dies with the daemon, leaves Ctrl-C to it, and offers itself first when the kernel runs out of memory. A
-thread of its own takes messages off the socket from the first moment, so that the daemon never waits for
-torch to be imported.
+The process ends with the daemon, ignores Ctrl-C (the daemon handles it), and is the kernel's first choice when memory
+runs out. A thread reads the socket from the start, so that the daemon never waits for torch to be imported.
 """
 
 from __future__ import annotations
@@ -29,19 +28,14 @@ from loguru import logger
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.system import logs
 from aura_daemon.workers.channel import MessageReceiver, send
-from aura_daemon.workers.protocol import (
-    Batch,
-    Cancel,
-    Configure,
-    Up,
-)
+from aura_daemon.workers.protocol import Batch, Cancel, Configure, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
 
 PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): the signal to get when the parent's thread ends."""
+"""prctl(2): sets the signal that this process gets when its parent's thread ends."""
 
 OOM_SCORE_ADJUSTMENT: Final = 500
-"""Of -1000 to 1000: the kernel's out-of-memory killer takes this process before the daemon or a desktop."""
+"""From -1000 to 1000: the kernel's out-of-memory killer chooses this process before the daemon or a desktop."""
 
 ENVIRONMENT: Final = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -49,15 +43,15 @@ ENVIRONMENT: Final = {
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
 }
-"""Must be set before the libraries are imported; what the user has set stays.
+"""Must be set before the libraries are imported; variables that the user has set stay.
 
-Without PASSIVE, threads that wait for each other burn the processor: beside one other busy program a tiny model
-took 200 times as long (measured: 2 cores, 9.9 s against 0.05 s).
+Without PASSIVE, waiting threads keep the processor busy: beside one other busy program a tiny model took 200 times as
+long (measured: 2 cores, 9.9 s against 0.05 s).
 """
 
 
 def main(arguments: list[str]) -> NoReturn:
-    """Serves until the daemon closes the socket."""
+    """Runs batches until the daemon closes the socket."""
     parser = argparse.ArgumentParser(prog="aura_daemon.workers.child_main")
     parser.add_argument("descriptor", type=int)
     parser.add_argument("parent", type=int)
@@ -72,7 +66,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 
 def become_a_child(parent: int) -> None:
-    """Ties this process to its parent's life; ends at once where the parent is gone already."""
+    """Makes this process end with its parent; ends at once where the parent has ended already."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -83,7 +77,7 @@ def become_a_child(parent: int) -> None:
 
 
 def log_to_stderr(level: str, log_format: str) -> None:
-    """loguru to stderr; what libraries tell `logging` and `warnings` comes as DEBUG, their errors as ERROR."""
+    """Sets up loguru on stderr; `logging` and `warnings` of libraries are logged as DEBUG, their errors as ERROR."""
     logs.set_up(level, log_format, prefix="worker: ")
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
@@ -91,9 +85,9 @@ def log_to_stderr(level: str, log_format: str) -> None:
 
 @contextmanager
 def importing() -> Iterator[None]:
-    """For the large libraries: what their modules make stays to the end, so nobody looks through it for garbage.
+    """Excludes all objects that large imports create from garbage collection, as they live until the process ends.
 
-    Measured: a sixth of what importing them takes, and 0.25 s of each full collection from then on.
+    Measured: saves a sixth of the import time, and 0.25 s of each later full collection.
     """
     gc.disable()
     try:
@@ -104,28 +98,28 @@ def importing() -> Iterator[None]:
 
 
 def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> NoReturn:
-    """Reads Configure, starts the runner, runs batches; the other side's closing ends this process."""
+    """Reads Configure, starts the runner and runs batches; this process ends when the daemon closes the socket."""
     channel.set_inheritable(False)
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     cancelled: set[str] = set()
     threading.Thread(target=_read, args=(channel, inbox, cancelled), name="messages", daemon=True).start()
     lock = threading.Lock()
 
-    def say(message: Up) -> None:
+    def report(message: Up) -> None:
         try:
             with lock:
                 send(channel, message)
-        except OSError:  # nobody is left to work for
+        except OSError:  # the daemon is gone
             os._exit(1)
 
     runner = start(cast(Configure, inbox.get()).settings)
-    say(runner.ready())
+    report(runner.ready())
     while True:
-        runner.run(cast(Batch, inbox.get()), BatchReporter(say, cancelled, runner))
+        runner.run(cast(Batch, inbox.get()), BatchReporter(report, cancelled, runner))
 
 
 def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
-    """Takes messages off the socket as they come; once the daemon is gone, ends even a running job."""
+    """Reads messages from the socket; ends the process, even during a job, once the daemon is gone."""
     receiver = MessageReceiver(channel)
     while messages := receiver.wait():
         for message in messages:
@@ -137,12 +131,12 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 
 def _engines(settings: EngineSettings) -> Runner:
-    """Imports torch and all that follows; seconds of work. CUDA's allocator reads its options when it starts."""
+    """Imports torch, which takes seconds. The options of CUDA's allocator must be set before."""
     from aura_daemon.system.nvidia import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
     first = first_visible(cards, os.environ)
-    # Where nobody can tell which card it will be, what suits a small one is only done where all are.
+    # Where it is unknown which card will be used, options for small cards apply only where all cards are small.
     total_bytes = first.total_bytes if first is not None else max((card.total_bytes for card in cards), default=None)
     options = allocator_options(settings.max_split_size_mb, total_bytes)
     os.environ.setdefault("PYTORCH_ALLOC_CONF", options)

@@ -1,6 +1,6 @@
-"""The workers of one daemon, a slot each. In: batches for idle slots. Out: what the workers report, and their state.
+"""The workers of one daemon, one per slot. In: batches for idle slots. Out: the workers' reports and their state.
 
-A pool outlives the daemon that hands over after SIGHUP: models stay loaded, and what is known of the workers with them.
+After SIGHUP the next daemon continues with the same pool: models stay loaded, and the state of the workers is kept.
 """
 
 from __future__ import annotations
@@ -8,60 +8,61 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Placed, Ready, Up, Worker
 
-MEMORY_SAMPLES = 24
-"""Jobs whose memory is kept, to see whether a worker's memory grows from job to job."""
+MEMORY_SAMPLES: Final = 24
+"""Number of jobs after which the worker's memory is kept, to detect a leak: allocators need a dozen to settle."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunningJob:
-    """A job that a worker has."""
+    """A job that a worker runs."""
 
     job: Job
     source: Source
     waited_s: float
-    """From the claim to the start of the attempt."""
+    """Seconds from the claim to the start of the attempt."""
     since_s: float
-    """On the monotonic clock."""
+    """Start of the attempt on the monotonic clock."""
 
 
 class Slot:
-    """One worker: the batch that it runs, and what it has told of itself."""
+    """One worker, the batch that it runs, and its last reports."""
 
     def __init__(self, worker: Worker) -> None:
         self.worker = worker
         self.running: dict[str, RunningJob] = {}
-        """Id -> job, for every job of the batch that has no outcome yet."""
+        """Job id -> job, for the jobs of the batch that have no outcome yet."""
         self.batch_ids: frozenset[str] = frozenset()
         """Ids of all jobs of the last batch."""
         self.ready: Ready | None = None
-        """What the running process found; None while none runs."""
+        """The report of the running process on its device; None while none runs."""
         self.device: Ready | None = None
-        """What a process of this worker found last, also when it has ended since."""
+        """The last such report; it stays after the process has ended."""
         self.conditions: RunConditions | None = None
-        """How the running job runs, or the last one ran."""
+        """The conditions of the running job, or of the last one."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
         self.resident_bytes: list[int] = []
-        """Of the worker's process after each of its last jobs with the models that are loaded now."""
+        """Memory of the process after each of the last jobs with the present models."""
         self.idle_since_s = time.monotonic()
 
     @property
     def is_idle(self) -> bool:
-        """Whether the worker takes a batch."""
+        """Whether the worker can take a batch."""
         return not self.running and self.worker.idle
 
     def submit(self, batch: Batch) -> None:
-        """Hands a batch over; its jobs stand in `running`."""
+        """Gives the worker a batch; the caller has put its jobs into `running`."""
         self.batch_ids = frozenset(self.running)
         self.worker.submit(batch)
 
     def poll(self) -> list[Up]:
-        """What the worker reported since the last call."""
+        """The worker's reports since the last call."""
         messages = self.worker.poll()
         for message in messages:
             match message:
@@ -79,20 +80,20 @@ class Slot:
         return messages
 
     def unload(self) -> None:
-        """Ends the idle worker, to give its memory back; the next batch starts it again."""
+        """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
         self.ready, self.conditions, self.memory, self.models, self.resident_bytes = None, None, None, (), []
 
 
 class WorkerPool:
-    """All slots, in the order in which they are given work."""
+    """All slots, in the order in which they get batches."""
 
     def __init__(self, workers: Sequence[Worker]) -> None:
         self.slots = tuple(Slot(worker) for worker in workers)
 
     @property
     def is_running(self) -> bool:
-        """Whether any worker has a job."""
+        """Whether any worker runs a job."""
         return any(slot.running for slot in self.slots)
 
     def slot_of(self, job_id: str) -> Slot | None:
@@ -100,7 +101,7 @@ class WorkerPool:
         return next((slot for slot in self.slots if job_id in slot.running), None)
 
     def running_ids(self) -> set[str]:
-        """Ids of all jobs that workers have."""
+        """Ids of all running jobs."""
         return {job_id for slot in self.slots for job_id in slot.running}
 
     def waitables(self) -> list[int]:
@@ -108,6 +109,6 @@ class WorkerPool:
         return [descriptor for slot in self.slots for descriptor in slot.worker.waitables()]
 
     def stop(self, timeout_s: float) -> None:
-        """Ends every worker, after `timeout_s` by force."""
+        """Ends every worker; kills those that have not ended after `timeout_s`."""
         for slot in self.slots:
             slot.worker.stop(timeout_s)

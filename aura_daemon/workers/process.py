@@ -1,8 +1,6 @@
-"""A worker in a supervised child process.
+"""A worker in a supervised child process. In: batches. Out: the child's reports, or a Failure when it has died.
 
-In: batches. Out: what the child says, or a Failure when it cannot any more.
-
-The daemon imports this module, which must not import torch.
+The daemon imports this module, so it must not import torch.
 """
 
 from __future__ import annotations
@@ -34,22 +32,22 @@ from aura_daemon.workers.protocol import (
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child_main")
 
-STARTED_ANEW: Final = "it is started anew for the next job; see the log"
+RESTARTED: Final = "it is started anew for the next job; see the log"
 
 BROKEN_INSTALLATION: Final = (
     "no job can do anything about that: see the log; most likely torch or another library is broken"
 )
-"""A worker that dies while it starts is not its first job's fault: the jobs wait, as for a missing model."""
+"""Advice for a worker that dies while it starts. That is not the fault of its job: jobs wait as for a missing model."""
 
-NOTHING: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
+NO_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 
 
 class ProcessWorker:
-    """One child process for one device; started by the first batch, and again by the first after its death.
+    """One child process for one device; the first batch starts it, and the first batch after its death restarts it.
 
-    On Linux the child is killed when the *thread* that called `submit` ends (prctl(2), PR_SET_PDEATHSIG), not
-    only when the process does: submit from a thread that lives as long as the daemon. Call `poll` at least once
-    a second: a missed deadline makes no file descriptor readable.
+    On Linux the child is killed when the *thread* that called `submit` ends (prctl(2), PR_SET_PDEATHSIG), not only when
+    the process ends: submit from a thread that lives as long as the daemon. Call `poll` at least once a second, because
+    a missed deadline makes no file descriptor readable.
     """
 
     def __init__(
@@ -63,10 +61,10 @@ class ProcessWorker:
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`deadline_s`: after so long without a sign of life (any message) the child is killed; sooner once it is
-        known how long a step takes (`workers.process`).
+        """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
+        (`silence_s`).
 
-        `environment` is added to this process's own; `command` is run with descriptor, pid and options appended.
+        `environment`: added to that of this process. `command`: run with descriptor, pid and options appended.
         """
         self._settings = settings
         self._deadline_s = deadline_s
@@ -77,43 +75,43 @@ class ProcessWorker:
         self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
-        self._alive_at = 0.0
+        self._last_message_s = 0.0
         self._placed: dict[str, RunConditions] = {}
-        self._stepped_at: float | None = None
+        self._last_step_s: float | None = None
         self._longest_step_s: float | None = None
         self._was_ready = False
-        self._undelivered: list[Up] = []
+        self._reports: list[Up] = []
 
     @property
     def idle(self) -> bool:
-        """True when no batch is running."""
+        """Whether no batch is running."""
         return self._batch is None
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, None while none is running."""
+        """Process id of the child; None while none is running."""
         return self._child.pid if self._child is not None and self._child.runs else None
 
     @property
     def resident_bytes(self) -> int | None:
-        """Resident memory of the child."""
+        """Resident memory of the child; None while none is running."""
         with suppress(psutil.Error):
             return psutil.Process(self.pid).memory_info().rss if self.pid is not None else None
         return None
 
     def waitables(self) -> list[int]:
-        """The socket, readable when the child says something or dies."""
+        """The descriptor of the socket, readable when the child has sent a message or died."""
         return [self._child.channel.fileno()] if self._child is not None else []
 
     def submit(self, batch: Batch) -> None:
-        """Hands a batch over; a thread copies it, so this returns at once however big it is."""
+        """Gives the child a batch; a thread sends it, so that this returns at once even for a large batch."""
         if not self.idle:
             raise RuntimeError("a batch is submitted only when the worker is idle")
         messages: list[object] = [batch]
         self._batch = batch
         self._unfinished = {task.job_id: None for task in batch.tasks}
-        self._alive_at = self._clock()
-        self._placed, self._stepped_at, self._longest_step_s = {}, None, None
+        self._last_message_s = self._clock()
+        self._placed, self._last_step_s, self._longest_step_s = {}, None, None
         if self._child is not None and not self._child.runs:
             self._drop_child()
         if self._child is None:
@@ -128,27 +126,27 @@ class ProcessWorker:
         self._child.send(messages)
 
     def cancel(self, job_id: str) -> None:
-        """Tells the child, which looks at every step; one that hangs is ended by its deadline."""
+        """Cancels a job at its next step; a child that hangs is ended by its deadline."""
         if self._child is not None and job_id in self._unfinished:
             self._child.send([Cancel(job_id=job_id)])
 
     def poll(self) -> list[Up]:
-        """What came up since the last call; a Failure for each unfinished job of a dead or silent child."""
+        """Reports since the last call, with a Failure for each unfinished job of a dead or silent child."""
         if self._child is not None:
             messages = self._child.receive()
             for message in messages:
-                self._note(message)
-            if self._child.silent_for_ever:
-                self._bury(self._child)
+                self._record(message)
+            if self._child.ended:
+                self._fail_after_end(self._child)
             elif messages:
-                self._alive_at = self._clock()
-            elif self._batch is not None and self._clock() - self._alive_at > self._allowed_silence_s():
-                self._miss_deadline()
-        delivered, self._undelivered = self._undelivered, []
-        return delivered
+                self._last_message_s = self._clock()
+            elif self._batch is not None:
+                self._check_deadline(self._child)
+        reports, self._reports = self._reports, []
+        return reports
 
     def unload(self) -> None:
-        """Ends the idle child: the only way to give back all of a device's memory."""
+        """Ends the idle child, which is the only way to release all of a device's memory."""
         if not self.idle:
             raise RuntimeError("a worker is unloaded only when it is idle")
         self.stop(0.0)
@@ -158,10 +156,10 @@ class ProcessWorker:
         if self._child is not None:
             self._child.end(timeout_s)
             self._drop_child()
-        self._batch, self._unfinished, self._undelivered = None, {}, []
+        self._batch, self._unfinished, self._reports = None, {}, []
 
-    def _note(self, message: Up) -> None:
-        """Keeps count of what is unfinished."""
+    def _record(self, message: Up) -> None:
+        """Updates the state of the batch."""
         match message:
             case Finished(job_id=job_id):
                 self._unfinished.pop(job_id, None)
@@ -171,54 +169,49 @@ class ProcessWorker:
                 self._was_ready = True
             case Placed(job_ids=job_ids, tried=tried):
                 self._placed |= dict.fromkeys(job_ids, tried)
-                self._stepped_at = None
+                self._last_step_s = None
             case Progress():
                 now = self._clock()
-                if self._stepped_at is not None:
-                    self._longest_step_s = max(self._longest_step_s or 0.0, now - self._stepped_at)
-                self._stepped_at = now
+                if self._last_step_s is not None:
+                    self._longest_step_s = max(self._longest_step_s or 0.0, now - self._last_step_s)
+                self._last_step_s = now
             case Loading():
                 pass
             case _:
                 assert_never(message)
-        self._undelivered.append(message)
+        self._reports.append(message)
 
-    def _allowed_silence_s(self) -> float:
-        return silence_s(step_s=self._longest_step_s, configured_s=self._deadline_s)
-
-    def _miss_deadline(self) -> None:
-        """Kills a child that shows no sign of life."""
-        allowed = self._allowed_silence_s()
-        if self._child is not None:
-            self._child.end(0.0)
+    def _check_deadline(self, child: Child) -> None:
+        """Kills a child that has sent no message for too long."""
+        allowed_s = silence_s(step_s=self._longest_step_s, configured_s=self._deadline_s)
+        if self._clock() - self._last_message_s > allowed_s:
+            child.end(0.0)
             self._drop_child()
-        message = f"the worker process showed no sign of life for {allowed:g} s and was killed"
-        self._fail(FailureKind.DEADLINE, message, STARTED_ANEW)
+            message = f"the worker process showed no sign of life for {allowed_s:g} s and was killed"
+            self._fail(FailureKind.DEADLINE, message, RESTARTED)
 
-    def _bury(self, child: Child) -> None:
-        """Says how the child ended, where that interrupted a batch."""
-        ending, is_full = child.ending(), child.was_taken_for_its_memory
+    def _fail_after_end(self, child: Child) -> None:
+        """Fails the running batch, if any, of a child that has ended."""
+        ending, is_oom_killed = child.ending(), child.was_oom_killed
         self._drop_child()
         if self._batch is None:
             return
-        if is_full and self._placed:
-            self._fail(
-                kind_when_killed(self._placed.values()),
-                "the kernel's out-of-memory killer took the worker process",
-                STARTED_ANEW,
-            )
+        if is_oom_killed and self._placed:
+            message = "the kernel's out-of-memory killer took the worker process"
+            self._fail(kind_when_killed(self._placed.values()), message, RESTARTED)
         elif self._was_ready:
-            self._fail(FailureKind.CRASHED, f"the worker process {ending}", STARTED_ANEW)
+            self._fail(FailureKind.CRASHED, f"the worker process {ending}", RESTARTED)
         else:
             message = f"the worker process {ending}, before it was ready to run anything"
             self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
 
     def _fail(self, kind: FailureKind, message: str, mend: str) -> None:
-        """The same failure for every job that has no outcome yet."""
+        """Reports the same failure for every job that has no outcome yet."""
         failure = Failure(kind=kind, message=message, mend=mend)
         for job_id in self._unfinished:
-            tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))  # all, with those not reached
-            self._undelivered.append(Finished(job_id=job_id, outcome=failure, memory=NOTHING, models=(), tried=tried))
+            # A job that was not reached yet gets the conditions of the last placement.
+            tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))
+            self._reports.append(Finished(job_id=job_id, outcome=failure, memory=NO_MEMORY, models=(), tried=tried))
         self._batch, self._unfinished = None, {}
 
     def _drop_child(self) -> None:
@@ -228,14 +221,14 @@ class ProcessWorker:
 
 
 LEAST_S: Final = 60.0
-"""Never less: a machine that swaps, or a disk that spins up, is not hung."""
+"""Shortest allowed silence, in s: a machine that swaps, or a disk that spins up, does not hang."""
 
 SLACK: Final = 30.0
-"""Steps that a job may be silent for; decoding takes as long as three to eight."""
+"""Allowed silence in steps; decoding takes as long as three to eight steps."""
 
 
 def silence_s(*, step_s: float | None, configured_s: float) -> float:
-    """Seconds without a sign of life; `step_s`: the longest step of late, None before the first one has ended."""
+    """Allowed seconds without a message; `step_s`: the longest step of the batch, None before one has ended."""
     if step_s is None:
         return configured_s
     return min(configured_s, max(LEAST_S, SLACK * step_s))

@@ -475,7 +475,7 @@ def test_an_idle_worker_is_unloaded_and_started_again_by_the_next_job(house: Hou
 
     worker.unload = note  # type: ignore[method-assign]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aura_daemon.health.heartbeat.BEAT_S", 0.2)  # the loop turns with the heartbeat
+        patched.setattr("aura_daemon.health.heartbeat.HEARTBEAT_INTERVAL_S", 0.2)  # the loop turns with the heartbeat
         run_until(house, "delivered", worker, times=2, unload_after=1)
     assert unloaded == [1]
     assert worker.starts == 2

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.dispatch.leak_detection import LEAST_GROWTH_BYTES, WATCHED, grows
+from aura_daemon.dispatch.leak_detection import LEAST_GROWTH_BYTES, grows
+from aura_daemon.workers.pool import MEMORY_SAMPLES
 
 MIB = 1 << 20
 
@@ -15,14 +16,14 @@ MIB = 1 << 20
     ("resident_mib", "expected"),
     [
         ([], False),
-        ([1000 + 50 * job for job in range(WATCHED - 1)], False),
-        ([1000 + 50 * job for job in range(WATCHED)], True),
-        ([9000, *(1000 + 50 * job for job in range(WATCHED))], True),
-        ([1000 + 20 * job for job in range(WATCHED)], False),
-        ([1000] * WATCHED, False),
+        ([1000 + 50 * job for job in range(MEMORY_SAMPLES - 1)], False),
+        ([1000 + 50 * job for job in range(MEMORY_SAMPLES)], True),
+        ([9000, *(1000 + 50 * job for job in range(MEMORY_SAMPLES))], True),
+        ([1000 + 20 * job for job in range(MEMORY_SAMPLES)], False),
+        ([1000] * MEMORY_SAMPLES, False),
         ([1000] * 12 + [4000] * 12, False),
-        ([1000 + 50 * job if job % 6 else 1000 for job in range(WATCHED)], False),
-        ([4000 if job % 2 else 1000 + 50 * job for job in range(WATCHED)], True),
+        ([1000 + 50 * job if job % 6 else 1000 for job in range(MEMORY_SAMPLES)], False),
+        ([4000 if job % 2 else 1000 + 50 * job for job in range(MEMORY_SAMPLES)], True),
     ],
     ids=[
         "nothing",
@@ -40,7 +41,7 @@ def test_a_worker_grows_that_leaves_more_behind_again_and_again(resident_mib: li
     assert grows([figure * MIB for figure in resident_mib]) is expected
 
 
-@given(st.lists(st.integers(0, LEAST_GROWTH_BYTES - 1), min_size=WATCHED, max_size=2 * WATCHED))
+@given(st.lists(st.integers(0, LEAST_GROWTH_BYTES - 1), min_size=MEMORY_SAMPLES, max_size=2 * MEMORY_SAMPLES))
 @settings(max_examples=50)
 def test_what_comes_and_goes_within_half_a_gibibyte_is_no_growth(resident_bytes: list[int]) -> None:
     assert not grows(resident_bytes)

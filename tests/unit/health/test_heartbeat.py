@@ -13,7 +13,7 @@ import pytest
 
 from aura_daemon.health import heartbeat as health
 from aura_daemon.health.document import Health, MemoryRecord, Status
-from aura_daemon.health.heartbeat import AT_MOST_EVERY_S, BEAT_S, HealthWriter
+from aura_daemon.health.heartbeat import CHANGE_INTERVAL_S, HEARTBEAT_INTERVAL_S, HealthWriter
 from aura_daemon.system.clock import utc_now
 
 
@@ -87,12 +87,12 @@ def document(status: Status = Status.OK, *, pid: int = 1, since: str = "", heart
 def test_it_is_due_at_once_then_every_ten_seconds_and_soon_after_a_change(bench: Bench) -> None:
     assert bench.writer.due_in_s(changed=False) == 0.0
     bench.beat()
-    assert bench.writer.due_in_s(changed=False) == BEAT_S == 10.0
-    assert bench.writer.due_in_s(changed=True) == AT_MOST_EVERY_S
+    assert bench.writer.due_in_s(changed=False) == HEARTBEAT_INTERVAL_S == 10.0
+    assert bench.writer.due_in_s(changed=True) == CHANGE_INTERVAL_S
     bench.now += 1.0
     assert bench.writer.due_in_s(changed=True) == 0.0
     bench.beat()
-    bench.now += BEAT_S
+    bench.now += HEARTBEAT_INTERVAL_S
     assert bench.writer.due_in_s(changed=False) == 0.0
 
 
