@@ -18,6 +18,7 @@ import psutil
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
+from aura_daemon.system.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
     Batch,
@@ -62,11 +63,13 @@ class ProcessWorker:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
+        oom_kills: Callable[[], int | None] = oom_kills,
     ) -> None:
         """`deadline_s`: after so long without a sign of life (any message) the child is killed; sooner once it is
         known how long a step takes (`workers.process`).
 
         `environment` is added to this process's own; `command` is run with descriptor, pid and options appended.
+        `oom_kills` counts the processes that the kernel killed for want of memory.
         """
         self._settings = settings
         self._deadline_s = deadline_s
@@ -74,6 +77,7 @@ class ProcessWorker:
         self._environment = dict(environment or {})
         self._command = tuple(command)
         self._clock = clock
+        self._oom_kills = oom_kills
         self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
@@ -120,7 +124,7 @@ class ProcessWorker:
             messages.insert(0, Configure(settings=self._settings))
             self._was_ready = False
             try:
-                self._child = Child(self._command, self._options, self._environment)
+                self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
             except OSError as error:
                 message = f"the worker process could not be started: {error}"
                 self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
