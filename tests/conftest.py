@@ -1,4 +1,4 @@
-"""Fixtures that several rooms share. The house is imported when it is asked for: core/ is tested without it."""
+"""Fixtures that several packages' tests share. `House` is imported only by the fixtures that need the daemon."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ LONG = (
     "tests/unit/workers/test_real_child.py",
     "tests/behaviour/test_crashes.py",
 )
-"""Files of 25 s of work and more."""
+"""Test files that run for 25 s or more."""
 
 
 def pytest_configure() -> None:
-    """Of several processes each takes one core, and so do its children; torch asks for it when it is imported."""
+    """Gives each of several test processes, and its children, one core; torch reads the variable at import."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes none is to begin a long file when the others are done."""
+    """Runs the long files first where several processes share the tests: none starts one when the others are done."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(LONG))
 
 
 def pytest_collection_finish() -> None:
-    """What was imported and collected stays: nobody looks through it for garbage."""
+    """Exempts everything imported and collected so far from garbage collection."""
     gc.freeze()
     gc.enable()
 
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
-    """Empty folders, and an environment that says nothing."""
+    """Empty folders, and an environment without settings of ours."""
     for name in [name for name in os.environ if name.startswith("AURA_")]:
         monkeypatch.delenv(name)
     from tests.support.house import House
@@ -63,7 +63,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 @pytest.fixture
 def door(house: House) -> Iterator[Door]:
-    """The rooms on those folders, with a journal that is closed after the test."""
+    """The parts between inbox and outbox on those folders, with a journal that is closed after the test."""
     from tests.support.house import Door
 
     opened = Door(house)
@@ -73,7 +73,7 @@ def door(house: House) -> Iterator[Door]:
 
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel grants no leases, as on a network share or for files of others: writers remain unknown."""
+    """Makes the kernel refuse leases, as on a network share or for files of other users: writers remain unknown."""
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -83,7 +83,7 @@ def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def log() -> Iterator[list[str]]:
-    """Lines of the log, `LEVEL message`."""
+    """The lines of the log, each `LEVEL message`."""
     lines: list[str] = []
     sink = logger.add(lambda message: lines.append(str(message).strip()), level="DEBUG", format="{level} {message}")
     yield lines
@@ -93,7 +93,7 @@ def log() -> Iterator[list[str]]:
 
 @pytest.fixture
 def mount() -> Iterator[Mount]:
-    """Mounts file systems for real; skips where that takes rights the tests do not have."""
+    """Mounts real file systems; skips the test where the process may not mount."""
     with ExitStack() as mounted:
 
         def do(place: Path, *arguments: str) -> Path:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -22,7 +22,14 @@ REAP_S: Final = 1.0
 class Child:
     """A running child process and its end of the socket pair."""
 
-    def __init__(self, command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        options: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        oom_kills: Callable[[], int | None] = oom_kills,
+    ) -> None:
         self.channel, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
@@ -37,6 +44,7 @@ class Child:
         finally:
             theirs.close()
         self._receiver = MessageReceiver(self.channel)
+        self._oom_kills = oom_kills
         self._oom_kills_before = oom_kills()
         self._sender: threading.Thread | None = None
 
@@ -72,7 +80,7 @@ class Child:
         """
         if self._process.poll() != -signal.SIGKILL:
             return False
-        before, now = self._oom_kills_before, oom_kills()
+        before, now = self._oom_kills_before, self._oom_kills()
         return before is None or now is None or now > before
 
     def ending(self) -> str:

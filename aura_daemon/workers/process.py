@@ -16,6 +16,7 @@ import psutil
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
+from aura_daemon.system.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
     Batch,
@@ -60,11 +61,13 @@ class ProcessWorker:
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
+        oom_kills: Callable[[], int | None] = oom_kills,
     ) -> None:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
 
         `environment`: added to that of this process. `command`: run with descriptor, pid and options appended.
+        `oom_kills`: counts the processes that the kernel killed for want of memory.
         """
         self._settings = settings
         self._deadline_s = deadline_s
@@ -72,6 +75,7 @@ class ProcessWorker:
         self._environment = dict(environment or {})
         self._command = tuple(command)
         self._clock = clock
+        self._oom_kills = oom_kills
         self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
@@ -118,7 +122,7 @@ class ProcessWorker:
             messages.insert(0, Configure(settings=self._settings))
             self._was_ready = False
             try:
-                self._child = Child(self._command, self._options, self._environment)
+                self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
             except OSError as error:
                 message = f"the worker process could not be started: {error}"
                 self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)

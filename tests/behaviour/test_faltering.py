@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,19 +18,23 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
 from aura_daemon.health.listener import Event, HealthWritten
-from aura_daemon.intake.input_images import InputImages, JobImages
+from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import Job, Source
-from aura_daemon.ladder.attempts import StartedAttempt
-from aura_daemon.outbox.delivery import Delivered, Delivery
 from tests.support.house import PNG, House, fail, make
+from tests.support.sqlite_faults import disk_error, sqlite_faults
 
 
-def failing(error: OSError, times: int) -> list[OSError]:
-    """To be raised so many times."""
-    return [error] * times
+def refusing(error: int, words: str, *, times: int) -> Callable[[Path], None]:
+    """Raises an OSError for the first so many files."""
+    left = [times]
+
+    def refuse(file: Path) -> None:
+        if left[0] > 0:
+            left[0] -= 1
+            raise OSError(error, words, str(file))
+
+    return refuse
 
 
 def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
@@ -37,71 +42,75 @@ def test_an_image_that_cannot_be_read_for_now_waits_while_prompts_go_on(
 ) -> None:
     house.drop("a.png", PNG)
     house.drop("b.yaml")
-    read = InputImages.of
+    open_file, queued = os.open, []
 
-    def stale(self: InputImages, job: Job, source: Source) -> JobImages:
-        if job.kind == "caption":
-            raise OSError(errno.ESTALE, "Stale file handle", "a.png")
-        return read(self, job, source)
+    def note(sql: str, values: Any) -> None:
+        if sql.startswith("INSERT INTO jobs") and "caption" in values:
+            queued.append(sql)
 
-    with monkeypatch.context() as patched:
-        patched.setattr(InputImages, "of", stale)
+    def stale(path: Any, *arguments: Any, **options: Any) -> int:
+        if queued and Path(path).name == "a.png":
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return open_file(path, *arguments, **options)
+
+    with monkeypatch.context() as patched, sqlite_faults() as faults:
+        faults.before = note
+        patched.setattr(os, "open", stale)
         summary = house.drain(retry_first=3600)
     assert (summary.done, summary.failed, summary.waiting, exit_code(summary)) == (1, 0, 1, 1)
-    assert any("is not started: Stale file handle (a.png); tried again in 3600 s" in line for line in log)
+    assert any("is not started: Stale file handle (" in line and "; tried again in 3600 s" in line for line in log)
     assert exit_code(house.drain()) == 0
     assert house.results() == ["a.json", "a.txt", "b.json", "b.png"]
 
 
-def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_outbox_that_falters_at_the_start_is_waited_for(house: House, log: list[str]) -> None:
     house.drop("a.yaml")
-    clear, refusals = Delivery.clear_temp, failing(OSError(errno.EIO, "Input/output error"), 2)
-
-    def faltering(self: Delivery) -> None:
-        if refusals:
-            raise refusals.pop()
-        clear(self)
-
-    monkeypatch.setattr(Delivery, "clear_temp", faltering)
-    summary = house.drain()
-    assert exit_code(summary) == 1
-    assert len(refusals) == 1
-    refusals.clear()
+    obstacle = house.outbox / ".aura" / "tmp" / "a folder"
+    obstacle.mkdir(parents=True)  # it cannot be removed as a file that a killed daemon was writing
+    assert exit_code(house.drain(retry_first=3600)) == 1
+    assert [line for line in log if "what was under way cannot be taken up: Is a directory" in line][1:] == []
+    obstacle.rmdir()
     assert exit_code(house.drain()) == 0
 
 
-def test_a_drain_ends_where_the_journal_takes_no_claim(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drain_ends_where_the_journal_takes_no_claim(house: House) -> None:
     house.drop("a.yaml")
-
-    def full(self: Journal, source: Source) -> None:
-        raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Journal, "claim", full)
+    with sqlite_faults() as faults:
+        faults.refuse("INSERT INTO sources")
         assert exit_code(house.drain(retry_first=3600)) == 1
     assert house.waiting() == ["a.yaml"]
     assert exit_code(house.drain()) == 0
 
 
-@pytest.mark.parametrize("method", ["jobs_of", "heads", "oldest_queued", "source", "stems_like", "all_done", "place"])
-def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
-    house: House, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "FROM jobs WHERE source_id = ? ORDER BY number",
+        "FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?",
+        "SELECT sources.* FROM jobs JOIN sources",
+        "SELECT * FROM sources WHERE id = ?",
+        "SELECT DISTINCT stem FROM jobs",
+        "UPDATE jobs SET begun",
+    ],
+    ids=["jobs_of", "heads", "oldest_queued", "source", "stems_like", "place"],
+)
+def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(house: House, statement: str) -> None:
     for name in ("a.yaml", "b.yaml"):
         house.drop(name)
     house.drop("c.png", PNG)
-    ask, calls = getattr(Journal, method), [0]
+    calls = [0]
 
-    def faltering(self: Journal, *arguments: object, **options: object) -> object:
-        calls[0] += 1
-        if calls[0] in (2, 3, 5):
-            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
-        return ask(self, *arguments, **options)
+    def falter(sql: str, values: object) -> None:
+        calls[0] += statement in sql
+        if statement in sql and calls[0] in (2, 3, 5):
+            raise disk_error()
 
-    monkeypatch.setattr(Journal, method, faltering)
-    deadline_s = time.monotonic() + 60
-    while len(house.results()) < 6 and time.monotonic() < deadline_s:
-        house.drain(retry_first=0.1, retry_at_most=0.1)
+    with sqlite_faults() as faults:
+        faults.before = falter
+        deadline_s = time.monotonic() + 60
+        while len(house.results()) < 6 and time.monotonic() < deadline_s:
+            house.drain(retry_first=0.1, retry_at_most=0.1)
+    assert calls[0] >= 2
     assert house.results() == ["a.json", "a.png", "b.json", "b.png", "c.json", "c.txt"]
     assert house.failed() == []
     assert house.temporary() == []
@@ -150,21 +159,15 @@ def test_a_claim_that_could_be_neither_journaled_nor_put_back_is_taken_up_by_the
     house: House, monkeypatch: pytest.MonkeyPatch, log: list[str]
 ) -> None:
     house.drop("cat.yaml")
-    claim, link = Journal.claim, os.link
-    times = iter(range(10))
-
-    def full(self: Journal, source: Source) -> None:
-        if next(times) in (0, 1):
-            raise JournalRefused(errno.EIO, "the journal cannot be written: database or disk is full")
-        claim(self, source)
+    link = os.link
 
     def stale(source: Path, target: Path, **_: object) -> None:
         monkeypatch.setattr(os, "link", link)
         raise OSError(errno.ESTALE, "Stale file handle", str(target))
 
-    monkeypatch.setattr(Journal, "claim", full)
     monkeypatch.setattr(os, "link", stale)
-    with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+    with sqlite_faults() as faults, house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+        faults.refuse("INSERT INTO sources", times=2)
         stop_when(daemon, lambda: bool(house.archived()))
         daemon.run()
     assert house.results() == ["cat.json", "cat.png"]
@@ -194,12 +197,7 @@ def test_a_claim_that_cannot_be_taken_up_is_said_in_health(house: House, monkeyp
     assert exit_code(house.drain()) == 0
 
 
-def test_the_heart_beats_while_the_journal_cannot_be_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Journal, *_: object, **__: object) -> None:
-        raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
-
-    for method in ("oldest_queued", "interrupted", "unfinished_sources", "heads"):
-        monkeypatch.setattr(Journal, method, broken)
+def test_the_heart_beats_while_the_journal_cannot_be_read(house: House) -> None:
     beats: list[Health] = []
 
     class Reader:
@@ -207,7 +205,9 @@ def test_the_heart_beats_while_the_journal_cannot_be_read(house: House, monkeypa
             if isinstance(event, HealthWritten):
                 beats.append(event.document)
 
-    with house.daemon(listeners=[Reader()], drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+    patient: dict[str, Any] = {"drain": False, "retry_first": 0.1, "retry_at_most": 0.1}
+    with sqlite_faults() as faults, house.daemon(listeners=[Reader()], **patient) as daemon:
+        faults.refuse("SELECT * FROM", "SELECT sources.* FROM", "SELECT model FROM")
         stop_when(daemon, lambda: any(document.holdups for document in beats))
         daemon.run()
     assert beats[0].status == "starting"
@@ -219,17 +219,19 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.drop("cat.yaml")
-    deliver, runs = Delivery.deliver, []
+    link, runs = os.link, []
+    refuse = refusing(errno.ENOSPC, "No space left on device", times=1)
 
-    def full(self: Delivery, *arguments: object) -> Delivered:
-        monkeypatch.setattr(Delivery, "deliver", deliver)
-        raise OSError(errno.ENOSPC, "No space left on device", "cat.png")
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name == "cat.png":
+            refuse(target)
+        link(source, target, **options)
 
     def play(task: Task) -> Outcome:
         runs.append(task)
         return make(task)
 
-    monkeypatch.setattr(Delivery, "deliver", full)
+    monkeypatch.setattr(os, "link", full)
     with house.daemon(play, drain=False, retry_first=3600) as daemon:
         stop_when(daemon, lambda: bool(runs) and not daemon.dispatcher.is_running)
         daemon.run()
@@ -238,21 +240,22 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
     assert len(runs) == 1
 
 
-def test_no_other_daemon_takes_over_while_the_journal_refuses(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    probe, refusals = Journal.probe, failing(JournalRefused(errno.EIO, "the disk is full"), 3)
-
-    def refused(self: Journal) -> None:
-        if refusals:
-            raise refusals.pop()
-        probe(self)
-
-    monkeypatch.setattr(Journal, "probe", refused)
+def test_no_other_daemon_takes_over_while_the_journal_refuses(house: House) -> None:
+    tries: list[str] = []
     left: list[int] = []
-    with house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+
+    def refuse(sql: str, values: object) -> None:
+        if sql.startswith("DELETE FROM companions"):  # the write that is tried
+            tries.append(sql)
+            if len(tries) <= 3:
+                raise disk_error()
+
+    with sqlite_faults() as faults, house.daemon(drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
+        faults.before = refuse
         daemon.health.hold_up("journal", "nothing can be claimed", JournalRefused(errno.EIO, "the disk is full"))
         daemon.reload()
         stop_when(daemon, lambda: bool(left))
-        daemon.run(reload=lambda: left.append(len(refusals)) is not None)
+        daemon.run(reload=lambda: left.append(3 - min(3, len(tries))) is not None)
     assert left == [0]
 
 
@@ -260,43 +263,52 @@ def test_a_failure_whose_payload_cannot_be_taken_back_now_is_decided_later(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     house.drop("bad.yaml")
-    retract, refusals = Delivery.retract, failing(OSError(errno.EROFS, "Read-only file system", "bad.png"), 2)
+    link, unlink = os.link, Path.unlink
 
-    def refused(self: Delivery, job: Job) -> None:
-        if refusals:
-            raise refusals.pop()
-        retract(self, job)
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name == "bad.json":
+            raise OSError(errno.ENOSPC, "No space left on device", str(target))
+        link(source, target, **options)
 
-    monkeypatch.setattr(Delivery, "retract", refused)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "link", full)
+        house.drain(retry_first=3600)
+    assert house.results() == ["bad.png"]
+    refuse, refused = refusing(errno.EROFS, "Read-only file system", times=2), []
+
+    def read_only(file: Path, **options: Any) -> None:
+        if file == house.outbox / "bad.png":
+            refused.append(file)
+            refuse(file)
+        unlink(file, **options)
+
+    monkeypatch.setattr(Path, "unlink", read_only)
     with house.daemon(fail(FailureKind.UNEXPECTED), drain=False, retry_first=0.1, retry_at_most=0.1) as daemon:
         stop_when(daemon, lambda: bool(house.failed()))
         summary = daemon.run()
     assert house.failed() == ["bad.yaml", "bad.yaml.json"]
-    assert (summary.failed, summary.stuck, refusals) == (1, False, [])
+    assert house.results() == []
+    assert (summary.failed, summary.stuck, len(refused)) == (1, False, 3)
 
 
-def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_jobs_drawn_together_of_which_one_cannot_be_read_now_are_all_drawn_later(house: House) -> None:
     for name in ("a.yaml", "b.yaml", "c.yaml"):
         house.drop(name)
-    begin, refused = Journal.start, []
+    started: list[str] = []
+    refused: list[str] = []
 
-    def faltering(self: Journal, job: Job, begun: StartedAttempt | None = None) -> Job:
-        started = begin(self, job, begun)
-        if job.stem == "b" and not refused:
-            refused.append(job.id)
-            monkeypatch.setattr(Journal, "source", unreadable)
-        return started
+    def falter(sql: str, values: Any) -> None:
+        if sql.startswith("UPDATE jobs SET state") and JobState.RUNNING in values:
+            started.append(sql)
+        elif len(started) == 2 and not refused and sql.startswith("SELECT * FROM sources WHERE id"):
+            refused.append(sql)
+            raise disk_error()
 
-    source = Journal.source
-
-    def unreadable(self: Journal, source_id: str) -> Source:
-        monkeypatch.setattr(Journal, "source", source)
-        raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
-
-    monkeypatch.setattr(Journal, "start", faltering)
-    with house.daemon(drain=False, batch=3, retry_first=0.1, retry_at_most=0.1) as daemon:
+    with (
+        sqlite_faults() as faults,
+        house.daemon(drain=False, batch=3, retry_first=0.1, retry_at_most=0.1) as daemon,
+    ):
+        faults.before = falter
         stop_when(daemon, lambda: len(house.archived()) == 3)
         summary = daemon.run()
     assert (summary.done, len(refused)) == (3, 1)
@@ -307,31 +319,34 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
 ) -> None:
     house.drop("a.yaml")
     house.drop("b.yaml")
-    publish, ask, faults = Delivery._publish, Journal.job, ["the journal", "the outbox"]
+    link, coming = os.link, ["the journal", "the outbox"]
 
-    def full(self: Delivery, target: Path, content: bytes) -> None:
-        if target.name.endswith(".json") and faults[-1:] == ["the outbox"]:
-            faults.pop()
+    def full(source: Path, target: Path, **options: Any) -> None:
+        if target.name.endswith(".json") and coming[-1:] == ["the outbox"]:
+            coming.pop()
             raise OSError(errno.ENOSPC, "No space left on device", str(target))
-        publish(self, target, content)
+        link(source, target, **options)
 
-    def unreadable(self: Journal, job_id: str) -> Job:
-        if faults == ["the journal"]:
-            faults.pop()
-            raise JournalRefused(errno.EIO, "the journal cannot be read: disk I/O error")
-        return ask(self, job_id)
+    def unreadable(sql: str, values: object) -> None:
+        if sql.startswith("SELECT * FROM jobs WHERE id") and coming == ["the journal"]:
+            coming.pop()
+            raise disk_error()
 
-    monkeypatch.setattr(Delivery, "_publish", full)
-    monkeypatch.setattr(Journal, "job", unreadable)
+    monkeypatch.setattr(os, "link", full)
     runs: list[Task] = []
 
     def play(task: Task) -> Outcome:
         runs.append(task)
         return make(task)
 
-    with house.daemon(play, drain=False, batch=2, retry_first=0.1, retry_at_most=0.1) as daemon:
+    with (
+        sqlite_faults() as faults,
+        house.daemon(play, drain=False, batch=2, retry_first=0.1, retry_at_most=0.1) as daemon,
+    ):
+        faults.before = unreadable
         stop_when(daemon, lambda: len(house.archived()) == 2)
         daemon.run()
+    assert coming == []
     assert house.results() == ["a.json", "a.png", "b.json", "b.png"]
     assert len(runs) == 2
 

@@ -96,9 +96,7 @@ def test_an_attempt_that_crashed_is_listed_too_and_counts(house: House) -> None:
 
 def test_a_stop_between_two_rungs_changes_nothing(house: House) -> None:
     house.drop("cat.yaml", b"prompt: a cat\n")
-    first = ScriptedWorker(lambda task: FULL)
-    with house.daemon(first, drain=False) as daemon:
-        first._play = lambda task: (daemon.stop(), FULL)[1]
+    with house.daemon(lambda task: (daemon.stop(), FULL)[1], drain=False) as daemon:
         daemon.run()
     second = ScriptedWorker(make)
     assert drained(house, second).done == 1

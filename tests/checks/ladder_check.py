@@ -291,7 +291,7 @@ def main() -> int:
         for limit in LIMITS_GIB:
             print(f"| {limit:g} GiB | SKIPPED: {missing} |")
         return 0
-    build = "from pathlib import Path; import sys; from tests import real_size as r; r.generator(Path(sys.argv[1]))"
+    build = "import pathlib, sys; from tests.checks import real_size; real_size.generator(pathlib.Path(sys.argv[1]))"
     models = given.models or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aura-daemon-checks"
     models.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-c", build, str(models)], cwd=Path(__file__).parents[2], check=True)

@@ -1,12 +1,14 @@
-"""The moments of a daemon's life, by name: before and after each step that changes something that lasts.
+"""The moments of a daemon's life, by name: before and after each step that changes something durable.
 
-`attend` is the one hook into them. On it stand `die_at`, a real kill -9 at a moment like `journal.claim:after:3` (the
-third time), which `tests.support.light_daemon` takes from `AURA_TEST_DIE_AT`; and `tests.torture.machine`, which does
-worse.
+`attend` is the only hook into these moments. It wraps named steps of our own classes, which no other test may do: a
+crash test needs the exact place in the product where a process dies, and the wrapped step runs unchanged.
 
-`python -m tests.support.dying ROOT FIRST STRIDE`: a daemon that dies at every STRIDE-th moment of a whole run, and
-another one after it that does not; a house a moment below ROOT. Every process is forked from this one, which has
-imported all there is and started no thread.
+`die_at` uses the hook for a real kill -9 at a moment like `journal.claim:after:3` (the third time), which
+`tests.support.light_daemon` takes from `AURA_TEST_DIE_AT`. `tests.torture.machine` uses the hook for worse faults.
+
+`python -m tests.support.dying ROOT FIRST STRIDE`: for every STRIDE-th moment of a whole run, one daemon dies at it and
+a second daemon finishes the work, in a folder of its own below ROOT. Every process is forked from this one, which has
+imported everything and started no thread.
 """
 
 from __future__ import annotations
@@ -47,13 +49,13 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.fail": (Journal, "fail"),
     "journal.close_source": (Journal, "close_source"),
 }
-"""What changes something that lasts."""
+"""Name of a step -> its owner and attribute."""
 
 BEFORE: Final = "before"
 AFTER: Final = "after"
 
 MOMENTS: Final = tuple(f"{step}:{when}" for step in STEPS for when in (BEFORE, AFTER))
-"""All of them, but for the number."""
+"""Every moment, without its number."""
 
 FILES: Final = (
     ("sub/cat.yaml", b"prompt: one\n---\nprompt: two\n", 2),
@@ -61,20 +63,20 @@ FILES: Final = (
     ("say.yaml", b"task: caption\nimage: sea.png\n", 0),
     ("bad.yaml", b"steps: 0\n", 0),
 )
-"""One of every fate: name, content, how many documents where there are several."""
+"""One file of every fate: name, content, number of documents where there are several."""
 
 COMPANION: Final = ("cat.txt", b"an image of a cat")
-"""No job: it belongs to the image, and stays."""
+"""A caption that belongs to the image: it is no job, and stays."""
 
 NAMED: Final = ("sea.png", PNG + b"the sea" + PNG[-12:])
-"""No job of its own: it is put away with the one that names it."""
+"""An image without a job of its own: it is archived with the job file that names it."""
 
 PAIR_WAIT_S: Final = 0.02
-"""Files that are there together are paired all the same: all of them are looked at before so much time has passed."""
+"""Long enough for files that are there together to be paired: the daemon looks at all of them in less time."""
 
 
 def fill(house: House) -> None:
-    """Files of every fate, and one of none."""
+    """Puts files of every fate into the inbox, and one that is no job."""
     for name, content, _ in FILES:
         house.drop(name, content)
     house.drop(*COMPANION)
@@ -82,7 +84,7 @@ def fill(house: House) -> None:
 
 
 def attend(hear: Callable[[str], None]) -> None:
-    """For the rest of this process `hear` is told of every moment; what it raises, the step raises."""
+    """Calls `hear` at every moment for the rest of this process; an error that it raises, the step raises."""
 
     def attended(name: str, step: Callable[..., Any]) -> Callable[..., Any]:
         def take(*arguments: Any, **options: Any) -> Any:
@@ -98,7 +100,7 @@ def attend(hear: Callable[[str], None]) -> None:
 
 
 def die_at(moment: str) -> None:
-    """kill -9 at `STEP:before:N` or `STEP:after:N`; raises ValueError for what is no moment."""
+    """Kills this process (kill -9) at `STEP:before:N` or `STEP:after:N`; raises ValueError for an unknown moment."""
     step, when, time = moment.split(":")
     if f"{step}:{when}" not in MOMENTS:
         raise ValueError(f"no moment is called {moment}")
@@ -114,7 +116,7 @@ def die_at(moment: str) -> None:
 
 
 def note_in(file: Path) -> None:
-    """Every moment of this process goes into a file, a line each: `journal.claim:after:3`."""
+    """Writes every moment of this process into a file, one a line: `journal.claim:after:3`."""
     times: Counter[str] = Counter()
 
     def hear(moment: str) -> None:
@@ -126,7 +128,7 @@ def note_in(file: Path) -> None:
 
 
 def in_a_process(work: Callable[[], int]) -> int:
-    """Exit code of a forked process; negative where a signal ended it."""
+    """Runs `work` in a forked process and returns its exit code; negative where a signal ended the process."""
     child = os.fork()
     if child == 0:
         code = 70
@@ -138,7 +140,7 @@ def in_a_process(work: Callable[[], int]) -> int:
 
 
 def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:
-    """A forked daemon that drains the house after `prepare` was called in its process."""
+    """Drains the house with a forked daemon, in whose process `prepare` is called first; returns its exit code."""
 
     def work() -> int:
         prepare()

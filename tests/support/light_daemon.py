@@ -6,17 +6,26 @@
 from __future__ import annotations
 
 import os
-import sys
-from functools import partial
+import subprocess
+from collections.abc import Sequence
+from typing import Any, Final
 
 from aura_daemon.cli.app import main
-from aura_daemon.daemon import assembly
-from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.process import CHILD
 from tests.support import dying
+
+LIGHT_WORKER: Final = "tests.support.light_worker"
+
+
+class LightPopen(subprocess.Popen[bytes]):
+    """Starts the light worker in place of the module that holds the models."""
+
+    def __init__(self, command: Sequence[str], **options: Any) -> None:
+        super().__init__([LIGHT_WORKER if part == CHILD[-1] else part for part in command], **options)
+
 
 if __name__ == "__main__":
     if dying.VARIABLE in os.environ:
         dying.die_at(os.environ[dying.VARIABLE])
-    light = partial(ProcessWorker, command=(sys.executable, "-m", "tests.support.light_worker"))
-    assembly.ProcessWorker = light  # type: ignore[assignment,misc]
+    subprocess.Popen = LightPopen  # type: ignore[misc,assignment]
     main()

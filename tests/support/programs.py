@@ -31,7 +31,7 @@ class Program:
     def __init__(self, house: House, module: str = LIGHT, *, under: tuple[str, ...] = (), **variables: str) -> None:
         """`under`: a command that runs another one, `setpriv …`."""
         self.house = house
-        self._module = module
+        self.module = module
         self._under = under
         self._variables = variables
         self.process: subprocess.Popen[str] | None = None
@@ -55,7 +55,7 @@ class Program:
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command to its end."""
         return subprocess.run(
-            [sys.executable, "-m", self._module, *arguments],
+            [sys.executable, "-m", self.module, *arguments],
             cwd=self.house.root,
             env=self.environment(),
             capture_output=True,
@@ -69,7 +69,7 @@ class Program:
         """Starts a command that goes on."""
         with (self.house.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._under, sys.executable, "-m", self._module, *arguments],
+                [*self._under, sys.executable, "-m", self.module, *arguments],
                 cwd=self.house.root,
                 env=self.environment(),
                 stderr=log,

@@ -315,7 +315,7 @@ def _finish(house: House) -> None:
 
 
 def _command(program: Program) -> list[str]:
-    return [sys.executable, "-m", program._module]
+    return [sys.executable, "-m", program.module]
 
 
 def _run(*command: str | Path) -> None:

@@ -1,6 +1,6 @@
 """One life of a daemon in a forked process, and what goes wrong in it. In: a `Run`, expectations. Out: how it ended.
 
-A moment is `journal.claim:after:3`, the third time after its rooms were joined; see `tests.support.dying`.
+A moment is `journal.claim:after:3`, the third time after its parts were joined; see `tests.support.dying`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from tests.support import dying
 from tests.support.house import make
+from tests.support.sqlite_faults import sqlite_faults
 from tests.torture.expectations import Expectations
 
 BROKEN = 99
@@ -103,7 +104,10 @@ class _Life:
         signal.alarm(LIFE_S)
         house = self._expectations.house
         try:
-            with house.daemon(self._play, sources=self._expectations.disposition) as daemon:
+            with (
+                sqlite_faults() as self._faults,
+                house.daemon(self._play, sources=self._expectations.disposition) as daemon,
+            ):
                 self._daemon = daemon
                 dying.attend(self._hear)
                 daemon.run()
@@ -143,20 +147,16 @@ class _Life:
             daemon.stop()
         if self._journal_refuses:
             self._journal_refuses -= 1
-            self._let_the_journal(refuse=self._journal_refuses > 0)
+            self._faults.refuse_writes(refuse=self._journal_refuses > 0)
         if now == run.journal_refuses[0]:
             self._journal_refuses = run.journal_refuses[1]
-            self._let_the_journal(refuse=True)
+            self._faults.refuse_writes()
         if now == run.disk_refuses[0]:
             self._disk_refuses = run.disk_refuses[1]
         if self._disk_refuses:
             self._disk_refuses -= 1
             if not moment.startswith("journal.") and moment.endswith(dying.BEFORE):
                 raise OSError(errno.EIO, "Input/output error", "a file")
-
-    def _let_the_journal(self, *, refuse: bool) -> None:
-        assert self._daemon is not None
-        self._daemon.journal._database.run(f"PRAGMA query_only = {int(refuse)}")
 
     def _complain(self, what: str) -> None:
         self._said.write_text(what, "utf-8")

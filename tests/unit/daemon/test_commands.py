@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from tests.support.house import PNG, House, fail, make
 from tests.support.programs import Program
+from tests.support.sqlite_faults import sqlite_faults
 
 CANCELLED = "it was cancelled"
 
@@ -149,10 +151,10 @@ def test_of_several_failures_of_one_name_the_one_that_is_meant_is_retried(house:
 def test_a_retry_that_the_journal_refuses_leaves_the_file_in_failed(house: House) -> None:
     house.drop("cat.yaml", b"prompt: [\n")
     house.drain()
-    with house.daemon() as daemon:
+    with sqlite_faults() as faults, house.daemon() as daemon:
         assert daemon.can_journal()
         daemon.carry_out(Command(verb=CommandVerb.CANCEL, name="x"))
-        daemon.journal._database.run("PRAGMA query_only = ON")
+        faults.refuse_writes()
         answer = daemon.carry_out(Command(verb=CommandVerb.RETRY, name="cat.yaml", path="cat.yaml"))
     assert not answer.done
     assert "not now: the journal cannot be written" in answer.lines[0]
@@ -259,6 +261,7 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     journal = Journal(path)
     (job,) = journal.heads()
     assert (job.id, job.priority) == ("s", 0)
-    assert journal._database.rows("PRAGMA user_version")[0][0] == VERSION
     assert journal.images_called("\udce9.png") == ["sub/\udce9.png"]
     journal.close()
+    with closing(sqlite3.connect(path)) as migrated:
+        assert migrated.execute("PRAGMA user_version").fetchone() == (VERSION,)

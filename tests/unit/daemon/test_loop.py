@@ -1,12 +1,15 @@
-"""The whole flow in one process, with a scripted worker: the real rooms, joined as `aura-daemon` joins them."""
+"""The whole flow in one process, with a scripted worker: the real parts, joined as `aura-daemon` joins them."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -23,11 +26,13 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.workers import protocol
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, House, fail, is_caption, make, sha256
 from tests.support.scripted_worker import ScriptedWorker
+from tests.support.sqlite_faults import sqlite_faults
 
 DOWN = Failure(kind=FailureKind.MODEL_UNAVAILABLE, message="the hub is down", mend="bring it up")
 CRASH = Failure(kind=FailureKind.CRASHED, message="killed by signal 9")
@@ -416,16 +421,13 @@ def test_stopped_with_time_to_end_the_running_job_is_delivered(house: House) -> 
 
 def test_a_delivered_result_whose_journal_entry_a_crash_cost_is_not_run_again(house: House) -> None:
     house.drop("cat.yaml")
-    with house.daemon(make) as daemon:
-        journal = daemon.journal
-        finish, journal.finish = journal.finish, _power_cut  # type: ignore[method-assign]
+    with sqlite_faults() as faults, house.daemon(make) as daemon:
+        faults.before = _power_cut
         with pytest.raises(KeyboardInterrupt):
             daemon.run()
-        journal.finish = finish  # type: ignore[method-assign]
-        # The stop of a dying test gave it back.
-        journal._database._connection.execute(
-            "UPDATE jobs SET state = 'delivering'"
-        )  # the stop of a dying test gave it back
+    with closing(sqlite3.connect(house.state / FILE_NAME)) as journal:
+        journal.execute("UPDATE jobs SET state = 'delivering'")  # the stop of the dying daemon gave it back
+        journal.commit()
     before = house.sidecar("cat.json")
     worker = ScriptedWorker(fail(FailureKind.OUT_OF_MEMORY))
     assert exit_code(house.drain(worker)) == 0
@@ -435,8 +437,9 @@ def test_a_delivered_result_whose_journal_entry_a_crash_cost_is_not_run_again(ho
     assert house.archived() == ["cat.yaml"]
 
 
-def _power_cut(*arguments: object, **options: object) -> Any:
-    raise KeyboardInterrupt
+def _power_cut(sql: str, values: Any) -> None:
+    if sql.startswith("UPDATE jobs SET state") and JobState.DONE in values:
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("what", ["journal", "nothing"])
@@ -465,18 +468,21 @@ def test_under_keep_nothing_is_done_twice_over_restarts(house: House) -> None:
 
 def test_an_idle_worker_is_unloaded_and_started_again_by_the_next_job(house: House) -> None:
     house.drop("cat.yaml")
-    worker = ScriptedWorker(make)
-    unload, unloaded = worker.unload, []
+    unloaded: list[int] = []
 
-    def note() -> None:
-        unload()
-        unloaded.append(len(worker.batches))
-        house.drop("dog.yaml")
+    class Unloading(ScriptedWorker):
+        def unload(self) -> None:
+            super().unload()
+            unloaded.append(len(self.batches))
+            house.drop("dog.yaml")
 
-    worker.unload = note  # type: ignore[method-assign]
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("aura_daemon.health.heartbeat.HEARTBEAT_INTERVAL_S", 0.2)  # the loop turns with the heartbeat
-        run_until(house, "delivered", worker, times=2, unload_after=1)
+    worker = Unloading(make)
+    with house.daemon(worker, drain=False, unload_after=1) as daemon:
+        daemon.start()
+        while len(house.results()) < 4:
+            daemon.turn()
+            time.sleep(0.01)
+        daemon.shut_down()
     assert unloaded == [1]
     assert worker.starts == 2
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.outbox.delivery import Delivered, Delivery
 from tests.support.house import House, fail, make
 from tests.support.scripted_worker import ScriptedWorker
 
@@ -72,17 +74,17 @@ def test_a_result_that_the_outbox_refuses_keeps_its_own_worker_alone_from_work(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drop(house, "a", "b", "c", "d", "e")
-    deliver = Delivery.deliver
+    link = os.link
 
-    def refuse_b(self: Delivery, job: object, *arguments: object) -> Delivered:
-        if getattr(job, "stem", "") == "b":
+    def refuse_b(source: Path, target: Path, **options: Any) -> None:
+        if target.name == "b.png":
             raise OSError(errno.EACCES, "Permission denied", "b.png")
-        return deliver(self, job, *arguments)  # type: ignore[arg-type]
+        link(source, target, **options)
 
     pool = workers()
     with open_daemon(house, pool, retry_first=0.1, retry_at_most=0.1) as daemon:
         daemon.turn()
-        monkeypatch.setattr(Delivery, "deliver", refuse_b)
+        monkeypatch.setattr(os, "link", refuse_b)
         end(pool[1])
         daemon.turn()
         assert prompts(pool[1]) == ["b"]  # its result is still in the daemon's memory
@@ -90,7 +92,7 @@ def test_a_result_that_the_outbox_refuses_keeps_its_own_worker_alone_from_work(
         end(pool[2])
         daemon.turn()
         assert [prompts(worker) for worker in pool] == [["a", "d"], ["b"], ["c", "e"]]
-        monkeypatch.setattr(Delivery, "deliver", deliver)
+        monkeypatch.setattr(os, "link", link)
         while "b.json" not in house.results():
             daemon.turn()
         drop(house, "f")

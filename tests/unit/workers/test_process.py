@@ -9,8 +9,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -44,10 +46,23 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def worker(clock: Clock) -> Iterator[ProcessWorker]:
-    light = ProcessWorker(EngineSettings(), deadline_s=30.0, command=LIGHT, environment=ENVIRONMENT, clock=clock)
-    yield light
-    light.stop(0.0)
+def light(clock: Clock) -> Iterator[Callable[..., ProcessWorker]]:
+    """Makes workers whose child needs no torch."""
+    with ExitStack() as stops:
+
+        def make(**options: Any) -> ProcessWorker:
+            made = ProcessWorker(
+                EngineSettings(), deadline_s=30.0, command=LIGHT, environment=ENVIRONMENT, clock=clock, **options
+            )
+            stops.callback(made.stop, 0.0)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def worker(light: Callable[..., ProcessWorker]) -> ProcessWorker:
+    return light()
 
 
 def failure_of(word: Finished) -> Failure:
@@ -111,11 +126,11 @@ def test_a_child_whose_device_is_broken_ends_after_saying_so(worker: ProcessWork
     ("script", "kind"), [("placed", FailureKind.OUT_OF_MEMORY), ("placed on a GPU", FailureKind.CRASHED)]
 )
 def test_a_child_that_the_kernel_took_ran_out_of_memory(
-    worker: ProcessWorker, monkeypatch: pytest.MonkeyPatch, script: str, kind: FailureKind
+    light: Callable[..., ProcessWorker], script: str, kind: FailureKind
 ) -> None:
-    """Of the host's: where a GPU computes, no rung of it takes less of that."""
-    kills = iter([7, 8])  # before it was started, and after its death
-    monkeypatch.setattr("aura_daemon.workers.child.oom_kills", lambda: next(kills))
+    """The host's memory ran out: where a GPU computes, no rung takes less of that."""
+    kills = iter([7, 8])  # before the child was started, and after its death
+    worker = light(oom_kills=lambda: next(kills))
     worker.submit(batch_of(script, "fine"))
     wait_for(worker, Placed)
     assert worker.pid is not None
