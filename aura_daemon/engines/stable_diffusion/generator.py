@@ -7,7 +7,7 @@ The phases are diffusers' own (`pipelines`), so the pixels are those of one plai
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Final
@@ -52,9 +52,15 @@ class Generator:
     """A loaded pipeline."""
 
     def __init__(
-        self, files: ModelFiles, placement: Placement, configured: GenerateSettings, attention: Attention
+        self,
+        files: ModelFiles,
+        placement: Placement,
+        configured: GenerateSettings,
+        attention: Attention,
+        wait: Callable[[Placement], None] = wait_for,
     ) -> None:
-        """Loads; raises what diffusers raises."""
+        """Loads; raises what diffusers raises. `wait` returns when a device has finished."""
+        self._wait = wait
         self.files = files
         self.placement = placement
         self._configured = configured
@@ -122,7 +128,7 @@ class Generator:
         """Denoises pictures together, decodes them one by one."""
         for task in tasks:
             task.clock.restart()
-        steps = StepReporter(tasks, reporter, peak, self.preview, lambda: wait_for(self.placement))
+        steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
             passes = [self._pass(tasks, [task.start for task in tasks], steps)]
             if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
@@ -223,7 +229,7 @@ class Generator:
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded for task in tasks if task.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
-        wait_for(self.placement)
+        self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")

@@ -1,8 +1,8 @@
 """What each key of a job that draws means, with the embedded model: seen by its captioner, or in the bytes.
 
-Where a key has rooms of its own its meaning is shown there too: LoRAs in `test_adapters`, words in `test_prompting`,
-images and masks in `test_pipelines`, files in `test_imagefile`, several models in `test_shelf`. What whole documents
-mean (`seed` lists, `count`, `matrix`, `grid`, `output`, `tags`, `notes`) is in `tests/behaviour/test_meaning.py`.
+Some keys have tests of their own: LoRAs in `test_lora`, prompts in `test_encoding`, images and masks in
+`test_pipelines`, files in `test_encode`, several models in `test_loaded_models`. What whole documents mean (`seed`
+lists, `count`, `matrix`, `grid`, `output`, `tags`, `notes`) is in `tests/behaviour/test_meaning.py`.
 """
 
 from __future__ import annotations

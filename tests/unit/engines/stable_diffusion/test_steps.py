@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.config.engine import Device, EngineSettings, GenerateSettings
+from aura_daemon.config.engine import Attention, Device, EngineSettings, GenerateSettings
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion import generator
+from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.generator import Generator
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
-from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
 from tests.support.listening import Listener
@@ -33,22 +36,29 @@ def test_the_first_step_in_which_kernels_are_chosen_says_nothing_of_the_others()
     assert drawing(resolved, denoised_s=6, first_step_s=6).step_s(1) == 6
 
 
+class SlowDevice(StableDiffusion):
+    """Its device needs a second for the first step, as a GPU does that chooses kernels."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self.waits = 0
+
+    def load(self, files: ModelFiles, placement: Placement) -> Generator:
+        return Generator(files, placement, self.configured(files.name), Attention.SDPA, self._wait)
+
+    def _wait(self, placement: Placement) -> None:
+        self.waits += 1
+        if self.waits == 1:
+            time.sleep(1.0)
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-def test_the_device_is_waited_for_once_after_the_first_step(
-    generator_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waits: list[float] = []
-
-    def wait_for(placement: object) -> None:
-        waits.append(time.monotonic())
-        if len(waits) == 1:
-            time.sleep(1.0)  # as a GPU does that chooses kernels
-
-    monkeypatch.setattr(generator, "wait_for", wait_for)
-    session = Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder))))
-    listener = Listener()
+def test_the_device_is_waited_for_once_after_the_first_step(generator_folder: Path) -> None:
+    settings = EngineSettings(device=Device.CPU, generate=GenerateSettings(model=str(generator_folder)))
+    family, listener = SlowDevice(settings), Listener()
+    session = Session(settings, families={JobKind.GENERATE: lambda _: family})
     run_alone(session, GenerateRequest(prompt="a", seed=1, steps=4), listener=listener)
-    assert len(waits) == 2  # and at the end
+    assert family.waits == 2  # and at the end
     (ended,) = listener.results.values()
     assert isinstance(ended.outcome, Produced)
     assert ended.step_s > 0
