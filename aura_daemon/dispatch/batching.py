@@ -33,5 +33,5 @@ def most_together(*, configured: int | None, on_gpu: bool, measured: Sequence[Me
     return max(1, min([MOST, *(batch // 2 for batch in unpaid)]))
 
 
-def _size(one: Measured) -> tuple[str, int, int, bool]:
-    return one.rung, one.width, one.height, one.guided
+def _size(one: Measured) -> tuple[object, ...]:
+    return one.rung, one.width, one.height, one.guided, one.variant

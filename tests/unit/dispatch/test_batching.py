@@ -33,6 +33,7 @@ def row(batch: int, step_s: float, **changes: object) -> Measured:
         ([row(1, 1.0, device="another GPU"), row(4, 4.0)], MOST),
         ([row(1, 1.0, height=912), row(4, 4.0)], MOST),
         ([row(1, 1.0, guided=False), row(4, 4.0)], MOST),
+        ([row(1, 1.0, variant="compiled"), row(4, 4.0)], MOST),
         ([row(1, 1.0, rung=Rung.FP8_STORAGE), row(4, 4.0)], MOST),
         ([row(1, 0.0), row(4, 4.0)], MOST),
         ([row(1, 1.0), row(4, 0.0, refused_bytes=5)], MOST),
