@@ -173,7 +173,7 @@ class Daemon:
         return True
 
     def _recover(self) -> bool:
-        """Continues what a crash, a stop or a fault left; True once that is done. No job is lost or run twice."""
+        """Continues what a crash, a stop or a fault left; True once that is done. No job is lost or delivered twice."""
         if self._has_recovered:
             return True
         if self.holdups.is_held(OUTBOX, time.monotonic()):
