@@ -78,7 +78,7 @@ class Results:
         """Remembers sources that were claimed before the examples were put there."""
         self._earlier = frozenset(source.id for source in sources)
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Adds the row of a result or a failure."""
         match event:
             case JobStarted(job=job, source=source):

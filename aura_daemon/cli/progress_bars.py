@@ -34,7 +34,7 @@ class SilentListener:
     ) -> None:
         """Nothing to end."""
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Nothing to show."""
 
 
@@ -66,7 +66,7 @@ class ProgressBars(SilentListener):
     ) -> None:
         self._progress.stop()
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Updates the bar of the running job."""
         match event:
             case JobStarted(job=job, source=source):

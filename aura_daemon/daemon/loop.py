@@ -23,7 +23,7 @@ from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
-from aura_daemon.health.listener import HealthWritten, Listener, tell
+from aura_daemon.health.listener import HealthWritten, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import JobState
@@ -138,7 +138,7 @@ class Daemon:
             if self._is_to_reload and not self.holdups.has_failed(JOURNAL):  # the next daemon could not open it
                 self._is_to_reload = False
                 self._hands_over = self._reload()
-            if self._hands_over and not self.dispatcher.is_running:
+            if self._hands_over and not self.pool.is_running:
                 return True
             return self.drain and self._is_drained()
         except JournalRefused as error:  # in the middle of a step: everything is recovered as after a crash
@@ -173,7 +173,7 @@ class Daemon:
         return True
 
     def _recover(self) -> bool:
-        """Continues what a crash, a stop or a fault left; True once that is done. No job is lost or run twice."""
+        """Continues what a crash, a stop or a fault left; True once that is done. No job is lost or delivered twice."""
         if self._has_recovered:
             return True
         if self.holdups.is_held(OUTBOX, time.monotonic()):
@@ -213,7 +213,7 @@ class Daemon:
         """Whether nothing is left to do that needs no repair by the user first."""
         if self._is_paused:
             return True
-        if self.dispatcher.is_running:
+        if self.pool.is_running:
             return False
         has_failed = self.holdups.has_failed
         if has_failed(JOURNAL):  # no file can be claimed, and no job recorded as done
@@ -233,7 +233,7 @@ class Daemon:
             due = []
         else:
             descriptors += self.watcher.waitables()
-        if self.dispatcher.is_running or self._is_paused:
+        if self.pool.is_running or self._is_paused:
             due.append(now + TICK_S)
         wait_s = min([self.health.due_in_s(), *(moment - now for moment in due if moment is not None)])
         poll = select.poll()
@@ -247,7 +247,7 @@ class Daemon:
         self.health.is_stopping = True
         self.health.change()
         deadline_s = time.monotonic() + self.settings.stop_timeout
-        while self.dispatcher.is_running:
+        while self.pool.is_running:
             with suppress(JournalRefused):
                 self._write_health_if_due()
                 self.dispatcher.collect()
@@ -269,7 +269,7 @@ class Daemon:
             self._write_health()
 
     def _write_health(self) -> None:
-        tell(self.listeners, HealthWritten(document=self.health.write()))
+        notify(self.listeners, HealthWritten(document=self.health.write()))
 
     def _summary(self) -> Summary:
         is_stuck = self._is_paused or self.pending.refused > 0 or any(map(self.holdups.has_failed, _STUCK))

@@ -11,7 +11,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES, Holdups
-from aura_daemon.health.listener import JobFailed, Listener, tell
+from aura_daemon.health.listener import JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.admission import Admission
@@ -149,4 +149,4 @@ class Receiver:
         if source.failure is not None:
             self.failed += 1
             self.health.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
-            tell(self.listeners, JobFailed(id=source.id, source=source, failure=source.failure))
+            notify(self.listeners, JobFailed(id=source.id, source=source, failure=source.failure))

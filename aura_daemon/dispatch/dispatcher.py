@@ -20,7 +20,7 @@ from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
-from aura_daemon.health.listener import JobStarted, Listener, tell
+from aura_daemon.health.listener import JobStarted, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind, batch_key
@@ -54,14 +54,9 @@ class Dispatcher:
     _overtaken: int = field(init=False, default=0)
     """Number of jobs in a row that ran before an older one because their model was loaded."""
 
-    @property
-    def is_running(self) -> bool:
-        """Whether any worker runs a job."""
-        return self.pool.is_running
-
     def has_work(self) -> bool:
         """Whether a job runs, or could run now."""
-        if self.is_running or self.outcomes.has_work():
+        if self.pool.is_running or self.outcomes.has_work():
             return True
         if self.holdups.has_failed(OUTBOX):
             return False
@@ -96,7 +91,7 @@ class Dispatcher:
         """Receives the workers' reports, and passes outcomes on."""
         for slot in self.pool.slots:
             for message in slot.poll():
-                tell(self.listeners, message)
+                notify(self.listeners, message)
                 match message:
                     case Placed():
                         self._record_placement(slot, message)
@@ -171,7 +166,7 @@ class Dispatcher:
             return not self.holdups.has_failed(JOURNAL)
         slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured))
         for running in slot.running.values():
-            tell(self.listeners, JobStarted(job=running.job, source=running.source))
+            notify(self.listeners, JobStarted(job=running.job, source=running.source))
         return False
 
     def _next_job(self, now: float, slot: Slot, *, takes_it: bool = False) -> Job | None:

@@ -18,7 +18,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
-from aura_daemon.health.listener import JobDelivered, JobFailed, Listener, tell
+from aura_daemon.health.listener import JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
@@ -47,9 +47,9 @@ class EndedJob:
     job: Job
     source: Source
     waited_s: float = 0.0
-    """From the claim to the start of the attempt."""
+    """Seconds from the claim to the start of the attempt."""
     attempt_s: float = 0.0
-    """From the start of the attempt to its end."""
+    """Seconds from the start of the attempt to its end."""
     tried: RunConditions | None = None
     step_s: float = 0.0
 
@@ -137,7 +137,7 @@ class OutcomeHandler:
         else:
             self.health.error(f"{job.id}: {failure.message}")
             logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
-        tell(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
+        notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
         self.health.change()
 
     def give_back(self) -> None:
@@ -264,7 +264,7 @@ class OutcomeHandler:
         for warning in result.produced.warnings:
             logger.warning("{} {}", job_id, warning)
         logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
-        tell(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
+        notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
 
 
 def model_of(job: Job, settings: Settings) -> str:

@@ -56,11 +56,11 @@ Event: TypeAlias = Up | JobStarted | JobDelivered | JobFailed | HealthWritten
 class Listener(Protocol):
     """Receives events."""
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Receives an event in the daemon's loop; must not block and must not raise."""
 
 
-def tell(listeners: Iterable[Listener], event: Event) -> None:
-    """Passes an event to every listener."""
+def notify(listeners: Iterable[Listener], event: Event) -> None:
+    """Passes an event to every listener, in order."""
     for listener in listeners:
-        listener.hear(event)
+        listener.on_event(event)

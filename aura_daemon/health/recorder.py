@@ -82,7 +82,7 @@ class HealthRecorder:
         """Marks the document as changed."""
         self._changed = True
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Records an event: a report of a worker, or the start or end of a job."""
         match event:
             case JobStarted(job=job, source=source):

@@ -201,7 +201,7 @@ def test_the_heart_beats_while_the_journal_cannot_be_read(house: House) -> None:
     beats: list[Health] = []
 
     class Reader:
-        def hear(self, event: Event) -> None:
+        def on_event(self, event: Event) -> None:
             if isinstance(event, HealthWritten):
                 beats.append(event.document)
 
@@ -233,7 +233,7 @@ def test_a_result_that_the_outbox_refused_is_published_at_the_stop_where_there_i
 
     monkeypatch.setattr(os, "link", full)
     with house.daemon(play, drain=False, retry_first=3600) as daemon:
-        stop_when(daemon, lambda: bool(runs) and not daemon.dispatcher.is_running)
+        stop_when(daemon, lambda: bool(runs) and not daemon.pool.is_running)
         daemon.run()
     assert house.results() == ["cat.json", "cat.png"]
     assert house.archived() == ["cat.yaml"]

@@ -258,7 +258,7 @@ def test_a_cancelled_one_of_a_batch_leaves_the_others(house: House) -> None:
         first, second = (task.job_id for task in worker.batches[0].tasks)
         worker.cancel(first)
         daemon.turn()
-        assert daemon.dispatcher.is_running
+        assert daemon.pool.is_running
         worker.finish(second, make(worker.batches[0].tasks[1]))
         daemon.turn()
     assert "b.json" in house.results()

@@ -59,7 +59,7 @@ class HealthReader:
     def __init__(self, read: Callable[[Health], None]) -> None:
         self._read = read
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, HealthWritten):
             self._read(event.document)
 
@@ -71,7 +71,7 @@ class Stopper:
         self.daemon: Daemon | None = None
         self._when, self._times = when, times
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         names = {JobStarted: "started", protocol.Progress: "progress", JobDelivered: "delivered", JobFailed: "failed"}
         self._times -= names.get(type(event)) == self._when
         if self._times == 0 and self.daemon is not None:
@@ -321,8 +321,8 @@ def test_a_full_outbox_keeps_the_result_says_so_and_delivers_it_when_there_is_ro
     statuses: list[Status] = []
 
     class Cleaner(Stopper):
-        def hear(self, event: Event) -> None:
-            super().hear(event)
+        def on_event(self, event: Event) -> None:
+            super().on_event(event)
             if isinstance(event, protocol.Progress) and Status.DEGRADED not in statuses and not filler.exists():
                 with pytest.raises(OSError, match="No space left"):
                     filler.write_bytes(b"x" * 1_000_000)
@@ -581,7 +581,7 @@ class OutboxReader:
         self.house = house
         self.seen: list[list[str]] = []
 
-    def hear(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         if isinstance(event, protocol.Progress):
             self.seen.append([name for name in self.house.results() if name.startswith("previews/")])
 

@@ -140,7 +140,7 @@ def test_of_a_stop_every_running_job_is_given_back(house: House) -> None:
     with open_daemon(house, workers()) as daemon:
         daemon.start()
         daemon.turn()
-        assert daemon.dispatcher.is_running
+        assert daemon.pool.is_running
         daemon.shut_down()
     seen: list[str] = []
 

@@ -16,7 +16,7 @@ def where(page: Health) -> tuple[str | None, str | None, str | None, str | None]
 
 def turn_until_idle(daemon: Daemon) -> None:
     daemon.turn()
-    while daemon.dispatcher.is_running:
+    while daemon.pool.is_running:
         daemon.turn()
 
 
