@@ -1,4 +1,4 @@
-"""What the driver's library says of cards. Its functions stand in here as NVIDIA documents them: it is not ours."""
+"""Facts about GPUs from the driver's library, a third party's, which is replaced by doubles as NVIDIA documents it."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from aura_daemon.system.nvidia import UNKNOWN, Gpu, first_visible, gpus, others
 GIB = 1 << 30
 UUIDS = ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8a1bd0f7-7c1a-4f2c-9d3b-000000000001")
 ON_FIRST, ON_SECOND = (uuid.removeprefix("GPU-") for uuid in UUIDS)
-"""As torch says it."""
+"""The UUID as torch gives it."""
 
 
 class NoDriver(Exception):
-    """`NVMLError`, raised by every function that the driver refuses."""
+    """`NVMLError`, which every function raises that the driver refuses."""
 
 
 class Driver:
@@ -61,7 +61,7 @@ class Driver:
 
 
 class Two(Driver):
-    """This process is on the first card alone, as the driver counts them."""
+    """Two cards; this process is only on the first, as the driver counts them."""
 
     def nvmlDeviceGetCount(self) -> int:  # noqa: N802
         return 2
@@ -71,7 +71,7 @@ class Two(Driver):
 
 
 class Nameless(Two):
-    """Cards of which the driver does not say more."""
+    """Cards whose UUID the driver does not tell."""
 
     def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
         raise NoDriver("Not Supported")
@@ -85,7 +85,7 @@ class Shared(Driver):
 
 
 class Absent(Driver):
-    """`libnvidia-ml.so` is not there."""
+    """A machine without `libnvidia-ml.so`."""
 
     def nvmlInit(self) -> None:  # noqa: N802
         raise NoDriver("NVML Shared Library Not Found")
