@@ -1,4 +1,4 @@
-"""The contract as a state machine, a few short examples and always the same; `make torture` draws many more, anew."""
+"""The contract as a state machine: a few short examples, always the same; `make torture` draws many new ones."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ LEAST = 200
 
 
 def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
-    """What is wrong with a text, as the door says it; nothing where it is a job, or no kind of file we know."""
+    """The problems that intake finds in a text; none where the text is a job, or no known kind of file."""
     match file_kinds.route(name, content[:HEAD_BYTES], frozenset(Accept)):
         case SourceKind.JOB_FILE:
             parsed = parser.parse_job_file(content, file=name)

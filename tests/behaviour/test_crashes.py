@@ -22,7 +22,7 @@ Start = Callable[..., Program]
 
 @pytest.fixture
 def start(house: House) -> Iterator[Start]:
-    """Starts `aura-daemon run`; whatever still runs in the end is ended."""
+    """Starts `aura-daemon run` processes, and ends those that still run after the test."""
     programs: list[Program] = []
 
     def do(*arguments: str, **variables: str) -> Program:
@@ -37,7 +37,7 @@ def start(house: House) -> Iterator[Start]:
 
 
 def running_job(house: House, start: Start, gate: Path, **variables: str) -> Program:
-    """A daemon in the middle of a job that ends when the gate is there."""
+    """A daemon in the middle of a job that ends when the gate file exists."""
     house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
     program = start(**variables)
     program.until(program.is_running_a_job)
@@ -54,7 +54,7 @@ def gate(tmp_path: Path) -> Path:
 
 FIRST = os.environ.get("AURA_TEST_FIRST_STEP", "0")
 STRIDE = os.environ.get("AURA_TEST_STRIDE", "23")
-"""Which of the some 320 moments of a whole run are tried; 0 and 1 try all of them, in two minutes."""
+"""Which of the about 320 moments of a whole run are tried; 0 and 1 try all of them, in two minutes."""
 
 
 def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: 
 
 
 def assert_every_file_has_its_fate(house: House) -> None:
-    """What `dying.fill` put there has come to what it must come to, and nothing is left over."""
+    """Checks that every file of `dying.fill` ended as it must, and that nothing is left over."""
     fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
     assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
     for name in fate:

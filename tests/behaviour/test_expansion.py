@@ -1,4 +1,4 @@
-"""Files that ask for several pictures, through the real rooms with a scripted worker."""
+"""Files that ask for several pictures, through the real daemon with a scripted worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BAD = Failure(kind=FailureKind.BAD_INPUT, message="no blue today", mend="take re
 
 
 class Picky:
-    """Refuses what is blue, and remembers what it was asked for."""
+    """Fails jobs whose prompt is blue, and remembers the requests."""
 
     def __init__(self) -> None:
         self.asked: list[GenerateRequest] = []

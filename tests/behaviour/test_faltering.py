@@ -1,4 +1,4 @@
-"""Faults that pass: what falters is waited for, said, and costs no file. The daemon with a scripted worker."""
+"""Passing faults of disk and journal: the daemon waits, reports them, and loses no file. The worker is scripted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.sqlite_faults import disk_error, sqlite_faults
 
 
 def refusing(error: int, words: str, *, times: int) -> Callable[[Path], None]:
-    """Raises an OSError for the first so many files."""
+    """Makes a function that raises an OSError for the first `times` files."""
     left = [times]
 
     def refuse(file: Path) -> None:
@@ -352,7 +352,7 @@ def test_a_result_is_kept_where_neither_outbox_nor_journal_say_how_far_it_came(
 
 
 def stop_when(daemon: Daemon, is_it: Callable[[], bool]) -> None:
-    """Has the loop turn until something is true, or for a minute."""
+    """Makes the loop turn until a condition holds, or for a minute, then stops the daemon."""
 
     def watch() -> None:
         deadline_s = time.monotonic() + 60

@@ -23,7 +23,7 @@ from tests.support.hub import Hub, _Handler, hub_environment
 from tests.support.programs import REAL, Program
 
 MOST_RESIDENT_BYTES = 80_000_000
-"""Of the idle daemon process: a promise of the project."""
+"""The most memory of the idle daemon process: a promise of the project."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    """A port that nobody listens on yet."""
+    """A port on which no process listens yet."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         found: int = free.getsockname()[1]
@@ -47,7 +47,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def living(models: Path, port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    """`aura-daemon run`: captions work, pictures lack their model."""
+    """`aura-daemon run` with a captioner, and without a model for pictures."""
     house = House(tmp_path_factory.mktemp("living"))
     program = Program(
         house,

@@ -29,14 +29,14 @@ PROMPTS = {
     "circle": "a small red circle on a black background",
     "cross": "a large purple cross on an orange background",
 }
-"""Combinations of the training: the held-out ones are measured by the evaluate command, in numbers that bear it."""
+"""Combinations seen in training; the evaluate command measures the held-out ones, with enough samples."""
 
 CIRCLE = "a small red circle on a blue background"
 FOREIGN = png_text(
     parameters=f"{CIRCLE}\nNegative prompt: blue\n"
     "Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, Size: 64x64, Model: other"
 )
-"""A picture as A1111 writes them."""
+"""A picture with the metadata that A1111 writes."""
 
 COLOURS, SHAPES = ("red", "purple"), ("circle", "star")
 

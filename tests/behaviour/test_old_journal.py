@@ -1,4 +1,4 @@
-"""A journal that an earlier release left, killed in the middle of everything: nothing is lost, nothing is run twice.
+"""The journal of an earlier release that was killed in the middle of its work: nothing is lost or run twice.
 
 In `be4a76f/` (the commit whose code wrote all of it): `journal.sql` is the text of the journal, `files.json` holds the
 files that belong to it, and `rows.py` holds the rows as that commit read them.
@@ -75,12 +75,12 @@ RUN = {
         and source.path not in ("refused.yaml", "ended.yaml", "fell.yaml", "again/plain.yaml", "published.yaml")
     },
 }
-"""What is still to be made, by the file that asks for it."""
+"""Ids of the unfinished sources -> the paths of their files."""
 
 
 @pytest.fixture
 def old(house: House) -> House:
-    """The house as the old daemon left it."""
+    """The folders as the old daemon left them."""
     database = sqlite3.connect(house.state / FILE_NAME)
     database.executescript(SQL)
     database.close()

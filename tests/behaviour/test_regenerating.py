@@ -1,4 +1,4 @@
-"""Pictures that are made again: what the daemon makes of them."""
+"""Pictures and sidecars that are dropped to make their pictures again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PICTURE = png_text(parameters=TEXT)
 
 
 def remember(tasks: list[Task]) -> Callable[[Task], Outcome]:
-    """A worker that keeps what it was asked for."""
+    """A worker that keeps its requests."""
 
     def play(task: Task) -> Outcome:
         tasks.append(task)

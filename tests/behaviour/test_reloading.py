@@ -1,4 +1,4 @@
-"""SIGHUP: the configuration is read again, or refused and the old one kept. Real processes."""
+"""SIGHUP: the daemon reads the configuration again, or refuses it and keeps the old one. Real processes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Configured:
         self.file.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
 
     def hang_up(self, said: str) -> None:
-        """Sends the signal and waits for what the log says to it."""
+        """Sends the signal and waits for the log's answer."""
         before = self.program.log().count(said)
         os.kill(self.program.pid, signal.SIGHUP)
         self.program.until(lambda: self.program.log().count(said) > before, said)

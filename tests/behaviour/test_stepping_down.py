@@ -1,4 +1,4 @@
-"""Out of memory, from the worker's word to the sidecar; jobs that are drawn together. The worker is scripted."""
+"""Out of memory, from the worker's report to the sidecar; jobs that run together. The worker is scripted."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def house(tmp_path: Path) -> House:
 
 
 def failing(count: int, failure: Failure = FULL) -> Callable[[Task], Outcome]:
-    """The first so many attempts fail."""
+    """A script in which the first `count` attempts fail."""
     left = [count]
 
     def play(task: Task) -> Outcome:
@@ -129,7 +129,7 @@ def test_a_worker_whose_memory_grows_from_job_to_job_is_started_anew(house: Hous
 
 
 def interrupted(house: House, *, device: str = "cpu", placed: bool = True, kills: int = 1, boot: str = "") -> None:
-    """A daemon ends in the middle of its job, and the kernel has killed so many processes meanwhile."""
+    """A daemon ends in the middle of its job, and meanwhile the kernel kills `kills` processes."""
     worker = ScriptedWorker(lambda task: None, device=device)
     with house.daemon(worker, drain=False) as daemon:
         while not worker.batches:

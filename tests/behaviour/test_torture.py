@@ -1,4 +1,4 @@
-"""The short version of `make torture`: a few kills, two tools, two faults, some fuzzing, by the same code."""
+"""A short `make torture`, with the same code: a few kills, two tools, two faults, some fuzzing."""
 
 from __future__ import annotations
 

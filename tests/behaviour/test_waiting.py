@@ -1,4 +1,4 @@
-"""A job for which other programs leave no memory waits for it; smaller ones go on."""
+"""A job waits while other programs leave it no memory; smaller jobs go on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SMALL = b"prompt: a dog\n"
 
 
 class Memory:
-    """What other programs leave to the jobs, and a worker that says so."""
+    """The memory that other programs leave to the jobs, and a worker that reports it."""
 
     def __init__(self, *, total: int = 8 * GIB) -> None:
         self.is_there = False
@@ -46,7 +46,7 @@ class Memory:
 
     @property
     def prompts(self) -> list[str]:
-        """Of all that was tried, in order."""
+        """The prompts of all attempts, in order."""
         return [task.request.prompt for batch in self.worker.batches for task in batch.tasks]  # type: ignore[union-attr]
 
     def _lacks(self, request: object) -> bool:
@@ -74,7 +74,7 @@ def memory() -> Memory:
 
 
 def turns(daemon: Daemon, until: Callable[[], object]) -> None:
-    """The loop goes round until something has come true."""
+    """Turns the loop until a condition holds."""
     while not until():
         daemon.turn()
         time.sleep(0.005)
@@ -235,7 +235,7 @@ time.sleep(600)
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle() or "-")
 def test_a_picture_waits_until_another_program_of_its_group_has_ended(tmp_path: Path) -> None:
-    """The kernel's own figures, real models: nothing here is scripted."""
+    """With the kernel's figures and real models; nothing is scripted."""
     house = House(tmp_path)
     group = MemoryGroup("waiting", 2 * GIB)
     under = ("/bin/sh", "-c", ENTER, str(group.folder / "cgroup.procs"))

@@ -1,7 +1,7 @@
-"""`python -m tests.checks.ladder_check`: the real daemon in ever less memory, taken by the kernel where it exceeds it.
+"""`python -m tests.checks.ladder_check`: runs the real daemon under ever lower memory limits that the kernel enforces.
 
-Stable Diffusion 1.4 at its real size, random weights, on the CPU. In: nothing; it takes root and a memory control
-group. Out: a table, as in BENCHMARKS.md; exit code 1 where a job came to another end than it must.
+The model is Stable Diffusion 1.4 at its real size with random weights, on the CPU. The check needs root and a memory
+control group. Out: a table, as in BENCHMARKS.md; exit code 1 where a job ended in another way than it must.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support.memorygroup import MemoryGroup, obstacle
 GIB: Final = 1 << 30
 
 LIMITS_GIB: Final = (12, 8, 6, 5, 4, 3, 2, 1.5, 1)
-"""A prediction must find the rung at each, or refuse; nothing may be killed."""
+"""Limits at which the prediction must find a rung or refuse the job; the kernel must kill nothing."""
 
 KILLED_AT_GIB: Final = 6
 LARGE_AT_GIB: Final = 5.5, 2
@@ -34,23 +34,23 @@ SMALL_PX: Final = 256
 LARGE_PX: Final = 512
 
 LOADED: Final = "is loaded on"
-"""In the log: the place was chosen, the weights are there, the picture is to come."""
+"""Words of the log line after which the weights are in memory and the picture is drawn."""
 
 PIECE_BYTES: Final = 32 << 20
-"""What the neighbour takes at once."""
+"""The memory that the neighbour takes at once."""
 
 DEADLINE_S: Final = 420.0
-"""For one row."""
+"""Seconds for one row."""
 
 JOB: Final = "prompt: a red circle\nseed: 7\nsteps: {steps}\nguidance_scale: 7.5\nwidth: {px}\nheight: {px}\n"
 
 MENDS: Final = ("fewer pixels", "end other programs", "have more memory")
-"""What a refusal must offer."""
+"""Remedies that a refusal must name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """What came of one job in one group."""
+    """The result of one job in one group."""
 
     limit_gib: float
     situation: str
@@ -79,7 +79,7 @@ class Row:
 
 
 class Check:
-    """Rows, and what is wrong with them."""
+    """Makes the rows, and collects what is wrong with them."""
 
     def __init__(self, model: Path, steps: int) -> None:
         self._model = model
@@ -88,7 +88,7 @@ class Check:
         self.faults: list[str] = []
 
     def run(self) -> None:
-        """All of it."""
+        """Makes and checks every row."""
         for limit in LIMITS_GIB:
             self._plain(limit, SMALL_PX)
         for limit in LARGE_AT_GIB:
@@ -115,7 +115,7 @@ class Check:
             self._must("is refused", row, not row.is_done)
 
     def _must_be_untroubled(self, row: Row) -> None:
-        """By prediction alone: done at the first attempt, or refused with figures and something to do."""
+        """The prediction sufficed: the job is done at the first attempt, or refused with figures and remedies."""
         self._must("kills nobody", row, row.kills == 0)
         self._must("takes one attempt, or none", row, len(row.document["tried"]) == 1)
         if not row.is_done:
@@ -208,7 +208,7 @@ class Check:
 
 
 class Neighbour:
-    """Another program in the group. It grows when it is told, until the kernel has killed somebody, and stays."""
+    """Another program in the group. It takes memory, at most until the kernel kills a process, and keeps it."""
 
     def __init__(self, group: MemoryGroup) -> None:
         self._group = group
@@ -216,11 +216,11 @@ class Neighbour:
         self.bytes = 0
 
     def hold(self, amount_bytes: int) -> None:
-        """So much, from now on."""
+        """Takes `amount_bytes`."""
         self._take(str(amount_bytes))
 
     def grow(self) -> None:
-        """Until somebody was killed."""
+        """Takes memory until the kernel kills a process."""
         self._take("0")
 
     def _take(self, amount: str) -> None:
@@ -240,7 +240,7 @@ class Neighbour:
 
 
 def take(amount_bytes: int, group: Path) -> None:
-    """What the neighbour does: fills memory, says how much, stays until it is killed. 0: until somebody was killed."""
+    """The neighbour's process: takes memory (0: until the kernel kills a process), prints how much, and stays."""
     there = MemoryGroup.at(group)
     held: list[bytearray] = []
     while len(held) * PIECE_BYTES < amount_bytes or (not amount_bytes and not there.kills):
@@ -252,7 +252,7 @@ def take(amount_bytes: int, group: Path) -> None:
 
 
 def show(rows: list[Row]) -> str:
-    """As it stands in BENCHMARKS.md."""
+    """The table of BENCHMARKS.md."""
     lines = [
         "| limit | situation | size | rung | attempts | peak of the group | of which not file cache "
         "| peak in the sidecar | killed | outcome | seconds |",
@@ -276,7 +276,7 @@ def show(rows: list[Row]) -> str:
 
 
 def main() -> int:
-    """Builds the model where it is not there, and runs every row."""
+    """Builds the model where it is missing, and runs every row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=1, help="of each picture")
     parser.add_argument("--models", type=Path, default=None, help="folder that keeps the 2 GB model")
@@ -306,7 +306,7 @@ def main() -> int:
 
 @contextmanager
 def _sampled(now: Callable[[], int]) -> Iterator[list[int]]:
-    """The highest of what was seen meanwhile, in a list of one."""
+    """Samples a figure while the context lasts; the list holds the highest value."""
     highest, over = [0], threading.Event()
 
     def watch() -> None:
@@ -331,7 +331,7 @@ def _wait(is_so: Callable[[], bool], what: str, log: Path) -> None:
 
 
 def _forget_files(folder: Path) -> None:
-    """Drops the model's files from the kernel's cache: reading them again counts for the group that does."""
+    """Drops the model's files from the kernel's cache, so that reading them counts for the group that reads them."""
     for file in folder.rglob("*.safetensors"):
         descriptor = os.open(file, os.O_RDONLY)
         try:
@@ -341,7 +341,7 @@ def _forget_files(folder: Path) -> None:
 
 
 def _depth(row: Row) -> int:
-    """How far down the ladder; a refusal is below all."""
+    """The position of the last rung on the ladder; a refusal is below all rungs."""
     from aura_daemon.ladder.rungs import RUNGS
 
     return list(RUNGS).index(row.rungs[-1]) if row.is_done else len(RUNGS)  # type: ignore[arg-type]
@@ -354,7 +354,7 @@ def _pixels(picture: bytes) -> bytes:
 
     with suppress(OSError):
         return Image.open(BytesIO(picture)).tobytes()
-    return os.urandom(8)  # no picture is like no other
+    return os.urandom(8)  # a missing picture equals no other
 
 
 def _mib(amount_bytes: int) -> str:

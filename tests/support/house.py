@@ -39,7 +39,7 @@ from aura_daemon.workers.pool import WorkerPool
 from tests.support.scripted_worker import Play, ScriptedWorker
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
-"""What the door takes for a whole image; the scripted worker does not decode."""
+"""Bytes that intake takes for a whole image; the scripted worker does not decode them."""
 
 PROMPT = b"prompt: a red circle\n"
 
@@ -63,7 +63,7 @@ class House:
         return place
 
     def settings(self, **changes: Any) -> Settings:
-        """Nothing waits for anything."""
+        """Settings under which nothing waits, with `changes`."""
         patience = {"settle": 0, "incomplete_after": 0, "reference_wait": 0, "pair_wait": 0}
         patience |= {"retry_first": 0.1, "stop_timeout": 0}
         folders = {"inbox": self.inbox, "outbox": self.outbox, "state": self.state}
@@ -78,7 +78,7 @@ class House:
         drain: bool = True,
         **changes: Any,
     ) -> Iterator[Daemon]:
-        """The daemon as `daemon.assembly` joins it; `play` says what the worker makes of a job, or is the worker(s)."""
+        """The daemon as `daemon.assembly` builds it; `play` is the script of its worker, or the worker(s)."""
         if isinstance(play, ScriptedWorker):
             workers: Sequence[ScriptedWorker] = [play]
         else:
@@ -94,7 +94,7 @@ class House:
     def daemon_of(
         self, pool: WorkerPool, *, listeners: Sequence[Listener] = (), drain: bool = False, **changes: Any
     ) -> Iterator[Daemon]:
-        """The daemon with workers that outlive it."""
+        """A daemon whose workers outlive it."""
         with assemble_daemon(self.settings(**changes), pool, listeners=listeners, drain=drain) as daemon:
             yield daemon
 
@@ -104,39 +104,39 @@ class House:
             return daemon.run()
 
     def journal(self) -> Journal:
-        """For reading."""
+        """The journal, opened for reading."""
         return Journal(self.state / FILE_NAME, read_only=True)
 
     def results(self) -> list[str]:
-        """Everything visible in the outbox but for `failed/` and the health document."""
+        """All visible files of the outbox except `failed/` and the health document."""
         return [name for name in self.visible(self.outbox) if not name.startswith("failed/") and name != "health.json"]
 
     def failed(self) -> list[str]:
-        """Everything in `failed/`."""
+        """All visible files in `failed/`."""
         return self.visible(self.outbox / "failed")
 
     def archived(self) -> list[str]:
-        """Everything in the archive."""
+        """All visible files in the archive."""
         return self.visible(self.inbox / ".aura" / "done")
 
     def waiting(self) -> list[str]:
-        """Everything in the inbox that is not ours."""
+        """All visible files in the inbox."""
         return self.visible(self.inbox)
 
     def temporary(self) -> list[str]:
-        """What writing may have left behind."""
+        """Temporary files, copies and claims that should be gone when nothing runs."""
         ours = (self.outbox / ".aura" / "tmp", self.inbox / ".aura" / "tmp", self.inbox / ".aura" / "work")
         state = (self.state / "copying", self.state / "inputs", self.state / "tmp")
         return [name for place in (*ours, *state) for name in self.visible(place)]
 
     def sidecar(self, name: str) -> dict[str, Any]:
-        """A JSON document of the outbox."""
+        """A JSON document in the outbox."""
         found: dict[str, Any] = json.loads((self.outbox / name).read_text(encoding="utf-8"))
         return found
 
     @staticmethod
     def visible(folder: Path) -> list[str]:
-        """Files below a folder whose path below it has no hidden part; folders may vanish meanwhile."""
+        """Paths of the files below a folder that have no hidden part; folders may vanish meanwhile."""
         found = []
         for place, folders, files in os.walk(folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
@@ -145,10 +145,10 @@ class House:
 
 
 class Door:
-    """The parts between inbox and outbox, one by one, without the loop."""
+    """The parts between inbox and outbox, without the daemon's loop."""
 
     def __init__(self, house: House, *, keeps: bool = False, overwrites: bool = False, **settings: Any) -> None:
-        """`settings`: as in the configuration; files are given the time to settle that they have there."""
+        """`settings`: as in the configuration; files need the usual time to settle."""
         self.house = house
         self.clock_s = 1_000_000.0
         self.journal = Journal(house.state / FILE_NAME)
@@ -163,26 +163,26 @@ class Door:
         self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE
 
     def now(self) -> float:
-        """A clock that goes on by a millisecond whenever it is asked: ids sort in the order of the claims."""
+        """A clock that advances by a millisecond at every call: ids sort in the order of the claims."""
         self.clock_s += 0.001
         return self.clock_s
 
     def disposal(self, disposition: SourcePolicy | None = None) -> SourceDisposal:
-        """The last room."""
+        """What puts sources away, under a policy."""
         return SourceDisposal(disposition or self.disposition, self.claims, self.inputs, self.outbox, self.journal)
 
     def close(self) -> None:
-        """As a process ends."""
+        """Closes the journal."""
         self.journal.close()
 
 
 def stamp_of(file: Path) -> FileStamp:
-    """As the watch takes it."""
+    """The stamp of a file, as `watch` takes it."""
     return FileStamp.of(file.lstat())
 
 
 def make(task: Task) -> Outcome:
-    """A result whose bytes tell what it was made from."""
+    """A script in which every job succeeds; the bytes of its result tell what it was made from."""
     request = task.request
     if isinstance(request, GenerateRequest):
         assert request.seed is not None
@@ -210,7 +210,7 @@ def make(task: Task) -> Outcome:
 
 
 def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produced:
-    """A result with plausible figures."""
+    """A successful outcome with plausible figures."""
     return Produced(
         payloads=(payload,),
         resolved=resolved,
@@ -238,10 +238,10 @@ def is_caption(task: Task) -> bool:
 
 
 def sha256(content: bytes) -> str:
-    """As it stands in journal and sidecar."""
+    """The hash of a file as journal and sidecar write it."""
     return hashlib.sha256(content).hexdigest()
 
 
 def on_two_file_systems(one: Path, other: Path) -> bool:
-    """Whether a rename between two folders is refused."""
+    """Whether two folders are on different file systems, and the second is writable."""
     return other.is_dir() and os.access(other, os.W_OK) and one.stat().st_dev != other.stat().st_dev

@@ -1,7 +1,7 @@
 """The child process with a runner that needs no torch: `python -m tests.support.light_child FD PARENT_PID`.
 
-All but the engines is the real thing. Prompts are scripts: those of the contract, `exit`, `raise`,
-`segfault`, `close`.
+Everything but the engines is the product's code. Prompts are scripts: the scripts of the contract, `placed …`, `exit`,
+`raise`, `segfault` and `close`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DESCRIPTOR = int(sys.argv[1])
 
 
 class ScriptRunner:
-    """Follows the scripts."""
+    """Runs the scripts."""
 
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())

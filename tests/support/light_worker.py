@@ -1,7 +1,7 @@
 """The worker process with a runner that needs no torch; prompts are scripts.
 
-`wait FILE` ends when the file is there, `missing` lacks its model, `full FILE` has no memory until the file is there,
-everything else is made at once.
+`wait FILE` ends when the file exists, `missing` has no model, `full FILE` has no memory until the file exists. Every
+other prompt succeeds at once.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ TRIED = RunConditions(
 
 
 class ScriptRunner:
-    """Follows the scripts."""
+    """Runs the scripts."""
 
     def ready(self) -> Ready:
         return Ready(device="cpu", device_name="light", dtype="float32", rung="cpu", versions=())

@@ -1,4 +1,4 @@
-"""Memory control groups of the kernel, version 1 or 2: what runs in one is killed where it exceeds its limit."""
+"""Memory control groups of the kernel, version 1 or 2: the kernel kills processes in a group that exceeds its limit."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ V1 = Path("/sys/fs/cgroup/memory")
 V2 = Path("/sys/fs/cgroup")
 
 ENTER = 'echo $$ > "$0" && exec "$@"'
-"""Of a shell: it enters the group, then becomes the program."""
+"""Script of a shell that enters the group, then becomes the program."""
 
 
 def obstacle() -> str:
-    """Why none can be made here; empty where one can."""
+    """Why no group can be made here; empty where one can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "memory control groups take root"
     if not V1.is_dir() and "memory" not in _read(V2 / "cgroup.controllers").split():
@@ -31,10 +31,10 @@ def obstacle() -> str:
 
 
 class MemoryGroup:
-    """One group with a limit, and no swap."""
+    """One group with a memory limit and without swap."""
 
     def __init__(self, name: str, limit_bytes: int) -> None:
-        """Raises OSError where it cannot be."""
+        """Makes the group; raises OSError where that fails."""
         self.is_v1 = V1.is_dir()
         self.folder = (V1 if self.is_v1 else V2) / f"aura-check-{os.getpid()}-{name}"
         if not self.is_v1 and "memory" not in _read(V2 / "cgroup.subtree_control").split():
@@ -48,40 +48,40 @@ class MemoryGroup:
 
     @classmethod
     def at(cls, folder: Path) -> MemoryGroup:
-        """One that is there."""
+        """An existing group."""
         group = cls.__new__(cls)
         group.folder, group.is_v1 = folder, V1.is_dir()
         return group
 
     def start(self, command: Sequence[str], **options: object) -> subprocess.Popen[str]:
-        """A process in the group, and all that come of it."""
+        """Starts a process in the group; its children are in the group too."""
         entering = ["/bin/sh", "-c", ENTER, str(self.folder / "cgroup.procs"), *command]
         return subprocess.Popen(entering, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
     @property
     def peak_bytes(self) -> int:
-        """The highest usage, with the file cache that the kernel takes back; 0 where it does not say."""
+        """The highest usage, including the file cache; 0 where the kernel does not tell."""
         return int(_read(self.folder / ("memory.max_usage_in_bytes" if self.is_v1 else "memory.peak")) or 0)
 
     @property
     def anonymous_bytes(self) -> int:
-        """What is in use now and cannot be taken back."""
+        """The memory in use that the kernel cannot reclaim."""
         return self._counted("memory.stat", "total_rss" if self.is_v1 else "anon")
 
     @property
     def kills(self) -> int:
-        """Processes that the kernel has killed here for want of memory."""
+        """How many processes of the group the kernel has killed for want of memory."""
         return self._counted("memory.oom_control" if self.is_v1 else "memory.events", "oom_kill")
 
     def close(self) -> None:
-        """Ends what still runs in it."""
+        """Kills the processes of the group and removes the group."""
         for _ in range(100):
             for pid in _read(self.folder / "cgroup.procs").split():
                 with suppress(ProcessLookupError):
                     os.kill(int(pid), 9)
             try:
                 self.folder.rmdir()
-            except OSError:  # what was killed is still going
+            except OSError:  # a killed process has not ended yet
                 time.sleep(0.05)
             else:
                 return
@@ -92,7 +92,7 @@ class MemoryGroup:
 
 
 def _read(file: Path) -> str:
-    """Empty where it is not there."""
+    """The text of a file; empty where there is no file."""
     with suppress(OSError):
         return file.read_text(encoding="ascii").strip()
     return ""

@@ -1,4 +1,4 @@
-"""Real processes for tests: started, waited for with a deadline, always ended."""
+"""Starts real processes for tests, waits for them with a deadline, and always ends them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.house import House
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 90.0
-"""Generous: the machine may be busy. Nothing here depends on how long anything takes."""
+"""Seconds until a test gives up. It is long because the machine may be busy; no test measures time."""
 
 LIGHT = "tests.support.light_daemon"
 REAL = "aura_daemon"
@@ -29,7 +29,7 @@ class Program:
     """`aura-daemon` on a house's folders, as a process."""
 
     def __init__(self, house: House, module: str = LIGHT, *, under: tuple[str, ...] = (), **variables: str) -> None:
-        """`under`: a command that runs another one, `setpriv …`."""
+        """`under`: a command that runs the program, such as `setpriv …`; `variables`: of its environment."""
         self.house = house
         self.module = module
         self._under = under
@@ -37,7 +37,7 @@ class Program:
         self.process: subprocess.Popen[str] | None = None
 
     def environment(self) -> dict[str, str]:
-        """Nothing of this machine's settings, and quick."""
+        """An environment without this machine's settings, with short waits."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
         return {
             **inherited,
@@ -53,7 +53,7 @@ class Program:
         }
 
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command to its end."""
+        """Runs a command and waits for its end."""
         return subprocess.run(
             [sys.executable, "-m", self.module, *arguments],
             cwd=self.house.root,
@@ -66,7 +66,7 @@ class Program:
         )
 
     def start(self, *arguments: str) -> None:
-        """Starts a command that goes on."""
+        """Starts a command and returns at once."""
         with (self.house.root / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self._under, sys.executable, "-m", self.module, *arguments],
@@ -83,13 +83,13 @@ class Program:
         return self.process.pid
 
     def end(self, number: int = signal.SIGTERM) -> int:
-        """Sends a signal and waits; the exit code."""
+        """Sends a signal, waits, and returns the exit code."""
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(DEADLINE_S)
 
     def until(self, is_it: Callable[[], Any], what: str = "") -> None:
-        """Waits for something to come true while the process lives."""
+        """Waits until a condition holds; fails where the process ends first."""
         deadline_s = time.monotonic() + DEADLINE_S
         while not is_it():
             assert self.process is None or self.process.poll() is None, self.log()
@@ -97,14 +97,14 @@ class Program:
             time.sleep(0.02)
 
     def health(self) -> dict[str, Any]:
-        """The live document; empty before the first."""
+        """The health document of this process; empty before the first one is written."""
         with suppress(OSError):
             found: dict[str, Any] = json.loads((self.house.state / "health.json").read_bytes())
             return found if self.process is None or found["pid"] == self.process.pid else {}
         return {}
 
     def is_running_a_job(self) -> bool:
-        """Whether the worker has begun."""
+        """Whether the worker has made a step of a job."""
         return bool((self.health().get("current") or {}).get("step"))
 
     def worker(self) -> psutil.Process:
@@ -113,11 +113,11 @@ class Program:
         return child
 
     def log(self) -> str:
-        """What was said so far."""
+        """The log so far."""
         return (self.house.root / "log").read_text(errors="replace")
 
     def close(self) -> None:
-        """Ends what is left."""
+        """Kills the process where it still runs."""
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(DEADLINE_S)

@@ -1,7 +1,7 @@
-"""A worker in memory: its outcomes are given by a function, its news come when the test lets them.
+"""A worker in memory: a function gives its outcomes.
 
-It keeps the contract of `workers.protocol.Worker` (see `tests/support/worker_contract.py`) with a real pipe
-to wait on.
+The worker keeps the contract of `workers.protocol.Worker` (see `tests.support.worker_contract`), with a real pipe to
+wait on.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Play = Callable[[Task], "Outcome | None"]
 
 
 class ScriptedWorker:
-    """Plays a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
+    """Runs a batch as soon as it is submitted; `finish` ends jobs whose outcome the script left open."""
 
     def __init__(self, play: Play, *, steps: int = 2, device: str = "cpu", alone: bool = True) -> None:
-        """`device` says which ladder there is; `alone`: no other model is loaded beside a job's."""
+        """`device` decides the ladder; `alone`: no other model is loaded beside the model of a job."""
         self._play = play
         self._steps = steps
         self._device = device
@@ -40,13 +40,13 @@ class ScriptedWorker:
         self._loaded = False
         self._resident_bytes = 0
         self._model = "scripted"
-        """There is memory for one."""
+        """The loaded model: there is memory for one."""
         self.batches: list[Batch] = []
-        """Every batch that was submitted, for tests to look at."""
+        """Every batch that was submitted."""
         self.grows_bytes = 0
-        """What every job leaves behind."""
+        """Memory that every job leaves behind."""
         self.tries: Callable[[RunConditions], RunConditions] = lambda tried: tried
-        """How it says that a batch runs."""
+        """Changes the conditions that the worker reports for a batch."""
         self.starts = 0
         """How often the worker was started."""
 
@@ -122,7 +122,7 @@ class ScriptedWorker:
         self._up, self._open, self._unreported, self._loaded = [], {}, 0, False
 
     def close(self) -> None:
-        """Gives the pipe back."""
+        """Closes the pipe."""
         os.close(self._readable)
         os.close(self._writable)
 
@@ -135,7 +135,7 @@ class ScriptedWorker:
         self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
 
     def _tried_of(self, batch: Batch) -> RunConditions:
-        """The first rung that the batch may stand on."""
+        """The conditions of a batch, on the first rung that it may run on."""
         backend, request = Backend(self._device.partition(":")[0]), batch.tasks[0].request
         tried = RunConditions(
             device=self._device,
@@ -152,6 +152,6 @@ class ScriptedWorker:
         return self.tries(tried)
 
     def _say(self, message: Up) -> None:
-        """One byte in the pipe for each message that waits."""
+        """Queues a message, with one byte in the pipe for it."""
         self._up.append(message)
         os.write(self._writable, b".")

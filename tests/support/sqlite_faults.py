@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 Statement = Callable[[str, Any], None]
-"""Is told the text and the values of a statement before it runs; what it raises, the statement raises."""
+"""Gets the text and the values of a statement before it runs; an error that it raises, the statement raises."""
 
 
 class SqliteFaults:

@@ -1,4 +1,4 @@
-"""Steps of a file through the door, as several rooms' tests take them."""
+"""The steps of a file from inbox to outbox, for the tests of several packages."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def claim(door: Door, path: str, kind: SourceKind = SourceKind.JOB_FILE) -> Sour
 
 
 def admit(door: Door, path: str) -> tuple[Source, tuple[Job, ...]]:
-    """Claims and admits; the source as the journal knows it then."""
+    """Claims and admits a file; returns its source as the journal has it, and its jobs."""
     source = claim(door, path)
     jobs = door.intake.admit(source)
     return door.journal.source(source.id), jobs
 
 
 def finish(door: Door, jobs: tuple[Job, ...]) -> None:
-    """The jobs are done, as far as the journal knows."""
+    """Records in the journal that jobs are done."""
     for job in jobs:
         row = door.journal.deliver(door.journal.start(job), stem=job.stem, payload_sha256="x")
         door.journal.finish(row, now=1.0, total_s=1.0)
 
 
 def sidecar_bytes(request: GenerateRequest | CaptionRequest, source_name: str = "x.yaml") -> bytes:
-    """A sidecar of ours, as the scripted worker would have it."""
+    """The sidecar of a request that the scripted worker ran."""
     outcome = make(Task(job_id="x", request=request, image=PNG))
     figures = dict.fromkeys(
         ("settled", "waited", "loaded", "encoded", "denoised", "decoded", "delivered", "total"), 0.0

@@ -1,7 +1,7 @@
-"""What every worker promises: a class of tests that each implementation inherits.
+"""The contract of every worker: a class of tests that each implementation inherits.
 
-A task's prompt is its script: `fine` is produced, `bad` fails as BAD_INPUT, `hang` never ends by itself, `slow`
-neither, but takes step after step.
+A task's prompt is its script: `fine` succeeds, `bad` fails as BAD_INPUT, `broken` fails as CRASHED, `hang` never ends
+by itself, and `slow` makes step after step without an end.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready, Up, Worker
 
 PATIENCE_S = 60.0
-"""A test that waits longer than this has failed; none measures time."""
+"""Seconds after which a waiting test fails; no test measures time."""
 
 
 def batch_of(*prompts: str, image: bytes | None = None) -> Batch:
@@ -42,7 +42,7 @@ def batch_of(*prompts: str, image: bytes | None = None) -> Batch:
 
 
 def outcome_of(task: Task) -> Outcome | None:
-    """What the script in a task's prompt says."""
+    """The outcome that the script in a task's prompt asks for; None for a job that never ends by itself."""
     assert isinstance(task.request, GenerateRequest)
     script = task.request.prompt
     if script in ("hang", "slow"):
@@ -76,7 +76,7 @@ def outcome_of(task: Task) -> Outcome | None:
 
 
 def wait_for(worker: Worker, wanted: type[Any], count: int = 1) -> list[Up]:
-    """Polls as the daemon does until so many messages of a kind came up; all messages, in order."""
+    """Polls as the daemon does until `count` messages of a type have come; returns all messages, in order."""
     messages: list[Up] = []
     patient_until = time.monotonic() + PATIENCE_S
     while sum(isinstance(message, wanted) for message in messages) < count:
@@ -89,12 +89,12 @@ def wait_for(worker: Worker, wanted: type[Any], count: int = 1) -> list[Up]:
 
 
 def finished(worker: Worker, count: int = 1) -> list[Finished]:
-    """The next so many last words."""
+    """Waits for the ends of `count` jobs."""
     return [message for message in wait_for(worker, Finished, count) if isinstance(message, Finished)]
 
 
 class WorkerContract:
-    """Inherit and give a `worker` fixture whose worker follows the scripts of this module."""
+    """To be inherited by a class whose `worker` fixture follows the scripts of this module."""
 
     def test_a_new_worker_is_idle_and_not_running(self, worker: Worker) -> None:
         assert worker.idle

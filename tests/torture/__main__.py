@@ -1,4 +1,4 @@
-"""`python -m tests.torture`: every fault, and a table of what came of it. `--help` tells the options."""
+"""`python -m tests.torture`: tries every fault and prints a table. `--help` lists the options."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ from tests.torture.ledger import Verdict, living
 Fault = Callable[[House], Verdict]
 
 STEPS = 20
-"""Of one example of the state machine, at most."""
+"""The most steps of one example of the state machine."""
 
 ALWAYS = 1_000_000
-"""More often than any step is taken."""
+"""More often than any step is taken in a run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """How much of everything is tried."""
+    """How much of each fault is tried."""
 
     kills: int = 200
     files: int = 10_000
     times: int = ALWAYS
-    """Of each named step at most so many."""
+    """The most occurrences of each named step."""
     examples: int = 400
-    """Of the state machine, each of `STEPS`."""
+    """Examples of the state machine, each of at most `STEPS` steps."""
     seed: int = 0
-    """Of the state machine; 0 for a new one, which is printed."""
+    """The seed of the state machine; 0 draws a new seed and prints it."""
     fuzz_s: float = 150.0
-    """For the parser, and for the image probe."""
+    """Seconds of fuzzing for the parser, and again for the image probe."""
 
 
 def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
@@ -118,7 +118,7 @@ def main() -> int:
 
 
 def tried(name: str, fault: Fault) -> tuple[Verdict | None, str]:
-    """The verdict, and what went wrong in words."""
+    """Tries one fault; returns the verdict and, in words, what went wrong."""
     with tempfile.TemporaryDirectory(prefix="aura-torture-", ignore_cleanup_errors=True) as folder:
         house = House(Path(folder))
         try:
@@ -136,7 +136,7 @@ def tried(name: str, fault: Fault) -> tuple[Verdict | None, str]:
 
 
 def show(rows: list[tuple[str, Verdict | None, str, float]]) -> None:
-    """One line a fault."""
+    """Prints one line a fault."""
     table = Table(show_edge=False)
     table.add_column("fault")
     for title in ("tried", "survived", "lost", "doubled", "seconds"):

@@ -1,8 +1,8 @@
-"""What a user has done to an inbox, and what the contract says must have come of it. Checked by hashes.
+"""What a user did to an inbox, and what must have become of it by the contract. Files are told apart by hash.
 
-In: deliveries, rewrites, deletions, as they happen. Out: complaints. A file that its user overwrote or took away before
-it was claimed need not have a fate; whether it was claimed is told by its bytes, which are not in the inbox any more,
-or under `keep` by the journal.
+In: deliveries, rewrites, deletions, as they happen. Out: complaints. A file that its user overwrote or removed before
+it was claimed need not have a fate. A file was claimed if its bytes have left the inbox or, under `keep`, if the
+journal has it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tests.support.house import PNG, House, sha256
 from tests.torture.ledger import Wanted
 
 WHOLE = (None,)
-"""The documents of a file that is one job, or none."""
+"""The documents of a file that holds one job or none."""
 
 FIRST_MTIME_NS = 1_700_000_000_000_000_000
 SECOND_NS = 1_000_000_000
 NAMING = b"image: a.png"
-"""In job files that name an image."""
+"""A line of job files that name an image."""
 
 HELD = re.compile(rb"an image of ([0-9a-f]{64})")
 
@@ -45,10 +45,10 @@ class Delivery:
     mtime_ns: int
     documents: tuple[int | None, ...]
     low: int = 1
-    """Of how many fates at least it adds to those of its bytes."""
+    """The least number of fates that this delivery adds to the fates of its bytes; `high` is the most."""
     high: int = 1
     taken_away: bool = False
-    """By its user: its bytes need not be anywhere."""
+    """The user removed the file: its bytes need not be anywhere."""
 
     @property
     def sha256(self) -> str:
@@ -63,9 +63,9 @@ class Expectations:
     disposition: SourcePolicy
     deliveries: list[Delivery] = field(default_factory=list)
     strangers: dict[str, bytes] = field(default_factory=dict)
-    """Files that somebody else put into the outbox; nothing may touch them."""
+    """Files that somebody else put into the outbox; they must not change."""
     cleared: Counter[Wanted] = field(default_factory=Counter)
-    """Reports that their user removed when the file went back into the inbox."""
+    """Fates whose reports the user removed when the file went back into the inbox."""
     mtime_ns: int = FIRST_MTIME_NS
 
     # -- what users do ---------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ class Expectations:
         in_place: bool = False,
         mtime_ns: int | None = None,
     ) -> None:
-        """Delivers a file, whole, over whatever lies there: by rename, or written in place."""
+        """Delivers a file over whatever is there: by rename, or written in place."""
         self._displace(path)
         if mtime_ns is None:
             self.mtime_ns += SECOND_NS
@@ -93,7 +93,7 @@ class Expectations:
         self._note(Delivery(path=path, content=content, mtime_ns=mtime_ns, documents=documents))
 
     def remove(self, path: str) -> None:
-        """Takes a file out of the inbox, where it is there."""
+        """Removes a file from the inbox, where it is there."""
         self._displace(path)
         (self.house.inbox / path).unlink(missing_ok=True)
 
@@ -202,7 +202,7 @@ class Expectations:
                     other.low = 0
 
     def _to_come(self, delivery: Delivery) -> tuple[int, int]:
-        """How many fates a delivery adds, as the README says of what is delivered again."""
+        """How many fates a delivery adds, least and most, by the rules for files that are delivered again."""
         alike = [row for row in self._rows(delivery.path) if row.sha256 in ("", delivery.sha256)]
         keeps = self.disposition is SourcePolicy.KEEP
         for row in alike:
@@ -216,7 +216,7 @@ class Expectations:
         return 1, 1
 
     def _displace(self, path: str) -> None:
-        """Something else is going to stand there, or nothing."""
+        """Notes that a file in the inbox is about to be replaced or removed."""
         delivery = self._lying(path)
         if delivery is None:
             return
@@ -307,13 +307,13 @@ class Expectations:
         return fates
 
     def _told(self, source: dict[str, Any]) -> list[Wanted]:
-        """Whose fate a document of ours tells; of a file that was refused as a whole that of everything in it."""
+        """The fates that a sidecar or report tells; a report on a whole file tells those of all its documents."""
         sha256, number = source["sha256"], source["document"]
         known = next((delivery.documents for delivery in self.deliveries if delivery.sha256 == sha256), WHOLE)
         return [(sha256, document) for document in (known if number is None else (number,))]
 
     def _held(self) -> set[str]:
-        """Hashes of everything of the users' that is still there, and of the images that were captioned."""
+        """Hashes of the users' files that still exist, and of the images that were captioned."""
         captions = (_bytes(place) for place in self.house.outbox.rglob("*.txt"))
         captioned = {held[1].decode() for caption in captions if (held := HELD.fullmatch(caption))}
         return captioned | _hashes(self.house.inbox, self.house.state / "work", self.house.outbox / "failed")
@@ -322,7 +322,7 @@ class Expectations:
         return _hashes(self.house.inbox / ".aura" / "work", self.house.state / "work")
 
     def _leftovers(self) -> Iterator[str]:
-        """Everything in folders of ours that has no business there when all is quiet."""
+        """Files and folders of ours that should be gone when no daemon runs."""
         own = (self.house.outbox / ".aura", self.house.inbox / ".aura")
         for place in (*own, self.house.state):
             for folder, folders, names in os.walk(place):
@@ -340,19 +340,19 @@ _BELONGS = re.compile(
 
 
 def is_report(content: bytes) -> bool:
-    """Whether these bytes say why something failed; sidecars that failed as jobs end in `.json` too."""
+    """Whether these bytes are a failure report; a sidecar that failed as a job file also ends in `.json`."""
     return b'"schema": "aura-daemon/failure/' in content[:256]
 
 
 def _hashes(*places: Path) -> set[str]:
-    """Of all files below some folders."""
+    """The hashes of all files below some folders."""
     return {
         sha256(_bytes(Path(folder, name))) for place in places for folder, _, names in os.walk(place) for name in names
     }
 
 
 def _bytes(place: Path) -> bytes:
-    """A file's content; nothing where it is not there."""
+    """The content of a file; empty where it cannot be read."""
     try:
         return place.read_bytes()
     except OSError:

@@ -1,4 +1,4 @@
-"""Real faults: kills, disks that fill, go read-only and go away, clocks, floods, limits, permissions, names."""
+"""Real faults: kills; full, read-only and unmounted disks; clocks, floods, limits, permissions, names."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.torture.ledger import Ledger, Verdict, living, place_of
 
 
 def killed_at_random(house: House, times: int) -> Verdict:
-    """kill -9 at random instants while files come in; then a daemon that is let live."""
+    """kill -9 at random instants while files arrive; then one daemon finishes."""
     ledger, dice = Ledger(house), random.Random(0)
     for number in range(times):
         program = Program(house)
@@ -43,7 +43,7 @@ def killed_at_random(house: House, times: int) -> Verdict:
 
 
 def killed_at_named_steps(house: House, times: int) -> Verdict:
-    """kill -9 before and after each step of `dying.STEPS`, every time it is taken; then a daemon that is let live."""
+    """kill -9 before and after each step of `dying.STEPS`, every time; then one daemon finishes."""
     verdict = Verdict(tried=0)
     with ThreadPoolExecutor(max_workers=2) as pool:
         for place, died in pool.map(partial(_killed_every_time, house.root, times), dying.MOMENTS):
@@ -52,7 +52,7 @@ def killed_at_named_steps(house: House, times: int) -> Verdict:
 
 
 def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdict]:
-    """One moment: the first time it comes, the second, until the daemon comes through."""
+    """Kills daemons at the first, second, … occurrence of one moment, until a daemon reaches its end."""
     verdict = Verdict(tried=0)
     for number in range(1, times + 1):
         house = House(root / f"{moment}:{number}")
@@ -72,7 +72,7 @@ def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdic
 
 
 def state_machine(house: House, examples: int, steps: int, seed: int) -> Verdict:
-    """Sequences of deliveries, rewrites, deletions, crashes and faults as Hypothesis draws them."""
+    """Sequences of deliveries, rewrites, deletions, crashes and faults that Hypothesis draws."""
     options = (f"--examples={examples}", f"--steps={steps}", f"--seed={seed}")
     ran = subprocess.run(
         [sys.executable, "-m", "tests.torture.machine", *options],
@@ -89,7 +89,7 @@ def state_machine(house: House, examples: int, steps: int, seed: int) -> Verdict
 
 
 def full_disk(house: House) -> Verdict:
-    """The outbox fills and is emptied again."""
+    """The disk of the outbox fills, then has room again."""
     with mounted(house.outbox, "-t", "tmpfs", "-o", "size=256k", "tmpfs"):
 
         def work(program: Program, ledger: Ledger) -> None:
@@ -103,7 +103,7 @@ def full_disk(house: House) -> Verdict:
 
 
 def read_only_outbox(house: House) -> Verdict:
-    """Remounted read-only, and writable again."""
+    """The outbox is remounted read-only, then writable."""
     with mounted(house.outbox, "-t", "tmpfs", "tmpfs"):
 
         def work(program: Program, ledger: Ledger) -> None:
@@ -116,7 +116,7 @@ def read_only_outbox(house: House) -> Verdict:
 
 
 def full_state_disk(house: House) -> Verdict:
-    """The journal's disk fills: claiming stops, nothing is lost, and all goes on when there is room."""
+    """The journal's disk fills: claiming stops, nothing is lost, and the daemon goes on when there is room."""
     with mounted(house.state, "-t", "tmpfs", "-o", "size=16m", "tmpfs"):
 
         def work(program: Program, ledger: Ledger) -> None:
@@ -130,7 +130,7 @@ def full_state_disk(house: House) -> Verdict:
 
 
 def unmounted(which: str) -> object:
-    """A bind mount that goes and comes back while files are delivered to what lies below it."""
+    """A folder is unmounted and mounted again while files are delivered to the disk below the mount."""
 
     def fault(house: House) -> Verdict:
         disk, place = place_of(house.root / "disk"), house.root / which
@@ -153,7 +153,7 @@ def unmounted(which: str) -> object:
 
 
 def unreadable(house: House) -> Verdict:
-    """chmod 000, later mended; a daemon of root's is one that may not read everything."""
+    """Files of mode 000 whose mode is mended later; a daemon of root gives up the right to read them."""
     under = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
 
     def work(program: Program, ledger: Ledger) -> None:
@@ -171,7 +171,7 @@ def unreadable(house: House) -> Verdict:
 
 
 def read_only_inbox(house: House) -> Verdict:
-    """Mounted read-only, filled and rewritten from elsewhere; no file is taken again, nothing is written there."""
+    """A read-only inbox, filled and rewritten from elsewhere; no file runs twice, and nothing is written there."""
     disk = place_of(house.root / "disk")
     with mounted(house.inbox, "--bind", str(disk)):
         _run("mount", "-o", "remount,ro,bind", house.inbox)
@@ -194,7 +194,7 @@ def read_only_inbox(house: House) -> Verdict:
 
 
 def behind_fuse(house: House) -> Verdict:
-    """An inbox behind FUSE, filled from the other side by writers that pause for longer than a lease would tell."""
+    """An inbox behind FUSE, where leases tell nothing, filled by writers that pause while they write."""
     there = place_of(house.root / "there")
     options = ("--daemon", "--vfs-cache-mode", "writes", "--dir-cache-time", "100ms")
     command = ["rclone", "mount", str(there), str(house.inbox), *options]
@@ -215,7 +215,7 @@ def behind_fuse(house: House) -> Verdict:
 
 
 def clock_jumps(house: House) -> Verdict:
-    """The wall clock a day back and a day ahead, between and during runs."""
+    """The wall clock is a day behind or ahead from run to run."""
     ledger = Ledger(house)
     for shift in ("-1d", "+1d", "+0", "-1d"):
         _drop(house, ledger, 3, prefix=shift.strip("+-"))
@@ -226,7 +226,7 @@ def clock_jumps(house: House) -> Verdict:
 
 
 def flood(house: House, count: int) -> Verdict:
-    """Very many files at once, more than the kernel's queue of events holds."""
+    """More files at once than the kernel's queue of events holds."""
     with limit("max_queued_events", "256"):
 
         def work(program: Program, ledger: Ledger) -> None:
@@ -239,7 +239,7 @@ def flood(house: House, count: int) -> Verdict:
 
 
 def no_watches(house: House) -> Verdict:
-    """The limit on watches is reached: the daemon polls."""
+    """The limit on inotify watches is reached: the daemon polls."""
     with limit("max_user_watches", "0"):
 
         def work(program: Program, ledger: Ledger) -> None:
@@ -250,7 +250,7 @@ def no_watches(house: House) -> Verdict:
 
 
 def killed_worker(house: House) -> Verdict:
-    """The worker dies again and again; the job it dies of is quarantined and the others go on."""
+    """The worker dies of one job again and again; that job fails, and the other jobs run."""
 
     def work(program: Program, ledger: Ledger) -> None:
         gate = house.root / "gate"
@@ -258,7 +258,7 @@ def killed_worker(house: House) -> Verdict:
         (house.inbox / "stuck.yaml").write_bytes(content)
         for attempt in range(1, 4):
             program.until(lambda attempt=attempt: f"(attempt {attempt})" in program.log())
-            time.sleep(1.5)  # what health tells is of this attempt by now
+            time.sleep(1.5)  # until the health document tells about this attempt
             program.until(program.is_running_a_job)  # a worker that dies before it is ready costs no attempt
             program.worker().kill()
         _drop(house, ledger, 3)
@@ -284,7 +284,7 @@ NAMES_OF_OTHERS = (
 
 
 def names_of_others(house: House) -> Verdict:
-    """Temporary files and conflict copies of every known tool are never run, and stay."""
+    """Temporary files and conflict copies of every known tool are never run, and stay in the inbox."""
     for name in NAMES_OF_OTHERS:
         place_of((house.inbox / name).parent)
         (house.inbox / name).write_bytes(b"prompt: not mine\n")
@@ -323,7 +323,7 @@ def _run(*command: str | Path) -> None:
 
 
 def fill(place: Path) -> None:
-    """Takes all the room there is."""
+    """Fills the disk with one file."""
     descriptor = os.open(place, os.O_WRONLY | os.O_CREAT)
     with suppress(OSError):
         while True:
@@ -343,7 +343,7 @@ def mounted(place: Path, *arguments: str) -> Iterator[None]:
 
 @contextmanager
 def limit(name: str, value: str) -> Iterator[None]:
-    """A limit of inotify, for as long as the context lasts. It is the machine's: whoever else sets it waits."""
+    """Sets a limit of inotify while the context lasts. The limit is the machine's: other processes that set it wait."""
     place = Path("/proc/sys/fs/inotify") / name
     with place.open(encoding="ascii") as locked:
         fcntl.flock(locked, fcntl.LOCK_EX)
@@ -356,5 +356,5 @@ def limit(name: str, value: str) -> Iterator[None]:
 
 
 def is_root_with_mounts() -> bool:
-    """Whether faults that take a mount can be made here."""
+    """Whether this process can mount file systems."""
     return os.geteuid() == 0 and shutil.which("mount") is not None

@@ -1,4 +1,4 @@
-"""Bad inputs: the whole corpus through the real daemon with its real models, and fuzzing of what reads files first."""
+"""Bad inputs: the whole corpus through the real daemon with its real models, and fuzzing of the first readers."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ PIECES = (b"\0" * 8, b"\xff" * 8, b": ", b"- ", b"\n", b"---\n", b"&a ", b"*a", 
 WORDS = ("prompt", "steps", "image", "task", "%YAML 1.1\n", "!!str ", "1e9", "x", "~", "<<", "\ufeff", "\u2028", "\t")
 SIGNS = (": ", "- ", "? ", "\n", "\n  ", "---\n", "...\n", *"#|>!,[]{}'\"", "&a", "*a")
 AT_A_TIME = 500
-"""Examples between two looks at the clock."""
+"""How many examples run between two looks at the clock."""
 
 
 def whole_corpus(house: House) -> Verdict:
-    """Everything at once: each a result or a failure, but for what is no kind of file that is known."""
+    """Delivers the corpus at once: each file of a known kind becomes a result or a failure, other files stay."""
     ledger = Ledger(house)
     left = []
     for name, content in inputs().items():
@@ -59,7 +59,7 @@ def whole_corpus(house: House) -> Verdict:
 
 
 def documents_in(name: str, content: bytes) -> int:
-    """How many documents with fates of their own a file holds; 0 where it has one as a whole."""
+    """How many documents with fates of their own a file holds; 0 where the file has one fate as a whole."""
     if PurePosixPath(name).suffix not in file_types.JOB_FILE_EXTENSIONS:
         return 0
     parsed = parser.parse_job_file(content, file=name)
@@ -67,7 +67,7 @@ def documents_in(name: str, content: bytes) -> int:
 
 
 def read_as_text(name: str, content: bytes) -> None:
-    """What the door does with a file that may be a job."""
+    """Reads a file that may be a job, as intake does."""
     match file_kinds.route(name, content[:HEAD_BYTES], ALL):
         case SourceKind.JOB_FILE:
             parser.parse_job_file(content, file=name)
@@ -78,7 +78,7 @@ def read_as_text(name: str, content: bytes) -> None:
 
 
 def read_as_image(name: str, content: bytes) -> None:
-    """What the door and the worker do with a file that may be an image."""
+    """Reads a file that may be an image, as intake and the worker do."""
     if file_kinds.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
         image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
         read_picture(content, name, EngineSettings(max_image_pixels=1_000_000))
@@ -91,7 +91,7 @@ def _of_corpus(extensions: tuple[str, ...]) -> st.SearchStrategy[tuple[str, byte
 
 @st.composite
 def accidents(draw: st.DrawFn, extensions: tuple[str, ...]) -> tuple[str, bytes]:
-    """A file of the corpus with parts cut, changed, doubled, or exchanged with those of another one."""
+    """A file of the corpus with parts cut, changed, doubled, or replaced by parts of another file."""
     name, content = draw(_of_corpus(extensions))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(content)))
@@ -111,7 +111,7 @@ def accidents(draw: st.DrawFn, extensions: tuple[str, ...]) -> tuple[str, bytes]
 
 
 def _yaml_like() -> st.SearchStrategy[tuple[str, bytes]]:
-    """Pieces that mean something to YAML, in any order."""
+    """Pieces with a meaning in YAML, in any order."""
     pieces = st.sampled_from((*WORDS, *SIGNS))
     texts = st.lists(pieces | st.text(max_size=4), max_size=40).map("".join)
     return st.tuples(st.just("a.yaml"), texts.map(lambda text: text.encode("utf-8", "surrogatepass")))
@@ -125,7 +125,7 @@ IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif"))
 def fuzzed(
     house: House, *, strategy: st.SearchStrategy[tuple[str, bytes]], read: Callable[[str, bytes], None], seconds: float
 ) -> Verdict:
-    """As many examples as there is time for; what breaks is printed by Hypothesis, shrunk, with its bytes."""
+    """Runs as many examples as time allows; Hypothesis prints the shrunk example that fails, with its bytes."""
     verdict, until_s, number = Verdict(tried=0), time.monotonic() + seconds, time.time_ns() % 2**32
     while time.monotonic() < until_s:
         number += 1
@@ -145,7 +145,7 @@ def fuzzed(
 
         try:
             tried()
-        except Exception as error:  # noqa: BLE001 - that is what is looked for
+        except Exception as error:  # noqa: BLE001 - any exception is a finding
             print(f"seed {number}: {type(error).__name__}: {error}", *getattr(error, "__notes__", ()), sep="\n")
             verdict.wrong.append(f"seed {number}: {type(error).__name__}")
     return verdict

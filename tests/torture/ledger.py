@@ -1,4 +1,4 @@
-"""What was delivered, and what became of it, by hashes. The contract in a dozen lines."""
+"""Which files were delivered and what became of each, by hash: the contract in a dozen lines."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from tests.support.programs import Program
 FATE_DEADLINE_S = 60.0
 
 Wanted: TypeAlias = tuple[str, int | None]
-"""What must have one fate: a file, by its hash, or one document of several, by its number."""
+"""What must have exactly one fate: a file, by its hash, or one document of a file, by its number."""
 
 
 @dataclass(kw_only=True, slots=True)
 class Verdict:
-    """How a fault was survived."""
+    """How many deliveries survived a fault, and which did not."""
 
     tried: int
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
-    """Anything else that must not be: half a file under a final name, bytes that are not those delivered."""
+    """Other breaches: half a file under a final name, bytes that nobody delivered."""
 
     @property
     def survived(self) -> int:
         return self.tried - len(set(self.lost + self.doubled + self.wrong))
 
     def add(self, other: Verdict, place: str) -> None:
-        """Takes the verdict on another house into this one."""
+        """Adds the verdict on another house."""
         self.tried += other.tried
         self.lost += [f"{place} {name}" for name in other.lost]
         self.doubled += [f"{place} {name}" for name in other.doubled]
@@ -42,7 +42,7 @@ class Verdict:
 
 
 class Ledger:
-    """The files of one house."""
+    """The files that were delivered to one house."""
 
     def __init__(self, house: House) -> None:
         self.house = house
@@ -50,7 +50,7 @@ class Ledger:
         self._count = 0
 
     def content(self, name: str, *, size_bytes: int = 0) -> bytes:
-        """New bytes for a file, unlike any other's; noted as delivered."""
+        """Unique bytes for a file, which is noted as delivered."""
         self._count += 1
         token = f"{name} number {self._count}"
         if name.endswith(".png"):
@@ -61,12 +61,12 @@ class Ledger:
         return content
 
     def note(self, name: str, content: bytes, *, documents: int = 0) -> None:
-        """These bytes were delivered; `documents` where there are several in them, each with a fate of its own."""
+        """Notes a delivery; `documents`: how many documents with fates of their own the file holds."""
         for number in range(1, documents + 1) if documents else (None,):
             self._delivered[sha256(content), number] = name
 
     def fates(self) -> Counter[Wanted]:
-        """How many results and failures everything has; what befell a file as a whole befell all that is in it."""
+        """How many results and failures each delivery has; a whole file's failure counts for each document."""
         found: Counter[Wanted] = Counter()
         failed = {f"failed/{name}" for name in self.house.failed()}
         reports = {name for name in failed if name.endswith(".json") and name.removesuffix(".json") in failed}
@@ -82,7 +82,7 @@ class Ledger:
         return found
 
     def _told(self, sha: str, number: int | None) -> list[Wanted]:
-        """Whose fate a document of ours tells."""
+        """The deliveries whose fate a sidecar or report tells."""
         if number is not None or (sha, 1) not in self._delivered:
             return [(sha, number)]
         return [wanted for wanted in self._delivered if wanted[0] == sha]
@@ -92,14 +92,14 @@ class Ledger:
         return all(fates[wanted] for wanted in self._delivered)
 
     def wait(self, program: Program, *, patience_s: float = FATE_DEADLINE_S) -> None:
-        """Until everything has a fate, or for so long that something must be lost."""
+        """Waits until every delivery has a fate, or for `patience_s`."""
         deadline_s = time.monotonic() + patience_s
         while not self.all_have_one() and time.monotonic() < deadline_s:
             assert program.process is None or program.process.poll() is None, program.log()
             time.sleep(0.05)
 
     def verdict(self) -> Verdict:
-        """The contract, checked."""
+        """Checks the contract."""
         fates = self.fates()
         verdict = Verdict(tried=len(self._delivered))
         verdict.lost = [name for wanted, name in self._delivered.items() if not fates[wanted]]
@@ -109,7 +109,7 @@ class Ledger:
         return verdict
 
     def _half_written(self) -> list[str]:
-        """Sidecars whose payload is not the one they tell."""
+        """Sidecars whose payload is missing or has another hash."""
         wrong = []
         for name in self.house.results():
             if not name.endswith(".json"):
@@ -124,7 +124,7 @@ class Ledger:
 def living(
     house: House, work: Callable[[Program, Ledger], None], *, under: tuple[str, ...] = (), **variables: str
 ) -> Verdict:
-    """A running daemon, something done to it, and what came of it."""
+    """Runs a daemon, does `work` to it, and returns the verdict."""
     ledger = Ledger(house)
     program = Program(house, under=under, **variables)
     program.start("run")
@@ -132,7 +132,7 @@ def living(
         program.until(lambda: program.health().get("status") == "ok")
         work(program, ledger)
         ledger.wait(program)
-        time.sleep(0.5)  # what comes twice comes soon
+        time.sleep(0.5)  # a second result would come soon
     finally:
         program.end() if program.process is not None and program.process.poll() is None else None
         program.close()
@@ -140,6 +140,6 @@ def living(
 
 
 def place_of(path: Path) -> Path:
-    """A folder that is there."""
+    """The folder, made where it is missing."""
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -1,7 +1,7 @@
 """The contract as a state machine: Hypothesis finds the sequence of deliveries, crashes and faults that breaks it.
 
 `python -m tests.torture.machine --examples N --steps N [--seed N]`: draws such sequences, prints the shortest one that
-fails, and at last how much was tried. A process of its own: its daemons are forked from it, so it must have no thread.
+fails, and at the end how much was tried. The machine forks its daemons, so its process must have no thread.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from tests.torture.expectations import WHOLE, Expectations, is_report
 from tests.torture.runs import Run, Span, live, without_outbox
 
 TRIED: Final[Counter[str]] = Counter()
-"""How often what was done, over all examples."""
+"""How often each thing was done, over all examples."""
 
 KINDS: Final = {
     "prompt": ".yaml",
@@ -58,7 +58,7 @@ TURNS: Final = (
     "claims.rename", "durable.publish", "journal.claim", "journal.admit", "journal.deliver", "journal.finish",
     "journal.fail", "journal.close_source",
 )  # fmt: skip
-"""The steps at which a file's fate turns: drawn more often than the others."""
+"""The steps that decide about a file, which are drawn more often than the others."""
 
 stems = st.sampled_from(["a", "b", "A", "sub/a", "sub/b"])
 kinds = st.sampled_from(sorted(KINDS))
@@ -70,10 +70,10 @@ moments = st.builds(
 )
 spans = st.tuples(moments, st.sampled_from([1, 2, 5, 20, 1000]))
 deaths = st.just("") | moments
-"""A moment to die at; mostly never."""
+"""A moment to die at; empty for none."""
 choices = st.integers(0, 1000)
 outcomes = st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=4).map(tuple)
-"""What becomes of the jobs."""
+"""The outcomes of the jobs."""
 STRANGERS: Final = ("a.png", "a.json", "b.txt", "sub", "sub/a-1.png", "a.r2.json", "failed/a.yaml", "failed/sub")
 
 MEDDLING: Final = ("rewrite", "delete", "rename", "touch", "get in the way")
@@ -89,7 +89,7 @@ class Contract(RuleBasedStateMachine):
         self.count = 0
         self.is_broken = False
         self.is_quiet = True
-        """Nothing was done since a daemon did all there was to do."""
+        """Nothing has happened since a daemon finished all work."""
 
     @initialize(disposition=st.sampled_from(SourcePolicy), files=files)
     def configure(self, disposition: SourcePolicy, files: list[tuple[str, str]]) -> None:
@@ -245,7 +245,7 @@ class Contract(RuleBasedStateMachine):
         self.demand(complaint)
 
     def demand(self, complaint: str) -> None:
-        """Breaks where there is something to complain about."""
+        """Fails where there is a complaint."""
         self.is_broken = bool(complaint)
         assert not complaint, complaint
 
@@ -260,7 +260,7 @@ class Contract(RuleBasedStateMachine):
         return [name for name in self.house.failed() if is_report((failed / name).read_bytes())]
 
     def content(self, kind: str) -> tuple[bytes, tuple[int | None, ...]]:
-        """New bytes, unlike any other's, and the documents in them that have fates of their own."""
+        """Unique bytes, and the documents in them that have fates of their own."""
         self.count += 1
         token = f"number {self.count}"
         prompt, both = f"prompt: {token}\n", (1, 2)
@@ -284,7 +284,7 @@ class Contract(RuleBasedStateMachine):
 
 
 def run(examples: int, steps: int, seed: int | None, *, shrinks: bool) -> None:
-    """Draws sequences; raises with the shortest that fails. Without a seed always the same ones."""
+    """Draws sequences; raises with the shortest one that fails. Without a seed the sequences are always the same."""
     chosen = settings(
         max_examples=examples,
         stateful_step_count=steps,
@@ -303,7 +303,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The contract as a state machine.")
     parser.add_argument("--examples", type=int, required=True)
     parser.add_argument("--steps", type=int, required=True, help="of an example, at most")
-    parser.add_argument("--seed", type=int, help="0 for a new one; without it always the same is drawn")
+    parser.add_argument("--seed", type=int, help="0 draws a new seed; without a seed the sequences are always the same")
     parser.add_argument("--as-found", action="store_true", help="do not look for a shorter sequence that fails")
     options = parser.parse_args()
     logger.remove()

@@ -30,37 +30,37 @@ BROKEN = 99
 """Exit code of a daemon that broke the contract, or raised."""
 
 LIFE_S = 30
-"""A drain that lasts longer hangs."""
+"""Seconds after which a drain counts as hanging."""
 
 NEVER = ("", 0)
 _CHANGES = ("durable.publish:after", "file.unlink:after", "claims.rename:after", "folder.rmdir:after")
-"""After these the contract is checked: nothing else changes what is seen."""
+"""The contract is checked after these moments: no other changes what users see."""
 
 Deed = Callable[[Expectations], None]
 Span: TypeAlias = tuple[str, int]
-"""From which moment on, for how many moments of any name."""
+"""The first moment, and for how many moments (of any name) the fault lasts."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What happens at which moments."""
+    """What happens in a life of a daemon, and at which moments."""
 
     dies_at: str = ""
-    """kill -9."""
+    """The moment of a kill -9."""
     stops_at: str = ""
-    """As by SIGTERM."""
+    """The moment of a stop, as by SIGTERM."""
     disk_refuses: Span = NEVER
     """Writes, renames and deletions fail."""
     journal_refuses: Span = NEVER
     outcomes: tuple[FailureKind | None, ...] = (None,)
-    """What becomes of one job after the other, again and again; None is a result."""
+    """The outcomes of the jobs, in turn and repeated; None is a result."""
     meanwhile_at: str = ""
     meanwhile: Deed | None = None
-    """What a user does at that moment."""
+    """What a user does at `meanwhile_at`."""
 
 
 def live(run: Run, expectations: Expectations) -> tuple[Expectations, str]:
-    """Drains the house; what is expected afterwards, and what was wrong (empty: nothing)."""
+    """Drains the house; returns the expectations afterwards and a complaint (empty: nothing was wrong)."""
     root = expectations.house.root
     said, known = root / "complaint", root / "expectations"
     code = dying.in_a_process(lambda: _Life(run, expectations, said, known).drain())
@@ -76,7 +76,7 @@ def live(run: Run, expectations: Expectations) -> tuple[Expectations, str]:
 
 @contextmanager
 def without_outbox(expectations: Expectations, *, is_a_file: bool) -> Iterator[None]:
-    """The outbox is away, or a file stands in its place, and nobody may make it anew."""
+    """The outbox is missing, or a file stands in its place, and the daemon must not make it anew."""
     outbox, away = expectations.house.outbox, expectations.house.root / "away"
     outbox.rename(away)
     if is_a_file:
@@ -100,7 +100,7 @@ class _Life:
         self._daemon: Daemon | None = None
 
     def drain(self) -> int:
-        """In the forked process."""
+        """Runs in the forked process."""
         signal.alarm(LIFE_S)
         house = self._expectations.house
         try:
@@ -120,7 +120,7 @@ class _Life:
         return make(task) if kind is None else Failure(kind=kind, message="it went wrong", mend="mend it")
 
     def _hear(self, moment: str) -> None:
-        if self._is_heard:  # a step of the user's, or of ours
+        if self._is_heard:  # a step of the user or of a check
             return
         self._is_heard = True
         try:
@@ -129,7 +129,7 @@ class _Life:
             self._is_heard = False
 
     def _meet(self, moment: str) -> None:
-        """One moment of the daemon's life."""
+        """Does what the run wants at one moment."""
         run, daemon = self._run, self._daemon
         assert daemon is not None
         self._times[moment] += 1

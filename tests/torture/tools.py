@@ -25,12 +25,12 @@ Deliver = Callable[[Program, Ledger], None]
 
 
 def run(*command: str | Path, **options: object) -> None:
-    """A tool, to its end."""
+    """Runs a tool to its end."""
     subprocess.run(list(map(str, command)), check=True, capture_output=True, timeout=60, **options)  # type: ignore[call-overload]
 
 
 def sent(ledger: Ledger, name: str = "sent", *, size_bytes: int = 0) -> Path:
-    """A folder of files on the sender's side."""
+    """Makes a folder of files on the sender's side."""
     folder = place_of(ledger.house.root / name)
     for file in NAMES:
         place_of((folder / file).parent)

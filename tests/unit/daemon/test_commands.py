@@ -20,7 +20,7 @@ CANCELLED = "it was cancelled"
 
 
 def asked(house: House, verb: CommandVerb, name: str, *, path: str = "", **changes: object) -> tuple[bool, str]:
-    """What a command says where no daemon runs."""
+    """The answer to a command where no daemon runs."""
     with house.daemon(**changes) as daemon:
         answer = daemon.carry_out(Command(verb=verb, name=name, path=path))
     return answer.done, "\n".join(answer.lines)
@@ -35,7 +35,7 @@ def ids(house: House) -> list[str]:
 
 
 def bad_prompts(task: Task) -> Outcome:
-    """`bad` fails, everything else works."""
+    """A script in which `bad` fails and every other prompt succeeds."""
     if isinstance(task.request, GenerateRequest) and "bad" in task.request.prompt:
         return fail(FailureKind.UNEXPECTED)(task)  # type: ignore[return-value]
     return make(task)

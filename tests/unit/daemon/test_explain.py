@@ -1,4 +1,4 @@
-"""What `aura-daemon why` answers: one line about any file."""
+"""The answer of `aura-daemon why`: one line about any file."""
 
 from __future__ import annotations
 

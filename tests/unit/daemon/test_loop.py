@@ -1,4 +1,4 @@
-"""The whole flow in one process, with a scripted worker: the real parts, joined as `aura-daemon` joins them."""
+"""The whole flow in one process: the real daemon with a scripted worker."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def health_of(house: House, place: str = "state") -> Health:
 
 
 class HealthReader:
-    """Hands on every health document that is written."""
+    """Passes every health document that is written to a function."""
 
     def __init__(self, read: Callable[[Health], None]) -> None:
         self._read = read
@@ -65,7 +65,7 @@ class HealthReader:
 
 
 class Stopper:
-    """Stops the daemon when something happens."""
+    """Stops the daemon at the n-th event of a kind."""
 
     def __init__(self, when: str, times: int = 1) -> None:
         self.daemon: Daemon | None = None
@@ -79,7 +79,7 @@ class Stopper:
 
 
 def run_until(house: House, when: str, play: Any = None, *, times: int = 1, **changes: Any) -> Summary:
-    """The long-running daemon, stopped when something has happened for the n-th time."""
+    """Runs the daemon until the n-th event of a kind."""
     stopper = Stopper(when, times)
     with house.daemon(play, listeners=[stopper], drain=False, **changes) as daemon:
         stopper.daemon = daemon
@@ -660,7 +660,7 @@ OTHERS = {"generate": {"models": ["owner/one", "owner/two"]}}
 
 
 def drawing_with(house: House, models: list[str], **job: object) -> None:
-    """A prompt a model, in this order."""
+    """Drops one prompt for each model, in this order."""
     for number, model in enumerate(models):
         house.drop(f"{number:03d}.yaml", json.dumps({"prompt": str(number), "model": model, **job}).encode())
 

@@ -38,7 +38,7 @@ ARRIVALS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3)), min_si
 
 @given(ARRIVALS)
 def test_everything_runs_once_in_order_within_a_model_and_nothing_starves(arrivals: list[tuple[str, int]]) -> None:
-    """A worker that keeps one model; before every job so many more arrive."""
+    """Simulates a worker that keeps one model loaded; before every job more jobs arrive."""
     todo = [(number, model) for number, (model, _) in enumerate(arrivals)]
     pauses = [pause for _, pause in arrivals]
     queued: list[tuple[int, str]] = []

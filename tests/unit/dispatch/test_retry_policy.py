@@ -1,4 +1,4 @@
-"""What a failure means for its job."""
+"""What follows from a failure for its job."""
 
 import pytest
 
@@ -20,7 +20,7 @@ from aura_daemon.ladder.rungs import Rung
 
 
 def decide(failure: Failure, *, attempts: int, attempts_allowed: int) -> Decision:
-    """After attempts that did not run out of memory."""
+    """The decision after attempts that did not run out of memory."""
     return retry_policy.decide(
         failure, kind=JobKind.GENERATE, tried=(), attempts=attempts, attempts_allowed=attempts_allowed
     )

@@ -1,4 +1,4 @@
-"""Several workers: a slot each, filled in order of the queue; what one worker refuses stops no other."""
+"""Several workers: one slot for each, filled in the order of the queue; a worker that fails stops no other."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def open_daemon(house: House, pool: list[ScriptedWorker], **changes: object) -> 
 
 
 def prompts(worker: ScriptedWorker) -> list[str]:
-    """What a worker was given, in order."""
+    """The prompts that a worker was given, in order."""
     return [task.request.prompt for batch in worker.batches for task in batch.tasks]  # type: ignore[union-attr]
 
 
 def end(worker: ScriptedWorker) -> None:
-    """The running job of a worker ends well."""
+    """Lets the running job of a worker succeed."""
     task = worker.batches[-1].tasks[0]
     worker.finish(task.job_id, make(task))
 

@@ -1,4 +1,4 @@
-"""The one word for it all, and the figures beside it."""
+"""The status of the daemon in one word, and the figures beside it."""
 
 import pytest
 from hypothesis import given, settings

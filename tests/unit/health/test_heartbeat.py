@@ -1,4 +1,4 @@
-"""The health document: written often where it is cheap, rarely where it is synced."""
+"""The health document: written often to the state folder, rarely to the outbox, which may be synced."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from aura_daemon.system.clock import utc_now
 
 
 class Bench:
-    """A heartbeat on a clock that the test moves, with an outbox that counts or refuses."""
+    """A health writer on a clock that the test moves, with an outbox that counts or refuses writes."""
 
     def __init__(self, state: Path) -> None:
         self.state = state

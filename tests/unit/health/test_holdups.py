@@ -1,4 +1,4 @@
-"""What is held up is left alone for longer and longer, until it works."""
+"""Hold-ups: waits grow from failure to failure, until the thing works again."""
 
 from __future__ import annotations
 

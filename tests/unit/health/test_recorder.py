@@ -1,4 +1,4 @@
-"""What the daemon tells of itself: where the running job computes, and where the last one did."""
+"""The health document's facts: where the running job computes, and where the last one did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door out: payload, then sidecar; one stem a job; nothing of anybody's is replaced."""
+"""Delivery: payload first, then sidecar; one stem for each job; no existing file is replaced."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ CLOCKED = JobTimes(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
 
 
 PUBLISHING: dict[str, Callable[..., None]] = {"link": os.link, "replace": os.replace}
-"""What gives a finished file its name in the outbox."""
+"""The system calls that give a finished file its name in the outbox."""
 
 
 class PowerCut(BaseException):
@@ -52,14 +52,14 @@ def result(door: Door, source: Source, job: Job) -> Produced:
 
 
 def deliver(door: Door, source: Source, job: Job) -> Delivered:
-    """Delivers and remembers it, as the daemon does."""
+    """Delivers a result and journals it, as the daemon does."""
     delivered = door.outbox.deliver(job, source, result(door, source, job), CLOCKED)
     door.journal.finish(delivered.job, now=door.now(), total_s=delivered.total_s)
     return delivered
 
 
 def restarted(door: Door, job: Job) -> Job:
-    """The job as a new daemon starts it once more."""
+    """The job as a new daemon starts it again."""
     door.outbox.clear_temp()
     for interrupted in door.journal.interrupted():
         door.journal.give_back(interrupted, count_attempt=False)

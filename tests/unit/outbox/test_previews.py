@@ -1,4 +1,4 @@
-"""Previews: seen while a job runs, gone afterwards, and nobody else's file with them."""
+"""Previews: visible while a job runs, removed afterwards; no file of others is removed."""
 
 from __future__ import annotations
 

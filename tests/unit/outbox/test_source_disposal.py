@@ -1,4 +1,4 @@
-"""What becomes of sources: archived, deleted, kept, or failed with a reason; every step can be done again."""
+"""Sources are archived, deleted, kept, or failed with a reason; every step can be repeated."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def report(door: Door, name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def tries(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Disposes again and again, each time with the power cut one step later, until it comes through."""
+    """Disposes repeatedly, each time with a power cut one step later, until no cut comes."""
     steps = (
         (os, "link"),
         (os, "replace"),

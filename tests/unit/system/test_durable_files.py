@@ -1,4 +1,4 @@
-"""The one place that writes: whole or nothing, never over something, never through a link."""
+"""The module that writes files: a file is written whole or not at all, over no other file, through no link."""
 
 from __future__ import annotations
 

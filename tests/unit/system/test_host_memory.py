@@ -1,4 +1,4 @@
-"""What may still be taken of the machine's memory: read from trees like the kernel's, and once from the kernel."""
+"""The memory that is free on the machine: read from trees like the kernel's, and once from the kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.memorygroup import MemoryGroup, obstacle
 
 MIB = 1 << 20
 NO_LIMIT_V1 = 9223372036854771712
-"""2^63 less a page, as the kernel says it."""
+"""2^63 minus a page: the kernel's value for no limit."""
 
 
 class Kernel:

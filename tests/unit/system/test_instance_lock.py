@@ -1,4 +1,4 @@
-"""One daemon an inbox, one a state folder."""
+"""One daemon for each inbox, and one for each state folder."""
 
 from __future__ import annotations
 

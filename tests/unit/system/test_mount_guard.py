@@ -1,4 +1,4 @@
-"""A folder that is not mounted is not mistaken for an empty one, and nothing is written where it should be."""
+"""A folder that is not mounted is not taken for an empty one, and nothing is written to the bare mount point."""
 
 from __future__ import annotations
 

@@ -1,23 +1,24 @@
-"""What the driver's library says of cards. Its functions stand in here as NVIDIA documents them: it is not ours."""
+"""Facts about GPUs from the driver's library, a third party's, which is replaced by doubles as NVIDIA documents it."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 
-from aura_daemon.system import nvidia
 from aura_daemon.system.nvidia import UNKNOWN, Gpu, first_visible, gpus, others
 
 GIB = 1 << 30
 UUIDS = ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8a1bd0f7-7c1a-4f2c-9d3b-000000000001")
 ON_FIRST, ON_SECOND = (uuid.removeprefix("GPU-") for uuid in UUIDS)
-"""As torch says it."""
+"""The UUID as torch gives it."""
 
 
 class NoDriver(Exception):
-    """`NVMLError`, raised by every function that the driver refuses."""
+    """`NVMLError`, which every function raises that the driver refuses."""
 
 
 class Driver:
@@ -61,7 +62,7 @@ class Driver:
 
 
 class Two(Driver):
-    """This process is on the first card alone, as the driver counts them."""
+    """Two cards; this process is only on the first, as the driver counts them."""
 
     def nvmlDeviceGetCount(self) -> int:  # noqa: N802
         return 2
@@ -71,7 +72,7 @@ class Two(Driver):
 
 
 class Nameless(Two):
-    """Cards of which the driver does not say more."""
+    """Cards whose UUID the driver does not tell."""
 
     def nvmlDeviceGetUUID(self, handle: int) -> str:  # noqa: N802
         raise NoDriver("Not Supported")
@@ -85,10 +86,19 @@ class Shared(Driver):
 
 
 class Absent(Driver):
-    """`libnvidia-ml.so` is not there."""
+    """A machine without `libnvidia-ml.so`."""
 
     def nvmlInit(self) -> None:  # noqa: N802
         raise NoDriver("NVML Shared Library Not Found")
+
+
+def install(monkeypatch: pytest.MonkeyPatch, driver: Driver) -> None:
+    """Replaces the functions of NVIDIA's library by those of a double."""
+    pynvml = pytest.importorskip("pynvml")
+    for name in dir(driver):
+        if name.startswith("nvml"):
+            monkeypatch.setattr(pynvml, name, getattr(driver, name))
+    monkeypatch.setattr(pynvml, "NVMLError", NoDriver)
 
 
 def test_here_it_answers_whether_there_is_a_driver_or_not() -> None:
@@ -98,19 +108,23 @@ def test_here_it_answers_whether_there_is_a_driver_or_not() -> None:
 
 
 def test_without_a_driver_it_knows_of_none_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Absent())
+    install(monkeypatch, Absent())
     assert gpus() == ()
     assert others(1, ON_FIRST) == ""
 
 
-def test_without_the_package_it_knows_of_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", None)
-    assert (gpus(), others(1, ON_FIRST)) == ((), "")
+def test_without_the_package_it_knows_of_none() -> None:
+    code = (
+        "import sys; sys.modules['pynvml'] = None; from aura_daemon.system.nvidia import gpus, others; "
+        "print(gpus(), repr(others(1, 'x')))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "() ''\n"
 
 
 def test_a_card_is_told_with_its_memory_and_who_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Driver()
-    monkeypatch.setattr(nvidia, "pynvml", driver)
+    install(monkeypatch, driver)
     (card,) = gpus()
     ((pid, name, size),) = card.users
     assert card == Gpu(
@@ -127,30 +141,30 @@ def test_a_card_is_told_with_its_memory_and_who_uses_it(monkeypatch: pytest.Monk
 
 
 def test_others_are_named_without_oneself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Driver())
+    install(monkeypatch, Driver())
     assert others(os.getpid(), ON_FIRST) == ""
     assert others(1, ON_FIRST).endswith(f"({os.getpid()}) 1.0 GiB")
 
 
 def test_a_driver_that_does_not_say_how_much_names_the_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Driver(used=None))
+    install(monkeypatch, Driver(used=None))
     assert others(1, ON_FIRST).endswith(f"({os.getpid()})")
 
 
 def test_a_card_that_lists_no_processes_is_told_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Driver(lists_processes=False))
+    install(monkeypatch, Driver(lists_processes=False))
     (card,) = gpus()
     assert card.users == ()
 
 
 def test_a_card_without_memory_of_its_own_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     driver = Shared()
-    monkeypatch.setattr(nvidia, "pynvml", driver)
+    install(monkeypatch, driver)
     assert (gpus(), others(1, ON_FIRST), driver.open) == ((), "", 0)
 
 
 def test_of_several_cards_the_one_that_torch_computes_on_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Two())
+    install(monkeypatch, Two())
     assert others(1, ON_FIRST).endswith(f"({os.getpid()}) 1.0 GiB")
     assert others(1, UUIDS[0]) == others(1, ON_FIRST.upper()) == others(1, ON_FIRST)
     assert others(1, ON_SECOND) == ""
@@ -160,16 +174,16 @@ def test_of_several_cards_the_one_that_torch_computes_on_counts(monkeypatch: pyt
 def test_where_nobody_knows_which_of_several_it_is_none_s_users_are_named(
     monkeypatch: pytest.MonkeyPatch, uuid: str
 ) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Two())
+    install(monkeypatch, Two())
     assert others(1, uuid) == UNKNOWN
-    monkeypatch.setattr(nvidia, "pynvml", Nameless())
+    install(monkeypatch, Nameless())
     assert others(1, ON_FIRST) == UNKNOWN
 
 
 def test_an_only_card_is_meant_where_torch_says_no_uuid_and_not_where_it_says_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Driver())
+    install(monkeypatch, Driver())
     assert others(1, "") == others(1, ON_FIRST) != ""
     assert others(1, ON_SECOND) == UNKNOWN
 
@@ -196,7 +210,7 @@ def test_an_only_card_is_meant_where_torch_says_no_uuid_and_not_where_it_says_an
 def test_which_card_cuda_calls_the_first_is_told_from_its_variables_or_not_at_all(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], number: int | None
 ) -> None:
-    monkeypatch.setattr(nvidia, "pynvml", Two())
+    install(monkeypatch, Two())
     cards = gpus()
     assert first_visible(cards, environment) == (cards[number] if number is not None else None)
 

@@ -1,4 +1,4 @@
-"""How many processes the kernel has killed: read from files like its own, and once from its own."""
+"""How many processes the kernel has killed: read from files like the kernel's, and once from the kernel's."""
 
 from __future__ import annotations
 

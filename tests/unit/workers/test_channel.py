@@ -1,4 +1,4 @@
-"""Messages over a socket pair: whole or not at all, and never waited for."""
+"""Messages over a socket pair: they arrive whole or not at all, and reading never blocks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The child process: how it starts, dies, hangs and is started again. No torch but in `test_real_child`."""
+"""The child process: it starts, dies, hangs and is started again. Only `test_real_child` imports torch."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def failure_of(word: Finished) -> Failure:
 
 
 class TestProcessWorker(WorkerContract):
-    """Inherits the contract."""
+    """The real worker keeps the contract."""
 
 
 def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker) -> None:

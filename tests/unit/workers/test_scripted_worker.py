@@ -1,4 +1,4 @@
-"""The double keeps the contract of the real thing."""
+"""The scripted worker keeps the contract of the real one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def worker() -> Iterator[ScriptedWorker]:
 
 
 class TestScriptedWorker(WorkerContract):
-    """Inherits the contract."""
+    """The tests of the contract."""
 
 
 def test_a_job_left_open_ends_when_the_test_says_so(worker: ScriptedWorker) -> None:
