@@ -76,7 +76,7 @@ def assemble_daemon(
     lock = InstanceLock(inbox, state)
     lock.acquire(inbox_is_there=not inbox_guard.absence())
     journal = Journal(state / FILE_NAME)
-    control_socket = ControlSocket(state)
+    control_socket, wakeup = ControlSocket(state), WakeupPipe()
     try:
         clock = SteadyClock(not_before=journal.last_claim())
         watcher = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
@@ -155,11 +155,12 @@ def assemble_daemon(
             pool=pool,
             holdups=holdups,
             health=health,
-            wakeup=WakeupPipe(),
+            wakeup=wakeup,
             listeners=listeners,
             drain=drain,
         )
     finally:
+        wakeup.close()
         control_socket.close()
         journal.close()
         lock.release()

@@ -260,7 +260,6 @@ class Daemon:
         if not self._hands_over:
             self.pool.stop(timeout_s=1.0)
         self.watcher.stop()
-        self.wakeup.close()
         self.health.is_stopped = not self._hands_over
         self._write_health()
 

@@ -30,6 +30,8 @@ class WakeupPipe:
                 pass
 
     def close(self) -> None:
-        """Gives the pipe back."""
-        os.close(self._reader)
-        os.close(self._writer)
+        """Gives the pipe back. A signal that comes later must not write into whatever file has its number then."""
+        reader, writer = self._reader, self._writer
+        self._reader = self._writer = -1
+        os.close(reader)
+        os.close(writer)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import select
 import threading
+
+import pytest
 
 from aura_daemon.system.wakeup import WakeupPipe
 
@@ -38,4 +41,10 @@ def test_a_full_pipe_and_a_closed_one_stop_nobody() -> None:
     pipe.clear()
     assert not is_readable(pipe)
     pipe.close()
+    reader, writer = os.pipe()  # the numbers of the pipe that was closed
     pipe.wake()
+    os.set_blocking(reader, False)
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 1)
+    os.close(reader)
+    os.close(writer)
