@@ -1,18 +1,12 @@
 """Where something happens below a folder. An event only names a place to look at; it does not say what is there.
 
-In: a root. Out: `Events` to listen to, or `EventsUnavailable`, which says why the folder must be polled. On Linux the
-daemon uses inotify directly: this takes no thread, leaves our own folder unwatched, and reports every lost event and
-every limit. On other systems the daemon uses watchdog.
+Whatever provides events implements `Events`, or raises `EventsUnavailable`, which says why the folder must be polled.
 """
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
-
-from aura_daemon.system.filesystems import file_system_of, is_shared
 
 
 class EventsUnavailable(Exception):
@@ -43,20 +37,3 @@ class Events(Protocol):
 
     def close(self) -> None:
         """Stops listening."""
-
-
-def listen(root: Path, file_system: str | None = None) -> Events:
-    """Events of everything below a resolved root; raises EventsUnavailable where the system gives none.
-
-    `file_system`: the kind that the root lies on; None looks it up.
-    """
-    kind = file_system or file_system_of(root)
-    if is_shared(kind):
-        raise EventsUnavailable(f"{kind} tells nobody here what other machines change")
-    if sys.platform == "linux":
-        from aura_daemon.watch.inotify_events import InotifyEvents
-
-        return InotifyEvents(root)
-    from aura_daemon.watch.watchdog_events import WatchdogEvents
-
-    return WatchdogEvents(root)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,8 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.backoff import Backoff
-from aura_daemon.watch.events import Events, EventsUnavailable, listen
+from aura_daemon.system.filesystems import file_system_of, is_shared
+from aura_daemon.watch.events import Events, EventsUnavailable
 from aura_daemon.watch.file_stamp import FileStamp
 
 RELISTEN_FIRST_S: Final = 1.0
@@ -48,6 +50,24 @@ class Observation:
     gone: tuple[str, ...]
     complete: bool
     """Every file was looked at: a name that is not in `seen` does not exist."""
+
+
+def listen(root: Path, file_system: str | None = None) -> Events:
+    """Events of everything below a resolved root; raises EventsUnavailable where the system gives none.
+
+    `file_system`: the kind that the root lies on; None looks it up. inotify is used directly: it takes no thread, leaves
+    our own folder unwatched, and reports every lost event and every limit.
+    """
+    kind = file_system or file_system_of(root)
+    if is_shared(kind):
+        raise EventsUnavailable(f"{kind} tells nobody here what other machines change")
+    if sys.platform == "linux":
+        from aura_daemon.watch.inotify_events import InotifyEvents
+
+        return InotifyEvents(root)
+    from aura_daemon.watch.watchdog_events import WatchdogEvents
+
+    return WatchdogEvents(root)
 
 
 class Watcher:

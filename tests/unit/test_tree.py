@@ -5,8 +5,11 @@ from __future__ import annotations
 import ast
 import tomllib
 from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
+
+import grimp
 
 ROOT = Path(__file__).parents[2]
 WITH_TORCH = {"engines", "mini", "training"}
@@ -50,3 +53,8 @@ def test_no_folder_holds_more_files_than_a_reader_takes_in() -> None:
         if folder.is_dir() and len(files := list(folder.glob("*.py"))) > 15
     }
     assert crowded == {}
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("aura_daemon")
+    TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules}).prepare()
