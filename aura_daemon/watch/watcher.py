@@ -55,8 +55,8 @@ class Observation:
 def listen(root: Path, file_system: str | None = None) -> Events:
     """Events of everything below a resolved root; raises EventsUnavailable where the system gives none.
 
-    `file_system`: the kind that the root lies on; None looks it up. inotify is used directly: it takes no thread, leaves
-    our own folder unwatched, and reports every lost event and every limit.
+    `file_system`: the kind that the root lies on; None looks it up. Linux's inotify is used directly: that takes no
+    thread, leaves our own folder unwatched, and reports every lost event and every limit.
     """
     kind = file_system or file_system_of(root)
     if is_shared(kind):
