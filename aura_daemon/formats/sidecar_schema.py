@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
+from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 
@@ -22,7 +23,7 @@ class _Record(BaseModel):
 class _Page(_Record):
     def to_json(self) -> bytes:
         """The file's content: readable, UTF-8, a newline at the end."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+        return json_document(self)
 
 
 class LoraRecord(_Record):

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
+from aura_daemon.formats.json_document import json_document
 
 MEMORY_FOR: Final = "memory for {}"
 """Name of the hold-up of jobs that lack memory, with their demand (`ladder.shortage`)."""
@@ -109,7 +110,7 @@ class Health(BaseModel):
 
     def to_json(self) -> bytes:
         """The content of the file, UTF-8."""
-        return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
+        return json_document(self)
 
 
 def status_of(*, starting: bool, stopping: bool, paused: bool, held_up: bool, stopped: bool = False) -> Status:

@@ -18,7 +18,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, SourcePolicy, choose
 from tests.conftest import Mount
-from tests.support.house import PNG, PROMPT, Door, House
+from tests.support.house import PNG, PROMPT, Door, House, fail
 
 FAILURE = Failure(kind=FailureKind.OUT_OF_MEMORY, message="it needs 9 GB", mend="draw it smaller")
 BAD = b"prompt: x\nsteps: 0\n"
@@ -322,3 +322,10 @@ def test_auto_keeps_where_the_inbox_is_read_only(house: House, mount: Mount) -> 
     mount(house.inbox, "-t", "tmpfs", "-o", "ro,size=64k", "tmpfs")
     assert choose("auto", house.inbox).disposition is SourcePolicy.KEEP
     assert choose("auto", house.inbox).reason == "the inbox is read-only"
+
+
+def test_a_failure_whose_reason_is_no_text_is_reported_all_the_same(house: House) -> None:
+    house.drop("cat.yaml")
+    house.drain(fail(FailureKind.UNEXPECTED, "cannot open caf\udce9"))
+    assert house.sidecar("failed/cat.yaml.json")["reason"] == "cannot open caf?"
+    assert house.archived() == []
