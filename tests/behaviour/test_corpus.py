@@ -57,10 +57,10 @@ def test_a_bad_text_is_a_job_or_is_refused_in_words(name: str) -> None:
     finally:
         tracemalloc.stop()
     for problem in problems:
-        said = str(problem)
+        text = str(problem)
         assert problem.message
-        assert said == escaped(said)
-        assert len(said) < 1000
+        assert text == escaped(text)
+        assert len(text) < 1000
     assert not problems or any(problem.file == name for problem in problems)
 
 

@@ -117,9 +117,9 @@ def test_killed_again_and_again_every_file_has_one_result(house: House, start: S
     for number in range(12):
         name = f"{number % 3}/{number}"
         house.drop(*((f"{name}.yaml",) if number % 4 else (f"{name}.png", PNG + str(number).encode() + PNG[-12:])))
-    for wanted in (1, 9):
+    for count in (1, 9):
         program = start()
-        program.until(lambda wanted=wanted: len(house.results()) >= wanted)
+        program.until(lambda count=count: len(house.results()) >= count)
         program.end(signal.SIGKILL)
     assert Program(house).call("once").returncode == 0
     documents = [house.sidecar(name) for name in house.results() if name.endswith(".json")]
@@ -135,10 +135,10 @@ def test_terminated_in_the_middle_of_a_job_it_exits_well_and_gives_the_job_back(
     house.drop("dog.yaml", b"prompt: missing\n")
     program = running_job(house, start, gate)
     worker = program.worker()
-    said = Program(house).call("status").stdout
-    assert "daemon     ok since" in said
-    assert "step 1 of 2" in said
-    assert "queue      2" in said
+    status = Program(house).call("status").stdout
+    assert "daemon     ok since" in status
+    assert "step 1 of 2" in status
+    assert "queue      2" in status
     assert program.end(signal.SIGTERM) == 0
     worker.wait(DEADLINE_S)
     assert "given back" in program.log()

@@ -23,11 +23,11 @@ class Picky:
     """Fails jobs whose prompt is blue, and remembers the requests."""
 
     def __init__(self) -> None:
-        self.asked: list[GenerateRequest] = []
+        self.requests: list[GenerateRequest] = []
 
     def __call__(self, task: Task) -> Outcome:
         assert isinstance(task.request, GenerateRequest)
-        self.asked.append(task.request)
+        self.requests.append(task.request)
         return BAD if "blue" in task.request.prompt else make(task)
 
 
@@ -55,16 +55,16 @@ def test_one_file_becomes_several_results_and_a_failed_one_moved_back_asks_for_t
     summary = house.drain(play, generate=generate)
     assert (summary.done, summary.failed, exit_code(summary)) == (2, 1, 1)
     assert house.results() == ["cat-1.json", "cat-1.png", "cat-3.json", "cat-3.png"]
-    assert [one.prompt for one in play.asked] == [f"a {c} {{circle}} and a cat" for c in ("red", "blue", "green")]
-    (seed,) = {one.seed for one in play.asked}
+    assert [one.prompt for one in play.requests] == [f"a {c} {{circle}} and a cat" for c in ("red", "blue", "green")]
+    (seed,) = {one.seed for one in play.requests}
     failed = "cat-2.yaml"
     assert house.failed() == [failed, f"{failed}.json"]
     (house.root / "words" / "animals.txt").write_text("dog\n")
     shutil.move(house.outbox / "failed" / failed, house.inbox / failed)
     again = Picky()
     house.drain(again, generate=generate)
-    assert again.asked == [play.asked[1]]
-    assert again.asked[0].seed == seed
+    assert again.requests == [play.requests[1]]
+    assert again.requests[0].seed == seed
 
 
 def test_a_matrix_becomes_numbered_results_in_their_order(house: House) -> None:

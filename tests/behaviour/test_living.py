@@ -115,8 +115,8 @@ def test_bad_inputs_fail_with_their_reasons_none_is_lost_and_the_daemon_lives(li
     for name, (content, reason) in bad.items():
         assert (house.outbox / "failed" / "bad" / name).read_bytes() == content
         report = house.sidecar(f"failed/bad/{name}.json")
-        told = report["reason"] + " ".join(report["problems"])
-        assert reason in told, (name, told)
+        text = report["reason"] + " ".join(report["problems"])
+        assert reason in text, (name, text)
         assert report["mend"]
     assert [name for name in house.waiting() if name.startswith("bad/")] == []
 
@@ -130,10 +130,10 @@ def test_the_daemon_maps_no_torch_while_its_worker_does(living: Program) -> None
 def test_status_tells_what_is_held_up_and_how_to_mend_it(living: Program) -> None:
     living.house.drop("dog.yaml", b"prompt: a blue square\n")
     living.until(lambda: living.health().get("holdups"))
-    said = living.call("status")
-    assert said.returncode == 0
-    assert "degraded since" in said.stdout
-    assert "held up    generate: " in said.stdout
+    status = living.call("status")
+    assert status.returncode == 0
+    assert "degraded since" in status.stdout
+    assert "held up    generate: " in status.stdout
     answer = json.loads(living.call("status", "--json").stdout)
     assert answer["running"] is True
     assert answer["health"]["pid"] == living.pid

@@ -107,7 +107,7 @@ class Drained:
     """What the two runs left, and what the first one said."""
 
     outbox: Path
-    said: str
+    log: str
 
     def sidecar(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.outbox / f"{name}.json").read_text(encoding="utf-8"))
@@ -155,7 +155,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
     drop_then(inbox, outbox)
     second = once()
     assert second.returncode == 0, second.stderr
-    return Drained(outbox=outbox, said=first.stderr)
+    return Drained(outbox=outbox, log=first.stderr)
 
 
 def test_the_prompts_here_are_of_the_training() -> None:
@@ -195,7 +195,7 @@ def test_what_aura_mini_does_not_know_is_said_in_sidecar_and_log(drained: Draine
         warnings = " ".join(document["warnings"])
         assert "aura-mini" in warnings
         assert switch in warnings
-        assert any(document["job_id"] in line and switch in line for line in drained.said.splitlines())
+        assert any(document["job_id"] in line and switch in line for line in drained.log.splitlines())
     assert drained.size("unknown/sea") == (112, 64)
 
 
@@ -209,8 +209,8 @@ def test_the_cells_of_a_sheet_are_what_its_labels_say(drained: Drained) -> None:
     assert request["columns"] == 2
     assert request["column_labels"] == [f"… {shape} …" for shape in SHAPES]
     assert request["row_labels"] == [f"… {colour} …" for colour in COLOURS]
-    said = [drained.text(f"sheet/cell{number}").split() for number in range(4)]
-    assert [(words[2], words[3]) for words in said] == [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    captions = [drained.text(f"sheet/cell{number}").split() for number in range(4)]
+    assert [(words[2], words[3]) for words in captions] == [(colour, shape) for colour in COLOURS for shape in SHAPES]
 
 
 def test_a_seed_is_one_picture_however_it_is_asked_for_and_each_is_called_as_the_file_says(drained: Drained) -> None:

@@ -198,8 +198,8 @@ def test_a_model_other_than_the_pictures_is_said(house: House) -> None:
 def test_check_knows_what_would_be_made_again(house: House, capsys: pytest.CaptureFixture[str]) -> None:
     place = house.drop("job.yaml", AGAIN + b"---\nprompt: x\n---\nimage: y.png\n")
     assert check.check([place, house.drop("_defaults.yaml", FOLDER)]) == 0
-    said = capsys.readouterr().out
-    assert "3 jobs: 1 to draw, 1 to caption, 1 to draw again" in said
+    printed = capsys.readouterr().out
+    assert "3 jobs: 1 to draw, 1 to caption, 1 to draw again" in printed
 
 
 def test_pictures_are_read_at_the_door_without_a_decoder() -> None:

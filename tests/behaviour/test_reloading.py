@@ -27,11 +27,11 @@ class Configured:
     def write(self, **keys: object) -> None:
         self.file.write_text("".join(f"{key}: {value}\n" for key, value in keys.items()))
 
-    def hang_up(self, said: str) -> None:
+    def hang_up(self, message: str) -> None:
         """Sends the signal and waits for the log's answer."""
-        before = self.program.log().count(said)
+        before = self.program.log().count(message)
         os.kill(self.program.pid, signal.SIGHUP)
-        self.program.until(lambda: self.program.log().count(said) > before, said)
+        self.program.until(lambda: self.program.log().count(message) > before, message)
 
     def has(self, *results: str) -> None:
         self.program.until(lambda: self.house.results() == sorted(results), str(results))
@@ -65,14 +65,14 @@ def test_a_changed_configuration_counts_from_the_signal_on(configured: Configure
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("sourcez: keep\n", "sourcez: unknown key; did you mean `sources`?"),
         ("steps: [\n", "no valid YAML"),
         ("inbox: /nowhere/at/all\n", "/nowhere/at/all does not exist"),
     ],
 )
-def test_a_wrong_configuration_is_refused_and_the_old_one_stays(house: House, content: str, said: str) -> None:
+def test_a_wrong_configuration_is_refused_and_the_old_one_stays(house: House, content: str, message: str) -> None:
     file = house.root / "aura.yaml"
     file.write_text(f"inbox: {house.inbox}\n")
     program = Program(house, AURA_CONFIG=str(file), AURA_INBOX="")
@@ -82,7 +82,7 @@ def test_a_wrong_configuration_is_refused_and_the_old_one_stays(house: House, co
         file.write_text(content)
         os.kill(program.pid, signal.SIGHUP)
         program.until(lambda: "the configuration is refused, the old one stays: " in program.log())
-        assert said in program.log()
+        assert message in program.log()
         house.drop("a.yaml")
         program.until(lambda: house.results() == ["a.json", "a.png"])
     finally:

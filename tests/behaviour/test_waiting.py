@@ -206,11 +206,11 @@ def test_a_daemon_and_a_worker_of_their_own_wait_and_say_so(tmp_path: Path) -> N
     program.start("run")
     try:
         program.until(lambda: "b.json" in house.results() and program.health().get("holdups"))
-        said = program.call("status").stdout
-        assert "held up    memory for generate 21:9: not enough memory: 3.0 GiB needed, 1.0 GiB to be had" in said
-        assert "(since 20" in said
-        said = program.call("why", "a.yaml").stdout
-        assert "a.yaml: queued, held up: not enough memory: 3.0 GiB needed, 1.0 GiB to be had (since 20" in said
+        printed = program.call("status").stdout
+        assert "held up    memory for generate 21:9: not enough memory: 3.0 GiB needed, 1.0 GiB to be had" in printed
+        assert "(since 20" in printed
+        printed = program.call("why", "a.yaml").stdout
+        assert "a.yaml: queued, held up: not enough memory: 3.0 GiB needed, 1.0 GiB to be had (since 20" in printed
         program.end(9)
         program.start("run")
         program.until(lambda: program.health().get("holdups"))

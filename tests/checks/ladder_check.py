@@ -168,9 +168,9 @@ class Check:
         if held:
             neighbour.hold(held)
         began_s = time.monotonic()
-        with log.open("wb") as said, _sampled(lambda: group.anonymous_bytes) as sampled:
+        with log.open("wb") as output, _sampled(lambda: group.anonymous_bytes) as sampled:
             command = [sys.executable, "-m", "aura_daemon", "once"]
-            daemon = group.start(command, cwd=folder, env=self._environment(folder), stdout=said, stderr=said)
+            daemon = group.start(command, cwd=folder, env=self._environment(folder), stdout=output, stderr=output)
             if greedy:
                 _wait(lambda: daemon.poll() is not None or LOADED in log.read_text(errors="replace"), "loading", log)
                 neighbour.grow()
@@ -241,9 +241,9 @@ class Neighbour:
 
 def take(amount_bytes: int, group: Path) -> None:
     """The neighbour's process: takes memory (0: until the kernel kills a process), prints how much, and stays."""
-    there = MemoryGroup.at(group)
+    own = MemoryGroup.at(group)
     held: list[bytearray] = []
-    while len(held) * PIECE_BYTES < amount_bytes or (not amount_bytes and not there.kills):
+    while len(held) * PIECE_BYTES < amount_bytes or (not amount_bytes and not own.kills):
         held.append(bytearray(os.urandom(1) * PIECE_BYTES))
         time.sleep(0.01)
     print(len(held) * PIECE_BYTES, flush=True)

@@ -200,8 +200,8 @@ def make(task: Task) -> Outcome:
         payload = Payload(extension=".png", content=content, width=64, height=64)
         return produced(payload, resolved)
     if isinstance(request, GridRequest):
-        told = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
-        payload = Payload(extension=".png", content=PNG[:8] + told.encode() + PNG[-12:], width=64, height=64)
+        cells = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
+        payload = Payload(extension=".png", content=PNG[:8] + cells.encode() + PNG[-12:], width=64, height=64)
         return produced(payload, request)
     assert task.image is not None
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"

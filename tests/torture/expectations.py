@@ -130,7 +130,7 @@ class Expectations:
         before = next((delivery for delivery in self.deliveries if delivery.sha256 == sha256(content)), None)
         place.unlink()
         file.unlink()
-        self.cleared.update(self._told(source))
+        self.cleared.update(self._fates_told_by(source))
         path = report.removesuffix(".json")
         self.put(path, content, before.documents if before else WHOLE, mtime_ns=mtime_ns)
 
@@ -282,14 +282,14 @@ class Expectations:
                     yield f"a stranger's {path} was changed"
             elif path.startswith("failed/"):
                 if is_report(content):
-                    fates.update(self._told(json.loads(content)["source"]))
+                    fates.update(self._fates_told_by(json.loads(content)["source"]))
                     if not (self.house.outbox / path.removesuffix(".json")).is_file():
                         yield f"{path} lacks its file"
             elif path.endswith(".json"):
                 document = json.loads(content)
                 if path == "health.json":
                     continue
-                fates.update(self._told(document["source"]))
+                fates.update(self._fates_told_by(document["source"]))
                 for output in document["outputs"]:
                     payload = _bytes((self.house.outbox / path).with_name(output["name"]))
                     if sha256(payload) != output["sha256"]:
@@ -306,7 +306,7 @@ class Expectations:
                 yield f"a stranger's {path} is gone"
         return fates
 
-    def _told(self, source: dict[str, Any]) -> list[Wanted]:
+    def _fates_told_by(self, source: dict[str, Any]) -> list[Wanted]:
         """The fates that a sidecar or report tells; a report on a whole file tells those of all its documents."""
         sha256, number = source["sha256"], source["document"]
         known = next((delivery.documents for delivery in self.deliveries if delivery.sha256 == sha256), WHOLE)
@@ -328,10 +328,10 @@ class Expectations:
             for folder, folders, names in os.walk(place):
                 for name in (*names, *folders):
                     path = Path(folder, name)
-                    told = path.relative_to(self.house.root).as_posix()
+                    shown = path.relative_to(self.house.root).as_posix()
                     ours = path.relative_to(place).as_posix()
                     if not _BELONGS.fullmatch(ours):
-                        yield told
+                        yield shown
 
 
 _BELONGS = re.compile(

@@ -195,16 +195,16 @@ def read_only_inbox(house: House) -> Verdict:
 
 def behind_fuse(house: House) -> Verdict:
     """An inbox behind FUSE, where leases tell nothing, filled by writers that pause while they write."""
-    there = place_of(house.root / "there")
+    disk = place_of(house.root / "disk")
     options = ("--daemon", "--vfs-cache-mode", "writes", "--dir-cache-time", "100ms")
-    command = ["rclone", "mount", str(there), str(house.inbox), *options]
+    command = ["rclone", "mount", str(disk), str(house.inbox), *options]
     subprocess.run(command, env={**os.environ, "RCLONE_CONFIG": ""}, check=True, capture_output=True, timeout=60)
     try:
 
         def work(program: Program, ledger: Ledger) -> None:
             for name in ("a.yaml", "b.yaml", "c.png"):
                 content = ledger.content(name)
-                with (there / name).open("wb", buffering=0) as writer:
+                with (disk / name).open("wb", buffering=0) as writer:
                     for start in range(0, len(content), 1 + len(content) // 4):
                         writer.write(content[start : start + 1 + len(content) // 4])
                         time.sleep(1.0)

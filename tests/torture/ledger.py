@@ -78,10 +78,10 @@ class Ledger:
             except FileNotFoundError:
                 continue
             if str(document.get("schema", "")).startswith(("aura-daemon/sidecar", "aura-daemon/failure")):
-                found.update(self._told(document["source"]["sha256"], document["source"]["document"]))
+                found.update(self._fates_told_by(document["source"]["sha256"], document["source"]["document"]))
         return found
 
-    def _told(self, sha: str, number: int | None) -> list[Wanted]:
+    def _fates_told_by(self, sha: str, number: int | None) -> list[Wanted]:
         """The deliveries whose fate a sidecar or report tells."""
         if number is not None or (sha, 1) not in self._delivered:
             return [(sha, number)]

@@ -62,13 +62,13 @@ class Run:
 def live(run: Run, expectations: Expectations) -> tuple[Expectations, str]:
     """Drains the house; returns the expectations afterwards and a complaint (empty: nothing was wrong)."""
     root = expectations.house.root
-    said, known = root / "complaint", root / "expectations"
-    code = dying.in_a_process(lambda: _Life(run, expectations, said, known).drain())
+    complaint, known = root / "complaint", root / "expectations"
+    code = dying.in_a_process(lambda: _Life(run, expectations, complaint, known).drain())
     if known.exists():
         expectations = pickle.loads(known.read_bytes())
         known.unlink()
     if code == BROKEN:
-        return expectations, said.read_text(encoding="utf-8")
+        return expectations, complaint.read_text(encoding="utf-8")
     if code == -signal.SIGALRM:
         return expectations, f"it did not end within {LIFE_S} s"
     return expectations, "" if code == 0 or (run.dies_at and code == -signal.SIGKILL) else f"it ended with {code}"
@@ -88,10 +88,10 @@ def without_outbox(expectations: Expectations, *, is_a_file: bool) -> Iterator[N
 
 
 class _Life:
-    def __init__(self, run: Run, expectations: Expectations, said: Path, known: Path) -> None:
+    def __init__(self, run: Run, expectations: Expectations, complaint: Path, known: Path) -> None:
         self._run = run
         self._expectations = expectations
-        self._said = said
+        self._complaint = complaint
         self._known = known
         self._times: Counter[str] = Counter()
         self._disk_refuses = self._journal_refuses = 0
@@ -159,5 +159,5 @@ class _Life:
                 raise OSError(errno.EIO, "Input/output error", "a file")
 
     def _complain(self, what: str) -> None:
-        self._said.write_text(what, "utf-8")
+        self._complaint.write_text(what, "utf-8")
         os._exit(BROKEN)

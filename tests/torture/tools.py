@@ -153,21 +153,21 @@ def scp(program: Program, ledger: Ledger) -> None:
 
 def syncthing(program: Program, ledger: Ledger) -> None:
     """Two instances on loopback; the inbox is the receiver's folder."""
-    here, there = place_of(ledger.house.root / "st-a"), place_of(ledger.house.root / "st-b")
+    sender, receiver = place_of(ledger.house.root / "st-a"), place_of(ledger.house.root / "st-b")
     folder = place_of(ledger.house.root / "sent")
     ids, ports = [], [free_port(), free_port()]
-    for home in (here, there):
+    for home in (sender, receiver):
         run("syncthing", "generate", f"--home={home}", "--no-default-folder")
-        told = subprocess.run(
+        answer = subprocess.run(
             ["syncthing", f"--home={home}", "--device-id"], capture_output=True, text=True, check=True
         )
-        ids.append(told.stdout.strip())
+        ids.append(answer.stdout.strip())
     place_of(ledger.house.inbox / ".stfolder")
     place_of(folder / ".stfolder")
     (ledger.house.inbox / ".stignore").write_text(".aura\n")
     running: list[subprocess.Popen[bytes]] = []
     try:
-        for index, (home, root) in enumerate(((here, folder), (there, ledger.house.inbox))):
+        for index, (home, root) in enumerate(((sender, folder), (receiver, ledger.house.inbox))):
             (home / "config.xml").write_text(_syncthing_config(root, ids, ports, index))
             command = ["syncthing", "serve", f"--home={home}", "--no-browser", "--no-restart", "--no-upgrade"]
             running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
