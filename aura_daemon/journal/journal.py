@@ -141,13 +141,7 @@ class Journal(JournalQueries):
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Records the name of the outputs, before any of them is written."""
-        return self._move(
-            job,
-            JobState.DELIVERING,
-            stem=stem,
-            stem_key=stem_key(stem),
-            payload_sha256=payload_sha256,
-        )
+        return self._move(job, JobState.DELIVERING, stem=stem, stem_key=stem_key(stem), payload_sha256=payload_sha256)
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
         """Records that the sidecar is in the outbox."""
@@ -155,13 +149,7 @@ class Journal(JournalQueries):
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
         """Records a failure after which the job is not tried again."""
-        return self._move(
-            job,
-            JobState.FAILED,
-            failure=failure,
-            finished_at=now,
-            tried=with_attempt(job.tried, tried),
-        )
+        return self._move(job, JobState.FAILED, failure=failure, finished_at=now, tried=with_attempt(job.tried, tried))
 
     # -- what was measured -------------------------------------------------------------------------------------------
 

@@ -172,12 +172,7 @@ def host_bytes(footprint: Footprint, rung: Rung) -> int:
 
 
 def expected_bytes(
-    footprint: Footprint,
-    rung: Rung,
-    extent: Extent,
-    measured: Sequence[Measured],
-    *,
-    climb_after: int,
+    footprint: Footprint, rung: Rung, extent: Extent, measured: Sequence[Measured], *, climb_after: int
 ) -> int:
     """The expected need: the formula, corrected by measurements of this device, number format and variant.
 

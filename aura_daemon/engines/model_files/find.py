@@ -17,12 +17,7 @@ from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, FetchedModel, cached, fetch
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.single_file import find_checkpoint
-from aura_daemon.engines.model_files.weights import (
-    WeightFiles,
-    broken_file,
-    content_hash,
-    pickle_refused,
-)
+from aura_daemon.engines.model_files.weights import WeightFiles, broken_file, content_hash, pickle_refused
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
@@ -88,9 +83,7 @@ def _find(
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
         return unavailable(
-            name,
-            "there is no such folder or file here",
-            f"known short names: {EMBEDDED}, {', '.join(ALIASES)}",
+            name, "there is no such folder or file here", f"known short names: {EMBEDDED}, {', '.join(ALIASES)}"
         )
     return _from_hub(settings, name, model_format, half, reporter)
 
@@ -164,11 +157,7 @@ def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> F
 
 
 def _checked(
-    name: str,
-    folder: Path,
-    weights: WeightFiles,
-    reporter: Reporter | None,
-    checkpoint: Path | None = None,
+    name: str, folder: Path, weights: WeightFiles, reporter: Reporter | None, checkpoint: Path | None = None
 ) -> ModelFiles | Failure:
     """Refuses broken files, hashes the others where there is a reporter, and reads the model's own defaults."""
     root = checkpoint.parent if checkpoint is not None else folder

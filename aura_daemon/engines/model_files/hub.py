@@ -38,10 +38,7 @@ REPORT_EVERY_S: Final = 0.5
 
 DEFAULT_REVISION: Final = "main"
 
-PINNED: Final = {
-    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
-    "blip-base": "refs/pr/50",
-}
+PINNED: Final = {"sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b", "blip-base": "refs/pr/50"}
 """Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request has safetensors."""
 
 EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError, XetDownloadError)
@@ -187,10 +184,7 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
                 f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN",
             )
         if isinstance(cause, RevisionNotFoundError):
-            return (
-                f"{repository} has no revision {revision} (HTTP 404)",
-                "correct `revision`, or leave it out",
-            )
+            return (f"{repository} has no revision {revision} (HTTP 404)", "correct `revision`, or leave it out")
         if isinstance(cause, RepositoryNotFoundError):
             return _not_found(cause, repository)
         if isinstance(cause, HFValidationError):
@@ -206,20 +200,14 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
                 "it is tried again by itself",
             )
         if isinstance(cause, ConnectionRefusedError):
-            return (
-                f"{place} refuses the connection",
-                "check HF_ENDPOINT and the network; it is tried again by itself",
-            )
+            return (f"{place} refuses the connection", "check HF_ENDPOINT and the network; it is tried again by itself")
         if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
             return f"{place} does not answer in time", "it is tried again by itself"
     for cause in _chain(error):
         if isinstance(cause, (httpx2.HTTPError, OSError, XetDownloadError)) and not isinstance(
             cause, LocalEntryNotFoundError
         ):
-            return (
-                f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})",
-                "it goes on by itself",
-            )
+            return (f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})", "it goes on by itself")
     return f"it cannot be had from {place}: {_line(error)}", "check the name and the network"
 
 
@@ -231,10 +219,7 @@ def _not_found(error: RepositoryNotFoundError, repository: str) -> tuple[str, st
             "(HTTP 401: it does not exist, or it is private or gated)",
             "correct the name, or accept its licence there and run `hf auth login` or set HF_TOKEN",
         )
-    return (
-        f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})",
-        "correct the name",
-    )
+    return (f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})", "correct the name")
 
 
 def _refused_by_hub(error: HfHubHTTPError, repository: str) -> tuple[str, str]:
