@@ -41,8 +41,7 @@ from aura_daemon.workers.process import ProcessWorker
 def settings_of(config: Path | None) -> LoadedConfig:
     """The configuration, its folders checked; raises UserError with every problem."""
     loaded = load(config)
-    problems = check_folders(loaded)
-    if problems:
+    if problems := check_folders(loaded):
         raise UserError(problems)
     return loaded
 
@@ -133,14 +132,7 @@ def assemble_daemon(
             health=health,
             listeners=listeners,
         )
-        command_handler = CommandHandler(
-            journal=journal,
-            claims=intake.claims,
-            disposal=disposal,
-            dispatcher=dispatcher,
-            receiver=receiver,
-            health=health,
-        )
+        command_handler = CommandHandler(journal, intake.claims, disposal, dispatcher, receiver, health)
         yield Daemon(
             settings=settings,
             journal=journal,

@@ -53,7 +53,7 @@ class CommandAnswer:
     """One line per job."""
 
 
-@dataclass(kw_only=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class CommandHandler:
     """Carries out commands for the jobs of one inbox."""
 
@@ -93,8 +93,7 @@ class CommandHandler:
         return source, journal.jobs_of(source.id) if source is not None else []
 
     def _cancel(self, source: Source, jobs: list[Job]) -> list[tuple[bool, str]]:
-        open_jobs = [job for job in jobs if job.state in OPEN]
-        if not open_jobs:
+        if not (open_jobs := [job for job in jobs if job.state in OPEN]):
             return [(False, f"{file_names.escaped(source.path)}: nothing of it is left to cancel")]
         outcomes = [self.dispatcher.cancel(job, source) for job in open_jobs]
         self.receiver.dispose()

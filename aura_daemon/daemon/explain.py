@@ -43,8 +43,7 @@ class Explanation:
 
 def explain(path: Path, settings: Settings, health: Health | None) -> Explanation:
     """What the daemon thinks of a file. `health`: of the daemon that runs; None where none runs."""
-    name = path_below(path, settings.inbox)
-    if name is None:
+    if (name := path_below(path, settings.inbox)) is None:
         return _unknown(str(path), f"not in the inbox, {escaped(str(settings.inbox))}")
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
@@ -92,8 +91,7 @@ class _Explainer:
         if is_out_of_bounds(name):
             return "left alone: hidden, or in `failed/`, where nothing is looked for"
         intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
-        obstacle = _obstacle(settings.inbox / name, name, intake.triage, settings.settle)
-        if obstacle is None:
+        if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:
             return f"complete: {self._turn()}"
         if keeps and source is not None and obstacle.startswith("left alone: done already"):
             return self._claimed(source, None)
@@ -113,8 +111,7 @@ class _Explainer:
         if source.failure is not None:
             place = self._settings.outbox / FAILED_FOLDER / source.path
             return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"
-        jobs = self._journal.jobs_of(source.id)
-        if not jobs:
+        if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
             return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
         texts = [f"{self._job(job, health)} [{job.id}]" for job in jobs]
@@ -151,8 +148,7 @@ def _holdup(health: Health | None, *names: str) -> str:
 
 def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
     """Why a file is not taken; None where nothing speaks against it."""
-    left_alone = triage.by_name(name)
-    if left_alone is not None:
+    if (left_alone := triage.by_name(name)) is not None:
         return f"left alone: {left_alone.reason}"
     try:
         status = file.lstat()

@@ -190,8 +190,7 @@ class HealthRecorder:
         )
 
     def _record_step(self, progress: Progress) -> None:
-        running = self._running.get(progress.job_id)
-        if running is not None:
+        if (running := self._running.get(progress.job_id)) is not None:
             if running.first_step_s is None:
                 running.first_step_s = time.monotonic()
             running.step, running.steps, running.loading = progress.step, progress.steps, None
@@ -209,8 +208,7 @@ class HealthRecorder:
 
     def _current_job(self) -> CurrentJob | None:
         """The first of the running jobs."""
-        running = next(iter(self._running.values()), None)
-        if running is None:
+        if (running := next(iter(self._running.values()), None)) is None:
             return None
         # The duration of the first step is unknown (loading and encoding precede it): the pace counts from its end.
         running_s = time.monotonic() - running.first_step_s if running.first_step_s is not None else 0.0

@@ -44,7 +44,7 @@ class Database:
         self._connection = _open_for_reading(path) if read_only else _open_for_writing(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
-        self.define("last_name", _last_name)
+        self.define("last_name", lambda path: path.rpartition(b"/")[2])
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""
@@ -90,9 +90,8 @@ class Database:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            code = (
-                getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-            )  # the primary code, without its extension
+            # The primary code, without its extension.
+            code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
             if code in _PASSING:
                 raise JournalRefused(errno.EIO, f"the journal cannot be {verb}: {error}") from None
             if code in _DAMAGED:
@@ -115,8 +114,3 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     except (OSError, sqlite3.OperationalError) as error:
         remedy = "make room there, or name another folder with `state`"
         raise BrokenState(f"{path} cannot be opened for writing ({error}): {remedy}") from None
-
-
-def _last_name(path: bytes) -> bytes:
-    """The last part of a path as a column holds it."""
-    return path.rpartition(b"/")[2]

@@ -88,24 +88,16 @@ class Journal(JournalQueries):
             for job in jobs:
                 derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
                 _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
-            database.executemany(
-                "INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)",
-                [
-                    (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
-                    for image in named
-                ],
-            )
+            for image in named:
+                row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
+                database.execute("INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)", row)
         self._counts[JobState.QUEUED] += len(jobs)
 
     def correct(self, source: Source) -> None:
         """Records the bytes that run, where the file was still written to after the claim."""
+        changes = {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns}
         with self._database.transaction() as database:
-            _update(
-                database,
-                "sources",
-                source.id,
-                {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns},
-            )
+            _update(database, "sources", source.id, changes)
 
     def close_source(self, source_id: str) -> None:
         """Records that nothing is left to do for a file."""
@@ -116,11 +108,9 @@ class Journal(JournalQueries):
 
     def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:
         """Records that exactly this file belongs to an image and is no job, even after the image is gone."""
+        row = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
         with self._database.transaction() as database:
-            database.execute(
-                "INSERT OR REPLACE INTO companions VALUES (?, ?, ?)",
-                (os.fsencode(path), size_bytes, in_64_bits(modified_ns)),
-            )
+            database.execute("INSERT OR REPLACE INTO companions VALUES (?, ?, ?)", row)
 
     # -- jobs ------------------------------------------------------------------------------------------------------
 
@@ -141,13 +131,7 @@ class Journal(JournalQueries):
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Records the name of the outputs, before any of them is written."""
-        return self._move(
-            job,
-            JobState.DELIVERING,
-            stem=stem,
-            stem_key=stem_key(stem),
-            payload_sha256=payload_sha256,
-        )
+        return self._move(job, JobState.DELIVERING, stem=stem, stem_key=stem_key(stem), payload_sha256=payload_sha256)
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
         """Records that the sidecar is in the outbox."""
@@ -155,13 +139,7 @@ class Journal(JournalQueries):
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
         """Records a failure after which the job is not tried again."""
-        return self._move(
-            job,
-            JobState.FAILED,
-            failure=failure,
-            finished_at=now,
-            tried=with_attempt(job.tried, tried),
-        )
+        return self._move(job, JobState.FAILED, failure=failure, finished_at=now, tried=with_attempt(job.tried, tried))
 
     # -- what was measured -------------------------------------------------------------------------------------------
 
@@ -207,6 +185,5 @@ def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object],
 
 
 def _update(database: sqlite3.Connection, table: str, row_id: str, changes: Mapping[str, object]) -> None:
-    """Changes some columns of a row."""
     names = ", ".join(f"{name} = ?" for name in changes)
     database.execute(f"UPDATE {table} SET {names} WHERE id = ?", (*changes.values(), row_id))

@@ -28,8 +28,7 @@ class JournalQueries:
 
     def source(self, source_id: str) -> Source:
         """The source with an id; raises BrokenState where there is none."""
-        row = self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))
-        if row is None:
+        if (row := self._database.row("SELECT * FROM sources WHERE id = ?", (source_id,))) is None:
             raise BrokenState(f"the journal knows no source {source_id}")
         return source_of(row)
 
@@ -108,8 +107,7 @@ class JournalQueries:
 
     def job(self, job_id: str) -> Job:
         """The job with an id; raises BrokenState where there is none."""
-        job = self.find_job(job_id)
-        if job is None:
+        if (job := self.find_job(job_id)) is None:
             raise BrokenState(f"the journal knows no job {job_id}")
         return job
 

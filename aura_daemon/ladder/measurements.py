@@ -35,8 +35,7 @@ def after_success(measured: Sequence[Measured], conditions: RunConditions, *, st
 
 def after_refusal(measured: Sequence[Measured], conditions: RunConditions) -> tuple[Measured, ...]:
     """Records that memory ran out; for all that was refused on this device, good jobs are counted from 0 again."""
-    refused = refused_bytes(conditions)
-    if not refused:
+    if not (refused := refused_bytes(conditions)):
         return ()
     mine = next((one for one in measured if _is_of(one, conditions)), _new(conditions))
     same_device = [one for one in measured if one is not mine and one.device == conditions.device_name]

@@ -154,9 +154,8 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)
     elif stays_in_files(measures.storage, footprint.file_bytes):  # weights not in use stay in their files
-        reading = (
-            text - footprint.workspace_bytes
-        )  # the text encoder needs no workspace, and ends before the others start
+        # The text encoder needs no workspace, and ends before the others start.
+        reading = text - footprint.workspace_bytes
         most = footprint.base_bytes + max(unet + denoising, decoding, reading)
     elif measures.on_cpu:
         drawing = footprint.base_bytes + unet + vae + text + footprint.beside_bytes + max(denoising, decoding)
@@ -172,12 +171,7 @@ def host_bytes(footprint: Footprint, rung: Rung) -> int:
 
 
 def expected_bytes(
-    footprint: Footprint,
-    rung: Rung,
-    extent: Extent,
-    measured: Sequence[Measured],
-    *,
-    climb_after: int,
+    footprint: Footprint, rung: Rung, extent: Extent, measured: Sequence[Measured], *, climb_after: int
 ) -> int:
     """The expected need: the formula, corrected by measurements of this device, number format and variant.
 

@@ -92,11 +92,7 @@ RUNGS: Final[dict[Rung, Measures]] = {
         caption="the UNet's weights in one byte each", tiles=True, splits=True, storage=Storage.FP8
     ),
     Rung.MODEL_OFFLOAD: Measures(
-        caption="UNet and VAE on the GPU in turn",
-        tiles=True,
-        splits=True,
-        storage=Storage.FP8,
-        offload=Offload.MODEL,
+        caption="UNet and VAE on the GPU in turn", tiles=True, splits=True, storage=Storage.FP8, offload=Offload.MODEL
     ),
     Rung.GROUP_OFFLOAD: Measures(
         caption="layers streamed to the GPU, the next one copied meanwhile",

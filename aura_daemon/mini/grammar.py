@@ -115,10 +115,7 @@ def parse(text: str) -> Sentence | None:
     if match is None or match["colour"] == match["background"]:
         return None
     return Sentence(
-        size=match["size"] or "large",
-        colour=match["colour"],
-        shape=match["shape"],
-        background=match["background"],
+        size=match["size"] or "large", colour=match["colour"], shape=match["shape"], background=match["background"]
     )
 
 

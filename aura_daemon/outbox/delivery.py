@@ -32,6 +32,7 @@ from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
 SIDECAR_EXTENSION: Final = ".json"
+_EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,8 +87,7 @@ class Delivery:
         self.presence.require()
         payload = produced.payloads[0]
         while True:
-            published = self.published(job)
-            if published is not None:
+            if (published := self.published(job)) is not None:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
                 return self._delivered(job, payload.extension, published)
             job, is_published = self._name(job, payload)
@@ -171,20 +171,13 @@ class Delivery:
             return False
 
     def _is_taken(self, job: Job, stem: str) -> bool:
-        if file_names.is_reserved_output(job.folder, stem) or self._journal.stem_is_promised(
-            job.folder, stem, but_not_to=job.id
-        ):
+        is_promised = self._journal.stem_is_promised(job.folder, stem, but_not_to=job.id)
+        if is_promised or file_names.is_reserved_output(job.folder, stem):
             return True
         if self._overwrites:
-            return any(
-                self._path(job, stem + extension).is_dir() for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
-            )
+            return any(self._path(job, stem + extension).is_dir() for extension in _EXTENSIONS)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
-        return any(
-            os.path.lexists(self._path(job, other + extension))
-            for other in similar
-            for extension in (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
-        )
+        return any(os.path.lexists(self._path(job, name + extension)) for name in similar for extension in _EXTENSIONS)
 
     def _path(self, job: Job, name: str) -> Path:
         return self.root / job.folder / name
@@ -193,10 +186,9 @@ class Delivery:
 
     def _document(self, job: Job, source: Source, produced: Produced, times: JobTimes, delivered_s: float) -> Sidecar:
         warnings: tuple[str, ...] = ()
-        if source.kind is SourceKind.SIDECAR:
-            earlier = from_sidecar.parse(job.text, file=source.path)
-            if isinstance(earlier, Sidecar):
-                warnings = from_sidecar.differences(earlier, produced)
+        earlier = from_sidecar.parse(job.text, file=source.path) if source.kind is SourceKind.SIDECAR else None
+        if isinstance(earlier, Sidecar):
+            warnings = from_sidecar.differences(earlier, produced)
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
             warnings = from_picture.differences(embedded, produced)

@@ -9,35 +9,22 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from aura_daemon.errors import Problem
+from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
-from aura_daemon.formats.sidecar_schema import (
-    AttemptRecord,
-    CaptionRecord,
-    DefaultsRecord,
-    FailureReport,
-    GenerateRecord,
-    GridRecord,
-    IngredientRecord,
-    ModelRecord,
-    OutputRecord,
-    Sidecar,
-    SourceRecord,
-    TimingRecord,
-)
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption, ResolvedGenerate
 from aura_daemon.ladder.attempts import Attempt
 
 
-def request_record(produced: Produced) -> GenerateRecord | CaptionRecord | GridRecord:
+def request_record(produced: Produced) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord:
     """The resolved request, as the sidecar holds it."""
     match produced.resolved:
         case GridRequest() as grid:
-            return GridRecord.model_validate(grid)
+            return schema.GridRecord.model_validate(grid)
         case ResolvedCaption() as caption:
-            return CaptionRecord.model_validate(caption)
+            return schema.CaptionRecord.model_validate(caption)
         case ResolvedGenerate() as picture:
-            return GenerateRecord.model_validate(picture)
+            return schema.GenerateRecord.model_validate(picture)
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 
@@ -47,19 +34,19 @@ def sidecar(
     *,
     job_id: str,
     finished: str,
-    source: SourceRecord,
+    source: schema.SourceRecord,
     tried: Iterable[Attempt],
     seconds: float,
-    timing_s: TimingRecord,
-    outputs: list[OutputRecord],
+    timing_s: schema.TimingRecord,
+    outputs: list[schema.OutputRecord],
     defaults: Iterable[AppliedDefaults] = (),
     regenerated_from: str | None = None,
     warnings: tuple[str, ...] = (),
-) -> Sidecar:
+) -> schema.Sidecar:
     """Everything known about one result. `tried`: the attempts that failed; `seconds`: duration of the last attempt."""
     request = request_record(produced)
     failed = [attempt_record(attempt) for attempt in tried]
-    last = AttemptRecord(
+    last = schema.AttemptRecord(
         device=produced.device,
         rung=produced.rung or None,
         batch_size=produced.batch_size,
@@ -68,19 +55,19 @@ def sidecar(
         peak_bytes=produced.peak_bytes,
         seconds=round(seconds, 3),
     )
-    return Sidecar(
+    return schema.Sidecar(
         schema=SIDECAR_SCHEMA,
         job_id=job_id,
         finished=finished,
         source=source,
         request=request,
-        defaults=[DefaultsRecord.model_validate(folder) for folder in defaults],
+        defaults=[schema.DefaultsRecord.model_validate(folder) for folder in defaults],
         regenerated_from=regenerated_from,
-        caption=produced.text if isinstance(request, CaptionRecord) else None,
-        model=ModelRecord(name=produced.model, sha256=produced.model_sha256),
-        ingredients=[IngredientRecord.model_validate(file) for file in produced.ingredients],
+        caption=produced.text if isinstance(request, schema.CaptionRecord) else None,
+        model=schema.ModelRecord(name=produced.model, sha256=produced.model_sha256),
+        ingredients=[schema.IngredientRecord.model_validate(file) for file in produced.ingredients],
         prompt_windows=produced.windows,
-        seeds=[request.seed] if isinstance(request, GenerateRecord) else [],
+        seeds=[request.seed] if isinstance(request, schema.GenerateRecord) else [],
         device=produced.device,
         dtype=produced.dtype,
         rung=produced.rung,
@@ -102,12 +89,12 @@ def report(
     *,
     job_id: str,
     failed: str,
-    source: SourceRecord,
+    source: schema.SourceRecord,
     attempts: int,
     tried: Iterable[Attempt] = (),
-) -> FailureReport:
+) -> schema.FailureReport:
     """The document beside a failed file."""
-    return FailureReport(
+    return schema.FailureReport(
         schema=FAILURE_SCHEMA,
         job_id=job_id,
         failed=failed,
@@ -121,9 +108,9 @@ def report(
     )
 
 
-def attempt_record(attempt: Attempt) -> AttemptRecord:
+def attempt_record(attempt: Attempt) -> schema.AttemptRecord:
     """The record of an attempt that failed."""
-    return AttemptRecord(
+    return schema.AttemptRecord(
         device=attempt.device,
         rung=attempt.rung,
         batch_size=attempt.batch,

@@ -147,9 +147,8 @@ class SourceDisposal:
 def _document_path(source: Source, job: Job) -> str:
     """The path of one document of several as a file of its own."""
     path = PurePosixPath(source.path)
-    suffix = (
-        file_types.JOB_FILE_EXTENSIONS[0] if source.kind is SourceKind.PROMPT_TEXT else path.suffix
-    )  # see ParsedJob
+    is_text = source.kind is SourceKind.PROMPT_TEXT  # see ParsedJob
+    suffix = file_types.JOB_FILE_EXTENSIONS[0] if is_text else path.suffix
     return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
 
 
@@ -192,5 +191,4 @@ def _is_stale(report: Path, file: Path) -> bool:
 
 
 def _size_of(folder: Path) -> int:
-    """The size in bytes of all files below a folder."""
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0

@@ -53,6 +53,5 @@ def choose(sources: str, inbox: Path) -> ChosenPolicy:
             reason = f"{mark} says that {tool} keeps this inbox in step: moving a file would delete it on every device"
             return ChosenPolicy(disposition=SourcePolicy.KEEP, reason=reason)
     return ChosenPolicy(
-        disposition=SourcePolicy.ARCHIVE,
-        reason="the inbox is writable and bears no mark of a two-way sync tool",
+        disposition=SourcePolicy.ARCHIVE, reason="the inbox is writable and bears no mark of a two-way sync tool"
     )

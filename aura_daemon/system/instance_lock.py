@@ -44,8 +44,7 @@ class InstanceLock:
             self._release(key)
 
     def _release(self, key: str) -> None:
-        descriptor = self._descriptors.pop(key, None)
-        if descriptor is not None:
+        if (descriptor := self._descriptors.pop(key, None)) is not None:
             with suppress(OSError):  # the file system may be gone
                 os.ftruncate(descriptor, 0)
             os.close(descriptor)

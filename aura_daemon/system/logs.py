@@ -25,7 +25,6 @@ def set_up(level: str, log_format: str, *, prefix: str = "") -> None:
 
 
 def _write_json(message: Message) -> None:
-    """Writes one JSON object per line."""
     record = message.record
     fields = {
         "time": record["time"].isoformat(),

@@ -74,8 +74,7 @@ class MountGuard:
 
     def require(self) -> None:
         """Raises FileNotFoundError where the folder is absent."""
-        absence = self.absence()
-        if absence:
+        if self.absence():
             raise FileNotFoundError(errno.ENOENT, "it is away", os.fspath(self.folder))
 
     @property
@@ -91,7 +90,6 @@ class MountGuard:
         return {path: mount for path, mount in known.items() if isinstance(mount, str)}
 
     def _write_known(self, known: dict[str, str]) -> None:
-        content = (
-            json.dumps(known, indent=2).encode() + b"\n"
-        )  # `json` escapes the surrogates of names that are no text
+        # `json` escapes the surrogates of names that are no text.
+        content = json.dumps(known, indent=2).encode() + b"\n"
         durable_files.write(self._known, content, temp_folder=self._temp, replace=True)

@@ -52,8 +52,7 @@ def others(pid: int, uuid: str) -> str:
 
     Processes of other cards are never named.
     """
-    found = gpus()
-    if not found:
+    if not (found := gpus()):
         return ""
     card = _of_uuid(found, uuid) if uuid else _only(found)
     if card is None:

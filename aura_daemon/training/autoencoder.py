@@ -57,15 +57,13 @@ def train(log: TrainingLog, *, seed: int) -> AutoencoderKL:
 @torch.no_grad()
 def encode(vae: AutoencoderKL, pictures: Tensor) -> Tensor:
     """float32 [B, 3, H, W] in [-1, 1] to the latents' means [B, 4, H/8, W/8]."""
-    parts = [vae.encode(part).latent_dist.mean for part in torch.split(pictures, 64)]
-    return torch.cat(parts)
+    return torch.cat([vae.encode(part).latent_dist.mean for part in torch.split(pictures, 64)])
 
 
 @torch.no_grad()
 def decode(vae: AutoencoderKL, latents: Tensor) -> Tensor:
     """Latents [B, 4, h, w] to pictures [B, 3, 8h, 8w] in [-1, 1]."""
-    parts = [vae.decode(part).sample for part in torch.split(latents, 64)]
-    return torch.cat(parts).clamp(-1, 1)
+    return torch.cat([vae.decode(part).sample for part in torch.split(latents, 64)]).clamp(-1, 1)
 
 
 @torch.no_grad()

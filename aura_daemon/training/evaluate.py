@@ -19,14 +19,7 @@ import torch
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.mini import NAME, QUALITY
 from aura_daemon.mini.drawing import render
-from aura_daemon.mini.grammar import (
-    Sentence,
-    every_sentence,
-    held_out,
-    held_out_sentences,
-    parse,
-    seen_sentences,
-)
+from aura_daemon.mini.grammar import Sentence, every_sentence, held_out, held_out_sentences, parse, seen_sentences
 from aura_daemon.mini.knowledge import shows
 from aura_daemon.training.models import as_pictures, draw, generator_defaults, name
 from aura_daemon.training.sheet import contact_sheet
@@ -138,11 +131,7 @@ def _captioner_alone(sentences: Sequence[Sentence], seed: int) -> EvaluationRow:
 
 
 def _round_trip(
-    asked: Sequence[Sentence],
-    dtype: torch.dtype,
-    size_px: tuple[int, int],
-    steps: int | None,
-    guidance: float | None,
+    asked: Sequence[Sentence], dtype: torch.dtype, size_px: tuple[int, int], steps: int | None, guidance: float | None
 ) -> list[EvaluationRow]:
     """Two lines: combinations seen in training, and held out."""
     height_px, width_px = size_px

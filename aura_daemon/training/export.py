@@ -23,11 +23,7 @@ GENERATOR_FACTS: Final = {
     "native_size_px": NATIVE_SIZE_PX,
     "defaults": {"num_inference_steps": 25, "scheduler": "dpm++_2m_karras", "guidance_scale": 3.0},
 }
-CAPTIONER_FACTS: Final = {
-    "name": NAME,
-    "native_size_px": NATIVE_SIZE_PX,
-    "max_new_tokens": captioner.MAX_NEW_TOKENS,
-}
+CAPTIONER_FACTS: Final = {"name": NAME, "native_size_px": NATIVE_SIZE_PX, "max_new_tokens": captioner.MAX_NEW_TOKENS}
 
 
 def export_generator(folder: Path, vae: AutoencoderKL, text: CLIPTextModel, unet: UNet2DConditionModel) -> None:

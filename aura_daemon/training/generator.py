@@ -86,10 +86,7 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
     dice = torch.Generator().manual_seed(seed + 2)
     pair = torch.nn.ModuleDict({"text": build_text_encoder(), "unet": build_unet()})
     average = copy.deepcopy(pair).eval()
-    log.begin(
-        "unet",
-        f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in pair.parameters()) / 1e6:.2f} M parameters",
-    )
+    log.begin("unet", f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in pair.parameters()) / 1e6:.2f} M parameters")
     shelves = [_TrainingLatents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
     shelves += [_TrainingLatents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
     log.note(f"{SQUARE} square, {WIDE} wide and {WIDE} tall latents")

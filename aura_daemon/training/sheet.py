@@ -5,15 +5,7 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from aura_daemon.mini.grammar import (
-    COLOURS,
-    SHAPES,
-    SIZES,
-    Sentence,
-    held_out,
-    held_out_sentences,
-    seen_sentences,
-)
+from aura_daemon.mini.grammar import COLOURS, SHAPES, SIZES, Sentence, held_out, held_out_sentences, seen_sentences
 from aura_daemon.training.models import draw
 
 COLUMNS, ROWS = 6, 4

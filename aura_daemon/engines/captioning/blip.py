@@ -124,8 +124,7 @@ class Captioner:
             output_scores=True,
             return_dict_in_generate=True,
         )
-        text = self._processor.decode(written.sequences[0], skip_special_tokens=True).strip()
-        if not text:
+        if not (text := self._processor.decode(written.sequences[0], skip_special_tokens=True).strip()):
             warnings += ("the model found no words for this picture",)
         new_tokens = written.sequences[0, start.shape[1] :]
         return _Caption(text=text, confidence=_confidence(written.scores, new_tokens), warnings=warnings)

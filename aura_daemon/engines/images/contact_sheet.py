@@ -164,11 +164,7 @@ def _fitting(word: str, font: Font, width_px: int) -> int:
 
 
 def _write(
-    pen: ImageDraw.ImageDraw,
-    lines: Sequence[str],
-    box: tuple[int, int, int, int],
-    font: Font,
-    line_px: int,
+    pen: ImageDraw.ImageDraw, lines: Sequence[str], box: tuple[int, int, int, int], font: Font, line_px: int
 ) -> None:
     """Writes lines in the middle of a box: left, top, width, height."""
     left, top, width, height = box

@@ -128,8 +128,7 @@ def _in_rgb(picture: Image.Image, ground: str) -> Image.Image:
 
 def _unidentified(content: bytes, name: str) -> Failure:
     """The failure for bytes that no allowed decoder takes: another kind of file, or a header that is cut short."""
-    started = _format_of(content)
-    if started:
+    if started := _format_of(content):
         return _refused(f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN)
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
         return _refused(f"{name} is a HEIC picture, which is not read here", "save it as JPEG or PNG")

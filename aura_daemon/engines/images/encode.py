@@ -20,16 +20,6 @@ from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 from aura_daemon.system.library_versions import versions
 
-_PILLOW_NAMES: Final = {
-    ImageFormat.PNG: "PNG",
-    ImageFormat.JPG: "JPEG",
-    ImageFormat.WEBP: "WEBP",
-    ImageFormat.AVIF: "AVIF",
-}
-
-_CODECS: Final = {ImageFormat.JPG: "jpg", ImageFormat.WEBP: "webp", ImageFormat.AVIF: "avif"}
-"""Pillow's names of codecs that a build may lack."""
-
 XMP_KEY: Final = "XML:com.adobe.xmp"
 """Keyword of the PNG text chunk (XMP specification, part 3)."""
 
@@ -47,8 +37,8 @@ class EncodedImage:
 
 def lacking(image_format: ImageFormat) -> Failure | None:
     """A Failure where Pillow cannot write this format; asked before anything is drawn."""
-    codec = _CODECS.get(image_format)
-    if codec is None or features.check(codec):
+    # Our names are those of Pillow's codecs; a build may lack any except PNG's.
+    if image_format is ImageFormat.PNG or features.check(image_format):
         return None
     return Failure(
         kind=FailureKind.BAD_INPUT,
@@ -72,8 +62,7 @@ def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple
 
 def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet: str) -> EncodedImage | Failure:
     """The picture in the requested format."""
-    lacks = lacking(resolved.format)
-    if lacks is not None:
+    if (lacks := lacking(resolved.format)) is not None:
         return lacks
     options: dict[str, Any] = {}
     warnings: tuple[str, ...] = ()
@@ -90,7 +79,7 @@ def encoded(picture: Image.Image, resolved: ResolvedGenerate, text: str, packet:
         if exif:
             options["exif"] = exif
     file = BytesIO()
-    picture.save(file, _PILLOW_NAMES[resolved.format], **options)
+    picture.save(file, "JPEG" if resolved.format is ImageFormat.JPG else resolved.format.upper(), **options)
     return EncodedImage(content=file.getvalue(), warnings=warnings)
 
 

@@ -21,10 +21,12 @@ from aura_daemon.engines.model_files.weights import (
     WeightFiles,
     broken_file,
     content_hash,
+    names_below,
     pickle_refused,
+    unavailable,
 )
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
@@ -80,24 +82,16 @@ def _find(
     if name in ALIASES:
         return _from_hub(settings, ALIASES[name], model_format, half, reporter)
     if path.is_dir():
-        weights = _weights_of(name, path, _names_below(path), model_format, half, settings.allow_pickle)
+        weights = _weights_of(name, path, names_below(path), model_format, half, settings.allow_pickle)
         return weights if isinstance(weights, Failure) else _checked(name, path, weights, reporter)
     if path.suffix in SINGLE_FILES:
         return _from_file(settings, path, model_format, reporter)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
     if name.startswith(("/", ".", "~")) or name.count("/") != 1:
-        return unavailable(
-            name,
-            "there is no such folder or file here",
-            f"known short names: {EMBEDDED}, {', '.join(ALIASES)}",
-        )
+        mend = f"known short names: {EMBEDDED}, {', '.join(ALIASES)}"
+        return unavailable(name, "there is no such folder or file here", mend)
     return _from_hub(settings, name, model_format, half, reporter)
-
-
-def unavailable(model: str, cause: str, mend: str) -> Failure:
-    """The failure of a model that cannot be used, in its one wording."""
-    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {cause}", mend=mend)
 
 
 def _from_hub(
@@ -113,9 +107,9 @@ def _from_hub(
         fetched = cached(name, repository, revision, choose)
     else:
         fetched = fetch(name, repository, revision, choose, reporter)
-    if not isinstance(fetched, FetchedModel):
-        return fetched
-    return _checked(name, fetched.folder, fetched.weights, reporter)
+    if isinstance(fetched, FetchedModel):
+        return _checked(name, fetched.folder, fetched.weights, reporter)
+    return fetched
 
 
 def _from_file(
@@ -139,8 +133,7 @@ def _weights_of(
     name: str, folder: Path, names: tuple[str, ...], model_format: ModelFormat, half: bool, allow_pickle: bool
 ) -> WeightFiles | Failure:
     """The weight files in use, after the architecture was checked."""
-    wrong = _wrong_architecture(name, folder, model_format)
-    if wrong is not None:
+    if (wrong := _wrong_architecture(name, folder, model_format)) is not None:
         return wrong
     chosen = model_format.weight_files(names, _json(folder / "model_index.json"), half, allow_pickle)
     if isinstance(chosen, WeightFiles):
@@ -157,26 +150,19 @@ def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> F
     names = found if isinstance(found, list) else [found]
     if any(architecture in model_format.architectures for architecture in names):
         return None
-    what = "it has neither model_index.json nor config.json that say what it is"
-    if found:
-        what = f"it is {', '.join(map(str, names))}"
+    silent = "it has neither model_index.json nor config.json that say what it is"
+    what = f"it is {', '.join(map(str, names))}" if found else silent
     return unavailable(name, f"{what}, not {model_format.description}", "name a model of that kind")
 
 
 def _checked(
-    name: str,
-    folder: Path,
-    weights: WeightFiles,
-    reporter: Reporter | None,
-    checkpoint: Path | None = None,
+    name: str, folder: Path, weights: WeightFiles, reporter: Reporter | None, checkpoint: Path | None = None
 ) -> ModelFiles | Failure:
     """Refuses broken files, hashes the others where there is a reporter, and reads the model's own defaults."""
     root = checkpoint.parent if checkpoint is not None else folder
-    broken = broken_file(root / file for file in weights.names)
-    if broken:
-        return unavailable(
-            name, f"a file of it is cut short or damaged: {broken}", "delete that file and fetch it again"
-        )
+    if broken := broken_file(root / file for file in weights.names):
+        mend = "delete that file and fetch it again"
+        return unavailable(name, f"a file of it is cut short or damaged: {broken}", mend)
     sha256 = _hashed(name, root, weights.names, reporter) if reporter is not None else ""
     carried = _json(folder / "aura.json")
     try:
@@ -221,10 +207,6 @@ def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
         scheduler=Scheduler(defaults.get("scheduler", plain.scheduler)),
         max_new_tokens=int(carried.get("max_new_tokens", plain.max_new_tokens)),
     )
-
-
-def _names_below(folder: Path) -> tuple[str, ...]:
-    return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def _json(path: Path) -> Mapping[str, Any]:

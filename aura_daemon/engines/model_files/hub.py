@@ -15,36 +15,28 @@ from threading import Lock
 from typing import Any, Final
 
 import httpx2
-from huggingface_hub import constants, get_cached_repo_tree, snapshot_download
-from huggingface_hub.errors import (
-    CachedRepoTreeNotFoundError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    OfflineModeIsEnabled,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-    XetDownloadError,
-)
+from huggingface_hub import constants, errors, get_cached_repo_tree, snapshot_download
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
-from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles
+from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles, names_below, unavailable
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 
 REPORT_EVERY_S: Final = 0.5
 """Seconds between two reports of a download."""
 
 DEFAULT_REVISION: Final = "main"
 
-PINNED: Final = {
-    "sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b",
-    "blip-base": "refs/pr/50",
-}
+PINNED: Final = {"sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b", "blip-base": "refs/pr/50"}
 """Hub revisions of the short names. `blip-base`: `main` has only a pickle, this pull request has safetensors."""
 
-EXPECTED: Final = (httpx2.HTTPError, OSError, HFValidationError, CachedRepoTreeNotFoundError, XetDownloadError)
+EXPECTED: Final = (
+    httpx2.HTTPError,
+    OSError,
+    errors.HFValidationError,
+    errors.CachedRepoTreeNotFoundError,
+    errors.XetDownloadError,
+)
 """What the hub's client raises when it cannot fetch a model; the hub's own errors are OSErrors."""
 
 
@@ -75,13 +67,11 @@ def fetch(
     reporter.loading(model)
     try:
         folder = small_files(repository, revision)
-        tree = {
-            file.path: file.size for file in get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
-        }
-        weights = choose(folder, tuple(tree))
-        if isinstance(weights, Failure):
+        tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
+        sizes = {file.path: file.size for file in tree}
+        if isinstance(weights := choose(folder, tuple(sizes)), Failure):
             return weights
-        total = sum(tree[name] for name in weights.names)
+        total = sum(sizes[name] for name in weights.names)
         snapshot_download(
             repository,
             revision=folder.name,
@@ -89,38 +79,29 @@ def fetch(
             tqdm_class=_counter(model, total, reporter),
         )
     except EXPECTED as error:
-        cause = explain(error, repository, revision or DEFAULT_REVISION)
-    else:
-        return FetchedModel(folder=folder, weights=weights)
-    message, mend = cause
-    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
+        return unavailable(model, *explain(error, repository, revision or DEFAULT_REVISION))
+    return FetchedModel(folder=folder, weights=weights)
 
 
 def cached(model: str, repository: str, revision: str | None, choose: Choose) -> FetchedModel | Failure | AbsentModel:
     """What the cache holds of the model; fetches nothing and asks no hub."""
     try:
         folder = small_files(repository, revision, local_only=True)
-    except HFValidationError as error:
-        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
-        return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {message}", mend=mend)
+    except errors.HFValidationError as error:
+        return unavailable(model, *explain(error, repository, revision or DEFAULT_REVISION))
     except EXPECTED:
         return AbsentModel(missing_bytes=None)
     try:
         tree = get_cached_repo_tree(repository, revision=revision or DEFAULT_REVISION)
         sizes = {file.path: file.size for file in tree}
     except EXPECTED:  # fetched by an older client: only what lies there is known
-        present = {path.relative_to(folder).as_posix(): 0 for path in folder.rglob("*") if path.is_file()}
-        weights = choose(folder, tuple(present))
-        return (
-            FetchedModel(folder=folder, weights=weights)
-            if isinstance(weights, WeightFiles)
-            else AbsentModel(missing_bytes=None)
-        )
-    weights = choose(folder, tuple(sizes))
-    if isinstance(weights, Failure):
+        weights = choose(folder, names_below(folder))
+        if isinstance(weights, Failure):
+            return AbsentModel(missing_bytes=None)
+        return FetchedModel(folder=folder, weights=weights)
+    if isinstance(weights := choose(folder, tuple(sizes)), Failure):
         return weights
-    missing = [name for name in weights.names if not (folder / name).is_file()]
-    if missing:
+    if missing := [name for name in weights.names if not (folder / name).is_file()]:
         return AbsentModel(missing_bytes=sum(sizes[name] for name in missing))
     return FetchedModel(folder=folder, weights=weights)
 
@@ -141,25 +122,22 @@ def fetch_configuration(
     try:
         return small_files(repository, revision)
     except EXPECTED as error:
-        message, mend = explain(error, repository, revision or DEFAULT_REVISION)
-    return Failure(
-        kind=FailureKind.MODEL_UNAVAILABLE,
-        message=f"model {model}: its configuration and tokenizer are taken from {repository}: {message}",
-        mend=f"put a diffusers folder of its architecture beside it, called as the file without its suffix, or: {mend}",
-    )
+        cause, mend = explain(error, repository, revision or DEFAULT_REVISION)
+    folder = "put a diffusers folder of its architecture beside it, called as the file without its suffix"
+    cause = f"its configuration and tokenizer are taken from {repository}: {cause}"
+    return unavailable(model, cause, f"{folder}, or: {mend}")
 
 
 def small_files(repository: str, revision: str | None, *, local_only: bool = False) -> Path:
     """The folder with everything but weights; raises what the hub's client raises."""
-    return Path(
-        snapshot_download(
-            repository,
-            revision=revision or DEFAULT_REVISION,
-            allow_patterns=list(SMALL_FILES),
-            local_files_only=local_only,
-            tqdm_class=_silent(),
-        )
+    folder = snapshot_download(
+        repository,
+        revision=revision or DEFAULT_REVISION,
+        allow_patterns=list(SMALL_FILES),
+        local_files_only=local_only,
+        tqdm_class=_silent(),
     )
+    return Path(folder)
 
 
 def explain(error: BaseException, repository: str, revision: str) -> tuple[str, str]:
@@ -167,83 +145,54 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
     place = constants.ENDPOINT
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return (
-                f"the disk is full below {constants.HF_HUB_CACHE}",
-                "free space there, or set HF_HOME to another disk",
-            )
+            mend = "free space there, or set HF_HOME to another disk"
+            return f"the disk is full below {constants.HF_HUB_CACHE}", mend
         if isinstance(cause, PermissionError):
-            return (
-                f"no right to write to {constants.HF_HUB_CACHE}",
-                "mend its permissions, or set HF_HOME to another folder",
-            )
-        if isinstance(cause, OfflineModeIsEnabled):
-            return (
-                "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it",
-                f"unset HF_HUB_OFFLINE once, or run `hf download {repository}` and bring its cache here",
-            )
-        if isinstance(cause, GatedRepoError):
-            return (
-                f"{place} gives it to those who accepted its licence (HTTP {cause.response.status_code})",
-                f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN",
-            )
-        if isinstance(cause, RevisionNotFoundError):
-            return (
-                f"{repository} has no revision {revision} (HTTP 404)",
-                "correct `revision`, or leave it out",
-            )
-        if isinstance(cause, RepositoryNotFoundError):
+            mend = "mend its permissions, or set HF_HOME to another folder"
+            return f"no right to write to {constants.HF_HUB_CACHE}", mend
+        if isinstance(cause, errors.OfflineModeIsEnabled):
+            mend = f"unset HF_HUB_OFFLINE once, or run `hf download {repository}` and bring its cache here"
+            return "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it", mend
+        if isinstance(cause, errors.GatedRepoError):
+            mend = f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN"
+            return f"{place} gives it to those who accepted its licence (HTTP {cause.response.status_code})", mend
+        if isinstance(cause, errors.RevisionNotFoundError):
+            return (f"{repository} has no revision {revision} (HTTP 404)", "correct `revision`, or leave it out")
+        if isinstance(cause, errors.RepositoryNotFoundError):
             return _not_found(cause, repository)
-        if isinstance(cause, HFValidationError):
-            return (
-                f"{repository!r} is no name of a hub model and no folder here",
-                "write owner/name, or a path that exists",
-            )
-        if isinstance(cause, HfHubHTTPError):
+        if isinstance(cause, errors.HFValidationError):
+            mend = "write owner/name, or a path that exists"
+            return f"{repository!r} is no name of a hub model and no folder here", mend
+        if isinstance(cause, errors.HfHubHTTPError):
             return _refused_by_hub(cause, repository)
         if isinstance(cause, socket.gaierror):
-            return (
-                f"the name of {place} cannot be resolved (no network, or DNS is down)",
-                "it is tried again by itself",
-            )
+            mend = "it is tried again by itself"
+            return f"the name of {place} cannot be resolved (no network, or DNS is down)", mend
         if isinstance(cause, ConnectionRefusedError):
-            return (
-                f"{place} refuses the connection",
-                "check HF_ENDPOINT and the network; it is tried again by itself",
-            )
+            return (f"{place} refuses the connection", "check HF_ENDPOINT and the network; it is tried again by itself")
         if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
             return f"{place} does not answer in time", "it is tried again by itself"
     for cause in _chain(error):
-        if isinstance(cause, (httpx2.HTTPError, OSError, XetDownloadError)) and not isinstance(
-            cause, LocalEntryNotFoundError
-        ):
-            return (
-                f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})",
-                "it goes on by itself",
-            )
+        is_of_cache = isinstance(cause, errors.LocalEntryNotFoundError)
+        if isinstance(cause, (httpx2.HTTPError, OSError, errors.XetDownloadError)) and not is_of_cache:
+            return (f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})", "it goes on by itself")
     return f"it cannot be had from {place}: {_line(error)}", "check the name and the network"
 
 
-def _not_found(error: RepositoryNotFoundError, repository: str) -> tuple[str, str]:
+def _not_found(error: errors.RepositoryNotFoundError, repository: str) -> tuple[str, str]:
     """The hub answers 401 both for missing and for private models."""
     if error.response.status_code == 401:
-        return (
-            f"{constants.ENDPOINT} has no public model {repository} "
-            "(HTTP 401: it does not exist, or it is private or gated)",
-            "correct the name, or accept its licence there and run `hf auth login` or set HF_TOKEN",
-        )
-    return (
-        f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})",
-        "correct the name",
-    )
+        why = "HTTP 401: it does not exist, or it is private or gated"
+        mend = "correct the name, or accept its licence there and run `hf auth login` or set HF_TOKEN"
+        return f"{constants.ENDPOINT} has no public model {repository} ({why})", mend
+    return (f"{constants.ENDPOINT} has no model {repository} (HTTP {error.response.status_code})", "correct the name")
 
 
-def _refused_by_hub(error: HfHubHTTPError, repository: str) -> tuple[str, str]:
+def _refused_by_hub(error: errors.HfHubHTTPError, repository: str) -> tuple[str, str]:
     status = error.response.status_code
     if status in (401, 403):
-        return (
-            f"{constants.ENDPOINT} refuses access to {repository} (HTTP {status})",
-            "run `hf auth login` or set HF_TOKEN to a token that may read it",
-        )
+        mend = "run `hf auth login` or set HF_TOKEN to a token that may read it"
+        return f"{constants.ENDPOINT} refuses access to {repository} (HTTP {status})", mend
     return f"{constants.ENDPOINT} answers HTTP {status} for {repository}", "it is tried again by itself"
 
 

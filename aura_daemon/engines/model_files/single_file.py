@@ -13,8 +13,9 @@ from safetensors import SafetensorError, safe_open
 
 from aura_daemon.config.engine import ALIASES
 from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, fetch_configuration
+from aura_daemon.engines.model_files.weights import unavailable
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import Failure
 
 CONFIGURATION: Final = (ALIASES["sd-1.4"], PINNED["sd-1.4"])
 """Repository and revision whose configuration fits every Stable Diffusion 1.x checkpoint."""
@@ -39,16 +40,12 @@ def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path |
     """
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
     if wrong:
-        return Failure(
-            kind=FailureKind.MODEL_UNAVAILABLE,
-            message=f"model {model}: it is {wrong}, not a Stable Diffusion 1.x checkpoint",
-            mend="name a checkpoint of that kind, or a folder in diffusers format",
-        )
+        mend = "name a checkpoint of that kind, or a folder in diffusers format"
+        return unavailable(model, f"it is {wrong}, not a Stable Diffusion 1.x checkpoint", mend)
     for folder in (path.with_suffix(""), path.parent):
         if (folder / "model_index.json").is_file():
             return folder
-    repository, revision = CONFIGURATION
-    return fetch_configuration(model, repository, revision, reporter)
+    return fetch_configuration(model, *CONFIGURATION, reporter)
 
 
 def _wrong_checkpoint(path: Path) -> str:
@@ -60,7 +57,5 @@ def _wrong_checkpoint(path: Path) -> str:
         return ""
     if UNET_KEY in names and CLIP_KEY in names:
         return ""
-    for start, what in OTHER_KEYS:
-        if any(name.startswith(start) for name in names):
-            return what
-    return "a file of other tensors"
+    kinds = (what for start, what in OTHER_KEYS if any(name.startswith(start) for name in names))
+    return next(kinds, "a file of other tensors")

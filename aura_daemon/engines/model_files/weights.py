@@ -93,13 +93,23 @@ def content_hash(root: Path, names: Iterable[str], read: Callable[[int], None]) 
     return whole.hexdigest()
 
 
+def names_below(folder: Path) -> tuple[str, ...]:
+    """All files below a folder, relative to it."""
+    return tuple(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def unavailable(model: str, cause: str, mend: str) -> Failure:
+    """The failure of a model that cannot be used, in its one wording."""
+    return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=f"model {model}: {cause}", mend=mend)
+
+
 def pickle_refused(name: str, what: str) -> Failure:
     """The failure of a model with a pickle, in its one wording."""
-    return Failure(
-        kind=FailureKind.MODEL_UNAVAILABLE,
-        message=f"model {name}: {what} is a pickle, which can run any code when it is opened; only safetensors is read",
-        mend="convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, "
-        "or https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
+    return unavailable(
+        name,
+        f"{what} is a pickle, which can run any code when it is opened; only safetensors is read",
+        "convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, or "
+        "https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
         "allow_pickle: true",
     )
 

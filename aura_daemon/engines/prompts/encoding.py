@@ -81,8 +81,7 @@ class PromptEncoder:
         used: dict[str, TextualInversion] = {}
         sides: list[tuple[Window, ...]] = []
         for text in texts:
-            found = self._windows(extract_loras(text).rest, used)
-            if isinstance(found, Failure):
+            if isinstance(found := self._windows(extract_loras(text).rest, used), Failure):
                 return found
             sides.append(found)
         most = max(map(len, sides))
@@ -107,8 +106,7 @@ class PromptEncoder:
         """A prompt's windows; adds to `used`."""
         sections: list[list[Unit]] = []
         for section in parse(text):
-            units = self._units(section, used)
-            if isinstance(units, Failure):
+            if isinstance(units := self._units(section, used), Failure):
                 return units
             sections.append(units)
         return windows(sections, comma=self._comma, room=self._room)
@@ -120,14 +118,12 @@ class PromptEncoder:
             numbers = list(self._tokenizer(piece.text, add_special_tokens=False, verbose=False).input_ids)
             start = 0
             while start < len(numbers):
-                named = self._inversions.at(numbers, start)
-                if named is None:
+                if (named := self._inversions.at(numbers, start)) is None:
                     units.append((Token(number=numbers[start], weight=piece.weight),))
                     start += 1
                     continue
                 name, length = named
-                inversion = used.get(name) or self._inversions.load(name)
-                if isinstance(inversion, Failure):
+                if isinstance(inversion := used.get(name) or self._inversions.load(name), Failure):
                     return inversion
                 used[name] = inversion
                 rows = [Vector(name=name, version=inversion.version, row=row) for row in range(len(inversion.vectors))]

@@ -98,8 +98,7 @@ class TextualInversions:
             tensors = load(content)
         except (OSError, SafetensorError) as error:
             return _refused(path, f"cannot be read: {first_line(str(error))}", "fetch it anew")
-        vectors = self._vectors(tensors)
-        if isinstance(vectors, str):
+        if isinstance(vectors := self._vectors(tensors), str):
             return _refused(path, vectors, "take one that was made for Stable Diffusion 1.x")
         digest = hashlib.sha256(content).hexdigest()
         self._loaded[name] = TextualInversion(name=name, version=version, sha256=digest, vectors=vectors)
@@ -124,8 +123,7 @@ class TextualInversions:
         self._by_first = {}
         self._loaded = {name: present for name, present in self._loaded.items() if name in files}
         for name in files:
-            tokens = list(self._tokenizer(name, add_special_tokens=False, verbose=False).input_ids)
-            if tokens:
+            if tokens := list(self._tokenizer(name, add_special_tokens=False, verbose=False).input_ids):
                 self._by_first.setdefault(tokens[0], []).append((tokens, name))
         for named in self._by_first.values():
             named.sort(key=lambda one: len(one[0]), reverse=True)
