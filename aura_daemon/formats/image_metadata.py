@@ -53,7 +53,7 @@ def _png_texts(content: bytes) -> Iterator[str | None]:
     """The texts under KEY (PNG specification, section 11.3.3)."""
     place = 8
     for _ in range(_MOST_PARTS):
-        length, kind = _big(content, place, 4), content[place + 4 : place + 8]
+        length, kind = _number(content, place, 4), content[place + 4 : place + 8]
         if len(kind) < 4:
             return
         if kind in _UNPACKED and length <= MOST_BYTES + 200 and content.startswith(KEY + b"\0", place + 8):
@@ -96,7 +96,7 @@ def _jpeg_exif(content: bytes) -> Iterator[Span]:
     """EXIF in the application segments before the image data."""
     place = 2
     for _ in range(_MOST_PARTS):
-        marker, length = content[place : place + 2], _big(content, place + 2, 2)
+        marker, length = content[place : place + 2], _number(content, place + 2, 2)
         if marker[:1] != b"\xff" or marker == b"\xff\xda" or length < 2:
             return
         if marker == b"\xff\xe1" and content.startswith(_EXIF_HEADER, place + 4):
@@ -107,7 +107,7 @@ def _jpeg_exif(content: bytes) -> Iterator[Span]:
 def _webp_exif(content: bytes) -> Iterator[Span]:
     place = 12
     for _ in range(_MOST_PARTS):
-        kind, length = content[place : place + 4], _little(content, place + 4, 4)
+        kind, length = content[place : place + 4], _number(content, place + 4, 4, is_little=True)
         if len(kind) < 4:
             return
         if kind == b"EXIF":
@@ -124,7 +124,7 @@ def _avif_exif(content: bytes) -> Iterator[Span]:
             exif_items = set(_exif_items(content, inner.get(b"iinf", (0, 0))))
             for item, place, length in _item_places(content, inner.get(b"iloc", (0, 0))):
                 if item in exif_items:
-                    yield place + 4 + _big(content, place, 4), place + length
+                    yield place + 4 + _number(content, place, 4), place + length
 
 
 def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
@@ -133,9 +133,9 @@ def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
     for _ in range(_MOST_PARTS):
         if place + 8 > min(end, len(content)):
             return
-        length, header = _big(content, place, 4), 8
+        length, header = _number(content, place, 4), 8
         if length == 1:
-            length, header = _big(content, place + 8, 8), 16
+            length, header = _number(content, place + 8, 8), 16
         if length == 0:
             length = end - place
         yield content[place + 4 : place + 8], place + header, min(place + length, end)
@@ -149,13 +149,13 @@ def _exif_items(content: bytes, span: Span) -> Iterator[int]:
     for kind, place, _ in _boxes(content, (entries, end)):
         width = 4 if content[place : place + 1] > b"\x02" else 2
         if kind == b"infe" and content[place + 6 + width : place + 10 + width] == b"Exif":
-            yield _big(content, place + 4, width)
+            yield _number(content, place + 4, width)
 
 
 def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
     """Id of each item, with place in the file and length of its first extent."""
     place, end = span
-    version, sizes = _big(content, place, 1), _big(content, place + 4, 2)
+    version, sizes = _number(content, place, 1), _number(content, place + 4, 2)
     offset_width, length_width, base_width, index_width = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
     index_width *= version > 0
     number_width = 4 if version > 1 else 2
@@ -163,15 +163,15 @@ def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
     for _ in range(_MOST_PARTS):
         if place >= min(end, len(content)):
             return
-        item = _big(content, place, number_width)
+        item = _number(content, place, number_width)
         place += number_width + 2 * (version > 0) + 2
-        base = _big(content, place, base_width)
+        base = _number(content, place, base_width)
         place += base_width
-        extents = _big(content, place, 2)
+        extents = _number(content, place, 2)
         place += 2
         first = place + index_width
-        offset = base + _big(content, first, offset_width)
-        yield item, offset, _big(content, first + offset_width, length_width)
+        offset = base + _number(content, first, offset_width)
+        yield item, offset, _number(content, first + offset_width, length_width)
         place += extents * (index_width + offset_width + length_width)
 
 
@@ -210,13 +210,5 @@ def _entry(tiff: bytes, folder: int, tag: int, is_little: bool) -> int:
     return next((place for place in places if _number(tiff, place, 2, is_little) == tag), 0)
 
 
-def _number(content: bytes, place: int, width: int, is_little: bool) -> int:
-    return _little(content, place, width) if is_little else _big(content, place, width)
-
-
-def _big(content: bytes, place: int, width: int) -> int:
-    return int.from_bytes(content[place : place + width], "big")
-
-
-def _little(content: bytes, place: int, width: int) -> int:
-    return int.from_bytes(content[place : place + width], "little")
+def _number(content: bytes, place: int, width: int, is_little: bool = False) -> int:
+    return int.from_bytes(content[place : place + width], "little" if is_little else "big")

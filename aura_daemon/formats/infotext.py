@@ -119,9 +119,7 @@ def parse(text: str) -> Infotext | None:
     settings = {key: _unquoted(value.strip()) for key, value in pairs}
     prompt, negative = _prompts(lines)
     keys: dict[str, object] = {"prompt": prompt, "negative_prompt": negative}
-    for name, key in _NUMBERS.items():
-        if name in settings:
-            keys[key] = _number(settings[name])
+    keys |= {key: _number(settings[name]) for name, key in _NUMBERS.items() if name in settings}
     if "Sampler" in settings:
         keys["scheduler"] = _scheduler(settings["Sampler"], settings.get("Schedule type", ""))
     size = _SIZE.fullmatch(settings.get("Size", ""))

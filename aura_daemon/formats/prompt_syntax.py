@@ -139,13 +139,9 @@ def _sections(pieces: Iterable[tuple[str | None, float]]) -> Iterator[Section]:
             yield tuple(section)
             section = []
         elif text:
-            bounded = _bounded(weight)
+            # A finite weight: many brackets multiply to infinity, and infinity times 0 is no number.
+            bounded = 0.0 if math.isnan(weight) else max(-MOST_WEIGHT, min(MOST_WEIGHT, weight))
             if section and section[-1].weight == bounded:
                 text = section.pop().text + text
             section.append(WeightedText(text=text, weight=bounded))
     yield tuple(section)
-
-
-def _bounded(weight: float) -> float:
-    """A finite weight: many brackets multiply to infinity, and infinity times 0 is no number."""
-    return 0.0 if math.isnan(weight) else max(-MOST_WEIGHT, min(MOST_WEIGHT, weight))

@@ -55,18 +55,12 @@ def full(resolved: ResolvedGenerate, *, model: str, version: str) -> str:
 
 
 def _packet(properties: dict[str, str]) -> str:
-    elements = (
-        f"   <Iptc4xmpExt:{name}>{_element_text(value)}</Iptc4xmpExt:{name}>" for name, value in properties.items()
-    )
-    return _PACKET.format(properties="\n".join(elements))
+    lines = (f"   <Iptc4xmpExt:{name}>{_element_text(text)}</Iptc4xmpExt:{name}>" for name, text in properties.items())
+    return _PACKET.format(properties="\n".join(lines))
 
 
 def _element_text(value: str) -> str:
     """Text escaped for XML, cut where it is too long for some image format."""
     text = _NOT_XML.sub("\ufffd", value)
-    fitting = sum(length <= MOST_PROMPT_BYTES for length in accumulate(map(_length_in_xml, text)))
+    fitting = sum(length <= MOST_PROMPT_BYTES for length in accumulate(len(escape(sign).encode()) for sign in text))
     return escape(text[:fitting] + "…" * (fitting < len(text)))
-
-
-def _length_in_xml(text: str) -> int:
-    return len(escape(text).encode())

@@ -10,16 +10,10 @@ from aura_daemon.errors import Problem
 
 _HINTS: Final = (
     ("tab character", "indent with spaces, not tabs"),
-    (
-        "mapping values are not allowed",
-        "a value that holds `: ` needs quotes around it; keys stand below each other",
-    ),
+    ("mapping values are not allowed", "a value that holds `: ` needs quotes around it; keys stand below each other"),
     ("alias", "a value that begins with `*` needs quotes around it"),
     ("anchor", "a value that begins with `&` needs quotes around it"),
-    (
-        "cannot start any token",
-        "a value that begins with @, % or ` needs quotes; indent with spaces, not tabs",
-    ),
+    ("cannot start any token", "a value that begins with @, % or ` needs quotes; indent with spaces, not tabs"),
     ("expected key", "is there text behind a closing quote, or a line indented unlike its neighbours?"),
     ("unexpected end of stream", "a quote is opened and never closed"),
     ("could not find expected ':'", "every line is `key: value`; indent the further lines of a longer text"),

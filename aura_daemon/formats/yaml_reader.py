@@ -108,13 +108,8 @@ class _Reader:
                 self._lines, self._written = {"": node.start_mark.line + 1}, {}
                 mapping = self._mapping(node, "")
                 if not self._problems:
-                    yield Document(
-                        number=number,
-                        mapping=mapping,
-                        lines=self._lines,
-                        written=self._written,
-                        text=self._own_text(index),
-                    )
+                    text = self._own_text(index)
+                    yield Document(number=number, mapping=mapping, lines=self._lines, written=self._written, text=text)
             elif isinstance(node, yaml.SequenceNode):
                 self._add(node, "", "`key: value` lines are needed; this is a list")
             elif node.value or not _is_plain(node):

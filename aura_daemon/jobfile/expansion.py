@@ -17,7 +17,7 @@ from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import wildcards
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
+from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
 from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.wildcards import Template, WildcardFault, WildcardParser
@@ -29,7 +29,8 @@ MOST_JOBS: Final = 500
 
 _TEXTS: Final = ("prompt", "negative_prompt")
 
-_CAN_VARY: Final = tuple(key for key in GenerateJob.model_fields if key not in ABOUT_ALL)
+CAN_VARY: Final = tuple(key for key in GenerateJob.model_fields if key not in ABOUT_ALL)
+"""Keys that a matrix may list."""
 
 Keys: TypeAlias = Mapping[str, object]
 
@@ -95,7 +96,7 @@ class ExpansionPlan:
         """The jobs in their order; `draw` gives the seed of a document without one."""
         if self.jobs == 1 and not self.has_choices and not self.lists:
             first_seed = {"seed": self.seeds[0]} if self.seeds else {}
-            only_texts = {key: _first_text(template) for key, (template,) in self.texts.items()}
+            only_texts = {key: next(wildcards.all_texts(template)).strip() for key, (template,) in self.texts.items()}
             yield Expanded(keys={**self.keys, **first_seed, **only_texts}, text=None)
             return
         seeds = self.seeds or (draw(),)
@@ -132,24 +133,19 @@ class ExpansionPlan:
 
 def rows(keys: Keys) -> Iterator[tuple[int, Keys]]:
     """The document's keys with the n-th value of each list of its matrix, so that every value can be checked."""
-    lists = lists_of(keys, _CAN_VARY) if keys.get("task") != JobKind.CAPTION else {}
+    lists = lists_of(keys, CAN_VARY) if keys.get("task") != JobKind.CAPTION else {}
     is_small = prod(map(len, lists.values())) <= MOST_JOBS  # else the document is refused, whatever the values are
     for index in range(max(map(len, lists.values()), default=1) if is_small else 1):
         yield index, {**keys, **{key: values[min(index, len(values) - 1)] for key, values in lists.items()}}
 
 
-def problems_of_lists(keys: Keys, *, file: str, lines: Mapping[str, int]) -> tuple[Problem, ...]:
-    """Everything that is wrong with the matrix, except for the values, which `rows` shows."""
-    return tuple(problems_of_matrix(keys, _CAN_VARY, file=file, lines=lines))
-
-
 def problem_in_document(problem: Problem, keys: Keys, index: int, *, lines: Mapping[str, int]) -> Problem | None:
     """A problem of a row at its place in the document; None where an earlier row reported the problem already."""
     key, _, rest = problem.key.partition(".")
-    values = lists_of(keys, _CAN_VARY).get(key)
+    values = lists_of(keys, CAN_VARY).get(key)
     if values is None:
         matrix = keys.get("matrix")
-        is_in_matrix = isinstance(matrix, Mapping) and matrix.get(key) is not None  # `problems_of_lists` reports it
+        is_in_matrix = isinstance(matrix, Mapping) and matrix.get(key) is not None  # `problems_of_matrix` reports it
         return problem if index == 0 and not is_in_matrix else None
     path = f"matrix.{key}"
     place = f"{path}.{index}.{rest}".rstrip(".")
@@ -160,7 +156,7 @@ def plan_document(
     keys: Keys, parser: WildcardParser, *, file: str, lines: Mapping[str, int], folders: Sequence[FolderDefaults] = ()
 ) -> ExpansionPlan | tuple[Problem, ...]:
     """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds."""
-    lists = lists_of(keys, _CAN_VARY)
+    lists = lists_of(keys, CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
     effective = with_folder_defaults(own, JobKind.GENERATE, folders)
     seeds = () if "seed" in lists else _as_tuple(effective.get("seed"))
@@ -194,16 +190,11 @@ def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int)
 
 
 def _texts(
-    lists: Mapping[str, Sequence[object]],
-    effective: Keys,
-    parser: WildcardParser,
-    *,
-    file: str,
-    lines: Mapping[str, int],
+    lists: dict[str, list[object]], effective: Keys, parser: WildcardParser, *, file: str, lines: Mapping[str, int]
 ) -> dict[str, list[Template]] | tuple[Problem, ...]:
     """The templates of the texts, or what is wrong with them; for a null in a list the folder's text is taken."""
     templates: dict[str, list[Template]] = {}
-    problems = []
+    problems: list[Problem] = []
     for key in _TEXTS:
         if key not in lists and effective.get(key) is None:
             continue
@@ -216,20 +207,11 @@ def _texts(
             if isinstance(read, WildcardFault):
                 path = f"matrix.{key}" if key in lists else key
                 place = f"{path}.{index}" if key in lists else key
-                problem = Problem(
-                    file=file,
-                    line=lines.get(path),
-                    key=place,
-                    message=read.message,
-                    given=shown(text),
-                    suggestion=read.suggestion,
-                )
-                problems.append(problem)
+                problem = Problem(file=file, line=lines.get(path), key=place, message=read.message, given=shown(text))
+                problems.append(replace(problem, suggestion=read.suggestion))
             else:
                 templates.setdefault(key, []).append(read)
-    if problems:
-        return tuple(problems)
-    return templates
+    return tuple(problems) or templates
 
 
 def _number(number: int) -> str:
@@ -240,7 +222,3 @@ def _number(number: int) -> str:
 def _as_tuple(seed: object) -> tuple[int, ...]:
     seeds = seeds_of(seed)
     return (seeds,) if isinstance(seeds, int) else seeds or ()
-
-
-def _first_text(template: Template) -> str:
-    return next(wildcards.all_texts(template)).strip()

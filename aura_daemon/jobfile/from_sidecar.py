@@ -27,6 +27,8 @@ MOST_SIGNS: Final = 40_000
 """Commas and brackets, those in texts included, so that no huge object is built. A usual sidecar has about a
 hundred; one whose prompts, tags and notes are all commas has 27,000."""
 
+_INCOMPLETE: Final = f"this is no complete sidecar of schema {SIDECAR_SCHEMA}"
+
 
 def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> Sidecar | tuple[Problem, ...]:
     """A sidecar, or what is wrong with it; its request must follow the rules of a job file.
@@ -34,21 +36,13 @@ def parse(content: bytes, *, file: str, catalogue: Catalogue | None = None) -> S
     Texts stand as they were drawn: nothing in them is expanded. Without a catalogue every name is allowed.
     """
     if len(content) > MOST_BYTES or sum(map(content.count, (b",", b"{", b"["))) > MOST_SIGNS:
-        return (
-            Problem(file=file, message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: it holds too much"),
-        )
+        return (Problem(file=file, message=f"{_INCOMPLETE}: it holds too much"),)
     try:
         document = Sidecar.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
     except ValidationError as error:
-        faults = [
-            Problem(
-                file=file,
-                key=cut(".".join(str(part) for part in fault["loc"])),
-                message=f"this is no complete sidecar of schema {SIDECAR_SCHEMA}: {cut(fault['msg'].lower(), 200)}",
-            )
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        return capped(faults, file=file)
+        found = error.errors(include_url=False, include_input=False)
+        keyed = ((cut(".".join(map(str, fault["loc"]))), cut(fault["msg"].lower(), 200)) for fault in found)
+        return capped([Problem(file=file, key=key, message=f"{_INCOMPLETE}: {text}") for key, text in keyed], file=file)
     request = _request(document, catalogue)
     return document if not isinstance(request, tuple) else tuple(replace(problem, file=file) for problem in request)
 

@@ -17,6 +17,7 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
 from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
+from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.schema import TEXT_KEYS
@@ -108,9 +109,8 @@ def parse_prompt_text(
 ) -> ParseResult:
     """Parses a text file that is one prompt, with choices and word lists like the prompt of a job file."""
     if len(content) > MOST_BYTES:
-        message = (
-            f"the file is longer than {MOST_BYTES:,} bytes; a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
-        )
+        allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
+        message = f"the file is longer than {MOST_BYTES:,} bytes; {allowed}"
         return RejectedFile(problems=(Problem(file=file, message=message),))
     text = yaml_reader.decoded(content)
     if text is None:
@@ -181,7 +181,7 @@ class JobPlans:
         if first is not None and isinstance(first.request, CaptionRequest):
             self._found.append((first, text, lines))
             return ()
-        problems += expansion.problems_of_lists(keys, file=self._file, lines=lines)
+        problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
         plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
@@ -230,15 +230,13 @@ class JobPlans:
         if len(requests) < 2:
             return None
         if len(requests) > MOST_CELLS:
-            message = (
-                f"a sheet of {len(requests)} pictures is more than {MOST_CELLS}: leave `grid` out, or ask for fewer"
-            )
+            count = len(requests)
+            message = f"a sheet of {count} pictures is more than {MOST_CELLS}: leave `grid` out, or ask for fewer"
             return Problem(file=self._file, key="grid", message=message)
         return sheet_of(requests, first=first, in_a_row=in_a_row)
 
     def _validated(
         self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
     ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
-        return validated(
-            keys, file=self._file, lines=lines, written=written, folders=self._folders, catalogue=self._catalogue
-        )
+        folders, catalogue = self._folders, self._catalogue
+        return validated(keys, file=self._file, lines=lines, written=written, folders=folders, catalogue=catalogue)

@@ -6,17 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from aura_daemon.jobfile.keys.types import (
-    ANY_TEXT,
-    CONFIG,
-    Beginning,
-    ImageName,
-    Priority,
-    Whole,
-    as_text,
-    image_field,
-    priority_field,
-)
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobs.requests import CaptionRequest, shared_fields
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
@@ -27,7 +17,7 @@ class CaptionJob(BaseModel):
 
     # With a prompt, an image and no task, a job could be a caption as well as a picture: it is a picture.
     model_config = ConfigDict(
-        **CONFIG,
+        **types.CONFIG,
         json_schema_extra={
             "anyOf": [
                 {"properties": {"task": {"const": "caption"}}, "required": ["task"]},
@@ -36,14 +26,14 @@ class CaptionJob(BaseModel):
         },
     )
     task: _Caption = Field("caption", description="`generate`, `caption` or `regenerate`")
-    image: ImageName | None = image_field("without it the image that is called as the job file")
-    prompt: Beginning = Field(
+    image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
+    prompt: types.Beginning = Field(
         "",
         description="text of at most 500 characters: how the caption begins",
-        json_schema_extra=as_text(ANY_TEXT),
+        json_schema_extra=types.as_text(types.ANY_TEXT),
     )
-    max_new_tokens: Whole = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
-    priority: Priority = priority_field()
+    max_new_tokens: types.Whole = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
+    priority: types.Priority = types.priority_field()
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""

@@ -5,44 +5,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
-from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, Seeds, seed_field
-from aura_daemon.jobfile.keys.types import (
-    ANY_TEXT,
-    CONFIG,
-    MOST_NAME_CHARACTERS,
-    MOST_PROMPT_CHARACTERS,
-    NOT_BLANK,
-    ImageName,
-    Name,
-    Notes,
-    Priority,
-    Prompt,
-    Ratio,
-    Tag,
-    Whole,
-    as_pattern,
-    as_text,
-    image_field,
-    priority_field,
-    size_field,
-)
+from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
-from aura_daemon.jobs.text_patterns import alone, in_any_case
+from aura_daemon.jobs.text_patterns import in_any_case
 
 _Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", None]})]
 
@@ -56,27 +28,19 @@ def _known_format(value: object) -> object:
 _Format = Annotated[
     ImageFormat | None,
     BeforeValidator(_known_format),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(ImageFormat)},
-                {"type": "string", "pattern": alone("|".join(map(in_any_case, (*ImageFormat, "jpeg"))))},
-                {"type": "null"},
-            ]
-        }
-    ),
+    types.choice_schema(ImageFormat, map(in_any_case, (*ImageFormat, "jpeg"))),
 ]
 
-_Tag = Annotated[Tag, Field(json_schema_extra=as_pattern(NOT_BLANK))]
+_Tag = Annotated[types.Tag, Field(json_schema_extra={"pattern": types.NOT_BLANK})]
 
 
 class LoraKeys(BaseModel):
     """One of a job's LoRAs; its name alone will do."""
 
-    model_config = CONFIG
-    name: Name = Field(
+    model_config = types.CONFIG
+    name: types.Name = Field(
         description="the name of a LoRA in the configured folder, without `.safetensors`",
-        json_schema_extra=as_pattern(NOT_BLANK),
+        json_schema_extra={"pattern": types.NOT_BLANK},
     )
     weight: float = Field(
         1.0,
@@ -96,14 +60,17 @@ class LoraKeys(BaseModel):
         schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
         keys = dict(schema)
         schema.clear()
-        schema["anyOf"] = [keys, {"type": "string", "maxLength": MOST_NAME_CHARACTERS, "pattern": NOT_BLANK}]
+        schema["anyOf"] = [
+            keys,
+            {"type": "string", "maxLength": types.MOST_NAME_CHARACTERS, "pattern": types.NOT_BLANK},
+        ]
         return schema
 
 
 class HiresKeys(BaseModel):
     """The second pass."""
 
-    model_config = CONFIG
+    model_config = types.CONFIG
     scale: float = Field(2.0, strict=True, ge=1, le=4, description="a number from 1 to 4: how much larger")
     strength: float = Field(0.5, strict=True, ge=0, le=1, description="a number from 0 to 1: how much is drawn anew")
 
@@ -118,34 +85,40 @@ def _template(value: str) -> str:
     return value
 
 
-_Template = Annotated[Name, AfterValidator(_template)]
+def _not_blank(value: str) -> str:
+    if not value:
+        raise ValueError("must say what to draw; it is blank")
+    return value
+
+
+_Template = Annotated[types.Name, AfterValidator(_template)]
 
 
 class GenerateJob(BaseModel):
     """A picture of a prompt."""
 
-    model_config = ConfigDict(**CONFIG, json_schema_extra=add_matrix)
+    model_config = ConfigDict(**types.CONFIG, json_schema_extra=add_matrix)
     task: _Generate = Field("generate", description="`generate`, `caption` or `regenerate`")
-    prompt: Prompt = Field(
+    prompt: Annotated[types.Prompt, AfterValidator(_not_blank)] = Field(
         min_length=1,
-        description=f"text of 1 to {MOST_PROMPT_CHARACTERS} characters: what to draw",
-        json_schema_extra=as_text(NOT_BLANK, may_be_null=False),
+        description=f"text of 1 to {types.MOST_PROMPT_CHARACTERS} characters: what to draw",
+        json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False),
     )
-    negative_prompt: Prompt = Field(
+    negative_prompt: types.Prompt = Field(
         "",
-        description=f"text of at most {MOST_PROMPT_CHARACTERS} characters",
-        json_schema_extra=as_text(ANY_TEXT),
+        description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters",
+        json_schema_extra=types.as_text(types.ANY_TEXT),
     )
-    aspect_ratio: Ratio = Field(
+    aspect_ratio: types.Ratio = Field(
         None, description=f"one of {', '.join(NATIVE_512)}; `width` and `height` give any other size"
     )
-    width: Whole = size_field()
-    height: Whole = size_field()
-    steps: Whole = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
+    width: types.Whole = types.size_field()
+    height: types.Whole = types.size_field()
+    steps: types.Whole = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
     guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
-    seed: Seeds = seed_field()
-    count: Whole = Field(
+    seed: Seeds = Field(None, description=SEEDS)
+    count: types.Whole = Field(
         None,
         strict=True,
         ge=1,
@@ -154,10 +127,10 @@ class GenerateJob(BaseModel):
     )
     matrix: dict[str, Any] | None = Field(None, description=MATRIX_DESCRIPTION)
     grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
-    model: Name | None = Field(
+    model: types.Name | None = Field(
         None,
         description="one of the models that the configuration allows",
-        json_schema_extra=as_pattern(NOT_BLANK),
+        json_schema_extra={"pattern": types.NOT_BLANK},
     )
     loras: tuple[LoraKeys, ...] | None = Field(
         None,
@@ -165,39 +138,31 @@ class GenerateJob(BaseModel):
         description=f"a list of at most {MOST_LORAS} of `{{name: NAME, weight: 0.8}}`, or names,"
         " of the configured folder",
     )
-    image: ImageName | None = image_field("the picture is made from it")
-    mask: ImageName | None = image_field("white where the image is drawn anew")
+    image: types.ImageName | None = types.image_field("the picture is made from it")
+    mask: types.ImageName | None = types.image_field("white where the image is drawn anew")
     strength: float | None = Field(
         None, strict=True, ge=0, le=1, description="a number from 0 to 1: how much of the image is drawn anew"
     )
     hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
-    clip_skip: Whole = Field(
-        None,
-        strict=True,
-        ge=1,
-        le=12,
-        description="a whole number from 1 to 12: 2 leaves out the last layer",
+    clip_skip: types.Whole = Field(
+        None, strict=True, ge=1, le=12, description="a whole number from 1 to 12: 2 leaves out the last layer"
     )
     format: _Format = Field(None, description=f"one of {', '.join(ImageFormat)}")
-    quality: Whole = Field(None, strict=True, ge=1, le=100, description="a whole number from 1 to 100")
+    quality: types.Whole = Field(None, strict=True, ge=1, le=100, description="a whole number from 1 to 100")
     metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
-    preview: Whole = Field(
+    preview: types.Whole = Field(
         None, strict=True, ge=0, le=150, description="a whole number from 0 to 150: a small picture every so many steps"
     )
-    output: _Template | None = Field(
-        None,
-        description=_OUTPUT,
-        json_schema_extra=as_pattern(TEMPLATE),
-    )
+    output: _Template | None = Field(None, description=_OUTPUT, json_schema_extra={"pattern": TEMPLATE})
     tags: tuple[_Tag, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )
-    notes: Notes = Field(
+    notes: types.Notes = Field(
         "",
         description="text of at most 2000 characters, for the sidecar",
-        json_schema_extra=as_text(ANY_TEXT),
+        json_schema_extra=types.as_text(types.ANY_TEXT),
     )
-    priority: Priority = priority_field()
+    priority: types.Priority = types.priority_field()
 
     @model_validator(mode="after")
     def _has_its_image(self) -> Self:
@@ -211,13 +176,6 @@ class GenerateJob(BaseModel):
         if self.count is not None and isinstance(self.seed, tuple):
             raise ValueError("`count` numbers the seeds itself: leave it out, or name one `seed`")
         return self
-
-    @field_validator("prompt")
-    @classmethod
-    def _not_blank(cls, value: str) -> str:
-        if not value:
-            raise ValueError("must say what to draw; it is blank")
-        return value
 
     def request(self) -> GenerateRequest:
         """The request for the engine. Of several seeds it has the first: `jobfile.expansion` makes a job for each."""

@@ -10,42 +10,30 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, Field, create_model
 
+from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.seeds import OneSeed, one_seed_field
-from aura_daemon.jobfile.keys.types import (
-    ANY_TEXT,
-    CONFIG,
-    MOST_PROMPT_CHARACTERS,
-    ImageName,
-    Priority,
-    Prompt,
-    as_text,
-    image_field,
-    priority_field,
-)
+from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 
 REGENERATE: Final = "regenerate"
 """The value of `task`."""
 
-_OTHER: Final = frozenset(
-    {"task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"}
-)
+_OTHER: Final = ("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority")
 """Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 
 
 class RegenerateKeys(BaseModel):
     """A picture made again from the settings in it."""
 
-    model_config = CONFIG
+    model_config = types.CONFIG
     task: Literal["regenerate"] = Field(description="`generate`, `caption` or `regenerate`")
-    image: ImageName | None = image_field("without it the image that is called as the job file")
-    prompt: Prompt = Field(
+    image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
+    prompt: types.Prompt = Field(
         "",
-        description=f"text of at most {MOST_PROMPT_CHARACTERS} characters: what to draw instead",
-        json_schema_extra=as_text(ANY_TEXT),
+        description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters: what to draw instead",
+        json_schema_extra=types.as_text(types.ANY_TEXT),
     )
-    seed: OneSeed = one_seed_field()
-    priority: Priority = priority_field()
+    seed: OneSeed = Field(None, description=ONE_SEED)
+    priority: types.Priority = types.priority_field()
 
 
 _shared: dict[str, Any] = {

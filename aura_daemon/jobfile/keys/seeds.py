@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema
+from pydantic import PlainValidator, WithJsonSchema
 
 from aura_daemon.jobs.text_patterns import alone
 from aura_daemon.problems import shown
@@ -16,8 +16,8 @@ SEED_END: Final = 2**63
 MOST_SEEDS: Final = 500
 """Seeds of one job file: every seed is a job."""
 
-_ONE: Final = "a whole number from 0 to 2**63 - 1"
-_ALLOWED: Final = f"{_ONE}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`"
+ONE_SEED: Final = "a whole number from 0 to 2**63 - 1"
+SEEDS: Final = f"{ONE_SEED}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`"
 _RANGE: Final = r"([0-9]{1,19})[ \t]*(?:-|\.\.)[ \t]*([0-9]{1,19})"
 
 
@@ -28,23 +28,15 @@ def seeds_of(value: object) -> int | tuple[int, ...] | None:
     if isinstance(value, str):
         return _range(value)
     if not isinstance(value, list | tuple):
-        return _one(value, f"must be {_ALLOWED}")
+        return _one(value, f"must be {SEEDS}")
     if not 1 <= len(value) <= MOST_SEEDS:
-        raise ValueError(f"holds {len(value):,} seeds; it must be {_ALLOWED}")
-    return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {_ONE}") for item in value)
+        raise ValueError(f"holds {len(value):,} seeds; it must be {SEEDS}")
+    return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {ONE_SEED}") for item in value)
 
 
 def one_seed_of(value: object) -> int | None:
     """The seed of a single picture; raises ValueError with what is allowed."""
-    return _one(value, f"must be {_ONE}: it is one picture") if value is not None else None
-
-
-def seed_field() -> Any:
-    return Field(None, description=_ALLOWED)
-
-
-def one_seed_field() -> Any:
-    return Field(None, description=_ONE)
+    return _one(value, f"must be {ONE_SEED}: it is one picture") if value is not None else None
 
 
 def _one(value: object, message: str) -> int:
@@ -58,10 +50,10 @@ def _range(value: str) -> tuple[int, ...]:
     match = re.match(alone(_RANGE), value)
     if match is None:
         hint = ", without quotes" if value.strip().isdecimal() else ""
-        raise ValueError(f"must be {_ALLOWED}{hint}")
+        raise ValueError(f"must be {SEEDS}{hint}")
     first, last = int(match[1]), int(match[2])
     if last >= SEED_END:
-        raise ValueError(f"must be {_ALLOWED}")
+        raise ValueError(f"must be {SEEDS}")
     if last < first:
         raise ValueError(f"is a range that counts down: write {last}-{first}")
     if last - first >= MOST_SEEDS:

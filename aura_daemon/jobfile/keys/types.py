@@ -7,6 +7,7 @@ Schema and parser accept the same values, so every rule stands here twice: as a 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -56,6 +57,12 @@ def _word(value: str) -> str:
     return value
 
 
+def choice_schema(values: Iterable[str], patterns: Iterable[str]) -> WithJsonSchema:
+    """The schema of one of some values, in any spelling that a pattern allows, or null."""
+    spelling = {"type": "string", "pattern": alone("|".join(patterns))}
+    return WithJsonSchema({"anyOf": [{"enum": list(values)}, spelling, {"type": "null"}]})
+
+
 # Like a JSON Schema, these bounds count the space around a text too.
 Prompt = Annotated[str, Field(max_length=MOST_PROMPT_CHARACTERS), AfterValidator(_text)]
 Beginning = Annotated[str, Field(max_length=500), AfterValidator(_text)]
@@ -67,21 +74,8 @@ Priority = Annotated[int, BeforeValidator(_whole)]
 Ratio = Annotated[
     Literal["1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "5:4", "4:5", "21:9", "Auto"] | None,
     BeforeValidator(_known_ratio),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": list(NATIVE_512)},
-                {"type": "string", "pattern": alone("|".join(_RATIOS.values()))},
-                {"type": "null"},
-            ]
-        }
-    ),
+    choice_schema(NATIVE_512, _RATIOS.values()),
 ]
-
-
-def as_pattern(pattern: str) -> dict[str, Any]:
-    """The schema of text that must be written as text."""
-    return {"pattern": pattern}
 
 
 def as_text(pattern: str, *, may_be_null: bool = True) -> dict[str, Any]:
@@ -133,8 +127,4 @@ def _image_pattern() -> str:
 def image_field(what: str) -> Any:
     """A key that names an image; `what` says what for."""
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
-    return Field(
-        None,
-        description=f"{description}; {what}",
-        json_schema_extra={"pattern": _image_pattern()},
-    )
+    return Field(None, description=f"{description}; {what}", json_schema_extra={"pattern": _image_pattern()})
