@@ -116,6 +116,26 @@ def test_a_journal_that_cannot_be_read_in_the_middle_of_something_costs_nothing(
     assert house.temporary() == []
 
 
+def test_a_journal_that_cannot_be_asked_whether_a_kept_file_succeeded_has_nothing_made_twice(house: House) -> None:
+    file = house.drop("a.yaml")
+    house.drain(sources="keep")
+    os.utime(file, ns=(1, 1))
+    calls = [0]
+
+    def falter(sql: str, values: object) -> None:
+        calls[0] += "FROM jobs WHERE source_id = ? ORDER BY number" in sql
+        if "FROM jobs WHERE source_id = ? ORDER BY number" in sql and calls[0] == 1:
+            raise disk_error()
+
+    with sqlite_faults() as faults:
+        faults.before = falter
+        for _ in range(3):
+            house.drain(sources="keep", retry_first=0.1, retry_at_most=0.1)
+    assert calls[0] >= 2
+    assert house.results() == ["a.json", "a.png"]
+    assert house.failed() == []
+
+
 def test_a_clock_set_back_over_a_restart_does_not_mix_up_which_file_came_last(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
