@@ -179,7 +179,6 @@ class Journal(JournalQueries):
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:
-    """Adds a row, given as its columns."""
     marks = ", ".join("?" * len(row))
     database.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 
