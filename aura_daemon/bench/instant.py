@@ -60,9 +60,8 @@ class InstantWorker:
 
 
 def _produced(task: Task) -> Produced:
-    request = task.request
-    match request:
-        case GenerateRequest():
+    match task.request:
+        case GenerateRequest() as request:
             resolved: Resolved = ResolvedGenerate(
                 prompt=request.prompt,
                 negative_prompt=request.negative_prompt,
@@ -74,10 +73,10 @@ def _produced(task: Task) -> Produced:
                 height=64,
             )
             payload = Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
-        case CaptionRequest():
+        case CaptionRequest() as request:
             resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=1)
             payload = Payload(extension=".txt", content=b"an instant caption\n")
-        case GridRequest():
+        case GridRequest() as request:
             resolved, payload = request, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
     return Produced(
         payloads=(payload,),

@@ -48,12 +48,8 @@ def settings_of(config: Path | None) -> LoadedConfig:
 
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
     """A pool with one child process on this machine; the process starts with the first batch."""
-    worker = ProcessWorker(
-        settings.engine(),
-        deadline_s=settings.deadline,
-        log_level=log_level or settings.log_level,
-        log_format=log_format,
-    )
+    level = log_level or settings.log_level
+    worker = ProcessWorker(settings.engine(), deadline_s=settings.deadline, log_level=level, log_format=log_format)
     return WorkerPool([worker])
 
 

@@ -9,7 +9,8 @@ import json
 import os
 import secrets
 import socket
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,7 @@ class ControlSocket:
         if self._socket is None or "/" in received.reply:
             return
         content = json.dumps({"done": answer.done, "said": answer.lines}).encode()
-        with suppress(OSError), _SocketAddress(self._state, received.reply) as address:
+        with suppress(OSError), _address(self._state, received.reply) as address:
             self._socket.sendto(content[:MAX_MESSAGE_BYTES], address)
 
     def close(self) -> None:
@@ -92,7 +93,7 @@ def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | N
     try:
         client.settimeout(timeout_s)
         fields = {"verb": command.verb.value, "name": command.name, "path": command.path, "reply": reply}
-        with _SocketAddress(state, NAME) as address:
+        with _address(state, NAME) as address:
             client.sendto(json.dumps(fields).encode(), address)
         answer = json.loads(client.recv(MAX_MESSAGE_BYTES))
     except ConnectionRefusedError:
@@ -109,7 +110,7 @@ def _bound(state: Path, name: str) -> socket.socket:
     mask = os.umask(0o177)
     try:
         opened.setblocking(False)
-        with _SocketAddress(state, name) as address:
+        with _address(state, name) as address:
             opened.bind(address)
     except OSError:
         opened.close()
@@ -119,20 +120,14 @@ def _bound(state: Path, name: str) -> socket.socket:
     return opened
 
 
-class _SocketAddress:
-    """A context with a path to a socket that is short enough for the system."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._folder, self._name = folder, name
-        self._descriptor: int | None = None
-
-    def __enter__(self) -> str:
-        path = self._folder / self._name
-        if len(os.fsencode(path)) <= MAX_PATH_BYTES:
-            return os.fspath(path)
-        self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return f"/proc/self/fd/{self._descriptor}/{self._name}"
-
-    def __exit__(self, *_: object) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
+@contextmanager
+def _address(folder: Path, name: str) -> Iterator[str]:
+    """A path to a socket that is short enough for the system."""
+    if len(os.fsencode(folder / name)) <= MAX_PATH_BYTES:
+        yield os.fspath(folder / name)
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{descriptor}/{name}"
+    finally:
+        os.close(descriptor)

@@ -98,7 +98,6 @@ class _Explainer:
         return obstacle
 
     def _turn(self) -> str:
-        """When a complete file is taken."""
         if self._health is None:
             return "it is taken when the daemon runs"
         if self._health.status is Status.PAUSED:
@@ -107,7 +106,6 @@ class _Explainer:
         return f"it is taken when that is mended: {reason}" if reason else "it is taken now"
 
     def _claimed(self, source: Source, health: Health | None) -> str:
-        """What came of a file that was claimed."""
         if source.failure is not None:
             place = self._settings.outbox / FAILED_FOLDER / source.path
             return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"

@@ -49,10 +49,7 @@ class _Held:
 
 
 class Holdups:
-    """The hold-ups by name. Each is retried after a delay that doubles with every failure in a row.
-
-    Times are in seconds, on the clock of `now`.
-    """
+    """Hold-ups by name, retried after delays that double with each failure in a row. Times: s, by the clock `now`."""
 
     def __init__(self, *, first_s: float, most_s: float) -> None:
         self._first_s = first_s

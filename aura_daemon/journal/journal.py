@@ -75,16 +75,9 @@ class Journal(JournalQueries):
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""
+        read = {"sha256": source.sha256, "kind": source.kind, "failure": source.failure, "problems": source.problems}
         with self._database.transaction() as database:
-            self._move_source(
-                database,
-                source.id,
-                SourceState.ADMITTED,
-                sha256=source.sha256,
-                kind=source.kind,
-                failure=source.failure,
-                problems=source.problems,
-            )
+            self._move_source(database, source.id, SourceState.ADMITTED, **read)
             for job in jobs:
                 derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
                 _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
@@ -179,7 +172,6 @@ class Journal(JournalQueries):
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:
-    """Adds a row, given as its columns."""
     marks = ", ".join("?" * len(row))
     database.execute(f"{verb} INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
 

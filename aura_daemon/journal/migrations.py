@@ -191,10 +191,7 @@ VERSION: Final = len(MIGRATIONS)
 
 
 def prepare(database: Database, path: Path, *, read_only: bool) -> None:
-    """Brings the tables up to date; raises BrokenState for a later version.
-
-    Raises JournalRefused for a reader of tables that are not up to date.
-    """
+    """Brings the tables up to date; raises BrokenState for later ones, JournalRefused for a reader of earlier ones."""
     if not read_only:
         database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
     row = database.row("PRAGMA user_version")

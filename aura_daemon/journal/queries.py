@@ -38,14 +38,12 @@ class JournalQueries:
 
     def unfinished_sources(self) -> list[Source]:
         """Sources that are not closed, oldest first."""
-        rows = self._database.rows("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
-        return [source_of(row) for row in rows]
+        return self._sources("SELECT * FROM sources WHERE state <> 'closed' ORDER BY id")
 
     def latest_source(self, path: str) -> Source | None:
         """The last file that was claimed under a path."""
         query = "SELECT * FROM sources WHERE path = ? ORDER BY id DESC LIMIT 1"
-        row = self._database.row(query, (os.fsencode(path),))
-        return source_of(row) if row is not None else None
+        return next(iter(self._sources(query, os.fsencode(path))), None)
 
     def last_claim(self) -> float:
         """Time of the last claim, in seconds since the epoch; 0 where nothing was ever claimed."""
@@ -54,8 +52,7 @@ class JournalQueries:
 
     def sources_at(self, path: str) -> list[Source]:
         """Every file that was claimed under a path, in no order: the clock may have jumped between claims."""
-        rows = self._database.rows("SELECT * FROM sources WHERE path = ?", (os.fsencode(path),))
-        return [source_of(row) for row in rows]
+        return self._sources("SELECT * FROM sources WHERE path = ?", os.fsencode(path))
 
     def succeeded(self, source: Source) -> bool:
         """Whether a source of the same path, content and modification time has succeeded: this one is a redelivery."""
@@ -72,8 +69,7 @@ class JournalQueries:
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
         """Whether exactly this file was recorded as a companion."""
         query = "SELECT 1 FROM companions WHERE path = ? AND size_bytes = ? AND modified_ns = ?"
-        values = (os.fsencode(path), size_bytes, in_64_bits(modified_ns))
-        return self._database.row(query, values) is not None
+        return self._database.row(query, (os.fsencode(path), size_bytes, in_64_bits(modified_ns))) is not None
 
     def namers(self, path: str, size_bytes: int, modified_ns: int) -> list[Source]:
         """The files that named exactly this image, oldest first."""
@@ -81,8 +77,7 @@ class JournalQueries:
             "SELECT sources.* FROM named_images JOIN sources ON sources.id = source_id"
             " WHERE named_images.path = ? AND named_images.size_bytes = ? AND named_images.modified_ns = ? ORDER BY id"
         )
-        rows = self._database.rows(query, (os.fsencode(path), size_bytes, in_64_bits(modified_ns)))
-        return [source_of(row) for row in rows]
+        return self._sources(query, os.fsencode(path), size_bytes, in_64_bits(modified_ns))
 
     def named_by(self, source_id: str) -> list[str]:
         """Paths of the images that a file names."""
@@ -102,8 +97,7 @@ class JournalQueries:
 
     def find_job(self, job_id: str) -> Job | None:
         """The job with an id; None where there is none."""
-        row = self._database.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
-        return job_of(row) if row is not None else None
+        return next(iter(self._jobs("SELECT * FROM jobs WHERE id = ?", job_id)), None)
 
     def job(self, job_id: str) -> Job:
         """The job with an id; raises BrokenState where there is none."""
@@ -113,21 +107,18 @@ class JournalQueries:
 
     def jobs_of(self, source_id: str) -> list[Job]:
         """All jobs of a source, in the order of its documents."""
-        rows = self._database.rows("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", (source_id,))
-        return [job_of(row) for row in rows]
+        return self._jobs("SELECT * FROM jobs WHERE source_id = ? ORDER BY number, id", source_id)
 
     def interrupted(self) -> list[Job]:
         """Jobs that are running or being delivered; after a restart, those that were interrupted."""
-        rows = self._database.rows("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
-        return [job_of(row) for row in rows]
+        return self._jobs("SELECT * FROM jobs WHERE state IN ('running', 'delivering') ORDER BY id")
 
     def heads(self, *, but: Sequence[str] = ()) -> list[Job]:
         """For each kind and model, the queued job to run first (by priority, then by age) among those that can start.
 
         `but`: demands whose jobs are left out.
         """
-        found = [self._head(kind, model, but) for kind in JobKind for model in self._queued_models(kind)]
-        return [job for job in found if job is not None]
+        return [job for kind in JobKind for model in self._queued_models(kind) for job in self._head(kind, model, but)]
 
     def _queued_models(self, kind: JobKind) -> Iterator[str]:
         """Each model that queued jobs name; each step is one search in the index, so most of the queue is not read."""
@@ -142,14 +133,11 @@ class JournalQueries:
         query = "SELECT 1 FROM jobs WHERE state = 'queued' AND demand = ? LIMIT 1"
         return self._database.row(query, (demand,)) is not None
 
-    def _head(self, kind: JobKind, model: str, but: Sequence[str] = ()) -> Job | None:
+    def _head(self, kind: JobKind, model: str, but: Sequence[str]) -> list[Job]:
+        """One job or none."""
         left_out = f" AND demand NOT IN ({', '.join('?' * len(but))})" if but else ""
-        row = self._database.row(
-            "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?"
-            f"{left_out}{_READY} ORDER BY priority DESC, id LIMIT 1",
-            (kind, model, *but),
-        )
-        return job_of(row) if row is not None else None
+        query = f"SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ?{left_out}{_READY}"
+        return self._jobs(f"{query} ORDER BY priority DESC, id LIMIT 1", kind, model, *but)
 
     def queued_like(self, job: Job, limit: int) -> list[Job]:
         """Queued jobs after this one, of its kind, model and priority, that can start; oldest first."""
@@ -157,8 +145,7 @@ class JournalQueries:
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
             f"{_READY} ORDER BY id LIMIT ?"
         )
-        rows = self._database.rows(query, (job.kind, job.model, job.priority, job.id, limit))
-        return [job_of(row) for row in rows]
+        return self._jobs(query, job.kind, job.model, job.priority, job.id, limit)
 
     def measured(self, model: str) -> list[Measured]:
         """All measurements of a model, of every device."""
@@ -170,13 +157,12 @@ class JournalQueries:
             "SELECT sources.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
             " WHERE jobs.state = 'queued' ORDER BY jobs.id LIMIT 1"
         )
-        row = self._database.row(query)
-        return source_of(row) if row is not None else None
+        return next(iter(self._sources(query)), None)
 
     def recent(self, limit: int) -> list[Job]:
         """The jobs that ended last, latest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
-        return [job_of(row) for row in self._database.rows(query, (limit,))]
+        return self._jobs(query, limit)
 
     def all_done(self, source_id: str) -> bool:
         """Whether a source has jobs and every one of them succeeded."""
@@ -192,5 +178,10 @@ class JournalQueries:
     def stem_is_promised(self, folder: str, stem: str, *, but_not_to: str = "") -> bool:
         """Whether another job than `but_not_to` that is being delivered has this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
-        row = self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to))
-        return row is not None
+        return self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to)) is not None
+
+    def _sources(self, query: str, *values: object) -> list[Source]:
+        return [source_of(row) for row in self._database.rows(query, values)]
+
+    def _jobs(self, query: str, *values: object) -> list[Job]:
+        return [job_of(row) for row in self._database.rows(query, values)]

@@ -165,7 +165,6 @@ def _column(name: str, value: Any) -> object:
 
 
 def _fields(row: sqlite3.Row) -> dict[str, object]:
-    """What a row holds, by the names of its columns."""
     return {name: _field(name, row[name]) for name in row.keys()}  # noqa: SIM118 (iterating over a row gives values)
 
 

@@ -1,7 +1,4 @@
-"""Requests in the form in which the journal holds them; no parser is needed to read a journal.
-
-In: a request. Out: the dictionary for JSON; and back.
-"""
+"""Requests as the journal holds them, read without a parser. In: a request. Out: a dictionary for JSON; and back."""
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
         return TOP
     last = full[-1]
     assert last.rung is not None
-    if not last.alone and not _has_been_repeated(full):
+    # A repetition was started alone on the device, whatever its record says.
+    is_repetition = len(full) > 1 and (last.rung, last.batch) == (full[-2].rung, full[-2].batch)
+    if not last.alone and not is_repetition:
         return Start(rung=last.rung, most=last.batch, alone=True)
     if last.batch > 1:
         return Start(rung=last.rung, most=last.batch // 2, alone=True)
@@ -147,11 +149,6 @@ def kind_when_killed(conditions: Iterable[RunConditions]) -> FailureKind:
     On a GPU it counts as a crash: no other rung of a GPU takes less host memory.
     """
     return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in conditions) else FailureKind.CRASHED
-
-
-def _has_been_repeated(full: Sequence[Attempt]) -> bool:
-    """Whether the last attempt repeated the one before it: it was started alone on the device."""
-    return len(full) > 1 and (full[-1].rung, full[-1].batch) == (full[-2].rung, full[-2].batch)
 
 
 def _backend(device: str) -> Backend:

@@ -23,13 +23,8 @@ def after_success(measured: Sequence[Measured], conditions: RunConditions, *, st
     peak = mine.peak_bytes
     if conditions.peak_bytes:
         peak = max(conditions.peak_bytes, peak - (peak - conditions.peak_bytes) // 4)
-    others = [
-        encouraged
-        for one in measured
-        if one is not mine
-        and one.device == conditions.device_name
-        and (encouraged := _encouraged(one, conditions)) != one
-    ]
+    same_device = [one for one in measured if one is not mine and one.device == conditions.device_name]
+    others = [encouraged for one in same_device if (encouraged := _encouraged(one, conditions)) != one]
     return (*others, replace(_encouraged(mine, conditions), peak_bytes=peak, step_s=step_s))
 
 
@@ -43,10 +38,8 @@ def after_refusal(measured: Sequence[Measured], conditions: RunConditions) -> tu
     refusals = mine.refusals + (mine.good_since > 0)  # every job of a batch reports the same one
     if refused > mine.refused_bytes * REFUSED:
         refusals = 1  # there was more room than ever: earlier refusals say nothing about that
-    return (
-        *others,
-        replace(_discouraged(mine, conditions), refused_bytes=max(mine.refused_bytes, refused), refusals=refusals),
-    )
+    highest = max(mine.refused_bytes, refused)
+    return (*others, replace(_discouraged(mine, conditions), refused_bytes=highest, refusals=refusals))
 
 
 def refused_bytes(conditions: RunConditions) -> int:

@@ -125,7 +125,7 @@ RUNGS: Final[dict[Rung, Measures]] = {
 }
 """Every rung with its measures, the roomiest first."""
 
-_CPU: Final = tuple(rung for rung in RUNGS if RUNGS[rung].on_cpu)
+_ORDER: Final = tuple(RUNGS)
 _GPU: Final = tuple(rung for rung in RUNGS if not RUNGS[rung].on_cpu)
 
 _LACKING: Final = {
@@ -142,20 +142,15 @@ _CAPTION: Final = (Rung.RESIDENT, Rung.CPU, Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPP
 
 def ladder(backend: Backend, kind: JobKind) -> tuple[Rung, ...]:
     """The rungs for a kind of job on a backend, the roomiest first."""
-    return tuple(
-        rung
-        for rung in (*_GPU, *_CPU)
-        if rung not in _LACKING[backend] and (kind is not JobKind.CAPTION or rung in _CAPTION)
-    )
+    rungs = _CAPTION if kind is JobKind.CAPTION else _ORDER
+    return tuple(rung for rung in rungs if rung not in _LACKING[backend])
 
 
 def below(rung: Rung, rungs: tuple[Rung, ...]) -> Rung | None:
     """The next rung down; None on the last. A rung that is not in `rungs` is placed by its position in `RUNGS`."""
-    order = tuple(RUNGS)
-    return next((other for other in rungs if order.index(other) > order.index(rung)), None)
+    return next((other for other in rungs if _ORDER.index(other) > _ORDER.index(rung)), None)
 
 
 def at_or_below(start: Rung | None, rungs: tuple[Rung, ...]) -> tuple[Rung, ...]:
     """The rungs of a ladder from `start` down; None: all of them."""
-    order = tuple(RUNGS)
-    return tuple(rung for rung in rungs if start is None or order.index(rung) >= order.index(start))
+    return tuple(rung for rung in rungs if start is None or _ORDER.index(rung) >= _ORDER.index(start))

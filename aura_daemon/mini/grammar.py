@@ -8,6 +8,7 @@ import random
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import Final, TypeAlias
 
 SIZES: Final = ("small", "large")
@@ -65,21 +66,12 @@ def every_sentence() -> tuple[Sentence, ...]:
 @cache
 def every_combination() -> tuple[Combination, ...]:
     """All 336 combinations of shape, colour and a different background, in a fixed order."""
-    return tuple(
-        (shape, colour, background)
-        for shape in SHAPES
-        for colour in COLOURS
-        for background in COLOURS
-        if background != colour
-    )
+    return tuple(row for row in product(SHAPES, COLOURS, COLOURS) if row[1] != row[2])
 
 
 @cache
 def held_out() -> frozenset[Combination]:
-    """The combinations that training never sees: `HELD_OUT_COUNT` of them, no two sharing a pair of words.
-
-    So every shape, colour, background and every pair of them is still seen often.
-    """
+    """The `HELD_OUT_COUNT` combinations training never sees; no two share a pair of words: it sees each pair often."""
     dice = random.Random(HELD_OUT_SEED)
     while True:
         chosen = _one_balanced_draw(dice)
@@ -106,10 +98,7 @@ _PATTERN = re.compile(
 
 
 def parse(text: str) -> Sentence | None:
-    """The sentence in `text`, or None for any other text.
-
-    Lenient where the model is lenient too: capitals, spaces, a trailing dot, articles, and a missing size (then large).
-    """
+    """The sentence in a text, or None. Lenient as the model: capitals, spaces, last dot, articles, no size (large)."""
     plain = " ".join(text.lower().replace(",", " ").split()).rstrip(" .!")
     match = _PATTERN.fullmatch(plain)
     if match is None or match["colour"] == match["background"]:

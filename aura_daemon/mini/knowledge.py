@@ -47,10 +47,7 @@ def prompt_warning(prompt: str) -> str | None:
 
 
 def image_warning(image: Image.Image, caption: str, confidence: float) -> str | None:
-    """The warning for an image of a kind that the captioner was not trained for.
-
-    `confidence`: the mean probability of the caption's tokens, in [0, 1].
-    """
+    """The warning for an image the captioner was not trained for; `confidence`: mean token probability, in [0, 1]."""
     sentence = parse(caption)
     if sentence is not None and confidence >= LEAST_CONFIDENCE and shows(image, sentence):
         return None

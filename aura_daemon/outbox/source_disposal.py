@@ -172,7 +172,6 @@ def _same_content(file: Path, sha256: str) -> bool:
 
 
 def _is_report_of(report: Path, job_id: str) -> bool:
-    """Whether a report is about this job or source."""
     try:
         fields = json.loads(durable_files.read(report, most_bytes=1 << 22).content)
     except (OSError, ValueError):

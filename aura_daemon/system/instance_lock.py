@@ -1,7 +1,4 @@
-"""Locks that let one daemon use an inbox and a state folder; they end with their process.
-
-In: inbox, state folder. Out: the locks, or the process that holds them.
-"""
+"""Locks that let one daemon use an inbox and a state folder. In: both. Out: the locks, or the holding process."""
 
 from __future__ import annotations
 

@@ -48,10 +48,7 @@ def gpus() -> tuple[Gpu, ...]:
 
 
 def others(pid: int, uuid: str) -> str:
-    """Other processes on the card with torch's UUID, in words; empty where there are none or there is no driver.
-
-    Processes of other cards are never named.
-    """
+    """Other processes on the card with torch's UUID (on no other), in words; empty without any and without a driver."""
     if not (found := gpus()):
         return ""
     card = _of_uuid(found, uuid) if uuid else _only(found)

@@ -46,27 +46,19 @@ MAX_NEW_TOKENS: Final = 16
 
 def build() -> BlipForConditionalGeneration:
     tokenizer = caption_tokenizer()
+    shared = {"hidden_size": 96, "intermediate_size": 384, "num_attention_heads": 4}
     text = {
+        **shared,
         "vocab_size": len(tokenizer),
-        "hidden_size": 96,
-        "intermediate_size": 384,
         "num_hidden_layers": 2,
-        "num_attention_heads": 4,
         "max_position_embeddings": 64,
         "bos_token_id": tokenizer.bos_token_id,
         "sep_token_id": tokenizer.sep_token_id,
         "eos_token_id": tokenizer.sep_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    vision = {
-        "image_size": NATIVE_SIZE_PX,
-        "patch_size": 8,
-        "hidden_size": 96,
-        "intermediate_size": 384,
-        "num_hidden_layers": 4,
-        "num_attention_heads": 4,
-        "initializer_range": 0.02,
-    }
+    layers = {"num_hidden_layers": 4, "initializer_range": 0.02}
+    vision = {**shared, **layers, "image_size": NATIVE_SIZE_PX, "patch_size": 8}
     return BlipForConditionalGeneration(BlipConfig(text_config=text, vision_config=vision))
 
 

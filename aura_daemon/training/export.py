@@ -6,7 +6,8 @@ A folder is written beside its place and renamed into it, so that a reader never
 import copy
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -28,44 +29,36 @@ CAPTIONER_FACTS: Final = {"name": NAME, "native_size_px": NATIVE_SIZE_PX, "max_n
 
 def export_generator(folder: Path, vae: AutoencoderKL, text: CLIPTextModel, unet: UNet2DConditionModel) -> None:
     """A StableDiffusionPipeline without safety checker: it can only draw its own six shapes."""
-
-    def write(fresh: Path) -> None:
-        pipeline = StableDiffusionPipeline(
-            vae=copy.deepcopy(vae).half(),
-            text_encoder=copy.deepcopy(text).half(),
-            tokenizer=clip_tokenizer(),
-            unet=copy.deepcopy(unet).half(),
-            scheduler=generator.build_scheduler(),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+    pipeline = StableDiffusionPipeline(
+        vae=copy.deepcopy(vae).half(),
+        text_encoder=copy.deepcopy(text).half(),
+        tokenizer=clip_tokenizer(),
+        unet=copy.deepcopy(unet).half(),
+        scheduler=generator.build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    with _replaced(folder, GENERATOR_FACTS) as fresh:
         pipeline.save_pretrained(fresh, safe_serialization=True)
         save_clip_tokenizer(fresh / "tokenizer")
-        _write_facts(fresh, GENERATOR_FACTS)
-
-    _replace(folder, write)
 
 
 def export_captioner(folder: Path, blip: BlipForConditionalGeneration) -> None:
-    def write(fresh: Path) -> None:
+    with _replaced(folder, CAPTIONER_FACTS) as fresh:
         copy.deepcopy(blip).half().save_pretrained(fresh)
         captioner.processor().save_pretrained(fresh)
-        _write_facts(fresh, CAPTIONER_FACTS)
-
-    _replace(folder, write)
 
 
-def _write_facts(folder: Path, facts: dict[str, object]) -> None:
-    (folder / "aura.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-
-
-def _replace(folder: Path, write: Callable[[Path], None]) -> None:
+@contextmanager
+def _replaced(folder: Path, facts: dict[str, object]) -> Iterator[Path]:
+    """Gives a new folder to write to, which takes the old one's place; `facts` become its `aura.json`."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = folder.with_name(f".{folder.name}.new"), folder.with_name(f".{folder.name}.old")
     for rest in (fresh, old):
         shutil.rmtree(rest, ignore_errors=True)
-    write(fresh)
+    yield fresh
+    (fresh / "aura.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)

@@ -86,7 +86,6 @@ def fresh_drawings(
 
 
 def _processor() -> str:
-    """The processor's name, where the system gives one."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:

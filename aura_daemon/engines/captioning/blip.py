@@ -134,11 +134,9 @@ class Captioner:
         text_config = self._model.config.text_config
         words = self._processor.tokenizer(resolved.prompt, add_special_tokens=False, verbose=False).input_ids
         most = text_config.max_position_embeddings // 2
-        warnings = (
-            (f"the prompt has {len(words)} tokens; only the first {most} begin the caption",)
-            if len(words) > most
-            else ()
-        )
+        warnings: tuple[str, ...] = ()
+        if len(words) > most:
+            warnings = (f"the prompt has {len(words)} tokens; only the first {most} begin the caption",)
         ids = [text_config.bos_token_id, *words[:most]]
         return torch.tensor([ids], dtype=torch.long, device=self.placement.device), warnings
 

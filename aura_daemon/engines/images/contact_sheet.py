@@ -1,7 +1,4 @@
-"""Many pictures on one sheet: an X/Y plot with labels. In: image files, labels. Out: one picture.
-
-This module uses Pillow only.
-"""
+"""Many pictures on one sheet, an X/Y plot with labels, by Pillow alone. In: image files, labels. Out: one picture."""
 
 from __future__ import annotations
 
@@ -170,5 +167,4 @@ def _write(
     left, top, width, height = box
     first = top + (height - len(lines) * line_px) / 2
     for index, line in enumerate(lines):
-        place = (left + (width - font.getlength(line)) / 2, first + index * line_px)
-        pen.text(place, line, INK, font)
+        pen.text((left + (width - font.getlength(line)) / 2, first + index * line_px), line, INK, font)

@@ -1,7 +1,4 @@
-"""Decodes image files. In: bytes and limits. Out: an RGB picture or a Failure(BAD_INPUT).
-
-This module uses Pillow only, so that a bad image is refused before a model is loaded.
-"""
+"""Decodes image files by Pillow alone, before a model is loaded. In: bytes, limits. Out: RGB or Failure(BAD_INPUT)."""
 
 from __future__ import annotations
 

@@ -109,10 +109,7 @@ def cached(model: str, repository: str, revision: str | None, choose: Choose) ->
 def fetch_configuration(
     model: str, repository: str, revision: str | None, reporter: Reporter | None
 ) -> Path | Failure | AbsentModel:
-    """Fetches the configurations and the tokenizer of a repository, for a checkpoint without them.
-
-    Without a reporter nothing is fetched.
-    """
+    """The configurations and tokenizer for a checkpoint without them; without a reporter nothing is fetched."""
     if reporter is None:
         try:
             return small_files(repository, revision, local_only=True)

@@ -34,10 +34,7 @@ OTHER_KEYS: Final = (
 
 
 def find_checkpoint(model: str, path: Path, reporter: Reporter | None) -> Path | Failure | AbsentModel:
-    """The folder that configures the checkpoint, or the reason why it is not Stable Diffusion 1.x.
-
-    Without a reporter nothing is fetched.
-    """
+    """The folder that configures a checkpoint, or why it is not Stable Diffusion 1.x; fetches only with a reporter."""
     wrong = _wrong_checkpoint(path) if path.suffix == ".safetensors" else ""
     if wrong:
         mend = "name a checkpoint of that kind, or a folder in diffusers format"
