@@ -81,8 +81,7 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
     config: ConfigOption = None,
     expand: Annotated[
-        bool,
-        typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn."),
+        bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
     ] = False,
 ) -> None:
     """Validate files without running them."""

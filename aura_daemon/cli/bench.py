@@ -61,9 +61,7 @@ def intake(files: int, latencies: int, folder: Path | None) -> int:
         ("throughput of the bare loop reached", f"{bare_s / drained.seconds:.2f}", "of 1"),
         ("peak memory of the daemon", f"{drained.peak_bytes / 2**20:.0f} MiB", ""),
     ]
-    table = Table(show_edge=False, title=f"intake, on {kind or 'an unknown file system'}")
-    for title in ("what", "figure", "of"):
-        table.add_column(title)
+    table = Table("what", "figure", "of", show_edge=False, title=f"intake, on {kind or 'an unknown file system'}")
     for row in rows:
         table.add_row(*row)
     Console(width=None if sys.stdout.isatty() else 100).print(table)

@@ -37,11 +37,9 @@ def _answer(verb: CommandVerb, name: str, settings: Settings) -> CommandAnswer:
     except OSError as error:
         message = f"the daemon cannot be asked through {state / control_socket.NAME}: {error.strerror}; be its user"
         raise UserError([Problem(message=message)]) from None
-    return answer or _carry_out_here(command, settings)
-
-
-def _carry_out_here(command: Command, settings: Settings) -> CommandAnswer:
-    """Takes the daemon's lock, since no daemon runs."""
+    if answer is not None:
+        return answer
+    # No daemon runs: this process takes the daemon's lock.
     logs.set_up("WARNING", settings.log_format)
     with assemble_daemon(settings, local_workers(settings, settings.log_format), drain=True) as daemon:
         return daemon.carry_out(command)

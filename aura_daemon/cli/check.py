@@ -25,15 +25,7 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
-from aura_daemon.jobs.requests import (
-    CaptionRequest,
-    GenerateRequest,
-    GridRequest,
-    Hires,
-    Lora,
-    RegenerateRequest,
-    Request,
-)
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds
@@ -94,13 +86,11 @@ class _Checker:
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
         found = self._contents(file.name, name, content, folders)
-        match found:
-            case tuple():
-                return found
-            case str():
-                return [f"{name}: {found}"]
-            case ParsedFile():
-                return [f"{name}: {_summary(found)}", *(_job_lines(found) if self._expand else ())]
+        if isinstance(found, tuple):
+            return found
+        if isinstance(found, str):
+            return [f"{name}: {found}"]
+        return [f"{name}: {_summary(found)}", *(_job_lines(found) if self._expand else ())]
 
     def _contents(
         self, file_name: str, name: str, content: bytes, folders: tuple[FolderDefaults, ...]
@@ -156,7 +146,7 @@ def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
     return [key for key in keys if len({getattr(request, key) for request in requests}) > 1]
 
 
-def _job_text(request: Request | RegenerateRequest, differing: Sequence[str]) -> str:
+def _job_text(request: CaptionRequest | GenerateRequest | GridRequest | RegenerateRequest, differing: list[str]) -> str:
     match request:
         case RegenerateRequest():
             return f"{request.image or 'the image that is called as the file'}, drawn again"
@@ -173,7 +163,6 @@ def _job_text(request: Request | RegenerateRequest, differing: Sequence[str]) ->
 
 
 def _value_text(value: object) -> str:
-    """The value of a key, short."""
     match value:
         case None:
             return "default"

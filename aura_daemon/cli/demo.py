@@ -93,8 +93,6 @@ class Results:
                 message = file_names.escaped(f"failed: {failure.message} {failure.mend}")
                 self._rows.append(DemoRow(dropped=self._dropped(source), message=message))
                 self.earlier_failed += source.id in self._earlier
-            case _:
-                pass
 
     def _dropped(self, source: Source) -> str:
         name = file_names.escaped(source.path)

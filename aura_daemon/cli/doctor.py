@@ -108,7 +108,6 @@ def _rendered(report: DoctorReport) -> Iterator[Text | Table]:
 
 
 def _facts(report: DoctorReport) -> Iterator[tuple[str, str]]:
-    """Titles and facts, a line each."""
     machine, answer = report.machine, report.findings
     yield "configured", f"by {escaped(report.configured_by)}"
     yield "daemon", "runs" if report.daemon_runs else "not running"
@@ -121,9 +120,7 @@ def _facts(report: DoctorReport) -> Iterator[tuple[str, str]]:
     lacking = ", ".join(flag for flag in CPU_FLAGS if flag not in cpu.flags)
     flags = f"has {', '.join(cpu.flags) or 'none of them'}{'; lacks ' * bool(lacking)}{lacking}"
     yield "CPU", f"{cpu.name}, {cpu.cores} cores; {flags}"
-    limit = (
-        "the control group's limit: " + _gib(memory.limit_bytes) if memory.limit_bytes else "no control group's limit"
-    )
+    limit = f"the control group's limit: {_gib(most)}" if (most := memory.limit_bytes) else "no control group's limit"
     yield "memory", f"{_gib(memory.available_bytes)} of {_gib(memory.total_bytes)} available; {limit}"
     for disk in machine.disks:
         space = f"{_gib(disk.free_bytes)} of {_gib(disk.total_bytes)} free"
@@ -189,16 +186,10 @@ def _plan(plan: LadderPlan, report: DoctorReport) -> Iterator[Text | Table]:
         table.add_column(name, justify="right" if right else "left", no_wrap=name != "what is done")
     for step in plan.ladder:
         is_start = step.rung is plan.start
-        table.add_row(
-            "->" if is_start else "",
-            step.rung,
-            step.caption,
-            _gib(step.needed_bytes),
-            _gib(max(0, step.free_bytes)),
-            f"about {_seconds(step.picture_s)}" if step.picture_s is not None else "-",
-            _fits(step, plan),
-            style="bold green" if is_start else None,
-        )
+        mark, memory = "->" if is_start else "", (_gib(step.needed_bytes), _gib(max(0, step.free_bytes)))
+        duration = f"about {_seconds(step.picture_s)}" if step.picture_s is not None else "-"
+        row = (mark, step.rung, step.caption, *memory, duration, _fits(step, plan))
+        table.add_row(*row, style="bold green" if is_start else None)
     yield table
     if plan.start is not None:
         yield Text(f"a job would start on {plan.start}{f', {plan.start_batch} at once' * (request.batch > 1)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
@@ -29,9 +28,7 @@ class SilentListener:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Nothing to end."""
 
     def on_event(self, event: Event) -> None:
@@ -61,9 +58,7 @@ class ProgressBars(SilentListener):
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def on_event(self, event: Event) -> None:
@@ -81,8 +76,6 @@ class ProgressBars(SilentListener):
                 self._progress.update(self._task, description=description, total=total, completed=event.done_bytes)
             case protocol.Progress() if self._task is not None:
                 self._progress.update(self._task, description=self._name, total=event.steps, completed=event.step)
-            case _:
-                pass
 
     def _end(self) -> None:
         if self._task is not None:

@@ -24,9 +24,8 @@ def run(config: Path | None, log_format: str | None) -> int:
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes in `cli.app`."""
     with progress_bars.for_stderr() as listener:
-        summary, stopped_by = supervise(
-            config, log_format, listeners=[listener], worker_log_level=listener.worker_log_level, drain=True
-        )
+        level = listener.worker_log_level
+        summary, stopped_by = supervise(config, log_format, listeners=[listener], worker_log_level=level, drain=True)
     return exit_code(summary, stopped_by)
 
 

@@ -37,7 +37,6 @@ def status(config: Path | None, *, as_json: bool) -> int:
 
 
 def _print_health(health: Health, *, is_running: bool) -> None:
-    """The health document, for people."""
     if is_running:
         print(f"daemon     {health.status} since {health.since}")
     else:

@@ -61,10 +61,7 @@ class Safety(StrEnum):
     """Nothing is checked."""
 
 
-ALIASES: Final = {
-    "sd-1.4": "CompVis/stable-diffusion-v1-4",
-    "blip-base": "Salesforce/blip-image-captioning-base",
-}
+ALIASES: Final = {"sd-1.4": "CompVis/stable-diffusion-v1-4", "blip-base": "Salesforce/blip-image-captioning-base"}
 """Short names of hub models."""
 
 EMBEDDED: Final = "aura-mini"
@@ -131,7 +128,6 @@ SMALL_BYTES: Final = 6_500_000_000
 """The most memory of a small card: 6 GB and less, as cards are sold."""
 
 SMALL_FRACTION: Final = 0.95
-
 SMALL_SPLIT_MB: Final = 128
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import combinations
 from pathlib import Path
 
 from aura_daemon.config.loading import LoadedConfig
@@ -62,8 +63,7 @@ def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
     wide = {os.path.realpath(home): "a whole home folder", "/": "the whole file system"}
     return {
         key: Problem(
-            key=key,
-            message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}",
+            key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}"
         )
         for key, folder in folders.items()
         if (resolved := os.path.realpath(folder)) in wide
@@ -74,14 +74,11 @@ def _overlaps(folders: Mapping[str, Path]) -> list[Problem]:
     """Problems of folders that are the same or lie in each other, links followed."""
     problems = []
     resolved = {key: Path(os.path.realpath(folder)) for key, folder in folders.items()}
-    keys = list(resolved)
-    for index, first in enumerate(keys):
-        for second in keys[index + 1 :]:
-            one, two = resolved[first], resolved[second]
-            if one == two:
-                problems.append(Problem(key=first, message=f"{first} and {second} are the same folder, {one}"))
-            elif one in two.parents or two in one.parents:
-                outer, inner = (first, second) if one in two.parents else (second, first)
-                message = f"{inner} ({resolved[inner]}) lies inside {outer} ({resolved[outer]}): keep them apart"
-                problems.append(Problem(key=inner, message=message))
+    for (first, one), (second, two) in combinations(resolved.items(), 2):
+        if one == two:
+            problems.append(Problem(key=first, message=f"{first} and {second} are the same folder, {one}"))
+        elif one in two.parents or two in one.parents:
+            outer, inner = (first, second) if one in two.parents else (second, first)
+            message = f"{inner} ({resolved[inner]}) lies inside {outer} ({resolved[outer]}): keep them apart"
+            problems.append(Problem(key=inner, message=message))
     return problems

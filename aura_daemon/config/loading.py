@@ -86,10 +86,8 @@ def find(config: Path | None, *, system: Path = SYSTEM_CONFIG) -> tuple[Path | N
         named = Path(os.path.expanduser(variable)).absolute()  # noqa: PTH111 - leaves an unknown `~user` as it is
         return named, f"{named} (${CONFIG_VARIABLE})"
     user = xdg_folder("XDG_CONFIG_HOME", ".config")
-    places = [Path.cwd() / "config" / "aura.yaml"]
-    places += [user / "aura-daemon" / "aura.yaml"] if user is not None else []
-    places += [system]
-    for place in places:
+    below_user = (user / "aura-daemon" / "aura.yaml",) if user is not None else ()
+    for place in (Path.cwd() / "config" / "aura.yaml", *below_user, system):
         if os.path.isfile(place):  # noqa: PTH113 - Path.is_file raises where a folder above may not be entered
             return place, str(place)
     return None, "built-in defaults (no configuration file was found)"
@@ -143,11 +141,8 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     def start(key: str) -> Path:
         return Path.cwd() if f"{PREFIX}GENERATE__{key.upper()}" in variables else base
 
-    folders = {
-        key: start(key) / folder
-        for key in ("loras", "embeddings", "wildcards")
-        if (folder := getattr(section, key)) is not None
-    }
+    configured = {key: getattr(section, key) for key in ("loras", "embeddings", "wildcards")}
+    folders = {key: start(key) / folder for key, folder in configured.items() if folder is not None}
     models = tuple(_model_from(start("models"), model) for model in section.models)
     return section.model_copy(update={**folders, "models": models})
 
@@ -170,7 +165,6 @@ def _unknown_variables() -> list[Problem]:
 
 
 def _variables(model: type[BaseModel], prefix: str) -> list[str]:
-    """The environment variable of every key."""
     names = []
     for key, field in model.model_fields.items():
         names.append(prefix + key.upper())

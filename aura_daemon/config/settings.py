@@ -9,23 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from aura_daemon.config.engine import (
-    Attention,
-    CaptionSettings,
-    Device,
-    Dtype,
-    EngineSettings,
-    GenerateSettings,
-    Safety,
-)
+from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.jobs.requests import ImageFormat, Metadata
+from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept
 
@@ -41,6 +34,11 @@ _DAY_S: Final = 86_400
 
 def _seconds(default: float, *, least: float = 0.0, most: float = _DAY_S, what: str) -> Any:
     return Field(default, ge=least, le=most, description=f"a number of seconds from {least:g} to {most:g}: {what}")
+
+
+def _section(default: BaseModel, what: str, key: str) -> Any:
+    variable = f"{PREFIX}{key}__KEY"
+    return Field(default, description=f"keys of the {what}, one below the other; a variable holds one key, {variable}")
 
 
 def _folder(value: Path) -> Path:
@@ -73,6 +71,7 @@ def _no_boolean(value: object) -> object:
     return value
 
 
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
@@ -157,25 +156,18 @@ class Settings(BaseSettings):
     incomplete_after: Number = _seconds(60, what="unchanged for so long, an incomplete file fails")
     reference_wait: Number = _seconds(600, what="how long a job file waits for the image it names")
     pair_wait: Number = _seconds(2, what="how long an image waits for a job file that names it")
-    companions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    companions: Names = Field(
         ("assets",), description="a list of names of folders whose images are only there for job files to name"
     )
     scan_interval: Number = _seconds(60, least=1, what="how often everything is looked at")
     poll_interval: Number = _seconds(5, least=0.5, what="how often everything is looked at where there are no events")
-    ignore: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
-        (), description="a list of globs: names that are never taken"
-    )
-    take: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
-        (), description="a list of globs: names that are taken though they look like another tool's"
-    )
+    ignore: Names = Field((), description="a list of globs: names that are never taken")
+    take: Names = Field((), description="a list of globs: names that are taken though they look like another tool's")
     device: Device = Field(_ENGINE.device, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
     attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")
     memory_fraction: NumberOrNull = Field(
-        None,
-        gt=0,
-        le=1,
-        description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less",
+        None, gt=0, le=1, description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less"
     )
     max_split_size_mb: WholeOrNull = Field(
         None, ge=21, le=100_000, description="a whole number of MiB from 21, or null: 128 on 6 GB and less"
@@ -196,18 +188,9 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
-    generate: Annotated[GenerateConfig, NoDecode] = Field(
-        GenerateConfig(),
-        description="keys of the generator, one below the other; a variable holds one key, AURA_GENERATE__KEY",
-    )
-    caption: Annotated[CaptionConfig, NoDecode] = Field(
-        CaptionConfig(),
-        description="keys of the captioner, one below the other; a variable holds one key, AURA_CAPTION__KEY",
-    )
-    limits: Annotated[LimitsConfig, NoDecode] = Field(
-        LimitsConfig(),
-        description="keys of the limits, one below the other; a variable holds one key, AURA_LIMITS__KEY",
-    )
+    generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
+    caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
+    limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
 
     @classmethod
     def settings_customise_sources(
@@ -224,25 +207,15 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:
         if self.retry_first > self.retry_at_most:
-            raise ValueError(
-                f"retry_first ({self.retry_first:g}) must not exceed retry_at_most ({self.retry_at_most:g})"
-            )
+            first, most = self.retry_first, self.retry_at_most
+            raise ValueError(f"retry_first ({first:g}) must not exceed retry_at_most ({most:g})")
         return self
 
     def engine(self) -> EngineSettings:
         """The part that a worker gets."""
-        return EngineSettings(
-            device=self.device,
-            dtype=self.dtype,
-            attention=self.attention,
-            memory_fraction=self.memory_fraction,
-            max_split_size_mb=self.max_split_size_mb,
-            climb_after=self.climb_after,
-            generate=self.generate.engine(),
-            caption=CaptionSettings(**self.caption.model_dump()),
-            max_image_bytes=self.limits.image_bytes,
-            max_image_pixels=self.limits.image_pixels,
-        )
+        parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
+        limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
+        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
 
     def state_folder(self) -> Path:
         """The folder of the journal: as configured, as the service manager sets it, or one for every inbox in XDG's."""
@@ -253,8 +226,7 @@ class Settings(BaseSettings):
             return Path(managed.split(":")[0])
         base = xdg_folder("XDG_STATE_HOME", ".local/state")
         if base is None:
-            message = "there is no home folder to put it in: name a folder"
-            raise UserError([Problem(key="state", message=message)])
+            raise UserError([Problem(key="state", message="there is no home folder to put it in: name a folder")])
         identity = hashlib.sha256(os.fsencode(os.path.realpath(self.inbox))).hexdigest()[:12]
         return base / "aura-daemon" / identity
 

@@ -7,23 +7,14 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from aura_daemon import file_names
-from aura_daemon.doctor.report import (
-    CPU_FLAGS,
-    CpuFound,
-    DiskFound,
-    GpuFound,
-    GpuUser,
-    InotifyFound,
-    Machine,
-    MemoryFound,
-)
+from aura_daemon.doctor import report
 from aura_daemon.system import nvidia
 from aura_daemon.system.filesystems import file_system_of
 from aura_daemon.system.host_memory import host_memory
@@ -48,24 +39,19 @@ class RunningWorker:
     """Host memory without pages of files, which count as available anyway."""
 
 
-def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None) -> Machine:
+def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None) -> report.Machine:
     """The machine now. `folders`: purpose -> folder. `daemon_pid`: a process whose inotify watches do not count."""
-    memory = host_memory()
-    return Machine(
+    return report.Machine(
         gpus=tuple(_gpu(gpu) for gpu in nvidia.gpus()),
         cpu=cpu(),
-        memory=MemoryFound(
-            total_bytes=memory.total_bytes,
-            available_bytes=memory.available_bytes,
-            limit_bytes=memory.limit_bytes,
-        ),
+        memory=report.MemoryFound.model_validate(host_memory(), from_attributes=True),
         disks=tuple(found for what, folder in folders.items() if (found := disk(what, folder)) is not None),
         inotify=inotify(inbox, daemon_pid=daemon_pid),
         versions=dict(versions()),
     )
 
 
-def cpu(proc: Path = PROC) -> CpuFound:
+def cpu(proc: Path = PROC) -> report.CpuFound:
     """The processor's name and cores, and which of `CPU_FLAGS` it has."""
     name, flags = platform.processor() or platform.machine(), frozenset[str]()
     with suppress(OSError):
@@ -76,10 +62,10 @@ def cpu(proc: Path = PROC) -> CpuFound:
             elif key in ("flags", "Features"):
                 flags = frozenset(value.split())
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return CpuFound(name=name, cores=cores, flags=tuple(flag for flag in CPU_FLAGS if flag in flags))
+    return report.CpuFound(name=name, cores=cores, flags=tuple(flag for flag in report.CPU_FLAGS if flag in flags))
 
 
-def disk(what: str, folder: Path) -> DiskFound | None:
+def disk(what: str, folder: Path) -> report.DiskFound | None:
     """The disk of a folder, or of its nearest parent that exists; None where the system does not say."""
     place = folder.resolve()
     while not place.is_dir() and place != place.parent:
@@ -88,7 +74,7 @@ def disk(what: str, folder: Path) -> DiskFound | None:
         usage = shutil.disk_usage(place)
     except OSError:
         return None
-    return DiskFound(
+    return report.DiskFound(
         what=what,
         path=file_names.escaped(str(folder)),
         exists=folder.is_dir(),
@@ -98,7 +84,7 @@ def disk(what: str, folder: Path) -> DiskFound | None:
     )
 
 
-def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> InotifyFound | None:
+def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> report.InotifyFound | None:
     """Limits and how much of them is used; None where the system has no inotify."""
     folder = proc / "sys" / "fs" / "inotify"
     try:
@@ -109,7 +95,7 @@ def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> Inotif
     except (OSError, ValueError):
         return None
     watches_by_instance = list(_instances(proc, except_pid=daemon_pid))
-    return InotifyFound(
+    return report.InotifyFound(
         max_user_watches=watches,
         max_user_instances=instances,
         max_queued_events=queued,
@@ -131,20 +117,14 @@ def worker_of(daemon_pid: int) -> RunningWorker | None:
     return None
 
 
-def device_bytes(gpus: Sequence[GpuFound], pid: int) -> int:
+def device_bytes(gpus: Sequence[report.GpuFound], pid: int) -> int:
     """The GPU memory that a process uses, on whichever GPU; 0 where the driver does not say."""
     return sum(user.used_bytes for gpu in gpus for user in gpu.users if user.pid == pid)
 
 
-def _gpu(gpu: nvidia.Gpu) -> GpuFound:
-    return GpuFound(
-        name=gpu.name,
-        uuid=gpu.uuid,
-        total_bytes=gpu.total_bytes,
-        free_bytes=gpu.free_bytes,
-        driver=gpu.driver,
-        users=tuple(GpuUser(pid=pid, name=file_names.escaped(name), used_bytes=size) for pid, name, size in gpu.users),
-    )
+def _gpu(gpu: nvidia.Gpu) -> report.GpuFound:
+    users = (report.GpuUser(pid=pid, name=file_names.escaped(name), used_bytes=size) for pid, name, size in gpu.users)
+    return report.GpuFound(**asdict(gpu) | {"users": tuple(users)})
 
 
 def _count_watched_folders(inbox: Path) -> int:
@@ -154,13 +134,10 @@ def _count_watched_folders(inbox: Path) -> int:
         current = waiting.pop()
         with suppress(OSError), os.scandir(inbox / current) as entries:
             count += 1
-            inner = (f"{current}/{entry.name}" if current else entry.name for entry in entries if _is_folder(entry))
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            inner = (f"{current}/{name}" if current else name for name in names)
             waiting += [path for path in inner if not file_names.is_out_of_bounds(path)]
     return count
-
-
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    return entry.is_dir(follow_symlinks=False)
 
 
 def _instances(proc: Path, *, except_pid: int | None) -> Iterator[int]:

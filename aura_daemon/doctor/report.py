@@ -25,9 +25,6 @@ class _ReportModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-# -- the request -------------------------------------------------------------------------------------------------------
-
-
 class PlanRequest(_ReportModel):
     """The pictures that a ladder is planned for."""
 
@@ -48,9 +45,6 @@ class ProbeRequest(_ReportModel):
     """Host memory of the running daemon's worker: a job may use it."""
     held_device_bytes: int = 0
     """The same of the GPU's memory."""
-
-
-# -- what is found without torch ---------------------------------------------------------------------------------------
 
 
 class Finding(_ReportModel):
@@ -128,9 +122,6 @@ class Machine(_ReportModel):
     versions: dict[str, str]
 
 
-# -- what the child finds ----------------------------------------------------------------------------------------------
-
-
 class TorchFound(_ReportModel):
     """The installed torch, and where the models would run."""
 
@@ -199,9 +190,6 @@ class ProbeAnswer(_ReportModel):
     models: tuple[ModelFound, ...]
     plan: LadderPlan | None
     refusal: Finding | None = Field(description="why the settings cannot be followed here")
-
-
-# -- the document ------------------------------------------------------------------------------------------------------
 
 
 class DoctorReport(_ReportModel):

@@ -7,23 +7,15 @@ worker imports. Nothing is loaded, hashed or fetched.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import torch
 from huggingface_hub import constants
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
-from aura_daemon.doctor.report import (
-    Finding,
-    LadderPlan,
-    LadderStep,
-    ModelFound,
-    ModelPresence,
-    PlanRequest,
-    ProbeAnswer,
-    ProbeRequest,
-    TorchFound,
-)
+from aura_daemon.doctor import report
+from aura_daemon.doctor.report import ModelPresence, ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
@@ -49,7 +41,7 @@ FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_f
 MODEL_FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
 
 
-def findings(question: ProbeRequest) -> ProbeAnswer:
+def findings(question: ProbeRequest) -> report.ProbeAnswer:
     """Everything."""
     session = Session(question.settings)
     found = session.devices
@@ -57,20 +49,19 @@ def findings(question: ProbeRequest) -> ProbeAnswer:
     half = devices is not None and devices.first.dtype == "float16"
     plan = None
     if devices is not None and question.wish is not None:
-        plan = _LadderPlanner(question, devices, base_bytes=session.memory().resident_bytes).plan(
-            question.wish, half=half
-        )
-    return ProbeAnswer(
+        planner = _LadderPlanner(question, devices, base_bytes=session.memory().resident_bytes)
+        plan = planner.plan(question.wish, half=half)
+    return report.ProbeAnswer(
         torch=_torch(devices.first if devices is not None else None),
         hub_cache=str(constants.HF_HUB_CACHE),
         hub_is_forbidden=bool(constants.HF_HUB_OFFLINE),
         models=tuple(_model(kind, settings, half=half) for kind, settings in _configured(question.settings)),
         plan=plan,
-        refusal=Finding(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
+        refusal=report.Finding(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
     )
 
 
-def _torch(first: Placement | None) -> TorchFound:
+def _torch(first: Placement | None) -> report.TorchFound:
     """`first`: where the top of the ladder is."""
     build = "CPU"
     if torch.version.cuda:
@@ -80,7 +71,7 @@ def _torch(first: Placement | None) -> TorchFound:
     capability = ""
     if first is not None and first.device.startswith("cuda") and torch.version.cuda:
         capability = "sm_{}{}".format(*torch.cuda.get_device_capability(first.device))
-    return TorchFound(
+    return report.TorchFound(
         version=str(torch.__version__),
         build=build,
         device=first.device if first is not None else "",
@@ -93,7 +84,6 @@ def _torch(first: Placement | None) -> TorchFound:
 
 
 def _dtypes(placement: Placement) -> tuple[str, ...]:
-    """What a device computes in at full speed."""
     if placement.on_cpu:
         able = torch.cpu.get_capabilities()
         return ("float32", *(name for name, flags in FULL_SPEED.items() if any(able.get(flag) for flag in flags)))
@@ -111,27 +101,17 @@ def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
     return configured if model == configured.model else replace(configured, model=model, revision=None)
 
 
-def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> ModelFound:
-    found = look_for_model(settings, MODEL_FORMATS[kind], half)
-    match found:
-        case ModelFiles():
-            folder = str(found.checkpoint or found.folder)
-            return ModelFound(
-                kind=kind,
-                name=settings.model,
-                presence=ModelPresence.HERE,
-                folder=folder,
-                weight_bytes=found.size_bytes,
-            )
-        case AbsentModel():
-            missing = (
-                found.missing_bytes if found.missing_bytes is not None else _standard_bytes(settings.model, half=half)
-            )
-            return ModelFound(kind=kind, name=settings.model, presence=ModelPresence.ABSENT, weight_bytes=missing)
-        case Failure():
-            return ModelFound(
-                kind=kind, name=settings.model, presence=ModelPresence.WRONG, message=found.message, mend=found.mend
-            )
+def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> report.ModelFound:
+    model = partial(report.ModelFound, kind=kind, name=settings.model)
+    match look_for_model(settings, MODEL_FORMATS[kind], half):
+        case ModelFiles() as files:
+            folder = str(files.checkpoint or files.folder)
+            return model(presence=ModelPresence.HERE, folder=folder, weight_bytes=files.size_bytes)
+        case AbsentModel(missing_bytes=size_bytes):
+            missing = size_bytes if size_bytes is not None else _standard_bytes(settings.model, half=half)
+            return model(presence=ModelPresence.ABSENT, weight_bytes=missing)
+        case Failure(message=message, mend=mend):
+            return model(presence=ModelPresence.WRONG, message=message, mend=mend)
 
 
 def _standard_bytes(model: str, *, half: bool) -> int:
@@ -141,8 +121,6 @@ def _standard_bytes(model: str, *, half: bool) -> int:
 
 
 class _LadderPlanner:
-    """The ladder, rung by rung."""
-
     def __init__(self, question: ProbeRequest, devices: Devices, *, base_bytes: int) -> None:
         self._settings = question.settings
         self._measured = question.measured
@@ -156,7 +134,7 @@ class _LadderPlanner:
             held=ReservedMemory(device_bytes=question.held_device_bytes, host_bytes=question.held_bytes),
         )
 
-    def plan(self, wish: PlanRequest, *, half: bool) -> LadderPlan | None:
+    def plan(self, wish: report.PlanRequest, *, half: bool) -> report.LadderPlan | None:
         """None where the model cannot be used, which is said of the model."""
         configured = _named(self._settings.generate, wish.model)
         found = look_for_model(configured, self._family.model_format, half)
@@ -170,7 +148,7 @@ class _LadderPlanner:
         steps = configured.steps or own.steps
         start = self._fits.choose(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
-        return LadderPlan(
+        return report.LadderPlan(
             wish=wish,
             assumed=files is None,
             steps_a_picture=steps,
@@ -195,7 +173,7 @@ class _LadderPlanner:
             footprint=footprint,
         )
 
-    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> LadderStep:
+    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> report.LadderStep:
         """A rung alone: what all pictures take there, and how many of them fit."""
         batch = demand.extent.batch
 
@@ -204,7 +182,7 @@ class _LadderPlanner:
 
         fitting = choose([rung], need, room, batch=batch)
         wanted = need(rung, batch)
-        return LadderStep(
+        return report.LadderStep(
             rung=rung,
             caption=RUNGS[rung].caption,
             needed_bytes=wanted.bytes,

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
-
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
-
 FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
-
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
-
 IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 

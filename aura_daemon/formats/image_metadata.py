@@ -46,9 +46,6 @@ def embedded_text(content: bytes) -> str | None:
     return _user_comment(content, span) if span is not None else None
 
 
-# -- PNG ---------------------------------------------------------------------------------------------------------------
-
-
 def _png_texts(content: bytes) -> Iterator[str | None]:
     """The texts under KEY (PNG specification, section 11.3.3)."""
     place = 8
@@ -87,9 +84,6 @@ def _inflated(packed: bytes) -> bytes | None:
     except zlib.error:
         return None
     return unpacked if len(unpacked) <= MOST_BYTES else None
-
-
-# -- where the EXIF is -------------------------------------------------------------------------------------------------
 
 
 def _jpeg_exif(content: bytes) -> Iterator[Span]:
@@ -143,7 +137,6 @@ def _boxes(content: bytes, span: Span) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _exif_items(content: bytes, span: Span) -> Iterator[int]:
-    """Ids of the items of type `Exif`."""
     start, end = span
     entries = start + 4 + (4 if content[start : start + 1] > b"\0" else 2)
     for kind, place, _ in _boxes(content, (entries, end)):
@@ -173,9 +166,6 @@ def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
         offset = base + _number(content, first, offset_width)
         yield item, offset, _number(content, first + offset_width, length_width)
         place += extents * (index_width + offset_width + length_width)
-
-
-# -- EXIF --------------------------------------------------------------------------------------------------------------
 
 
 def _user_comment(content: bytes, span: Span) -> str | None:

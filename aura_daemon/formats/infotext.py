@@ -60,9 +60,7 @@ _SAMPLERS: Final[dict[Scheduler, tuple[str, str]]] = {
 }
 """Our scheduler -> A1111's sampler and schedule type."""
 
-_OURS: Final = {
-    (sampler.casefold(), schedule.casefold()): scheduler for scheduler, (sampler, schedule) in _SAMPLERS.items()
-}
+_OURS: Final = {tuple(map(str.casefold, names)): scheduler for scheduler, names in _SAMPLERS.items()}
 
 _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m sde": "exponential"}
 """The schedule that A1111 uses for `Automatic`; for the other samplers that we know it is `Uniform`."""

@@ -73,8 +73,6 @@ class YamlScan:
                 self.starts.append((start.index, end.index))
                 self._collections.clear()
                 self._before = self._values
-            case _:
-                pass
 
     def _broken_limit(self, event: Any, text: str) -> str:
         """The limit that is broken by now, in words; empty if none is."""

@@ -161,7 +161,6 @@ class _Reader:
         return resolved(str(node.value)) if _is_plain(node) else str(node.value)
 
     def _source(self, node: yaml.Node) -> str:
-        """The text of a node as the user wrote it."""
         return cut(" ".join(self._text[node.start_mark.index : node.end_mark.index][:_MOST_SOURCE].split()))
 
     def _add(self, node: yaml.Node, key: str, message: str) -> None:

@@ -33,7 +33,5 @@ _Dumper.add_representer(str, _text)
 
 def to_yaml(keys: Mapping[str, object]) -> str:
     """One document, with the keys in their order."""
-    text: str = yaml.dump(
-        dict(keys), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_NEVER_FOLDED, default_flow_style=False
-    )
+    text: str = yaml.dump(dict(keys), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=_NEVER_FOLDED)
     return text

@@ -28,7 +28,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
-from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of
+from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -73,11 +73,8 @@ class Admission:
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # the whole work folder is away, not this file alone
-            return self._refuse(
-                source,
-                f"it cannot be read: {error.strerror}",
-                "Mend its permissions, then move it back.",
-            )
+            mend = "Mend its permissions, then move it back."
+            return self._refuse(source, f"it cannot be read: {error.strerror}", mend)
         whole = found.status.st_size <= len(found.content)
         source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
         if self._settings.redelivery == "skip" and self._journal.succeeded(source):
@@ -111,22 +108,19 @@ class Admission:
             logger.info("{} queued {} from {}", job.id, job.kind, file_names.escaped(source.path))
         return jobs
 
-    def _refuse(self, source: Source, message: str, mend: str) -> tuple[()]:
+    def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
         """Journals why a file gives no jobs."""
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
-        self._journal.admit(replace(source, failure=failure), ())
-        logger.info("{} refused: {}", source.id, message)
+        self._journal.admit(replace(source, failure=failure, problems=problems), ())
+        for reason in problems or (message,):
+            logger.info("{} refused: {}", source.id, reason)
         return ()
 
     def _refuse_problems(self, source: Source, problems: tuple[Problem, ...]) -> tuple[()]:
         """Journals every problem of a file that a person wrote."""
         message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
         mend = "Mend what the list of problems names, then move the file back into the inbox."
-        failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
-        self._journal.admit(replace(source, failure=failure, problems=problems), ())
-        for problem in problems:
-            logger.info("{} refused: {}", source.id, problem)
-        return ()
+        return self._refuse(source, message, mend, problems)
 
     def _most_bytes(self, path: str, head: bytes) -> int:
         """The size of the largest file of this kind; a larger one is refused without being read."""
@@ -150,17 +144,14 @@ class Admission:
                     return route, RejectedFile(problems=document)
                 return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
-                if len(content) > self._settings.limits.image_bytes:
-                    message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
-                    return route, RejectedFile(problems=(Problem(file=file, message=message),))
-                return route, _one_job(parser.for_image(folders), b"")
-            case file_kinds.Mismatch():
-                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
+                if len(content) <= self._settings.limits.image_bytes:
+                    return route, _one_job(parser.for_image(folders), b"")
+                message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
-                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
-            case file_kinds.Foreign():  # the file has changed since triage found it to be a job
-                return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=route.reason),))
+            case file_kinds.Mismatch() | file_kinds.Foreign():  # Foreign: the file has changed since triage judged it
+                message = route.reason
+        return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
 
     def _resolve_regenerations(
         self, source: Source, parsed: parser.ParsedFile, content: bytes
@@ -221,13 +212,7 @@ class Admission:
                 id=f"{source.id}-{number:03d}",
                 number=number,
                 kind=JobKind.GRID,
-                request=GridRequest(
-                    cells=cell_ids,
-                    columns=sheet.columns,
-                    column_labels=sheet.column_labels,
-                    row_labels=sheet.row_labels,
-                    cell_labels=sheet.cell_labels,
-                ),
+                request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
                 text=text,
                 stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
                 waits_for=cell_ids,

@@ -49,36 +49,21 @@ def assemble_intake(
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     image_lookup = ImageLookup(claims, journal, companions=settings.companions)
-    reference_wait_s = settings.reference_wait
+    wait_s = settings.reference_wait
     if drain:  # a script does not wait for as long as a daemon that goes on
-        reference_wait_s = min(reference_wait_s, settings.incomplete_after)
+        wait_s = min(wait_s, settings.incomplete_after)
     tracker = CompletenessTracker(settings.settle, now=now)
     pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)
-    folder_defaults = FolderDefaultsReader(settings.inbox, tracker)
-    triage = Triage(
-        settings,
-        image_lookup,
-        pairing,
-        folder_defaults,
-        journal,
-        keeps=keeps,
-        reference_wait_s=reference_wait_s,
-        now=now,
-    )
+    defaults = FolderDefaultsReader(settings.inbox, tracker)
+    triage = Triage(settings, image_lookup, pairing, defaults, journal, keeps=keeps, reference_wait_s=wait_s, now=now)
     input_images = InputImages(claims, image_lookup, journal)
+    catalogue = catalogue or CatalogueReader(settings.generate).now
     return IntakeParts(
         pending=PendingFiles(settings.inbox, triage, settle_s=settings.settle),
         triage=triage,
         claims=claims,
         image_lookup=image_lookup,
         input_images=input_images,
-        folder_defaults=folder_defaults,
-        admission=Admission(
-            settings,
-            claims,
-            input_images,
-            folder_defaults,
-            journal,
-            catalogue or CatalogueReader(settings.generate).now,
-        ),
+        folder_defaults=defaults,
+        admission=Admission(settings, claims, input_images, defaults, journal, catalogue),
     )

@@ -154,8 +154,6 @@ class Claims:
                 continue
             return
 
-    # -- below -----------------------------------------------------------------------------------------------------
-
     def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
         """Claims by rename; what turns out to be no file goes back where it was."""
         durable_files.take(file, target, below=self.inbox)

@@ -46,8 +46,6 @@ class Companions:
         if path in self._gone_since:
             self._gone_since[path] = self._now()
 
-    # -- below -----------------------------------------------------------------------------------------------------
-
     def _is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
         is_one = self._journal.is_companion(path, size_bytes, modified_ns)
         if not is_one and (self._was_one(path) or self._has_image(path)):

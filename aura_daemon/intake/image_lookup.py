@@ -82,7 +82,6 @@ class ImageLookup:
         yield PurePosixPath(name)
 
     def _find_namesake(self, job: PurePosixPath) -> Reference:
-        """An image with the job file's own stem."""
         found = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]
         waiting = [image for image in found if image.is_waiting]
         return _only(waiting or found)

@@ -103,10 +103,8 @@ class InputImages:
         if image is None or not isinstance(request, CaptionRequest) or request.image or image.sha256 == source.sha256:
             return source
         logger.warning("{} was written to after it was claimed: what is there now runs", source.id)
-        status = image.status
-        source = replace(
-            source, sha256=image.sha256, size_bytes=status.st_size, modified_ns=in_64_bits(status.st_mtime_ns)
-        )
+        size_bytes, modified_ns = image.status.st_size, in_64_bits(image.status.st_mtime_ns)
+        source = replace(source, sha256=image.sha256, size_bytes=size_bytes, modified_ns=modified_ns)
         self._journal.correct(source)
         return source
 
@@ -114,8 +112,6 @@ class InputImages:
         """Removes the copies of a job that has ended."""
         for copy in self._copy_paths(job):
             copy.unlink(missing_ok=True)
-
-    # -- below -----------------------------------------------------------------------------------------------------
 
     def _copies(self, job: Job) -> Iterator[tuple[str | None, Path]]:
         """The names of the images that a job is about (None: it is called like the job file), and their copies."""

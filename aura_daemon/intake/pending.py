@@ -103,9 +103,8 @@ class PendingFiles:
 
     def held(self) -> dict[str, int]:
         """Why files are held up by the settings of their folders, and how many."""
-        return dict(
-            Counter(file.reason for file in self._settling.files() if file.waits_for is WaitsFor.FOLDER_DEFAULTS)
-        )
+        held = (file.reason for file in self._settling.files() if file.waits_for is WaitsFor.FOLDER_DEFAULTS)
+        return dict(Counter(held))
 
     def oldest(self, now: float) -> tuple[str, float] | None:
         """The pending file that has been known for longest, and for how many seconds."""
@@ -152,8 +151,6 @@ class PendingFiles:
     def forget(self, path: str) -> None:
         """The file is claimed or gone."""
         self._settling.forget(path)
-
-    # -- below -----------------------------------------------------------------------------------------------------
 
     def _sight(self, sighting: Sighting, now: float, *, is_scan: bool) -> bool:
         """Notes one file; False where there is no room for another."""

@@ -130,10 +130,7 @@ class Triage:
         match route:
             case SourceKind.IMAGE:
                 if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
-                    return Wait(
-                        unchanged_s=self._settings.incomplete_after,
-                        reason="the end of the image is missing",
-                    )
+                    return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
@@ -152,11 +149,8 @@ class Triage:
             try:
                 self._folder_defaults.above(path)
             except InvalidFolderDefaults as error:
-                return Wait(
-                    unchanged_s=unchanged_s + HELD_S,
-                    reason=f"held up by {error.strerror}",
-                    waits_for=WaitsFor.FOLDER_DEFAULTS,
-                )
+                reason = f"held up by {error.strerror}"
+                return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
         return ReadyToClaim(kind=route)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
@@ -169,14 +163,12 @@ class Triage:
             if unchanged_s >= wait_s:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
-        name = file_names.escaped(owner.path)
+        reason = f"it belongs to {file_names.escaped(owner.path)}"
         if owner.is_open:
-            return Wait(
-                unchanged_s=unchanged_s + OWNER_S, reason=f"it belongs to {name}", waits_for=WaitsFor.OTHER_JOBS
-            )
+            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.OTHER_JOBS)
         if owner.has_failed:
-            return Leave(reason=f"it belongs to {name}, which failed")
-        return Leave(reason=f"it belongs to {name}, which is done") if self._keeps else None
+            return Leave(reason=f"{reason}, which failed")
+        return Leave(reason=f"{reason}, which is done") if self._keeps else None
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`, whether this path with this content has been claimed before."""

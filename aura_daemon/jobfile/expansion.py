@@ -70,11 +70,6 @@ class ExpansionPlan:
         return self.count is not None or len(self.seeds) > 1
 
     @property
-    def cells(self) -> int:
-        """The number of combinations of the matrix."""
-        return prod(map(len, self.lists.values()))
-
-    @property
     def jobs(self) -> int:
         """The number of jobs, computed without making them."""
         lists = prod(len(values) for key, values in self.lists.items() if key not in self.texts)
@@ -184,7 +179,8 @@ def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int)
     if jobs <= MOST_JOBS:
         return None
     mend = "take values out of its lists, or split it"
-    if any(plan.has_choices and not plan.is_drawn and plan.cells * 20 <= MOST_JOBS for plan in plans):
+    not_drawn = [plan for plan in plans if plan.has_choices and not plan.is_drawn]
+    if any(20 * prod(map(len, plan.lists.values())) <= MOST_JOBS for plan in not_drawn):
         mend = "`count: 20` draws 20 of the combinations of choices"
     return Problem(file=file, message=f"this would be {_number(jobs)} jobs; a file has at most {MOST_JOBS}: {mend}")
 

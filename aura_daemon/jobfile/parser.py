@@ -150,7 +150,6 @@ class JobPlans:
         self._found: list[tuple[ExpansionPlan | JobSpec | RegenerateSpec, bytes, Mapping[str, int]]] = []
 
     def __len__(self) -> int:
-        """The number of documents."""
         return len(self._found)
 
     def add(

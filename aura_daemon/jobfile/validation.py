@@ -151,7 +151,8 @@ def _located(
     problem: Problem, keys: Mapping[str, object], lines: Mapping[str, int], folders: Sequence[FolderDefaults]
 ) -> Problem:
     """Adds the line of a refused name, or the folder's settings that hold it; a LoRA may be named in the prompt."""
-    if problem.key == "loras" and problem.given in _loras_of(keys.get("prompt")):
+    in_prompt = [cut(lora.name) for lora in extract_loras(str(keys.get("prompt") or "")).loras]
+    if problem.key == "loras" and problem.given in in_prompt:
         return replace(problem, key="prompt", line=lines.get("prompt"))
     if problem.key in keys:
         return replace(problem, line=lines.get(problem.key))
@@ -168,8 +169,3 @@ def _names_of(keys: Mapping[str, object]) -> GenerateRequest:
         model=model.strip() or None if isinstance(model, str) else None,
         loras=tuple(Lora(name=name.strip()) for name in names if isinstance(name, str) and name.strip()),
     )
-
-
-def _loras_of(prompt: object) -> list[str]:
-    """The LoRAs that a prompt names, as problems show them."""
-    return [cut(lora.name) for lora in extract_loras(str(prompt or "")).loras]

@@ -13,14 +13,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.formats.file_types import (
-    FAILURE_SCHEMA,
-    HEALTH_SCHEMA,
-    IMAGE_EXTENSIONS,
-    JOB_FILE_EXTENSIONS,
-    SIDECAR_SCHEMA,
-    extension_of,
-)
+from aura_daemon.formats import file_types
+from aura_daemon.formats.file_types import SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of, is_heic
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 
@@ -29,6 +23,14 @@ HEAD_BYTES: Final = 4096
 
 TAIL_BYTES: Final = 65_536
 """How much of the end of an image tells whether it is complete."""
+
+_KINDS: Final = {
+    **dict.fromkeys(file_types.JOB_FILE_EXTENSIONS, SourceKind.JOB_FILE),
+    **dict.fromkeys(file_types.IMAGE_EXTENSIONS, SourceKind.IMAGE),
+    ".txt": SourceKind.PROMPT_TEXT,
+    ".json": SourceKind.SIDECAR,
+}
+"""Extension -> the kind of file that it stands for."""
 
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
@@ -75,21 +77,12 @@ def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
 def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign:
     """What a file claims to be by its name (without folders), before it is opened."""
     extension = extension_of(name)
-    kind = _kind_by(extension)
+    kind = _KINDS.get(extension)
     if kind is None:
         return Foreign(reason=f"not a kind of file it knows ({extension or 'no extension'})")
     if ACCEPTED_AS[kind] not in accept:
         return Foreign(reason=f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files")
     return kind
-
-
-def _kind_by(extension: str) -> SourceKind | None:
-    """What an extension stands for."""
-    if extension in JOB_FILE_EXTENSIONS:
-        return SourceKind.JOB_FILE
-    if extension in IMAGE_EXTENSIONS:
-        return SourceKind.IMAGE
-    return {".txt": SourceKind.PROMPT_TEXT, ".json": SourceKind.SIDECAR}.get(extension)
 
 
 def _schema_of(head: bytes) -> str:
@@ -108,9 +101,8 @@ def _schema_of(head: bytes) -> str:
 
 
 def _described_json(head: bytes) -> str:
-    """Why a JSON file is not one of our sidecars."""
     schema = _schema_of(head)
-    if schema in (HEALTH_SCHEMA, FAILURE_SCHEMA):
+    if schema in (file_types.HEALTH_SCHEMA, file_types.FAILURE_SCHEMA):
         return "one of our own health documents or failure reports"
     if schema.startswith(_OWN_SCHEMAS):
         return f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"

@@ -59,8 +59,7 @@ CONFLICT_COPIES: Final = (
     _pattern("rclone", r".*\.conflict[0-9]+.*"),
     _pattern("Unison", r".* \(conflict.* on \d{4}-\d{2}-\d{2}[^)]*\).*|.*\(conflict.*_on_\d{4}-\d{2}-\d{2}[^)]*\).*"),
     _pattern(
-        "Nextcloud, ownCloud or Dropbox",
-        r".*\([^)]*conflicted copy[^)]*\).*|.*_conflict-\d.*|.* conflicted copy.*",
+        "Nextcloud, ownCloud or Dropbox", r".*\([^)]*conflicted copy[^)]*\).*|.*_conflict-\d.*|.* conflicted copy.*"
     ),
     _pattern("Seafile", r".*\((SFConflict .*|case conflict \d+)\).*"),
     _pattern("OneDrive", r".*-safeBackup-\d{4}.*"),

@@ -74,12 +74,7 @@ class Watcher:
     """Watches a folder tree. `start`, then `look` whenever one of `waitables` is readable or a scan is due."""
 
     def __init__(
-        self,
-        root: Path,
-        *,
-        scan_interval_s: float,
-        poll_interval_s: float,
-        listen: Callable[[Path], Events] = listen,
+        self, root: Path, *, scan_interval_s: float, poll_interval_s: float, listen: Callable[[Path], Events] = listen
     ) -> None:
         """`poll_interval_s` counts in place of `scan_interval_s` where `listen` raises EventsUnavailable."""
         self._root = root.resolve()  # a root that is a link gives no events, and no error
@@ -116,11 +111,13 @@ class Watcher:
 
     def stop(self) -> None:
         """Stops listening."""
-        self._close_events()
+        if self._events is not None:
+            self._events.close()
+            self._events = None
 
     def restart(self) -> None:
         """Listens anew to a folder that was away and is back; the next look is a complete one."""
-        self._close_events()
+        self.stop()
         self.start()
         self._scan_due_s = None
 
@@ -146,8 +143,6 @@ class Watcher:
             return Observation(seen=self._walk(""), gone=(), complete=True)
         return self._look_at({**dict.fromkeys(pending, False), **named})
 
-    # -- listening -------------------------------------------------------------------------------------------------
-
     def _hear(self, now: float) -> dict[str, bool]:
         """The paths that events named; events that were lost or ended make a scan due."""
         if self._events is None:
@@ -172,17 +167,12 @@ class Watcher:
 
     def _lose_events(self, now: float, reason: str) -> None:
         """Events have ended: the folder is polled, and the watcher tries soon to get events again."""
-        self._close_events()
+        self.stop()
         self.losses += 1
         self.polls_because = reason
         self._backoff.failed(now)
         self._scan_due_s = None
         logger.warning("file events for {} ended: {}; looking every {:g} s", self._root, reason, self.interval_s)
-
-    def _close_events(self) -> None:
-        if self._events is not None:
-            self._events.close()
-            self._events = None
 
     def _identify(self) -> tuple[int, int] | None:
         try:
@@ -190,8 +180,6 @@ class Watcher:
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-    # -- looking ---------------------------------------------------------------------------------------------------
 
     def _look_at(self, names: dict[str, bool]) -> Observation:
         """What lies under some names. `names`: path below the inbox -> whether it came by a rename."""
@@ -238,6 +226,5 @@ class Watcher:
 
 
 def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:
-    return Sighting(
-        path=name, stamp=FileStamp.of(status), is_regular=stat.S_ISREG(status.st_mode), came_whole=came_whole
-    )
+    is_regular = stat.S_ISREG(status.st_mode)
+    return Sighting(path=name, stamp=FileStamp.of(status), is_regular=is_regular, came_whole=came_whole)

@@ -28,11 +28,9 @@ class CaptionJob(BaseModel):
     task: _Caption = Field("caption", description="`generate`, `caption` or `regenerate`")
     image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
     prompt: types.Beginning = Field(
-        "",
-        description="text of at most 500 characters: how the caption begins",
-        json_schema_extra=types.as_text(types.ANY_TEXT),
+        "", description="text of at most 500 characters: how the caption begins", json_schema_extra=types.as_text()
     )
-    max_new_tokens: types.Whole = Field(None, strict=True, ge=1, le=200, description="a whole number from 1 to 200")
+    max_new_tokens: types.Whole = types.whole_field(1, 200)
     priority: types.Priority = types.priority_field()
 
     def request(self) -> CaptionRequest:

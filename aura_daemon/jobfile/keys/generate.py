@@ -42,13 +42,7 @@ class LoraKeys(BaseModel):
         description="the name of a LoRA in the configured folder, without `.safetensors`",
         json_schema_extra={"pattern": types.NOT_BLANK},
     )
-    weight: float = Field(
-        1.0,
-        strict=True,
-        ge=-MOST_LORA_WEIGHT,
-        le=MOST_LORA_WEIGHT,
-        description=f"a number from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}",
-    )
+    weight: float = types.number_field(1.0, -MOST_LORA_WEIGHT, MOST_LORA_WEIGHT)
 
     @model_validator(mode="before")
     @classmethod
@@ -60,10 +54,8 @@ class LoraKeys(BaseModel):
         schema: dict[str, Any] = handler.resolve_ref_schema(handler(core_schema))
         keys = dict(schema)
         schema.clear()
-        schema["anyOf"] = [
-            keys,
-            {"type": "string", "maxLength": types.MOST_NAME_CHARACTERS, "pattern": types.NOT_BLANK},
-        ]
+        name = {"type": "string", "maxLength": types.MOST_NAME_CHARACTERS, "pattern": types.NOT_BLANK}
+        schema["anyOf"] = [keys, name]
         return schema
 
 
@@ -71,8 +63,8 @@ class HiresKeys(BaseModel):
     """The second pass."""
 
     model_config = types.CONFIG
-    scale: float = Field(2.0, strict=True, ge=1, le=4, description="a number from 1 to 4: how much larger")
-    strength: float = Field(0.5, strict=True, ge=0, le=1, description="a number from 0 to 1: how much is drawn anew")
+    scale: float = types.number_field(2.0, 1, 4, "how much larger")
+    strength: float = types.number_field(0.5, 0, 1, "how much is drawn anew")
 
 
 _OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
@@ -105,26 +97,18 @@ class GenerateJob(BaseModel):
         json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False),
     )
     negative_prompt: types.Prompt = Field(
-        "",
-        description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters",
-        json_schema_extra=types.as_text(types.ANY_TEXT),
+        "", description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters", json_schema_extra=types.as_text()
     )
     aspect_ratio: types.Ratio = Field(
         None, description=f"one of {', '.join(NATIVE_512)}; `width` and `height` give any other size"
     )
     width: types.Whole = types.size_field()
     height: types.Whole = types.size_field()
-    steps: types.Whole = Field(None, strict=True, ge=1, le=150, description="a whole number from 1 to 150")
-    guidance_scale: float | None = Field(None, strict=True, ge=0, le=30, description="a number from 0 to 30")
+    steps: types.Whole = types.whole_field(1, 150)
+    guidance_scale: float | None = types.number_field(None, 0, 30)
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
     seed: Seeds = Field(None, description=SEEDS)
-    count: types.Whole = Field(
-        None,
-        strict=True,
-        ge=1,
-        le=MOST_SEEDS,
-        description=f"a whole number from 1 to {MOST_SEEDS}: so many pictures, each with the next seed",
-    )
+    count: types.Whole = types.whole_field(1, MOST_SEEDS, "so many pictures, each with the next seed")
     matrix: dict[str, Any] | None = Field(None, description=MATRIX_DESCRIPTION)
     grid: bool | None = Field(None, strict=True, description="true or false: all pictures on one sheet besides")
     model: types.Name | None = Field(
@@ -140,27 +124,19 @@ class GenerateJob(BaseModel):
     )
     image: types.ImageName | None = types.image_field("the picture is made from it")
     mask: types.ImageName | None = types.image_field("white where the image is drawn anew")
-    strength: float | None = Field(
-        None, strict=True, ge=0, le=1, description="a number from 0 to 1: how much of the image is drawn anew"
-    )
+    strength: float | None = types.number_field(None, 0, 1, "how much of the image is drawn anew")
     hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
-    clip_skip: types.Whole = Field(
-        None, strict=True, ge=1, le=12, description="a whole number from 1 to 12: 2 leaves out the last layer"
-    )
+    clip_skip: types.Whole = types.whole_field(1, 12, "2 leaves out the last layer")
     format: _Format = Field(None, description=f"one of {', '.join(ImageFormat)}")
-    quality: types.Whole = Field(None, strict=True, ge=1, le=100, description="a whole number from 1 to 100")
+    quality: types.Whole = types.whole_field(1, 100)
     metadata: Metadata | None = Field(None, description=f"one of {', '.join(Metadata)}")
-    preview: types.Whole = Field(
-        None, strict=True, ge=0, le=150, description="a whole number from 0 to 150: a small picture every so many steps"
-    )
+    preview: types.Whole = types.whole_field(0, 150, "a small picture every so many steps")
     output: _Template | None = Field(None, description=_OUTPUT, json_schema_extra={"pattern": TEMPLATE})
     tags: tuple[_Tag, ...] | None = Field(
         None, max_length=50, description="a list of at most 50 texts of at most 100 characters"
     )
     notes: types.Notes = Field(
-        "",
-        description="text of at most 2000 characters, for the sidecar",
-        json_schema_extra=types.as_text(types.ANY_TEXT),
+        "", description="text of at most 2000 characters, for the sidecar", json_schema_extra=types.as_text()
     )
     priority: types.Priority = types.priority_field()
 

@@ -30,7 +30,7 @@ class RegenerateKeys(BaseModel):
     prompt: types.Prompt = Field(
         "",
         description=f"text of at most {types.MOST_PROMPT_CHARACTERS} characters: what to draw instead",
-        json_schema_extra=types.as_text(types.ANY_TEXT),
+        json_schema_extra=types.as_text(),
     )
     seed: OneSeed = Field(None, description=ONE_SEED)
     priority: types.Priority = types.priority_field()

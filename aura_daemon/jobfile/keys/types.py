@@ -51,7 +51,6 @@ def _whole(value: object) -> object:
 
 
 def _word(value: str) -> str:
-    """Refuses blank text."""
     if not value:
         raise ValueError("must not be blank")
     return value
@@ -78,9 +77,19 @@ Ratio = Annotated[
 ]
 
 
-def as_text(pattern: str, *, may_be_null: bool = True) -> dict[str, Any]:
+def as_text(pattern: str = ANY_TEXT, *, may_be_null: bool = True) -> dict[str, Any]:
     """The schema of text that may also be written as a number or a boolean."""
     return {"type": ["string", "number", "boolean"] + ["null"] * may_be_null, "pattern": pattern}
+
+
+def number_field(default: float | None, least: int, most: int, what: str = "", *, kind: str = "a number") -> Any:
+    """A key that holds a number; `what` says what for."""
+    description = f"{kind} from {least} to {most}" + (f": {what}" if what else "")
+    return Field(default, strict=True, ge=least, le=most, description=description)
+
+
+def whole_field(least: int, most: int, what: str = "") -> Any:
+    return number_field(None, least, most, what, kind="a whole number")
 
 
 MOST_PRIORITY: Final = 1000
