@@ -16,19 +16,9 @@ from rich.text import Text
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import running_health
+from aura_daemon.doctor import report
 from aura_daemon.doctor.doctor import Doctor
 from aura_daemon.doctor.probe import TorchProbe
-from aura_daemon.doctor.report import (
-    CPU_FLAGS,
-    DoctorReport,
-    LadderPlan,
-    LadderStep,
-    Machine,
-    ModelFound,
-    ModelPresence,
-    PlanRequest,
-    ProbeAnswer,
-)
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
@@ -59,17 +49,17 @@ def doctor(
         examination = Doctor(probe or TorchProbe()).examine(loaded, plan_request, daemon_pid=daemon_pid)
     for text in examination.log:
         print(text, file=sys.stderr)
-    report = examination.report
+    document = examination.report
     if as_json:
-        print(report.to_json())
+        print(document.to_json())
     else:
         console = Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
-        for part in _rendered(report):
+        for part in _rendered(document):
             console.print(part, soft_wrap=isinstance(part, Text))
-    return UNWELL if report.problems else 0
+    return UNWELL if document.problems else 0
 
 
-def requested_plan(settings: Settings, plan: str | None, batch: int, model: str | None) -> PlanRequest | None:
+def requested_plan(settings: Settings, plan: str | None, batch: int, model: str | None) -> report.PlanRequest | None:
     """What `--plan`, `--batch` and `--model` ask for; None without them. Raises UserError with every problem."""
     allowed = (settings.generate.model, *settings.generate.models)
     problems = []
@@ -87,37 +77,37 @@ def requested_plan(settings: Settings, plan: str | None, batch: int, model: str 
     if plan is None:
         return None
     width, height = (round_px(side) for side in sides)
-    return PlanRequest(model=model or allowed[0], width=width, height=height, batch=batch)
+    return report.PlanRequest(model=model or allowed[0], width=width, height=height, batch=batch)
 
 
-def _rendered(report: DoctorReport) -> Iterator[Text | Table]:
+def _rendered(document: report.DoctorReport) -> Iterator[Text | Table]:
     """The facts, the ladder, what should be mended."""
     title_above = ""
-    for title, fact in _facts(report):
+    for title, fact in _facts(document):
         yield Text.assemble((f"{title if title != title_above else '':<12}", "bold"), fact)
         title_above = title
-    if report.findings is not None and report.findings.plan is not None:
+    if document.findings is not None and document.findings.plan is not None:
         yield Text()
-        yield from _plan(report.findings.plan, report)
+        yield from _plan(document.findings.plan, document)
     yield Text()
-    for problem in report.problems:
+    for problem in document.problems:
         yield Text.assemble(("mend  ", "bold red"), problem.message)
         yield Text.assemble("      ", (problem.mend, "yellow"))
-    if not report.problems:
+    if not document.problems:
         yield Text("all is well", "green")
 
 
-def _facts(report: DoctorReport) -> Iterator[tuple[str, str]]:
-    machine, answer = report.machine, report.findings
-    yield "configured", f"by {escaped(report.configured_by)}"
-    yield "daemon", "runs" if report.daemon_runs else "not running"
+def _facts(document: report.DoctorReport) -> Iterator[tuple[str, str]]:
+    machine, answer = document.machine, document.findings
+    yield "configured", f"by {escaped(document.configured_by)}"
+    yield "daemon", "runs" if document.daemon_runs else "not running"
     for fact in _gpus(machine):
         yield "GPU", fact
     if answer is not None:
         for fact in _torch(answer):
             yield "torch", fact
     cpu, memory, inotify, versions = machine.cpu, machine.memory, machine.inotify, machine.versions
-    lacking = ", ".join(flag for flag in CPU_FLAGS if flag not in cpu.flags)
+    lacking = ", ".join(flag for flag in report.CPU_FLAGS if flag not in cpu.flags)
     flags = f"has {', '.join(cpu.flags) or 'none of them'}{'; lacks ' * bool(lacking)}{lacking}"
     yield "CPU", f"{cpu.name}, {cpu.cores} cores; {flags}"
     limit = f"the control group's limit: {_gib(most)}" if (most := memory.limit_bytes) else "no control group's limit"
@@ -137,7 +127,7 @@ def _facts(report: DoctorReport) -> Iterator[tuple[str, str]]:
         yield str(model.kind), f"{escaped(model.name)}: {_model(model)}"
 
 
-def _gpus(machine: Machine) -> Iterator[str]:
+def _gpus(machine: report.Machine) -> Iterator[str]:
     if not machine.gpus:
         yield "the NVIDIA driver knows of none"
     for gpu in machine.gpus:
@@ -147,7 +137,7 @@ def _gpus(machine: Machine) -> Iterator[str]:
             yield f"used by {user.name} ({user.pid})" + (f": {_gib(user.used_bytes)}" if user.used_bytes else "")
 
 
-def _torch(answer: ProbeAnswer) -> Iterator[str]:
+def _torch(answer: report.ProbeAnswer) -> Iterator[str]:
     torch = answer.torch
     yield f"{torch.version}, built for {torch.build}"
     if torch.device:
@@ -156,29 +146,29 @@ def _torch(answer: ProbeAnswer) -> Iterator[str]:
         yield f"computes on {torch.device} ({details}) {dtypes}"
 
 
-def _model(model: ModelFound) -> str:
+def _model(model: report.ModelFound) -> str:
     match model.presence:
-        case ModelPresence.HERE:
+        case report.ModelPresence.HERE:
             return f"here, {_size(model.weight_bytes)}, {escaped(model.folder)}"
-        case ModelPresence.ABSENT:
+        case report.ModelPresence.ABSENT:
             size = f"{_size(model.weight_bytes)} are" if model.weight_bytes else "it is"
             return f"not on this machine, {size} fetched for its first job"
-        case ModelPresence.WRONG:
+        case report.ModelPresence.WRONG:
             return "cannot be used, see below"
         case _:  # pragma: no cover
             assert_never(model.presence)
 
 
-def _plan(plan: LadderPlan, report: DoctorReport) -> Iterator[Text | Table]:
+def _plan(plan: report.LadderPlan, document: report.DoctorReport) -> Iterator[Text | Table]:
     """A row a rung, and where a job would start."""
     request, model = plan.wish, escaped(plan.wish.model)
     at_once = f", {request.batch} at once" if request.batch > 1 else ""
     yield Text(f"the ladder for {request.width}x{request.height}{at_once}, {model}", "bold")
     if plan.assumed:
         yield Text(f"{model} is not on this machine: the figures assume Stable Diffusion 1.4's size", "yellow")
-    if report.held_bytes:
-        on_gpu = f" and {_gib(report.held_device_bytes)} of the GPU" if report.held_device_bytes else ""
-        held = f"{_gib(report.held_bytes)} of memory{on_gpu}"
+    if document.held_bytes:
+        on_gpu = f" and {_gib(document.held_device_bytes)} of the GPU" if document.held_device_bytes else ""
+        held = f"{_gib(document.held_bytes)} of memory{on_gpu}"
         yield Text(f"what the running daemon's worker holds counts as free: {held}")
     table = Table(show_edge=False, pad_edge=False)
     for name in ("", "rung", "what is done", "predicted peak", "free", "a picture", "fits now"):
@@ -198,7 +188,7 @@ def _plan(plan: LadderPlan, report: DoctorReport) -> Iterator[Text | Table]:
         yield Text(f"times: {plan.steps_a_picture} steps, {basis}")
 
 
-def _fits(step: LadderStep, plan: LadderPlan) -> str:
+def _fits(step: report.LadderStep, plan: report.LadderPlan) -> str:
     if step.fits:
         return "yes" if step.fits == plan.wish.batch else f"{step.fits} of {plan.wish.batch}"
     missing_bytes = step.needed_bytes - step.free_bytes

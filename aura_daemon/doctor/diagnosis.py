@@ -6,16 +6,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from aura_daemon.config.engine import Device
-from aura_daemon.doctor.report import (
-    DiskFound,
-    DoctorReport,
-    Finding,
-    InotifyFound,
-    LadderPlan,
-    ModelFound,
-    ModelPresence,
-    ProbeAnswer,
-)
+from aura_daemon.doctor import report
+from aura_daemon.doctor.report import Finding
 from aura_daemon.ladder.rungs import RUNGS
 
 LOW_DISK_BYTES: Final = 1 << 30
@@ -27,27 +19,27 @@ SPARE_DISK_BYTES: Final = 1 << 30
 GIB: Final = 1 << 30
 
 
-def complaints(report: DoctorReport) -> Iterator[Finding]:
+def complaints(document: report.DoctorReport) -> Iterator[Finding]:
     """All findings; those that keep jobs from running come first."""
-    answer = report.findings
+    answer = document.findings
     if answer is not None:
         if answer.refusal is not None:
             yield answer.refusal
-        yield from _about_torch(answer, report)
+        yield from _about_torch(answer, document)
         for model in answer.models:
-            yield from _about_model(model, answer, report)
+            yield from _about_model(model, answer, document)
         if answer.plan is not None:
             yield from _about_plan(answer.plan)
-    for disk in report.machine.disks:
+    for disk in document.machine.disks:
         yield from _about_disk(disk)
-    if report.machine.inotify is not None:
-        yield from _about_inotify(report.machine.inotify)
+    if document.machine.inotify is not None:
+        yield from _about_inotify(document.machine.inotify)
 
 
-def _about_torch(answer: ProbeAnswer, report: DoctorReport) -> Iterator[Finding]:
+def _about_torch(answer: report.ProbeAnswer, document: report.DoctorReport) -> Iterator[Finding]:
     """A GPU that torch does not use. Where the configuration names a device, `refusal` covers this case."""
-    gpus, torch = report.machine.gpus, answer.torch
-    if gpus and torch.device == "cpu" and report.device == Device.AUTO:
+    gpus, torch = document.machine.gpus, answer.torch
+    if gpus and torch.device == "cpu" and document.device == Device.AUTO:
         yield Finding(
             message=f"the driver knows {gpus[0].name}, but torch {torch.version} ({torch.build} build) "
             "finds no CUDA device: the CPU computes",
@@ -55,10 +47,12 @@ def _about_torch(answer: ProbeAnswer, report: DoctorReport) -> Iterator[Finding]
         )
 
 
-def _about_model(model: ModelFound, answer: ProbeAnswer, report: DoctorReport) -> Iterator[Finding]:
-    if model.presence is ModelPresence.WRONG:
+def _about_model(
+    model: report.ModelFound, answer: report.ProbeAnswer, document: report.DoctorReport
+) -> Iterator[Finding]:
+    if model.presence is report.ModelPresence.WRONG:
         yield Finding(message=model.message, mend=model.mend)
-    if model.presence is not ModelPresence.ABSENT:
+    if model.presence is not report.ModelPresence.ABSENT:
         return
     if answer.hub_is_forbidden:
         yield Finding(
@@ -66,7 +60,7 @@ def _about_model(model: ModelFound, answer: ProbeAnswer, report: DoctorReport) -
             mend="unset HF_HUB_OFFLINE once, or bring its cache here",
         )
         return
-    disk = next((disk for disk in report.machine.disks if disk.what == "models"), None)
+    disk = next((disk for disk in document.machine.disks if disk.what == "models"), None)
     if disk is not None and disk.free_bytes < model.weight_bytes + SPARE_DISK_BYTES:
         yield Finding(
             message=f"model {model.name} is to be fetched ({model.weight_bytes / 1e9:.1f} GB), but there are only "
@@ -75,7 +69,7 @@ def _about_model(model: ModelFound, answer: ProbeAnswer, report: DoctorReport) -
         )
 
 
-def _about_plan(plan: LadderPlan) -> Iterator[Finding]:
+def _about_plan(plan: report.LadderPlan) -> Iterator[Finding]:
     if plan.start is not None:
         return
     last = plan.ladder[-1]
@@ -87,7 +81,7 @@ def _about_plan(plan: LadderPlan) -> Iterator[Finding]:
     )
 
 
-def _about_disk(disk: DiskFound) -> Iterator[Finding]:
+def _about_disk(disk: report.DiskFound) -> Iterator[Finding]:
     if disk.free_bytes < LOW_DISK_BYTES:
         yield Finding(
             message=f"the disk is nearly full at {disk.path} ({disk.what}): "
@@ -96,7 +90,7 @@ def _about_disk(disk: DiskFound) -> Iterator[Finding]:
         )
 
 
-def _about_inotify(limits: InotifyFound) -> Iterator[Finding]:
+def _about_inotify(limits: report.InotifyFound) -> Iterator[Finding]:
     watches = limits.needed_watches + limits.used_watches
     if watches > limits.max_user_watches:
         yield Finding(
