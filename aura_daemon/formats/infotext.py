@@ -126,13 +126,8 @@ def parse(text: str) -> Infotext | None:
     strength = {"strength": _number(settings["Denoising strength"])} if "Denoising strength" in settings else {}
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
-    return Infotext(
-        keys=keys,
-        model=settings.get("Model", ""),
-        model_hash=settings.get("Model hash", ""),
-        version=settings.get("Version", ""),
-        lost=tuple(_lost(settings)),
-    )
+    model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
+    return Infotext(keys=keys, model=model, model_hash=model_hash, version=version, lost=tuple(_lost(settings)))
 
 
 def model_label(name: str) -> str:

@@ -183,12 +183,9 @@ class Claims:
             pass  # somebody took it away
         except OSError as error:
             self.stranded = error
-            logger.error(
-                "{} is neither claimed nor back in the inbox ({}): it is taken up later from {}",
-                file_names.escaped(path),
-                error.strerror,
-                file_names.escaped(os.fspath(target)),
-            )
+            name, place = file_names.escaped(path), file_names.escaped(os.fspath(target))
+            message = "{} is neither claimed nor back in the inbox ({}): it is taken up later from {}"
+            logger.error(message, name, error.strerror, place)
 
     def _copy(self, file: Path, target: Path) -> os.stat_result:
         """Claims by copy, under `keep`; leaves no copy of a file that was not claimed."""

@@ -163,14 +163,9 @@ def plan_document(
     if count is not None and seeds and seeds[0] + count > SEED_END:
         message = f"so many seeds do not fit between {seeds[0]} and 2**63, where seeds end"
         return (Problem(file=file, line=lines.get("count"), key="count", message=message, given=shown(count)),)
-    return ExpansionPlan(
-        keys={key: value for key, value in own.items() if key not in ("matrix", "count")},
-        lists=lists,
-        texts=texts,
-        seeds=seeds,
-        count=count,
-        is_counted_by_folder=any(folder.keys.get("count") is not None for folder in folders),
-    )
+    plain = {key: value for key, value in own.items() if key not in ("matrix", "count")}
+    by_folder = any(folder.keys.get("count") is not None for folder in folders)
+    return ExpansionPlan(keys=plain, lists=lists, texts=texts, seeds=seeds, count=count, is_counted_by_folder=by_folder)
 
 
 def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int) -> Problem | None:

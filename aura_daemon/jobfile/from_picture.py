@@ -62,13 +62,8 @@ def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ..
 
 
 def _embedded(settings: Infotext, file: str) -> EmbeddedSettings:
-    return EmbeddedSettings(
-        image=file,
-        model=cut(settings.model),
-        model_hash=cut(settings.model_hash),
-        version=cut(settings.version),
-        lost=tuple(cut(lost, 200) for lost in settings.lost),
-    )
+    labels = {key: cut(getattr(settings, key)) for key in ("model", "model_hash", "version")}
+    return EmbeddedSettings(image=file, lost=tuple(cut(lost, 200) for lost in settings.lost), **labels)
 
 
 def _with_mend(problem: Problem) -> Problem:
