@@ -114,7 +114,7 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
         return Start(rung=last.rung, most=last.batch, alone=True)
     if last.batch > 1:
         return Start(rung=last.rung, most=last.batch // 2, alone=True)
-    lower = below(last.rung, ladder(_backend(last.device), kind))
+    lower = below(last.rung, ladder(Backend(last.device.partition(":")[0]), kind))  # `cuda:0` is CUDA
     return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
@@ -149,8 +149,3 @@ def kind_when_killed(conditions: Iterable[RunConditions]) -> FailureKind:
     On a GPU it counts as a crash: no other rung of a GPU takes less host memory.
     """
     return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in conditions) else FailureKind.CRASHED
-
-
-def _backend(device: str) -> Backend:
-    """The backend of a device: `cuda:0` is CUDA."""
-    return Backend(device.partition(":")[0])
