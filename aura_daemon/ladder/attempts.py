@@ -144,8 +144,5 @@ def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[
 
 
 def kind_when_killed(conditions: Iterable[RunConditions]) -> FailureKind:
-    """The kind of failure when the kernel killed the worker because host memory ran out.
-
-    On a GPU it counts as a crash: no other rung of a GPU takes less host memory.
-    """
+    """The failure when the kernel killed a worker for lack of host memory; on a GPU a crash: no rung takes less."""
     return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in conditions) else FailureKind.CRASHED
