@@ -6,13 +6,13 @@ document there changes when the status changes, and otherwise once per `health_i
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import psutil
 from loguru import logger
 from pydantic import ValidationError
 
@@ -106,16 +106,4 @@ def age_s(document: Health) -> float:
 
 def is_alive(document: Health) -> bool:
     """Whether the daemon that wrote the document still runs, judged by heartbeat and process table."""
-    if document.status is Status.STOPPED:
-        return False
-    return age_s(document) < STALE_S and _process_exists(document.pid)
-
-
-def _process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's process has this pid
-        pass
-    return True
+    return document.status is not Status.STOPPED and age_s(document) < STALE_S and psutil.pid_exists(document.pid)

@@ -114,7 +114,7 @@ def next_start(attempts: Sequence[Attempt], kind: JobKind) -> Start | None:
         return Start(rung=last.rung, most=last.batch, alone=True)
     if last.batch > 1:
         return Start(rung=last.rung, most=last.batch // 2, alone=True)
-    lower = below(last.rung, ladder(_backend(last.device), kind))
+    lower = below(last.rung, ladder(Backend(last.device.partition(":")[0]), kind))  # `cuda:0` is CUDA
     return Start(rung=lower, most=1, alone=True) if lower is not None else None
 
 
@@ -144,13 +144,5 @@ def with_attempt(attempts: Sequence[Attempt], attempt: Attempt | None) -> tuple[
 
 
 def kind_when_killed(conditions: Iterable[RunConditions]) -> FailureKind:
-    """The kind of failure when the kernel killed the worker because host memory ran out.
-
-    On a GPU it counts as a crash: no other rung of a GPU takes less host memory.
-    """
+    """The failure when the kernel killed a worker for lack of host memory; on a GPU a crash: no rung takes less."""
     return FailureKind.OUT_OF_MEMORY if all(one.device == "cpu" for one in conditions) else FailureKind.CRASHED
-
-
-def _backend(device: str) -> Backend:
-    """The backend of a device: `cuda:0` is CUDA."""
-    return Backend(device.partition(":")[0])

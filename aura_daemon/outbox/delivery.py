@@ -21,7 +21,7 @@ from aura_daemon import file_names
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
-from aura_daemon.jobs.results import EngineTiming, Payload, Produced
+from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -192,7 +192,16 @@ class Delivery:
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
             warnings = from_picture.differences(embedded, produced)
-        total_s = source.settled_s + times.since_claim_s + delivered_s
+        figures = {
+            "settled": source.settled_s,
+            "waited": times.waited_s,
+            "loaded": produced.timing.loaded_s,
+            "encoded": produced.timing.encoded_s,
+            "denoised": produced.timing.denoised_s,
+            "decoded": produced.timing.decoded_s,
+            "delivered": delivered_s,
+            "total": source.settled_s + times.since_claim_s + delivered_s,
+        }
         return sidecar_writer.sidecar(
             produced,
             job_id=job.id,
@@ -200,7 +209,7 @@ class Delivery:
             source=source_record(source, job),
             tried=job.tried,
             seconds=times.attempt_s,
-            timing_s=_timing(produced.timing, source.settled_s, times.waited_s, delivered_s, total_s),
+            timing_s=TimingRecord(**{name: round(seconds, 4) for name, seconds in figures.items()}),
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,
             regenerated_from=embedded.image if embedded is not None else None,
@@ -234,19 +243,3 @@ def _output(stem: str, payload: Payload) -> OutputRecord:
         width=payload.width,
         height=payload.height,
     )
-
-
-def _timing(
-    engine: EngineTiming, settled_s: float, waited_s: float, delivered_s: float, total_s: float
-) -> TimingRecord:
-    figures = {
-        "settled": settled_s,
-        "waited": waited_s,
-        "loaded": engine.loaded_s,
-        "encoded": engine.encoded_s,
-        "denoised": engine.denoised_s,
-        "decoded": engine.decoded_s,
-        "delivered": delivered_s,
-        "total": total_s,
-    }
-    return TimingRecord(**{name: round(seconds, 4) for name, seconds in figures.items()})

@@ -45,7 +45,8 @@ class SourceDisposal:
         self._inputs = inputs
         self._delivery = delivery
         self._journal = journal
-        self.archive_bytes = _size_of(claims.done)
+        archived = claims.done.rglob("*") if claims.done.is_dir() else ()
+        self.archive_bytes = sum(file.lstat().st_size for file in archived if file.is_file())
 
     def dispose(self, source: Source) -> bool:
         """Disposes of a source; False, and nothing is done, if some of its jobs have not ended."""
@@ -187,7 +188,3 @@ def _is_stale(report: Path, file: Path) -> bool:
         return b'"schema": "aura-daemon/failure/' in durable_files.read(report, most_bytes=256).content
     except OSError:
         return False
-
-
-def _size_of(folder: Path) -> int:
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_file()) if folder.is_dir() else 0

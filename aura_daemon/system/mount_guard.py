@@ -50,7 +50,9 @@ class MountGuard:
         try:
             if not self._marker.is_file():
                 durable_files.write(self._marker, _TEXT, temp_folder=self._marker.parent / "tmp", replace=True)
-            self._write_known({**self._read_known(), self._resolved: mount})
+            # `json` escapes the surrogates of names that are no text.
+            known = json.dumps({**self._read_known(), self._resolved: mount}, indent=2).encode() + b"\n"
+            durable_files.write(self._known, known, temp_folder=self._temp, replace=True)
         except OSError as error:
             logger.warning("{} cannot be marked as ours: {}", self.folder, error.strerror)
             return False
@@ -88,8 +90,3 @@ class MountGuard:
             return {}
         known = found if isinstance(found, dict) else {}
         return {path: mount for path, mount in known.items() if isinstance(mount, str)}
-
-    def _write_known(self, known: dict[str, str]) -> None:
-        # `json` escapes the surrogates of names that are no text.
-        content = json.dumps(known, indent=2).encode() + b"\n"
-        durable_files.write(self._known, content, temp_folder=self._temp, replace=True)

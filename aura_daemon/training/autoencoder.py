@@ -33,7 +33,8 @@ def train(log: TrainingLog, *, seed: int) -> AutoencoderKL:
     torch.manual_seed(seed)
     dice = torch.Generator().manual_seed(seed)
     vae = build()
-    log.begin("vae", f"{STEPS} steps of {BATCH}, {_millions(vae)} M parameters")
+    millions = round(sum(parameter.numel() for parameter in vae.parameters()) / 1e6, 2)
+    log.begin("vae", f"{STEPS} steps of {BATCH}, {millions} M parameters")
     descent = CosineAdamW(vae.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
         _, pictures = fresh_drawings(BATCH, dice)
@@ -81,7 +82,3 @@ def centre_latents(vae: AutoencoderKL, latents: Tensor) -> None:
     inward.bias[channels:] -= 2 * deviation.log()
     outward.bias += outward.weight[:, :, 0, 0] @ mean
     outward.weight *= deviation[None, :, None, None]
-
-
-def _millions(model: torch.nn.Module) -> float:
-    return round(sum(parameter.numel() for parameter in model.parameters()) / 1e6, 2)

@@ -92,7 +92,9 @@ def train(log: TrainingLog, vae: AutoencoderKL, generator: Path, *, seed: int) -
         # What must not name its colours comes last.
         named = [*fresh, *(album[pick] for pick in old.tolist()), *(prompts[pick] for pick in new.tolist())]
         stored = torch.cat([kept[old], drawn[new]]).float() / 127.5 - 1
-        seen = _mirrored(torch.cat([pictures, stored, tinted, recoloured]), dice)
+        seen = torch.cat([pictures, stored, tinted, recoloured])
+        is_mirrored = torch.rand(len(seen), 1, 1, 1, generator=dice) < 0.5  # every shape is its own mirror image
+        seen = torch.where(is_mirrored, seen.flip(-1), seen)
         seen += torch.rand(len(seen), 1, 1, 1, generator=dice) * PIXEL_NOISE * torch.randn(seen.shape, generator=dice)
         tokens, labels = _captions([*named, *shapes, *reshaped], dice)
         _hide_colours(tokens[len(named) :], labels[len(named) :])
@@ -197,12 +199,6 @@ def _nameless_colours(sentences: Sequence[Sentence], dice: torch.Generator) -> t
             pairs.append(pair)
     inside, outside = torch.stack(pairs)[..., None, None].unbind(1)
     return inside, outside
-
-
-def _mirrored(pictures: Tensor, dice: torch.Generator) -> Tensor:
-    """Mirrors a random half of the pictures left to right: every shape is its own mirror image."""
-    turned = torch.rand(len(pictures), 1, 1, 1, generator=dice) < 0.5
-    return torch.where(turned, pictures.flip(-1), pictures)
 
 
 def _hide_colours(tokens: Tensor, labels: Tensor) -> None:

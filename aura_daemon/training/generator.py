@@ -98,7 +98,8 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
         shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
         tokens, latents = shelf.batch(dice)
         noise = torch.randn(latents.shape, generator=dice)
-        times = _spread_timesteps(dice)
+        # One random timestep in each of `BATCH` equal slices: every batch sees the whole range.
+        times = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
         noisy = signal[times] * latents + noise_share[times] * noise
         velocity = signal[times] * noise - noise_share[times] * latents
         predicted = pair["unet"](noisy, times, pair["text"](tokens).last_hidden_state).sample
@@ -108,11 +109,6 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
         log.step(step, loss)
         if step % SNAPSHOT_EVERY_STEPS == 0 or step == STEPS:
             snapshot(average["text"], average["unet"])
-
-
-def _spread_timesteps(dice: torch.Generator) -> Tensor:
-    """One random timestep in each of `BATCH` equal slices: every batch sees the whole range. int64 [B]."""
-    return ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
 
 
 @torch.no_grad()

@@ -67,20 +67,18 @@ def read_picture(
     if not content:
         return _refused(f"{name} is empty", "copy it again")
     if len(content) > settings.max_image_bytes:
-        return _refused(
-            f"{name} has {len(content):,} bytes, more than the {settings.max_image_bytes:,} that are allowed",
-            "save it smaller, or raise max_image_bytes",
-        )
+        message = f"{name} has {len(content):,} bytes, more than the {settings.max_image_bytes:,} that are allowed"
+        return _refused(message, "save it smaller, or raise max_image_bytes")
     try:
         with _limited(settings.max_image_pixels):
             return _in_rgb(_upright(_decoded(content)), ground)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
+        return _refused(message, "save it smaller, or raise max_image_pixels")
     except UnidentifiedImageError:
         return _unidentified(content, name)
     except BROKEN as error:
         return _refused(f"{name} is cut short or damaged: {error}", COPY_AGAIN)
-    return _refused(message, "save it smaller, or raise max_image_pixels")
 
 
 @contextmanager
@@ -129,10 +127,8 @@ def _unidentified(content: bytes, name: str) -> Failure:
         return _refused(f"{name} begins as {started} but is cut short or damaged within its header", COPY_AGAIN)
     if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"hevc"):
         return _refused(f"{name} is a HEIC picture, which is not read here", "save it as JPEG or PNG")
-    return _refused(
-        f"{name} is no picture of a kind that is read here; it begins with {content[:12]!r}",
-        f"allowed: {', '.join(FORMATS)}",
-    )
+    message = f"{name} is no picture of a kind that is read here; it begins with {content[:12]!r}"
+    return _refused(message, f"allowed: {', '.join(FORMATS)}")
 
 
 def _format_of(content: bytes) -> str:

@@ -40,11 +40,9 @@ def lacking(image_format: ImageFormat) -> Failure | None:
     # Our names are those of Pillow's codecs; a build may lack any except PNG's.
     if image_format is ImageFormat.PNG or features.check(image_format):
         return None
-    return Failure(
-        kind=FailureKind.BAD_INPUT,
-        message=f"this Pillow cannot write {image_format} files: it was built without that codec",
-        mend="install Pillow from its wheels (pip install --force-reinstall pillow), or say format: png",
-    )
+    message = f"this Pillow cannot write {image_format} files: it was built without that codec"
+    mend = "install Pillow from its wheels (pip install --force-reinstall pillow), or say format: png"
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
 
 
 def described(made: ResolvedGenerate, *, model: str, model_sha256: str) -> tuple[str, str]:

@@ -71,11 +71,9 @@ class PromptEncoder:
         """
         layers = self._encoder.config.num_hidden_layers
         if clip_skip > layers:
-            return Failure(
-                kind=FailureKind.BAD_INPUT,
-                message=f"clip_skip {clip_skip} leaves nothing of this model's text encoder: it has {layers} layers",
-                mend=f"set clip_skip to a whole number from 1 to {layers}",
-            )
+            message = f"clip_skip {clip_skip} leaves nothing of this model's text encoder: it has {layers} layers"
+            mend = f"set clip_skip to a whole number from 1 to {layers}"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         texts = [prompt, negative_prompt] if guided else [prompt]
         fault = self._inversions.look()
         used: dict[str, TextualInversion] = {}

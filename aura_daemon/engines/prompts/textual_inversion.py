@@ -134,8 +134,5 @@ def _is_pickled(path: Path) -> bool:
 
 
 def _refused(path: Path, cause: str, mend: str) -> Failure:
-    return Failure(
-        kind=FailureKind.BAD_INPUT,
-        message=f"textual inversion {path.name}: it {cause}",
-        mend=f"{mend}, or take its name out of the prompt",
-    )
+    message, mend = f"textual inversion {path.name}: it {cause}", f"{mend}, or take its name out of the prompt"
+    return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
