@@ -30,7 +30,7 @@ from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.outbox.delivery import Delivery, JobTimes
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
-"""Failures that show that the model could be loaded: jobs that waited for the model go on."""
+"""Failures of a job that was placed which show that its model is there: jobs that waited for the model go on."""
 
 _ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
 """Failures that are recorded as an attempt, after which there may be another."""
@@ -165,7 +165,7 @@ class OutcomeHandler:
         journal, job = self.journal, ended.job
         if failure.kind is not FailureKind.CANCELLED:
             self.health.error(f"{job.id}: {failure.message}")
-        if failure.kind in _MODEL_IS_THERE:
+        if failure.kind in _MODEL_IS_THERE and ended.tried is not None:  # else nobody looked for the model
             self._end_holdup(job.needs, f"{job.needs} works again")
         attempt = ended.attempt(failure)
         if failure.kind is FailureKind.OUT_OF_MEMORY and ended.tried is not None:

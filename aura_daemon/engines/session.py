@@ -89,8 +89,14 @@ class Session:
         Never raises for what a request, a model or the memory can cause. `start` and `measured`: for the choice of a
         rung.
         """
+        left: list[Task] = []
+        for task in tasks:
+            if reporter.is_cancelled(task.job_id):
+                reporter.finish(task.job_id, CANCELLED)
+            else:
+                left.append(task)
         if isinstance(self.devices, Failure):
-            for task in tasks:
+            for task in left:
                 reporter.finish(task.job_id, self.devices)
             return
         chooser = RungChooser(
@@ -100,12 +106,6 @@ class Session:
             climb_after=self._settings.climb_after,
             free=self._free,
         )
-        left: list[Task] = []
-        for task in tasks:
-            if reporter.is_cancelled(task.job_id):
-                reporter.finish(task.job_id, CANCELLED)
-            else:
-                left.append(task)
         while left:
             attempt = EngineAttempt(
                 tasks=self._alike(left), reporter=reporter, start=start, measured=measured, chooser=chooser

@@ -19,6 +19,7 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.daemon.loop import Daemon, Summary
+from aura_daemon.dispatch.outcomes import EndedJob
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
@@ -270,6 +271,20 @@ def test_a_bad_image_says_nothing_against_the_model_that_was_missing(house: Hous
     summary = run_until(house, "failed", worker)
     assert summary.failed == 1
     assert health_of(house).holdups == []
+
+
+def test_a_job_that_fails_before_its_model_is_looked_for_says_nothing_of_the_model(house: House) -> None:
+    house.drop("a.yaml")
+    house.drop("b.yaml")
+    with house.daemon(lambda task: DOWN, drain=False, retry_first=3600) as daemon:
+        while not daemon.holdups.has_failed("generate"):
+            daemon.turn()
+        source = daemon.journal.latest_source("b.yaml")
+        assert source is not None
+        (job,) = daemon.journal.jobs_of(source.id)
+        bad_image = Failure(kind=FailureKind.BAD_INPUT, message="no image")
+        daemon.dispatcher.outcomes.conclude(EndedJob(job=job, source=source), bad_image)
+        assert daemon.holdups.has_failed("generate")
 
 
 @pytest.mark.parametrize(
