@@ -80,6 +80,7 @@ class Daemon:
     """Another daemon continues with the same workers after this one."""
     _reload: Callable[[], bool] = field(init=False, default=lambda: False)
     _has_recovered: bool = field(init=False, default=False)
+    _is_to_turn_again: bool = field(init=False, default=False)
     _absences: list[str] = field(init=False, default_factory=list)
     """Why the inbox or the outbox cannot be used now; empty where both can."""
 
@@ -122,6 +123,7 @@ class Daemon:
     def turn(self) -> bool:
         """Does everything that can be done now; True where the loop is to end."""
         self.wakeup.clear()
+        self._is_to_turn_again = False
         try:
             self._look_after_folders()
             for received in self.control_socket.receive():
@@ -130,8 +132,7 @@ class Daemon:
             if not self._is_paused and self.can_journal() and self._recover():
                 self.dispatcher.outcomes.settle()
                 self.receiver.claim()
-                if not self._hands_over:
-                    self.dispatcher.dispatch()
+                self._is_to_turn_again = not self._hands_over and self.dispatcher.dispatch()
                 self.receiver.dispose()
             self.dispatcher.unload()
             self._write_health_if_due()
@@ -226,12 +227,14 @@ class Daemon:
 
     def _wait(self) -> None:
         """Sleeps until a file event, a message, a command, or the next due time."""
+        if self._is_to_turn_again:
+            return
         now = time.monotonic()
-        due = [self.watcher.scan_due_s(), self.pending.next_s(), self.holdups.next_s(now)]
+        due = [] if self._is_paused else [self.holdups.next_s(now)]
         descriptors = [self.wakeup.fileno(), *self.control_socket.waitables(), *self.pool.waitables()]
-        if self._is_paused:  # only the return of the folders matters now
-            due = []
-        else:
+        if not self._is_paused and self._has_recovered and not self.holdups.has_failed(JOURNAL):
+            # Otherwise no file is looked at, and a file that is due would make the loop spin.
+            due += [self.watcher.scan_due_s(), self.pending.next_s()]
             descriptors += self.watcher.waitables()
         if self.pool.is_running or self._is_paused:
             due.append(now + TICK_S)

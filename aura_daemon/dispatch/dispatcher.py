@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from loguru import logger
 
@@ -35,6 +36,9 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.workers.pool import RunningJob, Slot, WorkerPool
 from aura_daemon.workers.protocol import Batch, Finished, Placed, Progress
+
+MAX_TRIES: Final = 16
+"""Jobs that may fail before they start in one turn of the loop."""
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -81,11 +85,18 @@ class Dispatcher:
                 self.journal.give_back(job, count_attempt=False)
                 logger.info("{} was interrupted, queued again", job.id)
 
-    def dispatch(self) -> None:
-        """Gives every idle worker the next job that can run, and the jobs of the same batch."""
+    def dispatch(self) -> bool:
+        """Gives every idle worker the next job that can run, and the jobs of the same batch.
+
+        True where more jobs are to be tried at once: thousands that fail before they start must not keep the loop from
+        signals, commands and health.
+        """
+        tries = iter(range(MAX_TRIES))
         for slot in self.pool.slots:
             while self._is_free(slot) and self._fill(slot):
-                pass
+                if next(tries, None) is None:
+                    return True
+        return False
 
     def collect(self) -> None:
         """Receives the workers' reports, and passes outcomes on."""
@@ -225,7 +236,7 @@ class Dispatcher:
         except OSError as error:  # a faltering mount, too many open files, a full disk: not the image's fault
             self.health.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return None
-        if built.task.image is not None and self.holdups.clear(IMAGES[JobKind(job.kind)]):
+        if self.holdups.clear(IMAGES[JobKind(job.kind)]):
             logger.info("images can be read again")
         slot.running[job.id] = RunningJob(
             job=job,

@@ -91,7 +91,7 @@ class HealthRecorder:
             case Placed():
                 for job_id in event.job_ids:
                     if job_id in self._running:
-                        self._running[job_id].rung = event.tried.rung
+                        self._running[job_id].rung, self._running[job_id].loading = event.tried.rung, None
             case Loading():
                 for running in self._running.values():
                     running.loading = event

@@ -7,6 +7,7 @@ is a new one.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,6 +18,7 @@ from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLoo
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
@@ -73,13 +75,21 @@ class Pairing:
             return ImageOwner(path=running.path, is_open=True)
         waiting = self._named_by.get(path)
         if waiting is not None:
-            if status_of(self._inbox / waiting) is not None:
+            status = status_of(self._inbox / waiting)
+            if status is not None and not self._has_ended(waiting, status):
                 return ImageOwner(path=waiting, is_open=True)
             del self._named_by[path]
         if not namers:
             return None
         done = next((source for source in namers if self._journal.all_done(source.id)), None)
         return ImageOwner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
+
+    def _has_ended(self, path: str, status: os.stat_result) -> bool:
+        """Whether the job file that lies at `path` was claimed and needs nothing more: sources may be kept in place."""
+        source = self._journal.latest_source(path)
+        if source is None or source.state is not SourceState.CLOSED:
+            return False
+        return (source.size_bytes, source.modified_ns) == (status.st_size, in_64_bits(status.st_mtime_ns))
 
     def _missing_image(self, path: str, name: str | None) -> str:
         """What the job file at `path` waits for of the image it calls `name`; empty where the image is complete."""

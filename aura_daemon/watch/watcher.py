@@ -12,6 +12,7 @@ import contextlib
 import os
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,8 @@ class Watcher:
         """Listens anew to a folder that was away and is back; the next look is a complete one."""
         self.stop()
         self.start()
+        if self._events is None:
+            self._backoff.failed(time.monotonic())
         self._scan_due_s = None
 
     def scan_soon(self) -> None:

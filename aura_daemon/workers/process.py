@@ -99,8 +99,9 @@ class ProcessWorker:
     @property
     def resident_bytes(self) -> int | None:
         """Resident memory of the child; None while none is running."""
+        pid = self.pid
         with suppress(psutil.Error):
-            return psutil.Process(self.pid).memory_info().rss if self.pid is not None else None
+            return psutil.Process(pid).memory_info().rss if pid is not None else None
         return None
 
     def waitables(self) -> list[int]:

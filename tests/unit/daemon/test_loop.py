@@ -299,6 +299,29 @@ def test_bad_input_fails_with_a_reason_and_stops_nobody(house: House, content: b
     assert (house.outbox / "failed" / "bad.yaml").read_bytes() == content
 
 
+def test_jobs_that_fail_before_they_start_do_not_keep_the_loop_from_anything_else(house: House) -> None:
+    (house.outbox / "cat.png").write_bytes(b"theirs")
+    house.drop("cat.png/many.yaml", b"prompt: x\ncount: 40\n")
+    with house.daemon(drain=False) as daemon:
+        daemon.turn()
+        failed = [daemon.dispatcher.outcomes.failed]
+        while failed[-1] < 40:
+            daemon.turn()
+            failed.append(daemon.dispatcher.outcomes.failed)
+    assert len(failed) > 2
+    assert max(after - before for before, after in pairwise(failed)) < 20
+
+
+def test_an_image_that_a_refused_job_file_names_is_captioned_also_where_sources_are_kept(house: House) -> None:
+    house.drop("sheet.yaml", b"prompt: x\nimage: photo.png\nseed: 1-101\ngrid: true\n")
+    house.drop("photo.png", PNG)
+    with house.daemon(drain=False, sources="keep", pair_wait=0.3) as daemon:
+        while "photo.txt" not in house.results():
+            daemon.turn()
+            time.sleep(0.01)
+    assert "sheet.yaml.json" in house.failed()
+
+
 def test_a_folder_that_cannot_be_made_in_the_outbox_fails_its_jobs_alone(house: House) -> None:
     (house.outbox / "cat.png").write_bytes(b"theirs")
     house.drop("cat.png/dog.yaml")
