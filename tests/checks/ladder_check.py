@@ -203,6 +203,7 @@ class Check:
             "AURA_GENERATE__MODEL": str(self._model),
             "AURA_MEMORY_WAIT": "0",  # nobody in the group gives any back
             "XDG_CONFIG_HOME": str(folder / "no-config"),
+            "AURA_DTYPE": "float32",  # on every machine: the limits below are those of float32
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
 
