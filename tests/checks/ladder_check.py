@@ -81,8 +81,9 @@ class Row:
 class Check:
     """Makes the rows, and collects what is wrong with them."""
 
-    def __init__(self, model: Path, steps: int) -> None:
+    def __init__(self, model: Path, steps: int, dtype: str) -> None:
         self._model = model
+        self._dtype = dtype
         self._steps = steps
         self.rows: list[Row] = []
         self.faults: list[str] = []
@@ -203,7 +204,7 @@ class Check:
             "AURA_GENERATE__MODEL": str(self._model),
             "AURA_MEMORY_WAIT": "0",  # nobody in the group gives any back
             "XDG_CONFIG_HOME": str(folder / "no-config"),
-            "AURA_DTYPE": "float32",  # on every machine: the limits below are those of float32
+            "AURA_DTYPE": self._dtype,
             "PYTHONPATH": str(Path(__file__).parents[2]),
         }
 
@@ -280,6 +281,7 @@ def main() -> int:
     """Builds the model where it is missing, and runs every row."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--steps", type=int, default=1, help="of each picture")
+    parser.add_argument("--dtype", default="float32", help="the limits and expectations are those of float32")
     parser.add_argument("--models", type=Path, default=None, help="folder that keeps the 2 GB model")
     parser.add_argument("--take", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--group", type=Path, help=argparse.SUPPRESS)
@@ -297,7 +299,7 @@ def main() -> int:
     models.mkdir(parents=True, exist_ok=True)
     subprocess.run([sys.executable, "-c", build, str(models)], cwd=Path(__file__).parents[2], check=True)
     began_s = time.monotonic()
-    check = Check(next(models.glob("sd-1.4-*")), given.steps)
+    check = Check(next(models.glob("sd-1.4-*")), given.steps, given.dtype)
     check.run()
     print(show(check.rows))
     print(f"\n{len(check.rows)} rows in {time.monotonic() - began_s:.0f} s, {len(check.faults)} faults")
