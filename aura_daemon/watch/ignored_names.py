@@ -41,6 +41,10 @@ PRIVATE_NAMES: Final = (
     _pattern("Resilio Sync", r".*(\.!sync|\.bts|\.SyncPart|\.SyncTemp|\.SyncOld)"),
     _pattern("an editor", r"#.*#|.*___jb_.{3}___"),
     _pattern("a NAS or a desktop", r"@eaDir|__MACOSX|Thumbs\.db|desktop\.ini|Icon\r|#recycle|@Recycle"),
+    _pattern("a NAS or a desktop", r"SYNO(PHOTO|FILE)_THUMB_.*"),  # copied out of their `@eaDir`
+    _pattern("Windows or a disk", r"\$RECYCLE\.BIN|\$Recycle\.Bin|System Volume Information|lost\+found"),
+    # What Windows notes of a download. In WSL the colon is sometimes U+F03A.
+    _pattern("Windows", r".*[:\uf03a]Zone\.Identifier"),
 )
 """Matched against every part of a path. Taken from the documentation and the source of each tool; the first pattern
 covers all names that begin with a dot."""
@@ -59,8 +63,11 @@ CONFLICT_COPIES: Final = (
     _pattern("rclone", r".*\.conflict[0-9]+.*"),
     _pattern("Unison", r".* \(conflict.* on \d{4}-\d{2}-\d{2}[^)]*\).*|.*\(conflict.*_on_\d{4}-\d{2}-\d{2}[^)]*\).*"),
     _pattern(
-        "Nextcloud, ownCloud or Dropbox", r".*\([^)]*conflicted copy[^)]*\).*|.*_conflict-\d.*|.* conflicted copy.*"
+        "Nextcloud, ownCloud, Dropbox or Obsidian",
+        r".*\([^)]*([Cc]onflict(ed|ing) copy|case clash from|edit conflict, )[^)]*\).*"
+        r"|.*_conflict-\d.*|.* conflicted copy.*|.* \(Conflict .*\d{4}-\d{2}-\d{2} \d{6}\).*",
     ),
+    _pattern("Synology Drive", r".*_[A-Z][a-z]{2}-\d{2}-\d{4}-\d{4}_\w*Conflict.*"),
     _pattern("Seafile", r".*\((SFConflict .*|case conflict \d+)\).*"),
     _pattern("OneDrive", r".*-safeBackup-\d{4}.*"),
     _pattern("Resilio Sync", r".*\.Conflict(\W.*|\d.*)?"),

@@ -80,6 +80,15 @@ PRIVATE = [
     "desktop.ini",
     "a/b/.hidden/cat.png",
     ".aura/work/cat.png",
+    "SYNOPHOTO_THUMB_XL.jpg",
+    "album/SYNOFILE_THUMB_M.jpg",
+    "$RECYCLE.BIN/S-1-5-21-1/$R1A2B3.jpg",
+    "$Recycle.Bin/S-1-5-21-1/$R1A2B3.jpg",
+    "System Volume Information/cat.txt",
+    "lost+found/cat.png",
+    "cat.png:Zone.Identifier",
+    "cat.txt:Zone.Identifier:Zone.Identifier",
+    "cat.png\uf03aZone.Identifier",
 ]
 
 CONFLICTS = [
@@ -98,6 +107,14 @@ CONFLICTS = [
     "cat (Ada's conflicted copy 2026-11-23).yaml",
     "deep/down/cat.sync-conflict-20261123-170000-ABCDEFG.png",
     "holiday (conflicted copy 2026-11-23 170000)/cat.png",
+    "cat (Conflicted copy ThinkPad-T14 202611231700).yaml",
+    "cat (Ada's conflicting copy 2026-11-23).yaml",
+    "cat (conflicting copy).yaml",
+    "cat (Conflict ada 2026-11-23 170000).yaml",
+    "cat (case clash from 2026-11-23 170000).yaml",
+    "cat (edit conflict, ada v10).yaml",
+    "cat_Andy-PC_Jan-03-0901-2013_CaseConflict_1.yaml",
+    "cat_nas_Jan-03-0901-2013_Conflict.yaml",
 ]
 
 ORDINARY = [
@@ -114,6 +131,11 @@ ORDINARY = [
     "conflict.yaml",
     "conflict of interest (1).yaml",
     "hero_conflict-scene.png",
+    "Romeo and Juliet (Conflicts between families).txt",
+    "Git handbook (Conflict resolution chapter).txt",
+    "a scene (conflicting colours).txt",
+    "Zone.Identifier.yaml",
+    "recycle.bin/cat.png",
     "#1.png",
     "-rf.yaml",
     "..cat.yaml"[2:],
