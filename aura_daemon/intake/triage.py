@@ -13,7 +13,7 @@ from aura_daemon.formats import image_signatures
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
-from aura_daemon.intake.image_lookup import ImageLookup
+from aura_daemon.intake.image_lookup import ImageLookup, status_of
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -30,6 +30,10 @@ HELD_S: Final = 5.0
 
 OWNER_S: Final = 10.0
 """How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
+
+UNFINISHED_MARK: Final = ".aria2"
+"""The end of the name of the file in which aria2 notes what it still lacks of the file beside it, whose space is
+allocated beforehand: its size and the time it changed tell nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +112,9 @@ class Triage:
         by_name = self.by_name(path)
         if by_name is not None:
             return by_name
+        if status_of(self._settings.inbox / (path + UNFINISHED_MARK)) is not None:
+            reason = f"a download goes on, or was broken off: {UNFINISHED_MARK} lies beside it"
+            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.REPAIR)
         file = self._settings.inbox / path
         try:
             head, tail, status = durable_files.head_and_tail(

@@ -36,7 +36,7 @@ PRIVATE_NAMES: Final = (
     _pattern("Syncthing", r"~syncthing~.*|\.syncthing\..*"),
     _pattern("rclone", r".*\.[0-9a-f]{8}\.partial"),
     _pattern("Nextcloud or WinSCP", r".*\.filepart"),
-    _pattern("a download that goes on", r".*\.(part|crdownload|partial|download|insyncdl|tmp)"),
+    _pattern("a download that goes on", r".*\.(part|crdownload|partial|download|insyncdl|tmp|aria2)"),
     _pattern("Seafile", r".*\.sbak"),
     _pattern("Resilio Sync", r".*(\.!sync|\.bts|\.SyncPart|\.SyncTemp|\.SyncOld)"),
     _pattern("an editor", r"#.*#|.*___jb_.{3}___"),

@@ -50,6 +50,7 @@ PRIVATE = [
     ".tmp.driveupload/1.png",
     ".cat.png.icloud",
     "cat.png.crdownload",
+    "cat.png.aria2",
     "Unconfirmed 12345.png",
     "cat.png.download",
     "cat.png.download/cat.png",

@@ -11,6 +11,7 @@ import pytest
 from aura_daemon.intake.companions import COMPANION_S
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, PROMPT, Door, House
 from tests.support.steps import CAPTION, SIDECAR, admit, finish, judge
 
@@ -37,6 +38,17 @@ def keeping(house: House) -> Iterator[Door]:
 def test_a_whole_file_of_a_known_kind_is_ready(door: Door, name: str, content: bytes, expected: SourceKind) -> None:
     door.house.drop(name, content)
     assert judge(door, name) == ReadyToClaim(kind=expected)
+
+
+def test_a_file_waits_as_long_as_aria2_notes_what_it_lacks(door: Door) -> None:
+    mark = door.house.drop("cat.png.aria2", b"\0\1")
+    door.house.drop("cat.png", PNG)
+    judgement = judge(door, "cat.png", unchanged_s=1e6)
+    assert isinstance(judgement, Wait)
+    assert judgement.reason == "a download goes on, or was broken off: .aria2 lies beside it"
+    assert judgement.waits_for is WaitsFor.REPAIR  # a drain does not wait for it
+    mark.unlink()
+    assert judge(door, "cat.png", unchanged_s=1e6) == ReadyToClaim(kind=SourceKind.IMAGE)
 
 
 @pytest.mark.parametrize(
