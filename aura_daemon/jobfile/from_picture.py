@@ -70,6 +70,8 @@ def _program_of(texts: Mapping[str, str]) -> str:
         return "NovelAI"
     if "fooocus_scheme" in texts:
         return "Fooocus"
+    if '"sui_image_params"' in texts.get(PARAMETERS, ""):
+        return "SwarmUI"
     if "Job ID:" in texts.get("Description", ""):
         return "Midjourney"
     return "ComfyUI without the graph of its run" if {GRAPH, WORKFLOW} & texts.keys() else ""

@@ -32,6 +32,13 @@ _LEAST_SETTINGS: Final = 3
 """With fewer settings a line belongs to the prompt."""
 
 _FIRST_SETTING: Final = re.compile(r"^[^\S\n]*Steps:", re.MULTILINE)
+_ONE_LINE: Final = re.compile(
+    r"[.,]{0,3} ?(?=Negative prompt:)"
+    r"|(?:\. ?|(?<!,) )(?=Steps: ?\d+, ?(?:Sampler|Schedule type|CFG scale|Seed|Size|Model))"
+)
+"""Where a line break was in a text that has become one line: exiftool shows a line break as a full stop, and some
+programs write that; fields of one line make it a space."""
+
 _MOST_STARTS: Final = 20
 """Lines that may begin the settings, counted from the last."""
 
@@ -64,6 +71,9 @@ _SAMPLERS: Final[dict[Scheduler, tuple[str, str]]] = {
 """Our scheduler -> A1111's sampler and schedule type."""
 
 _OURS: Final = {tuple(map(str.casefold, names)): scheduler for scheduler, names in _SAMPLERS.items()}
+
+_K_DIFFUSION: Final = "k_"
+"""How AI Horde, InvokeAI 2 and DiffusionDB begin the names of samplers."""
 
 _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m sde": "exponential"}
 """The schedule that A1111 uses for `Automatic`; for the other samplers that we know it is `Uniform`."""
@@ -100,6 +110,8 @@ def parse(text: str) -> PictureSettings | None:
     if len(text) > MOST_CHARACTERS:
         return None
     text = text.strip()
+    if "\n" not in text:
+        text = _ONE_LINE.sub("\n", text)
     found = _found_settings(text)
     if found is None:
         return None
@@ -165,7 +177,7 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
 
 def _scheduler(sampler: str, schedule: str) -> str:
     """Our name for A1111's sampler and schedule. An unknown name stays as it is, to be refused by that name."""
-    name, given = sampler.strip(), schedule.strip().casefold()
+    name, given = sampler.strip().removeprefix(_K_DIFFUSION), schedule.strip().casefold()
     if not given and name.casefold().endswith(" karras"):  # up to A1111 1.8
         name, given = name[: -len(" karras")], "karras"
     own = _OWN_SCHEDULES.get(name.casefold(), "uniform")

@@ -189,6 +189,7 @@ def test_comfyui_s_plain_chain_is_a_request_and_more_is_refused_by_its_node() ->
         ({"invokeai_metadata": "{}"}, "InvokeAI"),
         ({"Software": "NovelAI", "Comment": "{}"}, "NovelAI"),
         ({"parameters": "{}", "fooocus_scheme": "fooocus"}, "Fooocus"),
+        ({"parameters": '{"sui_image_params": {"prompt": "a fox", "seed": 5}}'}, "SwarmUI"),
         ({"Description": "a cat --v 6 Job ID: 1-2"}, "Midjourney"),
         ({"workflow": "{}"}, "ComfyUI without the graph of its run"),
     ],

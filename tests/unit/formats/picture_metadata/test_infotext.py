@@ -101,11 +101,39 @@ def test_a_model_is_called_by_its_name_and_nobodys_folders_are_told(name: str, l
         ("PLMS", "pndm"),
         ("UniPC", "unipc"),
         ("dpmpp_2m_karras", "dpm++_2m_karras"),
+        ("k_euler", "euler"),  # AI Horde, InvokeAI 2, DiffusionDB
+        ("k_euler_a", "euler_a"),
+        ("k_dpmpp_2m", "dpm++_2m"),
+        ("k_lms", "lms"),
     ],
 )
 def test_a1111s_samplers_old_and_new_are_ours(sampler: str, scheduler: str) -> None:
     said = keys_of(f"x\nSteps: 20, Sampler: {sampler}, CFG scale: 7, Seed: 5, Size: 512x512")["scheduler"]
     assert Scheduler(said) == scheduler
+
+
+SAID = "Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5"
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "negative"),
+    [
+        (f"a fox.Negative prompt: blurry.{SAID}", "a fox", "blurry"),  # as exiftool shows it
+        (f"a fox,.Negative prompt: blurry,.{SAID}", "a fox", "blurry,"),
+        (f"a fox. Negative prompt: blurry. {SAID}", "a fox", "blurry"),
+        (f"a fox Negative prompt: blurry {SAID}", "a fox", "blurry"),
+        (f"a fox.{SAID}", "a fox", ""),
+        (f"a fox at 7.5 metres.{SAID}", "a fox at 7.5 metres", ""),
+    ],
+)
+def test_a_text_that_has_become_one_line_is_parted_again(text: str, prompt: str, negative: str) -> None:
+    said = keys_of(text)
+    assert (said["prompt"], said["negative_prompt"], said["steps"]) == (prompt, negative, 20)
+    assert (said["guidance_scale"], said["seed"]) == (7, 5)
+
+
+def test_settings_that_begin_with_another_one_stay_one_line() -> None:
+    assert keys_of(f"Model: x, {SAID}")["prompt"] == ""
 
 
 @pytest.mark.parametrize(
