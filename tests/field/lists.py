@@ -107,7 +107,12 @@ REPORTS: Final = (
         name="dynamic-prompts-log",
         files={
             "log.json": as_json(
-                {"prompt": "bird", "all_prompts": ["bird", "bird"], "seed": 1727151994, "infotexts": ["bird\nSteps: 20"]}
+                {
+                    "prompt": "bird",
+                    "all_prompts": ["bird", "bird"],
+                    "seed": 1727151994,
+                    "infotexts": ["bird\nSteps: 20"],
+                }
             )
         },
         failed={"log.json": "all_prompts"},

@@ -66,7 +66,9 @@ def grey_16_png() -> bytes:
 
 def motion_photo() -> bytes:
     """A JPEG with its film behind the end marker, as Pixel phones write it."""
-    film = struct.pack(">I4s4sI", 24, b"ftyp", b"mp42", 0) + b"isommp42" + struct.pack(">I4s", 64, b"mdat") + b"\x5a" * 56
+    film = (
+        struct.pack(">I4s4sI", 24, b"ftyp", b"mp42", 0) + b"isommp42" + struct.pack(">I4s", 64, b"mdat") + b"\x5a" * 56
+    )
     return JPEG + film
 
 

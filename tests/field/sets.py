@@ -44,7 +44,9 @@ REPORTS: Final = (
         files={
             "000000001.jpg": JPEG,
             "000000001.txt": b"a red circle\n",
-            "000000001.json": as_json({"caption": "a red circle", "url": "https://example.org/1.jpg", "key": "000000001"}),
+            "000000001.json": as_json(
+                {"caption": "a red circle", "url": "https://example.org/1.jpg", "key": "000000001"}
+            ),
             "00000_stats.json": as_json({"count": 1, "successes": 1}),
             "00000.parquet": b"PAR1" + b"\x15" * 100 + b"PAR1",
             "00000.tar": b"000000001.jpg" + b"\0" * 499,

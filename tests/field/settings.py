@@ -43,7 +43,9 @@ FOOOCUS: Final = json.dumps(
     }
 )
 
-HORDE: Final = f"{CIRCLE}\nSteps: 3, Sampler: k_euler, CFG scale: 9, Seed: 1415104642, Size: 64x64, model: stable_diffusion"
+HORDE: Final = (
+    f"{CIRCLE}\nSteps: 3, Sampler: k_euler, CFG scale: 9, Seed: 1415104642, Size: 64x64, model: stable_diffusion"
+)
 A1111: Final = f"{CIRCLE}\nNegative prompt: blurry\nSteps: 3, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64"
 ONE_LINE: Final = A1111.replace("\n", ".")
 SWARM_EXPORT: Final = (
