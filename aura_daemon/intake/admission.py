@@ -112,13 +112,15 @@ class Admission:
         """Journals why a file gives no jobs."""
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         self._journal.admit(replace(source, failure=failure, problems=problems), ())
-        for reason in problems or (message,):
-            logger.info("{} refused: {}", source.id, reason)
+        logger.error("{} refused: {}: {}", source.id, file_names.escaped(source.path), message)
+        for problem in problems if len(problems) > 1 else ():
+            logger.info("{} refused: {}", source.id, problem)
         return ()
 
     def _refuse_problems(self, source: Source, problems: tuple[Problem, ...]) -> tuple[()]:
         """Journals every problem of a file that a person wrote."""
-        message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
+        first = problems[0].within(file_names.escaped(source.path))
+        message = first if len(problems) == 1 else f"{len(problems)} problems; the first: {first}"
         mend = "Mend what the list of problems names, then move the file back into the inbox."
         return self._refuse(source, message, mend, problems)
 

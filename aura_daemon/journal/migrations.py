@@ -173,6 +173,9 @@ UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid'
 """
 """Contact sheets waited for all other jobs of their file; they need those that draw their cells."""
 
+_REFUSED: Final = "CREATE INDEX sources_refused ON sources (claimed_at) WHERE failure IS NOT NULL;"
+"""Files without jobs count as failed: they are counted and told without reading every file that was ever claimed."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -183,6 +186,7 @@ MIGRATIONS: Final = (
     _BEGUN,
     _VARIANTS,
     _WAITS_FOR,
+    _REFUSED,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
