@@ -10,6 +10,7 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import assert_never
 
@@ -112,10 +113,10 @@ class _Explainer:
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
             return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
-        texts = [f"{self._job(job, health)} [{job.id}]" for job in jobs]
         if len(jobs) == 1:
-            return texts[0]
-        return "; ".join(f"{job.number}: {text}" for job, text in zip(jobs, texts, strict=True))
+            return f"{self._job(jobs[0], health)} [{jobs[0].id}]"
+        alike = groupby(jobs, key=lambda job: self._job(job, health))
+        return "; ".join(_numbered(text, list(group)) for text, group in alike)
 
     def _job(self, job: Job, health: Health | None) -> str:
         place = escaped(str(self._settings.outbox / job.folder / job.stem))
@@ -136,6 +137,14 @@ class _Explainer:
                 return f"failed: {job.failure.message if job.failure else 'unknown'}"
             case _:  # pragma: no cover
                 assert_never(job.state)
+
+
+def _numbered(text: str, jobs: list[Job]) -> str:
+    """What is to be said of one job of several, or of some in a row of which the same is to be said."""
+    first, last = jobs[0], jobs[-1]
+    if first is last:
+        return f"{first.number}: {text} [{first.id}]"
+    return f"{first.number} to {last.number}: {text} [{first.id} to {last.id}]"
 
 
 def _holdup(health: Health | None, *names: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -20,7 +21,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.intake.claims import Claims, free_names
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.results import Failure
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -32,6 +33,19 @@ from aura_daemon.system.clock import utc_now
 
 MOST_NAMESAKES: Final = 200
 """Failed files of one name that are searched for the report about a job."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FailedFile:
+    """What lies in `failed/` for a source or one of its jobs."""
+
+    path: str
+    """Its path, as below the inbox."""
+    file: Path | None
+    """None where it is gone."""
+    report: Path
+    holds_others: bool
+    """Other jobs lie in it too, which were cancelled together."""
 
 
 class SourceDisposal:
@@ -55,15 +69,22 @@ class SourceDisposal:
             return False
         file = self._claims.file_of(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
+        cancelled = [job for job in failed if is_cancelled(job)]
         if self._claims.give_back(source):
             pass  # it was changed meanwhile, and its new content has not run yet
         elif source.failure is not None:
             self._fail_whole(file, source, None, source.failure)
         elif len(failed) == len(jobs) == 1 and failed[0].failure is not None:
             self._fail_whole(file, source, failed[0], failed[0].failure)
+        elif jobs and len(cancelled) == len(jobs):
+            self._fail_whole(file, source, None, CANCELLED)
         else:
+            together = cancelled if len(cancelled) > 1 else []
             for job in failed:
-                self._fail_document(source, job)
+                if job not in together:
+                    self._fail_document(source, job)
+            if together:
+                self._hand_back_together(source, together, of=len(jobs))
             self._put_away(file, source)
         file.unlink(missing_ok=True)
         self._claims.forget(source.id, source.path)
@@ -72,14 +93,17 @@ class SourceDisposal:
         self._journal.close_source(source.id)
         return True
 
-    def failed_file(self, source: Source, job: Job | None) -> tuple[str, Path | None, Path]:
-        """What failed: its path below the inbox, the file in `failed/` (None if it is gone), the report beside it."""
-        path = _document_path(source, job) if job is not None and job.number is not None else source.path
-        for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
-            report = _report_beside(target)
-            if _is_report_of(report, job.id if job is not None else source.id):
-                return path, target if os.path.lexists(target) else None, report
-        return path, None, _report_beside(self._failed_place(path))
+    def failed_file(self, source: Source, job: Job | None) -> FailedFile:
+        """Where a source that was refused, or one of its jobs that failed, lies in `failed/`."""
+        for path, reported_id in _failed_as(source, job):
+            holds_others = job is not None and reported_id != job.id
+            for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
+                report = _report_beside(target)
+                if _is_report_of(report, reported_id):
+                    file = target if os.path.lexists(target) else None
+                    return FailedFile(path=path, file=file, report=report, holds_others=holds_others)
+        path, _ = _failed_as(source, job)[0]
+        return FailedFile(path=path, file=None, report=_report_beside(self._failed_place(path)), holds_others=False)
 
     def _put_away(self, file: Path, source: Source) -> None:
         """Archives or deletes a source that is done; one claimed by rename before `keep` was set is archived."""
@@ -114,17 +138,27 @@ class SourceDisposal:
 
     def _fail_document(self, source: Source, job: Job) -> None:
         """Writes one document of several to `failed/`, as a file that can be moved back."""
-        for target in free_names(self._failed_place(_document_path(source, job))):
+        if job.failure is not None:
+            self._hand_back(_document_path(source, job), job.text, source, job, job.failure)
+
+    def _hand_back_together(self, source: Source, cancelled: list[Job], *, of: int) -> None:
+        """Writes the jobs that were cancelled, some of `of`, to `failed/` as one file: nobody asked for a file each."""
+        message = f"{len(cancelled)} of its {of} jobs were cancelled; they are the documents of this file"
+        failure = replace(CANCELLED, message=message)
+        self._hand_back(_cancelled_path(source), _documents_of(cancelled), source, None, failure)
+
+    def _hand_back(self, path: str, content: bytes, source: Source, job: Job | None, failure: Failure) -> None:
+        """Writes a part of a source to `failed/`, with a report beside it."""
+        for target in free_names(self._failed_place(path)):
             report = _report_beside(target)
-            if _is_report_of(report, job.id):
+            if _is_report_of(report, job.id if job is not None else source.id):
                 return  # a crash came after the report was written
-            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
+            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(content).hexdigest())
             if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not _is_stale(report, target)):
                 continue
             if not is_ours:
-                durable_files.write(target, job.text, temp_folder=self._delivery.temp_folder)
-            if job.failure is not None:
-                self._write_report(report, source, job, job.failure)
+                durable_files.write(target, content, temp_folder=self._delivery.temp_folder)
+            self._write_report(report, source, job, failure)
             return
 
     def _write_report(self, place: Path, source: Source, job: Job | None, failure: Failure) -> None:
@@ -145,12 +179,41 @@ class SourceDisposal:
         return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)
 
 
+def is_cancelled(job: Job) -> bool:
+    """Whether a job ended because the user cancelled it."""
+    return job.failure is not None and job.failure.kind is FailureKind.CANCELLED
+
+
+def _failed_as(source: Source, job: Job | None) -> list[tuple[str, str]]:
+    """Under which paths something that failed may lie in `failed/`, each with the id in its report."""
+    if job is None or job.number is None:
+        return [(source.path, job.id if job is not None else source.id)]
+    alone = (_document_path(source, job), job.id)
+    return [(source.path, source.id), (_cancelled_path(source), source.id), alone] if is_cancelled(job) else [alone]
+
+
 def _document_path(source: Source, job: Job) -> str:
     """The path of one document of several as a file of its own."""
     path = PurePosixPath(source.path)
+    return str(path.with_name(file_names.output_stem(path.stem, job.number) + _suffix_of_documents(source)))
+
+
+def _cancelled_path(source: Source) -> str:
+    """The path of a file with some documents of a source, those that were cancelled together."""
+    path = PurePosixPath(source.path)
+    return str(path.with_name(file_names.output_stem(path.stem, "cancelled") + _suffix_of_documents(source)))
+
+
+def _suffix_of_documents(source: Source) -> str:
     is_text = source.kind is SourceKind.PROMPT_TEXT  # see ParsedJob
-    suffix = file_types.JOB_FILE_EXTENSIONS[0] if is_text else path.suffix
-    return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
+    return file_types.JOB_FILE_EXTENSIONS[0] if is_text else PurePosixPath(source.path).suffix
+
+
+def _documents_of(jobs: list[Job]) -> bytes:
+    """The documents of some jobs as one YAML file; that of a contact sheet asks for all of its cells itself."""
+    cells = {job_id for job in jobs for job_id in job.waits_for}
+    texts = (job.text if job.text.endswith(b"\n") else job.text + b"\n" for job in jobs if job.id not in cells)
+    return b"---\n".join(texts)
 
 
 def _report_beside(file: Path) -> Path:

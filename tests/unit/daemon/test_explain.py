@@ -75,6 +75,9 @@ def test_of_a_file_that_was_taken_it_says_what_came_of_it(house: House, monkeypa
     assert "failed: " in why(house, "bad.yaml")[1]
     assert why(house, "two.yaml")[1].count("done, see") == 2
     assert "failed: it needs 9 GB" in why(house, "oom.yaml")[1]
+    house.drop("fifty.yaml", b"prompt: x\nseed: 1-50\n")
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    assert why(house, "fifty.yaml")[1].startswith("fifty.yaml: 1 to 50: queued, attempt 1 to come [2")
     assert why(house, "never.yaml") == (False, "never.yaml: never seen, and not in the inbox now")
     assert not why(house, "/etc/passwd")[0]
 
