@@ -110,7 +110,7 @@ class _Checker:
                     return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
             case file_kinds.Foreign():
-                return (Problem(file=name, message=f"would be left alone: {escaped(route.reason)}"),)
+                return (Problem(file=name, message=f"would be left alone: {escaped(str(route))}"),)
             case file_kinds.Mismatch():
                 return (Problem(file=name, message=route.reason),)
             case file_kinds.Unfinished():

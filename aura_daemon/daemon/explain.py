@@ -90,7 +90,9 @@ class _Explainer:
         settings = self._settings
         keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
         if is_out_of_bounds(name):
-            return "left alone: hidden, or in `failed/`, where nothing is looked for"
+            return (
+                "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
+            )
         intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
         if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:
             return f"complete: {self._turn()}"
@@ -156,7 +158,7 @@ def _holdup(health: Health | None, *names: str) -> str:
 def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
     """Why a file is not taken; None where nothing speaks against it."""
     if (left_alone := triage.by_name(name)) is not None:
-        return f"left alone: {left_alone.reason}"
+        return f"left alone: {left_alone}"
     try:
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
@@ -165,7 +167,7 @@ def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | N
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
     if isinstance(decision, Leave):
-        return f"left alone: {decision.reason}"
+        return f"left alone: {decision}"
     if writer is Writer.SOMEBODY:
         return "not taken yet: a writer has it open"
     if isinstance(decision, Wait):

@@ -49,6 +49,26 @@ def test_of_a_file_in_the_inbox_it_says_what_it_waits_for(house: House, name: st
     assert line.startswith(f"{name}: {text}")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "mend"),
+    [
+        ("clip.mov", b"x", "; it is a video: save the frame that you mean as JPEG or PNG"),
+        ("letter.docx", b"x", "; it is a text with formatting: save it as plain text and call it `.txt`"),
+        ("style.safetensors", b"x", "`generate.loras`"),
+        ("strange.xyz", b"x", "; jobs are .yaml, .txt, images and our own sidecars: rename or convert it if"),
+        ("README", b"x", "; give it the extension of what it holds"),
+        ("a.yaml.part", b"x", "; rename it, or add a glob to `take`, if it should be a job"),
+        ("other.json", b'{"prompt": 5, "x": {}}', ""),
+    ],
+)
+def test_of_a_file_that_is_left_alone_it_says_what_to_do(house: House, name: str, content: bytes, mend: str) -> None:
+    house.drain()
+    house.drop(name, content)
+    line = why(house, name)[1]
+    assert line.startswith(f"{name}: left alone: ")
+    assert mend in line
+
+
 def test_an_open_file_a_companion_and_a_link_are_told(house: House) -> None:
     house.drain()
     house.drop("beach.png", PNG)
