@@ -27,6 +27,7 @@ from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
 from aura_daemon.watch.file_stamp import FileStamp
@@ -165,7 +166,7 @@ def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | N
         writer = completeness.writer_of(file)
         decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
+        return f"not taken yet: it cannot be read: {why_denied(error, file)}"
     if isinstance(decision, Leave):
         return f"left alone: {decision}"
     if writer is Writer.SOMEBODY:

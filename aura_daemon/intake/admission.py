@@ -34,6 +34,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
@@ -73,8 +74,8 @@ class Admission:
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # the whole work folder is away, not this file alone
-            mend = "Mend its permissions, then move it back."
-            return self._refuse(source, f"it cannot be read: {error.strerror}", mend)
+            mend = "Give the daemon's user the right to read it, then move it back into the inbox."
+            return self._refuse(source, f"it cannot be read: {why_denied(error, file)}", mend)
         whole = found.status.st_size <= len(found.content)
         source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
         if self._settings.redelivery == "skip" and self._journal.succeeded(source):

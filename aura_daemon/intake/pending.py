@@ -19,6 +19,7 @@ from aura_daemon import file_names
 from aura_daemon.intake.triage import COPY_IT, Leave, ReadyToClaim, Triage, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import Settling, WaitsFor
@@ -159,7 +160,7 @@ class PendingFiles:
     def postpone(self, path: str, now: float, reason: str) -> None:
         """The file system refused to let the file be read or claimed: the file is tried again later."""
         unchanged_s = self._settling[path].unchanged_s(now) + UNREADABLE_S
-        self._hold(path, unchanged_s, reason, WaitsFor.REPAIR)
+        self._hold(path, unchanged_s, reason, WaitsFor.REPAIR, level="WARNING")
 
     def recall(self, path: str, now: float) -> bool:
         """What a file waited for may have come: judges the file at once; True where a scan must find it first."""
@@ -214,7 +215,7 @@ class PendingFiles:
             self.forget(path)
             return None
         except OSError as error:
-            self.postpone(path, now, f"it cannot be read: {error.strerror}")
+            self.postpone(path, now, f"it cannot be read: {why_denied(error, self._inbox / path)}")
             return None
         match decision:
             case ReadyToClaim(kind=kind):

@@ -68,7 +68,7 @@ KNOWN: Final = (
 """What it is, what to do, its extensions."""
 
 _BY_EXTENSION: Final = {
-    extension: f"it is {what}: {mend}" for what, mend, extensions in KNOWN for extension in extensions
+    extension: f"it is {what}: {mend}" for what, mend, extensions in KNOWN for extension in extensions.split()
 }
 
 KINDS_THAT_ARE_JOBS: Final = "jobs are .yaml, .txt, images and our own sidecars"
