@@ -83,9 +83,13 @@ class _Explainer:
     def answer(self, name: str) -> str | None:
         """None for a file that was never seen."""
         source = self._journal.latest_source(name)
-        if os.path.lexists(self._settings.inbox / name):
-            return self._file_in_inbox(name, source)
-        return self._claimed(source, self._health) if source is not None else None
+        try:
+            (self._settings.inbox / name).lstat()
+        except PermissionError:
+            pass  # a folder on the way denies the look, which is the answer
+        except OSError:
+            return self._claimed(source, self._health) if source is not None else None
+        return self._file_in_inbox(name, source)
 
     def _file_in_inbox(self, name: str, source: Source | None) -> str:
         settings = self._settings

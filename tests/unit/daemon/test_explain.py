@@ -12,6 +12,7 @@ from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health, Holdup, Status
 from aura_daemon.jobs.results import Failure, FailureKind
 from tests.support.house import PNG, House, fail
+from tests.support.plain_user import as_a_plain_user
 
 
 def why(house: House, path: Path | str, health: Health | None = None) -> tuple[bool, str]:
@@ -67,6 +68,20 @@ def test_of_a_file_that_is_left_alone_it_says_what_to_do(house: House, name: str
     line = why(house, name)[1]
     assert line.startswith(f"{name}: left alone: ")
     assert mend in line
+
+
+def test_a_folder_that_denies_the_way_is_told(place_for_all: Path) -> None:
+    house = House(place_for_all)
+    house.drain()
+    file = house.drop("shut/cat.yaml")
+    file.parent.chmod(0o000)
+    try:
+        with as_a_plain_user(owning=house.root):
+            is_known, line = why(house, file)
+    finally:
+        file.parent.chmod(0o755)
+    assert is_known
+    assert line.startswith("shut/cat.yaml: not taken yet: it cannot be read: Permission denied: the folder ")
 
 
 def test_an_open_file_a_companion_and_a_link_are_told(house: House) -> None:
