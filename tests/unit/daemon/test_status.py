@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from aura_daemon.cli.status import status
 from aura_daemon.daemon.status import DaemonStatus, read_status
+from aura_daemon.health.document import Holdup
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
 
@@ -22,17 +26,17 @@ def health(house: House) -> dict[str, Any]:
     return document
 
 
-def failed(status: DaemonStatus) -> int:
-    assert status.job_counts is not None
-    return status.job_counts["failed"]
+def failed(found: DaemonStatus) -> int:
+    assert found.job_counts is not None
+    return found.job_counts["failed"]
 
 
 def test_a_refused_file_is_one_that_failed_everywhere(house: House, log: list[str]) -> None:
     house.drop("bad.yaml", MISSPELT)
     assert house.drain().failed == 1
-    status = told(house)
-    assert failed(status) == 1
-    assert [text.partition(": ")[2] for text in status.recent_failures] == [f"bad.yaml: {REASON}"]
+    found = told(house)
+    assert failed(found) == 1
+    assert [text.partition(": ")[2] for text in found.recent_failures] == [f"bad.yaml: {REASON}"]
     assert health(house)["jobs"]["failed"] == 1
     assert health(house)["last_error"].endswith(f"bad.yaml: {REASON}")
     assert house.sidecar("failed/bad.yaml.json")["reason"] == REASON
@@ -52,9 +56,9 @@ def test_after_a_restart_what_was_refused_is_still_told(house: House) -> None:
     house.drain()
     house.drop("good.yaml")
     house.drain()
-    status = told(house)
-    assert failed(status) == 1
-    assert len(status.recent_failures) == 1
+    found = told(house)
+    assert failed(found) == 1
+    assert len(found.recent_failures) == 1
     assert REASON in health(house)["last_error"]
 
 
@@ -65,9 +69,9 @@ def test_failed_jobs_and_refused_files_are_told_together_the_latest_first(house:
     house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"))
     house.drop("third.yaml", MISSPELT)
     house.drain()
-    status = told(house)
-    assert failed(status) == 3
-    assert [text.split(": ")[1] for text in status.recent_failures] == ["third.yaml", "second.yaml", "first.yaml"]
+    found = told(house)
+    assert failed(found) == 3
+    assert [text.split(": ")[1] for text in found.recent_failures] == ["third.yaml", "second.yaml", "first.yaml"]
 
 
 def test_a_file_that_is_mended_stays_counted_as_a_failed_job_does(house: House) -> None:
@@ -75,12 +79,40 @@ def test_a_file_that_is_mended_stays_counted_as_a_failed_job_does(house: House) 
     house.drain()
     house.drop("bad.yaml")
     house.drain()
-    status = told(house)
-    assert status.job_counts is not None
-    assert (status.job_counts["failed"], status.job_counts["done"]) == (1, 1)
+    found = told(house)
+    assert found.job_counts is not None
+    assert (found.job_counts["failed"], found.job_counts["done"]) == (1, 1)
 
 
 def test_a_refusal_is_as_loud_in_the_log_as_a_job_that_fails(house: House, log: list[str]) -> None:
     house.drop("bad.yaml", MISSPELT)
     house.drain()
     assert any(line.startswith("ERROR ") and "refused: bad.yaml: line 1" in line for line in log)
+
+
+def test_the_log_says_at_the_start_what_becomes_of_sources_and_why(house: House, log: list[str]) -> None:
+    house.drain()
+    (house.inbox / ".stfolder").mkdir()
+    house.drain()
+    said = [line for line in log if "sources are treated as" in line]
+    assert "`archive`: the inbox is writable" in said[0]
+    assert "`keep`: " in said[1]
+    assert "Syncthing" in said[1]
+
+
+def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with house.daemon(drain=False) as daemon:
+        document = daemon.health.document()
+    held = Holdup(
+        what="folder settings", reason="2 waiting, held up by _defaults.yaml", mend="Mend it.", retry_in_s=0.0
+    )
+    document = document.model_copy(update={"polls_because": "nfs4", "holdups": [held]})
+    (house.state / "health.json").write_bytes(document.to_json())
+    config = house.root / "aura.yaml"
+    config.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
+    assert status(config, as_json=False) == 0
+    printed = capsys.readouterr().out
+    assert "watching   by looking again and again: nfs4\n" in printed
+    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml Mend it.\n" in printed
