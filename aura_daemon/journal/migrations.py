@@ -173,6 +173,8 @@ UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid'
 """
 """Contact sheets waited for all other jobs of their file; they need those that draw their cells."""
 
+_WARNINGS: Final = "ALTER TABLE jobs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';"
+
 _REFUSED: Final = "CREATE INDEX sources_refused ON sources (claimed_at) WHERE failure IS NOT NULL;"
 """Files without jobs count as failed: they are counted and told without reading every file that was ever claimed."""
 
@@ -186,6 +188,7 @@ MIGRATIONS: Final = (
     _BEGUN,
     _VARIANTS,
     _WAITS_FOR,
+    _WARNINGS,
     _REFUSED,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
