@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # a program that only sends a command need not import the mod
     from aura_daemon.intake.claims import Claims
     from aura_daemon.journal.journal import Journal
     from aura_daemon.journal.records import Job, Source
-    from aura_daemon.outbox.source_disposal import FailedFile, SourceDisposal
+    from aura_daemon.outbox.failed_files import FailedFile
+    from aura_daemon.outbox.source_disposal import SourceDisposal
 
 
 class CommandVerb(StrEnum):

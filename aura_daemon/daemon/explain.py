@@ -17,7 +17,7 @@ from typing import assert_never
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
-from aura_daemon.file_names import FAILED_FOLDER, escaped, is_out_of_bounds
+from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.intake.assembly import assemble_intake
@@ -25,6 +25,7 @@ from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.permissions import why_denied
@@ -115,17 +116,21 @@ class _Explainer:
 
     def _claimed(self, source: Source, health: Health | None) -> str:
         if source.failure is not None:
-            place = self._settings.outbox / FAILED_FOLDER / source.path
-            return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"
+            return f"failed: {source.failure.message}{self._see_report(source, None)}"
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
             return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
         if len(jobs) == 1:
-            return f"{self._job(jobs[0], health)} [{jobs[0].id}]"
-        alike = groupby(jobs, key=lambda job: self._job(job, health))
+            return f"{self._job(source, jobs[0], health)} [{jobs[0].id}]"
+        alike = groupby(jobs, key=lambda job: self._job(source, job, health))
         return "; ".join(_numbered(text, list(group)) for text, group in alike)
 
-    def _job(self, job: Job, health: Health | None) -> str:
+    def _see_report(self, source: Source, job: Job | None) -> str:
+        """Where the report of a failure lies; empty where it is not written yet, or gone."""
+        report = failed_file(self._settings.outbox, source, job).report
+        return f" (see {escaped(str(report))})" if report.exists() else ""
+
+    def _job(self, source: Source, job: Job, health: Health | None) -> str:
         place = escaped(str(self._settings.outbox / job.folder / job.stem))
         match job.state:
             case JobState.QUEUED:
@@ -141,7 +146,8 @@ class _Explainer:
             case JobState.DONE:
                 return f"done, see {place}.json"
             case JobState.FAILED:
-                return f"failed: {job.failure.message if job.failure else 'unknown'}"
+                message = job.failure.message if job.failure else "unknown"
+                return f"failed: {message}{self._see_report(source, job)}"
             case _:  # pragma: no cover
                 assert_never(job.state)
 

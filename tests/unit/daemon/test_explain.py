@@ -110,6 +110,11 @@ def test_of_a_file_that_was_taken_it_says_what_came_of_it(house: House, monkeypa
     assert "failed: " in why(house, "bad.yaml")[1]
     assert why(house, "two.yaml")[1].count("done, see") == 2
     assert "failed: it needs 9 GB" in why(house, "oom.yaml")[1]
+    report = f"(see {house.outbox}/failed/oom.yaml.json) ["
+    assert report in why(house, "oom.yaml")[1]
+    house.drop("bad.yaml", b"steps: 1000\nprompt: x")
+    house.drain()
+    assert why(house, "bad.yaml")[1].endswith(f"(see {house.outbox}/failed/bad.r2.yaml.json)")
     house.drop("fifty.yaml", b"prompt: x\nseed: 1-50\n")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
     assert why(house, "fifty.yaml")[1].startswith("fifty.yaml: 1 to 50: queued, attempt 1 to come [2")
