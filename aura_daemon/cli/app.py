@@ -1,8 +1,8 @@
 """The command line: argv -> exit code. Each command imports its module when it is called.
 
 Exit codes: 0 success; 1 a job or file failed, or (`doctor`) something should be mended; 2 the user has something to
-mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`,
-`demo`) stopped by Ctrl-C or SIGTERM.
+mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 129, 130, 143
+(`once`, `demo`) stopped by SIGHUP, Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
