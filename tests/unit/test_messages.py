@@ -47,7 +47,6 @@ ELSEWHERE: Final = {
     "sys.exit": "Python, in a program that `bench` starts",
     "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
     "parse": "a function, in an exception for programmers",
-    "AND": "what AUTOMATIC1111 reads in a prompt",
     "HF_ENDPOINT": "a variable of huggingface_hub",
     "HF_HOME": "a variable of huggingface_hub",
     "HF_HUB_OFFLINE": "a variable of huggingface_hub",
@@ -61,6 +60,7 @@ ELSEWHERE: Final = {
 
 OF_NEIGHBOURS: Final = frozenset(
     [
+        "AND",
         "animals",
         "prompts",
         "sampler_name",
@@ -108,7 +108,7 @@ _DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![
 _SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
 _VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_+]*(?:\.[a-z0-9_]+)*")
 
 
 def messages_of(source: str) -> Iterator[tuple[int, str]]:
