@@ -28,7 +28,8 @@ def status(config: Path | None, *, as_json: bool) -> int:
         print(json.dumps(answer.document(), indent=2))
         return 0
     if answer.job_counts is None:
-        print(f"nothing has run here yet (no journal in {state})")
+        if not answer.journal_error:
+            print(f"nothing has run here yet (no journal in {state})")
         return NOTHING_YET
     if answer.health is not None:
         _print_health(answer.health, is_running=answer.is_running)

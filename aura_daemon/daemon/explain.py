@@ -51,7 +51,7 @@ def explain(path: Path, settings: Settings, health: Health | None) -> Explanatio
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
     except JournalRefused as error:
-        if error.errno == errno.EPROTO:
+        if error.errno in (errno.EPROTO, errno.EACCES):
             return _unknown(name, str(error.strerror))
         return _unknown(name, "nothing has run here yet; run the daemon, or `aura-daemon check`")
     with closing(journal):

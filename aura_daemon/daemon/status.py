@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Holdup
 from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.system import durable_files
 
 RECENT_JOBS: Final = 20
 """The last jobs among which failures are looked for."""
@@ -46,8 +47,9 @@ def read_status(state: Path) -> DaemonStatus:
     """Reads the state folder; neither a daemon nor a model is needed."""
     health = heartbeat.read(state)
     is_running = health is not None and heartbeat.is_alive(health)
-    if not (state / FILE_NAME).exists():
-        return DaemonStatus(is_running=is_running, health=health, job_counts=None)
+    with suppress(PermissionError):  # which the journal tells
+        if not durable_files.exists(state / FILE_NAME):
+            return DaemonStatus(is_running=is_running, health=health, job_counts=None)
     try:
         journal = Journal(state / FILE_NAME, read_only=True)
     except JournalRefused as error:

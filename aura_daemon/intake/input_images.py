@@ -152,7 +152,8 @@ class InputImages:
         below = inbox if image.file.is_relative_to(inbox) else None
         target.unlink(missing_ok=True)
         try:
-            durable_files.copy(image.file, target, temp_folder=self._claims.temp, below=below, check=check)
+            temp = self._claims.temp
+            durable_files.copy(image.file, target, temp_folder=temp, below=below, check=check, is_private=True)
         except (FileNotFoundError, durable_files.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:
