@@ -5,6 +5,7 @@ Files of other kinds are left alone; this says what to do about those that peopl
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 KNOWN: Final = (
@@ -71,11 +72,17 @@ _BY_EXTENSION: Final = {
     extension: f"it is {what}: {mend}" for what, mend, extensions in KNOWN for extension in extensions.split()
 }
 
+_OF_BROWSERS: Final = re.compile(r"(\.(?:jpe?g|png|webp|gif|avif))[-_:][a-z0-9]+")
+"""Some sites put the size of a picture behind its extension: `.jpg_large`, `.jpg-orig`, `.jpg:large`."""
+
 KINDS_THAT_ARE_JOBS: Final = "jobs are .yaml, .txt, images and our own sidecars"
 
 
 def mend_of(extension: str) -> str:
     """What to do about a file with an extension (lower case, with its dot) that is no job."""
+    saved_so = _OF_BROWSERS.fullmatch(extension)
+    if saved_so is not None:
+        return f"a browser has saved a picture under this name: call it `{saved_so[1]}`"
     if not extension:
         return f"give it the extension of what it holds; {KINDS_THAT_ARE_JOBS}"
     return _BY_EXTENSION.get(extension, f"{KINDS_THAT_ARE_JOBS}: rename or convert it if it should be one")

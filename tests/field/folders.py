@@ -125,9 +125,9 @@ REPORTS: Final = (
         name="twitter-names",
         files={"EVAcxrfU.jpg_large": JPEG, "GBqiWrv.jpg-orig": JPEG, "DVilTl0W.jpg:large": JPEG},
         left={
-            "EVAcxrfU.jpg_large": "JPEG",
-            "GBqiWrv.jpg-orig": "JPEG",
-            "DVilTl0W.jpg:large": "JPEG",
+            "EVAcxrfU.jpg_large": "call it `.jpg`",
+            "GBqiWrv.jpg-orig": "call it `.jpg`",
+            "DVilTl0W.jpg:large": "call it `.jpg`",
         },
     ),
     Report(
