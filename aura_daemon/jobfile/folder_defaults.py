@@ -17,6 +17,7 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.jobs.requests import JobKind
@@ -142,4 +143,5 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
         message, suggestion = "is what one job is about; a folder cannot say it for all", ""
     if key == "task":
         message += f", but for `task: {REGENERATE}`, which is about the images that are dropped there"
-    return Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)
+    problem = Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)
+    return with_meaning(problem, KEYS) if message == "unknown key" else problem

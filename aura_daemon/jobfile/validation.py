@@ -17,6 +17,7 @@ from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant, with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
@@ -68,7 +69,9 @@ def validated(
     if task not in TASKS:
         message = f"must be one of {', '.join(TASKS)}"
         given = written.get("task") or shown(task)
-        suggestion = nearest(str(task), TASKS)
+        advice = advice_for_task(str(task))
+        message += f": {advice}" if advice else ""
+        suggestion = "" if advice else task_meant(str(task)) or nearest(str(task), TASKS)
         line = lines.get("task")
         return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
     model = _MODELS[str(task)]
@@ -80,8 +83,10 @@ def validated(
     except ValidationError as error:
         problems = problems_of(error, model, file=file, lines=lines, written=written)
         names = problems_of_names(_names_of(own), catalogue, file=file) if model is GenerateJob else ()
+        explained = [_explained(problem, mapping, str(task)) for problem in problems]
+        meant = {problem.suggestion for problem in explained}
         return (
-            *(_explained(problem, mapping, str(task)) for problem in problems),
+            *(problem for problem in explained if problem.key not in meant or not problem.message.startswith(MISSING)),
             *(_located(problem, own, lines, ()) for problem in names),
         )
     named = replace(_names_of(keys), prompt=job.prompt) if isinstance(job, RegenerateKeys) else job.request()
@@ -142,6 +147,9 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     if problem.message.startswith("unknown key") and problem.key in known:
         message = f"`{problem.key}` does not go with `task: {task}`"
         return replace(problem, message=message, suggestion="")
+    if problem.message.startswith("unknown key"):
+        path = problem.key.split(".")
+        return with_meaning(problem, _MODELS[task].model_fields) if len(path) == 1 else problem
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem

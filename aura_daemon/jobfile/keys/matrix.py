@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aura_daemon.errors import Problem
+from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, seeds_of
 from aura_daemon.problems import cut, nearest, shown
 
@@ -46,6 +47,8 @@ def problems_of_matrix(
         elif key not in can_vary:
             suggestion = nearest(key, can_vary)
             message = "unknown key" + ("" if suggestion else f"; known are {', '.join(can_vary)}")
+            meant = with_meaning(Problem(key=key, message=message, suggestion=suggestion), can_vary)
+            message, suggestion = meant.message, meant.suggestion
         elif values is None:
             continue
         elif not isinstance(values, list) or not 1 <= len(values) <= MOST_IN_LIST:
