@@ -34,7 +34,7 @@ _SAME: Final = {
     "strength": "denoising_strength denoise denoising image_strength img2img_strength denoise_strength",
     "image": "init_image init_images init_img input_image source_image img image_path filename file image_name",
     "mask": "mask_image mask_img inpaint_mask",
-    "model": "checkpoint ckpt ckpt_name sd_model_checkpoint model_name sd_model sd_checkpoint override_model base_model",
+    "model": "checkpoint ckpt ckpt_name sd_model_checkpoint model_name sd_model sd_checkpoint base_model",
     "loras": "lora lora_name lycoris",
     "clip_skip": "clip_stop_at_last_layers clipskip clip_last_layer",
     "hires": "enable_hr hires_fix highres_fix hr_fix hr_scale hr_upscaler upscale upscale_by hires_upscale",

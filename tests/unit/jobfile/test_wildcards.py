@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobfile.wildcards import (
-    MOST_DEPTH,
-    Template,
-    WildcardFault,
-    WildcardParser,
-    all_texts,
-    draw_text,
-    escape_choices,
-)
+from aura_daemon.jobfile.templates import Template, all_texts, draw_text, escape_choices
+from aura_daemon.jobfile.wildcards import MOST_DEPTH, WildcardFault, WildcardParser
 
 LISTS = Catalogue(
     wildcards={
@@ -92,8 +85,6 @@ def test_a_text_becomes_every_combination_of_its_choices(text: str, becomes: lis
     [
         ("a {red|blue", "opened with `{` and never closed"),
         ("{0::a|0::b}", "weights of a choice are all 0"),
-        ("{2$$a|b|c}", "`$$` (several alternatives at once) is not known here"),
-        ("{1-2$$, $$a|b|c}", "`$$`"),
         ("__animal__", "`__animal__` is no word list (known are animals, sub/my colours, scene"),
         ("__animal__", r"… and 19 more); `\__animal__` is text that stands as it is"),
         ("__circle__", "lead back to themselves: `__circle__` leads to `__round__` leads to `__circle__`"),
