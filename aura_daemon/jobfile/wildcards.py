@@ -16,30 +16,15 @@ from typing import Final
 
 from aura_daemon.formats.prompt_tags import lora_spans, without_comments
 from aura_daemon.jobfile.catalogue import Catalogue, listed
+from aura_daemon.jobfile.dynamic_prompts import LIST_NAME, header_at, unknown_syntax
 from aura_daemon.jobfile.templates import Alternatives, Several, Template, choice_of, template_of
 from aura_daemon.problems import cut, nearest
 
 MOST_DEPTH: Final = 20
 """Levels of nesting, choices and word lists counted together."""
 
-SEPARATOR: Final = ", "
-"""Stands between several alternatives where the text names nothing else."""
-
-_NAME: Final = r"(?:[^\W_]|\*)(?:[\w./ *-]{0,98}?(?:[^\W_]|\*))?"
-_TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{_NAME})__")
+_TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{LIST_NAME})__")
 _WEIGHT: Final = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s*::")
-_SEVERAL: Final = re.compile(
-    r"\s*(?P<mark>[@~!]?)\s*"
-    r"(?:(?P<least>[0-9]{1,9})\s*-\s*(?P<most>[0-9]{1,9})|(?P<only>[0-9]{1,9})"
-    r"|(?P<from>[0-9]{1,9})\s*-|-\s*(?P<upto>[0-9]{1,9}))\s*\$\$(?:(?P<separator>[^${}]*)\$\$)?"
-)
-_NOT_KNOWN: Final = (
-    (re.compile(r"\$\{\s*[A-Za-z_-][\w-]*\s*(?:[?!]?=[^{}]*|:[^{}]*)?\}?"), "variables (`${name=…}`)"),
-    (re.compile(r"%\{[^{}]*\$\$"), "wrapping (`%{…$$…}`)"),
-    (re.compile(rf"__[@~!]{_NAME}__"), "a mark before the name of a word list (`@`, `~`, `!`)"),
-    (re.compile(rf"__{_NAME}\([^()]*=[^()]*\)__"), "a word list with parameters (`__name(key=value)__`)"),
-)
-_MAY_BE_UNKNOWN: Final = re.compile(r"[$%]\{|__[@~!]|\)__")
 _NEEDS_PARSING: Final = re.compile(r"[{\\]|__|::")
 
 
@@ -100,7 +85,8 @@ class WildcardParser:
             return wrong.fault
 
     def _template(self, text: str, above: tuple[str, ...]) -> Template:
-        _refuse_unknown(text)
+        if (unknown := unknown_syntax(text)) is not None:
+            raise _Wrong(unknown)
         opened, end = [_Open()], 0
         tags = list(lora_spans(text))
         while (token := _TOKEN.search(text, end)) is not None:
@@ -111,9 +97,11 @@ class WildcardParser:
             elif token["name"]:
                 opened[-1].add(self._named(token["name"], _tag_around(tags, token.start()), above))
             elif token["sign"] == "{":
-                header = _SEVERAL.match(text, end)
-                end = header.end() if header is not None else end
-                opened.append(_Open(_several_of(header) if header is not None else None))
+                header = header_at(text, end)
+                if isinstance(header, str):
+                    raise _Wrong(header)
+                end = header.end if header is not None else end
+                opened.append(_Open(header.several if header is not None else None))
                 if len(opened) > MOST_DEPTH + 1:
                     raise _Wrong(_TOO_DEEP)
             elif len(opened) == 1:
@@ -189,33 +177,6 @@ class WildcardParser:
 
 
 _TOO_DEEP: Final = f"choices and word lists are nested more than {MOST_DEPTH} deep"
-
-
-def _refuse_unknown(text: str) -> None:
-    """Raises where a text holds what only sd-dynamic-prompts knows: drawn as text, it would be no one's picture."""
-    if not _MAY_BE_UNKNOWN.search(text):
-        return
-    for syntax, what in _NOT_KNOWN:
-        match = syntax.search(text)
-        if match is not None:
-            raise _Wrong(
-                rf"`{cut(match[0])}`: {what} of sd-dynamic-prompts are not known here: write the words or a choice"
-                r" `{a|b}` instead; with `\{` and `\__` the signs are text"
-            )
-
-
-def _several_of(header: re.Match[str]) -> Several:
-    if header["mark"]:
-        mark = header["mark"]
-        raise _Wrong(f"`{{{mark}`: how alternatives are drawn cannot be chosen for one choice; leave the `{mark}` out")
-    least = int(header["least"] or header["only"] or header["from"] or 1)
-    most = int(header["most"] or header["only"] or header["upto"] or _ALL)
-    separator = header["separator"]
-    least, most = sorted((least, most))
-    return Several(least=least, most=most, separator=SEPARATOR if separator is None else separator)
-
-
-_ALL: Final = 10**9
 
 
 def _tag_around(tags: Sequence[tuple[int, int, str]], place: int) -> str | None:
