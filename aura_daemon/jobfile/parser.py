@@ -22,7 +22,7 @@ from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of, validated
+from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
@@ -185,7 +185,8 @@ class JobPlans:
 
         if task_of(keys) == REGENERATE:
             spec = self._validated(keys, lines, written)
-            warnings += remarks_on_texts("prompt", [str(keys["prompt"])] if keys.get("prompt") is not None else [])
+            for key in TEXTS:
+                warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
             return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []

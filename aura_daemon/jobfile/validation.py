@@ -114,7 +114,7 @@ def validated(
     if isinstance(job, RegenerateKeys):
         not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
         drawn = {key: value for key, value in keys.items() if key not in not_drawn}
-        drawn |= {key: without_comments(str(drawn[key])).text for key in TEXTS if drawn.get(key) is not None}
+        drawn |= {key: without_comments(str(drawn[key])).text.strip() for key in TEXTS if drawn.get(key) is not None}
         return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
     return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
 
