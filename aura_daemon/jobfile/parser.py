@@ -21,7 +21,7 @@ from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
-from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
@@ -73,7 +73,7 @@ def parse_job_file(
     Without a catalogue no names are checked, and word lists are not expanded. `draw` gives the seed of a document that
     becomes several jobs and has no seed (by default 0); the seed of a single job is drawn at admission.
     """
-    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
+    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt")
     plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
     return plans if isinstance(plans, RejectedFile) else plans.made(draw)
 

@@ -30,9 +30,11 @@ def remarks_on_request(request: Request | RegenerateRequest) -> tuple[str, ...]:
     if isinstance(request, RegenerateRequest):
         texts = {key: str(request.keys.get(key) or "") for key in ("prompt", "negative_prompt")}
     elif isinstance(request, GenerateRequest):
+        if "<" not in request.prompt and "<" not in request.negative_prompt:
+            return ()
         texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
     else:
-        texts = {}
+        return ()
     return tuple(f"{key}: {remark}" for key, text in texts.items() for remark in remarks_on_tags(text)[:MOST_REMARKS])
 
 

@@ -16,8 +16,13 @@ from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes")
 
-TEXT_KEYS: Final = frozenset({*_TEXTS, *(f"matrix.{key}.*" for key in _TEXTS)})
+TEXT_KEYS: Final = frozenset({*_TEXTS, "tags.*", *(f"matrix.{key}.*" for key in _TEXTS)})
 """Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
+
+PROSE: Final = frozenset(
+    {"prompt", "negative_prompt", "notes", "tags.*", "matrix.prompt.*", "matrix.negative_prompt.*"}
+)
+"""Keys whose text may hold ` #`, where YAML begins a comment."""
 
 
 def job_schema() -> dict[str, Any]:

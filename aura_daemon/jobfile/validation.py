@@ -96,7 +96,7 @@ def validated(
     except ValidationError as error:
         problems = problems_of(error, model, file=file, lines=lines, written=written)
         names = problems_of_names(_names_of(own), catalogue, file=file) if model is GenerateJob else ()
-        explained = [_explained(problem, mapping, str(task)) for problem in problems]
+        explained = [_explained(problem, mapping, str(task), written.get(problem.key, "")) for problem in problems]
         meant = {problem.suggestion for problem in explained}
         return (
             *(problem for problem in explained if problem.key not in meant or not problem.message.startswith(MISSING)),
@@ -174,7 +174,7 @@ _NO_LORA: Final = (
 )
 
 
-def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Problem:
+def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     known = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
     if problem.message.startswith("unknown key") and problem.key in known:
@@ -183,6 +183,9 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Pr
     if problem.message.startswith("unknown key"):
         path = problem.key.split(".")
         return with_meaning(problem, _MODELS[task].model_fields) if len(path) == 1 else problem
+    if problem.message == MISSING and written.startswith("#"):
+        message = f"{MISSING}: to YAML `{written}` is a comment; a text that begins with `#` needs quotes around it"
+        return replace(problem, message=message)
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem

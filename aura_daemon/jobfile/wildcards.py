@@ -241,6 +241,5 @@ def _lines_of(name: str, catalogue: Catalogue) -> Sequence[str]:
     known = listed(catalogue.wildcards)
     allowed = f"known are {known}" if known else "no folder of them is configured, or it holds none"
     near = nearest(name, catalogue.wildcards)
-    what = "fits the name of no word list" if "*" in name else "is no word list"
-    message = f"`__{cut(name)}__` {what} ({allowed}); `\\__{cut(name)}__` is text that stands as it is"
+    message = f"`__{cut(name)}__` is no word list ({allowed}); `\\__{cut(name)}__` is text that stands as it is"
     raise _Wrong(message, f"__{near}__" if near and "*" not in name else "")

@@ -31,7 +31,7 @@ _Format = Annotated[
     types.choice_schema(ImageFormat, map(in_any_case, (*ImageFormat, "jpeg"))),
 ]
 
-_Tag = Annotated[types.Tag, Field(json_schema_extra={"pattern": types.NOT_BLANK})]
+_Tag = Annotated[types.Tag, Field(json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False))]
 
 
 class LoraKeys(BaseModel):

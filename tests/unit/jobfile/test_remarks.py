@@ -112,7 +112,8 @@ def test_a_choice_of_many_loras_is_not_too_many() -> None:
             "prompt: x\nnegative_prompt: <random:1~3>",
             ["x"],
             [
-                "negative_prompt: `<random:1~3>` is not known here and is drawn as text: `{1|2|3}` draws one of several texts"
+                "negative_prompt: `<random:1~3>` is not known here and is drawn as text: "
+                "`{1|2|3}` draws one of several texts"
             ],
         ),
         (

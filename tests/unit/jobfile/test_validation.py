@@ -94,7 +94,11 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\nguidance_scale: .inf", "guidance_scale: must be a number from 0 to 30 (given: .inf)"),
         ("prompt: x\nguidance_scale: -.inf", "(given: -.inf)"),
         ("prompt: x\nguidance_scale: true", "(given: true)"),
-        ("prompt: [a, b]", "prompt: must be text of 1 to 10000 characters: what to draw (given: [a, b])"),
+        (
+            "prompt: [a, b]",
+            "prompt: must be text of 1 to 10000 characters: what to draw;"
+            " a text that begins with `[` needs quotes around it (given: [a, b])",
+        ),
         ("prompt: {a: b}", "(given: {a: b})"),
         ("prompt: ' '", "prompt: must say what to draw; it is blank"),
         ("prompt: ''", "prompt: must be text of 1 to 10000 characters"),
