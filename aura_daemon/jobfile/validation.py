@@ -24,7 +24,7 @@ from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant, with_meaning
+from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
 from aura_daemon.jobs.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
@@ -188,6 +188,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         return replace(problem, message=message)
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
+    if problem.key == "scheduler" and problem.message.startswith("must be one of"):
+        return replace(problem, suggestion=scheduler_meant(str(mapping.get("scheduler"))) or problem.suggestion)
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
 
 

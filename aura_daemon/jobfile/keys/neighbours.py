@@ -14,6 +14,7 @@ from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sampling import Scheduler
 
 _SAME: Final = {
     "prompt": "text positive positive_prompt prompt_text prompts text_prompt description",
@@ -92,6 +93,22 @@ _TASKS: Final = {
 }
 """Our task -> words that mean the same."""
 
+_SCHEDULERS: Final = {
+    Scheduler.DPMPP_2M_KARRAS: "dpmpp_2m_k k_dpmpp_2m k_dpmpp_2m_karras dpm_solver_multistep dpmsolver_multistep",
+    Scheduler.DPMPP_SDE_KARRAS: "dpmpp_sde_k k_dpmpp_sde k_dpmpp_sde_karras dpm_solver_sde dpmpp_sde_gpu",
+    Scheduler.DPMPP_2M_SDE_KARRAS: "dpmpp_2m_sde_k dpmpp_2m_sde_gpu k_dpmpp_2m_sde dpmpp_3m_sde dpmpp_3m_sde_gpu",
+    Scheduler.EULER: "k_euler euler_k euler_discrete euler_cfg_pp simple_euler",
+    Scheduler.EULER_A: "k_euler_a k_euler_ancestral euler_ancestral_discrete eulera euler_ancestral_cfg_pp",
+    Scheduler.HEUN: "k_heun heun_k heun_discrete heunpp2",
+    Scheduler.LMS_KARRAS: "lms_k k_lms_karras",
+    Scheduler.LMS: "k_lms lms_discrete",
+    Scheduler.DDIM: "ddim_uniform k_ddim ddim_cfg_pp",
+    Scheduler.UNIPC: "uni_pc_bh2 unipc_multistep uni_pc_multistep",
+    Scheduler.LCM: "k_lcm lcm_karras",
+    Scheduler.ALIGN_YOUR_STEPS: "dpm++_2m_align_your_steps dpm++_2m_ays",
+}
+"""Our scheduler -> names in ComfyUI, InvokeAI, diffusers and services, in lower case with `_` between their parts."""
+
 _FURTHER_TASKS: Final = {
     "upscale": "to enlarge, draw the picture with `hires: {scale: 2}`; a picture alone is not enlarged here",
     "extras": "pictures are not enlarged or restored alone here",
@@ -121,6 +138,8 @@ MEANINGS: Final[Mapping[str, Meaning]] = MappingProxyType(_meanings())
 
 _MEANT_TASKS: Final = {word: str(task) for task, words in _TASKS.items() for word in words.split()}
 
+_MEANT_SCHEDULERS: Final = {word: str(name) for name, words in _SCHEDULERS.items() for word in words.split()}
+
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _BETWEEN: Final = re.compile(r"[\s\-_.]+")
 _OPTIONS: Final = re.compile(r"^-+")
@@ -134,6 +153,12 @@ def meaning_of(word: str) -> Meaning | None:
 def task_meant(word: str) -> str:
     """The task of ours that a neighbour's word means; empty where it means none."""
     return _MEANT_TASKS.get(_normalized(word), "")
+
+
+def scheduler_meant(word: str) -> str:
+    """The scheduler of ours that a neighbour's word means; empty where it means none."""
+    normalized = _normalized(word)
+    return _MEANT_SCHEDULERS.get(normalized) or _MEANT_SCHEDULERS.get(normalized.removesuffix("_scheduler"), "")
 
 
 def advice_for_task(word: str) -> str:

@@ -75,6 +75,11 @@ def test_a_word_that_no_program_has_means_nothing() -> None:
         ("task: inpaint", "did you mean `generate`?"),
         ("task: interrogate", "did you mean `caption`?"),
         ("task: upscale", "to enlarge, draw the picture with `hires: {scale: 2}`"),
+        ("scheduler: k_euler_a", "(given: k_euler_a); did you mean `euler_a`?"),
+        ("scheduler: EulerAncestralDiscreteScheduler", "did you mean `euler_a`?"),
+        ("scheduler: dpmpp_2m_sde_gpu", "did you mean `dpm++_2m_sde_karras`?"),
+        ("scheduler: DPM2 a Karras", "did you mean `dpm++_2m_karras`?"),
+        ("matrix: {scheduler: [euler, uni_pc_bh2]}", "did you mean `unipc`?"),
         ("matrix: {sampler: [euler]}", "cat.yaml:2: matrix.sampler: unknown key; did you mean `scheduler`?"),
     ],
 )
