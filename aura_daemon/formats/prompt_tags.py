@@ -37,7 +37,6 @@ _MEANT: Final = {
     "random": "`{1|2|3}` draws one of several texts",
     "wildcard": "`__animals__` draws a line of the word list `animals`",
     "alternate": "`[one|other]` alternates",
-    "hypernet": "hypernetworks are not known here",
     "ti": "a textual inversion is named by its word alone",
     "embed": "a textual inversion is named by its word alone",
     "embedding": "a textual inversion is named by its word alone",

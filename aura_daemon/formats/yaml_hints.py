@@ -17,7 +17,7 @@ _HINTS: Final = (
     ("anchor", "a value that begins with `&` needs quotes around it"),
     ("cannot start any token", "a value that begins with @, % or ` needs quotes; indent with spaces, not tabs"),
     ("expected key", "is there text behind a closing quote, or a line indented unlike its neighbours?"),
-    ("unexpected end of stream", "a quote is opened and never closed"),
+    ("unexpected end of stream", "a quote is opened and never closed; a text that begins with ' needs \" around it"),
     ("could not find expected ':'", "every line is `key: value`; indent the further lines of a longer text"),
     ("unknown escape character", "in double quotes a backslash is written twice; single quotes take it as it is"),
     ("expected <document start>", "is a line indented unlike its neighbours, or text left behind the end?"),
@@ -60,7 +60,7 @@ def _cause_in(lines: Sequence[str], words: str, context: str, number: int) -> st
     if sign:
         example = signs.quoted_example(line)
         return f"a value that begins with `{sign}` needs quotes around it" + (f": {example}" if example else "")
-    if signs.cut_by_comment(before) and line[:1].isspace():
+    if signs.cut_by_comment(before) and (line[:1].isspace() or "expected ','" in words):
         return "what follows ` #` is a comment to YAML and ends a text: put the text in quotes"
     return ""
 

@@ -20,7 +20,7 @@ SEPARATOR: Final = ", "
 """Stands between several alternatives where the text names nothing else."""
 
 _SEVERAL: Final = re.compile(
-    r"\s*(?P<mark>[@~!]?)\s*"
+    r"\s*(?:(?P<mark>[@~!])\s*)?"
     r"(?:(?P<least>[0-9]{1,9})\s*-\s*(?P<most>[0-9]{1,9})|(?P<only>[0-9]{1,9})"
     r"|(?P<from>[0-9]{1,9})\s*-|-\s*(?P<upto>[0-9]{1,9}))\s*\$\$(?:(?P<separator>[^${}]*)\$\$)?"
 )
@@ -28,7 +28,7 @@ _NOT_KNOWN: Final = (
     (re.compile(r"(?<!\$)\$\{\s*[A-Za-z_-][\w-]*\s*(?:[?!]?=[^{}]*\}?|:[^{}]*\}?|\})"), "variables (`${name=…}`)"),
     (re.compile(r"%\{[^{}]*\$\$"), "wrapping (`%{…$$…}`)"),
     (re.compile(rf"(?<!\\)__[@~!]{LIST_NAME}__"), "a mark before the name of a word list (`@`, `~`, `!`)"),
-    (re.compile(rf"(?<!\\)__{LIST_NAME}\([^()]*=[^()]*\)__"), "a word list with parameters (`__name(key=value)__`)"),
+    (re.compile(rf"(?<!\\)__{LIST_NAME}\([^()=]*=[^()]*\)__"), "a word list with parameters (`__name(key=value)__`)"),
 )
 _MAY_BE_UNKNOWN: Final = re.compile(r"[$%]\{|__[@~!]|\)__")
 

@@ -170,7 +170,7 @@ _OPEN_YET: Final = re.compile(r"[{|}\\]|__")
 
 _NO_LORA: Final = (
     "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with one WEIGHT"
-    f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}"
+    f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}: text encoder and U-Net have the same here"
 )
 
 

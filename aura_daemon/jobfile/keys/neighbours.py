@@ -168,6 +168,8 @@ def advice_for_task(word: str) -> str:
 
 def with_meaning(problem: Problem, known: Collection[str]) -> Problem:
     """The problem of an unknown key, with what the key means; a misspelt key of ours keeps its suggestion."""
+    if problem.message.startswith("unknown key: "):  # the reason is known already: a character that no one sees
+        return problem
     key = problem.key.rpartition(".")[2]
     spelled = next((name for name in known if name == _normalized(key)), "")
     if spelled:

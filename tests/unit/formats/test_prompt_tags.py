@@ -117,7 +117,7 @@ def test_a_word_behind_a_number_sign_is_text_and_said_to_be(prompt: str, told: l
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        ("a <hypernet:x:1> b", ["`<hypernet:x:1>` is not known here and is drawn as text: hypernetworks"]),
+        ("a <hypernet:x:1> b", ["`<hypernet:x:1>` is not known here and is drawn as text"]),
         ("<random:1~3>, <wildcard:animal>", ["`{1|2|3}` draws", "`__animals__` draws"]),
         ("<segment:face> <extra: a>", ["`<segment:face>` is not known here and is drawn as text", "<extra: a>"]),
         ("<ti:bad-hands>", ["named by its word alone"]),

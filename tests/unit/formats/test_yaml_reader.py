@@ -326,6 +326,8 @@ def test_an_anchor_that_is_used_is_no_text() -> None:
         ("prompt: {it's} a cat\n", 1, "begins with `{` needs quotes around it)"),
         ("matrix:\n  prompt:\n  - {a|b} c\n  - d\n", 3, "begins with `{` needs quotes around it: - '{a|b} c'"),
         ("prompt: a #b\n  c\n", 2, "what follows ` #` is a comment to YAML and ends a text: put the text in quotes"),
+        ("tags: [1984, a #b]\nsteps: 1\n", 2, "what follows ` #` is a comment to YAML and ends a text"),
+        ("prompt: 'tis the season\n", 1, "a text that begins with ' needs \" around it"),
         ('{"prompt": "a \\ud83d b"}', 1, "`\\ud83d` is half of a pair of surrogates, and no character alone"),
         ('prompt: "\\ud83d\\ude00 \\ude00"', 1, "`\\ude00` is half of a pair"),
         ('prompt: "\\U00110000"', 1, "no character has it"),

@@ -106,7 +106,7 @@ def test_a_choice_of_many_loras_is_not_too_many() -> None:
         (
             "prompt: x <hypernet:y:1>",
             ["x <hypernet:y:1>"],
-            ["prompt: `<hypernet:y:1>` is not known here and is drawn as text: hypernetworks are not known here"],
+            ["prompt: `<hypernet:y:1>` is not known here and is drawn as text"],
         ),
         (
             "prompt: x\nnegative_prompt: <random:1~3>",

@@ -156,6 +156,49 @@ def test_a_prompt_s_loras_come_after_the_job_s_own_and_their_weights_count() -> 
     assert with_loras_of_prompt(found, file="") == found
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "prompt: x\n\u00a0\u00a0steps: 3",
+            "unknown key: it holds a no-break space (U+00A0), which no one sees; did you",
+        ),
+        (
+            "prompt: x\nste\u200bps: 3",
+            "unknown key: it holds a zero-width space (U+200B), which no one sees; did you mean",
+        ),
+        ("prompt: x\nhires:\n\u3000scale: 2", "unknown key: it holds an ideographic space (U+3000)"),
+        (
+            "prompt: x\nsteps: \u00a08",
+            "from 1 to 150; this holds a no-break space (U+00A0), which no one sees (given: ",
+        ),
+        ("prompt: x\nseed: 8\u2009", "this holds a typographic space (U+2009), which no one sees"),
+        ("prompt: x\nscheduler: euler\u200b", "this holds a zero-width space (U+200B), which no one sees"),
+        ("prompt: x\ngrid: \u00a0true", "this holds a no-break space (U+00A0), which no one sees"),
+        ("prompt: {red: 1}", "a text that begins with `{` needs quotes around it (given: {red: 1})"),
+        ("prompt: #1 cat", "to YAML `#1 cat` is a comment; a text that begins with `#` needs quotes around it"),
+        ("prompt:", "prompt: is missing: what should be drawn?"),
+    ],
+)
+def test_what_no_one_sees_is_named(text: str, complaint: str) -> None:
+    assert complaint in complaints(text)[-1]
+
+
+def test_tags_are_texts() -> None:
+    (found,) = requests("prompt: x\ntags: [1984, cats, no]")
+    assert isinstance(found, GenerateRequest)
+    assert found.tags == ("1984", "cats", "no")
+
+
+def test_a_list_at_the_top_is_several_jobs() -> None:
+    found = requests("- prompt: a\n  steps: 3\n- b\n- {prompt: c}\n")
+    assert found == [GenerateRequest(prompt="a", steps=3), GenerateRequest(prompt="b"), GenerateRequest(prompt="c")]
+    assert requests('[{"prompt": "\\ud83d\\ude00"}, "b"]')[0] == GenerateRequest(prompt="😀")
+    assert complaints("- prompt: a\n- stepz: 3\n  prompt: b") == [
+        "cat.yaml:2: stepz: unknown key; did you mean `steps`?"
+    ]
+
+
 def test_a_misspelt_key_is_not_reported_as_missing_too() -> None:
     assert len(complaints("promt: x")) == 1
 

@@ -142,6 +142,11 @@ def test_a_text_becomes_every_combination_of_its_choices(text: str, becomes: lis
         ("__@animals__", "`__@animals__`: a mark before the name of a word list"),
         ("__animals(a=b)__", "with parameters"),
         ("__anim*ls x__", "`__anim*ls x__` is no word list (known are"),
+        ("".join(f"{{{number}$$__animals__}}" for number in range(101)), "more than 100 patterns of word lists"),
+        (
+            "".join(f"__an{'*' * number}__ __animal{'*' * number}__" for number in range(1, 52)),
+            "more than 100 patterns",
+        ),
         ("__h*__", "the word list `__huge__` cannot be used: it has more than"),
         ("__non*__", "the word list `__non*__` cannot be used: it holds no line"),
         ("{0::a|0::b}", "weights of a choice are all 0"),
