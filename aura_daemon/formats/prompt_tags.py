@@ -26,7 +26,7 @@ NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
 
 _LORA: Final = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 _OPEN_LORA: Final = re.compile(r"<(?:lora|lyco):[^<>]*(?=<|\Z)", re.IGNORECASE)
-_TAG: Final = re.compile(r"<\s*([A-Za-z][\w-]{0,30})\s*:[^<>\n]*>")
+_TAG: Final = re.compile(r"<\s*([A-Za-z][\w-]{0,30})\s*:[^<>\n]*>|</?[A-Za-z][\w-]{0,30}>")
 
 _COMMENT: Final = re.compile(r"^[^\S\n]*#+(?!\S)[^\n]*\n?|(?<=\s)#+(?!\S)[^\n]*", re.MULTILINE)
 _ESCAPED: Final = re.compile(r"(?<!\S)\\(\\*#+)(?!\S)")
@@ -145,7 +145,7 @@ def remarks_on_tags(prompt: str) -> tuple[str, ...]:
     found = extract_loras(prompt)
     said = list(found.left_out)
     for match in _TAG.finditer(found.rest):
-        advice = _MEANT.get(match[1].lower(), "")
+        advice = _MEANT.get((match[1] or "ti").lower(), "")
         said.append(f"`{cut(match[0])}` is not known here and is drawn as text" + (f": {advice}" if advice else ""))
     said += [
         f"`{cut(match[0])}` is not closed with `>` and is drawn as text" for match in _OPEN_LORA.finditer(found.rest)

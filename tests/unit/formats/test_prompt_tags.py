@@ -123,7 +123,8 @@ def test_a_word_behind_a_number_sign_is_text_and_said_to_be(prompt: str, told: l
         ("<ti:bad-hands>", ["named by its word alone"]),
         ("<lora:ink:0.8", ["`<lora:ink:0.8` is not closed with `>`"]),
         ("<lora:a:1 <lora:b:1>", ["`<lora:a:1 ` is not closed"]),
-        ("a < b, a <3, i <3 you > me, <b>, <cat-toy> -> <lora:ink:1> <lyco:ink>", []),
+        ("a <cat-toy> <b>x</b>", ["`<cat-toy>` is not known here and is drawn as text: a textual", "<b>", "</b>"]),
+        ("a < b, a <3, i <3 you > me, x <y and z> -> <lora:ink:1> <lyco:ink> << a >>", []),
         ("1 <2: 3>", []),
     ],
 )

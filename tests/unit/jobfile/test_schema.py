@@ -24,7 +24,7 @@ from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 
-CHOICES = re.compile(r"[{\\]")
+CHOICES = re.compile(r"[{\\#<]|__")
 """What may be more than a pattern can say."""
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])  # no file holds half a surrogate pair
