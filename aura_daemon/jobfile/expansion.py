@@ -207,7 +207,8 @@ def _texts(
             if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
                 length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
                 read = WildcardFault(message=f"can become {length}")
-            if key == "prompt" and isinstance(read, Template) and not "".join(map(str, read.parts)).strip():
+            is_blank = isinstance(read, Template) and read.is_plain and not next(all_texts(read)).strip()
+            if is_blank and key == "prompt":
                 read = WildcardFault(message="holds nothing but a comment: what should be drawn?")
             if isinstance(read, WildcardFault):
                 path = f"matrix.{key}" if key in lists else key

@@ -23,8 +23,8 @@ from aura_daemon.problems import cut, nearest
 MOST_DEPTH: Final = 20
 """Levels of nesting, choices and word lists counted together."""
 
-MOST_PATTERNS: Final = 100
-"""Different patterns (`__colours*__`) and numbers of lines (`2$$`) of one file."""
+MOST_LINES: Final = 2_000_000
+"""Lines of word lists that the patterns (`__colours*__`) and numbers of lines (`2$$`) of one file go through."""
 
 _TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{LIST_NAME})__")
 _WEIGHT: Final = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s*::")
@@ -79,7 +79,7 @@ class WildcardParser:
         self._ids: set[int] = set()
         """Of the choices in `_lists`."""
         self._several: dict[tuple[int, Several], Alternatives] = {}
-        self._patterns = 0
+        self._lines = 0
 
     def read(self, text: str) -> Template | WildcardFault:
         """The choices of a text without its comments, with those of all lists that it names, directly or not."""
@@ -140,16 +140,18 @@ class WildcardParser:
         """Several lines of a word list; counted once, since a list may be long."""
         key = (id(lines), several)
         if key not in self._several:
-            self._count_pattern()
+            self._count(lines.alternatives)
             weights = lines.weights or (1.0,) * len(lines.alternatives)
             self._several[key] = choice_of(lines.alternatives, weights, several)
         return self._several[key]
 
-    def _count_pattern(self) -> None:
+    def _count(self, lines: Sequence[object]) -> None:
         """Refuses a bomb: for each pattern, and for each number of lines, all lines of its lists are gone through."""
-        self._patterns += 1
-        if self._patterns > MOST_PATTERNS:
-            raise _Wrong(f"more than {MOST_PATTERNS} patterns of word lists, and numbers of lines, in one file")
+        self._lines += len(lines)
+        if self._lines > MOST_LINES:
+            raise _Wrong(
+                f"its patterns of word lists, and `2$$`, go through more than {MOST_LINES:,} lines: split the file"
+            )
 
     def _named(self, name: str, tag: str | None, above: tuple[str, ...]) -> str | Alternatives:
         """A word list, or plain text: without a catalogue, and in the tag of a LoRA that is called so."""
@@ -171,9 +173,9 @@ class WildcardParser:
             raise _Wrong(f"word lists lead back to themselves: {circle}")
         if len(above) == MOST_DEPTH:
             raise _Wrong(_TOO_DEEP)
-        if "*" in name:
-            self._count_pattern()
         lines = _lines_of(name, self._catalogue)
+        if "*" in name:
+            self._count(lines)
         alternatives: list[tuple[str | Template, float]] = []
         try:
             for line in lines:

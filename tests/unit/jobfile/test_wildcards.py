@@ -142,11 +142,6 @@ def test_a_text_becomes_every_combination_of_its_choices(text: str, becomes: lis
         ("__@animals__", "`__@animals__`: a mark before the name of a word list"),
         ("__animals(a=b)__", "with parameters"),
         ("__anim*ls x__", "`__anim*ls x__` is no word list (known are"),
-        ("".join(f"{{{number}$$__animals__}}" for number in range(101)), "more than 100 patterns of word lists"),
-        (
-            "".join(f"__an{'*' * number}__ __animal{'*' * number}__" for number in range(1, 52)),
-            "more than 100 patterns",
-        ),
         ("__h*__", "the word list `__huge__` cannot be used: it has more than"),
         ("__non*__", "the word list `__non*__` cannot be used: it holds no line"),
         ("{0::a|0::b}", "weights of a choice are all 0"),
@@ -228,6 +223,15 @@ def test_a_bomb_of_alternatives_is_counted_at_once() -> None:
     exact = WildcardParser(lists).read("{2$$__huge__}")
     assert isinstance(exact, Template)
     assert exact.combinations == 100_000 * 99_999
+
+
+def test_a_bomb_of_patterns_and_numbers_is_refused() -> None:
+    lists = Catalogue(wildcards={"huge": ("x",) * 100_000})
+    patterns = "".join(f"__hug{'*' * number}__" for number in range(1, 25))
+    numbers = "".join(f"{{{number}$$__huge__}}" for number in range(1, 25))
+    for text in (patterns, numbers):
+        assert "go through more than 2,000,000 lines: split the file" in fault(text, lists).message
+    assert isinstance(WildcardParser(lists).read("{1-2$$__huge__}{2$$__huge__}__hug*__" * 30), Template)
 
 
 def test_many_are_drawn_at_once() -> None:
