@@ -202,6 +202,7 @@ class JobPlans:
         problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
+        warnings += tuple(warning for folder in self._folders for warning in folder.warnings)
         plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
         return plan if isinstance(plan, tuple) else keep(plan)
 

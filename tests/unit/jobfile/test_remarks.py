@@ -3,6 +3,7 @@
 import pytest
 
 from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
 from aura_daemon.jobfile.remarks import remarks_on_request
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
@@ -144,6 +145,17 @@ def test_a_folder_s_text_is_remarked_on_too() -> None:
     (job,) = jobs("prompt: x", folder(negative_prompt="blurry # bad"))
     assert job.spec.request == GenerateRequest(prompt="x", negative_prompt="blurry")
     assert len(job.warnings) == 1
+
+
+def test_what_yaml_cut_from_a_folder_s_text_is_said_of_every_picture() -> None:
+    found = parse_defaults(b"negative_prompt: blurry #bad\nsteps: 8 # few\n", file="_defaults.yaml", sha256="0" * 64)
+    assert isinstance(found, FolderDefaults)
+    (job,) = jobs("prompt: x", found)
+    assert job.warnings == (
+        "_defaults.yaml: negative_prompt: what follows ` #` is a comment to YAML: `#bad` was left out;"
+        " quote the text to keep it",
+    )
+    assert jobs("image: a.png", found)[0].warnings == ()
 
 
 def test_a_prompt_of_nothing_but_a_comment_is_refused() -> None:
