@@ -1,8 +1,9 @@
 r"""Tags and comments in prompts, as A1111's web UI reads them. In: a prompt. Out: its text, and what they say.
 
 `<lora:NAME:WEIGHT>` names a LoRA and is no part of the text; `<lyco:…>` is the same. `# …` is a comment up to the end
-of its line: the `#` stands at the start of a line or after a space, and before a space; `\# …` is text. (A1111 drops
-what follows any `#`, and with it colours such as `#ff8800`.) No other tag is known: it is drawn as text.
+of its line: the `#` stands at the start or after a space, and before a space; `\# …` is text. In a text of several
+lines every line that begins with `#` is a comment. (A1111 drops what follows any `#`, and with it colours such as
+`#ff8800`.) No other tag is known: it is drawn as text.
 """
 
 from __future__ import annotations
@@ -28,9 +29,11 @@ _LORA: Final = re.compile(r"<(?:lora|lyco):([^<>]*)>", re.IGNORECASE)
 _OPEN_LORA: Final = re.compile(r"<(?:lora|lyco):[^<>]*(?=<|\Z)", re.IGNORECASE)
 _TAG: Final = re.compile(r"<\s*([A-Za-z][\w-]{0,30})\s*:[^<>\n]*>|</?[A-Za-z][\w-]{0,30}>")
 
-_COMMENT: Final = re.compile(r"^[^\S\n]*#+(?!\S)[^\n]*\n?|(?<=\s)#+(?!\S)[^\n]*", re.MULTILINE)
-_ESCAPED: Final = re.compile(r"(?<!\S)\\(\\*#+)(?!\S)")
-_TO_ESCAPE: Final = re.compile(r"(?<!\S)(\\*#+)(?!\S)")
+_FIRST_SIGN: Final = re.compile(r"\s*(\\*)#+")
+_FIRST_SIGN_ALONE: Final = re.compile(r"\s*(\\*)#+(?!\S)")
+_COMMENT: Final = re.compile(r"(?<=\s)#+(?!\S).*", re.DOTALL)
+_ESCAPED: Final = re.compile(r"(?<=\s)\\(\\*#+)(?!\S)")
+_TO_ESCAPE: Final = re.compile(r"(?<=\s)(\\*#+)(?!\S)")
 _HASHTAG: Final = re.compile(r"(?<!\S)#(?!(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})\b)[^\W\d_][^\n]*")
 
 _MEANT: Final = {
@@ -108,18 +111,39 @@ def without_comments(prompt: str) -> Uncommented:
     if "#" not in prompt:
         return Uncommented(text=prompt, comments=())
     comments: list[str] = []
-
-    def taken(match: re.Match[str]) -> str:
-        comments.append(match[0].strip())
-        return ""
-
-    text = _ESCAPED.sub(r"\1", _COMMENT.sub(taken, prompt))
-    return Uncommented(text=text, comments=tuple(comments))
+    kept: list[str] = []
+    first_sign = _first_sign_of(prompt)
+    for line in prompt.split("\n"):
+        first = first_sign.match(line)
+        if first is not None and not first[1]:
+            comments.append(line.strip())
+            continue
+        begin = ""
+        if first is not None:
+            begin, line = line[: first.start(1)] + line[first.start(1) + 1 : first.end()], line[first.end() :]
+        comment = _COMMENT.search(line)
+        if comment is not None:
+            comments.append(comment[0].strip())
+            line = line[: comment.start()]
+        kept.append(begin + _ESCAPED.sub(r"\1", line))
+    return Uncommented(text="\n".join(kept), comments=tuple(comments))
 
 
 def escape_comments(text: str) -> str:
     """Escapes a text, so that no part of it is a comment."""
-    return _TO_ESCAPE.sub(r"\\\1", text)
+    first_sign = _first_sign_of(text)
+    escaped: list[str] = []
+    for line in text.split("\n"):
+        first = first_sign.match(line)
+        end = first.end() if first is not None else 0
+        begin = f"{line[: first.start(1)]}\\{line[first.start(1) : end]}" if first is not None else ""
+        escaped.append(begin + _TO_ESCAPE.sub(r"\\\1", line[end:]))
+    return "\n".join(escaped)
+
+
+def _first_sign_of(text: str) -> re.Pattern[str]:
+    """What begins a comment at the start of a line: in a text of several lines, as in A1111 and in files, any `#`."""
+    return _FIRST_SIGN if "\n" in text.strip() else _FIRST_SIGN_ALONE
 
 
 def remarks_on_comments(prompt: str) -> tuple[str, ...]:
