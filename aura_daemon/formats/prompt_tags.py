@@ -36,6 +36,8 @@ _ESCAPED: Final = re.compile(r"(?<=\s)\\(\\*#+)(?!\S)")
 _TO_ESCAPE: Final = re.compile(r"(?<=\s)(\\*#+)(?!\S)")
 _HASHTAG: Final = re.compile(r"(?<!\S)#(?!(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})\b)[^\W\d_][^\n]*")
 
+_EMBEDDING: Final = re.compile(r"(?<![<\w])embedding:([\w.-]{1,100})")
+
 _MEANT: Final = {
     "random": "`{1|2|3}` draws one of several texts",
     "wildcard": "`__animals__` draws a line of the word list `animals`",
@@ -164,10 +166,14 @@ def remarks_on_comments(prompt: str) -> tuple[str, ...]:
 
 def remarks_on_tags(prompt: str) -> tuple[str, ...]:
     """What stands in angle brackets and does not do what other programs do with it, a line each."""
+    said = [
+        f"`{cut(match[0])}` is ComfyUI's: a textual inversion is named by its word alone, `{cut(match[1])}`"
+        for match in (_EMBEDDING.finditer(prompt) if "embedding:" in prompt else ())
+    ]
     if "<" not in prompt:
-        return ()
+        return tuple(said)
     found = extract_loras(prompt)
-    said = list(found.left_out)
+    said += found.left_out
     for match in _TAG.finditer(found.rest):
         advice = _MEANT.get((match[1] or "ti").lower(), "")
         said.append(f"`{cut(match[0])}` is not known here and is drawn as text" + (f": {advice}" if advice else ""))

@@ -13,8 +13,8 @@ from typing import Final
 from aura_daemon.jobfile.templates import Several
 from aura_daemon.problems import cut
 
-LIST_NAME: Final = r"(?:[^\W_]|\*)(?:[\w./ *-]{0,98}?(?:[^\W_]|\*))?"
-"""The pattern of the name of a word list; `*` stands for any characters."""
+LIST_NAME: Final = r"(?:[^\W_]|\*)(?:(?:[\w./ *-]|\\(?=[^\W_])){0,98}?(?:[^\W_]|\*))?"
+"""The pattern of the name of a word list; `*` stands for any characters, and `\\` is Windows' way to write `/`."""
 
 SEPARATOR: Final = ", "
 """Stands between several alternatives where the text names nothing else."""

@@ -155,14 +155,10 @@ class WildcardParser:
 
     def _named(self, name: str, tag: str | None, above: tuple[str, ...]) -> str | Alternatives:
         """A word list, or plain text: without a catalogue, and in the tag of a LoRA that is called so."""
-        catalogue = self._catalogue
-        if catalogue is None or (tag is not None and (catalogue.is_lora(tag) or not self._is_list(name))):
+        catalogue, path = self._catalogue, name.replace("\\", "/")
+        if catalogue is None or (tag is not None and (catalogue.is_lora(tag) or not catalogue.lists_named(path))):
             return f"__{name}__"
-        return self._list(name, above)
-
-    def _is_list(self, name: str) -> bool:
-        assert self._catalogue is not None
-        return bool(self._catalogue.lists_named(name)) or name in self._catalogue.unusable
+        return self._list(path, above)
 
     def _list(self, name: str, above: tuple[str, ...]) -> Alternatives:
         assert self._catalogue is not None

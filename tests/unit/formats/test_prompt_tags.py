@@ -130,6 +130,8 @@ def test_a_word_behind_a_number_sign_is_text_and_said_to_be(prompt: str, told: l
         ("a <cat-toy> <b>x</b>", ["`<cat-toy>` is not known here and is drawn as text: a textual", "<b>", "</b>"]),
         ("a < b, a <3, i <3 you > me, x <y and z> -> <lora:ink:1> <lyco:ink> << a >>", []),
         ("1 <2: 3>", []),
+        ("blurry, embedding:EasyNegative, (embedding:bad-hands:1.2)", ["alone, `EasyNegative`", "alone, `bad-hands`"]),
+        ("a <embedding:x>", ["`<embedding:x>` is not known here"]),
     ],
 )
 def test_other_tags_are_said_to_be_text(prompt: str, words: list[str]) -> None:

@@ -118,6 +118,15 @@ def test_a_choice_of_many_loras_is_not_too_many() -> None:
             ],
         ),
         (
+            "prompt: a cat -- asleep --ar 16:9 --v 6 --niji, a-dog--cat",
+            ["a cat -- asleep --ar 16:9 --v 6 --niji, a-dog--cat"],
+            [
+                "prompt: `--ar 16:9` is drawn as text; in a job file `aspect_ratio` says it",
+                "prompt: `--v 6` is drawn as text",
+                "prompt: `--niji` is drawn as text",
+            ],
+        ),
+        (
             "prompt: '{@a|b}'",
             ["@a", "b"],
             ["prompt: the `@` in `{@a|b}` is text: how one choice is drawn cannot be chosen"],
