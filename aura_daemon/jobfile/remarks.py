@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Final
 
 from aura_daemon.formats.prompt_tags import remarks_on_comments, remarks_on_tags
@@ -19,11 +20,16 @@ MOST_REMARKS: Final = 20
 
 _FLAG: Final = re.compile(r"(?<!\S)--([a-z][a-z_]{0,30})\b(?:[ \t]+[^\s,-][^\s,]{0,20})?")
 _MARKED: Final = re.compile(r"\{\s*([@~!])[^{}|]*\|[^{}]*\}")
+_BRACES: Final = re.compile(r"(?<![\\{])(\{+)([^{}|$\\\n]+)(\}+)")
+
+_NOVELAI_WEIGHT: Final = 1.05
+"""How often the words in a pair of braces count in NovelAI."""
 
 
 def remarks_on_texts(key: str, texts: Iterable[str]) -> tuple[str, ...]:
-    """What is said of a key's texts, as they are written: of comments and of marks before a choice."""
-    said = dict.fromkeys(remark for text in texts for remark in (*remarks_on_comments(text), *_marks(text)))
+    """What is said of a key's texts, as they are written: of comments, of marks before a choice, of braces."""
+    remarks = ((*remarks_on_comments(text), *_marks(text), *_braces(text)) for text in texts)
+    said = dict.fromkeys(chain.from_iterable(remarks))
     return tuple(f"{key}: {remark}" for remark in list(said)[:MOST_REMARKS])
 
 
@@ -56,3 +62,11 @@ def _flags(text: str) -> Iterable[str]:
 def _marks(text: str) -> Iterable[str]:
     for match in _MARKED.finditer(text):
         yield f"the `{match[1]}` in `{cut(match[0])}` is text: how one choice is drawn cannot be chosen"
+
+
+def _braces(text: str) -> Iterable[str]:
+    """NovelAI's emphasis; to A1111, too, braces are text."""
+    for match in _BRACES.finditer(text):
+        weight = _NOVELAI_WEIGHT ** min(len(match[1]), len(match[3]))
+        advice = f"NovelAI's emphasis is `({cut(match[2].strip())}:{weight:.2f})` here"
+        yield f"`{cut(match[0])}` is drawn with its braces, as no `|` makes it a choice; {advice}"

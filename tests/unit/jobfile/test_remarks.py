@@ -5,7 +5,7 @@ import pytest
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
-from aura_daemon.jobfile.remarks import remarks_on_request
+from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from tests.unit.jobfile.test_expansion import complaints, folder, jobs, requests
 
@@ -184,3 +184,25 @@ def test_texts_are_remarked_on_as_well() -> None:
     found = parse_prompt_text(b"a circle <lyco:ink:1> <wildcard:animal> # x", file="cat.txt", catalogue=LORAS)
     assert isinstance(found, ParsedFile)
     assert [warning.split("`")[1] for warning in found.jobs[0].warnings] == ["# x", "<wildcard:animal>"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("{sparkle}, 1girl", ["`{sparkle}` is drawn with its braces, as no `|` makes it a choice; "]),
+        ("{{{masterpiece}}}, [[low]]", ["`{{{masterpiece}}}` is drawn with its braces, as no `|` makes it a choice; "]),
+        ("a {b|c} fox", []),
+        ("a {2$$b|c} fox", []),
+        (r"a \{b} fox", []),
+        ("{|} {} fox", []),
+    ],
+)
+def test_braces_of_novelai_are_said_to_be_text(prompt: str, said: list[str]) -> None:
+    found = remarks_on_texts("prompt", [prompt])
+    assert [remark.partition("NovelAI")[0].removeprefix("prompt: ") for remark in found] == said
+
+
+@pytest.mark.parametrize(("prompt", "instead"), [("{a fox}", "(a fox:1.05)"), ("{{{a fox}}}", "(a fox:1.16)")])
+def test_the_weight_of_braces_is_given_in_a1111s_way(prompt: str, instead: str) -> None:
+    (remark,) = remarks_on_texts("prompt", [prompt])
+    assert remark.endswith(f"NovelAI's emphasis is `{instead}` here")
