@@ -30,11 +30,11 @@ REPORTS: Final = (
 )  # fmt: skip
 
 WAITING: Final = frozenset({
-    "powershell-utf16", "inspire-pack", "a1111-apostrophe", "a1111-flags-last", "horde-hashes", "swarm-pipes",
+    "powershell-utf16", "inspire-pack", "a1111-apostrophe", "a1111-flags-last", "swarm-pipes",
     "easy-diffusion", "one-line-infotext", "midjourney", "midjourney-imagine", "language-model", "code-fence",
-    "novelai-braces", "choice-over-lines", "word-list-dropped", "kohya-japanese", "excel-semicolons", "parti-prompts",
+    "choice-over-lines", "word-list-dropped", "kohya-japanese", "excel-semicolons", "parti-prompts",
     "styles-csv", "dynamic-prompts-log", "video-captions", "ocr-text-of-a-scan", "raw-and-text", "gallery-dl",
-    "screenshot-narrow-space", "twitter-names", "heic-that-is-jpeg", "scanimage-pnm",
+    "screenshot-narrow-space", "heic-that-is-jpeg", "scanimage-pnm",
 })  # fmt: skip
 """Inputs whose mend is on its way."""
 
@@ -46,7 +46,7 @@ CONFIG: Final = """\
 inbox: {root}/inbox
 outbox: {root}/outbox
 state: {root}/state
-pair_wait: 0
+pair_wait: 0.5
 reference_wait: 0
 incomplete_after: 0
 generate: {{wildcards: {root}/wildcards}}
