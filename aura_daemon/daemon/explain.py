@@ -16,7 +16,7 @@ from typing import assert_never
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
-from aura_daemon.file_names import FAILED_FOLDER, escaped, is_out_of_bounds
+from aura_daemon.file_names import FAILED_FOLDER, escaped, failed_path, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.intake.assembly import assemble_intake
@@ -107,7 +107,7 @@ class _Explainer:
 
     def _claimed(self, source: Source, health: Health | None) -> str:
         if source.failure is not None:
-            place = self._settings.outbox / FAILED_FOLDER / source.path
+            place = self._settings.outbox / FAILED_FOLDER / failed_path(source.path)
             return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED

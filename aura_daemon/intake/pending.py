@@ -135,6 +135,7 @@ class PendingFiles:
 
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
+        self._triage.look()
         return [file for path in self.due(now) if (file := self._judge(path, now)) is not None]
 
     def postpone(self, path: str, now: float, reason: str) -> None:
@@ -223,7 +224,7 @@ class PendingFiles:
         reason = sys.intern(file_names.escaped(decision.reason))  # may name an extension, which need not be text
         self._left_alone[path] = LeftAloneFile(stamp_hash=hash(stamp), reason=reason, is_conflict=decision.is_conflict)
         self._reasons[reason] += 1
-        level = "WARNING" if decision.is_conflict else "DEBUG"
+        level = "WARNING" if decision.is_conflict or decision.is_told else "DEBUG"
         logger.log(level, "left alone: {}: {}", file_names.escaped(path), reason)
 
     def _leave_no_longer(self, path: str) -> bool:

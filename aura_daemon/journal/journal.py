@@ -19,7 +19,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, in_64_bits, stem_key
+from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, image_key, in_64_bits, stem_key
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
@@ -69,9 +69,9 @@ class Journal(JournalQueries):
 
     def claim(self, source: Source) -> None:
         """Records a file that was claimed."""
-        name = os.fsencode(source.path.rpartition("/")[2])
+        row = {**columns_of(source), "state": SourceState.CLAIMED, "image_key": image_key(source.path)}
         with self._database.transaction() as database:
-            _insert(database, "sources", {**columns_of(source), "state": SourceState.CLAIMED, "name": name})
+            _insert(database, "sources", row)
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""

@@ -75,10 +75,12 @@ class SourceDisposal:
     def failed_file(self, source: Source, job: Job | None) -> tuple[str, Path | None, Path]:
         """What failed: its path below the inbox, the file in `failed/` (None if it is gone), the report beside it."""
         path = _document_path(source, job) if job is not None and job.number is not None else source.path
-        for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
-            report = _report_beside(target)
-            if _is_report_of(report, job.id if job is not None else source.id):
-                return path, target if os.path.lexists(target) else None, report
+        as_it_was = _unobstructed(self._delivery.root / file_names.FAILED_FOLDER, path)  # by an earlier release
+        for place in dict.fromkeys((self._failed_place(path), as_it_was)):
+            for target in islice(free_names(place), MOST_NAMESAKES):
+                report = _report_beside(target)
+                if _is_report_of(report, job.id if job is not None else source.id):
+                    return path, target if os.path.lexists(target) else None, report
         return path, None, _report_beside(self._failed_place(path))
 
     def _put_away(self, file: Path, source: Source) -> None:
@@ -141,8 +143,7 @@ class SourceDisposal:
 
     def _failed_place(self, path: str) -> Path:
         """Where a failed file goes, its name short enough for the report's `.json`."""
-        place = _unobstructed(self._delivery.root / file_names.FAILED_FOLDER, path)
-        return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)
+        return _unobstructed(self._delivery.root / file_names.FAILED_FOLDER, file_names.failed_path(path))
 
 
 def _document_path(source: Source, job: Job) -> str:

@@ -151,6 +151,23 @@ def test_any_name_gets_its_results_and_json_that_can_be_read(door: Door, name: s
     assert delivered.payload.exists()
 
 
+def test_sources_whose_results_get_the_same_name_on_windows_do_not_collide(door: Door) -> None:
+    for name in (
+        "what?.yaml",
+        "what*.yaml",
+        "what-.yaml",
+        "CON.yaml",
+        "con_.yaml",
+        "trips./cat.yaml",
+        "trips/cat.yaml",
+    ):
+        deliver(door, *running(door, name))
+    assert [name for name in door.house.results() if name.endswith(".png")] == [
+        "CON_.png", "con_.r2.png", "trips/cat.png", "trips/cat.r2.png", "what-.png", "what-.r2.png", "what-.r3.png",
+    ]  # fmt: skip
+    assert door.house.sidecar("what-.json")["source"]["name"] == "what?.yaml"
+
+
 def test_a_payload_is_there_before_its_sidecar(door: Door, cut: Any) -> None:
     source, job = running(door)
     cut(1, after=False)
