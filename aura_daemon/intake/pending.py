@@ -17,7 +17,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Triage, Wait
-from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.jobfile.folder_defaults import is_settings
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.watch import completeness
 from aura_daemon.watch.file_stamp import FileStamp
@@ -236,7 +236,7 @@ class PendingFiles:
 
     def _recall_held_by(self, path: str, now: float) -> None:
         """Where the settings of a folder came, changed or went, the files that wait for them are due at once."""
-        if path.rpartition("/")[2] == FILE_NAME:
+        if is_settings(path.rpartition("/")[2]):
             for held in self._settling:
                 if self._settling[held].waits_for is WaitsFor.FOLDER_DEFAULTS:
                     self._settling.recall(held, now)

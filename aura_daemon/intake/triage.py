@@ -16,7 +16,7 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFold
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, is_settings
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
@@ -106,8 +106,10 @@ class Triage:
         ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if ignored is not None:
             return Leave(reason=ignored.reason, is_conflict=ignored.is_conflict)
-        if PurePosixPath(path).name == FILE_NAME:
-            return Leave(reason="the settings of its folder, for the jobs below")
+        if is_settings(PurePosixPath(path).name):
+            if PurePosixPath(path).name in SPELLINGS:
+                return Leave(reason="the settings of its folder, for the jobs below")
+            return Leave(reason=f"not read as the settings of its folder: call it {FILE_NAME}", is_told=True)
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return Leave(reason=route.reason) if isinstance(route, file_kinds.Foreign) else None
 

@@ -24,6 +24,11 @@ from aura_daemon.problems import capped, nearest, problems_of
 
 FILE_NAME: Final = "_defaults.yaml"
 
+SPELLINGS: Final = tuple(
+    stem + ending for stem in ("_defaults", "_Defaults", "_DEFAULTS") for ending in (".yaml", ".yml", ".YAML", ".YML")
+)
+"""The names under which the settings of a folder are read; `FILE_NAME` is the first."""
+
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
 """Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
 
@@ -43,6 +48,11 @@ class FolderDefaults:
     """The file's path below the inbox."""
     sha256: str
     keys: Mapping[str, object]
+
+
+def is_settings(name: str) -> bool:
+    """Whether a file of this name (without folders) holds the settings of its folder, or was meant to."""
+    return name.casefold() in (FILE_NAME, "_defaults.yml")
 
 
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
