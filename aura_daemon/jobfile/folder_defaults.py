@@ -24,9 +24,7 @@ from aura_daemon.problems import capped, nearest, problems_of
 
 FILE_NAME: Final = "_defaults.yaml"
 
-SPELLINGS: Final = tuple(
-    stem + ending for stem in ("_defaults", "_Defaults", "_DEFAULTS") for ending in (".yaml", ".yml", ".YAML", ".YML")
-)
+SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
 """The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
