@@ -13,6 +13,7 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.input_images import InputImages
+from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.intake.triage import Triage
@@ -28,6 +29,7 @@ class IntakeParts:
     pending: PendingFiles
     triage: Triage
     claims: Claims
+    late_pictures: LatePictures
     image_lookup: ImageLookup
     input_images: InputImages
     folder_defaults: FolderDefaultsReader
@@ -81,6 +83,7 @@ def assemble_intake(
         pending=PendingFiles(settings.inbox, triage, settle_s=settings.settle),
         triage=triage,
         claims=claims,
+        late_pictures=LatePictures(claims, journal),
         image_lookup=image_lookup,
         input_images=input_images,
         folder_defaults=defaults,

@@ -16,7 +16,7 @@ from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats import file_types
-from aura_daemon.intake.folder_listings import FolderListing, FolderListings, picture_keys
+from aura_daemon.intake.folder_listings import TEXT, FolderListing, FolderListings, picture_keys
 from aura_daemon.intake.image_lookup import status_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
@@ -175,16 +175,22 @@ class Companions:
         return since is None or self._now() - since < COMPANION_S
 
     def _is_result(self, stem: str) -> bool:
-        """Whether `STEM.txt` and a sidecar of ours that names it as its output lie side by side."""
-        text, sidecar = self._inbox / f"{stem}.txt", self._inbox / f"{stem}.json"
-        if status_of(text) is None or status_of(sidecar) is None:
+        """Whether a text and a sidecar of ours that names it as its output lie side by side, under one stem."""
+        if self._is_sidecar_of(f"{stem}.json", f"{stem}.txt"):
+            return True
+        return stem.endswith(TEXT) and self._is_sidecar_of(f"{stem}.json", stem)  # see `outbox.delivery`
+
+    def _is_sidecar_of(self, sidecar: str, text: str) -> bool:
+        """Whether a sidecar of ours and the text that it names as its output are there."""
+        place = self._inbox / sidecar
+        if status_of(self._inbox / text) is None or status_of(place) is None:
             return False
         try:
-            document = json.loads(durable_files.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
+            document = json.loads(durable_files.read(place, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile, ValueError, RecursionError):
             return False
         if not isinstance(document, dict) or document.get("schema") != file_types.SIDECAR_SCHEMA:
             return False
         outputs = document.get("outputs")
-        named = {"name": file_names.escaped(text.name)}.items()
+        named = {"name": file_names.escaped(text.rpartition("/")[2])}.items()
         return isinstance(outputs, list) and any(isinstance(one, dict) and named <= one.items() for one in outputs)

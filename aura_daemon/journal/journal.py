@@ -86,6 +86,13 @@ class Journal(JournalQueries):
                 database.execute("INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)", row)
         self._counts[JobState.QUEUED] += len(jobs)
 
+    def withdraw(self, source_id: str) -> None:
+        """Forgets the queued jobs of a file, as the file is no job after all."""
+        with self._database.transaction() as database:
+            query = "DELETE FROM jobs WHERE source_id = ? AND state = 'queued'"
+            withdrawn = database.execute(query, (source_id,)).rowcount
+        self._counts[JobState.QUEUED] -= withdrawn
+
     def correct(self, source: Source) -> None:
         """Records the bytes that run, where the file was still written to after the claim."""
         changes = {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns}

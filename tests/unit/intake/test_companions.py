@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
+from aura_daemon.daemon.explain import explain
 from aura_daemon.formats.file_types import PICTURE_EXTENSIONS
 from aura_daemon.intake.companions import LEAST_PAIRS, MAY_FOLLOW, OF_A_SET
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
-from tests.support.house import PNG, Door, House
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.results import FailureKind
+from tests.support.house import PNG, Door, House, fail
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
@@ -230,3 +234,52 @@ def test_a_text_alone_is_drawn_when_the_inbox_is_drained(house: House) -> None:
     house.drop("cat.txt", b"a red circle")
     house.drain(pair_wait=0.2)
     assert house.results() == ["cat.json", "cat.png"]
+
+
+# -- pictures that come late -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sources", ["archive", "delete", "keep"])
+@pytest.mark.parametrize("text", ["set001.txt", "set001.webp.txt"])
+def test_a_text_that_waits_for_its_turn_as_a_prompt_goes_back_to_its_picture(
+    house: House, sources: str, text: str, log: list[str]
+) -> None:
+    house.drop(text, b"photo of sks dog")
+    down = fail(FailureKind.MODEL_UNAVAILABLE)
+    with house.daemon(down, sources=sources, retry_first=3600) as daemon:
+        daemon.run()
+        assert daemon.journal.counts()[JobState.QUEUED] == 1
+    house.drop("set001.webp", PNG)
+    house.drain(sources=sources)
+    assert house.results() == ["set001.json", "set001.txt"]
+    assert text in house.waiting()
+    assert (house.inbox / text).read_bytes() == b"photo of sks dog"
+    assert house.temporary() == []
+    with closing(house.journal()) as journal:
+        assert journal.counts() == dict.fromkeys(JobState, 0) | {JobState.DONE: 1}
+    assert any(f"{text} is no prompt: its picture set001.webp has come" in line for line in log)
+    house.drain(sources=sources)
+    assert house.results() == ["set001.json", "set001.txt"]
+
+
+def test_a_picture_that_comes_when_its_text_was_drawn_still_takes_its_name(house: House, log: list[str]) -> None:
+    house.drop("set001.txt", b"photo of sks dog")
+    house.drain()
+    assert house.results() == ["set001.json", "set001.png"]
+    house.drop("set001.webp", PNG)
+    house.drain()
+    assert house.results() == ["set001.json", "set001.png", "set001.txt", "set001.txt.json"]
+    assert house.archived() == ["set001.txt", "set001.webp"]
+    outputs = [house.sidecar(name)["outputs"][0]["name"] for name in ("set001.json", "set001.txt.json")]
+    assert outputs == ["set001.png", "set001.txt"]
+    assert any("set001.webp came when set001.txt had been taken for a prompt" in line for line in log)
+    text = explain(house.inbox / "set001.webp", house.settings(), None).text
+    assert f"done, see {house.outbox}/set001.txt.json" in text
+    second = House(house.root / "second")
+    for name in house.results():
+        second.drop(name, (house.outbox / name).read_bytes())
+    second.drain(accept=["prompt", "sidecar"])
+    assert second.results() == []  # an outbox can be an inbox
+    house.drop("set001.jpg", PNG + b"another")
+    house.drain()
+    assert {"set001.r2.txt", "set001.r2.json"} <= set(house.results())
