@@ -36,10 +36,9 @@ LEAST_PAIRS: Final = 3
 
 MAY_FOLLOW: Final = "a picture may follow whose caption it is"
 
-OF_A_SET: Final = (
-    "a caption whose picture is missing, as most texts of its folder have one; to have it drawn, put it into another"
-    " folder, or name it in `take` in the configuration"
-)
+OF_A_SET: Final = "a caption whose picture is missing, as most texts of its folder have one"
+
+ITS_OWN_NAME: Final = "give it a name of its own if it should be a job"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,8 +46,8 @@ class Belongs:
     """The file is no job."""
 
     reason: str
-    is_told: bool = False
-    """Somebody may have meant it for one."""
+    mend: str
+    """What to do if it should be one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +94,7 @@ class Companions:
 
         `may_be_of_set`: the file is no job either where it misses the picture that most texts of its folder have.
         """
-        beside = Belongs(reason="it lies beside an image of the same name")
+        beside = Belongs(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
         if self._journal.is_companion(path, size_bytes, modified_ns):
             self._gone_since[path] = None
             return beside
@@ -111,7 +110,7 @@ class Companions:
             return beside
         self._gone_since.pop(path, None)
         if self._is_result(path.rpartition(".")[0]):
-            return Belongs(reason="a result of a daemon's, with its sidecar")
+            return Belongs(reason="a result of a daemon's, with its sidecar", mend=ITS_OWN_NAME)
         if not has_waited:
             return Expected(unchanged_s=self._wait_s, reason=MAY_FOLLOW)
         coming = next((file for file in listing.coming_for(name) if self._grows(self._inbox / folder / file)), "")
@@ -122,7 +121,8 @@ class Companions:
             again_s = unchanged_s + max(0.0, listing.again_at - self._now())
             return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)
         if may_be_of_set and self._is_set_now(folder, listing):
-            return Belongs(reason=OF_A_SET, is_told=True)
+            mend = "if it is a prompt, put it into another folder, or name it in `take` in the configuration"
+            return Belongs(reason=OF_A_SET, mend=mend)
         return None
 
     def gone(self, path: str) -> None:

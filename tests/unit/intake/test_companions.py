@@ -122,7 +122,7 @@ def test_where_most_texts_have_pictures_a_text_alone_is_left_alone_and_that_is_s
     drop_pairs(door, LEAST_PAIRS, folder)
     door.house.drop(f"{folder}late.txt", b"photo of sks dog")
     assert judge(door, f"{folder}late.txt", 0.5) == Wait(unchanged_s=2.0, reason=MAY_FOLLOW)
-    assert judge(door, f"{folder}late.txt") == Leave(reason=OF_A_SET, is_told=True)
+    assert judge(door, f"{folder}late.txt") == Leave(reason=OF_A_SET)
     door.house.drop("elsewhere/late.txt", b"a red circle")
     assert isinstance(judge(door, "elsewhere/late.txt"), ReadyToClaim)
 
@@ -133,7 +133,7 @@ def test_a_set_is_one_when_its_pictures_have_been_taken(door: Door) -> None:
         assert judge(door, f"set/{number}.txt") == BESIDE
         admit(door, f"set/{number}.png")
     door.house.drop("set/late.txt", b"photo of sks dog")
-    assert judge(door, "set/late.txt") == Leave(reason=OF_A_SET, is_told=True)
+    assert judge(door, "set/late.txt") == Leave(reason=OF_A_SET)
 
 
 @pytest.mark.parametrize(("pairs", "alone"), [(LEAST_PAIRS - 1, 1), (LEAST_PAIRS, LEAST_PAIRS), (0, 5)])
@@ -156,6 +156,19 @@ def test_the_user_can_have_a_text_in_a_set_drawn(house: House) -> None:
     ]
     door.close()
     assert drawn == ["prompt1.txt", "job.yaml"]
+
+
+def test_the_log_says_once_how_many_texts_of_a_set_have_no_picture_and_what_to_do(house: House, log: list[str]) -> None:
+    for number in range(4):
+        house.drop(f"{number}.txt", b"photo of sks dog")
+        house.drop(f"{number}.png", PNG)
+    for name in ("late.txt", "later.txt"):
+        house.drop(name, b"photo of sks dog")
+    house.drain(pair_wait=0.2)
+    told = [line for line in log if OF_A_SET in line and line.startswith("INFO")]
+    assert len(told) == 1
+    assert "left alone: 2 files: " in told[0]
+    assert "name it in `take`" in told[0]
 
 
 def test_a_sidecar_in_a_set_is_a_job(door: Door) -> None:

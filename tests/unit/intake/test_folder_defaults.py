@@ -164,5 +164,5 @@ def test_one_file_under_two_names_is_no_conflict(door: Door) -> None:
 
 def test_a_spelling_that_is_not_read_is_said(door: Door) -> None:
     door.house.drop("_deFaults.yaml", STEPS)
-    reason = f"not read as the settings of its folder: call it {FILE_NAME}"
-    assert judge(door, "_deFaults.yaml") == Leave(reason=reason, is_told=True)
+    decision = judge(door, "_deFaults.yaml")
+    assert str(decision) == f"not read as the settings of its folder; call it {FILE_NAME}"
