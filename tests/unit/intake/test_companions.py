@@ -136,6 +136,15 @@ def test_a_set_is_one_when_its_pictures_have_been_taken(door: Door) -> None:
     assert judge(door, "set/late.txt") == Leave(reason=OF_A_SET)
 
 
+def test_a_text_alone_is_a_prompt_when_its_folder_is_no_set_any_more(door: Door) -> None:
+    drop_pairs(door, LEAST_PAIRS)
+    door.house.drop("set/late.txt", b"a red circle")
+    assert isinstance(judge(door, "set/late.txt"), Leave)
+    for number in range(LEAST_PAIRS):
+        (door.house.inbox / "set" / f"{number}.txt").unlink()
+    assert isinstance(judge(door, "set/late.txt"), ReadyToClaim)
+
+
 @pytest.mark.parametrize(("pairs", "alone"), [(LEAST_PAIRS - 1, 1), (LEAST_PAIRS, LEAST_PAIRS), (0, 5)])
 def test_few_pairs_among_prompts_make_no_set(door: Door, pairs: int, alone: int) -> None:
     drop_pairs(door, pairs)
