@@ -321,3 +321,26 @@ def test_a_portable_name_stays_as_it_is(name: str) -> None:
     portable = file_names.portable(name)
     assert file_names.portable(portable) == portable
     assert not set(portable) & set('<>:"|?*\\\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "later"),
+    [
+        (".cat.png.aB3xQ9", "cat.png"),
+        (".syncthing.cat.png.tmp", "cat.png"),
+        ("~syncthing~cat.png.tmp", "cat.png"),
+        ("cat.png.1a2b3c4d.partial", "cat.png"),
+        ("cat.png.part", "cat.png"),
+        ("cat.png.!sync", "cat.png"),
+        ("cat.png", ""),
+        (".part", ""),
+    ],
+)
+def test_an_unfinished_file_tells_the_name_that_it_gets(name: str, later: str) -> None:
+    assert ignored_names.name_to_be(name) == later
+
+
+def test_the_users_globs_are_matched_against_the_name_and_the_path() -> None:
+    assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["prompt-*.txt"])
+    assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["set/*"])
+    assert not ignored_names.is_to_be_taken("set/cat.txt", ["prompt-*.txt"])

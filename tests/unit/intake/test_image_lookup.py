@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from aura_daemon.daemon.explain import explain
 from aura_daemon.intake.companions import COMPANION_S
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
 from aura_daemon.intake.triage import ReadyToClaim, Wait
@@ -209,6 +210,8 @@ def test_a_near_miss_is_named_at_once_and_in_the_failure(house: House, named: st
     door = Door(house)
     hint = f" (did you mean {image}?)" * is_near
     assert judge(door, "job.yaml", 0.5) == Wait(unchanged_s=1.5, reason=f"it waits for {named}{hint}")
+    asked = explain(house.inbox / "job.yaml", house.settings(reference_wait=600), None)
+    assert asked.text == f"job.yaml: not taken yet: it waits for {named}{hint}"
     source, _ = admit(door, "job.yaml")
     door.close()
     assert source.failure is not None
