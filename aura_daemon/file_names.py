@@ -31,6 +31,9 @@ _DEVICES: Final = frozenset(
 The last three are digits in superscript.
 """
 
+_SPACES: Final = re.compile(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+"""All spaces but the ordinary one (Unicode's category Zs)."""
+
 _ROOM_FOR_SUFFIX_BYTES: Final = 40
 """Bytes left free in a name for `.r123`, an extension and the `.json` of a report."""
 
@@ -86,10 +89,19 @@ def is_reserved_output(folder: str, stem: str) -> bool:
 
 
 def collision_key(name: str) -> str:
-    """A text that is equal for names which some file system takes for the same: by case or composed characters."""
+    """A text that is equal for names which file systems or people take for the same.
+
+    They differ in case, in composed characters, or in the kind of a space: macOS writes U+202F before the `PM` of a
+    screenshot, where everybody types a space.
+    """
     if name.isascii():  # as nearly all are, a hundred thousand at a time
         return name.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return unicodedata.normalize("NFC", as_seen(name).casefold())
+
+
+def as_seen(name: str) -> str:
+    """A text that is equal for names which look alike: with composed characters and ordinary spaces."""
+    return unicodedata.normalize("NFC", _SPACES.sub(" ", name))
 
 
 def escaped(name: str) -> str:

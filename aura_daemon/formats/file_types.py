@@ -17,10 +17,12 @@ _FURTHER_IMAGES: Final = (
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2"),
     *(".pef", ".srw", ".x3f", ".3fr", ".erf", ".kdc", ".mrw", ".mef", ".iiq", ".rwl"),
 )
-_FILMS: Final = (".mov", ".mp4", ".m4v", ".webm", ".mkv", ".avi", ".3gp")
+_FILMS: Final = (".mov", ".mp4", ".m4v", ".webm", ".mkv", ".avi", ".3gp", ".mpg", ".mpeg", ".mts", ".wmv", ".flv")
+_SCANS: Final = (".pdf", ".djvu")
 
-PICTURE_EXTENSIONS: Final = frozenset((*IMAGE_EXTENSIONS, *_FURTHER_IMAGES, *_FILMS))
-"""All that people keep a caption beside, whether it can be read here or not: training sets hold films too."""
+PICTURE_EXTENSIONS: Final = frozenset((*IMAGE_EXTENSIONS, *_FURTHER_IMAGES, *_FILMS, *_SCANS))
+"""All that people keep a text beside, whether it can be read here or not: training sets hold films too, and beside a
+scan lies what a program has read in it."""
 
 
 def extension_of(name: str) -> str:

@@ -6,7 +6,6 @@ The state folder holds a copy for every job and role, so that later changes in t
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -177,11 +176,7 @@ class InputImages:
 
 def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:
     """A warning where an image is taken that is not spelled as the job file spells it, to the eye."""
-    if (
-        name is None
-        or found.is_exact
-        or unicodedata.normalize("NFC", f"/{found.path}").endswith(unicodedata.normalize("NFC", f"/{name}"))
-    ):
+    if name is None or found.is_exact or file_names.as_seen(f"/{found.path}").endswith(file_names.as_seen(f"/{name}")):
         return ()
     return (f"there is no image {file_names.escaped(name)}: {file_names.escaped(found.path)} is taken for it",)
 

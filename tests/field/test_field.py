@@ -33,8 +33,8 @@ WAITING: Final = frozenset({
     "powershell-utf16", "inspire-pack", "a1111-apostrophe", "a1111-flags-last", "swarm-pipes",
     "easy-diffusion", "one-line-infotext", "midjourney", "midjourney-imagine", "language-model", "code-fence",
     "choice-over-lines", "word-list-dropped", "kohya-japanese", "excel-semicolons", "parti-prompts",
-    "styles-csv", "dynamic-prompts-log", "video-captions", "ocr-text-of-a-scan", "raw-and-text", "gallery-dl",
-    "screenshot-narrow-space", "heic-that-is-jpeg", "scanimage-pnm",
+    "styles-csv", "dynamic-prompts-log",
+    "heic-that-is-jpeg", "scanimage-pnm",
 })  # fmt: skip
 """Inputs whose mend is on its way."""
 

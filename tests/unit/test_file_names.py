@@ -223,6 +223,7 @@ def test_letter_case_and_composition_collide() -> None:
         unicodedata.normalize("NFD", "ünïcode.png")
     )
     assert file_names.collision_key("cat") != file_names.collision_key("car")
+    assert file_names.collision_key("4.42.48\u202fPM") == file_names.collision_key("4.42.48\u00a0pm") == "4.42.48 pm"
 
 
 @given(FILE_NAMES | st.text(max_size=20))

@@ -109,6 +109,7 @@ COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Caf\u00e9") for form in ("N
         (f"{COMPOSED}.png", f"{DECOMPOSED}.png"),
         (f"{DECOMPOSED}.png", f"{COMPOSED}.png"),
         ("photo.jpg", "Photo.JPG"),
+        ("Screenshot 4.42.48 PM.png", "Screenshot 4.42.48\u202fPM.png"),
         ("w.jpg", "w.jpeg"),
         ("W.jpeg", "w.PNG"),
         ("photo.jpg", "assets/Photo.Jpg"),
