@@ -45,7 +45,7 @@ REPORTS: Final = (
     Report(
         name="styles-csv",
         files={"styles.csv": STYLES.encode()},
-        failed={"styles.csv": "name"},
+        left={"styles.csv": "styles"},
     ),
     Report(
         name="deforum-json",

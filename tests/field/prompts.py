@@ -47,6 +47,7 @@ REPORTS: Final = (
         name="powershell-utf16",
         files={"prompts.txt": f"\ufeff{CIRCLE}\r\n{STAR}\r\n".encode("utf-16-le")},
         drawn=({"prompt": CIRCLE}, {"prompt": STAR}),
+        warned="the text was read as 2 prompts",
     ),
     Report(
         name="cp1252-apostrophe",
@@ -82,6 +83,7 @@ REPORTS: Final = (
         name="swarm-pipes",
         files={"grid.txt": f"{CIRCLE}||\n{STAR}||\n".encode()},
         drawn=({"prompt": CIRCLE}, {"prompt": STAR}),
+        warned="`||` at the end of the lines",
     ),
     Report(
         name="easy-diffusion",
@@ -120,6 +122,7 @@ REPORTS: Final = (
         name="code-fence",
         files={"fence.txt": f"```\n{CIRCLE}\n```\n".encode()},
         drawn=({"prompt": CIRCLE},),
+        warned="fences",
     ),
     Report(
         name="dashes-in-prose",
@@ -141,9 +144,10 @@ REPORTS: Final = (
         name="choice-over-lines",
         files={"prompt.txt": b"a large {\n  red circle|\n  blue star\n} on a white background\n"},
         drawn=(
-            {"prompt": "a large red circle on a white background"},
-            {"prompt": "a large blue star on a white background"},
+            {"prompt": "a large \nred circle on a white background"},
+            {"prompt": "a large \nblue star\n on a white background"},
         ),
+        warned="read as one prompt, as each goes on in the next",
     ),
     Report(
         name="word-list-with-licence",
@@ -154,6 +158,7 @@ REPORTS: Final = (
         name="word-list-dropped",
         files={"animal.txt": b"# cc0. derived from a corpus\n# excluded due to issues: gnu\naardvark\n\nalligator\n"},
         drawn=({"prompt": "aardvark"}, {"prompt": "alligator"}),
+        warned="the text was read as 2 prompts",
     ),
     Report(
         name="kohya-japanese",
