@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
+from io import BytesIO
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -18,7 +19,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import path_below
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
-from aura_daemon.formats import image_signatures
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
@@ -30,7 +31,7 @@ from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 FAILED = 1
 
@@ -106,7 +107,7 @@ class _Checker:
                 document = from_sidecar.parse(content, file=name, catalogue=self._catalogue)
                 return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
             case SourceKind.IMAGE:
-                if image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content)) is False:
+                if ends_properly(BytesIO(content)) is False:
                     return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
             case file_kinds.Foreign():

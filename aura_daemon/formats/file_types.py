@@ -8,7 +8,10 @@ SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
 FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
-IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+IMAGE_EXTENSIONS: Final = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+)
 
 
 def extension_of(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
-from aura_daemon.formats import image_signatures
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -21,7 +21,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import WaitsFor
 
@@ -110,9 +110,7 @@ class Triage:
             return by_name
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable_files.head_and_tail(
-                file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
-            )
+            head, status = durable_files.head(file, most_bytes=HEAD_BYTES, below=self._settings.inbox)
         except durable_files.NotARegularFile:
             return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
         if is_others_link(status, self._settings.inbox):
@@ -129,7 +127,7 @@ class Triage:
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
+                if not is_overdue and self._is_cut(path):
                     return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
@@ -169,6 +167,11 @@ class Triage:
         if owner.has_failed:
             return Leave(reason=f"{reason}, which failed")
         return Leave(reason=f"{reason}, which is done") if self._keeps else None
+
+    def _is_cut(self, path: str) -> bool:
+        """Whether the end of an image is missing; raises OSError where it cannot be read."""
+        with durable_files.opened(self._settings.inbox / path, below=self._settings.inbox) as file:
+            return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`, whether this path with this content has been claimed before."""

@@ -15,14 +15,11 @@ from typing import Final, TypeAlias
 
 from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA, extension_of
-from aura_daemon.formats.image_signatures import format_of, is_heic
+from aura_daemon.formats.image_signatures import format_of
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
-
-TAIL_BYTES: Final = 65_536
-"""How much of the end of an image tells whether it is complete."""
 
 _KINDS: Final = {
     **dict.fromkeys(file_types.JOB_FILE_EXTENSIONS, SourceKind.JOB_FILE),
@@ -111,8 +108,6 @@ def _described_json(head: bytes) -> str:
 
 def _described(head: bytes) -> str:
     """What bytes that are no image seem to be."""
-    if is_heic(head):
-        return "a HEIC picture: convert it to JPEG or PNG"
     if head.startswith(b"%PDF"):
         return "a PDF"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
