@@ -6,11 +6,13 @@ write behind their photos) is no part of it. The worker decodes, and reports an 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
+
+_FROM_THE_END: Final = 2
+"""How `seek` is asked for a place counted from the end."""
 
 _HEAD_BYTES: Final = 256
 _TAIL_BYTES: Final = 65_536
@@ -35,7 +37,7 @@ def ends_properly(file: BinaryIO) -> bool | None:
 
     A file whose space was allocated beforehand has the right size, and zeros at its end: the end is missing.
     """
-    size_bytes = file.seek(0, os.SEEK_END)
+    size_bytes = file.seek(0, _FROM_THE_END)
     head, tail = _read(file, 0, _HEAD_BYTES), _read(file, max(0, size_bytes - _TAIL_BYTES), _TAIL_BYTES)
     match format_of(head):
         case ImageSignature.PNG:

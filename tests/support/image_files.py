@@ -1,9 +1,23 @@
-"""Image files that have the structure of their format, and nothing that could be decoded."""
+"""Image files: those that encoders write, and those that have the structure of their format and nothing in it."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+from io import BytesIO
+
+import pillow_heif
+from PIL import Image
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    """An image as a file; `kind`: Pillow's name of a format, or HEIC."""
+    content = BytesIO()
+    if kind == "HEIC":
+        pillow_heif.from_pillow(image).save(content, **options)
+    else:
+        image.save(content, kind, **options)
+    return content.getvalue()
 
 
 def png(pixels: int = 3000) -> bytes:

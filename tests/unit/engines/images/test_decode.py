@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
-from io import BytesIO
 
 import numpy
 import pytest
 from PIL import Image
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.images.decode import FORMATS, read_picture
+from aura_daemon.engines.images.decode import FORMATS, ReadPicture, read_picture
 from aura_daemon.jobs.results import Failure, FailureKind
+from tests.support.image_files import encoded
 
 SETTINGS = EngineSettings()
-
-
-def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
-    content = BytesIO()
-    image.save(content, kind, **options)
-    return content.getvalue()
 
 
 def noise(width: int = 64, height: int = 48) -> Image.Image:
@@ -30,8 +24,8 @@ def noise(width: int = 64, height: int = 48) -> Image.Image:
 
 def picture(content: bytes, settings: EngineSettings = SETTINGS) -> Image.Image:
     read = read_picture(content, "beach.jpg", settings)
-    assert isinstance(read, Image.Image), read
-    return read
+    assert isinstance(read, ReadPicture), read
+    return read.image
 
 
 def refusal(content: bytes, settings: EngineSettings = SETTINGS) -> Failure:
