@@ -17,6 +17,7 @@ from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.intake.triage import Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
+from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch.completeness import CompletenessTracker
 
 
@@ -41,11 +42,13 @@ def assemble_intake(
     keeps: bool,
     drain: bool = False,
     catalogue: Callable[[], Catalogue] | None = None,
+    reads_heic: bool | None = None,
 ) -> IntakeParts:
     """The parts, joined.
 
     `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
     empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
+    `reads_heic`: by default whether the decoder is installed.
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     image_lookup = ImageLookup(claims, journal, companions=settings.companions)
@@ -55,7 +58,17 @@ def assemble_intake(
     tracker = CompletenessTracker(settings.settle, now=now)
     pairing = Pairing(settings.inbox, image_lookup, journal, tracker, incomplete_after_s=settings.incomplete_after)
     defaults = FolderDefaultsReader(settings.inbox, tracker)
-    triage = Triage(settings, image_lookup, pairing, defaults, journal, keeps=keeps, reference_wait_s=wait_s, now=now)
+    triage = Triage(
+        settings,
+        image_lookup,
+        pairing,
+        defaults,
+        journal,
+        keeps=keeps,
+        reference_wait_s=wait_s,
+        reads_heic=is_installed("pi_heif") if reads_heic is None else reads_heic,
+        now=now,
+    )
     input_images = InputImages(claims, image_lookup, journal)
     catalogue = catalogue or CatalogueReader(settings.generate).now
     return IntakeParts(

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
+from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -30,6 +31,11 @@ HELD_S: Final = 5.0
 
 OWNER_S: Final = 10.0
 """How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
+
+UNREAD_HEIC: Final = (
+    "a HEIC picture, and pi-heif, which reads it, is not installed: `pip install pi-heif` and start the daemon anew, "
+    "or save the picture as JPEG"
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +79,11 @@ class Triage:
         *,
         keeps: bool,
         reference_wait_s: float,
+        reads_heic: bool,
         now: Callable[[], float],
     ) -> None:
         """`keeps`: sources stay where they are, remembered by path and content. `now`: seconds since the epoch."""
+        self._reads_heic = reads_heic
         self._settings = settings
         self._image_lookup = image_lookup
         self._pairing = pairing
@@ -118,6 +126,8 @@ class Triage:
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
             return Leave(reason=route.reason)
+        if not self._reads_heic and format_of(head) is ImageSignature.HEIC:
+            return Leave(reason=UNREAD_HEIC)
         if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is")
         is_overdue = unchanged_s >= self._settings.incomplete_after

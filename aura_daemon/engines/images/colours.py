@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from PIL import Image
@@ -39,8 +40,9 @@ class Converted:
     warnings: tuple[str, ...]
 
 
-def in_rgb(picture: Image.Image, *, shrinking: int, ground: Ground) -> Converted:
+def in_rgb(picture: Image.Image, *, shrinking: int, ground: Ground, strip_px: int = STRIP_PX) -> Converted:
     """The picture in mode RGB, 1/`shrinking` as wide and high; raises what Pillow raises."""
+    strips = partial(_strips, picture, shrinking=shrinking, strip_px=strip_px)
     told: list[str] = []
     if has_shades(picture):
         shades, warning = shades_of(picture)
@@ -65,13 +67,13 @@ def in_rgb(picture: Image.Image, *, shrinking: int, ground: Ground) -> Converted
         return strip
 
     if not is_clear:
-        image = picture if _is_ready(picture, profile, shrinking) else _strips(picture, colours, shrinking, "RGB")
+        image = picture if _is_ready(picture, profile, shrinking) else strips(colours, mode="RGB")
         return Converted(image=image, alpha=None, warnings=_told(told))
-    alpha = _strips(picture, lambda strip: strip.convert("RGBA").getchannel("A"), shrinking, "L")
+    alpha = strips(lambda strip: strip.convert("RGBA").getchannel("A"), mode="L")
     ((lowest, highest),) = extremes(alpha)
 
     def on(colour: str) -> Image.Image:
-        return _strips(picture, lambda strip: _laid_on(colours(strip), colour), shrinking, "RGB")
+        return strips(lambda strip: _laid_on(colours(strip), colour), mode="RGB")
 
     image = on("black" if ground is Ground.BLACK else "white")
     if lowest == 255 or ground is Ground.BLACK:
@@ -108,11 +110,16 @@ def _told(warnings: list[str]) -> tuple[str, ...]:
 
 
 def _strips(
-    picture: Image.Image, converted: Callable[[Image.Image], Image.Image], shrinking: int, mode: str
+    picture: Image.Image,
+    converted: Callable[[Image.Image], Image.Image],
+    *,
+    mode: str,
+    shrinking: int,
+    strip_px: int,
 ) -> Image.Image:
     """The picture converted strip by strip and made smaller by the mean of pixels."""
     width, height = picture.size
-    rows = max(1, STRIP_PX // width // shrinking) * shrinking
+    rows = max(1, strip_px // width // shrinking) * shrinking
     if rows >= height and shrinking == 1:
         return converted(picture)
     out = Image.new(mode, (-(-width // shrinking), -(-height // shrinking)))

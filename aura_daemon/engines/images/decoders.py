@@ -16,6 +16,7 @@ from typing import Final
 
 from PIL import Image, JpegImagePlugin, PngImagePlugin
 
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
 PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -109,10 +110,14 @@ class Opened:
 
     def still_to_shrink(self) -> int:
         """The whole number by which the picture is to be made smaller yet: only a JPEG is unpacked smaller."""
-        return math.ceil(self._shrinking * self._picture.width / self.size[0])
+        return math.ceil(self._shrinking / round(self.size[0] / self._picture.width))
 
     def loaded(self) -> Image.Image:
         """The first frame, unpacked; raises what Pillow raises."""
+        if isinstance(self._picture, JpegImagePlugin.JpegImageFile) and not ends_properly(BytesIO(self._content)):
+            if not self._is_whole_but_for_its_end():
+                raise OSError("the end of its data is missing")
+            self.warnings.append("the mark of its end is missing, but all of the picture is there")
         try:
             self._picture.load()
         except ValueError as error:
@@ -120,10 +125,6 @@ class Opened:
                 raise
             self._open(_without(TEXTS, self._content))
             self._picture.load()
-        except OSError:
-            if not isinstance(self._picture, JpegImagePlugin.JpegImageFile) or not self._is_whole_but_for_its_end():
-                raise
-            self.warnings.append("the mark of its end is missing, but all of the picture is there")
         return self._picture
 
     def close(self) -> None:
