@@ -113,7 +113,7 @@ class _Checker:
                 if format_of(content) is ImageSignature.HEIC and not is_installed("pi_heif"):
                     return (Problem(file=name, message=f"would be left alone: {UNREAD_HEIC}"),)
                 if ends_properly(BytesIO(content)) is False:
-                    return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
+                    return (Problem(file=name, message="the end of the image is missing; the daemon waits for it"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
             case file_kinds.Foreign():
                 return (Problem(file=name, message=f"would be left alone: {escaped(route.reason)}"),)

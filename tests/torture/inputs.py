@@ -121,7 +121,7 @@ def _yaml_like() -> st.SearchStrategy[tuple[str, bytes]]:
 
 ANY_BYTES = st.tuples(st.just("a.yaml"), st.binary(max_size=200))
 TEXTS = accidents((".yaml", ".yml", ".txt", ".json")) | _yaml_like() | ANY_BYTES
-IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif"))
+IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif", ".heic"))
 
 
 def fuzzed(

@@ -18,6 +18,7 @@ from aura_daemon.engines.images import decoders
 from aura_daemon.engines.images.colours import Ground, in_rgb
 from aura_daemon.engines.images.decoders import BOMBED, BROKEN, NoHeicDecoder
 from aura_daemon.engines.images.tiff_kinds import described_tiff
+from aura_daemon.file_names import escaped
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.host_memory import host_memory
@@ -94,7 +95,7 @@ def read_picture(
     except UnidentifiedImageError:
         return _unidentified(content, name)
     except BROKEN as error:
-        return _refused(f"{name} is cut short or damaged: {error}", COPY_AGAIN)
+        return _refused(f"{name} is cut short or damaged: {escaped(str(error).strip())}", COPY_AGAIN)
 
 
 def _read(opened: decoders.Opened, name: str, ground: Ground) -> ReadPicture:
