@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, cast
 
 from PIL import Image, ImageChops, ImageCms
 
-from aura_daemon.engines.images.decoders import BROKEN
+from aura_daemon.engines.images.damage import BROKEN
 
 ToSrgb: TypeAlias = Callable[[Image.Image], Image.Image]
 """A picture or a strip of it -> the same in mode RGB."""

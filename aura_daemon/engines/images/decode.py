@@ -16,8 +16,10 @@ from PIL import Image, UnidentifiedImageError
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images import decoders
 from aura_daemon.engines.images.colours import Ground, in_rgb
-from aura_daemon.engines.images.decoders import BOMBED, BROKEN, NoHeicDecoder
+from aura_daemon.engines.images.damage import BROKEN
+from aura_daemon.engines.images.decoders import BOMBED, NoHeicDecoder
 from aura_daemon.engines.images.tiff_kinds import described_tiff
+from aura_daemon.engines.images.wide_tiff import joined
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -102,9 +104,13 @@ def _read(opened: decoders.Opened, name: str, ground: Ground) -> ReadPicture:
     """The picture, unpacked; raises what Pillow raises."""
     picture = opened.loaded()
     turn = _turn(picture)
+    warnings = [*opened.warnings, *decoders.beyond_first(picture)]
+    if opened.channels > 1:
+        picture, told = joined(picture, opened.channels)
+        warnings += filter(None, [told])
     converted = in_rgb(picture, shrinking=opened.still_to_shrink(), ground=ground)
     image, alpha = converted.image, converted.alpha
-    warnings = [*opened.warnings, *decoders.beyond_first(picture), *converted.warnings]
+    warnings += converted.warnings
     if image.size != opened.size:
         whole, left = (f"{size[0]}x{size[1]}" for size in (opened.size, image.size))
         warnings.append(f"it has {math.prod(opened.size):,} pixels ({whole}) and is read as {left}")

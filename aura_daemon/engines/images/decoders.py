@@ -6,36 +6,21 @@ Pillow takes limits as global variables only; nothing here runs in two threads a
 from __future__ import annotations
 
 import math
-import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Final
 
-from PIL import Image, JpegImagePlugin, PngImagePlugin
+from PIL import Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
+from aura_daemon.engines.images.damage import BROKEN
+from aura_daemon.engines.images.wide_tiff import as_grey
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
 PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 """Pillow's names of the formats that are read besides HEIC; no other decoder of Pillow is used."""
-
-BROKEN: Final = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What decoders raise on damaged data; caught only around calls of decoders."""
 
 BOMBED: Final = (Image.DecompressionBombWarning, Image.DecompressionBombError)
 
@@ -90,8 +75,10 @@ class Opened:
         self._content = content
         self._formats = _formats(content)
         self._shrinking = 1
+        self.channels = 1
+        """Channels that lie side by side in a row of the picture that Pillow reads."""
         self._open(content)
-        self.size = self._picture.size
+        self.size = self._picture.width // self.channels, self._picture.height
         """In pixels, as its file has them."""
         self._shrinking = math.ceil(math.sqrt(math.prod(self.size) / most_pixels))
         self._draft()
@@ -110,7 +97,7 @@ class Opened:
 
     def still_to_shrink(self) -> int:
         """The whole number by which the picture is to be made smaller yet: only a JPEG is unpacked smaller."""
-        return math.ceil(self._shrinking / round(self.size[0] / self._picture.width))
+        return math.ceil(self._shrinking / round(self.size[0] * self.channels / self._picture.width))
 
     def loaded(self) -> Image.Image:
         """The first frame, unpacked; raises what Pillow raises."""
@@ -145,6 +132,11 @@ class Opened:
         """Reads the header, without texts that are too long."""
         try:
             self._picture = Image.open(BytesIO(content), formats=self._formats)
+        except UnidentifiedImageError:
+            if format_of(content) is not ImageSignature.TIFF:
+                raise
+            self._content, self.channels = as_grey(content)
+            self._picture = Image.open(BytesIO(self._content), formats=self._formats)
         except ValueError as error:
             if TOO_LONG not in str(error):
                 raise

@@ -13,11 +13,10 @@ import numpy
 from numpy.typing import NDArray
 from PIL import Image
 
+from aura_daemon.engines.images.tiff_kinds import BITS, NUMBERS
+
 Shades: TypeAlias = Callable[[Image.Image], Image.Image]
 """A picture or a strip of it -> the same in mode L."""
-
-BITS, SIGNS = 258, 339
-"""TIFF tags: bits of a sample; 1 where its numbers have no sign."""
 
 BLOCK_ROWS: Final = 256
 
@@ -69,7 +68,7 @@ def _range(picture: Image.Image, tags: dict[int, Any]) -> tuple[float, float, in
 def _numbers(strip: Image.Image, tags: dict[int, Any]) -> NDArray[numpy.float64]:
     """The numbers of a strip; Pillow holds 32 bits without a sign in 32 bits with one."""
     numbers = numpy.asarray(strip)
-    if strip.mode == "I" and tags.get(SIGNS, (1,))[0] == 1 and tags.get(BITS, (0,))[0] == 32:
+    if strip.mode == "I" and tags.get(NUMBERS, (1,))[0] == 1 and tags.get(BITS, (0,))[0] == 32:
         numbers = numbers.view(numpy.uint32)
     return numbers.astype(numpy.float64)
 

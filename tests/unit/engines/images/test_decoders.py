@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
 from io import BytesIO
 
@@ -160,3 +161,11 @@ def test_a_heic_picture_with_transparent_parts_is_seen_on_white() -> None:
     got = read(encoded(clear, "HEIC", quality=95))
     assert got.image.getpixel((2, 2)) == pytest.approx((255, 255, 255), abs=4)
     assert got.warnings == ("p.png: its transparent parts are read as white",)
+
+
+def test_without_its_decoder_a_heic_picture_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pi_heif", None)
+    refused = read_picture(encoded(noise(), "HEIC"), "IMG_1.HEIC", EngineSettings())
+    assert isinstance(refused, Failure)
+    assert refused.message == "IMG_1.HEIC is a HEIC picture, and pi-heif, which reads it, is not installed"
+    assert "pip install pi-heif" in refused.mend

@@ -126,9 +126,9 @@ def test_colours_of_sixteen_bits_are_read() -> None:
 @pytest.mark.parametrize(
     ("bits", "kind", "channels", "named"),
     [
-        (32, 3, 3, "a TIFF of 3 channels of 32-bit floating-point numbers"),
+        (64, 3, 3, "a TIFF of 3 channels of 64-bit floating-point numbers"),
+        (32, 3, 2, "a TIFF of 2 channels of 32-bit floating-point numbers"),
         (16, 3, 1, "a TIFF of 1 channel of 16-bit floating-point numbers"),
-        (32, 1, 3, "a TIFF of 3 channels of 32-bit whole numbers"),
         (64, 2, 1, "a TIFF of 1 channel of 64-bit whole numbers with a sign"),
     ],
 )
@@ -137,3 +137,40 @@ def test_a_tiff_that_is_not_read_is_named_by_its_numbers(bits: int, kind: int, c
     assert isinstance(refused, Failure)
     assert refused.message == f"scan.tif is {named}, which is not read here"
     assert "8 or 16 bits" in refused.mend
+
+
+def coloured(numbers: NDArray[numpy.generic], kind: int) -> ReadPicture:
+    return read(tiff(numbers.tobytes(), numbers.shape[0], 32, kind, channels=numbers.shape[1]))
+
+
+def colours(picture: ReadPicture) -> list[object]:
+    return [picture.image.getpixel((x, 0)) for x in range(picture.image.width)]
+
+
+def test_colours_in_floating_point_numbers_are_read_as_grey_is() -> None:
+    numbers = numpy.array([[1, 0.5, 0], [0, 0, 0.25]], dtype="<f4")
+    assert colours(coloured(numbers, 3)) == [(255, 128, 0), (0, 0, 64)]
+    assert coloured(numbers, 3).warnings == ()
+
+
+def test_a_fourth_channel_is_left_out() -> None:
+    numbers = numpy.array([[1, 0.5, 0, 1], [0, 0, 0.25, 1]], dtype="<f4")
+    assert colours(coloured(numbers, 3)) == [(255, 128, 0), (0, 0, 64)]
+
+
+def test_colours_of_other_numbers_are_stretched_together_and_told() -> None:
+    read_so = coloured(numpy.array([[3, 0, -1], [1, 1, 1]], dtype="<f4"), 3)
+    assert colours(read_so) == [(255, 64, 0), (128, 128, 128)]
+    assert "from -1 to 3" in read_so.warnings[0]
+    whole = coloured(numpy.array([[2**32 - 1, 2**31, 0]], dtype="<u4"), 1)
+    assert colours(whole) == [(255, 128, 0)]
+
+
+@pytest.mark.parametrize(("tag", "content"), [(284, 2), (317, 3)])
+def test_channels_that_do_not_lie_side_by_side_are_refused_by_name(tag: int, content: int) -> None:
+    file = tiff(bytes(12), 1, 32, 3, channels=3)
+    changed = file.replace(struct.pack("<HHIHH", 278, 3, 1, 1, 0), struct.pack("<HHIHH", tag, 3, 1, content, 0))
+    assert changed != file
+    refused = read_picture(changed, "scan.tif", EngineSettings())
+    assert isinstance(refused, Failure)
+    assert "a TIFF of 3 channels of 32-bit floating-point numbers" in refused.message
