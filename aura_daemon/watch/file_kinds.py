@@ -29,6 +29,17 @@ _KINDS: Final = {
 }
 """Extension -> the kind of file that it stands for."""
 
+_OTHERS: Final = {
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop document: export it as PNG",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\xff\x0a": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture: save it as JPEG or PNG",
+    b"PK\3\4": "an archive: unpack it",
+    b"\x1f\x8b": "an archive: unpack it",
+}
+"""What files begin with that are named like images and are none that is read."""
+
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 
@@ -108,8 +119,11 @@ def _described_json(head: bytes) -> str:
 
 def _described(head: bytes) -> str:
     """What bytes that are no image seem to be."""
-    if head.startswith(b"%PDF"):
-        return "a PDF"
+    for signature, kind in _OTHERS.items():
+        if head.startswith(signature):
+            return kind
+    if head[4:8] == b"ftyp":
+        return "a film, or a picture of a kind that is not read"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
         return "a web page (a download that went wrong?)"
     try:

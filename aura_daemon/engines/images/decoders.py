@@ -43,7 +43,7 @@ BYTES_A_PIXEL: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 
 UNPACKING_BYTES: Final = {"WEBP": 12, "AVIF": 8, "HEIF": 6}
 """Of a decoder's own memory a pixel, at most; measured with Pillow 13 and pi-heif 1.4."""
 
-STRIP_BYTES: Final = 50_000_000
+STRIP_BYTES: Final = 75_000_000
 """What the conversion of a strip takes."""
 
 
