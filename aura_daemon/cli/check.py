@@ -24,7 +24,7 @@ from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.intake.triage import UNREAD_HEIC
+from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
 from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
@@ -32,6 +32,7 @@ from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridReque
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import is_installed
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_kinds import HEAD_BYTES
@@ -85,7 +86,7 @@ class _Checker:
         try:
             content = durable_files.read(file, most_bytes=MOST_BYTES).content
         except OSError as error:
-            return (Problem(file=name, message=f"cannot be read: {error.strerror}"),)
+            return (Problem(file=name, message=f"cannot be read: {why_denied(error, file.absolute())}"),)
         if file.name == FILE_NAME:
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
@@ -116,12 +117,12 @@ class _Checker:
                 return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
             case SourceKind.IMAGE:
                 if format_of(content) is ImageSignature.HEIC and not is_installed("pi_heif"):
-                    return (Problem(file=name, message=f"would be left alone: {UNREAD_HEIC}"),)
+                    return (Problem(file=name, message=f"would be left alone: {UNREAD_HEIC}; {MEND_HEIC}"),)
                 if ends_properly(BytesIO(content)) is False:
                     return (Problem(file=name, message="the end of the image is missing; the daemon waits for it"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
             case file_kinds.Foreign():
-                return (Problem(file=name, message=f"would be left alone: {escaped(route.reason)}"),)
+                return (Problem(file=name, message=f"would be left alone: {escaped(str(route))}"),)
             case file_kinds.Mismatch():
                 return (Problem(file=name, message=route.reason),)
             case file_kinds.Unfinished():

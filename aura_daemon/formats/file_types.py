@@ -10,7 +10,7 @@ FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
 IMAGE_EXTENSIONS: Final = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
-    *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif"),
+    *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
 )
 
 
