@@ -40,7 +40,7 @@ FILLINGS: Final = (bytes(64), b"\x5a" * 64)
 BYTES_A_PIXEL: Final = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16L": 2, "I;16B": 2, "I;16N": 2}
 """Of Pillow's memory; 4 in every other mode."""
 
-UNPACKING_BYTES: Final = {"WEBP": 12, "AVIF": 8, "HEIF": 6}
+UNPACKING_BYTES: Final = {"WEBP": 12, "AVIF": 8, "HEIF": 4}
 """Of a decoder's own memory a pixel, at most; measured with Pillow 13 and pi-heif 1.4."""
 
 STRIP_BYTES: Final = 75_000_000
@@ -88,7 +88,9 @@ class Opened:
         picture = self._picture
         bytes_a_pixel = BYTES_A_PIXEL.get(picture.mode, 4) + UNPACKING_BYTES.get(picture.format or "", 0)
         pixels = math.prod(picture.size)
-        needed = STRIP_BYTES + bytes_a_pixel * pixels + 4 * pixels // self.still_to_shrink() ** 2
+        needed = bytes_a_pixel * pixels + 4 * pixels // self.still_to_shrink() ** 2
+        if picture.mode != "RGB" or "icc_profile" in picture.info or self.still_to_shrink() > 1:
+            needed += STRIP_BYTES
         if isinstance(picture, JpegImagePlugin.JpegImageFile) and picture.info.get("progressive"):
             # All coefficients of a progressive JPEG are held, in 2 bytes each, at whatever size it is unpacked.
             parts = [across * down for _, across, down, _ in picture.layer]
