@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
-from aura_daemon.engines.images.decoders import MOST_TEXT_BYTES
+from aura_daemon.engines.images.decoders import MOST_TEXT_BYTES, Opened
 from aura_daemon.jobs.results import Failure
 from tests.support.icc_profiles import rgb_profile
 from tests.support.image_files import encoded
@@ -169,3 +169,14 @@ def test_without_its_decoder_a_heic_picture_is_refused_with_what_to_install(monk
     assert isinstance(refused, Failure)
     assert refused.message == "IMG_1.HEIC is a HEIC picture, and pi-heif, which reads it, is not installed"
     assert "pip install pi-heif" in refused.mend
+
+
+@pytest.mark.parametrize(("subsampling", "bytes_a_pixel"), [("4:2:0", 3), ("4:4:4", 6)])
+def test_all_coefficients_of_a_progressive_jpeg_count_as_memory(subsampling: str, bytes_a_pixel: int) -> None:
+    large = Image.new("RGB", (10_000, 7_000), "teal")
+    plain, progressive = (
+        Opened(encoded(large, "JPEG", progressive=so, subsampling=subsampling), most_pixels=64_000_000)
+        for so in (False, True)
+    )
+    assert plain.needed_bytes() == 5_000 * 3_500 * 8
+    assert progressive.needed_bytes() - plain.needed_bytes() == 10_000 * 7_000 * bytes_a_pixel
