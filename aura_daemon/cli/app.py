@@ -78,7 +78,7 @@ def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> Non
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
+    files: Annotated[list[Path], typer.Argument(readable=False, help="Job files, prompts, images or sidecars.")],
     config: ConfigOption = None,
     expand: Annotated[
         bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
@@ -103,7 +103,7 @@ def status(
 
 @app.command()
 def why(
-    path: Annotated[Path, typer.Argument(help="A file in the inbox, or one that was there.")],
+    path: Annotated[Path, typer.Argument(readable=False, help="A file in the inbox, or one that was there.")],
     config: ConfigOption = None,
 ) -> None:
     """Say what the daemon thinks of a file."""

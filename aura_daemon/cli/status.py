@@ -14,6 +14,9 @@ from aura_daemon.jobs.lifecycle import OPEN
 
 NOTHING_YET = 1
 
+MOST_REASONS = 12
+"""Reasons of files that are left alone, shown; `health.json` has all of them."""
+
 
 def status(config: Path | None, *, as_json: bool) -> int:
     """0; 1 where there is no journal yet and the answer is for people."""
@@ -37,6 +40,16 @@ def status(config: Path | None, *, as_json: bool) -> int:
     return 0
 
 
+def _print_left_alone(reasons: dict[str, int]) -> None:
+    """How many files are no jobs, and why: the commonest reasons."""
+    ranked = sorted(reasons.items(), key=lambda item: -item[1])
+    for reason, count in ranked[:MOST_REASONS]:
+        print(f"left alone {count}: {reason}")
+    if len(ranked) > MOST_REASONS:
+        more = sum(count for _, count in ranked[MOST_REASONS:])
+        print(f"left alone {more} for {len(ranked) - MOST_REASONS} other reasons")
+
+
 def _print_health(health: Health, *, is_running: bool) -> None:
     if is_running:
         print(f"daemon     {health.status} since {health.since}")
@@ -55,5 +68,6 @@ def _print_health(health: Health, *, is_running: bool) -> None:
         print(f"models     {', '.join(health.models) or 'none loaded'}")
     for copy in health.conflict_copies:
         print(f"conflict   {copy}: left alone, decide which one you want")
+    _print_left_alone(health.left_alone)
     for holdup in health.holdups:
         print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}{since_text(holdup)}")

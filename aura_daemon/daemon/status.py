@@ -27,9 +27,9 @@ class DaemonStatus:
     health: Health | None
     """The last health document; None where no daemon has written one."""
     job_counts: dict[str, int] | None
-    """Jobs by state; None where the journal does not exist or cannot be read."""
+    """Jobs by state, refused files among those that failed; None where no journal can be read."""
     recent_failures: tuple[str, ...] = ()
-    """`<job id>: <message>`, the latest first."""
+    """`<id of the job or file>: <file>: <message>`, the latest first."""
     journal_error: str = ""
     """Why the journal cannot be read; empty where it can, and where it does not exist."""
 
@@ -55,11 +55,9 @@ def read_status(state: Path) -> DaemonStatus:
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
-        failures = [f"{job.id}: {job.failure.message}" for job in journal.recent(RECENT_JOBS) if job.failure]
+        failures = tuple(map(str, journal.recent_failures(MOST_FAILURES, among=RECENT_JOBS)))
         counts = {state.value: count for state, count in journal.counts().items()}
-    return DaemonStatus(
-        is_running=is_running, health=health, job_counts=counts, recent_failures=tuple(failures[:MOST_FAILURES])
-    )
+    return DaemonStatus(is_running=is_running, health=health, job_counts=counts, recent_failures=failures)
 
 
 def running_health(state: Path) -> Health | None:

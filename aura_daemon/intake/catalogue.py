@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.formats.prompt_tags import without_comments
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.file_stamp import FileStamp
 
 MOST_BYTES: Final = 1 << 20
@@ -76,13 +78,14 @@ def _lines_in(file: Path) -> tuple[str, ...] | str:
     except durable_files.NotARegularFile:
         return "it is a link or no regular file; only those are opened"
     except (FileNotFoundError, PermissionError) as error:
-        return f"it cannot be read: {error.strerror}"
+        return f"it cannot be read: {why_denied(error, file)}"
     if len(content) > MOST_BYTES:
         return f"it has more than {MOST_BYTES:,} bytes"
     text = decoded(content)
     if text is None or NOT_TEXT.search(text):
         return "it is no text: save it as UTF-8"
-    lines = tuple(line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#"))
+    written = (line for line in map(str.strip, text.splitlines()) if not line.startswith("#"))
+    lines = tuple(line for line in (without_comments(line).text.strip() for line in written) if line)
     if not lines:
         return "it holds no line"
     if max(map(len, lines)) > MOST_PROMPT_CHARACTERS:

@@ -21,6 +21,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 
 MOST_NAMESAKES: Final = 5
 """How many images of one name a refusal lists."""
@@ -159,7 +160,9 @@ class InputImages:
             if error.filename != os.fspath(image.file):  # a folder of ours cannot be written, which concerns every file
                 raise
             mend = "Mend the image's permissions, then move the job file back into the inbox."
-            raise NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
+            raise NotTaken(
+                f"the image it names cannot be read: {name}: {why_denied(error, image.file)}", mend
+            ) from None
 
 
 def _names_in(request: Request) -> tuple[str | None, ...]:

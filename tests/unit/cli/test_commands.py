@@ -164,6 +164,14 @@ def test_status_answers_from_the_journal_when_the_daemon_is_gone(loaded: Program
     assert (answer["running"], answer["jobs"]["done"], answer["health"]) == (False, 1, None)
 
 
+def test_status_counts_what_is_left_alone_by_its_reason(program: Program) -> None:
+    for name in ("a.mov", "b.mov"):
+        program.house.drop(name, b"x")
+    program.call("once")
+    ran = program.call("status")
+    assert "left alone 2: not a kind of file it knows (.mov)\n" in ran.stdout
+
+
 def test_status_of_an_empty_journal_says_none(program: Program) -> None:
     Journal(program.house.state / "journal.sqlite3").close()
     ran = program.call("status")
