@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Self
 
 from rich.console import Console
@@ -59,10 +60,15 @@ class ProgressBars(SilentListener):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        with suppress(OSError):
+            self._progress.stop()
 
     def on_event(self, event: Event) -> None:
-        """Updates the bar of the running job."""
+        """Updates the bar of the running job; a terminal that was closed meanwhile must not end the job."""
+        with suppress(OSError):
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
         match event:
             case JobStarted(job=job, source=source):
                 self._end()  # the bar of an attempt that was given up

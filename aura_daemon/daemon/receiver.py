@@ -155,5 +155,5 @@ class Receiver:
         self._ended[source.id] = source
         if source.failure is not None:
             self.failed += 1
-            self.health.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
+            self.health.error(f"{source.id}: {file_names.escaped(source.path)}: {source.failure.message}")
             notify(self.listeners, JobFailed(id=source.id, source=source, failure=source.failure))

@@ -8,10 +8,13 @@ SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
 FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
-IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+IMAGE_EXTENSIONS: Final = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
+)
 
 _FURTHER_IMAGES: Final = (
-    *(".heic", ".heif", ".hif", ".jfif", ".jpe", ".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
+    *(".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
     *(".psd", ".psb", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".pcx", ".qoi", ".ppm", ".pgm", ".pbm", ".pnm"),
     *(".eps", ".ai", ".icns", ".wmf", ".emf"),
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2"),

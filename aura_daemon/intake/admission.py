@@ -69,7 +69,7 @@ class Admission:
         """
         file = self._claims.file_of(source)
         try:
-            head, _, _ = durable_files.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=0)
+            head, _ = durable_files.head(file, most_bytes=HEAD_BYTES)
             found = durable_files.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
@@ -151,7 +151,8 @@ class Admission:
             case SourceKind.IMAGE:
                 if len(content) <= self._settings.limits.image_bytes:
                     return route, _one_job(parser.for_image(folders), b"")
-                message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
+                most_bytes = self._settings.limits.image_bytes
+                message = f"the image is larger than {most_bytes:,} bytes (limits.image_bytes)"
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
             case file_kinds.Mismatch() | file_kinds.Foreign():  # Foreign: the file has changed since triage judged it

@@ -19,6 +19,7 @@ from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.intake.triage import Triage
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
+from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch.completeness import CompletenessTracker
 
 
@@ -44,11 +45,13 @@ def assemble_intake(
     keeps: bool,
     drain: bool = False,
     catalogue: Callable[[], Catalogue] | None = None,
+    reads_heic: bool | None = None,
 ) -> IntakeParts:
     """The parts, joined.
 
     `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
     empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
+    `reads_heic`: by default whether the decoder is installed.
     """
     claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
     listings = FolderListings(settings.inbox, now=now)
@@ -75,6 +78,7 @@ def assemble_intake(
         listings,
         keeps=keeps,
         reference_wait_s=wait_s,
+        reads_heic=is_installed("pi_heif") if reads_heic is None else reads_heic,
         now=now,
     )
     input_images = InputImages(claims, image_lookup, journal)

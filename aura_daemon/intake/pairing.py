@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from aura_daemon import file_names
 from aura_daemon.file_names import collision_key
-from aura_daemon.formats import image_signatures
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.jobfile.image_names import image_names
@@ -24,7 +24,6 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,8 +121,8 @@ class Pairing:
     def _incompleteness(self, image: FoundImage) -> str:
         """Why an image in the inbox is not complete yet; empty where it is, or has not changed for long."""
         unchanged_s = self._tracker.unchanged_s(image.file)
-        head, tail, status = durable_files.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
-        is_cut = image_signatures.ends_properly(head, tail, status.st_size) is False
+        with durable_files.opened(image.file) as file:
+            is_cut = ends_properly(file) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"
         incomplete = self._tracker.incompleteness(image.file)

@@ -9,7 +9,8 @@ from typing import Final, TypeAlias, assert_never
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
-from aura_daemon.formats import image_signatures
+from aura_daemon.formats.image_ends import ends_properly
+from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.claims import is_others_link
 from aura_daemon.intake.companions import Belongs, Companions, Expected
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -22,7 +23,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import WaitsFor
 
@@ -38,6 +39,9 @@ OWNER_S: Final = 10.0
 UNFINISHED_MARK: Final = ".aria2"
 """The end of the name of the file in which aria2 notes what it still lacks of the file beside it, whose space is
 allocated beforehand: its size and the time it changed tell nothing."""
+
+UNREAD_HEIC: Final = "a HEIC picture, and pi-heif, which reads it, is not installed"
+MEND_HEIC: Final = "`pip install pi-heif` and start the daemon anew, or save the picture as JPEG"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,9 +93,11 @@ class Triage:
         *,
         keeps: bool,
         reference_wait_s: float,
+        reads_heic: bool,
         now: Callable[[], float],
     ) -> None:
         """`keeps`: sources stay where they are, remembered by path and content. `now`: seconds since the epoch."""
+        self._reads_heic = reads_heic
         self._settings = settings
         self._image_lookup = image_lookup
         self._pairing = pairing
@@ -143,9 +149,7 @@ class Triage:
             return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.REPAIR)
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable_files.head_and_tail(
-                file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
-            )
+            head, status = durable_files.head(file, most_bytes=HEAD_BYTES, below=self._settings.inbox)
         except durable_files.NotARegularFile:
             reason = "a link, pipe, socket, device or folder; only regular files are opened"
             return Leave(reason=reason, mend=COPY_IT)
@@ -155,6 +159,8 @@ class Triage:
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
             return _left_alone(route)
+        if not self._reads_heic and format_of(head) is ImageSignature.HEIC:
+            return Leave(reason=UNREAD_HEIC, mend=MEND_HEIC)
         if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is", mend="change it to run it again", is_usual=True)
         is_overdue = unchanged_s >= self._settings.incomplete_after
@@ -164,7 +170,7 @@ class Triage:
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
+                if not is_overdue and self._is_cut(path):
                     return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
@@ -222,6 +228,11 @@ class Triage:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
         return Leave(reason=f"{reason}, which is done", is_usual=True) if self._keeps else None
+
+    def _is_cut(self, path: str) -> bool:
+        """Whether the end of an image is missing; raises OSError where it cannot be read."""
+        with durable_files.opened(self._settings.inbox / path, below=self._settings.inbox) as file:
+            return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`, whether this path with this content has been claimed before."""

@@ -15,15 +15,12 @@ from typing import Final, TypeAlias
 
 from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA, extension_of
-from aura_daemon.formats.image_signatures import format_of, is_heic
+from aura_daemon.formats.image_signatures import format_of
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 from aura_daemon.watch import other_kinds
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
-
-TAIL_BYTES: Final = 65_536
-"""How much of the end of an image tells whether it is complete."""
 
 _KINDS: Final = {
     **dict.fromkeys(file_types.JOB_FILE_EXTENSIONS, SourceKind.JOB_FILE),
@@ -32,6 +29,17 @@ _KINDS: Final = {
     ".json": SourceKind.SIDECAR,
 }
 """Extension -> the kind of file that it stands for."""
+
+_OTHERS: Final = {
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop document: export it as PNG",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\xff\x0a": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture: save it as JPEG or PNG",
+    b"PK\3\4": "an archive: unpack it",
+    b"\x1f\x8b": "an archive: unpack it",
+}
+"""What files begin with that are named like images and are none that is read."""
 
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
@@ -123,10 +131,11 @@ def _foreign_json(head: bytes) -> Foreign:
 
 def _described(head: bytes) -> str:
     """What bytes that are no image seem to be."""
-    if is_heic(head):
-        return "a HEIC picture: convert it to JPEG or PNG"
-    if head.startswith(b"%PDF"):
-        return "a PDF"
+    for signature, kind in _OTHERS.items():
+        if head.startswith(signature):
+            return kind
+    if head[4:8] == b"ftyp":
+        return "a film, or a picture of a kind that is not read"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
         return "a web page (a download that went wrong?)"
     try:

@@ -10,11 +10,6 @@ from typing import Final
 
 KNOWN: Final = (
     (
-        "a photo of an Apple device",
-        "save it as JPEG or PNG",
-        ".heic .heif .hif",
-    ),
-    (
         "a video",
         "save the frame that you mean as JPEG or PNG",
         ".mov .mp4 .m4v .avi .mkv .webm .3gp",

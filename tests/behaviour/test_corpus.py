@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.jobfile import from_sidecar, parser
@@ -69,8 +69,8 @@ def test_sloppy_exif_spoils_no_picture() -> None:
     assert len(found) == 4
     for name in found:
         picture = read_picture(inputs()[name], name, EngineSettings())
-        assert not isinstance(picture, Failure)
-        assert picture.height > picture.width  # turned by 90 degrees, as it says
+        assert isinstance(picture, ReadPicture)
+        assert picture.image.height > picture.image.width  # turned by 90 degrees, as it says
 
 
 @pytest.mark.parametrize("name", names(texts=False))
@@ -84,5 +84,5 @@ def test_a_bad_image_is_a_picture_or_is_refused_in_words(name: str) -> None:
         assert picture.mend
         assert picture.message == escaped(picture.message)
     else:
-        assert picture.mode == "RGB"
-        assert picture.width * picture.height <= EngineSettings().max_image_pixels
+        assert picture.image.mode == "RGB"
+        assert picture.image.width * picture.image.height <= EngineSettings().max_image_pixels

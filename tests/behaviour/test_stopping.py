@@ -30,13 +30,13 @@ def gate(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def start(house: House) -> Iterator[Start]:
-    """Starts `aura-daemon run` in a process group of its own, as services and shells do."""
+    """Starts `aura-daemon run`, or another command, in a process group of its own, as services and shells do."""
     programs: list[Program] = []
 
-    def do(**variables: str) -> Program:
+    def do(*arguments: str, **variables: str) -> Program:
         program = Program(house, LIGHT, under=("setsid",), **variables)
         programs.append(program)
-        program.start("run")
+        program.start(*(arguments or ("run",)))
         return program
 
     yield do
@@ -108,6 +108,15 @@ def test_a_stop_of_the_whole_group_while_the_worker_starts_gives_the_job_back(
     program.until(lambda: "running generate" in program.log())  # the worker's Python has hardly begun
     os.killpg(program.pid, signal.SIGTERM)
     assert ended(program) == 0
+    assert (the_job(house).state, the_job(house).attempts) == ("queued", 0)
+
+
+def test_a_terminal_that_closes_stops_a_drain_in_order(house: House, start: Start, gate: Path) -> None:
+    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
+    program = start("once")
+    program.until(program.is_running_a_job)
+    os.killpg(program.pid, signal.SIGHUP)
+    assert ended(program) == 129
     assert (the_job(house).state, the_job(house).attempts) == ("queued", 0)
 
 

@@ -20,7 +20,7 @@ from rich.table import Table
 from tests import corpus
 from tests.support import dying
 from tests.support.house import House
-from tests.torture import faults, inputs, tools
+from tests.torture import faults, inputs, stops, tools
 from tests.torture.ledger import Verdict, living
 
 Fault = Callable[[House], Verdict]
@@ -37,6 +37,7 @@ class Extent:
     """How much of each fault is tried."""
 
     kills: int = 200
+    stops: int = 80
     files: int = 10_000
     times: int = ALWAYS
     """The most occurrences of each named step."""
@@ -55,6 +56,7 @@ def every_fault(extent: Extent) -> dict[str, tuple[Fault, str]]:
     no_fuse = "" if shutil.which("rclone") and shutil.which("fusermount3") else "rclone or fuse3 is not installed"
     found: dict[str, tuple[Fault, str]] = {
         f"kill -9 at {extent.kills} random instants": (partial(faults.killed_at_random, times=extent.kills), ""),
+        f"{extent.stops} ordered stops, in any order": (partial(stops.stopped_at_random, times=extent.stops), ""),
         f"kill -9 at {len(dying.MOMENTS)} named steps": (partial(faults.killed_at_named_steps, times=extent.times), ""),
         f"a state machine of {extent.examples * STEPS} steps": (
             partial(faults.state_machine, examples=extent.examples, steps=STEPS, seed=extent.seed),

@@ -102,6 +102,8 @@ class Generator:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
         resolved = task.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
+        if task.start is not None:
+            obstacle = obstacle or task.start.obstacle(resolved.width, resolved.height)
         if obstacle is not None:
             return obstacle
         task.clock.restart()
@@ -168,7 +170,7 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
-            start.remark if start is not None else "",
+            *(start.warnings if start is not None else ()),
             *encoded.warnings,
             *self._warnings(resolved, encoded),
             flagged,

@@ -167,6 +167,18 @@ def test_the_user_can_have_a_text_in_a_set_drawn(house: House) -> None:
     assert drawn == ["prompt1.txt", "job.yaml"]
 
 
+def test_of_a_set_with_one_late_picture_nothing_is_drawn(house: House) -> None:
+    for number in range(10):
+        house.drop(f"set/{number}.txt", b"photo of sks dog")
+        if number != 7:
+            house.drop(f"set/{number}.webp", PNG)
+    house.drain(pair_wait=0.2)
+    house.drop("set/7.webp", PNG)
+    house.drain(pair_wait=0.2)
+    assert house.results() == sorted(f"set/{number}.{ending}" for number in range(10) for ending in ("json", "txt"))
+    assert house.waiting() == [f"set/{number}.txt" for number in range(10)]
+
+
 def test_the_log_says_once_how_many_texts_of_a_set_have_no_picture_and_what_to_do(house: House, log: list[str]) -> None:
     for number in range(4):
         house.drop(f"{number}.txt", b"photo of sks dog")
