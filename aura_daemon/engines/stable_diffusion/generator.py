@@ -28,9 +28,9 @@ from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
-from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, second_px, standstill
+from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
 from aura_daemon.formats.prompt_syntax import plain_text
-from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
@@ -112,6 +112,7 @@ class Generator:
         encoded = self._prompting.encode(
             resolved.prompt,
             resolved.negative_prompt,
+            passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
             guided=resolved.guidance_scale > 1,
             adapted=self.adapters.state,
@@ -130,7 +131,7 @@ class Generator:
             task.clock.restart()
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
-            passes = [self._pass(tasks, [task.start for task in tasks], steps)]
+            passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
             if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
                 passes.append(self._second_pass(tasks[0], passes[0], steps))
             for number, task in enumerate(tasks):
@@ -170,7 +171,7 @@ class Generator:
             *task.notes,
             start.remark if start is not None else "",
             *encoded.warnings,
-            *self._warnings(resolved, encoded),
+            *self._warnings(encoded),
             flagged,
             black,
             *file.warnings,
@@ -216,26 +217,26 @@ class Generator:
             enlarged = task.start.fitted(width, height).holding(enlarged.picture)
         task.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
-            return self._pass([task], [enlarged], steps)
+            return self._pass([task], 1, [enlarged], steps)
         finally:
             task.resolved = resolved
 
     def _pass(
-        self, tasks: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
+        self, tasks: list[PictureTask], number: int, starts: list[InitImage | None], steps: StepReporter
     ) -> list[_PictureLatents]:
         """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
         resolved = tasks[0].resolved
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
-        encoded = [task.encoded for task in tasks if task.encoded is not None]
+        encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")
         return [
-            _PictureLatents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
-            for number in range(len(tasks))
+            _PictureLatents(tensor=latents[place : place + 1], random=random[place], start=fitted[place])
+            for place in range(len(tasks))
         ]
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
@@ -245,11 +246,11 @@ class Generator:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
 
-    def _warnings(self, resolved: ResolvedGenerate, encoded: EncodedPrompt) -> list[str]:
+    def _warnings(self, encoded: EncodedPrompt) -> list[str]:
         """Warnings about prompts that the embedded model cannot draw."""
         # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warning
 
-        return [prompt_warning(plain_text(resolved.prompt)) or ""]
+        return list(dict.fromkeys(prompt_warning(plain_text(text)) or "" for text in encoded.texts.said))
