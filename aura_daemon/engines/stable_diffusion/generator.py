@@ -26,6 +26,7 @@ from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
+from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
@@ -127,8 +128,11 @@ class Generator:
         self, tasks: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
+        pictures = [task.encoded.of_pass(0) for task in tasks if task.encoded is not None]
+        rows = len(rows_of(pictures, guided=(guided := tasks[0].resolved.guidance_scale > 1)))
         for task in tasks:
             task.clock.restart()
+            task.load = rows / (len(tasks) * (2 if guided else 1))
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
             passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]

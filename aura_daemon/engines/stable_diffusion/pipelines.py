@@ -18,12 +18,8 @@ from PIL import Image
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
-from aura_daemon.engines.stable_diffusion.module_wrappers import (
-    OffloadProxy,
-    PromptedUNet,
-    SplitGuidanceUNet,
-    UpcastVae,
-)
+from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
+from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import ResolvedGenerate

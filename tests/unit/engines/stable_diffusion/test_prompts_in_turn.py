@@ -11,10 +11,11 @@ import diffusers
 import numpy
 import pytest
 import torch
+from PIL import Image
 
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.module_wrappers import PromptedUNet
+from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.formats.prompt_passes import read
 from aura_daemon.formats.prompt_schedule import PassSteps
@@ -161,18 +162,12 @@ def test_within_a_mask_texts_come_in_turn_and_parts_pull(tiny: Session) -> None:
 def test_what_comes_behind_one_is_told_to_the_second_pass(tiny: Session) -> None:
     hires = Hires(scale=1.5, strength=0.5)
     got = draw(tiny, "[a:b:1.0]", hires=hires)
-    small = drawing_of(draw(tiny, "a")).resize((96, 96), 1)
+    small = Image.fromarray(draw(tiny, "a").astype("uint8")).resize((96, 96), Image.Resampling.LANCZOS)
     expected = draw(tiny, "b", image=encoded(small), strength=0.5, width=96, height=96)
     numpy.testing.assert_array_equal(got, expected)
     half = draw(tiny, "[a:b:1.5]", hires=hires)  # in the middle of the two steps of the second pass
     assert (half != got).any()
     assert (half != draw(tiny, "a", hires=hires)).any()
-
-
-def drawing_of(picture: numpy.ndarray[Any, Any]) -> Any:
-    from PIL import Image
-
-    return Image.fromarray(picture.astype("uint8"))
 
 
 @pytest.mark.parametrize("scheduler", [Scheduler.EULER, Scheduler.HEUN, Scheduler.PNDM])
