@@ -30,6 +30,9 @@ from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, Ingredien
 MOST_KEPT: Final = 64
 """Encoded windows; in float32 a window of SD 1.x takes 231 KiB."""
 
+MOST_WINDOWS: Final = 500
+"""Windows of all texts in turn together: 113 MiB in float32. A picture keeps them all while it is drawn."""
+
 LEAST_MEAN: Final = 0.01
 """Of the standard deviation: a mean nearer to 0 is noise and is not restored. aura-mini: 0.006, CLIP: about 0.1."""
 
@@ -117,6 +120,10 @@ class PromptEncoder:
                 return found
             cut[text] = found
         most = max(map(len, cut.values()))
+        if len(cut) * most > MOST_WINDOWS and len(cut) > 2:
+            message = f"the prompts are {len(cut)} texts in turn, of {most} windows: more than {MOST_WINDOWS} windows"
+            mend = "shorten the prompts, or let fewer words take turns in `[one|other]`"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         embeddings = {}
         for text, own in cut.items():
             padded = (*own, *[()] * (most - len(own)))

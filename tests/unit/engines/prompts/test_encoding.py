@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.placement.offload import OffloadedModule
-from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, EncodedPrompt, PromptEncoder
+from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, MOST_WINDOWS, EncodedPrompt, PromptEncoder
 from aura_daemon.engines.session import Session
 from aura_daemon.formats.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
@@ -349,6 +349,17 @@ def test_the_longest_text_decides_how_many_windows_all_have(pipe: Any) -> None:
     }
     assert torch.equal(first.part(0, 1), torch.cat([embedded(pipe, "red"), embedded(pipe, "")], dim=1))
     assert torch.equal(first.part(0, 6), embedded(pipe, LONG))
+
+
+def test_more_texts_than_memory_should_hold_are_refused_before_one_is_read(pipe: Any) -> None:
+    many = PassSteps(steps=300, taken=300)
+    prompt = f"[{'|'.join(map(str, range(300)))}] {LONG}"
+    with reads_of(pipe) as calls:
+        message = refusal(prompting(pipe).encode(prompt, "", passes=(many,)))
+    assert message == f"the prompts are 301 texts in turn, of 2 windows: more than {MOST_WINDOWS} windows"
+    assert calls == []
+    for allowed in ("[a|b|c]" + " BREAK a" * 70, " BREAK " * MOST_WINDOWS):
+        encoded(prompting(pipe).encode(allowed, "", passes=(many,)))
 
 
 def test_weights_breaks_clip_skip_and_taught_words_count_in_every_text(pipe: Any, tmp_path: Path) -> None:
