@@ -5,8 +5,9 @@ A tensor holds windows of 77 tokens in a row. A prompt is one text, or several: 
 compel 2.5.1 is not used: on aura-mini its `(red:0.5)` is 25 % (of the norm) away from A1111's, four times the whole
 effect of that weight, because compel blends with a prompt that lacks the word; and it cuts long prompts at sentences.
 
-A plain prompt of one window gives the exact bits of `StableDiffusionPipeline.encode_prompt`. Encoded windows are kept,
-so that a job with the same prompt as an earlier job does not run the text encoder.
+A plain prompt of one window gives the exact bits of `StableDiffusionPipeline.encode_prompt`. As in A1111, the mean of a
+window is restored after weights, but not where it is nearly 0, as in aura-mini. Encoded windows are kept, so that a job
+with the same prompt as an earlier job does not run the text encoder.
 """
 
 from __future__ import annotations
