@@ -90,7 +90,12 @@ class _Checker:
             return found
         if isinstance(found, str):
             return [f"{name}: {found}"]
-        return [f"{name}: {_summary(found)}", *(_job_lines(found) if self._expand else ())]
+        warnings = dict.fromkeys(warning for job in found.jobs for warning in job.warnings)
+        return [
+            f"{name}: {_summary(found)}",
+            *(_job_lines(found) if self._expand else ()),
+            *(escaped(f"warning: {name}: {warning}") for warning in warnings),
+        ]
 
     def _contents(
         self, file_name: str, name: str, content: bytes, folders: tuple[FolderDefaults, ...]

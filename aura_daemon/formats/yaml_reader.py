@@ -38,6 +38,8 @@ class Document:
     """Dotted key -> its value as written in the file, on one line, cut short."""
     text: str
     """The text of the document, valid as a file of its own."""
+    warnings: tuple[str, ...] = ()
+    """What YAML reads otherwise than the writer may have meant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

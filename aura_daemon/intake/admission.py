@@ -96,8 +96,8 @@ class Admission:
                 return self._refuse_problems(source, specs.problems)
             applied = folders if kind is not SourceKind.SIDECAR else ()
             jobs = tuple(
-                self._job(source, spec, text, number if len(specs) > 1 else None, applied)
-                for number, (spec, text) in enumerate(specs, start=1)
+                self._job(source, spec, parsed_job, number if len(specs) > 1 else None, applied)
+                for number, (spec, parsed_job) in enumerate(specs, start=1)
             )
             jobs += tuple(self._contact_sheets(source, jobs, parsed))
             jobs, named = self._input_images.take(source, jobs)
@@ -106,6 +106,8 @@ class Admission:
         self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))
         for job in jobs:
             logger.info("{} queued {} from {}", job.id, job.kind, file_names.escaped(source.path))
+        for warning in dict.fromkeys(warning for job in jobs for warning in job.warnings):
+            logger.warning("{} {}", source.id, warning)
         return jobs
 
     def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
@@ -155,9 +157,9 @@ class Admission:
 
     def _resolve_regenerations(
         self, source: Source, parsed: parser.ParsedFile, content: bytes
-    ) -> tuple[list[tuple[JobSpec, bytes]] | RejectedFile, tuple[NamedImage, ...]]:
-        """Specs with their texts; reads the settings of pictures to be regenerated. Raises NotTaken, or OSError."""
-        specs: list[tuple[JobSpec, bytes]] = []
+    ) -> tuple[list[tuple[JobSpec, ParsedJob]] | RejectedFile, tuple[NamedImage, ...]]:
+        """Every job with its spec; reads the settings of pictures to be regenerated. Raises NotTaken, or OSError."""
+        specs: list[tuple[JobSpec, ParsedJob]] = []
         problems: list[Problem] = []
         named: list[NamedImage] = []
         for job in parsed.jobs:
@@ -173,11 +175,16 @@ class Admission:
             if isinstance(spec, tuple):
                 problems += spec
             else:
-                specs.append((spec, job.text))
+                specs.append((spec, job))
         return RejectedFile(problems=tuple(problems)) if problems else specs, tuple(named)
 
     def _job(
-        self, source: Source, spec: JobSpec, text: bytes, number: int | None, folders: tuple[FolderDefaults, ...]
+        self,
+        source: Source,
+        spec: JobSpec,
+        parsed: ParsedJob,
+        number: int | None,
+        folders: tuple[FolderDefaults, ...],
     ) -> Job:
         """The job of one spec. `number`: which of several jobs of the source; None for the only one."""
         path = PurePosixPath(source.path)
@@ -195,7 +202,8 @@ class Admission:
             number=number,
             kind=kind_of(request),
             request=request,
-            text=text,
+            text=parsed.text,
+            warnings=parsed.warnings,
             folder=folder,
             stem=stem,
             priority=spec.priority,
@@ -214,6 +222,7 @@ class Admission:
                 kind=JobKind.GRID,
                 request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
                 text=text,
+                warnings=(),
                 stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
                 waits_for=cell_ids,
             )

@@ -34,6 +34,8 @@ class ParsedJob:
     spec: JobSpec | RegenerateSpec
     text: bytes
     """The file or document that asks for this one job; of a document that became several jobs, YAML for this one."""
+    warnings: tuple[str, ...] = ()
+    """What was read otherwise than the writer may have meant."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +91,9 @@ def plans_of(
         if isinstance(read, Unreadable):
             problems += read.problems
         else:
-            problems += jobs.add(read.mapping, read.text.encode(), lines=read.lines, written=read.written)
+            problems += jobs.add(
+                read.mapping, read.text.encode(), lines=read.lines, written=read.written, warnings=read.warnings
+            )
         if len(problems) > MOST_PROBLEMS:
             break
     if not jobs and not problems:
@@ -139,6 +143,16 @@ def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
     return spec
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _PlannedDocument:
+    """A checked document that is not expanded yet."""
+
+    plan: ExpansionPlan | JobSpec | RegenerateSpec
+    text: bytes
+    lines: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
 class JobPlans:
     """The documents of one job file: their jobs are counted before any is made."""
 
@@ -147,7 +161,7 @@ class JobPlans:
         self._folders = folders
         self._catalogue = catalogue
         self._parser = WildcardParser(catalogue)
-        self._found: list[tuple[ExpansionPlan | JobSpec | RegenerateSpec, bytes, Mapping[str, int]]] = []
+        self._found: list[_PlannedDocument] = []
 
     def __len__(self) -> int:
         return len(self._found)
@@ -159,15 +173,18 @@ class JobPlans:
         *,
         lines: Mapping[str, int] | None = None,
         written: Mapping[str, str] | None = None,
+        warnings: tuple[str, ...] = (),
     ) -> tuple[Problem, ...]:
         """Adds a document, or returns everything that is wrong with it."""
         lines = lines or {}
+
+        def keep(plan: ExpansionPlan | JobSpec | RegenerateSpec) -> tuple[()]:
+            self._found.append(_PlannedDocument(plan=plan, text=text, lines=lines, warnings=warnings))
+            return ()
+
         if task_of(keys) == REGENERATE:
             spec = self._validated(keys, lines, written)
-            if isinstance(spec, tuple):
-                return spec
-            self._found.append((spec, text, lines))
-            return ()
+            return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
@@ -178,20 +195,16 @@ class JobPlans:
             else:
                 first = first or row_spec
         if first is not None and isinstance(first.request, CaptionRequest):
-            self._found.append((first, text, lines))
-            return ()
+            return keep(first)
         problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
         plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
-        if isinstance(plan, tuple):
-            return plan
-        self._found.append((plan, text, lines))
-        return ()
+        return plan if isinstance(plan, tuple) else keep(plan)
 
     def problem_of_number(self) -> Problem | None:
         """Why the documents ask for too many jobs; None where they do not."""
-        plans = [plan for plan, _, _ in self._found if isinstance(plan, ExpansionPlan)]
+        plans = [found.plan for found in self._found if isinstance(found.plan, ExpansionPlan)]
         return expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
 
     def made(self, draw: Draw) -> ParseResult:
@@ -202,22 +215,23 @@ class JobPlans:
         jobs: list[ParsedJob] = []
         sheets: list[tuple[ContactSheet, bytes]] = []
         problems: dict[Problem, None] = {}
-        for plan, text, lines in self._found:
-            first = len(jobs)
+        for found in self._found:
+            first, plan = len(jobs), found.plan
             if not isinstance(plan, ExpansionPlan):
-                jobs.append(ParsedJob(spec=plan, text=text))
+                jobs.append(ParsedJob(spec=plan, text=found.text, warnings=found.warnings))
                 continue
             for job in plan.expanded(draw):
-                spec = self._validated(job.keys, lines, None)
+                spec = self._validated(job.keys, found.lines, None)
                 if isinstance(spec, tuple):
                     problems |= dict.fromkeys(spec)
                 else:
-                    jobs.append(ParsedJob(spec=spec, text=job.text.encode() if job.text is not None else text))
+                    text = job.text.encode() if job.text is not None else found.text
+                    jobs.append(ParsedJob(spec=spec, text=text, warnings=found.warnings))
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)
             if isinstance(sheet, Problem):
-                problems[replace(sheet, line=lines.get("grid"))] = None
+                problems[replace(sheet, line=found.lines.get("grid"))] = None
             elif sheet is not None:
-                sheets.append((sheet, text))
+                sheets.append((sheet, found.text))
         if problems:
             return RejectedFile(problems=capped(tuple(problems), file=self._file))
         return ParsedFile(jobs=tuple(jobs), sheets=tuple(sheets))

@@ -173,6 +173,8 @@ UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid'
 """
 """Contact sheets waited for all other jobs of their file; they need those that draw their cells."""
 
+_WARNINGS: Final = "ALTER TABLE jobs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';"
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -183,6 +185,7 @@ MIGRATIONS: Final = (
     _BEGUN,
     _VARIANTS,
     _WAITS_FOR,
+    _WARNINGS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 

@@ -28,7 +28,7 @@ from aura_daemon.ladder.prediction import Measured
 _PATHS: Final = frozenset({"path", "folder", "stem"})
 """Columns that hold bytes: a name on Linux need not be text."""
 
-_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for"})
+_JSON: Final = frozenset({"problems", "defaults", "tried", "begun", "failure", "waits_for", "warnings"})
 """Columns that hold JSON, as `json` writes it: pydantic's writer refuses names that are no text. `request` does too."""
 
 
@@ -86,6 +86,8 @@ class Job:
     """The folder defaults that `request` includes, nearest folder first."""
     waits_for: tuple[str, ...] = ()
     """Ids of jobs that must have ended, well or not, before this one runs; an id that is not in the journal has."""
+    warnings: tuple[str, ...] = ()
+    """What of its file was read otherwise than the writer may have meant."""
     attempts: int = 0
     """How many attempts count against the job, the running one included."""
     tried: tuple[Attempt, ...] = ()

@@ -185,13 +185,13 @@ class Delivery:
     # -- the document ----------------------------------------------------------------------------------------------
 
     def _document(self, job: Job, source: Source, produced: Produced, times: JobTimes, delivered_s: float) -> Sidecar:
-        warnings: tuple[str, ...] = ()
+        warnings = job.warnings
         earlier = from_sidecar.parse(job.text, file=source.path) if source.kind is SourceKind.SIDECAR else None
         if isinstance(earlier, Sidecar):
-            warnings = from_sidecar.differences(earlier, produced)
+            warnings += from_sidecar.differences(earlier, produced)
         embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
         if embedded is not None:
-            warnings = from_picture.differences(embedded, produced)
+            warnings += from_picture.differences(embedded, produced)
         figures = {
             "settled": source.settled_s,
             "waited": times.waited_s,
