@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,9 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import Decoded, StableDiffusion
 from aura_daemon.engines.stable_diffusion.generator import Generator
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
-from aura_daemon.jobs.requests import GenerateRequest, JobKind
+from aura_daemon.engines.stable_diffusion.steps import counted_passes
+from aura_daemon.formats.prompt_schedule import PassSteps
+from aura_daemon.jobs.requests import GenerateRequest, Hires, JobKind
 from aura_daemon.jobs.results import Produced, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
 from tests.support.listening import Listener
@@ -63,6 +66,33 @@ def test_a_step_is_as_long_as_that_of_a_plain_prompt_however_many_parts_are_draw
     once = drawing(drawn[0].resolved, denoised_s=10, first_step_s=4)
     once.load = load
     assert once.step_s(2) == 6 / load
+
+
+@pytest.mark.parametrize(
+    ("asked", "passes"),
+    [
+        ({}, [PassSteps(steps=20, taken=20)]),
+        ({"scheduler": "pndm"}, [PassSteps(steps=20, taken=20)]),
+        ({"scheduler": "heun"}, [PassSteps(steps=40, taken=39)]),
+        ({"strength": 0.5}, [PassSteps(steps=20, taken=10)]),
+        ({"strength": 0.5, "scheduler": "heun"}, [PassSteps(steps=40, taken=19)]),
+        (
+            {"hires": Hires(strength=0.25)},
+            [PassSteps(steps=20, taken=20), PassSteps(steps=5, taken=5, before=20)],
+        ),
+        (
+            {"hires": Hires(strength=0.25), "strength": 0.5, "scheduler": "heun"},
+            [PassSteps(steps=40, taken=19), PassSteps(steps=10, taken=9, before=40)],
+        ),
+    ],
+)
+def test_prompts_count_the_steps_of_each_pass_as_in_a1111(asked: dict[str, Any], passes: list[PassSteps]) -> None:
+    resolved = ResolvedGenerate(
+        **{"prompt": "", "negative_prompt": "", "seed": 1, "steps": 20, "guidance_scale": 1.0, "width": 64}
+        | {"height": 64, "scheduler": "euler"}
+        | asked
+    )
+    assert counted_passes(resolved) == tuple(passes)
 
 
 class KeepingPictures(StableDiffusion):
