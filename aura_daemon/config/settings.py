@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     device: Device = Field(_ENGINE.device, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
     attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")
+    threads: WholeOrNull = Field(
+        None, ge=1, le=1024, description="a whole number of CPU threads from 1 to 1024, or null: one a core"
+    )
     memory_fraction: NumberOrNull = Field(
         None, gt=0, le=1, description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less"
     )
@@ -216,6 +219,11 @@ class Settings(BaseSettings):
         parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
+
+    @property
+    def state_is_managed(self) -> bool:
+        """Whether the service manager made the state folder, and says who may enter it."""
+        return self.state is None and bool(os.environ.get("STATE_DIRECTORY"))
 
     def state_folder(self) -> Path:
         """The folder of the journal: as configured, as the service manager sets it, or one for every inbox in XDG's."""

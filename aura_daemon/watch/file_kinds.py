@@ -17,6 +17,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of, is_heic
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
+from aura_daemon.watch import other_kinds
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
@@ -41,6 +42,13 @@ class Foreign:
     """The file is no job: it is left alone."""
 
     reason: str
+    mend: str = ""
+    """What to do if it should be one."""
+    is_usual: bool = False
+    """Such files are expected in an inbox, and nobody need be told of them."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.mend}" if self.mend else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +76,7 @@ def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
     if not head.strip(b"\0"):
         return Unfinished(reason="it holds nothing yet")
     if kind is SourceKind.SIDECAR:
-        return kind if _schema_of(head) == SIDECAR_SCHEMA else Foreign(reason=_described_json(head))
+        return kind if _schema_of(head) == SIDECAR_SCHEMA else _foreign_json(head)
     if kind is SourceKind.IMAGE and format_of(head) is None:
         return Mismatch(reason=f"it is named {extension_of(name)} but holds {_described(head)}")
     return kind
@@ -79,9 +87,11 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign
     extension = extension_of(name)
     kind = _KINDS.get(extension)
     if kind is None:
-        return Foreign(reason=f"not a kind of file it knows ({extension or 'no extension'})")
+        reason = f"not a kind of file it knows ({extension or 'no extension'})"
+        return Foreign(reason=reason, mend=other_kinds.mend_of(extension))
     if ACCEPTED_AS[kind] not in accept:
-        return Foreign(reason=f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files")
+        reason = f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files"
+        return Foreign(reason=reason, mend=f"add `{ACCEPTED_AS[kind]}` to `accept` if they should be jobs")
     return kind
 
 
@@ -100,13 +110,15 @@ def _schema_of(head: bytes) -> str:
     return ""
 
 
-def _described_json(head: bytes) -> str:
+def _foreign_json(head: bytes) -> Foreign:
     schema = _schema_of(head)
     if schema in (file_types.HEALTH_SCHEMA, file_types.FAILURE_SCHEMA):
-        return "one of our own health documents or failure reports"
+        return Foreign(reason="one of our own health documents or failure reports", is_usual=True)
     if schema.startswith(_OWN_SCHEMAS):
-        return f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
-    return "JSON, but not one of our sidecars"
+        reason = f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
+        return Foreign(reason=reason, mend="update aura-daemon, or write a job file")
+    mend = "call it `.yaml` if it is a job, as YAML reads JSON too"
+    return Foreign(reason="JSON, but not one of our sidecars", mend=mend)
 
 
 def _described(head: bytes) -> str:

@@ -51,6 +51,9 @@ def in_turn(*texts: str) -> list[tuple[int, str]]:
             in_turn(*(f"{one} in a field" for one in ("cow", "cow", "horse", "man", "siberian tiger", "ox", "man"))),
         ),
         # one side
+        ("[from:to:0.25]", [(2, "from"), (10, "to")]),
+        ("[to:10]", [(10, "")]),
+        ("[from::1]", [(1, "from"), (10, "")]),
         ("[a::4] b", [(4, "a b"), (10, " b")]),
         ("[::4]", [(4, ""), (10, "")]),
         ("[|]", in_turn("", "")),
@@ -86,6 +89,8 @@ def in_turn(*texts: str) -> list[tuple[int, str]]:
         (r"[a\:b:3]", [(3, ""), (10, r"a\:b")]),
         ("a | b [c:3]", [(3, "a | b "), (10, "a | b c")]),
         ("at 16:9 (a [b:3]", [(3, "at 16:9 (a "), (10, "at 16:9 (a b")]),
+        ("[a:b:5]]", [(5, "a]"), (10, "b]")]),
+        ("a | b, [c:d:5]", [(5, "a | b, c"), (10, "a | b, d")]),
         ("[x [a:b:3]", [(3, "[x a"), (10, "[x b")]),
         ("", [(10, "")]),
     ],
