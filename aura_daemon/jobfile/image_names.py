@@ -14,7 +14,7 @@ from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.parser import RejectedFile
-from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
 
@@ -26,7 +26,7 @@ def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
     except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
     blank, a combination with a mask and without an image.
     """
-    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS))
+    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt"))
     names = dict.fromkeys(
         name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
     )

@@ -25,7 +25,8 @@ from aura_daemon.engines.prompts.textual_inversion import TextualInversion, Text
 from aura_daemon.engines.prompts.windows import Token, Unit, Vector, Window, windows
 from aura_daemon.formats.prompt_passes import PassTexts, PromptTexts, read
 from aura_daemon.formats.prompt_schedule import PassSteps
-from aura_daemon.formats.prompt_syntax import Section, extract_loras, parse
+from aura_daemon.formats.prompt_syntax import Section, parse
+from aura_daemon.formats.prompt_tags import extract_loras
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64
