@@ -146,6 +146,11 @@ def test_escapes_are_plain_text_in_the_request_and_a_job_alone_keeps_its_text() 
     assert job.text == text.encode()
 
 
+def test_a_bar_in_square_brackets_is_no_choice() -> None:
+    found = requests(r"prompt: a {red|blue} [cow|horse] [x\\|y]")
+    assert [one.prompt for one in found] == [f"a {colour} [cow|horse] [x\\|y]" for colour in ("red", "blue")]
+
+
 def test_a_word_list_counts_as_a_choice_even_where_it_has_one_line() -> None:
     (job,) = jobs("prompt: a __one__\n")
     assert job.spec.request == GenerateRequest(prompt="a fox", seed=100)
