@@ -22,9 +22,9 @@ from aura_daemon.formats import image_signatures
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.jobfile import from_sidecar
+from aura_daemon.jobfile import from_sidecar, reading
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
@@ -66,6 +66,7 @@ class _Checker:
     def __init__(self, settings: Settings, *, expand: bool) -> None:
         self._inbox = settings.inbox
         self._expand = expand
+        self._prompt_lines = settings.prompt_lines
         self._catalogue = CatalogueReader(settings.generate).now()
         self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
 
@@ -103,9 +104,16 @@ class _Checker:
         """What a file asks for, or what is wrong with it. `name`: as it is printed."""
         route = file_kinds.route(file_name, content[:HEAD_BYTES], frozenset(Accept))
         match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = parse_job_file if route is SourceKind.JOB_FILE else parse_prompt_text
-                parsed = parse(content, file=name, folders=folders, catalogue=self._catalogue, draw=drawn_seed)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
+                parsed = reading.parse(
+                    route,
+                    content,
+                    file=name,
+                    folders=folders,
+                    catalogue=self._catalogue,
+                    draw=drawn_seed,
+                    prompt_lines=self._prompt_lines,
+                )
                 return parsed.problems if isinstance(parsed, RejectedFile) else parsed
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=name, catalogue=self._catalogue)

@@ -22,7 +22,7 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
-from aura_daemon.jobfile import from_picture, from_sidecar, parser
+from aura_daemon.jobfile import from_picture, from_sidecar, parser, reading
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
@@ -137,9 +137,16 @@ class Admission:
         file = file_names.escaped(path)
         route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = parser.parse_job_file if route is SourceKind.JOB_FILE else parser.parse_prompt_text
-                return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
+                return route, reading.parse(
+                    route,
+                    content,
+                    file=file,
+                    folders=folders,
+                    catalogue=self._catalogue(),
+                    draw=drawn_seed,
+                    prompt_lines=self._settings.prompt_lines,
+                )
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):

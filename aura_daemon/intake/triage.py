@@ -134,7 +134,7 @@ class Triage:
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
-            case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
+            case SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE | SourceKind.SIDECAR:
                 owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
                 if owner:
                     return Leave(reason=owner)

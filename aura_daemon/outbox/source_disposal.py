@@ -148,8 +148,8 @@ class SourceDisposal:
 def _document_path(source: Source, job: Job) -> str:
     """The path of one document of several as a file of its own."""
     path = PurePosixPath(source.path)
-    is_text = source.kind is SourceKind.PROMPT_TEXT  # see ParsedJob
-    suffix = file_types.JOB_FILE_EXTENSIONS[0] if is_text else path.suffix
+    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)  # see ParsedJob
+    suffix = file_types.JOB_FILE_EXTENSIONS[0] if is_list else path.suffix
     return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
 
 

@@ -15,7 +15,8 @@ from aura_daemon.jobfile.folder_defaults import (
     parse_defaults,
     with_folder_defaults,
 )
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
+from aura_daemon.jobfile.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 

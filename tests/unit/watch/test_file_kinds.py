@@ -48,7 +48,7 @@ def test_other_files_are_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("a.yaml", Accept.PROMPT), ("a.txt", Accept.PROMPT), ("a.png", Accept.IMAGE), ("a.json", Accept.SIDECAR)],
+    [("a.yaml", Accept.PROMPT), ("a.txt", Accept.PROMPT), ("a.csv", Accept.PROMPT), ("a.png", Accept.IMAGE)],
 )
 def test_what_is_not_accepted_is_left_alone(name: str, missing: Accept) -> None:
     found = route(name, b"", ALL - {missing})

@@ -1,0 +1,198 @@
+"""Cuts a text into the prompts that it holds. In: the text of a file. Out: entries with their lines.
+
+Lines that begin with `#` or `//` are comments, and blank lines part nothing. A pasted infotext (prompt, `Negative
+prompt:`, `Steps: …`) is one entry however many lines it has. Of the other lines each is a prompt, but for
+`prompt_lines: whole`, and for a text that `auto` finds to be one prompt: lines that all end with a comma but the last,
+brackets that reach over lines, or prose that an editor wrapped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Final
+
+from aura_daemon.jobs.sources import PromptLines
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One prompt with all that belongs to it."""
+
+    text: str
+    first: int
+    """Its first line, from 1."""
+    last: int
+    is_infotext: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entries:
+    """The prompts of a text."""
+
+    entries: tuple[Entry, ...]
+    notes: tuple[str, ...]
+    """What was guessed, in words, with the key that says otherwise."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Line:
+    number: int
+    text: str
+    """Without the space around it."""
+
+
+NEGATIVE: Final = "Negative prompt:"
+"""How A1111 begins the negative prompt."""
+
+_COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
+"""How a line begins that is a comment; a line of dashes is one, too."""
+_NEGATIVE: Final = re.compile(r"negative prompt\s*:", re.IGNORECASE)
+_PROMPT_LABEL: Final = re.compile(r"(?:positive )?prompt\s*:\s*", re.IGNORECASE)
+_STEPS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
+_MORE_SETTINGS: Final = re.compile(r"[A-Z][\w \-/]{1,60}: ")
+_BULLET: Final = re.compile(r"[-*+\u2022\u2013]\s+(?:\[[ xX]\]\s+)?")
+_NUMBER: Final = re.compile(r"([0-9]{1,3})[.)]\s+")
+_IN_QUOTES: Final = re.compile(r'"([^"]+)",?')
+
+_LEAST_WRAPPED_LINES: Final = 3
+_LEAST_WRAPPED_CHARACTERS: Final = 50
+"""Of a line that an editor wrapped; lists have shorter prompts, or prompts that begin alike."""
+
+_WHERE: Final = "in the configuration or in the folder's `_defaults.yaml`"
+WHOLE_KEY: Final = f"`prompt_lines: whole` {_WHERE} reads the text as one"
+LINES_KEY: Final = f"`prompt_lines: lines` {_WHERE} makes each line a prompt"
+
+
+def entries_of(text: str, mode: PromptLines) -> Entries:
+    """The prompts of a text in their order; none where it holds only comments."""
+    lines = [_Line(number=number, text=line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
+    kept = [line for line in lines if not _COMMENT.match(line.text)]
+    filled = [line for line in kept if line.text]
+    if not filled:
+        return Entries(entries=(), notes=())
+    if mode is PromptLines.WHOLE:
+        is_infotext = any(_STEPS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
+        return Entries(entries=(_joined(_trimmed(kept), is_infotext=is_infotext),), notes=())
+    blocks, rest = _infotexts(kept)
+    if blocks:
+        singles = [Entry(text=line.text, first=line.number, last=line.number) for line in rest if line.text]
+        return Entries(entries=tuple(sorted((*blocks, *singles), key=lambda entry: entry.first)), notes=())
+    filled, notes = _without_bullets(filled)
+    if mode is PromptLines.AUTO and len(filled) > 1:
+        if _is_one_text(filled):
+            note = f"the {len(filled)} lines of the text were read as one prompt, as each goes on in the next"
+            return Entries(entries=(_joined(_trimmed(kept)),), notes=(f"{note}; {LINES_KEY}",))
+        notes = (f"the text was read as {len(filled)} prompts, one a line; {WHOLE_KEY}", *notes)
+    entries = tuple(Entry(text=line.text, first=line.number, last=line.number) for line in filled)
+    return Entries(entries=entries, notes=notes)
+
+
+_LINE_END: Final = re.compile(r"\r\n|\r|\n")
+
+
+def _joined(lines: Sequence[_Line], *, is_infotext: bool = False) -> Entry:
+    text = "\n".join(line.text for line in lines)
+    return Entry(text=text, first=lines[0].number, last=lines[-1].number, is_infotext=is_infotext)
+
+
+def _trimmed(lines: Sequence[_Line]) -> Sequence[_Line]:
+    """The lines without blank ones at either end; at least one is not blank."""
+    filled = [index for index, line in enumerate(lines) if line.text]
+    return lines[filled[0] : filled[-1] + 1]
+
+
+def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
+    """The pasted infotexts, and the lines that belong to none.
+
+    An infotext ends with its settings, or, where it has none, with the blank line behind its negative prompt. All
+    lines between two infotexts belong to the second.
+    """
+    found: list[Entry] = []
+    pending: list[_Line] = []
+    has_settings = has_negative = False
+
+    def close() -> None:
+        nonlocal pending, has_settings, has_negative
+        if has_settings or has_negative:
+            found.append(_labelled(_joined(_trimmed(pending), is_infotext=True)))
+            pending = []
+        has_settings = has_negative = False
+
+    for index, line in enumerate(lines):
+        if has_settings and not _MORE_SETTINGS.match(line.text):
+            close()
+        if not line.text and has_negative and not has_settings and not _settings_follow(lines[index:]):
+            close()
+        pending.append(line)
+        has_settings = has_settings or _STEPS.match(line.text) is not None
+        has_negative = has_negative or _NEGATIVE.match(line.text) is not None
+    close()
+    return found, pending
+
+
+def _settings_follow(lines: Sequence[_Line]) -> bool:
+    """Whether the next line that is not blank holds settings."""
+    following = next((line.text for line in lines if line.text), "")
+    return _STEPS.match(following) is not None
+
+
+def _labelled(entry: Entry) -> Entry:
+    """Without the label `Prompt:`, and with `Negative prompt:` as A1111 spells it."""
+    label = _PROMPT_LABEL.match(entry.text)
+    lines = entry.text[label.end() if label is not None else 0 :].split("\n")
+    spelt = (NEGATIVE + line[found.end() :] if (found := _NEGATIVE.match(line)) else line for line in lines)
+    return replace(entry, text="\n".join(spelt))
+
+
+def _without_bullets(lines: list[_Line]) -> tuple[list[_Line], tuple[str, ...]]:
+    """Lines without the signs of a Markdown list, or the quotes of a program's list, where all lines have them."""
+    if all(_BULLET.match(line.text) for line in lines):
+        note = f"the sign `{lines[0].text[0]}` at the beginning of the lines was left out"
+        return [replace(line, text=_BULLET.sub("", line.text, count=1)) for line in lines], (note,)
+    if len(lines) < 2:
+        return lines, ()
+    numbers = [_NUMBER.match(line.text) for line in lines]
+    found = [int(number[1]) for number in numbers if number is not None]
+    if found and found in (list(range(found[0], found[0] + len(lines))), found[:1] * len(lines)):
+        note = "the numbers at the beginning of the lines were left out"
+        return [replace(line, text=_NUMBER.sub("", line.text, count=1)) for line in lines], (note,)
+    quoted = [_IN_QUOTES.fullmatch(line.text) for line in lines]
+    inner = [replace(line, text=match[1]) for line, match in zip(lines, quoted, strict=True) if match is not None]
+    if len(inner) == len(lines):
+        return inner, ("the quotes around the lines were left out",)
+    return lines, ()
+
+
+def _is_one_text(lines: Sequence[_Line]) -> bool:
+    """Whether several lines clearly are one prompt."""
+    texts = [line.text for line in lines]
+    if all(text.endswith(",") for text in texts[:-1]) and not texts[-1].endswith(","):
+        return True
+    return _brackets_reach_over(texts) or _is_wrapped(texts)
+
+
+def _brackets_reach_over(texts: Sequence[str]) -> bool:
+    """Whether a bracket that one line opens is closed in a later one, and none stays open."""
+    for opening, closing in ("()", "{}"):
+        balances = [text.count(opening) - text.count(closing) for text in texts]
+        if any(balances) and sum(balances) == 0 and min(accumulate(balances)) >= 0:
+            return True
+    return False
+
+
+def _is_wrapped(texts: Sequence[str]) -> bool:
+    """Whether an editor has wrapped one text: full lines that end within a sentence, and begin differently."""
+    if len(texts) < _LEAST_WRAPPED_LINES or len({text.split()[0].casefold() for text in texts}) < len(texts):
+        return False
+    width = max(map(len, texts))
+    if width < _LEAST_WRAPPED_CHARACTERS:
+        return False
+    return all(
+        len(text) + 1 + len(following.split()[0]) > width
+        and not text.endswith((".", "!", "?"))
+        and (following[0].islower() or text.endswith(","))
+        for text, following in pairwise(texts)
+    )
