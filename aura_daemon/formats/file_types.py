@@ -11,6 +11,8 @@ JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
 SIDECAR_EXTENSION: Final = ".json"
 TABLE_EXTENSIONS: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 """Of tables of prompts; a `.json` may be a sidecar instead."""
+LINE_EXTENSIONS: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
+"""Of files to which programs add line by line."""
 IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 

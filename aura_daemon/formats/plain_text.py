@@ -51,9 +51,7 @@ def text_of(content: bytes) -> str | NotPlainText:
     if found:
         return NotPlainText(message=f"the file is no text but {found}")
     if len(content) > MOST_BYTES:
-        return NotPlainText(
-            message=f"the file is longer than {MOST_BYTES:,} bytes, the most that is read of jobs: split it"
-        )
+        return NotPlainText(message=f"the file is longer than {MOST_BYTES:,} bytes: split it")
     text = yaml_reader.decoded(content)
     if text is None:
         return NotPlainText(message=f"the file is no text in UTF-8{_encoding(content)}: {_SAVE_AS_UTF8}")
