@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats import infotext
+from aura_daemon.formats.picture_metadata import infotext
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.jobs.sampling import Scheduler
 

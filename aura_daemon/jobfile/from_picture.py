@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
 from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats import infotext
-from aura_daemon.formats.image_metadata import embedded_text
-from aura_daemon.formats.infotext import HASH_CHARACTERS, PROGRAM, Infotext
+from aura_daemon.formats.picture_metadata import comfyui_graph, infotext
+from aura_daemon.formats.picture_metadata.comfyui_graph import TooComplex
+from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETERS, WORKFLOW, embedded_texts
+from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM
+from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt
@@ -19,17 +22,18 @@ from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import cut, problems_of
 
 NOTHING: Final = (
-    "the picture holds no settings to make it again from; give the file as aura-daemon or AUTOMATIC1111 wrote it "
-    "(sending, uploading and editing often remove them), or `task: caption` to have it described"
+    "the picture holds no settings to make it again from; give the file as aura-daemon, AUTOMATIC1111 or ComfyUI wrote "
+    "it (sending, uploading and editing often remove them), or `task: caption` to have it described"
 )
+
+_WRITE_THEM: Final = "write them into a job file, or `task: caption` to have it described"
 
 
 def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | tuple[Problem, ...]:
     """The job that a picture asks for; `file` is its name for people."""
-    text = embedded_text(content)
-    settings = infotext.parse(text) if text is not None else None
-    if settings is None:
-        return (Problem(file=file, message=NOTHING),)
+    settings = _settings(embedded_texts(content))
+    if isinstance(settings, str):
+        return (Problem(file=file, message=settings),)
     own = spec.request.keys
     settled = SIZE if SIZE & own.keys() else frozenset()
     keys = {key: value for key, value in settings.keys.items() if key not in settled} | dict(own)
@@ -44,6 +48,33 @@ def made_again(spec: RegenerateSpec, content: bytes, *, file: str) -> JobSpec | 
     return JobSpec(request=request, priority=spec.priority)
 
 
+def _settings(texts: Mapping[str, str]) -> PictureSettings | str:
+    """The settings in a picture's texts, or why there are none that a job can ask for."""
+    settings = infotext.parse(texts.get(PARAMETERS, ""))
+    if settings is not None:
+        return settings
+    match comfyui_graph.read_graph(texts.get(GRAPH, "")):
+        case PictureSettings() as settings:
+            return settings
+        case TooComplex(node=node, reason=reason):
+            return f"the settings are ComfyUI's, and too complex: {cut(node)}: {cut(reason, 200)}; {_WRITE_THEM}"
+    program = _program_of(texts)
+    return f"the picture was made by {program}, whose settings are not read: {_WRITE_THEM}" if program else NOTHING
+
+
+def _program_of(texts: Mapping[str, str]) -> str:
+    """The program that wrote texts which cannot be read; empty where nothing tells."""
+    if {"invokeai_metadata", "invokeai_graph", "sd-metadata", "Dream"} & texts.keys():
+        return "InvokeAI"
+    if "NovelAI" in texts.get("Software", ""):
+        return "NovelAI"
+    if "fooocus_scheme" in texts:
+        return "Fooocus"
+    if "Job ID:" in texts.get("Description", ""):
+        return "Midjourney"
+    return "ComfyUI without the graph of its run" if {GRAPH, WORKFLOW} & texts.keys() else ""
+
+
 def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ...]:
     """Why the same pixels cannot be promised, one line each."""
     found = [f"{embedded.image}: {lost}" for lost in embedded.lost]
@@ -51,7 +82,8 @@ def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ..
     is_ours = embedded.version.startswith(PROGRAM)
     before = embedded.model or embedded.model_hash
     if not is_ours:
-        found.append(f"{embedded.image} was made by another program: the same settings, but not the same pixels")
+        same = "the same settings, but not the same pixels" if not embedded.lost else "not the same pixels"
+        found.append(f"{embedded.image} was made by another program: {same}")
     is_other = is_ours and embedded.model_hash not in ("", produced.model_sha256[:HASH_CHARACTERS])
     if is_other or (before and embedded.model.casefold() != now.casefold()):
         found.append(f"made again with another model than {embedded.image} ({cut(before)} then, {now} now)")
@@ -61,7 +93,7 @@ def differences(embedded: EmbeddedSettings, produced: Produced) -> tuple[str, ..
     return tuple(found)
 
 
-def _embedded(settings: Infotext, file: str) -> EmbeddedSettings:
+def _embedded(settings: PictureSettings, file: str) -> EmbeddedSettings:
     labels = {key: cut(getattr(settings, key)) for key in ("model", "model_hash", "version")}
     return EmbeddedSettings(image=file, lost=tuple(cut(lost, 200) for lost in settings.lost), **labels)
 

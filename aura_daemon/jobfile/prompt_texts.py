@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats import infotext, prompt_flags
+from aura_daemon.formats import prompt_flags
 from aura_daemon.formats.foreign_settings import SettingFault, translated
+from aura_daemon.formats.picture_metadata import infotext
 from aura_daemon.formats.plain_text import NotPlainText, text_of
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.formats.yaml_writer import to_yaml

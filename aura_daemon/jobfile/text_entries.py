@@ -112,25 +112,32 @@ def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
     """
     found: list[Entry] = []
     pending: list[_Line] = []
-    has_settings = has_negative = False
+    settings: list[_Line] = []
+    has_negative = False
 
     def close() -> None:
-        nonlocal pending, has_settings, has_negative
-        if has_settings or has_negative:
+        nonlocal pending, settings, has_negative
+        if settings or has_negative:
             found.append(_labelled(_joined(_trimmed(pending), is_infotext=True)))
             pending = []
-        has_settings = has_negative = False
+        settings, has_negative = [], False
 
     for index, line in enumerate(lines):
-        if has_settings and not _MORE_SETTINGS.match(line.text):
+        if settings and not _is_within_quotes(settings) and not _MORE_SETTINGS.match(line.text):
             close()
-        if not line.text and has_negative and not has_settings and not _settings_follow(lines[index:]):
+        if not line.text and has_negative and not settings and not _settings_follow(lines[index:]):
             close()
         pending.append(line)
-        has_settings = has_settings or _STEPS.match(line.text) is not None
+        if settings or _STEPS.match(line.text):
+            settings.append(line)
         has_negative = has_negative or _NEGATIVE.match(line.text) is not None
     close()
     return found, pending
+
+
+def _is_within_quotes(lines: Sequence[_Line]) -> bool:
+    """Whether a quoted value goes on behind the last line: some programs write line breaks within quotes."""
+    return "\n".join(line.text for line in lines).replace('\\"', "").count('"') % 2 == 1
 
 
 def _settings_follow(lines: Sequence[_Line]) -> bool:

@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 from aura_daemon.mini.grammar import held_out
-from tests.unit.formats.test_image_metadata import png_text
+from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
 
 pytestmark = pytest.mark.timeout(300)
 

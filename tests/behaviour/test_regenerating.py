@@ -17,7 +17,7 @@ from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support.house import PNG, Door, House, is_caption, make, sha256
 from tests.support.steps import admit, judge
-from tests.unit.formats.test_image_metadata import exif, png_text, saved
+from tests.unit.formats.picture_metadata.test_embedded_texts import exif, png_text, saved
 
 AGAIN = b"task: regenerate\nimage: x.png\n"
 FOLDER = b"task: regenerate\n"

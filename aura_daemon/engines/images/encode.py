@@ -14,8 +14,8 @@ from typing import Any, Final
 from PIL import Image, features
 from PIL.PngImagePlugin import PngInfo
 
-from aura_daemon.formats import xmp
-from aura_daemon.formats.infotext import infotext
+from aura_daemon.formats.picture_metadata import xmp
+from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
 from aura_daemon.system.library_versions import versions

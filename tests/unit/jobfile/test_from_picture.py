@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.formats.infotext import infotext
+from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
@@ -15,8 +15,9 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, pars
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
-from tests.unit.formats.test_image_metadata import png_text
-from tests.unit.formats.test_infotext import MADE
+from tests.unit.formats.picture_metadata.test_comfyui_graph import graph
+from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
+from tests.unit.formats.picture_metadata.test_infotext import MADE
 from tests.unit.outbox.test_sidecar_writer import DRAWN, produced
 
 OURS = infotext(replace(MADE, negative_prompt="blurry"), model="aura-mini", model_sha256="cd", version="0.1.0")
@@ -167,6 +168,43 @@ def test_keys_that_say_nothing_are_none() -> None:
     assert found == RegenerateSpec(request=RegenerateRequest())
 
 
+def refusal(**texts: str) -> str:
+    (problem,) = made_again(asked("task: regenerate"), png_text(**texts), file="x.png")  # type: ignore[misc]
+    return problem.message
+
+
+def test_comfyui_s_plain_chain_is_a_request_and_more_is_refused_by_its_node() -> None:
+    found = made_again(asked("task: regenerate"), png_text(prompt=json.dumps(graph())), file="x.png")
+    assert isinstance(found, JobSpec)
+    assert isinstance(found.request, GenerateRequest)
+    assert (found.request.prompt, found.request.steps, found.request.seed) == ("a glass bottle,", 20, 156680208700286)
+    assert found.request.embedded == EmbeddedSettings(image="x.png", model="v1-5-pruned", version="ComfyUI")
+    too_much = refusal(prompt=json.dumps(graph(n3={"class_type": "KSamplerAdvanced", "inputs": {}})))
+    assert too_much.startswith("the settings are ComfyUI's, and too complex: node 3 (KSamplerAdvanced): only KSampler")
+
+
+@pytest.mark.parametrize(
+    ("texts", "program"),
+    [
+        ({"invokeai_metadata": "{}"}, "InvokeAI"),
+        ({"Software": "NovelAI", "Comment": "{}"}, "NovelAI"),
+        ({"parameters": "{}", "fooocus_scheme": "fooocus"}, "Fooocus"),
+        ({"Description": "a cat --v 6 Job ID: 1-2"}, "Midjourney"),
+        ({"workflow": "{}"}, "ComfyUI without the graph of its run"),
+    ],
+)
+def test_other_programs_settings_are_named_as_what_they_are(texts: dict[str, str], program: str) -> None:
+    assert refusal(**texts).startswith(f"the picture was made by {program}, whose settings are not read: write them")
+
+
+def test_where_settings_were_left_out_the_same_settings_are_not_promised() -> None:
+    made = request(THEIRS.replace("Model:", "Tiling: True, Model:"))
+    assert made.embedded is not None
+    lost, program, _ = differences(made.embedded, produced(DRAWN))
+    assert lost == "sub/x.png: settings that have no counterpart here were left out: Tiling: True"
+    assert program == "sub/x.png was made by another program: not the same pixels"
+
+
 def test_a_request_goes_through_the_journal() -> None:
     made = replace(request(THEIRS.replace("Model:", "Denoising strength: 0.7, Model:")), seed=5)
     assert made.embedded is not None
@@ -192,6 +230,8 @@ def test_of_another_program_s_picture_the_pixels_are_not_promised() -> None:
     )
     lost, program, model = differences(embedded, produced(DRAWN))
     assert lost == "x.png: a part is missing"
-    assert program == "x.png was made by another program: the same settings, but not the same pixels"
+    assert program == "x.png was made by another program: not the same pixels"
     assert model == "made again with another model than x.png (other then, aura-mini now)"
+    whole, _ = differences(replace(embedded, lost=()), produced(DRAWN))
+    assert whole == "x.png was made by another program: the same settings, but not the same pixels"
     assert len(differences(EmbeddedSettings(image="x.png"), produced(DRAWN))) == 1

@@ -18,11 +18,11 @@ from sd_parsers.extractors._get_exif_value import get_exif_value
 from sd_parsers.parsers import AUTOMATIC1111Parser
 
 from aura_daemon.engines.images.encode import EncodedImage, described, encoded, lacking
-from aura_daemon.formats.image_metadata import embedded_text
-from aura_daemon.formats.infotext import parse
-from aura_daemon.formats.xmp import COMPOSITE, TRAINED
+from aura_daemon.formats.picture_metadata.infotext import parse
+from aura_daemon.formats.picture_metadata.xmp import COMPOSITE, TRAINED
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import Failure, ResolvedGenerate
+from tests.unit.formats.picture_metadata.test_embedded_texts import embedded_text
 
 EXIFTOOL = shutil.which("exiftool")
 needs_exiftool = pytest.mark.skipif(EXIFTOOL is None, reason="exiftool is not installed (libimage-exiftool-perl)")

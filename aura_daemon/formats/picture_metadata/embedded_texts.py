@@ -1,19 +1,31 @@
-"""The `parameters` text in a picture's metadata. In: the bytes of a file. Out: the text, or None.
+"""The texts that programs write into their pictures. In: the bytes of a file. Out: keyword -> text.
 
-Reads PNG text chunks, and the EXIF user comment of JPEG, WebP and AVIF, without decoding the image. The bytes may come
-from anyone: every loop is bounded, and a slice beyond the end of the file is short, not an error.
+Reads PNG text chunks, and EXIF of JPEG, WebP and AVIF, without decoding the image. The bytes may come from anyone:
+every loop is bounded, and a slice beyond the end of the file is short, not an error.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, TypeAlias
 
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
-KEY: Final = b"parameters"
-"""Keyword of the text chunk that A1111 writes."""
+PARAMETERS: Final = "parameters"
+"""Keyword of the text chunk that A1111 writes; in other formats it is the EXIF user comment."""
+
+GRAPH: Final = "prompt"
+"""Keyword under which ComfyUI writes the graph of the run; in EXIF it stands before the graph, with a colon."""
+
+WORKFLOW: Final = "workflow"
+"""Keyword under which ComfyUI writes the graph as its editor shows it."""
+
+KEYWORDS: Final = frozenset(
+    {PARAMETERS, GRAPH, WORKFLOW, "Comment", "Description", "Dream", "Software", "fooocus_scheme", "invokeai_graph"}
+    | {"invokeai_metadata", "sd-metadata"}
+)
+"""Keywords of the texts that are read; the others are passed over."""
 
 MOST_BYTES: Final = 1 << 20
 """Bytes of a text, both as stored and unpacked."""
@@ -24,16 +36,18 @@ _MOST_PARTS: Final = 100_000
 _EXIF_HEADER: Final = b"Exif\0\0"
 _EXIF_FOLDER: Final = 0x8769
 _USER_COMMENT: Final = 0x9286
+_EXIF_TEXTS: Final = (0x010E, 0x010F, 0x0110)
+"""Description, make and model: where ComfyUI has no text chunks, it writes its graphs there."""
 
 Span: TypeAlias = tuple[int, int]
 """Start and end in the file."""
 
 
-def embedded_text(content: bytes) -> str | None:
-    """The text that the program that made a picture wrote into it; None without one, or with more than 1 MiB."""
+def embedded_texts(content: bytes) -> Mapping[str, str]:
+    """The texts under KEYWORDS, of each the first; a text that is broken or longer than 1 MiB is empty."""
     match format_of(content[:4096]):
         case ImageSignature.PNG:
-            return next(_png_texts(content), None)
+            return _png_texts(content)
         case ImageSignature.JPEG:
             spans = _jpeg_exif(content)
         case ImageSignature.WEBP:
@@ -41,30 +55,44 @@ def embedded_text(content: bytes) -> str | None:
         case ImageSignature.AVIF:
             spans = _avif_exif(content)
         case _:
-            return None
+            return {}
     span = next(spans, None)  # only the first: a file with very many could keep us busy
-    return _user_comment(content, span) if span is not None else None
+    return _exif_texts(content, span) if span is not None else {}
 
 
-def _png_texts(content: bytes) -> Iterator[str | None]:
-    """The texts under KEY (PNG specification, section 11.3.3)."""
+def _png_texts(content: bytes) -> dict[str, str]:
+    """The texts of a PNG (PNG specification, section 11.3.3)."""
+    texts: dict[str, str] = {}
     place = 8
     for _ in range(_MOST_PARTS):
         length, kind = _number(content, place, 4), content[place + 4 : place + 8]
         if len(kind) < 4:
-            return
-        if kind in _UNPACKED and length <= MOST_BYTES + 200 and content.startswith(KEY + b"\0", place + 8):
-            yield _UNPACKED[kind](content[place + 9 + len(KEY) : place + 8 + length])
+            break
+        keyword = content[place + 8 : place + 8 + 80].partition(b"\0")[0]
+        name = keyword.decode("latin-1")
+        if kind in _UNPACKED and name in KEYWORDS and name not in texts:
+            is_short = length <= MOST_BYTES + 200
+            body = content[place + 9 + len(keyword) : place + 8 + length] if is_short else b""
+            texts[name] = _UNPACKED[kind](body) or ""
         place += 12 + length
+    return texts
 
 
 def _plain(body: bytes) -> str | None:
-    return body.decode("latin-1") if len(body) <= MOST_BYTES else None
+    return _latin_or_utf8(body) if len(body) <= MOST_BYTES else None
 
 
 def _packed(body: bytes) -> str | None:
     unpacked = _inflated(body[1:])
-    return unpacked.decode("latin-1") if unpacked is not None else None
+    return _latin_or_utf8(unpacked) if unpacked is not None else None
+
+
+def _latin_or_utf8(text: bytes) -> str:
+    """The standard says Latin-1; many programs write UTF-8, which is hardly ever Latin-1 that makes sense."""
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _international(body: bytes) -> str | None:
@@ -168,21 +196,36 @@ def _item_places(content: bytes, span: Span) -> Iterator[tuple[int, int, int]]:
         place += extents * (index_width + offset_width + length_width)
 
 
-def _user_comment(content: bytes, span: Span) -> str | None:
-    """The user comment of a TIFF structure (EXIF 2.32, section 4.6.5)."""
+def _exif_texts(content: bytes, span: Span) -> dict[str, str]:
+    """The user comment of a TIFF structure (EXIF 2.32, section 4.6.5), and ComfyUI's graphs."""
     start, end = span
     if end - start > 2 * MOST_BYTES:
-        return None
+        return {}
     tiff = content[start:end]
     is_little = tiff[:2] == b"II"
-    folder = _entry(tiff, _number(tiff, 4, 4, is_little), _EXIF_FOLDER, is_little)
+    first = _number(tiff, 4, 4, is_little)
+    texts: dict[str, str] = {}
+    for tag in _EXIF_TEXTS:
+        stored = _value(tiff, _entry(tiff, first, tag, is_little), is_little)
+        keyword, _, text = stored.decode("utf-8", "replace").strip("\0 ").partition(":")
+        if keyword.casefold() in (GRAPH, WORKFLOW):
+            texts.setdefault(keyword.casefold(), text)
+    folder = _entry(tiff, first, _EXIF_FOLDER, is_little)
     comment = _entry(tiff, _number(tiff, folder + 8, 4, is_little), _USER_COMMENT, is_little) if folder else 0
-    if not comment:
-        return None
-    length, place = (_number(tiff, comment + offset, 4, is_little) for offset in (4, 8))
-    if length > MOST_BYTES:
-        return None
-    stored = tiff[place : place + length]
+    text = _comment_text(_value(tiff, comment, is_little))
+    return {**texts, PARAMETERS: text} if text else texts
+
+
+def _value(tiff: bytes, entry: int, is_little: bool) -> bytes:
+    """The bytes that an entry of more than 4 bytes stands for; none for a value that is too long."""
+    if not entry:
+        return b""
+    length, place = (_number(tiff, entry + offset, 4, is_little) for offset in (4, 8))
+    return tiff[place : place + length] if length <= MOST_BYTES else b""
+
+
+def _comment_text(stored: bytes) -> str:
+    """The text of a user comment, which begins with the name of its encoding."""
     code, text = stored[:8], stored[8:]
     if code == b"UNICODE\0":
         # The standard does not fix the byte order. The text holds ASCII, whose upper bytes are zero.
@@ -190,7 +233,7 @@ def _user_comment(content: bytes, span: Span) -> str | None:
         comment_text = text.decode("utf-16-le" if is_little else "utf-16-be", "replace")
     else:
         comment_text = text.decode("utf-8", "replace")
-    return comment_text.strip("\0") or None
+    return comment_text.strip("\0")
 
 
 def _entry(tiff: bytes, folder: int, tag: int, is_little: bool) -> int:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.infotext import MOST_CHARACTERS, infotext, model_label, parse
+from aura_daemon.formats.picture_metadata.infotext import MOST_CHARACTERS, infotext, model_label, parse
 from aura_daemon.jobs.requests import Hires, Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -125,7 +125,7 @@ def test_a_sampler_that_we_lack_keeps_its_name_to_be_refused_by_it(sampler: str,
         Scheduler(said)
 
 
-def test_what_forge_and_civitai_add_is_passed_over() -> None:
+def test_of_what_forge_and_civitai_add_what_matters_is_listed() -> None:
     text = (
         "masterpiece,\n  1girl  \nNegative prompt: low quality,\nbad hands\r\n"
         "Steps: 30, Sampler: Euler a, CFG scale: 5.5, Seed: 42, Size: 640x960, Model hash: abc, "
@@ -146,7 +146,9 @@ def test_what_forge_and_civitai_add_is_passed_over() -> None:
         "height": 960,
         "hires": {"scale": 1.5, "strength": 0.35},
     }
-    assert (said.model, said.model_hash, said.version, said.lost) == ("a, b: c", "abc", "v1.10.1", ())
+    assert (said.model, said.model_hash, said.version) == ("a, b: c", "abc", "v1.10.1")
+    (lost,) = said.lost
+    assert lost.endswith("were left out: VAE: x.pt, Hires steps: 10, Hires upscaler: R-ESRGAN 4x+")
 
 
 @pytest.mark.parametrize(
@@ -163,6 +165,52 @@ def test_what_cannot_be_asked_for_again_is_said(more: str, lost: str) -> None:
     assert "hires" not in said.keys
     (words,) = said.lost
     assert lost in words
+
+
+@pytest.mark.parametrize(
+    ("more", "lost"),
+    [
+        ("Variation seed: 7, Variation seed strength: 0.2", "Variation seed: 7, Variation seed strength: 0.2"),
+        ("Tiling: True", "Tiling: True"),
+        ('ControlNet 0: "Module: canny, Model: x, Weight: 1"', "ControlNet 0: Module: canny, Model: x, Weight: 1"),
+        (
+            ", ".join(f"ADetailer setting {n}: {n}" for n in range(1, 8)) + ", Eta: 0.3",
+            "ADetailer (7 settings), Eta: 0.3",
+        ),
+        ("Denoising strength: 0.5, Hires upscale: 2, Hires steps: 20, Hires upscaler: Lanczos", ""),
+        ("Denoising strength: 0.5, Hires upscale: 2, Hires steps: 8, Hires upscaler: None", "Hires steps: 8"),
+        ('Tiling: False, Face restoration: None, VAE: Automatic, Lora hashes: "a: b", TI hashes: x, RNG: GPU', ""),
+    ],
+)
+def test_a_setting_without_a_counterpart_is_named_with_its_value(more: str, lost: str) -> None:
+    found = parse(f"x\nSteps: 20, Sampler: Euler, CFG scale: 7, {more}")
+    assert found is not None
+    assert found.lost == ((f"settings that have no counterpart here were left out: {lost}",) if lost else ())
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        "\nTemplate: a {red|green} circle\nNegative Template: text",
+        ",\nTemplate: a, b: c, d: e, f: g",
+        ', Wildcard prompt: "a\nb, Steps: 3", Version: v1.6.0',
+        ', Wildcard prompt: "a \\"quoted\\" word\n\nSeed: 3"\nTemplate: x',
+    ],
+)
+def test_the_settings_may_stand_before_other_lines_and_hold_line_breaks_in_quotes(behind: str) -> None:
+    found = keys_of(f"a small red circle\nNegative prompt: text\nSteps: 8, Sampler: Euler a, Seed: 1{behind}")
+    assert found == {
+        "prompt": "a small red circle",
+        "negative_prompt": "text",
+        "steps": 8,
+        "scheduler": "euler_a",
+        "seed": 1,
+    }
+
+
+def test_other_programs_begin_with_another_setting() -> None:
+    assert keys_of("a cat\nSeed: 1, CFG scale: 7, Steps: 8")["prompt"] == "a cat"
+    assert keys_of("Steps: to the beach\nSeed: 1, CFG scale: 7, Steps: 8")["prompt"] == "Steps: to the beach"
 
 
 def test_of_a_picture_from_an_image_in_two_passes_both_strengths_are_told_and_the_image_is_lost() -> None:
@@ -242,5 +290,5 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 
 def test_a_long_line_is_read_in_a_moment() -> None:
-    for sign in ("a", "a:", 'a1: "', 'a1:"\\', "a,", " "):
+    for sign in ("a", "a:", 'a1: "', 'a1:"\\', "a,", " ", "Steps:\n", 'Steps: "\n', "Steps: 1,\n"):
         parse("x\n" + (sign * MOST_CHARACTERS)[: MOST_CHARACTERS - 2])

@@ -13,10 +13,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from aura_daemon.formats.image_metadata import MOST_BYTES, embedded_text
+from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, MOST_BYTES, PARAMETERS, WORKFLOW, embedded_texts
 
 TEXT = "a cat, 猫 🦊\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x512"
 HEAD = b"\x89PNG\r\n\x1a\n"
+
+
+def embedded_text(content: bytes) -> str | None:
+    """What A1111 calls the parameters."""
+    return embedded_texts(content).get(PARAMETERS) or None
 
 
 def exif(comment: bytes, order: str = ">") -> bytes:
@@ -69,6 +74,31 @@ def test_a_png_tells_its_parameters_and_nothing_else() -> None:
     info = PngInfo()
     info.add_itxt("parameters", TEXT, "en", "Parameter", zip=True)
     assert embedded_text(saved("PNG", pnginfo=info)) == TEXT
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [("猫 café".encode(), "猫 café"), ("café".encode("latin-1"), "café"), (b"a cat", "a cat")],
+)
+@pytest.mark.parametrize("kind", [b"tEXt", b"zTXt"])
+def test_utf_8_where_the_standard_says_latin_1_is_read_as_it_was_meant(kind: bytes, written: bytes, text: str) -> None:
+    body = b"\0" + zlib.compress(written) if kind == b"zTXt" else written
+    assert embedded_text(png(chunk(kind, b"parameters\0" + body))) == text
+
+
+def test_the_first_text_of_each_known_keyword_is_read() -> None:
+    texts = {"prompt": '{"3": {}}', "workflow": "{}", "Software": "NovelAI", "Title": "x"}
+    assert embedded_texts(png_text(**texts)) == {name: text for name, text in texts.items() if name != "Title"}
+    twice = png(chunk(b"tEXt", b"parameters\0one"), chunk(b"tEXt", b"parameters\0two"))
+    assert embedded_texts(twice) == {PARAMETERS: "one"}
+
+
+@pytest.mark.parametrize("image_format", ["WEBP", "JPEG"])
+def test_comfyui_s_graphs_are_found_in_the_make_and_the_model(image_format: str) -> None:
+    tags = Image.Exif()
+    tags[0x010F], tags[0x0110], tags[0x010E] = 'Workflow:{"a": 1}', 'Prompt: {"b": 2}', "a photo"
+    content = saved(image_format, exif=tags.tobytes())
+    assert embedded_texts(content) == {WORKFLOW: '{"a": 1}', GRAPH: ' {"b": 2}'}
 
 
 def test_a_text_behind_the_pixels_is_found() -> None:
@@ -193,7 +223,7 @@ def test_a_comment_of_more_than_a_mebibyte_is_left_alone(length: int) -> None:
 def test_packed_text_that_is_damaged_is_none() -> None:
     assert embedded_text(png(chunk(b"zTXt", b"parameters\0\0damaged"))) is None
     assert embedded_text(png(chunk(b"iTXt", b"parameters\0\x01\0\0\0damaged"))) is None
-    assert embedded_text(png(chunk(b"iTXt", b"parameters\0"))) == ""
+    assert embedded_texts(png(chunk(b"iTXt", b"parameters\0"))) == {PARAMETERS: ""}
 
 
 def test_parts_without_end_are_not_looked_at_without_end() -> None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
+from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -28,15 +29,17 @@ HASH_CHARACTERS: Final = 10
 
 _NEGATIVE: Final = "Negative prompt:"
 _LEAST_SETTINGS: Final = 3
-"""With fewer settings the last line belongs to the prompt."""
+"""With fewer settings a line belongs to the prompt."""
 
-# A1111's own expression, with a bound for the length of a key: without it a long line takes quadratic time.
-_SETTING: Final = re.compile(r'\s*(\w[\w \-/]{1,60}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_FIRST_SETTING: Final = re.compile(r"^[^\S\n]*Steps:", re.MULTILINE)
+_MOST_STARTS: Final = 20
+"""Lines that may begin the settings, counted from the last."""
+
+# A1111's own expression, with a bound for the length of a key: without it a long line takes quadratic time. A value
+# without quotes ends with its line; some programs write line breaks within quotes.
+_SETTING: Final = re.compile(r'[^\S\n]*(\w[\w \-/]{1,60}):[^\S\n]*("(?:\\.|[^\\"])+"|[^,\n]*)(?:,|\n|\Z)')
 _NUMBERS: Final = {"Steps": "steps", "CFG scale": "guidance_scale", "Seed": "seed", "Clip skip": "clip_skip"}
 _SIZE: Final = re.compile(r"(\d{1,6})x(\d{1,6})")
-
-_IMAGE_STRENGTH: Final = "Image strength"
-"""Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
 
 _AUTOMATIC: Final = "Automatic"
 
@@ -66,20 +69,6 @@ _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m 
 """The schedule that A1111 uses for `Automatic`; for the other samplers that we know it is `Uniform`."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Infotext:
-    """The settings in a text."""
-
-    keys: Mapping[str, object]
-    """Keys of a job, as in a job file; not checked yet."""
-    model: str = ""
-    model_hash: str = ""
-    version: str = ""
-    """Name and version of the program that wrote the text."""
-    lost: tuple[str, ...] = ()
-    """What a job cannot ask for again, in words."""
-
-
 def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, version: str) -> str:
     """The settings that a picture was made from. `model`: its name as configured; `version`: that of aura-daemon."""
     sampler, schedule = _SAMPLERS[Scheduler(resolved.scheduler)]
@@ -97,7 +86,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "Clip skip": str(resolved.clip_skip) if resolved.clip_skip > 1 else "",
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
-        _IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
+        IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
         "Version": f"{PROGRAM} {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
@@ -106,16 +95,16 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
     return f"{prompt}{negative}\n{line}".strip()
 
 
-def parse(text: str) -> Infotext | None:
-    """The settings in a text; None where it holds none, or is too long. Unknown settings are ignored."""
+def parse(text: str) -> PictureSettings | None:
+    """The settings in a text; None where it holds none, or is too long. `lost` names the settings without a key."""
     if len(text) > MOST_CHARACTERS:
         return None
-    *lines, last = text.strip().split("\n")
-    pairs = _SETTING.findall(last)
-    if len(pairs) < _LEAST_SETTINGS:
+    text = text.strip()
+    found = _found_settings(text)
+    if found is None:
         return None
-    settings = {key: _unquoted(value.strip()) for key, value in pairs}
-    prompt, negative = _prompts(lines)
+    start, settings = found
+    prompt, negative = _prompts(text[:start].split("\n"))
     keys: dict[str, object] = {"prompt": prompt, "negative_prompt": negative}
     keys |= {key: _number(settings[name]) for name, key in _NUMBERS.items() if name in settings}
     if "Sampler" in settings:
@@ -127,7 +116,8 @@ def parse(text: str) -> Infotext | None:
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
-    return Infotext(keys=keys, model=model, model_hash=model_hash, version=version, lost=tuple(_lost(settings)))
+    lost = tuple(lost_settings(settings))
+    return PictureSettings(keys=keys, model=model, model_hash=model_hash, version=version, lost=lost)
 
 
 def model_label(name: str) -> str:
@@ -153,13 +143,29 @@ def scheduler_of(sampler: str, schedule: str) -> str:
     return f"{name} {schedule or given}".strip()
 
 
-def _lost(settings: Mapping[str, str]) -> Iterator[str]:
-    """The settings that no job can ask for."""
-    hires = {"Hires upscale", "Hires resize"}
-    if _IMAGE_STRENGTH in settings or ("Denoising strength" in settings and not hires & settings.keys()):
-        yield "it was made from another image, which it does not hold: it is drawn from the prompt alone"
-    if "Hires resize" in settings and "Hires upscale" not in settings:
-        yield f"its second pass went to {settings['Hires resize']}, not by a factor: it is left out"
+def _found_settings(text: str) -> tuple[int, Mapping[str, str]] | None:
+    """Where the settings begin, and the settings. Extensions write lines of their own behind them, templates mostly."""
+    starts = [match.start() for match in _FIRST_SETTING.finditer(text)][-_MOST_STARTS:]
+    last_line = text.rfind("\n") + 1  # other programs begin with another setting
+    for start in (*reversed(starts), last_line):
+        settings = _settings_at(text, start)
+        if len(settings) >= _LEAST_SETTINGS:
+            return start, settings
+    return None
+
+
+def _settings_at(text: str, start: int) -> dict[str, str]:
+    """The settings from `start` to the end of their line, which is the first line break outside quotes."""
+    settings: dict[str, str] = {}
+    end = start
+    for match in _SETTING.finditer(text, start):
+        if "\n" in text[end : match.start(1)]:
+            break
+        settings[match[1]] = _unquoted(match[2].strip())
+        end = match.end()
+        if match[0].endswith("\n"):
+            break
+    return settings
 
 
 def _prompts(lines: list[str]) -> tuple[str, str]:
@@ -207,7 +213,7 @@ def _unquoted(value: str) -> str:
     if not value.startswith('"'):
         return value
     try:
-        text = json.loads(value)
+        text = json.loads(value, strict=False)  # which lets line breaks pass
     except ValueError:
         return value
     return text if isinstance(text, str) else value

@@ -10,7 +10,7 @@ from itertools import accumulate
 from typing import Final
 from xml.sax.saxutils import escape
 
-from aura_daemon.formats.infotext import PROGRAM, model_label
+from aura_daemon.formats.picture_metadata.infotext import PROGRAM, model_label
 from aura_daemon.jobs.results import ResolvedGenerate
 
 SOURCE_TYPES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"

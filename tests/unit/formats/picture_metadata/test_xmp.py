@@ -8,8 +8,8 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.formats.xmp import COMPOSITE, MOST_PROMPT_BYTES, TRAINED, full, origin
-from tests.unit.formats.test_infotext import MADE
+from aura_daemon.formats.picture_metadata.xmp import COMPOSITE, MOST_PROMPT_BYTES, TRAINED, full, origin
+from tests.unit.formats.picture_metadata.test_infotext import MADE
 
 SPACE = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"
 

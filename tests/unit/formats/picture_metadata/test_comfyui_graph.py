@@ -1,0 +1,214 @@
+"""ComfyUI's graph of a run: the plain chain is read, and the node that is too much is named."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aura_daemon.formats.picture_metadata.comfyui_graph import MOST_NODES, TooComplex, read_graph
+from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
+from aura_daemon.jobs.sampling import Scheduler
+
+
+def graph(**changes: Any) -> dict[str, Any]:
+    """The default workflow of ComfyUI as its pictures hold it; `changes`: `sampler_seed=5` sets an input of a node."""
+    nodes: dict[str, Any] = {
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {
+                "seed": 156680208700286,
+                "steps": 20,
+                "cfg": 8.0,
+                "sampler_name": "euler",
+                "scheduler": "normal",
+                "denoise": 1.0,
+                "model": ["4", 0],
+                "positive": ["6", 0],
+                "negative": ["7", 0],
+                "latent_image": ["5", 0],
+            },
+        },
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd/v1-5-pruned.safetensors"}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": "a glass bottle, ", "clip": ["4", 1]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "text, watermark", "clip": ["4", 1]}},
+        "8": {"class_type": "VAEDecode", "inputs": {"samples": ["3", 0], "vae": ["4", 2]}},
+        "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "ComfyUI", "images": ["8", 0]}},
+    }
+    for place, value in changes.items():
+        number, _, name = place.removeprefix("n").partition("_")
+        if name:
+            nodes[number]["inputs"][name] = value
+        else:
+            nodes[number] = value
+    return nodes
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def read(**changes: Any) -> PictureSettings:
+    found = read_graph(json.dumps(graph(**changes)))
+    assert isinstance(found, PictureSettings), found
+    return found
+
+
+def test_the_default_workflow_is_a_request() -> None:
+    assert read() == PictureSettings(
+        keys={
+            "prompt": "a glass bottle,",
+            "negative_prompt": "text, watermark",
+            "seed": 156680208700286,
+            "steps": 20,
+            "guidance_scale": 8.0,
+            "scheduler": "euler",
+            "width": 512,
+            "height": 768,
+        },
+        model="v1-5-pruned",
+        version="ComfyUI",
+    )
+
+
+def test_loras_and_clip_skip_are_taken_over_in_their_order() -> None:
+    found = read(
+        n10=node(
+            "LoraLoader",
+            lora_name="a\\ink.safetensors",
+            strength_model=0.8,
+            strength_clip=1,
+            model=["4", 0],
+            clip=["4", 1],
+        ),
+        n11=node("LoraLoaderModelOnly", lora_name="grain.safetensors", strength_model=0.5, model=["10", 0]),
+        n12=node("CLIPSetLastLayer", stop_at_clip_layer=-2, clip=["10", 1]),
+        n3_model=["11", 0],
+        n6_clip=["12", 0],
+    )
+    assert found.keys["loras"] == [{"name": "ink", "weight": 0.8}, {"name": "grain", "weight": 0.5}]
+    assert found.keys["clip_skip"] == 2
+    assert found.lost == ("the LoRA ink had another weight for the text",)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "scheduler"),
+    [
+        ("euler_ancestral", "normal", "euler_a"),
+        ("dpmpp_2m", "karras", "dpm++_2m_karras"),
+        ("dpmpp_2m_sde_gpu", "karras", "dpm++_2m_sde_karras"),
+        ("uni_pc", "normal", "unipc"),
+        ("ddim", "ddim_uniform", "ddim"),
+        ("lcm", "sgm_uniform", "lcm"),
+    ],
+)
+def test_its_samplers_are_ours(sampler: str, schedule: str, scheduler: str) -> None:
+    found = read(n3_sampler_name=sampler, n3_scheduler=schedule)
+    assert found.keys["scheduler"] == scheduler
+    assert bool(found.lost) == (schedule in ("ddim_uniform", "sgm_uniform"))
+
+
+def test_a_sampler_that_we_lack_keeps_its_name_to_be_refused_by_it() -> None:
+    name = read(n3_sampler_name="res_multistep", n3_scheduler="beta").keys["scheduler"]
+    assert name == "res_multistep beta"
+    with pytest.raises(ValueError, match="is not a valid"):
+        Scheduler(name)
+
+
+def test_signs_that_are_text_to_it_stay_text_here() -> None:
+    found = read(n6_text="[cat|dog] AND (bird:1.2) # one BREAK, embedding:easynegative")
+    assert found.keys["prompt"] == r"\[cat|dog\] and (bird:1.2) \# one break, easynegative"
+
+
+def test_what_changes_the_picture_behind_the_sampler_is_said() -> None:
+    found = read(
+        n10=node("ImageUpscaleWithModel", upscale_model=["11", 0], image=["8", 0]),
+        n13=node("VAELoader", vae_name="mse.pt"),
+        n9_images=["10", 0],
+        n8_vae=["13", 0],
+        n5_batch_size=4,
+    )
+    assert found.lost == (
+        "its picture went through ImageUpscaleWithModel afterwards, which is left out",
+        "it was decoded by another VAE, mse.pt",
+        "it is one of a batch of 4, and does not say which: the first is drawn",
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "reason"),
+    [
+        ({"n3": node("KSamplerAdvanced")}, "node 3 (KSamplerAdvanced)", "only KSampler"),
+        ({"n3_denoise": 0.5}, "node 3 (KSampler)", "denoises by 0.5"),
+        ({"n3_seed": ["12", 0]}, "node 3 (KSampler)", "`seed` comes from another node"),
+        ({"n6_text": ["12", 0]}, "node 6 (CLIPTextEncode)", "`text` comes from another node"),
+        ({"n5": node("VAEEncode")}, "node 5 (VAEEncode)", "only EmptyLatentImage"),
+        ({"n6": node("ConditioningCombine")}, "node 6 (ConditioningCombine)", "only CLIPTextEncode"),
+        ({"n4": node("UNETLoader")}, "node 4 (UNETLoader)", "changes the model"),
+        ({"n6_clip": ["20", 0], "n20": node("DualCLIPLoader")}, "node 20 (DualCLIPLoader)", "changes the text encoder"),
+        (
+            {"n9_images": ["20", 0], "n20": node("ImageBlend", image1=["8", 0])},
+            "node 20 (ImageBlend)",
+            "something else",
+        ),
+        ({"n9_images": ["20", 0], "n20": node("Blur", image=["20", 0])}, "node 20 (Blur)", "in a circle"),
+        (
+            {"n3_model": ["20", 0], "n20": node("LoraLoaderModelOnly", lora_name="x", model=["20", 0])},
+            "node 20",
+            "circle",
+        ),
+        ({"n6_clip": ["20", 0], "n20": node("CLIPSetLastLayer", clip=["20", 0])}, "node 20", "circle"),
+        ({"n9_images": ["99", 0]}, "node 9 (SaveImage)", "`images` leads nowhere"),
+        (
+            {
+                "n20": node("KSampler", seed=1),
+                "n21": node("VAEDecode", samples=["20", 0], vae=["4", 2]),
+                "n22": node("SaveImage", images=["21", 0]),
+            },
+            "node 20 (KSampler)",
+            "several samplers",
+        ),
+    ],
+)
+def test_what_is_too_much_is_named(changes: dict[str, Any], place: str, reason: str) -> None:
+    found = read_graph(json.dumps(graph(**changes)))
+    assert isinstance(found, TooComplex)
+    assert place in found.node
+    assert reason in found.reason
+
+
+def test_a_preview_counts_where_nothing_is_saved() -> None:
+    assert read(n9=node("PreviewImage", images=["8", 0])).keys["steps"] == 20
+    assert read_graph(json.dumps(graph(n9=node("Note")))) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "3", "{}", '{"1": 2}', '{"1": {"class_type": 3, "inputs": {}}}', "[" * 100_000]
+)
+def test_what_is_no_graph_is_none(text: str) -> None:
+    assert read_graph(text) is None
+
+
+def test_a_graph_without_end_is_none() -> None:
+    assert read_graph(json.dumps({str(n): node("Note") for n in range(MOST_NODES + 1)})) is None
+
+
+VALUES = st.recursive(
+    st.none() | st.integers() | st.floats() | st.sampled_from(["3", "4", "KSampler", "SaveImage", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["image", "images", "x"]), inner),
+    max_leaves=5,
+)
+
+
+@given(st.sampled_from(sorted(graph())), st.sampled_from(["class_type", "inputs"]), VALUES, st.data())
+def test_no_damage_breaks_the_reader(number: str, part: str, value: object, data: st.DataObject) -> None:
+    nodes = graph()
+    inputs = nodes[number]["inputs"]
+    inputs[data.draw(st.sampled_from(sorted(inputs)))] = value
+    read_graph(json.dumps(nodes))
+    nodes[number][part] = value
+    read_graph(json.dumps(nodes))
