@@ -139,7 +139,11 @@ _REFUSED: Final[Mapping[str, str]] = {
 }
 """Settings that change the picture in a way that no job can ask for, and what to do."""
 
-_NEUTRAL: Final[Mapping[str, tuple[object, ...]]] = {"s_noise": (1,), "refiner_switch_at": (0.8, 1)}
+_NEUTRAL: Final[Mapping[str, tuple[object, ...]]] = {
+    "s_noise": (1,),
+    "refiner_switch_at": (0.8, 1),
+    **dict.fromkeys(("send_images", "save_images", "override_settings_restore_afterwards"), (True,)),
+}
 """Values of some settings, besides those of `_is_neutral`, that ask for nothing."""
 
 _SAMPLERS: Final = {"dpmpp_2": "dpm++ 2m", "dpmsolver++": "dpm++ 2m", "dpmsolver": "dpm++ 2m"}
@@ -241,7 +245,7 @@ def _passes(
 ) -> Iterator[tuple[str, object]]:
     """`hires` and `strength`: AUTOMATIC1111 has one strength, for the second pass or for the image drawn from."""
     strength = values.get("strength")
-    if values.get("enable_hr") is True:
+    if values.get("enable_hr") not in (None, False, ""):
         yield "hires", {"scale": values.get("hr_scale", 2.0)} | ({} if strength is None else {"strength": strength})
         return
     if "hr_scale" in found and "enable_hr" not in found:

@@ -9,7 +9,7 @@ brackets that reach over lines, or prose that an editor wrapped.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final
@@ -41,8 +41,13 @@ class Entries:
 class _Line:
     number: int
     text: str
-    """Without the space around it."""
+    """Without the space around it; never blank."""
+    follows_blank: bool
+    """Whether a blank line stands before it."""
 
+
+MOST_LINES: Final = 50_000
+"""Of a file, the blank ones included. 500 prompts with all their settings have fewer."""
 
 NEGATIVE: Final = "Negative prompt:"
 """How A1111 begins the negative prompt."""
@@ -52,7 +57,10 @@ _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 _NEGATIVE: Final = re.compile(r"negative prompt\s*:", re.IGNORECASE)
 _PROMPT_LABEL: Final = re.compile(r"(?:positive )?prompt\s*:\s*", re.IGNORECASE)
 _STEPS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
-_MORE_SETTINGS: Final = re.compile(r"[A-Z][\w \-/]{1,60}: ")
+_MORE_SETTINGS: Final = re.compile(
+    r"(?:(?:Negative )?Template|Civitai \w+|(?:Lora |TI )?[Hh]ashes|Version|Parser|ControlNet[\w ]*|ADetailer[\w ]*): "
+)
+"""How lines of extensions begin that stand behind the settings."""
 _BULLET: Final = re.compile(r"[-*+\u2022\u2013]\s+(?:\[[ xX]\]\s+)?")
 _NUMBER: Final = re.compile(r"([0-9]{1,3})[.)]\s+")
 _IN_QUOTES: Final = re.compile(r'"([^"]+)",?')
@@ -68,23 +76,22 @@ LINES_KEY: Final = f"`prompt_lines: lines` {_WHERE} makes each line a prompt"
 
 def entries_of(text: str, mode: PromptLines) -> Entries:
     """The prompts of a text in their order; none where it holds only comments."""
-    lines = [_Line(number=number, text=line.strip()) for number, line in enumerate(_LINE_END.split(text), start=1)]
-    kept = [line for line in lines if not _COMMENT.match(line.text)]
-    filled = [line for line in kept if line.text]
+    filled = list(_lines(text))
     if not filled:
         return Entries(entries=(), notes=())
     if mode is PromptLines.WHOLE:
         is_infotext = any(_STEPS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
-        return Entries(entries=(_joined(_trimmed(kept), is_infotext=is_infotext),), notes=())
-    blocks, rest = _infotexts(kept)
+        return Entries(entries=(_joined(filled, is_infotext=is_infotext),), notes=())
+    blocks, rest = _infotexts(filled)
     if blocks:
-        singles = [Entry(text=line.text, first=line.number, last=line.number) for line in rest if line.text]
-        return Entries(entries=tuple(sorted((*blocks, *singles), key=lambda entry: entry.first)), notes=())
+        singles = [Entry(text=line.text, first=line.number, last=line.number) for line in rest]
+        notes = tuple(_notes_of_infotexts(blocks, singles))
+        return Entries(entries=(*blocks, *singles), notes=notes)
     filled, notes = _without_bullets(filled)
     if mode is PromptLines.AUTO and len(filled) > 1:
         if _is_one_text(filled):
             note = f"the {len(filled)} lines of the text were read as one prompt, as each goes on in the next"
-            return Entries(entries=(_joined(_trimmed(kept)),), notes=(f"{note}; {LINES_KEY}",))
+            return Entries(entries=(_joined(filled),), notes=(f"{note}; {LINES_KEY}",))
         notes = (f"the text was read as {len(filled)} prompts, one a line; {WHOLE_KEY}", *notes)
     entries = tuple(Entry(text=line.text, first=line.number, last=line.number) for line in filled)
     return Entries(entries=entries, notes=notes)
@@ -93,15 +100,20 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 
 
+def _lines(text: str) -> Iterator[_Line]:
+    """The lines that are neither blank nor comments."""
+    follows_blank = False
+    for number, line in enumerate(_LINE_END.split(text), start=1):
+        stripped = line.strip()
+        if stripped and not _COMMENT.match(stripped):
+            yield _Line(number=number, text=stripped, follows_blank=follows_blank)
+        follows_blank = not stripped
+
+
 def _joined(lines: Sequence[_Line], *, is_infotext: bool = False) -> Entry:
-    text = "\n".join(line.text for line in lines)
+    """Several lines as one text, in which a blank line stays one."""
+    text = "".join("\n" * (1 + line.follows_blank) + line.text for line in lines).lstrip("\n")
     return Entry(text=text, first=lines[0].number, last=lines[-1].number, is_infotext=is_infotext)
-
-
-def _trimmed(lines: Sequence[_Line]) -> Sequence[_Line]:
-    """The lines without blank ones at either end; at least one is not blank."""
-    filled = [index for index, line in enumerate(lines) if line.text]
-    return lines[filled[0] : filled[-1] + 1]
 
 
 def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
@@ -112,38 +124,35 @@ def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
     """
     found: list[Entry] = []
     pending: list[_Line] = []
-    settings: list[_Line] = []
-    has_negative = False
+    has_settings = has_negative = is_within_quotes = False
 
     def close() -> None:
-        nonlocal pending, settings, has_negative
-        if settings or has_negative:
-            found.append(_labelled(_joined(_trimmed(pending), is_infotext=True)))
-            pending = []
-        settings, has_negative = [], False
+        nonlocal pending, has_settings, has_negative, is_within_quotes
+        found.append(_labelled(_joined(pending, is_infotext=True)))
+        pending, has_settings, has_negative, is_within_quotes = [], False, False, False
 
-    for index, line in enumerate(lines):
-        if settings and not _is_within_quotes(settings) and not _MORE_SETTINGS.match(line.text):
-            close()
-        if not line.text and has_negative and not settings and not _settings_follow(lines[index:]):
+    for line in lines:
+        begins_settings = _STEPS.match(line.text) is not None
+        goes_on = is_within_quotes or (_MORE_SETTINGS.match(line.text) is not None and not line.follows_blank)
+        if (has_settings and not goes_on) or (has_negative and line.follows_blank and not begins_settings):
             close()
         pending.append(line)
-        if settings or _STEPS.match(line.text):
-            settings.append(line)
+        has_settings = has_settings or begins_settings
         has_negative = has_negative or _NEGATIVE.match(line.text) is not None
-    close()
+        if has_settings:  # some programs write line breaks within quotes
+            is_within_quotes ^= line.text.replace('\\"', "").count('"') % 2 == 1
+    if has_settings or has_negative:
+        close()
     return found, pending
 
 
-def _is_within_quotes(lines: Sequence[_Line]) -> bool:
-    """Whether a quoted value goes on behind the last line: some programs write line breaks within quotes."""
-    return "\n".join(line.text for line in lines).replace('\\"', "").count('"') % 2 == 1
-
-
-def _settings_follow(lines: Sequence[_Line]) -> bool:
-    """Whether the next line that is not blank holds settings."""
-    following = next((line.text for line in lines if line.text), "")
-    return _STEPS.match(following) is not None
+def _notes_of_infotexts(blocks: Sequence[Entry], singles: Sequence[Entry]) -> Iterator[str]:
+    for block in blocks:
+        prompt = block.text.partition(NEGATIVE)[0]
+        if "\n" in prompt.strip() and not _STEPS.search(block.text):
+            yield f"lines {block.first} to {block.last} were read as one prompt with what to keep out of its picture"
+    if singles:
+        yield f"what stands behind the settings was read as {len(singles)} more, one a line; {WHOLE_KEY}"
 
 
 def _labelled(entry: Entry) -> Entry:

@@ -15,7 +15,9 @@ from aura_daemon.formats.foreign_settings import canonical, is_key, meaning
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 
-_HTML: Final = re.compile(r"<(?:!doctype|html|head|body|div|p|span|table|\?xml|svg|!--)[\s>a-z]", re.IGNORECASE)
+_HTML: Final = re.compile(
+    r"<(?:!doctype\b|!--|\?xml\b|(?:html|head|body|div|p|span|table|svg)(?=[\s>]))", re.IGNORECASE
+)
 _JSON_KEY: Final = re.compile(r'[\[{]\s*(?:\{\s*)?"[^"\n]*"\s*:')
 _YAML_KEY: Final = re.compile(r"(?:- )?([a-z_]+):(?:\s|$)")
 _JOB_KEYS: Final = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
