@@ -15,7 +15,7 @@ from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.parser import RejectedFile
-from aura_daemon.jobfile.prompt_tables import keys_of_rows, parse_prompt_table
+from aura_daemon.jobfile.prompt_lists.prompt_tables import keys_of_rows, parse_prompt_table
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind

@@ -8,8 +8,8 @@ from typing import Literal
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.parser import Draw, ParseResult, parse_job_file
-from aura_daemon.jobfile.prompt_tables import parse_prompt_table
-from aura_daemon.jobfile.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.prompt_lists.prompt_tables import parse_prompt_table
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 

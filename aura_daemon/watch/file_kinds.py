@@ -13,9 +13,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.formats import file_types, prompt_tables
+from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of, is_heic
+from aura_daemon.formats.prompt_lists import prompt_tables
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 
 HEAD_BYTES: Final = 4096

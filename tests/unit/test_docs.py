@@ -15,8 +15,8 @@ from pydantic import BaseModel, ValidationError
 from aura_daemon.cli.app import app
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats import yaml_reader
-from aura_daemon.formats.foreign_settings import translated
-from aura_daemon.formats.prompt_flags import flags_in
+from aura_daemon.formats.prompt_lists.foreign_settings import translated
+from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
 from aura_daemon.jobfile import reading
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
@@ -191,10 +191,11 @@ def test_every_flag_in_the_table_becomes_the_key_of_its_row() -> None:
         keys, _, flags = row.strip("| ").partition(" | ")
         for flag in re.findall(r"`(--?[a-zA-Z_]+)`", flags):
             value = "ddim" if flag in ("-A", "--ss", "--sampler_name", "--scheduler") else "8"
-            found = flags_in(f"a cat {flag} {value} -S 1" if flag != "-S" else "a cat -S 1")
+            found = flags_in(f"a cat {flag} {value} -S 1" if flag not in ("-S", "--prompt") else f"{flag} 1 -S 1")
             assert found is not None, flag
             assert found.faults == (), flag
-            assert any(f"`{key}`" in keys for key in translated(found.settings).keys.keys() - {"prompt"}), flag
+            known = translated(found.settings).keys.keys() - ({"prompt"} if flag != "--prompt" else set())
+            assert any(f"`{key}`" in keys for key in known), flag
 
 
 def paths_of_the_tree(tree: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from aura_daemon.jobfile.folder_defaults import (
     with_folder_defaults,
 )
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
-from aura_daemon.jobfile.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 from aura_daemon.jobs.sources import PromptLines

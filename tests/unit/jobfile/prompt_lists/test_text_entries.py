@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.jobfile.text_entries import LINES_KEY, WHOLE_KEY, entries_of
+from aura_daemon.jobfile.prompt_lists.text_entries import LINES_KEY, WHOLE_KEY, entries_of
 from aura_daemon.jobs.sources import PromptLines
 
 AUTO, LINES, WHOLE = PromptLines.AUTO, PromptLines.LINES, PromptLines.WHOLE

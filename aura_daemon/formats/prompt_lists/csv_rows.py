@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from aura_daemon.formats.foreign_settings import canonical, meaning
-from aura_daemon.formats.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
+from aura_daemon.formats.prompt_lists.foreign_settings import canonical, meaning
+from aura_daemon.formats.prompt_lists.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
 
 _NO_DELIMITER: Final = "\x1f"
 """For the module `csv`, which needs one: a sign that no text may hold."""

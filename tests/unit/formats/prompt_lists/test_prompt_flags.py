@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.foreign_settings import SettingFault, Translation, translated
-from aura_daemon.formats.prompt_flags import flags_in
+from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, Translation, translated
+from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
 
 
 def read(line: str) -> tuple[Translation, tuple[SettingFault, ...]]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.json_rows import MOST_SIGNS
-from aura_daemon.formats.prompt_tables import holds_prompts, rows_of
-from aura_daemon.formats.table_rows import Row, TableFault
+from aura_daemon.formats.prompt_lists.json_rows import MOST_SIGNS
+from aura_daemon.formats.prompt_lists.prompt_tables import holds_prompts, rows_of
+from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault
 
 
 def rows(name: str, text: str) -> list[tuple[int, object]]:

@@ -9,11 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats import prompt_flags
-from aura_daemon.formats.foreign_settings import TEXTS, Setting, canonical, is_known, meaning, translated
 from aura_daemon.formats.plain_text import NotPlainText, text_of
-from aura_daemon.formats.prompt_tables import rows_of
-from aura_daemon.formats.table_rows import Row, TableFault
+from aura_daemon.formats.prompt_lists import prompt_flags
+from aura_daemon.formats.prompt_lists.foreign_settings import TEXTS, Setting, canonical, is_known, meaning, translated
+from aura_daemon.formats.prompt_lists.prompt_tables import rows_of
+from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.catalogue import Catalogue
@@ -22,7 +22,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
-from aura_daemon.jobfile.prompt_texts import KeysOfPrompt, keys_of_line, problem_of_fault
+from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line, problem_of_fault
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.problems import MOST_PROBLEMS, capped, cut, shown
 

@@ -12,7 +12,15 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats.foreign_settings import TEXTS, Setting, SettingFault, canonical, is_key, is_known, meaning
+from aura_daemon.formats.prompt_lists.foreign_settings import (
+    TEXTS,
+    Setting,
+    SettingFault,
+    canonical,
+    is_key,
+    is_known,
+    meaning,
+)
 from aura_daemon.problems import cut, nearest
 
 

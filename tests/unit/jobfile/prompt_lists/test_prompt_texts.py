@@ -13,8 +13,8 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_texts import ONLY_COMMENTS, parse_prompt_text
-from aura_daemon.jobfile.text_entries import MOST_LINES, WHOLE_KEY
+from aura_daemon.jobfile.prompt_lists.prompt_texts import ONLY_COMMENTS, parse_prompt_text
+from aura_daemon.jobfile.prompt_lists.text_entries import MOST_LINES, WHOLE_KEY
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import PromptLines

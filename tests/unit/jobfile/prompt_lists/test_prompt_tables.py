@@ -9,7 +9,7 @@ import pytest
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_tables import parse_prompt_table
+from aura_daemon.jobfile.prompt_lists.prompt_tables import parse_prompt_table
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat
 from aura_daemon.jobs.sampling import Scheduler
 

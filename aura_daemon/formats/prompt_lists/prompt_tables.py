@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from aura_daemon.formats import csv_rows, json_rows
 from aura_daemon.formats.file_types import extension_of
-from aura_daemon.formats.table_rows import Row, TableFault, UnreadableTable
+from aura_daemon.formats.prompt_lists import csv_rows, json_rows
+from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault, UnreadableTable
 
 _SEPARATED: Final = (".csv", ".tsv")
 _LINES: Final = (".jsonl", ".ndjson")

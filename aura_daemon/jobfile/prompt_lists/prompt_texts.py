@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats import prompt_flags
-from aura_daemon.formats.foreign_settings import SettingFault, translated
 from aura_daemon.formats.picture_metadata import infotext
 from aura_daemon.formats.plain_text import NotPlainText, text_of
+from aura_daemon.formats.prompt_lists import prompt_flags
+from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, translated
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.formats.yaml_writer import to_yaml
-from aura_daemon.jobfile import text_lookalikes
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.expansion import MOST_JOBS
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, prompt_lines_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
-from aura_daemon.jobfile.text_entries import MOST_LINES, NEGATIVE, WHOLE_KEY, Entry, entries_of
+from aura_daemon.jobfile.prompt_lists import text_lookalikes
+from aura_daemon.jobfile.prompt_lists.text_entries import MOST_LINES, NEGATIVE, WHOLE_KEY, Entry, entries_of
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import MOST_PROBLEMS, capped, cut
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from aura_daemon.formats.foreign_settings import canonical, meaning
-from aura_daemon.formats.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
+from aura_daemon.formats.prompt_lists.foreign_settings import canonical, meaning
+from aura_daemon.formats.prompt_lists.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
 
 MOST_SIGNS: Final = 200_000
 """Commas and brackets of a text, those in strings included, so that no huge object is built."""
