@@ -17,6 +17,9 @@ from aura_daemon.formats.prompt_lists.table_rows import Row, UnreadableTable, ar
 _NO_DELIMITER: Final = "\x1f"
 """For the module `csv`, which needs one: a sign that no text may hold."""
 
+_MOST_HEAD: Final = 4096
+"""Characters of the line that names the columns."""
+
 _EXCELS: Final = re.compile(r"\Asep=.\r?\n", re.IGNORECASE)
 """A first line by which Excel knows the sign between the columns."""
 
@@ -69,7 +72,9 @@ def _cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         try:
             cells = next(reader, None)
         except csv.Error:
-            raise UnreadableTable("a double quote is not closed, or text stands behind it", line) from None
+            raise UnreadableTable(
+                "a double quote is not closed, text stands behind it, or the cell is far too long", line
+            ) from None
         if cells is None:
             return
         if cells:
@@ -77,7 +82,7 @@ def _cells(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _first_line(text: str) -> str:
-    return next((line for line in _EXCELS.sub("", text).splitlines() if line.strip()), "")
+    return next((line[:_MOST_HEAD] for line in _EXCELS.sub("", text).splitlines() if line.strip()), "")
 
 
 def _delimiter(text: str) -> str:
@@ -101,7 +106,7 @@ def _is_one_column(head: str) -> bool:
     """Whether the beginning of a table has one column, whose cells are prompts."""
     lines = head.splitlines()
     whole = lines[:-1] if len(lines) > 1 else lines
-    table = [_split(line, ",") for line in whole if line.strip()]
+    table = [_split(line[:_MOST_HEAD], ",") for line in whole if line.strip()]
     if any(len(cells) != 1 or {";", "\t", "|"} & set(cells[0]) for cells in table):
         return False
     return are_prompts([cell for (cell,) in table])

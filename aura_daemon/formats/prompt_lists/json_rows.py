@@ -64,8 +64,8 @@ def rows(text: str) -> Iterator[Row]:
 def rows_of_lines(text: str) -> Iterator[Row]:
     """The rows of JSON Lines. Raises UnreadableTable."""
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        cursor = _Cursor(line, first_line=number)
-        if cursor.sign:
+        if line.strip():
+            cursor = _Cursor(line, first_line=number)
             yield cursor.row()
             cursor.end()
 

@@ -96,6 +96,9 @@ _SWITCHES: Final = frozenset(
 )
 """Settings that are switched on by their name alone."""
 
+MOST_CHARACTERS: Final = 25_000
+"""Of a line with flags: a prompt and a negative prompt have at most 10,000 each."""
+
 _USUAL: Final = (
     *("prompt", "negative_prompt", "steps", "seed", "width", "height", "cfg_scale", "sampler_name", "batch_size"),
     *("n_iter", "sd_model", "clip_skip", "styles", "tiling", "restore_faces", "subseed", "iterations", "sampler"),
@@ -104,7 +107,12 @@ _USUAL: Final = (
 
 
 def flags_in(line: str) -> FlaggedLine | None:
-    """The settings in a line, its prompt included; None where the line has no flags, so that all of it is text."""
+    """The settings in a line, its prompt included; None where the line has no flags, so that all of it is text.
+
+    A line that is longer than its prompts may be is text.
+    """
+    if len(line) > MOST_CHARACTERS:
+        return None
     begin = _QUOTED.match(line)
     start = begin.end() if begin is not None else 0
     is_invokeai = _SURE.search(line, start) is not None
@@ -116,9 +124,8 @@ def flags_in(line: str) -> FlaggedLine | None:
     prompt = _without_quotes(line[: flag.start()].strip())
     settings = [Setting(name="prompt", label="the text", value=prompt, written=cut(prompt))] if prompt else []
     while flag is not None:
-        behind = line[flag.end() :]
-        quoted = _QUOTED.match(behind)
-        following = pattern.search(line, flag.end() + (quoted.end() if quoted is not None else 0))
+        quoted = _QUOTED.match(line, flag.end())
+        following = pattern.search(line, quoted.end() if quoted is not None else flag.end())
         value = line[flag.end() : following.start() if following is not None else len(line)].strip()
         found = _setting(flag, value)
         if isinstance(found, Setting):

@@ -61,6 +61,8 @@ _MORE_SETTINGS: Final = re.compile(
     r"(?:(?:Negative )?Template|Civitai \w+|(?:Lora |TI )?[Hh]ashes|Version|Parser|ControlNet[\w ]*|ADetailer[\w ]*): "
 )
 """How lines of extensions begin that stand behind the settings."""
+_JOINT: Final = re.compile(r"\b(?:BREAK|AND)\n|\n(?:BREAK|AND)\b")
+"""A word of A1111's that joins what stands before and behind it, at a line's end."""
 _BULLET: Final = re.compile(r"[-*+\u2022\u2013]\s+(?:\[[ xX]\]\s+)?")
 _NUMBER: Final = re.compile(r"([0-9]{1,3})[.)]\s+")
 _IN_QUOTES: Final = re.compile(r'"([^"]+)",?')
@@ -186,6 +188,8 @@ def _is_one_text(lines: Sequence[_Line]) -> bool:
     """Whether several lines clearly are one prompt."""
     texts = [line.text for line in lines]
     if all(text.endswith(",") for text in texts[:-1]) and not texts[-1].endswith(","):
+        return True
+    if any(_JOINT.search(f"{text}\n{following}") for text, following in pairwise(texts)):
         return True
     return _brackets_reach_over(texts) or _is_wrapped(texts)
 

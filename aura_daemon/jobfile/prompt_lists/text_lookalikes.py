@@ -19,7 +19,7 @@ _HTML: Final = re.compile(
     r"<(?:!doctype\b|!--|\?xml\b|(?:html|head|body|div|p|span|table|svg)(?=[\s>]))", re.IGNORECASE
 )
 _JSON_KEY: Final = re.compile(r'[\[{]\s*(?:\{\s*)?"[^"\n]*"\s*:')
-_YAML_KEY: Final = re.compile(r"(?:- )?([a-z_]+):(?:\s|$)")
+_YAML_KEY: Final = re.compile(r"(?:- )?([A-Za-z_][A-Za-z_ -]{1,30}):(?:\s|$)")
 _JOB_KEYS: Final = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
 _ABOUT_WHAT: Final = frozenset({"prompt", "image", "task"})
 """Keys of which a job file has at least one."""
@@ -63,11 +63,12 @@ def _is_job_file(body: str) -> bool:
         if not line.strip() or line.startswith("#") or line.rstrip() in ("---", "..."):
             continue
         found = _YAML_KEY.match(line)
-        if found is not None and found[1] in _JOB_KEYS:
-            keys.append(found[1])
+        key = meaning(canonical(found[1])) if found is not None else ""
+        if key in _JOB_KEYS or is_key(key):
+            keys.append(key)
         elif not keys or not line.startswith((" ", "\t", "- ")):
             return False
-    return bool(_ABOUT_WHAT & set(keys)) and (keys[0] == "prompt" or len(keys) > 1)
+    return bool(_ABOUT_WHAT & set(keys)) and (keys[0] == "prompt" or len(set(keys)) > 1)
 
 
 def _is_table(body: str) -> bool:

@@ -63,6 +63,8 @@ def test_a_text_is_read_whole_where_the_key_says_so() -> None:
         PROSE,
         "(a red circle,\n on a blue background:1.2)",
         "a {red|\nblue} circle\non white",
+        "a red circle\nBREAK\na blue background",
+        "a red circle AND\na blue star",
     ],
 )
 def test_what_clearly_is_one_text_is_one_prompt_and_that_is_told(text: str) -> None:
@@ -80,6 +82,7 @@ def test_what_clearly_is_one_text_is_one_prompt_and_that_is_told(text: str) -> N
         CIRCLES,
         "1girl, red hair,\n1boy, blue hair,\n",  # the last one ends with a comma, too
         "a cat :)\na dog (\n",
+        "SALT AND PEPPER\nBREAKFAST\n",
         "a portrait of a red cat in the style of an old master, soft light\n" * 3,  # of one template
         "a cat\nthe dog\nmy bird\n",  # short
         "A lighthouse on a cliff above the grey sea, in the last light of day.\n"
