@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, assert_never
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
@@ -33,3 +33,5 @@ def parse(
             return parse_prompt_text(
                 content, file=file, folders=folders, catalogue=catalogue, draw=draw, prompt_lines=prompt_lines
             )
+        case _:  # pragma: no cover
+            assert_never(kind)

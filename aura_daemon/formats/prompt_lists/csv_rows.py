@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from aura_daemon.formats.prompt_lists.foreign_settings import canonical, meaning
+from aura_daemon.formats.prompt_lists.setting_names import canonical, meaning
 from aura_daemon.formats.prompt_lists.table_rows import Row, UnreadableTable, are_of_jobs, are_prompts
 
 _NO_DELIMITER: Final = "\x1f"

@@ -12,15 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats.prompt_lists.foreign_settings import (
-    TEXTS,
-    Setting,
-    SettingFault,
-    canonical,
-    is_key,
-    is_known,
-    meaning,
-)
+from aura_daemon.formats.prompt_lists.foreign_settings import Setting, SettingFault
+from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_key, is_known, meaning
 from aura_daemon.problems import cut, nearest
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.errors import AuraError
-from aura_daemon.formats.prompt_lists.foreign_settings import canonical, meaning
+from aura_daemon.formats.prompt_lists.setting_names import canonical, meaning
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,8 +11,9 @@ from typing import Final
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import NotPlainText, text_of
 from aura_daemon.formats.prompt_lists import prompt_flags
-from aura_daemon.formats.prompt_lists.foreign_settings import TEXTS, Setting, canonical, is_known, meaning, translated
+from aura_daemon.formats.prompt_lists.foreign_settings import Setting, translated
 from aura_daemon.formats.prompt_lists.prompt_tables import rows_of
+from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_known, meaning
 from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_writer import to_yaml

@@ -42,8 +42,11 @@ class _Line:
     number: int
     text: str
     """Without the space around it; never blank."""
+    last: int
+    """Of a bullet with further lines, the number of the last one."""
     follows_blank: bool
     """Whether a blank line stands before it."""
+    is_indented: bool
 
 
 MOST_LINES: Final = 50_000
@@ -63,6 +66,8 @@ _MORE_SETTINGS: Final = re.compile(
 """How lines of extensions begin that stand behind the settings."""
 _JOINT: Final = re.compile(r"\b(?:BREAK|AND)\n|\n(?:BREAK|AND)\b")
 """A word of A1111's that joins what stands before and behind it, at a line's end."""
+_COMMAND: Final = re.compile(r"/imagine(?:\s+prompt:?)?\s+|(?:invoke|dream)>\s*", re.IGNORECASE)
+"""Before a prompt that was copied from Discord or from InvokeAI's command line."""
 _BULLET: Final = re.compile(r"[-*+\u2022\u2013]\s+(?:\[[ xX]\]\s+)?")
 _NUMBER: Final = re.compile(r"([0-9]{1,3})[.)]\s+")
 _IN_QUOTES: Final = re.compile(r'"([^"]+)",?')
@@ -86,7 +91,7 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
         return Entries(entries=(_joined(filled, is_infotext=is_infotext),), notes=())
     blocks, rest = _infotexts(filled)
     if blocks:
-        singles = [Entry(text=line.text, first=line.number, last=line.number) for line in rest]
+        singles = [_entry(line) for line in rest]
         notes = tuple(_notes_of_infotexts(blocks, singles))
         return Entries(entries=(*blocks, *singles), notes=notes)
     filled, notes = _without_bullets(filled)
@@ -95,8 +100,7 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
             note = f"the {len(filled)} lines of the text were read as one prompt, as each goes on in the next"
             return Entries(entries=(_joined(filled),), notes=(f"{note}; {LINES_KEY}",))
         notes = (f"the text was read as {len(filled)} prompts, one a line; {WHOLE_KEY}", *notes)
-    entries = tuple(Entry(text=line.text, first=line.number, last=line.number) for line in filled)
-    return Entries(entries=entries, notes=notes)
+    return Entries(entries=tuple(map(_entry, filled)), notes=notes)
 
 
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
@@ -107,9 +111,16 @@ def _lines(text: str) -> Iterator[_Line]:
     follows_blank = False
     for number, line in enumerate(_LINE_END.split(text), start=1):
         stripped = line.strip()
+        command = _COMMAND.match(stripped)
+        stripped = stripped[command.end() :] if command is not None else stripped
         if stripped and not _COMMENT.match(stripped):
-            yield _Line(number=number, text=stripped, follows_blank=follows_blank)
+            is_indented = line[0].isspace()
+            yield _Line(number=number, text=stripped, last=number, follows_blank=follows_blank, is_indented=is_indented)
         follows_blank = not stripped
+
+
+def _entry(line: _Line) -> Entry:
+    return Entry(text=line.text, first=line.number, last=line.last)
 
 
 def _joined(lines: Sequence[_Line], *, is_infotext: bool = False) -> Entry:
@@ -167,9 +178,9 @@ def _labelled(entry: Entry) -> Entry:
 
 def _without_bullets(lines: list[_Line]) -> tuple[list[_Line], tuple[str, ...]]:
     """Lines without the signs of a Markdown list, or the quotes of a program's list, where all lines have them."""
-    if all(_BULLET.match(line.text) for line in lines):
+    if _BULLET.match(lines[0].text) and all(line.is_indented or _BULLET.match(line.text) for line in lines):
         note = f"the sign `{lines[0].text[0]}` at the beginning of the lines was left out"
-        return [replace(line, text=_BULLET.sub("", line.text, count=1)) for line in lines], (note,)
+        return _bullets(lines), (note,)
     if len(lines) < 2:
         return lines, ()
     numbers = [_NUMBER.match(line.text) for line in lines]
@@ -182,6 +193,17 @@ def _without_bullets(lines: list[_Line]) -> tuple[list[_Line], tuple[str, ...]]:
     if len(inner) == len(lines):
         return inner, ("the quotes around the lines were left out",)
     return lines, ()
+
+
+def _bullets(lines: Sequence[_Line]) -> list[_Line]:
+    """The text of each bullet, with the indented lines below it."""
+    found: list[_Line] = []
+    for line in lines:
+        if _BULLET.match(line.text):
+            found.append(replace(line, text=_BULLET.sub("", line.text, count=1)))
+        else:
+            found[-1] = replace(found[-1], text=f"{found[-1].text} {line.text}", last=line.number)
+    return found
 
 
 def _is_one_text(lines: Sequence[_Line]) -> bool:

@@ -11,7 +11,7 @@ import re
 from typing import Final
 
 from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
-from aura_daemon.formats.prompt_lists.foreign_settings import canonical, is_key, meaning
+from aura_daemon.formats.prompt_lists.setting_names import canonical, is_key, meaning
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, Translation, translated
-from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
+from aura_daemon.formats.prompt_lists.prompt_flags import MOST_CHARACTERS, flags_in
 
 
 def read(line: str) -> tuple[Translation, tuple[SettingFault, ...]]:
@@ -123,6 +123,7 @@ def test_the_flags_of_the_neighbours_become_keys(line: str, expected: dict[str, 
         "an arrow -->",
         "a -S curve",
         '"a cat --steps 8"',
+        "a" * MOST_CHARACTERS + " --steps 8",
         "",
     ],
 )

@@ -50,6 +50,15 @@ def test_comments_are_left_out(mode: PromptLines) -> None:
     assert texts("a cat # with a hat", mode) == ["a cat # with a hat"]
 
 
+def test_the_commands_before_copied_prompts_are_left_out() -> None:
+    assert texts("/imagine prompt: a cat\ninvoke> a dog -s 8\n/imagine a bird\n/imagined\n") == [
+        "a cat",
+        "a dog -s 8",
+        "a bird",
+        "/imagined",
+    ]
+
+
 def test_a_text_is_read_whole_where_the_key_says_so() -> None:
     assert texts(CIRCLES, WHOLE) == [CIRCLES.strip()]
     assert texts("a cat\n\n\n# no\nat night", WHOLE) == ["a cat\nat night"]
@@ -102,6 +111,11 @@ def test_lists_stay_lists(text: str) -> None:
         ("* a cat\n\n* a dog", ["a cat", "a dog"], "`*`"),
         ("# Animals\n- [ ] a cat\n- [x] a dog\n## More\n- a bird", ["a cat", "a dog", "a bird"], "`-`"),
         ("- a cat", ["a cat"], "`-`"),
+        (
+            "- a cat\n  with a hat,\n\n  at night\n- a dog\n  * a bird",
+            ["a cat with a hat, at night", "a dog", "a bird"],
+            "`-`",
+        ),
         ("1. a cat\n2. a dog", ["a cat", "a dog"], "numbers"),
         ("7) a cat\n8) a dog", ["a cat", "a dog"], "numbers"),
         ("1. a cat\n1. a dog", ["a cat", "a dog"], "numbers"),

@@ -1,0 +1,32 @@
+"""Which parser reads a file."""
+
+from __future__ import annotations
+
+import pytest
+
+from aura_daemon.jobfile import reading
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobs.requests import GenerateRequest
+from aura_daemon.jobs.sources import PromptLines, SourceKind
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "content"),
+    [
+        (SourceKind.JOB_FILE, "cat.yaml", b"prompt: one\n---\nprompt: two\n"),
+        (SourceKind.PROMPT_TEXT, "cat.txt", b"one\ntwo\n"),
+        (SourceKind.PROMPT_TABLE, "cat.csv", b"prompt\none\ntwo\n"),
+    ],
+)
+def test_a_file_of_jobs_is_read_by_its_kind(kind: SourceKind, file: str, content: bytes) -> None:
+    found = reading.parse(kind, content, file=file)  # type: ignore[arg-type]
+    assert isinstance(found, ParsedFile)
+    prompts = [job.spec.request.prompt for job in found.jobs if isinstance(job.spec.request, GenerateRequest)]
+    assert prompts == ["one", "two"]
+    assert isinstance(reading.parse(kind, b"\xff\xff", file=file), RejectedFile)  # type: ignore[arg-type]
+
+
+def test_a_text_is_cut_as_it_is_said() -> None:
+    found = reading.parse(SourceKind.PROMPT_TEXT, b"one\ntwo\n", file="cat.txt", prompt_lines=PromptLines.WHOLE)
+    assert isinstance(found, ParsedFile)
+    assert len(found.jobs) == 1
