@@ -27,7 +27,15 @@ class Problem:
     """The nearest known name, for "did you mean …"."""
 
     def __str__(self) -> str:
-        place = self.file + (f":{self.line}" if self.line is not None else "")
+        return self._after(self.file + (f":{self.line}" if self.line is not None else ""))
+
+    def within(self, file: str) -> str:
+        """The problem as a text that stands beside the name of `file`: `line 2: steps: must be …`."""
+        if self.file not in ("", file):
+            return str(self)
+        return self._after(f"line {self.line}" if self.line is not None else "")
+
+    def _after(self, place: str) -> str:
         head = ": ".join(part for part in (place, self.key) if part)
         given = f" (given: {self.given})" if self.given else ""
         hint = f"; did you mean `{self.suggestion}`?" if self.suggestion else ""

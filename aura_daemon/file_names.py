@@ -30,8 +30,8 @@ def is_out_of_bounds(path: str) -> bool:
     return in_failed or any(part.startswith(".") for part in parts)
 
 
-def output_stem(source_stem: str, number: int | None) -> str:
-    """The stem of a source's outputs, short enough for any extension; `number`: which of several documents."""
+def output_stem(source_stem: str, number: int | str | None) -> str:
+    """The stem of a source's outputs, short enough for any extension; `number`: which document, or a word."""
     suffix = "" if number is None else f"-{number}"
     return _shortened(source_stem, MOST_NAME_BYTES - _ROOM_FOR_SUFFIX_BYTES - len(suffix)) + suffix
 

@@ -7,6 +7,7 @@ import fcntl
 import gc
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -89,6 +90,14 @@ def log() -> Iterator[list[str]]:
     yield lines
     with suppress(ValueError):
         logger.remove(sink)
+
+
+@pytest.fixture
+def place_for_all() -> Iterator[Path]:
+    """A folder that everybody may enter, though pytest's own belong to one user."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """The command line: argv -> exit code. Each command imports its module when it is called.
 
 Exit codes: 0 success; 1 a job or file failed, or (`doctor`) something should be mended; 2 the user has something to
-mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 130, 143 (`once`,
-`demo`) stopped by Ctrl-C or SIGTERM.
+mend (command line, configuration, folders); 3 (`once`) only jobs are left that wait for a model; 129, 130, 143
+(`once`, `demo`) stopped by SIGHUP, Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> Non
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Job files, prompts, images or sidecars.")],
+    files: Annotated[list[Path], typer.Argument(readable=False, help="Job files, prompts, images or sidecars.")],
     config: ConfigOption = None,
     expand: Annotated[
         bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
@@ -103,7 +103,7 @@ def status(
 
 @app.command()
 def why(
-    path: Annotated[Path, typer.Argument(help="A file in the inbox, or one that was there.")],
+    path: Annotated[Path, typer.Argument(readable=False, help="A file in the inbox, or one that was there.")],
     config: ConfigOption = None,
 ) -> None:
     """Say what the daemon thinks of a file."""
@@ -184,11 +184,23 @@ def _print_version(is_requested: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
+    config: ConfigOption = None,
+    log_format: LogFormatOption = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    pass
+    """Options that stand before the command count for it, unless it is given the same option itself."""
+    given = {"config": str(config or ""), "log_format": str(log_format or "")}
+    given = {key: value for key, value in given.items() if value}
+    name = context.invoked_subcommand or ""
+    command = getattr(context.command, "commands", {}).get(name)
+    if command is not None:
+        known = {parameter.name for parameter in command.params}
+        for key in given.keys() - known:
+            raise typer.BadParameter(f"`{name}` takes no --{key.replace('_', '-')}")
+    context.default_map = {name: given}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
@@ -82,7 +83,7 @@ class _Checker:
         try:
             content = durable_files.read(file, most_bytes=MOST_BYTES).content
         except OSError as error:
-            return (Problem(file=name, message=f"cannot be read: {error.strerror}"),)
+            return (Problem(file=name, message=f"cannot be read: {why_denied(error, file.absolute())}"),)
         if file.name == FILE_NAME:
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
@@ -123,7 +124,7 @@ class _Checker:
                     return (Problem(file=name, message="the end of the image is missing: it is truncated"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
             case file_kinds.Foreign():
-                return (Problem(file=name, message=f"would be left alone: {escaped(route.reason)}"),)
+                return (Problem(file=name, message=f"would be left alone: {escaped(str(route))}"),)
             case file_kinds.Mismatch():
                 return (Problem(file=name, message=route.reason),)
             case file_kinds.Unfinished():

@@ -14,6 +14,9 @@ from aura_daemon.jobs.lifecycle import OPEN
 
 NOTHING_YET = 1
 
+MOST_REASONS = 12
+"""Reasons of files that are left alone, shown; `health.json` has all of them."""
+
 
 def status(config: Path | None, *, as_json: bool) -> int:
     """0; 1 where there is no journal yet and the answer is for people."""
@@ -25,7 +28,8 @@ def status(config: Path | None, *, as_json: bool) -> int:
         print(json.dumps(answer.document(), indent=2))
         return 0
     if answer.job_counts is None:
-        print(f"nothing has run here yet (no journal in {state})")
+        if not answer.journal_error:
+            print(f"nothing has run here yet (no journal in {state})")
         return NOTHING_YET
     if answer.health is not None:
         _print_health(answer.health, is_running=answer.is_running)
@@ -34,6 +38,16 @@ def status(config: Path | None, *, as_json: bool) -> int:
     for failure in answer.recent_failures:
         print(f"failed     {failure}")
     return 0
+
+
+def _print_left_alone(reasons: dict[str, int]) -> None:
+    """How many files are no jobs, and why: the commonest reasons."""
+    ranked = sorted(reasons.items(), key=lambda item: -item[1])
+    for reason, count in ranked[:MOST_REASONS]:
+        print(f"left alone {count}: {reason}")
+    if len(ranked) > MOST_REASONS:
+        more = sum(count for _, count in ranked[MOST_REASONS:])
+        print(f"left alone {more} for {len(ranked) - MOST_REASONS} other reasons")
 
 
 def _print_health(health: Health, *, is_running: bool) -> None:
@@ -54,5 +68,6 @@ def _print_health(health: Health, *, is_running: bool) -> None:
         print(f"models     {', '.join(health.models) or 'none loaded'}")
     for copy in health.conflict_copies:
         print(f"conflict   {copy}: left alone, decide which one you want")
+    _print_left_alone(health.left_alone)
     for holdup in health.holdups:
         print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}{since_text(holdup)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
-from aura_daemon.system import durable_files
+from aura_daemon.system import durable_files, private_state
 
 
 def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
@@ -21,7 +21,10 @@ def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
     settings = loaded.settings
     for key, folder in folders_of(settings).items():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            if key == "state":
+                private_state.make(folder)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             problems.append(Problem(key=key, message=f"{folder} cannot be made: {error.strerror}"))
             continue

@@ -218,6 +218,11 @@ class Settings(BaseSettings):
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
 
+    @property
+    def state_is_managed(self) -> bool:
+        """Whether the service manager made the state folder, and says who may enter it."""
+        return self.state is None and bool(os.environ.get("STATE_DIRECTORY"))
+
     def state_folder(self) -> Path:
         """The folder of the journal: as configured, as the service manager sets it, or one for every inbox in XDG's."""
         if self.state is not None:

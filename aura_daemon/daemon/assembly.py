@@ -29,6 +29,7 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
+from aura_daemon.system import private_state
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
@@ -64,6 +65,8 @@ def assemble_daemon(
 ) -> Iterator[Daemon]:
     """A daemon that holds the inbox's lock within the context; raises UserError where another process holds it."""
     inbox, outbox, state = settings.inbox, settings.outbox, settings.state_folder()
+    private_state.make(state)
+    private_state.tighten(state, is_managed=settings.state_is_managed)
     choice = choose(settings.sources, inbox)
     logger.info("inbox {}, outbox {}, state {}", inbox, outbox, state)
     logger.info("sources are treated as `{}`: {}", choice.disposition, choice.reason)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a program that only sends a command need not import the mod
     from aura_daemon.intake.claims import Claims
     from aura_daemon.journal.journal import Journal
     from aura_daemon.journal.records import Job, Source
+    from aura_daemon.outbox.failed_files import FailedFile
     from aura_daemon.outbox.source_disposal import SourceDisposal
 
 
@@ -106,15 +107,20 @@ class CommandHandler:
             failed = [None]
         if not failed:
             return [(False, f"{file_names.escaped(source.path)}: nothing of it has failed")]
-        return [self._retry_one(source, job) for job in failed]
+        places = list(dict.fromkeys(self.disposal.failed_file(source, job) for job in failed))
+        if len(jobs) == 1 and places[0].holds_others:
+            path = file_names.escaped(source.path)
+            message = f"it was cancelled together with others: `aura-daemon retry {path}` runs them all"
+            return [(False, f"{jobs[0].id}: {message}")]
+        return [self._retry_one(source, place) for place in places]
 
-    def _retry_one(self, source: Source, job: Job | None) -> tuple[bool, str]:
-        """Claims one failed file, or the document of one failed job, from `failed/` again."""
-        path, file, report = self.disposal.failed_file(source, job)
-        if file is None:
+    def _retry_one(self, source: Source, place: FailedFile) -> tuple[bool, str]:
+        """Claims one failed file, or the documents of failed jobs, from `failed/` again."""
+        path = file_names.escaped(place.path)
+        if place.file is None:
             mend = "put the file into the inbox again"
-            return False, f"{file_names.escaped(path)}: it is not in `{file_names.FAILED_FOLDER}/` any more; {mend}"
-        reclaimed = self.claims.reclaim(file, path, source.kind)
-        report.unlink(missing_ok=True)
+            return False, f"{path}: it is not in `{file_names.FAILED_FOLDER}/` any more; {mend}"
+        reclaimed = self.claims.reclaim(place.file, place.path, source.kind)
+        place.report.unlink(missing_ok=True)
         self.receiver.admit(reclaimed)
-        return True, f"{file_names.escaped(path)}: queued again as {reclaimed.id}"
+        return True, f"{path}: queued again as {reclaimed.id}"

@@ -10,13 +10,14 @@ import os
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import assert_never
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
-from aura_daemon.file_names import FAILED_FOLDER, escaped, is_out_of_bounds
+from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.intake.assembly import assemble_intake
@@ -24,8 +25,10 @@ from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
 from aura_daemon.watch.file_stamp import FileStamp
@@ -48,7 +51,7 @@ def explain(path: Path, settings: Settings, health: Health | None) -> Explanatio
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
     except JournalRefused as error:
-        if error.errno == errno.EPROTO:
+        if error.errno in (errno.EPROTO, errno.EACCES):
             return _unknown(name, str(error.strerror))
         return _unknown(name, "nothing has run here yet; run the daemon, or `aura-daemon check`")
     with closing(journal):
@@ -81,15 +84,21 @@ class _Explainer:
     def answer(self, name: str) -> str | None:
         """None for a file that was never seen."""
         source = self._journal.latest_source(name)
-        if os.path.lexists(self._settings.inbox / name):
-            return self._file_in_inbox(name, source)
-        return self._claimed(source, self._health) if source is not None else None
+        try:
+            (self._settings.inbox / name).lstat()
+        except PermissionError:
+            pass  # a folder on the way denies the look, which is the answer
+        except OSError:
+            return self._claimed(source, self._health) if source is not None else None
+        return self._file_in_inbox(name, source)
 
     def _file_in_inbox(self, name: str, source: Source | None) -> str:
         settings = self._settings
         keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
         if is_out_of_bounds(name):
-            return "left alone: hidden, or in `failed/`, where nothing is looked for"
+            return (
+                "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
+            )
         intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
         if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:
             return f"complete: {self._turn()}"
@@ -107,17 +116,21 @@ class _Explainer:
 
     def _claimed(self, source: Source, health: Health | None) -> str:
         if source.failure is not None:
-            place = self._settings.outbox / FAILED_FOLDER / source.path
-            return f"failed: {source.failure.message} (see {escaped(str(place))}.json)"
+            return f"failed: {source.failure.message}{self._see_report(source, None)}"
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
             return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
-        texts = [f"{self._job(job, health)} [{job.id}]" for job in jobs]
         if len(jobs) == 1:
-            return texts[0]
-        return "; ".join(f"{job.number}: {text}" for job, text in zip(jobs, texts, strict=True))
+            return f"{self._job(source, jobs[0], health)} [{jobs[0].id}]"
+        alike = groupby(jobs, key=lambda job: self._job(source, job, health))
+        return "; ".join(_numbered(text, list(group)) for text, group in alike)
 
-    def _job(self, job: Job, health: Health | None) -> str:
+    def _see_report(self, source: Source, job: Job | None) -> str:
+        """Where the report of a failure lies; empty where it is not written yet, or gone."""
+        report = failed_file(self._settings.outbox, source, job).report
+        return f" (see {escaped(str(report))})" if report.exists() else ""
+
+    def _job(self, source: Source, job: Job, health: Health | None) -> str:
         place = escaped(str(self._settings.outbox / job.folder / job.stem))
         match job.state:
             case JobState.QUEUED:
@@ -133,9 +146,18 @@ class _Explainer:
             case JobState.DONE:
                 return f"done, see {place}.json"
             case JobState.FAILED:
-                return f"failed: {job.failure.message if job.failure else 'unknown'}"
+                message = job.failure.message if job.failure else "unknown"
+                return f"failed: {message}{self._see_report(source, job)}"
             case _:  # pragma: no cover
                 assert_never(job.state)
+
+
+def _numbered(text: str, jobs: list[Job]) -> str:
+    """What is to be said of one job of several, or of some in a row of which the same is to be said."""
+    first, last = jobs[0], jobs[-1]
+    if first is last:
+        return f"{first.number}: {text} [{first.id}]"
+    return f"{first.number} to {last.number}: {text} [{first.id} to {last.id}]"
 
 
 def _holdup(health: Health | None, *names: str) -> str:
@@ -147,16 +169,16 @@ def _holdup(health: Health | None, *names: str) -> str:
 def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
     """Why a file is not taken; None where nothing speaks against it."""
     if (left_alone := triage.by_name(name)) is not None:
-        return f"left alone: {left_alone.reason}"
+        return f"left alone: {left_alone}"
     try:
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
         writer = completeness.writer_of(file)
         decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
     except OSError as error:
-        return f"it cannot be read: {error.strerror}"
+        return f"not taken yet: it cannot be read: {why_denied(error, file)}"
     if isinstance(decision, Leave):
-        return f"left alone: {decision.reason}"
+        return f"left alone: {decision}"
     if writer is Writer.SOMEBODY:
         return "not taken yet: a writer has it open"
     if isinstance(decision, Wait):

@@ -249,6 +249,8 @@ class Daemon:
         self._hands_over = self._hands_over and not self._is_stopping  # stopped meanwhile: no other daemon takes over
         self.health.is_stopping = True
         self.health.change()
+        with suppress(JournalRefused):  # the next start gives the jobs back all the same, unless memory ran out since
+            self.dispatcher.expect_stop()
         deadline_s = time.monotonic() + self.settings.stop_timeout
         while self.pool.is_running:
             with suppress(JournalRefused):

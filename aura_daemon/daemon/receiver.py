@@ -23,6 +23,7 @@ from aura_daemon.journal.records import Source
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.mount_guard import MountGuard
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.watcher import Watcher
 
 
@@ -86,7 +87,8 @@ class Receiver:
                 self.health.hold_up(JOURNAL, f"{file_names.escaped(claimable.path)} stays where it is", error)
                 return
             except OSError as error:
-                pending.postpone(claimable.path, now, f"it cannot be claimed: {error.strerror}")
+                denied = why_denied(error, self.claims.inbox / claimable.path, writes=True)
+                pending.postpone(claimable.path, now, f"it cannot be claimed: {denied}")
                 continue
             pending.forget(claimable.path)
             if source is not None:

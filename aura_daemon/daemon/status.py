@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +11,7 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Holdup
 from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.system import durable_files
 
 RECENT_JOBS: Final = 20
 """The last jobs among which failures are looked for."""
@@ -26,9 +27,9 @@ class DaemonStatus:
     health: Health | None
     """The last health document; None where no daemon has written one."""
     job_counts: dict[str, int] | None
-    """Jobs by state; None where the journal does not exist or cannot be read."""
+    """Jobs by state, refused files among those that failed; None where no journal can be read."""
     recent_failures: tuple[str, ...] = ()
-    """`<job id>: <message>`, the latest first."""
+    """`<id of the job or file>: <file>: <message>`, the latest first."""
     journal_error: str = ""
     """Why the journal cannot be read; empty where it can, and where it does not exist."""
 
@@ -46,18 +47,17 @@ def read_status(state: Path) -> DaemonStatus:
     """Reads the state folder; neither a daemon nor a model is needed."""
     health = heartbeat.read(state)
     is_running = health is not None and heartbeat.is_alive(health)
-    if not (state / FILE_NAME).exists():
-        return DaemonStatus(is_running=is_running, health=health, job_counts=None)
+    with suppress(PermissionError):  # which the journal tells
+        if not durable_files.exists(state / FILE_NAME):
+            return DaemonStatus(is_running=is_running, health=health, job_counts=None)
     try:
         journal = Journal(state / FILE_NAME, read_only=True)
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
-        failures = [f"{job.id}: {job.failure.message}" for job in journal.recent(RECENT_JOBS) if job.failure]
+        failures = tuple(map(str, journal.recent_failures(MOST_FAILURES, among=RECENT_JOBS)))
         counts = {state.value: count for state, count in journal.counts().items()}
-    return DaemonStatus(
-        is_running=is_running, health=health, job_counts=counts, recent_failures=tuple(failures[:MOST_FAILURES])
-    )
+    return DaemonStatus(is_running=is_running, health=health, job_counts=counts, recent_failures=failures)
 
 
 def running_health(state: Path) -> Health | None:

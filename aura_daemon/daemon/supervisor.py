@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from loguru import logger
 
@@ -34,12 +36,12 @@ def supervise(
     """
     loaded = settings_of(config)
     pool = _configured_pool(loaded, log_format, worker_log_level)
-    handler = SignalHandler()
+    handler = SignalHandler(reloads=not drain and not os.isatty(0))
     done = failed = 0
     while True:
         reload = ConfigReload(config, loaded.settings)
         with assemble_daemon(loaded.settings, pool, listeners=listeners, drain=drain) as daemon:
-            handler.watch_over(daemon, reloads=not drain and not sys.stdin.isatty())
+            handler.watch_over(daemon)
             summary = daemon.run(reload=reload.try_now)
         done, failed = done + summary.done, failed + summary.failed
         if reload.loaded is None or handler.stopped_by is not None:
@@ -85,25 +87,53 @@ class ConfigReload:
         return bool(changed)
 
 
-class SignalHandler:
-    """SIGTERM and Ctrl-C shut the daemon down; a second one kills it. SIGHUP makes it read its configuration."""
+ONE_STOP_S: Final = 1.0
+"""Seconds in which several signals order the same stop: `timeout` signals its child, and then the child's whole group;
+a terminal that closes signals the shell's job, and then the group in front."""
 
-    def __init__(self, daemon: Daemon | None = None) -> None:
+
+class SignalHandler:
+    """SIGTERM and Ctrl-C shut the daemon down; one that comes later than `ONE_STOP_S` kills it.
+
+    SIGHUP has the configuration read again, or shuts down a daemon that a closing terminal must not leave behind.
+    """
+
+    def __init__(
+        self, daemon: Daemon | None = None, *, reloads: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`reloads`: what SIGHUP is for. A SIGHUP that `nohup` has this process ignore stays ignored otherwise."""
         self._daemon = daemon
+        self._clock = clock
+        self._stopped_s: float | None = None
+        self._is_to_reload = False
         self.stopped_by: signal.Signals | None = None
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        if reloads:
+            signal.signal(signal.SIGHUP, self._reload)
+        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._stop)
 
-    def watch_over(self, daemon: Daemon, *, reloads: bool) -> None:
-        """Directs signals to this daemon; `reloads`: SIGHUP too, which must end a daemon on a terminal instead."""
+    def watch_over(self, daemon: Daemon) -> None:
+        """Directs signals to this daemon, those too that came before."""
         self._daemon = daemon
         if self.stopped_by is not None:
             daemon.stop()
-        if reloads:
-            signal.signal(signal.SIGHUP, lambda number, frame: daemon.reload())
+        if self._is_to_reload:
+            self._is_to_reload = False
+            daemon.reload()
 
     def _stop(self, number: int, frame: object) -> None:
-        self.stopped_by = signal.Signals(number)
-        signal.signal(number, signal.SIG_DFL)
+        if self._stopped_s is not None and self._clock() - self._stopped_s >= ONE_STOP_S:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        if self._stopped_s is None:
+            self._stopped_s = self._clock()
+            self.stopped_by = signal.Signals(number)
+            if self._daemon is not None:
+                self._daemon.stop()
+
+    def _reload(self, number: int, frame: object) -> None:
+        self._is_to_reload = self._daemon is None
         if self._daemon is not None:
-            self._daemon.stop()
+            self._daemon.reload()

@@ -136,6 +136,14 @@ class Dispatcher:
         self.outcomes.fail(job, source, CANCELLED)
         return True, f"{job.id}: cancelled"
 
+    def expect_stop(self) -> None:
+        """Records, durably, that the daemon was told to stop: whatever ends a running job now does not count for it.
+
+        That includes a kill of daemon and worker together once the time to stop is over. Raises JournalRefused.
+        """
+        self.outcomes.is_stopping = True
+        self.journal.place(self.pool.running_ids(), None)
+
     def give_back(self) -> None:
         """Queues unfinished jobs again without counting the attempt; the next start does so too where this fails."""
         try:
@@ -250,6 +258,8 @@ class Dispatcher:
     def _record_placement(self, slot: Slot, message: Placed) -> None:
         """Journals the rung before the model is loaded: a kill may make this the last message about these jobs."""
         logger.debug("{} on rung {}", ", ".join(message.job_ids), message.tried.rung)
+        if self.outcomes.is_stopping:
+            return
         try:
             job_ids = [job_id for job_id in message.job_ids if job_id in slot.running]
             self.journal.place(job_ids, started_attempt(message.tried))

@@ -15,7 +15,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
-from aura_daemon.dispatch.retry_policy import GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
+from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
 from aura_daemon.health.listener import JobDelivered, JobFailed, Listener, notify
@@ -86,6 +86,8 @@ class OutcomeHandler:
     """Number of delivered jobs."""
     failed: int = field(init=False, default=0)
     """Number of jobs that failed for good."""
+    is_stopping: bool = field(init=False, default=False)
+    """Whether the daemon was told to stop: the death of a worker counts for no job then."""
     _undelivered: dict[str, _Undelivered] = field(init=False, default_factory=dict)
     """Job id -> result that the outbox refused."""
     _undecided: dict[str, tuple[EndedJob, Failure]] = field(init=False, default_factory=dict)
@@ -178,11 +180,15 @@ class OutcomeHandler:
             attempts=job.attempts,
             attempts_allowed=self.settings.attempts,
             may_wait=shortage.passes(ended.tried) and self._waited_s(ended) < self.settings.memory_wait,
+            is_stopping=self.is_stopping,
         )
         match decision:
             case Retry():
                 journal.give_back(job, count_attempt=True, tried=attempt)
                 logger.warning("{} {}: {}; tried again", job.id, failure.kind, failure.message)
+            case GiveBack():
+                journal.give_back(job, count_attempt=False)
+                logger.info("{} is given back: {}", job.id, failure.message)
             case StepDown(start=start):
                 journal.give_back(job, count_attempt=False, tried=attempt)
                 where = f"on rung {start.rung}" if start.rung is not None else "anew"

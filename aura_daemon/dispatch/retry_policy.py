@@ -1,4 +1,7 @@
-"""Decides what follows from a failure. In: failure, attempts, limits. Out: retry, step down, wait, or give up."""
+"""Decides what follows from a failure. In: failure, attempts, limits.
+
+Out: retry, give back, step down, wait, or give up.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +32,11 @@ class Retry:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class GiveBack:
+    """Queue the job again as if it had not been tried: the attempt does not count."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StepDown:
     """Queue the job again, to run in less memory; the attempt does not count."""
 
@@ -52,7 +60,7 @@ class GiveUp:
     failure: Failure
 
 
-Decision: TypeAlias = Retry | StepDown | WaitForModel | WaitForMemory | GiveUp
+Decision: TypeAlias = Retry | GiveBack | StepDown | WaitForModel | WaitForMemory | GiveUp
 
 
 def decide(
@@ -63,9 +71,11 @@ def decide(
     attempts: int,
     attempts_allowed: int,
     may_wait: bool = False,
+    is_stopping: bool = False,
 ) -> Decision:
     """The decision about a failure; `attempts` and `tried` include the attempt that failed.
 
+    `is_stopping`: the daemon was told to stop, and whoever told it may have killed the worker too.
     `may_wait`: memory would suffice if other programs released theirs, and the time to wait is not used up.
     """
     match failure.kind:
@@ -78,7 +88,11 @@ def decide(
             return WaitForMemory() if may_wait else GiveUp(failure=_out_of_rungs(failure, tried))
         case FailureKind.OUT_OF_MEMORY:  # before a rung was chosen, so that a lower rung would not help
             return Retry() if attempts < attempts_allowed else GiveUp(failure=_out_of_rungs(failure, tried))
+        case FailureKind.INTERRUPTED:
+            return GiveBack()
         case FailureKind.CRASHED | FailureKind.DEADLINE:
+            if is_stopping:
+                return GiveBack()
             if attempts < attempts_allowed:
                 return Retry()
             return GiveUp(failure=_quarantined(failure, attempts))

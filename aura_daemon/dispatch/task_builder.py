@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from aura_daemon import file_names
@@ -45,7 +46,8 @@ class TaskBuilder:
             images = self._input_images.of(job, source)
             cells = self._cells(job)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
-            message = f"the claimed image cannot be read any more: {error.strerror}"
+            place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
+            message = f"the claimed image cannot be read any more: {error.strerror}{place}"
             return _bad_input(message, "Put the image into the inbox again.")
         source = self._input_images.recorded(source, job, images)
         task = Task(

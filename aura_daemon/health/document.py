@@ -85,7 +85,9 @@ class Health(BaseModel):
     inbox: str
     outbox: str
     sources: str = Field(description="what becomes of sources: archive, delete or keep")
-    jobs: dict[str, int] = Field(description="jobs by state, since the journal began")
+    jobs: dict[str, int] = Field(
+        description="jobs by state, since the journal began; a refused file is one that failed"
+    )
     queue_depth: int
     unsettled_files: int = Field(description="files that are still arriving or wait for something")
     oldest_waiting: str | None = Field(description="the file that has waited longest for its turn")

@@ -17,7 +17,7 @@ from loguru import logger
 from pydantic import ValidationError
 
 from aura_daemon.health.document import Health, Status
-from aura_daemon.system import durable_files
+from aura_daemon.system import durable_files, private_state
 from aura_daemon.system.clock import utc_now
 
 HEARTBEAT_INTERVAL_S: Final = 10.0
@@ -75,9 +75,10 @@ class HealthWriter:
         content = document.to_json()
         try:
             # No fsync: after a power cut no daemon runs, and a heartbeat every 10 s must not wear out a disk.
-            self._temp_folder.mkdir(parents=True, exist_ok=True)
+            private_state.make(self._temp_folder)
             temp = self._temp_folder / FILE_NAME
-            temp.write_bytes(content)
+            with durable_files.opened_for_writing(temp, is_private=True) as file:
+                file.write(content)
             temp.replace(self._file)
         except OSError as error:
             logger.warning("the health document cannot be written: {}", error)

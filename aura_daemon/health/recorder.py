@@ -22,6 +22,7 @@ from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobF
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.jobs.requests import kind_of
+from aura_daemon.jobs.results import FailureKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
@@ -76,7 +77,13 @@ class HealthRecorder:
 
     def __post_init__(self) -> None:
         recent = self.journal.recent(RECENT_JOBS)
+        self._last_error = self._last_failure()
         self._recent_s = deque((job.total_s for job in reversed(recent) if job.total_s is not None), RECENT_JOBS)
+
+    def _last_failure(self) -> str | None:
+        """The last failure of earlier runs that nobody ordered."""
+        failures = self.journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS)
+        return next((str(failed) for failed in failures if failed.failure.kind is not FailureKind.CANCELLED), None)
 
     def change(self) -> None:
         """Marks the document as changed."""

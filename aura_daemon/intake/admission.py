@@ -34,6 +34,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
@@ -73,8 +74,8 @@ class Admission:
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # the whole work folder is away, not this file alone
-            mend = "Mend its permissions, then move it back."
-            return self._refuse(source, f"it cannot be read: {error.strerror}", mend)
+            mend = "Give the daemon's user the right to read it, then move it back into the inbox."
+            return self._refuse(source, f"it cannot be read: {why_denied(error, file)}", mend)
         whole = found.status.st_size <= len(found.content)
         source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
         if self._settings.redelivery == "skip" and self._journal.succeeded(source):
@@ -114,13 +115,15 @@ class Admission:
         """Journals why a file gives no jobs."""
         failure = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
         self._journal.admit(replace(source, failure=failure, problems=problems), ())
-        for reason in problems or (message,):
-            logger.info("{} refused: {}", source.id, reason)
+        logger.error("{} refused: {}: {}", source.id, file_names.escaped(source.path), message)
+        for problem in problems if len(problems) > 1 else ():
+            logger.info("{} refused: {}", source.id, problem)
         return ()
 
     def _refuse_problems(self, source: Source, problems: tuple[Problem, ...]) -> tuple[()]:
         """Journals every problem of a file that a person wrote."""
-        message = problems[0].message if len(problems) == 1 else f"{len(problems)} problems, see the list"
+        first = problems[0].within(file_names.escaped(source.path))
+        message = first if len(problems) == 1 else f"{len(problems)} problems; the first: {first}"
         mend = "Mend what the list of problems names, then move the file back into the inbox."
         return self._refuse(source, message, mend, problems)
 

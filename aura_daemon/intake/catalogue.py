@@ -18,6 +18,7 @@ from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.file_stamp import FileStamp
 
 MOST_BYTES: Final = 1 << 20
@@ -76,7 +77,7 @@ def _lines_in(file: Path) -> tuple[str, ...] | str:
     except durable_files.NotARegularFile:
         return "it is a link or no regular file; only those are opened"
     except (FileNotFoundError, PermissionError) as error:
-        return f"it cannot be read: {error.strerror}"
+        return f"it cannot be read: {why_denied(error, file)}"
     if len(content) > MOST_BYTES:
         return f"it has more than {MOST_BYTES:,} bytes"
     text = decoded(content)

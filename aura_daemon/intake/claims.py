@@ -54,7 +54,7 @@ class Claims:
         source_id = new_id(self._now())
         file, target = self.inbox / path, self.work / source_id / path
         try:
-            durable_files.make_folder(target.parent)
+            durable_files.make_folder(target.parent, is_private=self._keeps)
             status = self._copy(file, target) if self._keeps else self._take(file, target, path)
         except OSError as error:
             self.forget(source_id, path)
@@ -74,6 +74,7 @@ class Claims:
         """Claims a failed file once more, as a new source with its old path; raises OSError, and the file stays."""
         source_id = new_id(self._now())
         target = self.work / source_id / path
+        durable_files.make_folder(target.parent, is_private=self._keeps)
         durable_files.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
         try:
             source = self.record(source_id, path, kind, target.lstat(), 0.0)
@@ -191,7 +192,9 @@ class Claims:
         """Claims by copy, under `keep`; leaves no copy of a file that was not claimed."""
         status = file.lstat()
         try:
-            durable_files.copy(file, target, temp_folder=self.temp, below=self.inbox, check=self._check)
+            durable_files.copy(
+                file, target, temp_folder=self.temp, below=self.inbox, check=self._check, is_private=True
+            )
             if FileStamp.of(file.lstat()) != FileStamp.of(status):
                 raise OSError(errno.EBUSY, "it changed while it was copied", os.fspath(file))
         except OSError:

@@ -17,6 +17,7 @@ from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -68,5 +69,5 @@ class FolderDefaultsReader:
         except durable_files.NotARegularFile:
             return (Problem(file=shown, message="is no regular file; only those are opened"),)
         except PermissionError as error:
-            return (Problem(file=shown, message=f"cannot be read: {error.strerror}"),)
+            return (Problem(file=shown, message=f"cannot be read: {why_denied(error, file)}"),)
         return folder_defaults.parse_defaults(read.content, file=shown, sha256=read.sha256)

@@ -21,6 +21,7 @@ from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
+from aura_daemon.system.permissions import why_denied
 
 MOST_NAMESAKES: Final = 5
 """How many images of one name a refusal lists."""
@@ -151,14 +152,17 @@ class InputImages:
         below = inbox if image.file.is_relative_to(inbox) else None
         target.unlink(missing_ok=True)
         try:
-            durable_files.copy(image.file, target, temp_folder=self._claims.temp, below=below, check=check)
+            temp = self._claims.temp
+            durable_files.copy(image.file, target, temp_folder=temp, below=below, check=check, is_private=True)
         except (FileNotFoundError, durable_files.NotARegularFile):  # taken away since it was found
             raise NotTaken(f"the image it names did not arrive: {name}", PUT_IT_THERE) from None
         except PermissionError as error:
             if error.filename != os.fspath(image.file):  # a folder of ours cannot be written, which concerns every file
                 raise
             mend = "Mend the image's permissions, then move the job file back into the inbox."
-            raise NotTaken(f"the image it names cannot be read: {name}: {error.strerror}", mend) from None
+            raise NotTaken(
+                f"the image it names cannot be read: {name}: {why_denied(error, image.file)}", mend
+            ) from None
 
 
 def _names_in(request: Request) -> tuple[str | None, ...]:

@@ -16,9 +16,10 @@ from typing import Final, assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.intake.triage import Leave, ReadyToClaim, Triage, Wait
+from aura_daemon.intake.triage import COPY_IT, Leave, ReadyToClaim, Triage, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import Settling, WaitsFor
@@ -71,6 +72,11 @@ class PendingFiles:
         self._left_alone: dict[str, LeftAloneFile] = {}
         self._reasons: Counter[str] = Counter()
         """How many files are left alone for which reason."""
+        self._untold: dict[str, str] = {}
+        """Reasons that the log has not told yet, with what to do."""
+        self._told: set[str] = set()
+        self._has_seen_all = False
+        """The last look found no more files than are remembered at once."""
 
     def __len__(self) -> int:
         """How many files are not claimed, and not left alone either."""
@@ -131,16 +137,30 @@ class PendingFiles:
             self._triage.gone(path)
             self._leave_no_longer(path)
             self.forget(path)
+        self._has_seen_all = has_room
         return has_room
 
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
-        return [file for path in self.due(now) if (file := self._judge(path, now)) is not None]
+        due = self.due(now)
+        claimable = [file for path in due if (file := self._judge(path, now)) is not None]
+        if self._has_seen_all and len(due) < AT_ONCE:  # else more of the same kind may follow
+            self._tell()
+        return claimable
+
+    def _tell(self) -> None:
+        """Logs what is left alone: each reason once, not each of ten thousand files."""
+        for reason, mend in self._untold.items():
+            if count := self._reasons[reason]:
+                files = "1 file" if count == 1 else f"{count:,} files"
+                logger.info("left alone: {}: {}; {}", files, reason, mend)
+                self._told.add(reason)
+        self._untold.clear()
 
     def postpone(self, path: str, now: float, reason: str) -> None:
         """The file system refused to let the file be read or claimed: the file is tried again later."""
         unchanged_s = self._settling[path].unchanged_s(now) + UNREADABLE_S
-        self._hold(path, unchanged_s, reason, WaitsFor.REPAIR)
+        self._hold(path, unchanged_s, reason, WaitsFor.REPAIR, level="WARNING")
 
     def recall(self, path: str, now: float) -> bool:
         """What a file waited for may have come: judges the file at once; True where a scan must find it first."""
@@ -163,7 +183,8 @@ class PendingFiles:
             return False
         self._leave_no_longer(path)
         if not sighting.is_regular:
-            self._leave(path, stamp, Leave(reason="a link, pipe, socket or device; only regular files are opened"))
+            reason = "a link, pipe, socket or device; only regular files are opened"
+            self._leave(path, stamp, Leave(reason=reason, mend=COPY_IT))
             return True
         self._recall_held_by(path, now)
         self._settling.sight(path, stamp, now, came_whole=sighting.came_whole)
@@ -194,7 +215,7 @@ class PendingFiles:
             self.forget(path)
             return None
         except OSError as error:
-            self.postpone(path, now, f"it cannot be read: {error.strerror}")
+            self.postpone(path, now, f"it cannot be read: {why_denied(error, self._inbox / path)}")
             return None
         match decision:
             case ReadyToClaim(kind=kind):
@@ -223,6 +244,8 @@ class PendingFiles:
         reason = sys.intern(file_names.escaped(decision.reason))  # may name an extension, which need not be text
         self._left_alone[path] = LeftAloneFile(stamp_hash=hash(stamp), reason=reason, is_conflict=decision.is_conflict)
         self._reasons[reason] += 1
+        if decision.mend and not decision.is_usual and not decision.is_conflict and reason not in self._told:
+            self._untold[reason] = decision.mend
         level = "WARNING" if decision.is_conflict else "DEBUG"
         logger.log(level, "left alone: {}: {}", file_names.escaped(path), reason)
 

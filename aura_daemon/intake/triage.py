@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final, TypeAlias
 
@@ -27,6 +27,9 @@ from aura_daemon.watch.settling import WaitsFor
 
 HELD_S: Final = 5.0
 """How often invalid settings of a folder are read again, should no event name them."""
+
+COPY_IT: Final = "copy the file itself into the inbox"
+"""What to do about a link."""
 
 OWNER_S: Final = 10.0
 """How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
@@ -53,8 +56,15 @@ class Leave:
     """The file is no job: leave it alone and count it, until it changes."""
 
     reason: str
+    mend: str = field(default="", compare=False)
+    """What to do if the file should be a job; empty where nothing need be done."""
     is_conflict: bool = False
     """The file is a copy of the user's data by a sync tool, and is reported."""
+    is_usual: bool = field(default=False, compare=False)
+    """Such files are expected in an inbox: they are counted, and the log does not tell of them."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.mend}" if self.mend else self.reason
 
 
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
@@ -89,11 +99,11 @@ class Triage:
         """Why the name alone makes a file no job; None where the file must be opened to decide."""
         ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if ignored is not None:
-            return Leave(reason=ignored.reason, is_conflict=ignored.is_conflict)
+            return Leave(reason=ignored.reason, mend=ignored.mend, is_conflict=ignored.is_conflict)
         if PurePosixPath(path).name == FILE_NAME:
-            return Leave(reason="the settings of its folder, for the jobs below")
+            return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
-        return Leave(reason=route.reason) if isinstance(route, file_kinds.Foreign) else None
+        return _left_alone(route) if isinstance(route, file_kinds.Foreign) else None
 
     def waiting_for(self, path: str) -> set[str]:
         """The job files that wait for an image like this one."""
@@ -114,14 +124,16 @@ class Triage:
                 file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
             )
         except durable_files.NotARegularFile:
-            return Leave(reason="a link, pipe, socket, device or folder; only regular files are opened")
+            reason = "a link, pipe, socket, device or folder; only regular files are opened"
+            return Leave(reason=reason, mend=COPY_IT)
         if is_others_link(status, self._settings.inbox):
-            return Leave(reason="a hard link to a file of somebody else, which its owner may not mean to be read here")
+            reason = "a hard link to a file of somebody else, which its owner may not mean to be read here"
+            return Leave(reason=reason, mend=COPY_IT)
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
-            return Leave(reason=route.reason)
+            return _left_alone(route)
         if self._keeps and self._is_remembered(path, stamp):
-            return Leave(reason="done already, and kept where it is")
+            return Leave(reason="done already, and kept where it is", mend="change it to run it again", is_usual=True)
         is_overdue = unchanged_s >= self._settings.incomplete_after
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
             return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
@@ -137,7 +149,7 @@ class Triage:
             case SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE | SourceKind.SIDECAR:
                 owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
                 if owner:
-                    return Leave(reason=owner)
+                    return Leave(reason=owner, mend="give it a name of its own if it should be a job")
             case SourceKind.JOB_FILE:
                 pass
         if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
@@ -158,7 +170,8 @@ class Triage:
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""
         if self._image_lookup.is_companion_image(path):
-            return Leave(reason="it lies in a companion folder, for job files to name")
+            mend = "move it out of that folder if it should be captioned"
+            return Leave(reason="it lies in a companion folder, for job files to name", mend=mend)
         owner = self._pairing.owner(path, stamp.size_bytes, stamp.modified_ns)
         if owner is None:
             wait_s = self._settings.pair_wait if Accept.PROMPT in self._settings.accept else 0.0
@@ -169,8 +182,9 @@ class Triage:
         if owner.is_open:
             return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.OTHER_JOBS)
         if owner.has_failed:
-            return Leave(reason=f"{reason}, which failed")
-        return Leave(reason=f"{reason}, which is done") if self._keeps else None
+            mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
+            return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
+        return Leave(reason=f"{reason}, which is done", is_usual=True) if self._keeps else None
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`, whether this path with this content has been claimed before."""
@@ -187,3 +201,7 @@ class Triage:
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
         )
+
+
+def _left_alone(foreign: file_kinds.Foreign) -> Leave:
+    return Leave(reason=foreign.reason, mend=foreign.mend, is_usual=foreign.is_usual)

@@ -78,6 +78,8 @@ class FailureKind(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
     """The worker process ended during the job."""
+    INTERRUPTED = "interrupted"
+    """The worker process was ended from outside, through no fault of the job: it is queued again, uncounted."""
     DEADLINE = "deadline"
     """The job ran past its deadline and its worker was ended."""
     UNEXPECTED = "unexpected"

@@ -7,6 +7,8 @@ A disk that is full, read-only or busy is a passing fault (JournalRefused), a da
 from __future__ import annotations
 
 import errno
+import os
+import pwd
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.system import durable_files, private_state
 
 _PASSING: Final = frozenset(
     {
@@ -100,16 +103,40 @@ class Database:
 
 
 def _open_for_reading(path: Path) -> sqlite3.Connection:
+    _check_reader(path)
     try:
         return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=1.0)
     except sqlite3.OperationalError as error:
         raise JournalRefused(errno.ENOENT, f"the journal cannot be opened: {error}") from None
 
 
-def _open_for_writing(path: Path) -> sqlite3.Connection:
-    """Opens the file for writing; makes its folder where there is none."""
+def _check_reader(path: Path) -> None:
+    """Raises JournalRefused for a user who may not read the file; SQLite would call it missing."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # Not by opening it: to close a file gives up the locks that this process has on it.
+        is_readable = os.access(path, os.R_OK) or not durable_files.exists(path)
+    except PermissionError:
+        is_readable = False
+    if not is_readable:
+        message = f"{path.parent} is {_owner(path.parent)}'s alone: ask as that user, or read outbox/health.json"
+        raise JournalRefused(errno.EACCES, f"the journal cannot be read: {message}")
+
+
+def _owner(folder: Path) -> str:
+    """The name of a folder's owner, or their number."""
+    user = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"user {user}"
+
+
+def _open_for_writing(path: Path) -> sqlite3.Connection:
+    """Opens the file for writing; makes it and its folder, for their owner alone, where there is none."""
+    try:
+        private_state.make(path.parent)
+        with suppress(FileExistsError):  # SQLite's own files beside it get the same mode
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private_state.FILE_MODE))
         return sqlite3.connect(path, timeout=10.0)
     except (OSError, sqlite3.OperationalError) as error:
         remedy = "make room there, or name another folder with `state`"

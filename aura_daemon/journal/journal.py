@@ -41,6 +41,7 @@ class Journal(JournalQueries):
         try:
             prepare(self._database, path, read_only=read_only)
             rows = self._database.rows("SELECT state, count(*) FROM jobs GROUP BY state")
+            refused = self._database.rows("SELECT count(*) FROM sources WHERE failure IS NOT NULL")
         except JournalRefused as error:
             self._database.close()
             if read_only:
@@ -50,6 +51,7 @@ class Journal(JournalQueries):
             self._database.close()
             raise
         self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
+        self._counts[JobState.FAILED] += refused[0][0]
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""
@@ -62,7 +64,7 @@ class Journal(JournalQueries):
             database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
     def counts(self) -> dict[JobState, int]:
-        """The number of jobs in each state."""
+        """The number of jobs in each state; a file that gave no jobs because it was refused is one that failed."""
         return {state: self._counts[state] for state in JobState}
 
     # -- sources ---------------------------------------------------------------------------------------------------
@@ -85,6 +87,7 @@ class Journal(JournalQueries):
                 row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
                 database.execute("INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)", row)
         self._counts[JobState.QUEUED] += len(jobs)
+        self._counts[JobState.FAILED] += source.failure is not None
 
     def correct(self, source: Source) -> None:
         """Records the bytes that run, where the file was still written to after the claim."""

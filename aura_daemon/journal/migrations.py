@@ -175,6 +175,9 @@ UPDATE jobs SET waits_for = json_extract(request, '$.cells') WHERE kind = 'grid'
 
 _WARNINGS: Final = "ALTER TABLE jobs ADD COLUMN warnings TEXT NOT NULL DEFAULT '[]';"
 
+_REFUSED: Final = "CREATE INDEX sources_refused ON sources (claimed_at) WHERE failure IS NOT NULL;"
+"""Files without jobs count as failed: they are counted and told without reading every file that was ever claimed."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -186,6 +189,7 @@ MIGRATIONS: Final = (
     _VARIANTS,
     _WAITS_FOR,
     _WARNINGS,
+    _REFUSED,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 

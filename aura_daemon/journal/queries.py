@@ -10,7 +10,16 @@ from aura_daemon.errors import BrokenState
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
-from aura_daemon.journal.records import Job, Source, in_64_bits, job_of, measured_of, source_of, stem_key
+from aura_daemon.journal.records import (
+    Job,
+    RecordedFailure,
+    Source,
+    in_64_bits,
+    job_of,
+    measured_of,
+    source_of,
+    stem_key,
+)
 from aura_daemon.ladder.prediction import Measured
 
 _READY: Final = (
@@ -163,6 +172,23 @@ class JournalQueries:
         """The jobs that ended last, latest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return self._jobs(query, limit)
+
+    def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
+        """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""
+        jobs = [
+            RecordedFailure(
+                id=job.id, path=self.source(job.source_id).path, failure=job.failure, failed_at=job.finished_at or 0.0
+            )
+            for job in self.recent(among)
+            if job.failure is not None
+        ]
+        query = "SELECT * FROM sources WHERE failure IS NOT NULL ORDER BY claimed_at DESC LIMIT ?"
+        refused = [
+            RecordedFailure(id=source.id, path=source.path, failure=source.failure, failed_at=source.claimed_at)
+            for source in self._sources(query, most)
+            if source.failure is not None
+        ]
+        return sorted((*jobs, *refused), key=lambda failed: failed.failed_at, reverse=True)[:most]
 
     def all_done(self, source_id: str) -> bool:
         """Whether a source has jobs and every one of them succeeded."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from aura_daemon.errors import Problem
-from aura_daemon.file_names import collision_key
+from aura_daemon.file_names import collision_key, escaped
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure
@@ -114,6 +114,22 @@ class Job:
     def needs(self) -> str:
         """What the job cannot run without: the engine of its kind, with the model where the request names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedFailure:
+    """A job that failed for good, or a file that was refused."""
+
+    id: str
+    """Id of the job, or of the file where it has no jobs."""
+    path: str
+    """Path of the file below the inbox."""
+    failure: Failure
+    failed_at: float
+    """Seconds since the epoch."""
+
+    def __str__(self) -> str:
+        return f"{self.id}: {escaped(self.path)}: {self.failure.message}"
 
 
 def in_64_bits(number: int) -> int:

@@ -7,31 +7,36 @@ source is our own.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-from itertools import islice
-from pathlib import Path, PurePosixPath
-from typing import Final
+from dataclasses import replace
+from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.formats import file_types
 from aura_daemon.intake.claims import Claims, free_names
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.results import Failure
-from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
 from aura_daemon.outbox.delivery import Delivery, source_record
+from aura_daemon.outbox.failed_files import (
+    FailedFile,
+    cancelled_path,
+    document_path,
+    failed_file,
+    failed_place,
+    is_cancelled,
+    is_report_of,
+    is_stale,
+    report_beside,
+    unobstructed,
+)
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
-
-MOST_NAMESAKES: Final = 200
-"""Failed files of one name that are searched for the report about a job."""
 
 
 class SourceDisposal:
@@ -55,15 +60,22 @@ class SourceDisposal:
             return False
         file = self._claims.file_of(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
+        cancelled = [job for job in failed if is_cancelled(job)]
         if self._claims.give_back(source):
             pass  # it was changed meanwhile, and its new content has not run yet
         elif source.failure is not None:
             self._fail_whole(file, source, None, source.failure)
         elif len(failed) == len(jobs) == 1 and failed[0].failure is not None:
             self._fail_whole(file, source, failed[0], failed[0].failure)
+        elif jobs and len(cancelled) == len(jobs):
+            self._fail_whole(file, source, None, CANCELLED)
         else:
+            together = cancelled if len(cancelled) > 1 else []
             for job in failed:
-                self._fail_document(source, job)
+                if job not in together:
+                    self._fail_document(source, job)
+            if together:
+                self._hand_back_together(source, together, of=len(jobs))
             self._put_away(file, source)
         file.unlink(missing_ok=True)
         self._claims.forget(source.id, source.path)
@@ -72,20 +84,15 @@ class SourceDisposal:
         self._journal.close_source(source.id)
         return True
 
-    def failed_file(self, source: Source, job: Job | None) -> tuple[str, Path | None, Path]:
-        """What failed: its path below the inbox, the file in `failed/` (None if it is gone), the report beside it."""
-        path = _document_path(source, job) if job is not None and job.number is not None else source.path
-        for target in islice(free_names(self._failed_place(path)), MOST_NAMESAKES):
-            report = _report_beside(target)
-            if _is_report_of(report, job.id if job is not None else source.id):
-                return path, target if os.path.lexists(target) else None, report
-        return path, None, _report_beside(self._failed_place(path))
+    def failed_file(self, source: Source, job: Job | None) -> FailedFile:
+        """Where a source that was refused, or one of its jobs that failed, lies in `failed/`."""
+        return failed_file(self._delivery.root, source, job)
 
     def _put_away(self, file: Path, source: Source) -> None:
         """Archives or deletes a source that is done; one claimed by rename before `keep` was set is archived."""
         if self.policy is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
             return
-        for target in free_names(_unobstructed(self._claims.done, source.path)):
+        for target in free_names(unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds the same bytes
             try:
@@ -97,12 +104,12 @@ class SourceDisposal:
 
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """Copies a source whose jobs all failed to `failed/`, with a report beside it."""
-        for target in free_names(self._failed_place(source.path)):
-            report = _report_beside(target)
-            if _is_report_of(report, source.id):
+        for target in free_names(failed_place(self._delivery.root, source.path)):
+            report = report_beside(target)
+            if is_report_of(report, source.id):
                 return  # a crash came after the report was written
             is_ours = os.path.lexists(target) and _same_content(target, source.sha256)
-            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not _is_stale(report, target)):
+            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not is_stale(report, target)):
                 continue
             if not is_ours and os.path.lexists(file):
                 if self._claims.is_copy(file):
@@ -114,17 +121,27 @@ class SourceDisposal:
 
     def _fail_document(self, source: Source, job: Job) -> None:
         """Writes one document of several to `failed/`, as a file that can be moved back."""
-        for target in free_names(self._failed_place(_document_path(source, job))):
-            report = _report_beside(target)
-            if _is_report_of(report, job.id):
+        if job.failure is not None:
+            self._hand_back(document_path(source, job), job.text, source, job, job.failure)
+
+    def _hand_back_together(self, source: Source, cancelled: list[Job], *, of: int) -> None:
+        """Writes the jobs that were cancelled, some of `of`, to `failed/` as one file: nobody asked for a file each."""
+        message = f"{len(cancelled)} of its {of} jobs were cancelled; they are the documents of this file"
+        failure = replace(CANCELLED, message=message)
+        self._hand_back(cancelled_path(source), _documents_of(cancelled), source, None, failure)
+
+    def _hand_back(self, path: str, content: bytes, source: Source, job: Job | None, failure: Failure) -> None:
+        """Writes a part of a source to `failed/`, with a report beside it."""
+        for target in free_names(failed_place(self._delivery.root, path)):
+            report = report_beside(target)
+            if is_report_of(report, job.id if job is not None else source.id):
                 return  # a crash came after the report was written
-            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(job.text).hexdigest())
-            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not _is_stale(report, target)):
+            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(content).hexdigest())
+            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not is_stale(report, target)):
                 continue
             if not is_ours:
-                durable_files.write(target, job.text, temp_folder=self._delivery.temp_folder)
-            if job.failure is not None:
-                self._write_report(report, source, job, job.failure)
+                durable_files.write(target, content, temp_folder=self._delivery.temp_folder)
+            self._write_report(report, source, job, failure)
             return
 
     def _write_report(self, place: Path, source: Source, job: Job | None, failure: Failure) -> None:
@@ -139,52 +156,16 @@ class SourceDisposal:
         )
         durable_files.write(place, document.to_json(), temp_folder=self._delivery.temp_folder, replace=True)
 
-    def _failed_place(self, path: str) -> Path:
-        """Where a failed file goes, its name short enough for the report's `.json`."""
-        place = _unobstructed(self._delivery.root / file_names.FAILED_FOLDER, path)
-        return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)
 
-
-def _document_path(source: Source, job: Job) -> str:
-    """The path of one document of several as a file of its own."""
-    path = PurePosixPath(source.path)
-    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)  # see ParsedJob
-    suffix = file_types.JOB_FILE_EXTENSIONS[0] if is_list else path.suffix
-    return str(path.with_name(file_names.output_stem(path.stem, job.number) + suffix))
-
-
-def _report_beside(file: Path) -> Path:
-    return file.with_name(file.name + ".json")
-
-
-def _unobstructed(root: Path, path: str) -> Path:
-    """A path below a folder of ours; directly below it if a file or an outward link blocks the path's folders."""
-    folders = [root / folder for folder in PurePosixPath(path).parents]
-    blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
-    astray = durable_files.leads_astray((root / path).parent, below=root)
-    return root / PurePosixPath(path).name if blocked or astray else root / path
+def _documents_of(jobs: list[Job]) -> bytes:
+    """The documents of some jobs as one YAML file; that of a contact sheet asks for all of its cells itself."""
+    cells = {job_id for job in jobs for job_id in job.waits_for}
+    texts = (job.text if job.text.endswith(b"\n") else job.text + b"\n" for job in jobs if job.id not in cells)
+    return b"---\n".join(texts)
 
 
 def _same_content(file: Path, sha256: str) -> bool:
     try:
         return bool(sha256) and durable_files.sha256_of(file) == sha256
-    except OSError:
-        return False
-
-
-def _is_report_of(report: Path, job_id: str) -> bool:
-    try:
-        fields = json.loads(durable_files.read(report, most_bytes=1 << 22).content)
-    except (OSError, ValueError):
-        return False
-    return isinstance(fields, dict) and fields.get("job_id") == job_id
-
-
-def _is_stale(report: Path, file: Path) -> bool:
-    """Whether a report of ours is about a file that is no longer there, because someone moved it back."""
-    if os.path.lexists(file):
-        return False
-    try:
-        return b'"schema": "aura-daemon/failure/' in durable_files.read(report, most_bytes=256).content
     except OSError:
         return False

@@ -23,6 +23,13 @@ class SteadyClock:
         return time.monotonic() + self._offset_s
 
 
+def suspended_s() -> float:
+    """Seconds for which this machine was suspended or hibernated since its start; 0 where the system does not tell."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())
+
+
 def utc_now() -> str:
     """The wall clock in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

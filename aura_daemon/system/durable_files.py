@@ -15,7 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
+
+from aura_daemon.system.private_state import FILE_MODE, FOLDER_MODE
 
 CHUNK_BYTES: Final = 1 << 20
 """Bytes that are copied at once."""
@@ -123,14 +125,14 @@ def is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False) -> None:
+def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False, is_private: bool = False) -> None:
     """Writes a file completely or not at all; raises FileExistsError where the name is taken, unless `replace`.
 
-    `temp_folder` must be on the target's file system. The mode follows the umask.
+    `temp_folder` must be on the target's file system. The mode follows the umask, or is 0600 (`is_private`).
     """
-    temp = _prepare(target, temp_folder)
+    temp = _prepare(target, temp_folder, is_private=is_private)
     try:
-        with temp.open("wb") as file:
+        with opened_for_writing(temp, is_private=is_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -168,15 +170,20 @@ def copy(
     temp_folder: Path,
     below: Path | None = None,
     check: Callable[[os.stat_result], None] = lambda status: None,
+    is_private: bool = False,
 ) -> str:
     """Copies a regular file durably and verifies the copy by hash, which it returns; raises FileExistsError.
 
-    `check` gets the status of the source's descriptor before anything is written, and may raise.
+    `check` gets the status of the source's descriptor before anything is written, and may raise. The mode follows the
+    umask, or is 0600 (`is_private`).
     """
-    temp = _prepare(target, temp_folder)
+    temp = _prepare(target, temp_folder, is_private=is_private)
     digest = hashlib.sha256()
     try:
-        with os.fdopen(open_regular(source, below=below), "rb") as reader, temp.open("wb") as writer:
+        with (
+            os.fdopen(open_regular(source, below=below), "rb") as reader,
+            opened_for_writing(temp, is_private=is_private) as writer,
+        ):
             status = os.fstat(reader.fileno())
             check(status)
             while chunk := reader.read(CHUNK_BYTES):
@@ -193,8 +200,17 @@ def copy(
     return digest.hexdigest()
 
 
-def make_folder(folder: Path) -> None:
-    """Makes a folder and its parents durably; raises NotADirectoryError where a file is in the way."""
+def opened_for_writing(temp: Path, *, is_private: bool) -> BinaryIO:
+    """A new or emptied file; its mode follows the umask, or is 0600."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    return os.fdopen(os.open(temp, flags, FILE_MODE if is_private else 0o666), "wb")
+
+
+def make_folder(folder: Path, *, is_private: bool = False) -> None:
+    """Makes a folder and its parents durably; raises NotADirectoryError where a file is in the way.
+
+    Their modes follow the umask, or are 0700 (`is_private`).
+    """
     missing = []
     while not folder.is_dir():
         if os.path.lexists(folder):
@@ -202,7 +218,7 @@ def make_folder(folder: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for made in reversed(missing):
-        made.mkdir(exist_ok=True)
+        made.mkdir(mode=FOLDER_MODE if is_private else 0o777, exist_ok=True)
         sync_folder(made.parent)
 
 
@@ -221,10 +237,10 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _prepare(target: Path, temp_folder: Path) -> Path:
+def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
     """Makes the folders for a file to write; returns the temporary path to write to first."""
-    make_folder(temp_folder)
-    make_folder(target.parent)
+    make_folder(temp_folder, is_private=is_private)
+    make_folder(target.parent, is_private=is_private)
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 
 

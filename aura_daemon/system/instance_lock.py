@@ -10,6 +10,7 @@ from pathlib import Path
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.system.durable_files import is_writable
+from aura_daemon.system.private_state import FILE_MODE
 
 
 class InstanceLock:
@@ -24,7 +25,7 @@ class InstanceLock:
         try:
             if inbox_is_there:
                 self.renew()
-            self._descriptors["state"] = _lock(self._state / "lock", "state", self._state)
+            self._descriptors["state"] = _lock(self._state / "lock", "state", self._state, FILE_MODE)
         except BaseException:
             self.release()
             raise
@@ -33,7 +34,7 @@ class InstanceLock:
         """Locks the present inbox, which may be on another file system than before; a read-only inbox is not locked."""
         self._release("inbox")
         if is_writable(self._inbox):
-            self._descriptors["inbox"] = _lock(self._inbox / OWN_FOLDER / "lock", "inbox", self._inbox)
+            self._descriptors["inbox"] = _lock(self._inbox / OWN_FOLDER / "lock", "inbox", self._inbox, 0o644)
 
     def release(self) -> None:
         """Releases the locks. Their files stay: otherwise a process could lock a file that was just unlinked."""
@@ -47,10 +48,10 @@ class InstanceLock:
             os.close(descriptor)
 
 
-def _lock(file: Path, key: str, folder: Path) -> int:
+def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
     """Locks a file and returns its descriptor; raises UserError where another process holds the lock."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -52,7 +52,7 @@ class MountGuard:
                 durable_files.write(self._marker, _TEXT, temp_folder=self._marker.parent / "tmp", replace=True)
             # `json` escapes the surrogates of names that are no text.
             known = json.dumps({**self._read_known(), self._resolved: mount}, indent=2).encode() + b"\n"
-            durable_files.write(self._known, known, temp_folder=self._temp, replace=True)
+            durable_files.write(self._known, known, temp_folder=self._temp, replace=True, is_private=True)
         except OSError as error:
             logger.warning("{} cannot be marked as ours: {}", self.folder, error.strerror)
             return False

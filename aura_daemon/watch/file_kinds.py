@@ -18,6 +18,7 @@ from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, ex
 from aura_daemon.formats.image_signatures import format_of, is_heic
 from aura_daemon.formats.prompt_lists import prompt_tables
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
+from aura_daemon.watch import other_kinds
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
@@ -33,7 +34,8 @@ _KINDS: Final = {
 }
 """Extension -> the kind of file that it stands for."""
 
-_NO_PROMPTS: Final = "a table, but not clearly of prompts: its first line names no column `prompt`"
+_NO_PROMPTS: Final = "a table, but not clearly of prompts"
+_NAME_PROMPTS: Final = "name a column `prompt` in its first line if it is one"
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 
@@ -43,6 +45,13 @@ class Foreign:
     """The file is no job: it is left alone."""
 
     reason: str
+    mend: str = ""
+    """What to do if it should be one."""
+    is_usual: bool = False
+    """Such files are expected in an inbox, and nobody need be told of them."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}; {self.mend}" if self.mend else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,7 +90,8 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign
     extension = extension_of(name)
     kind = _KINDS.get(extension)
     if kind is None:
-        return Foreign(reason=f"not a kind of file it knows ({extension or 'no extension'})")
+        reason = f"not a kind of file it knows ({extension or 'no extension'})"
+        return Foreign(reason=reason, mend=other_kinds.mend_of(extension))
     may_be = {ACCEPTED_AS[kind]} | ({Accept.SIDECAR} if extension == SIDECAR_EXTENSION else set())
     return kind if may_be & set(accept) else _not_accepted(ACCEPTED_AS[kind])
 
@@ -94,7 +104,7 @@ def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKi
     elif prompt_tables.holds_prompts(name, _text_of(head)):
         kind = SourceKind.PROMPT_TABLE
     else:
-        return Foreign(reason=_described_json(head) if is_json else _NO_PROMPTS)
+        return _foreign_json(head) if is_json else Foreign(reason=_NO_PROMPTS, mend=_NAME_PROMPTS)
     return kind if ACCEPTED_AS[kind] in accept else _not_accepted(ACCEPTED_AS[kind])
 
 
@@ -105,7 +115,8 @@ def _text_of(head: bytes) -> str:
 
 
 def _not_accepted(word: Accept) -> Foreign:
-    return Foreign(reason=f"`accept` in the configuration leaves out {word} files")
+    reason = f"`accept` in the configuration leaves out {word} files"
+    return Foreign(reason=reason, mend=f"add `{word}` to `accept` if they should be jobs")
 
 
 def _schema_of(head: bytes) -> str:
@@ -123,13 +134,15 @@ def _schema_of(head: bytes) -> str:
     return ""
 
 
-def _described_json(head: bytes) -> str:
+def _foreign_json(head: bytes) -> Foreign:
     schema = _schema_of(head)
     if schema in (file_types.HEALTH_SCHEMA, file_types.FAILURE_SCHEMA):
-        return "one of our own health documents or failure reports"
+        return Foreign(reason="one of our own health documents or failure reports", is_usual=True)
     if schema.startswith(_OWN_SCHEMAS):
-        return f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
-    return "JSON, but not one of our sidecars, and not clearly prompts (objects with `prompt`, or texts)"
+        reason = f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
+        return Foreign(reason=reason, mend="update aura-daemon, or write a job file")
+    reason = "JSON, but not one of our sidecars, and not clearly a list of prompts"
+    return Foreign(reason=reason, mend="prompts are objects with a text under `prompt`, or texts of several words")
 
 
 def _described(head: bytes) -> str:

@@ -25,6 +25,8 @@ class IgnoredName:
     reason: str
     is_conflict: bool
     """It is a conflict copy: data of the user's, to be reported."""
+    mend: str
+    """What to do if it should be a job."""
 
 
 def _pattern(tool: str, expression: str) -> NamePattern:
@@ -76,15 +78,18 @@ def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> Ignored
     """
     parts = path.split("/")
     if _matches(ignore, path):
-        return IgnoredName(reason="`ignore` in the configuration names it", is_conflict=False)
+        mend = "rename it, or change `ignore`, if it should be a job"
+        return IgnoredName(reason="`ignore` in the configuration names it", is_conflict=False, mend=mend)
     if _matches(take, path) and not any(part.startswith(".") for part in parts):
         return None
     private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
     if private is not None:
-        return IgnoredName(reason=f"a temporary or private name ({private.tool})", is_conflict=False)
+        mend = "rename it, or add a glob to `take`, if it should be a job"
+        return IgnoredName(reason=f"a temporary or private name ({private.tool})", is_conflict=False, mend=mend)
     conflict = _first_match(CONFLICT_COPIES, parts)  # folders too: some tools copy a whole folder
     if conflict is not None:
-        return IgnoredName(reason=f"a conflict copy ({conflict.tool}): decide which one you want", is_conflict=True)
+        reason = f"a conflict copy ({conflict.tool}): decide which one you want"
+        return IgnoredName(reason=reason, is_conflict=True, mend="keep that one, and delete or rename the other")
     return None
 
 

@@ -23,6 +23,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.backoff import Backoff
 from aura_daemon.system.filesystems import file_system_of, is_shared
+from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch.events import Events, EventsUnavailable
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -225,7 +226,8 @@ class Watcher:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                logger.warning("cannot look into {}: {}", file_names.escaped(str(self._root / current)), error.strerror)
+                place = self._root / current
+                logger.warning("cannot look into {}: {}", file_names.escaped(str(place)), why_denied(error, place))
 
 
 def _sighting(name: str, status: os.stat_result, *, came_whole: bool) -> Sighting:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from aura_daemon.system.oom_kills import oom_kills
+from aura_daemon.workers import stop_signals
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
 
@@ -32,12 +33,13 @@ class Child:
     ) -> None:
         self.channel, theirs = socket.socketpair()
         try:
-            self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), str(os.getpid()), *options],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
-            )
+            with stop_signals.blocked():
+                self._process = subprocess.Popen(
+                    [*command, str(theirs.fileno()), str(os.getpid()), *options],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    env={**os.environ, **environment},
+                )
         except OSError:
             self.channel.close()
             raise
@@ -47,6 +49,7 @@ class Child:
         self._oom_kills = oom_kills
         self._oom_kills_before = oom_kills()
         self._sender: threading.Thread | None = None
+        self._was_killed_here = False
 
     @property
     def pid(self) -> int:
@@ -73,12 +76,20 @@ class Child:
         return cast(list[Up], self._receiver.take())
 
     @property
+    def killed_by(self) -> signal.Signals | None:
+        """The signal of others that killed the child; None while it runs, and where it ended otherwise."""
+        if self._was_killed_here:
+            return None
+        code = self._process.poll()
+        return signal.Signals(-code) if code is not None and -code in set(signal.Signals) else None
+
+    @property
     def was_oom_killed(self) -> bool:
         """Whether the kernel killed the child because the machine or its control group had run out of memory.
 
         The kernel counts such kills for the whole machine; where the counter is missing, any SIGKILL is taken for one.
         """
-        if self._process.poll() != -signal.SIGKILL:
+        if self.killed_by is not signal.SIGKILL:
             return False
         before, now = self._oom_kills_before, self._oom_kills()
         return before is None or now is None or now > before
@@ -96,23 +107,27 @@ class Child:
         return f"was killed by signal {-code} ({name})"
 
     def end(self, timeout_s: float) -> None:
-        """Ends the child: SIGTERM, after `timeout_s` SIGKILL; returns when it has ended."""
+        """Ends the child: shuts the socket, after `timeout_s` SIGKILL; returns when it has ended."""
         if timeout_s > 0:
-            self._process.terminate()
+            self._shut_socket()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
         if self.runs:
+            self._was_killed_here = True
             self._process.kill()
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(REAP_S)
 
     def close(self) -> None:
         """Closes the socket once no thread writes to it, as its descriptor may soon belong to another file."""
-        with suppress(OSError):  # not connected any more
-            self.channel.shutdown(socket.SHUT_RDWR)
+        self._shut_socket()
         if self._sender is not None:
             self._sender.join()
         self.channel.close()
+
+    def _shut_socket(self) -> None:
+        with suppress(OSError):  # not connected any more
+            self.channel.shutdown(socket.SHUT_RDWR)
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

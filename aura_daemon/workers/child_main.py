@@ -2,8 +2,9 @@
 
 In: Configure, then Batches. Out: reports.
 
-The process ends with the daemon, ignores Ctrl-C (the daemon handles it), and is the kernel's first choice when memory
-runs out. A thread reads the socket from the start, so that the daemon never waits for torch to be imported.
+The process ends with the daemon, ignores the signals that order a stop (`stop_signals`: the daemon obeys them), and is
+the kernel's first choice when memory runs out. A thread reads the socket from the start, so that the daemon never waits
+for torch to be imported.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from loguru import logger
 
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.system import logs
+from aura_daemon.workers import stop_signals
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Batch, Cancel, Configure, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
@@ -67,7 +69,7 @@ def main(arguments: list[str]) -> NoReturn:
 
 def become_a_child(parent: int) -> None:
     """Makes this process end with its parent; ends at once where the parent has ended already."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    stop_signals.ignore()
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         with suppress(OSError):
@@ -119,7 +121,7 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
 
 
 def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: set[str]) -> None:
-    """Reads messages from the socket; ends the process, even during a job, once the daemon is gone."""
+    """Reads messages from the socket; ends the process, even during a job, once the daemon closes it or is gone."""
     receiver = MessageReceiver(channel)
     while messages := receiver.wait():
         for message in messages:

@@ -15,7 +15,8 @@ import psutil
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
+from aura_daemon.ladder.attempts import RunConditions
+from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
@@ -30,15 +31,16 @@ from aura_daemon.workers.protocol import (
     Ready,
     Up,
 )
+from aura_daemon.workers.silence import Silence
+from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child_main")
 
-RESTARTED: Final = "it is started anew for the next job; see the log"
+STOP_TOLD_S: Final = 0.5
+"""Seconds in which the daemon learns of a stop whose signal, or kill, reached its worker first."""
 
-BROKEN_INSTALLATION: Final = (
-    "no job can do anything about that: see the log; most likely torch or another library is broken"
-)
-"""Advice for a worker that dies while it starts. That is not the fault of its job: jobs wait as for a missing model."""
+SLEPT_S: Final = 1.0
+"""Seconds of suspension that count as one; less is the distance between two readings of two clocks."""
 
 NO_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 
@@ -62,28 +64,34 @@ class ProcessWorker:
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
         oom_kills: Callable[[], int | None] = oom_kills,
+        suspended_s: Callable[[], float] = suspended_s,
     ) -> None:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
 
         `environment`: added to that of this process. `command`: run with descriptor, pid and options appended.
-        `oom_kills`: counts the processes that the kernel killed for want of memory.
+        `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
+        the machine has been suspended since it was started.
         """
         self._settings = settings
-        self._deadline_s = deadline_s
+        self._silence = Silence(deadline_s, clock)
         self._options = ("--log-level", log_level, "--log-format", log_format)
         self._environment = dict(environment or {})
         self._command = tuple(command)
         self._clock = clock
         self._oom_kills = oom_kills
+        self._suspended_s = suspended_s
+        self._suspended_before_s = 0.0
+        """At the start of the batch."""
         self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
-        self._last_message_s = 0.0
         self._placed: dict[str, RunConditions] = {}
-        self._last_step_s: float | None = None
-        self._longest_step_s: float | None = None
         self._was_ready = False
+        self._early_kills = 0
+        """Children in a row that were killed from outside before they were ready."""
+        self._death: tuple[float, Failure] | None = None
+        """When a child died whose jobs have not failed yet, and their failure."""
         self._reports: list[Up] = []
 
     @property
@@ -115,8 +123,9 @@ class ProcessWorker:
         messages: list[object] = [batch]
         self._batch = batch
         self._unfinished = {task.job_id: None for task in batch.tasks}
-        self._last_message_s = self._clock()
-        self._placed, self._last_step_s, self._longest_step_s = {}, None, None
+        self._silence.begin()
+        self._suspended_before_s = self._suspended_s()
+        self._placed = {}
         if self._child is not None and not self._child.runs:
             self._drop_child()
         if self._child is None:
@@ -126,7 +135,7 @@ class ProcessWorker:
                 self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
             except OSError as error:
                 message = f"the worker process could not be started: {error}"
-                self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
+                self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION))
                 return
         self._child.send(messages)
 
@@ -137,14 +146,17 @@ class ProcessWorker:
 
     def poll(self) -> list[Up]:
         """Reports since the last call, with a Failure for each unfinished job of a dead or silent child."""
-        if self._child is not None:
+        self._silence.look()
+        if self._death is not None and self._clock() >= self._death[0] + STOP_TOLD_S:
+            self._fail(self._death[1])
+        elif self._child is not None:
             messages = self._child.receive()
             for message in messages:
                 self._record(message)
             if self._child.ended:
                 self._fail_after_end(self._child)
             elif messages:
-                self._last_message_s = self._clock()
+                self._silence.heard()
             elif self._batch is not None:
                 self._check_deadline(self._child)
         reports, self._reports = self._reports, []
@@ -157,11 +169,11 @@ class ProcessWorker:
         self.stop(0.0)
 
     def stop(self, timeout_s: float) -> None:
-        """Ends the child by SIGTERM, after `timeout_s` by SIGKILL; a running batch is forgotten."""
+        """Ends the child by closing its socket, after `timeout_s` by SIGKILL; a running batch is forgotten."""
         if self._child is not None:
             self._child.end(timeout_s)
             self._drop_child()
-        self._batch, self._unfinished, self._reports = None, {}, []
+        self._batch, self._unfinished, self._reports, self._death = None, {}, [], None
 
     def _record(self, message: Up) -> None:
         """Updates the state of the batch."""
@@ -171,15 +183,12 @@ class ProcessWorker:
                 if not self._unfinished:
                     self._batch = None
             case Ready():
-                self._was_ready = True
+                self._was_ready, self._early_kills = True, 0
             case Placed(job_ids=job_ids, tried=tried):
                 self._placed |= dict.fromkeys(job_ids, tried)
-                self._last_step_s = None
+                self._silence.placed()
             case Progress():
-                now = self._clock()
-                if self._last_step_s is not None:
-                    self._longest_step_s = max(self._longest_step_s or 0.0, now - self._last_step_s)
-                self._last_step_s = now
+                self._silence.stepped()
             case Loading():
                 pass
             case _:
@@ -188,52 +197,43 @@ class ProcessWorker:
 
     def _check_deadline(self, child: Child) -> None:
         """Kills a child that has sent no message for too long."""
-        allowed_s = silence_s(step_s=self._longest_step_s, configured_s=self._deadline_s)
-        if self._clock() - self._last_message_s > allowed_s:
+        allowed_s = self._silence.exceeded_s()
+        if allowed_s is not None:
             child.end(0.0)
             self._drop_child()
             message = f"the worker process showed no sign of life for {allowed_s:g} s and was killed"
-            self._fail(FailureKind.DEADLINE, message, RESTARTED)
+            self._fail(Failure(kind=FailureKind.DEADLINE, message=message, mend=RESTARTED))
 
     def _fail_after_end(self, child: Child) -> None:
-        """Fails the running batch, if any, of a child that has ended."""
-        ending, is_oom_killed = child.ending(), child.was_oom_killed
+        """Fails the running batch, if any, of a child that has ended: at once, or where it was killed, soon."""
+        ending = child.ending()
         self._drop_child()
         if self._batch is None:
             return
-        if is_oom_killed and self._placed:
-            message = "the kernel's out-of-memory killer took the worker process"
-            self._fail(kind_when_killed(self._placed.values()), message, RESTARTED)
-        elif self._was_ready:
-            self._fail(FailureKind.CRASHED, f"the worker process {ending}", RESTARTED)
+        death = WorkerDeath(
+            ending=ending,
+            killed_by=child.killed_by,
+            was_oom_killed=child.was_oom_killed,
+            was_ready=self._was_ready,
+            placed=tuple(self._placed.values()),
+            slept=self._suspended_s() - self._suspended_before_s > SLEPT_S,
+            early_kills=self._early_kills + 1,
+        )
+        if death.was_killed_from_outside:
+            self._early_kills += not self._was_ready
+            self._death = self._clock(), death.failure()
         else:
-            message = f"the worker process {ending}, before it was ready to run anything"
-            self._fail(FailureKind.MODEL_UNAVAILABLE, message, BROKEN_INSTALLATION)
+            self._fail(death.failure())
 
-    def _fail(self, kind: FailureKind, message: str, mend: str) -> None:
+    def _fail(self, failure: Failure) -> None:
         """Reports the same failure for every job that has no outcome yet."""
-        failure = Failure(kind=kind, message=message, mend=mend)
         for job_id in self._unfinished:
             # A job that was not reached yet gets the conditions of the last placement.
             tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))
             self._reports.append(Finished(job_id=job_id, outcome=failure, memory=NO_MEMORY, models=(), tried=tried))
-        self._batch, self._unfinished = None, {}
+        self._batch, self._unfinished, self._death = None, {}, None
 
     def _drop_child(self) -> None:
         if self._child is not None:
             self._child.close()
             self._child = None
-
-
-LEAST_S: Final = 60.0
-"""Shortest allowed silence, in s: a machine that swaps, or a disk that spins up, does not hang."""
-
-SLACK: Final = 30.0
-"""Allowed silence in steps; decoding takes as long as three to eight steps."""
-
-
-def silence_s(*, step_s: float | None, configured_s: float) -> float:
-    """Allowed seconds without a message; `step_s`: the longest step of the batch, None before one has ended."""
-    if step_s is None:
-        return configured_s
-    return min(configured_s, max(LEAST_S, SLACK * step_s))

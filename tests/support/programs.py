@@ -55,7 +55,7 @@ class Program:
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs a command and waits for its end."""
         return subprocess.run(
-            [sys.executable, "-m", self.module, *arguments],
+            [*self._under, sys.executable, "-m", self.module, *arguments],
             cwd=self.house.root,
             env=self.environment(),
             capture_output=True,

@@ -68,13 +68,13 @@ def read_picture(
         return _refused(f"{name} is empty", "copy it again")
     if len(content) > settings.max_image_bytes:
         message = f"{name} has {len(content):,} bytes, more than the {settings.max_image_bytes:,} that are allowed"
-        return _refused(message, "save it smaller, or raise max_image_bytes")
+        return _refused(message, "save it smaller, or raise limits.image_bytes")
     try:
         with _limited(settings.max_image_pixels):
             return _in_rgb(_upright(_decoded(content)), ground)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         message = f"{name} has more than the {settings.max_image_pixels:,} pixels that are allowed"
-        return _refused(message, "save it smaller, or raise max_image_pixels")
+        return _refused(message, "save it smaller, or raise limits.image_pixels")
     except UnidentifiedImageError:
         return _unidentified(content, name)
     except BROKEN as error:

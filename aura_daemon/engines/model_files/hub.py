@@ -154,7 +154,10 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
             mend = f"accept it at {place}/{repository}, then run `hf auth login` or set HF_TOKEN"
             return f"{place} gives it to those who accepted its licence (HTTP {cause.response.status_code})", mend
         if isinstance(cause, errors.RevisionNotFoundError):
-            return (f"{repository} has no revision {revision} (HTTP 404)", "correct `revision`, or leave it out")
+            return (
+                f"{repository} has no revision {revision} (HTTP 404)",
+                "correct generate.revision or caption.revision, or leave it out",
+            )
         if isinstance(cause, errors.RepositoryNotFoundError):
             return _not_found(cause, repository)
         if isinstance(cause, errors.HFValidationError):

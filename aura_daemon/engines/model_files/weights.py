@@ -110,7 +110,7 @@ def pickle_refused(name: str, what: str) -> Failure:
         f"{what} is a pickle, which can run any code when it is opened; only safetensors is read",
         "convert it where you trust it (from_pretrained(...).save_pretrained(FOLDER) writes safetensors, or "
         "https://huggingface.co/spaces/safetensors/convert), name a revision that has safetensors, or set "
-        "allow_pickle: true",
+        "generate.allow_pickle (for a captioner caption.allow_pickle) to true",
     )
 
 

@@ -1313,3 +1313,6 @@ DEMANDS = [
     "grid",
 ]
 COUNTS = {JobState.QUEUED: 12, JobState.RUNNING: 2, JobState.DELIVERING: 3, JobState.DONE: 4, JobState.FAILED: 10}
+
+REFUSED = 2
+"""Files without jobs, which that release did not count as failed."""

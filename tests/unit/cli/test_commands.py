@@ -79,6 +79,50 @@ def test_help_names_every_command(program: Program) -> None:
         assert f"  {command} " in ran.stdout
 
 
+def test_options_before_the_command_count_for_it(program: Program) -> None:
+    for name in ("one", "other"):
+        (program.house.root / name).mkdir()
+        text = f"inbox: {program.house.root / name}\nstate: {program.house.state}\n"
+        (program.house.root / f"{name}.yaml").write_text(text)
+    environment = {name: value for name, value in program.environment().items() if not name.startswith("AURA_")}
+
+    def asked(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "aura_daemon", *arguments],
+            cwd=program.house.root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    one, other = (f"not in the inbox, {program.house.root / name}" for name in ("one", "other"))
+    assert one in asked("--config", "one.yaml", "why", "/elsewhere/x").stdout
+    assert one in asked("-c", "one.yaml", "why", "/elsewhere/x").stdout
+    assert other in asked("--config", "one.yaml", "why", "--config", "other.yaml", "/elsewhere/x").stdout
+    ran = asked("--log-format", "json", "--config", "one.yaml", "once")
+    assert ran.returncode == 0
+    assert {json.loads(line)["level"] for line in ran.stderr.splitlines()} == {"INFO"}
+    ran = asked("--config", "none.yaml", "once")
+    assert (ran.returncode, "none.yaml" in ran.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--log-format", "json", "status"), "`status` takes no --log-format"),
+        (("--config", "x.yaml", "schema", "job"), "`schema` takes no --config"),
+        (("--log-format", "xml", "once"), "'xml' is not one of"),
+    ],
+)
+def test_options_before_a_command_that_takes_none_are_refused(
+    program: Program, arguments: tuple[str, ...], told: str
+) -> None:
+    ran = program.call(*arguments)
+    assert ran.returncode == 2
+    assert told in ran.stderr
+
+
 @pytest.mark.parametrize("name", ["job", "config", "sidecar", "health"])
 def test_every_published_schema_is_a_schema(program: Program, name: str) -> None:
     ran = program.call("schema", name)
@@ -118,6 +162,14 @@ def test_status_answers_from_the_journal_when_the_daemon_is_gone(loaded: Program
     assert "1 done" in ran.stdout
     answer = json.loads(loaded.call("status", "--json").stdout)
     assert (answer["running"], answer["jobs"]["done"], answer["health"]) == (False, 1, None)
+
+
+def test_status_counts_what_is_left_alone_by_its_reason(program: Program) -> None:
+    for name in ("a.mov", "b.mov"):
+        program.house.drop(name, b"x")
+    program.call("once")
+    ran = program.call("status")
+    assert "left alone 2: not a kind of file it knows (.mov)\n" in ran.stdout
 
 
 def test_status_of_an_empty_journal_says_none(program: Program) -> None:

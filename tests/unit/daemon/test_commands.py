@@ -73,7 +73,70 @@ def test_all_documents_are_cancelled_by_the_name_of_their_file(house: House) -> 
     assert done
     assert said.count("cancelled") == 2
     assert ids(house) == []
-    assert house.failed() == [f"sub/two-{number}.yaml{end}" for number in (1, 2) for end in ("", ".json")]
+    assert house.failed() == ["sub/two.yaml", "sub/two.yaml.json"]
+    assert house.sidecar("failed/sub/two.yaml.json")["reason"] == CANCELLED
+
+
+FIFTY = b"prompt: a red circle\nseed: 1-50\n"
+
+
+def test_a_file_of_fifty_jobs_that_is_cancelled_is_one_file_and_one_report_and_one_retry(house: House) -> None:
+    house.drop("fifty.yaml", FIFTY)
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    assert asked(house, CommandVerb.CANCEL, "fifty.yaml", path="fifty.yaml")[0]
+    assert house.failed() == ["fifty.yaml", "fifty.yaml.json"]
+    assert (house.outbox / "failed" / "fifty.yaml").read_bytes() == FIFTY
+    done, said = asked(house, CommandVerb.RETRY, "fifty.yaml", path="fifty.yaml")
+    assert (done, said.count("queued again")) == (True, 1)
+    assert house.failed() == []
+    house.drain()
+    assert len(house.results()) == 100
+
+
+def test_what_is_left_of_a_file_when_it_is_cancelled_is_one_file_and_one_report(house: House) -> None:
+    house.drop("some.yaml", b"prompt: one\n---\nprompt: bad two\n---\nprompt: three\nseed: [3, 4]\n")
+    wait = fail(FailureKind.MODEL_UNAVAILABLE)
+    first_two = lambda task: bad_prompts(task) if task.request.prompt in ("one", "bad two") else wait(task)  # noqa: E731
+    house.drain(first_two, retry_first=3600, batch=1)
+    assert asked(house, CommandVerb.CANCEL, "some.yaml", path="some.yaml")[0]
+    names = ["some-2.yaml", "some-2.yaml.json", "some-cancelled.yaml", "some-cancelled.yaml.json"]
+    assert house.failed() == names
+    report = house.sidecar("failed/some-cancelled.yaml.json")
+    assert report["kind"] == "cancelled"
+    assert report["reason"] == "2 of its 4 jobs were cancelled; they are the documents of this file"
+    done, said = asked(house, CommandVerb.RETRY, "some.yaml", path="some.yaml")
+    assert (done, said.count("queued again")) == (True, 2)
+    house.drain()
+    assert [name for name in house.results() if name.endswith(".png")] == [
+        "some-1.png",
+        "some-2.png",
+        "some-cancelled-1.png",
+        "some-cancelled-2.png",
+    ]
+    assert house.failed() == []
+    seeds = [house.sidecar(f"some-cancelled-{number}.json")["seeds"] for number in (1, 2)]
+    assert seeds == [[3], [4]]
+
+
+def test_one_of_several_jobs_that_were_cancelled_together_is_not_retried_alone(house: House) -> None:
+    house.drop("two.yaml", b"prompt: one\n---\nprompt: two\n")
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    first, _ = ids(house)
+    asked(house, CommandVerb.CANCEL, "two.yaml", path="two.yaml")
+    assert asked(house, CommandVerb.RETRY, first) == (
+        False,
+        f"{first}: it was cancelled together with others: `aura-daemon retry two.yaml` runs them all",
+    )
+    assert house.failed() == ["two.yaml", "two.yaml.json"]
+
+
+def test_a_sheet_that_is_cancelled_with_its_pictures_is_handed_back_once(house: House) -> None:
+    grid = b"prompt: a red circle\nseed: 1-3\ngrid: true\n"
+    house.drop("sheet.yaml", b"prompt: one\n---\n" + grid)
+    wait = fail(FailureKind.MODEL_UNAVAILABLE)
+    house.drain(lambda task: make(task) if task.request.prompt == "one" else wait(task), retry_first=3600, batch=1)
+    assert asked(house, CommandVerb.CANCEL, "sheet.yaml", path="sheet.yaml")[0]
+    assert (house.outbox / "failed" / "sheet-cancelled.yaml").read_bytes() == grid
 
 
 @pytest.mark.parametrize("verb", list(CommandVerb))

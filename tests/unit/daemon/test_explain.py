@@ -12,6 +12,7 @@ from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health, Holdup, Status
 from aura_daemon.jobs.results import Failure, FailureKind
 from tests.support.house import PNG, House, fail
+from tests.support.plain_user import as_a_plain_user
 
 
 def why(house: House, path: Path | str, health: Health | None = None) -> tuple[bool, str]:
@@ -49,6 +50,40 @@ def test_of_a_file_in_the_inbox_it_says_what_it_waits_for(house: House, name: st
     assert line.startswith(f"{name}: {text}")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "mend"),
+    [
+        ("clip.mov", b"x", "; it is a video: save the frame that you mean as JPEG or PNG"),
+        ("letter.docx", b"x", "; it is a text with formatting: save it as plain text and call it `.txt`"),
+        ("style.safetensors", b"x", "`generate.loras`"),
+        ("strange.xyz", b"x", "; jobs are .yaml, .txt, images and our own sidecars: rename or convert it if"),
+        ("README", b"x", "; give it the extension of what it holds"),
+        ("a.yaml.part", b"x", "; rename it, or add a glob to `take`, if it should be a job"),
+        ("other.json", b'{"prompt": 5, "x": {}}', ""),
+    ],
+)
+def test_of_a_file_that_is_left_alone_it_says_what_to_do(house: House, name: str, content: bytes, mend: str) -> None:
+    house.drain()
+    house.drop(name, content)
+    line = why(house, name)[1]
+    assert line.startswith(f"{name}: left alone: ")
+    assert mend in line
+
+
+def test_a_folder_that_denies_the_way_is_told(place_for_all: Path) -> None:
+    house = House(place_for_all)
+    house.drain()
+    file = house.drop("shut/cat.yaml")
+    file.parent.chmod(0o000)
+    try:
+        with as_a_plain_user(owning=house.root):
+            is_known, line = why(house, file)
+    finally:
+        file.parent.chmod(0o755)
+    assert is_known
+    assert line.startswith("shut/cat.yaml: not taken yet: it cannot be read: Permission denied: the folder ")
+
+
 def test_an_open_file_a_companion_and_a_link_are_told(house: House) -> None:
     house.drain()
     house.drop("beach.png", PNG)
@@ -75,6 +110,14 @@ def test_of_a_file_that_was_taken_it_says_what_came_of_it(house: House, monkeypa
     assert "failed: " in why(house, "bad.yaml")[1]
     assert why(house, "two.yaml")[1].count("done, see") == 2
     assert "failed: it needs 9 GB" in why(house, "oom.yaml")[1]
+    report = f"(see {house.outbox}/failed/oom.yaml.json) ["
+    assert report in why(house, "oom.yaml")[1]
+    house.drop("bad.yaml", b"steps: 1000\nprompt: x")
+    house.drain()
+    assert why(house, "bad.yaml")[1].endswith(f"(see {house.outbox}/failed/bad.r2.yaml.json)")
+    house.drop("fifty.yaml", b"prompt: x\nseed: 1-50\n")
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    assert why(house, "fifty.yaml")[1].startswith("fifty.yaml: 1 to 50: queued, attempt 1 to come [2")
     assert why(house, "never.yaml") == (False, "never.yaml: never seen, and not in the inbox now")
     assert not why(house, "/etc/passwd")[0]
 

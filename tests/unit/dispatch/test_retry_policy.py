@@ -6,6 +6,7 @@ from aura_daemon.dispatch import retry_policy
 from aura_daemon.dispatch.retry_policy import (
     OUT_OF_RUNGS,
     Decision,
+    GiveBack,
     GiveUp,
     Retry,
     StepDown,
@@ -37,6 +38,27 @@ def test_a_dead_worker_is_tried_again_until_the_attempts_are_used_up(kind: Failu
     assert isinstance(last, GiveUp)
     assert last.failure.message == "it broke (3 attempts)"
     assert "inbox" in last.failure.mend
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CRASHED, FailureKind.DEADLINE])
+def test_a_worker_that_dies_during_an_ordered_stop_costs_no_attempt(kind: FailureKind) -> None:
+    decision = retry_policy.decide(
+        failure(kind), kind=JobKind.GENERATE, tried=(), attempts=3, attempts_allowed=3, is_stopping=True
+    )
+    assert decision == GiveBack()
+
+
+@pytest.mark.parametrize("is_stopping", [True, False])
+def test_a_stop_excuses_no_failure_of_the_job_itself(is_stopping: bool) -> None:
+    bad = failure(FailureKind.BAD_INPUT)
+    decision = retry_policy.decide(
+        bad, kind=JobKind.GENERATE, tried=(), attempts=1, attempts_allowed=3, is_stopping=is_stopping
+    )
+    assert decision == GiveUp(failure=bad)
+
+
+def test_what_was_interrupted_from_outside_is_given_back_however_often() -> None:
+    assert decide(failure(FailureKind.INTERRUPTED), attempts=99, attempts_allowed=3) == GiveBack()
 
 
 def test_a_mend_that_is_known_is_kept_when_the_attempts_are_used_up() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from aura_daemon.config.settings import Settings
 from aura_daemon.health.holdups import Holdups, memory_for
 
 
@@ -76,3 +77,10 @@ def test_a_wait_can_be_bounded(holdups: Holdups) -> None:
     said = {"reason": "no memory", "mend": "end something"}
     assert holdups.fail("generate", now=0.0, at_most_s=3.0, **said) == 3.0
     assert holdups.fail("generate", now=3.0, at_most_s=99.0, **said) == 20.0
+
+
+def test_as_configured_a_missing_model_is_tried_again_after_half_a_minute_a_minute_up_to_an_hour() -> None:
+    settings = Settings()
+    holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
+    waits = [holdups.fail("generate", reason="gone", mend="", now=0.0) for _ in range(9)]
+    assert (waits[:3], waits[-1]) == ([30, 60, 120], 3600)

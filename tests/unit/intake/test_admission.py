@@ -215,7 +215,7 @@ def test_an_image_that_nobody_may_read_fails_the_job_file_naming_it_and_holds_up
     assert door.intake.admit(source) == ()
     failure = door.journal.source(source.id).failure
     assert failure is not None
-    assert failure.message == "the image it names cannot be read: beach.png: Permission denied"
+    assert failure.message.startswith("the image it names cannot be read: beach.png: Permission denied: it belongs to ")
     assert "permissions" in failure.mend
 
 

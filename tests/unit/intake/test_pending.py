@@ -197,3 +197,34 @@ def test_a_conflict_copy_stays_and_is_reported_once_by_its_name(door: Door, look
     copy.unlink()
     looks.look(5)
     assert looks.pending.conflicts() == []
+
+
+def told(log: list[str]) -> list[str]:
+    return [line for line in log if line.startswith("INFO left alone: ")]
+
+
+def test_what_is_left_alone_is_told_once_a_reason_and_not_once_a_file(door: Door, looks: Looks, log: list[str]) -> None:
+    for number in range(3 * AT_ONCE):
+        door.house.drop(f"clip{number}.mov", b"x")
+    door.house.drop("notes.docx", b"x")
+    for _ in range(6):
+        looks.look()
+    clips = f"left alone: {3 * AT_ONCE} files: not a kind of file it knows (.mov); it is a video: save the frame"
+    assert [line.removeprefix("INFO ").startswith(clips) for line in told(log)] == [True, False]
+    door.house.drop("another.mov", b"x")
+    looks.look()
+    assert len(told(log)) == 2
+    assert looks.pending.left_alone()["not a kind of file it knows (.mov)"] == 3 * AT_ONCE + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("_defaults.yaml", b"steps: 5\n"), ("health.json", b'{"schema": "aura-daemon/health/1"}')]
+)
+def test_what_is_expected_in_an_inbox_is_not_told(
+    door: Door, looks: Looks, log: list[str], name: str, content: bytes
+) -> None:
+    door.house.drop(name, content)
+    looks.look()
+    looks.look()
+    assert sum(looks.pending.left_alone().values()) == 1
+    assert told(log) == []

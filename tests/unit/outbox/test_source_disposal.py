@@ -13,7 +13,7 @@ import pytest
 
 from aura_daemon.formats.sidecar_schema import FailureReport
 from aura_daemon.jobs.lifecycle import SourceState
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.source_policy import TWO_WAY_SYNC_MARKS, SourcePolicy, choose
@@ -244,10 +244,19 @@ def test_somebody_elses_file_is_not_taken_for_a_report(door: Door) -> None:
     assert theirs.read_bytes() == b'{"mine": true}'
 
 
-@pytest.mark.parametrize("kind", ["whole", "documents"])
+@pytest.mark.parametrize("kind", ["whole", "documents", "cancelled", "partly cancelled"])
 def test_a_crash_between_any_two_steps_of_failing_is_made_good(door: Door, tries: Any, kind: str) -> None:
     if kind == "whole":
         source, expected = ended(door, "cat.yaml", BAD), ["cat.yaml", "cat.yaml.json"]
+    elif kind.endswith("cancelled"):
+        source, jobs = taken(door, content=THREE)
+        if kind != "cancelled":
+            done(door, jobs[0])
+        for job in jobs[kind != "cancelled" :]:
+            door.journal.fail(job, CANCELLED, now=1.0)
+        expected = (
+            ["cat.yaml", "cat.yaml.json"] if kind == "cancelled" else ["cat-cancelled.yaml", "cat-cancelled.yaml.json"]
+        )
     else:
         source = ended(door, "cat.yaml", b"prompt: one\n---\nprompt: two\n", well=False)
         expected = ["cat-1.yaml", "cat-1.yaml.json", "cat-2.yaml", "cat-2.yaml.json"]

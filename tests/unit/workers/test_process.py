@@ -21,8 +21,11 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import importing
-from aura_daemon.workers.process import ProcessWorker
-from aura_daemon.workers.protocol import Finished, Placed, Progress
+from aura_daemon.workers.process import SLEPT_S, STOP_TOLD_S, ProcessWorker
+from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
+from aura_daemon.workers.silence import GAP_S
+from aura_daemon.workers.stop_signals import STOP_SIGNALS
+from aura_daemon.workers.worker_death import MOST_EARLY_KILLS
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +41,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    def go_on(self, worker: ProcessWorker, until_s: float) -> list[Up]:
+        """Lets time pass as a daemon sees it, which polls once a second; returns the worker's messages."""
+        messages: list[Up] = []
+        while self.now < until_s:
+            self.now = min(until_s, self.now + 1.0)
+            messages += worker.poll()
+        return messages
+
+
+def killed(worker: ProcessWorker, clock: Clock, number: int = signal.SIGKILL) -> list[Finished]:
+    """Kills the child, and returns the ends of its jobs once the moment is over in which a stop may be told."""
+    assert worker.pid is not None
+    os.kill(worker.pid, number)
+    select.select(worker.waitables(), [], [], PATIENCE_S)
+    messages = worker.poll()
+    clock.now += STOP_TOLD_S
+    return [message for message in (*messages, *worker.poll()) if isinstance(message, Finished)]
 
 
 @pytest.fixture
@@ -76,12 +97,11 @@ class TestProcessWorker(WorkerContract):
     """The real worker keeps the contract."""
 
 
-def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker) -> None:
+def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker, clock: Clock) -> None:
     worker.submit(batch_of("fine", "hang", "fine"))
     wait_for(worker, Progress, 2)
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGKILL)
-    words = finished(worker, 2)
+    words = killed(worker, clock)
+    assert len(words) == 2
     failures = [failure_of(word) for word in words if isinstance(word.outcome, Failure)]
     assert {failure.kind for failure in failures} == {FailureKind.CRASHED}
     assert "killed by signal 9 (SIGKILL)" in failures[0].message
@@ -149,10 +169,8 @@ def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: Proces
     pid = worker.pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
-    clock.now = 30.0
-    assert worker.poll() == []
-    clock.now = 30.1
-    words = [message for message in worker.poll() if isinstance(message, Finished)]
+    assert clock.go_on(worker, 30.0) == []
+    words = [message for message in clock.go_on(worker, 30.1) if isinstance(message, Finished)]
     assert [word.job_id for word in words] == ["job-1", "job-2"]
     assert failure_of(words[0]).kind is FailureKind.DEADLINE
     assert "no sign of life for 30 s" in failure_of(words[0]).message
@@ -163,10 +181,9 @@ def test_a_child_without_a_sign_of_life_is_killed_at_its_deadline(worker: Proces
 
 def test_a_sign_of_life_puts_the_deadline_off(worker: ProcessWorker, clock: Clock) -> None:
     worker.submit(batch_of("hang"))
-    clock.now = 20.0
+    clock.now = 9.0
     wait_for(worker, Progress)
-    clock.now = 49.0
-    assert worker.poll() == []
+    assert clock.go_on(worker, 38.0) == []
     assert not worker.idle
 
 
@@ -178,8 +195,85 @@ def test_once_steps_have_a_pace_the_deadline_follows_it(clock: Clock) -> None:
     os.kill(worker.pid, signal.SIGSTOP)
     time.sleep(0.1)
     worker.poll()
-    clock.now = 61.0
-    assert "for 60 s" in failure_of(finished(worker)[0]).message
+    (word,) = [message for message in clock.go_on(worker, 61.0) if isinstance(message, Finished)]
+    assert "for 60 s" in failure_of(word).message
+
+
+def test_time_in_which_the_daemon_itself_was_stopped_is_no_silence_of_its_child(
+    worker: ProcessWorker, clock: Clock
+) -> None:
+    """SIGSTOP to both, a frozen container, a paused machine: the clock goes on, and nobody could say a word."""
+    worker.submit(batch_of("hang"))
+    wait_for(worker, Progress)
+    clock.go_on(worker, 29.0)
+    clock.now += 3600.0
+    assert worker.poll() == []
+    assert clock.go_on(worker, clock.now + 1.0) == []
+    assert clock.go_on(worker, clock.now + GAP_S) != []
+
+
+@pytest.mark.parametrize("number", sorted(STOP_SIGNALS))
+def test_the_child_leaves_the_order_to_stop_to_the_daemon(worker: ProcessWorker, number: int) -> None:
+    """They reach a whole process group, or control group: the daemon gives the running job its time to end."""
+    worker.submit(batch_of("slow"))  # the child may not have run a line of Python yet
+    assert worker.pid is not None
+    os.kill(worker.pid, number)
+    wait_for(worker, Progress)
+    os.kill(worker.pid, number)
+    wait_for(worker, Progress, 3)
+    assert not worker.idle
+
+
+def test_a_stop_by_the_daemon_ends_the_child_at_once_in_the_middle_of_a_job(worker: ProcessWorker) -> None:
+    worker.submit(batch_of("hang"))
+    wait_for(worker, Progress)
+    assert worker.pid is not None
+    child = psutil.Process(worker.pid)
+    worker.stop(PATIENCE_S)
+    assert not child.is_running()
+    assert worker.idle
+
+
+def test_a_kill_is_told_a_moment_later_as_the_daemon_may_be_about_to_stop(worker: ProcessWorker, clock: Clock) -> None:
+    worker.submit(batch_of("hang"))
+    wait_for(worker, Progress)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    select.select(worker.waitables(), [], [], PATIENCE_S)
+    assert [message for message in worker.poll() if isinstance(message, Finished)] == []
+    assert not worker.idle
+    worker.stop(0.0)
+    clock.now += STOP_TOLD_S
+    assert worker.poll() == []
+    assert worker.idle
+
+
+def test_a_job_whose_worker_did_not_survive_a_suspension_was_only_interrupted(
+    light: Callable[..., ProcessWorker], clock: Clock
+) -> None:
+    slept_s = iter([100.0, 100.0 + 2 * SLEPT_S])
+    worker = light(suspended_s=lambda: next(slept_s))
+    worker.submit(batch_of("exit"))
+    failure = failure_of(finished(worker)[0])
+    assert failure.kind is FailureKind.INTERRUPTED
+    assert "had been suspended" in failure.message
+
+
+def test_a_child_killed_before_it_is_ready_says_nothing_of_its_job_or_its_libraries(
+    clock: Clock,
+) -> None:
+    worker = ProcessWorker(
+        EngineSettings(), deadline_s=60.0, clock=clock, command=("sh", "-c", "exec sleep 600"), oom_kills=lambda: 0
+    )
+    kinds = []
+    for _ in range(MOST_EARLY_KILLS):
+        worker.submit(batch_of("fine"))
+        (word,) = killed(worker, clock)
+        failure = failure_of(word)
+        assert "killed by signal 9 (SIGKILL), before it was ready" in failure.message
+        assert "torch" not in failure.mend
+        kinds.append(failure.kind)
+    assert kinds == [FailureKind.INTERRUPTED, FailureKind.INTERRUPTED, FailureKind.MODEL_UNAVAILABLE]
 
 
 def test_a_stopped_child_does_not_stop_the_daemon_however_big_the_batch(worker: ProcessWorker) -> None:
@@ -229,19 +323,6 @@ def test_the_child_dies_with_the_process_that_started_it() -> None:
     parent.stdout.close()
     gone, _alive = psutil.wait_procs([child], timeout=PATIENCE_S)
     assert gone == [child]
-
-
-def test_the_child_leaves_ctrl_c_to_the_daemon(worker: ProcessWorker) -> None:
-    worker.submit(batch_of("hang"))
-    wait_for(worker, Progress)
-    assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGINT)
-    worker.stop(0.0)
-    worker.submit(batch_of("fine"))
-    finished(worker)
-    os.kill(worker.pid, signal.SIGINT)
-    worker.submit(batch_of("fine"))
-    assert isinstance(finished(worker)[0].outcome, Produced)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux's own")

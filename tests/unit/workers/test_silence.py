@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.workers.process import LEAST_S, SLACK, silence_s
+from aura_daemon.workers.silence import LEAST_S, SLACK, silence_s
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""Whose file or folder denies access, and what to do about it. In: an error, a file. Out: words."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from aura_daemon import file_names
+
+
+def why_denied(error: OSError, file: Path, *, writes: bool = False) -> str:
+    """The error in words; where access was denied, also who owns what denies it, its mode, and who asked.
+
+    `writes`: the file was to be moved or made, which its folder allows or denies.
+    """
+    reason = error.strerror or str(error)
+    if not isinstance(error, PermissionError):
+        return reason
+    denying, mend = _denying(file, writes=writes)
+    try:
+        status = denying.lstat()
+    except OSError:
+        return f"{reason}: {file_names.escaped(os.fspath(denying))}"
+    subject = "it" if denying == file else f"the folder {file_names.escaped(os.fspath(denying))}"
+    owner, mode, asker = _name(status.st_uid), stat.S_IMODE(status.st_mode), _name(os.geteuid())
+    return f"{reason}: {subject} belongs to {owner} with mode {mode:04o}, and aura-daemon runs as {asker}; {mend}"
+
+
+def _denying(file: Path, *, writes: bool) -> tuple[Path, str]:
+    """The first folder on the way that denies access, else the file; and what to do."""
+    for folder in reversed(file.parents):
+        if not _may(folder, os.X_OK | (os.W_OK if writes and folder == file.parent else 0)):
+            return folder, "chmod or chown that folder"
+    if _may(file, os.R_OK):
+        return file, "its file system or a security module forbids it"
+    return file, "chmod or chown it"
+
+
+def _may(path: Path, mode: int) -> bool:
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _name(user_id: int) -> str:
+    try:
+        return pwd.getpwuid(user_id).pw_name
+    except KeyError:
+        return f"user {user_id}"

@@ -1,0 +1,62 @@
+"""Who may look into the state folder, which holds every prompt: only its owner, whatever the umask. In: the folder.
+
+Every file in it is 0600, every folder 0700. The folder itself is 0700 where it is the program's own: made by it, or
+named and holding nothing else. A folder that others use too keeps its mode, and so does one that the service manager
+made, whose unit says who may enter (systemd's StateDirectoryMode).
+"""
+
+from __future__ import annotations
+
+import stat
+from contextlib import suppress
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+OURS: Final = (
+    "answer-*.sock",
+    "control.sock",
+    "copying",
+    "health.json",
+    "inputs",
+    "journal.sqlite3*",
+    "known-folders.json",
+    "lock",
+    "tmp",
+    "work",
+)
+"""Globs of everything that the program puts into its state folder."""
+
+
+def make(folder: Path) -> None:
+    """Makes the state folder, and those above it that are missing, for their owner alone; raises OSError."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+    except FileNotFoundError:
+        make(folder.parent)
+        folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
+
+
+def tighten(folder: Path, *, is_managed: bool) -> None:
+    """Takes from everybody else what an earlier release or another umask gave them; `is_managed`: not the folder.
+
+    Nothing is changed where this user may not, or on a file system without modes.
+    """
+    places = list(folder.iterdir())
+    ours = [place for place in places if any(fnmatch(place.name, glob) for glob in OURS)]
+    for place in ours:
+        _tighten(place)
+    if not is_managed and len(ours) == len(places):
+        _tighten(folder)
+
+
+def _tighten(place: Path) -> None:
+    with suppress(OSError):
+        mode = place.lstat().st_mode
+        if mode & _OTHERS and not stat.S_ISLNK(mode):
+            place.chmod(stat.S_IMODE(mode) & ~_OTHERS)

@@ -1,0 +1,118 @@
+"""`status` and the health document count what failed, whether it ran or was refused, across restarts too."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from aura_daemon.cli.status import status
+from aura_daemon.daemon.status import DaemonStatus, read_status
+from aura_daemon.health.document import Holdup
+from aura_daemon.jobs.results import FailureKind
+from tests.support.house import House, fail
+
+MISSPELT = b"promt: a small red circle on a blue background\n"
+REASON = "line 1: promt: unknown key; did you mean `prompt`?"
+
+
+def told(house: House) -> DaemonStatus:
+    return read_status(house.state)
+
+
+def health(house: House) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((house.outbox / "health.json").read_bytes())
+    return document
+
+
+def failed(found: DaemonStatus) -> int:
+    assert found.job_counts is not None
+    return found.job_counts["failed"]
+
+
+def test_a_refused_file_is_one_that_failed_everywhere(house: House, log: list[str]) -> None:
+    house.drop("bad.yaml", MISSPELT)
+    assert house.drain().failed == 1
+    found = told(house)
+    assert failed(found) == 1
+    assert [text.partition(": ")[2] for text in found.recent_failures] == [f"bad.yaml: {REASON}"]
+    assert health(house)["jobs"]["failed"] == 1
+    assert health(house)["last_error"].endswith(f"bad.yaml: {REASON}")
+    assert house.sidecar("failed/bad.yaml.json")["reason"] == REASON
+    assert any(f"failed: {REASON} (see " in line for line in log)
+
+
+def test_a_refused_file_of_several_documents_is_one_failure_that_names_the_first_of_its_problems(house: House) -> None:
+    house.drop("bad.yaml", b"prompt: x\n---\nprompt: y\nstepz: 1\n---\nsteps: 0\nprompt: z\n")
+    house.drain()
+    assert failed(told(house)) == 1
+    reason = house.sidecar("failed/bad.yaml.json")["reason"]
+    assert reason == "2 problems; the first: line 4: stepz: unknown key; did you mean `steps`?"
+
+
+def test_after_a_restart_what_was_refused_is_still_told(house: House) -> None:
+    house.drop("bad.yaml", MISSPELT)
+    house.drain()
+    house.drop("good.yaml")
+    house.drain()
+    found = told(house)
+    assert failed(found) == 1
+    assert len(found.recent_failures) == 1
+    assert REASON in health(house)["last_error"]
+
+
+def test_failed_jobs_and_refused_files_are_told_together_the_latest_first(house: House) -> None:
+    house.drop("first.yaml", MISSPELT)
+    house.drain()
+    house.drop("second.yaml")
+    house.drain(fail(FailureKind.OUT_OF_MEMORY, "it needs 9 GB"))
+    house.drop("third.yaml", MISSPELT)
+    house.drain()
+    found = told(house)
+    assert failed(found) == 3
+    assert [text.split(": ")[1] for text in found.recent_failures] == ["third.yaml", "second.yaml", "first.yaml"]
+
+
+def test_a_file_that_is_mended_stays_counted_as_a_failed_job_does(house: House) -> None:
+    house.drop("bad.yaml", MISSPELT)
+    house.drain()
+    house.drop("bad.yaml")
+    house.drain()
+    found = told(house)
+    assert found.job_counts is not None
+    assert (found.job_counts["failed"], found.job_counts["done"]) == (1, 1)
+
+
+def test_a_refusal_is_as_loud_in_the_log_as_a_job_that_fails(house: House, log: list[str]) -> None:
+    house.drop("bad.yaml", MISSPELT)
+    house.drain()
+    assert any(line.startswith("ERROR ") and "refused: bad.yaml: line 1" in line for line in log)
+
+
+def test_the_log_says_at_the_start_what_becomes_of_sources_and_why(house: House, log: list[str]) -> None:
+    house.drain()
+    (house.inbox / ".stfolder").mkdir()
+    house.drain()
+    said = [line for line in log if "sources are treated as" in line]
+    assert "`archive`: the inbox is writable" in said[0]
+    assert "`keep`: " in said[1]
+    assert "Syncthing" in said[1]
+
+
+def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with house.daemon(drain=False) as daemon:
+        document = daemon.health.document()
+    held = Holdup(
+        what="folder settings", reason="2 waiting, held up by _defaults.yaml", mend="Mend it.", retry_in_s=0.0
+    )
+    document = document.model_copy(update={"polls_because": "nfs4", "holdups": [held]})
+    (house.state / "health.json").write_bytes(document.to_json())
+    config = house.root / "aura.yaml"
+    config.write_text(f"inbox: {house.inbox}\noutbox: {house.outbox}\nstate: {house.state}\n")
+    assert status(config, as_json=False) == 0
+    printed = capsys.readouterr().out
+    assert "watching   by looking again and again: nfs4\n" in printed
+    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml Mend it.\n" in printed

@@ -1,0 +1,221 @@
+"""Every key, command, option, file and variable that a message of the package names exists.
+
+A message is a text with a space in it, anywhere in the package but in docstrings, SQL and `training`. What it names is
+looked for in backticks, behind words like "set" and "raise", and by its form (`snake_case`, `section.key`,
+`UPPER_CASE`, `--option`).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import typer
+
+from aura_daemon.cli.app import app
+from aura_daemon.config.settings import Settings
+from aura_daemon.file_names import FAILED_FOLDER, OWN_FOLDER
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
+from aura_daemon.jobfile.folder_defaults import FILE_NAME as FOLDER_DEFAULTS
+from aura_daemon.jobfile.schema import job_schema
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sources import Accept
+
+ROOT: Final = Path(__file__).parents[2]
+PACKAGE: Final = ROOT / "aura_daemon"
+LEAST_MESSAGES: Final = 400
+
+ELSEWHERE: Final = {
+    # what other programs call their things
+    "OOMPolicy=continue": "a setting of systemd",
+    "memory.oom.group": "a file of a control group",
+    "fs.inotify.max_user_watches": "a setting of the kernel",
+    "fs.inotify.max_user_instances": "a setting of the kernel",
+    "hf auth login": "a command of huggingface_hub",
+    "hf download …": "a command of huggingface_hub",
+    "mkdir -p … && touch …": "commands of the shell",
+    "--force-reinstall": "an option of pip",
+    "config.json": "a file of a model, as transformers writes it",
+    "model_index.json": "a file of a model, as diffusers writes it",
+    "aura.json": "the file that tells aura-mini from other models",
+    "sm_86": "a compute capability of NVIDIA's",
+    "sys.argv": "Python, in a program that `bench` starts",
+    "sys.exit": "Python, in a program that `bench` starts",
+    "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
+    "parse": "a function, in an exception for programmers",
+    "AND": "what AUTOMATIC1111 reads in a prompt",
+    "HF_ENDPOINT": "a variable of huggingface_hub",
+    "HF_HOME": "a variable of huggingface_hub",
+    "HF_HUB_OFFLINE": "a variable of huggingface_hub",
+    "HF_TOKEN": "a variable of huggingface_hub",
+    "CUDNN_STATUS_NOT_SUPPORTED": "a text of cuDNN",
+    # signs of our own
+    "key: value": "stands for any key",
+    "*name": "an alias of YAML",
+    "__name__": "stands for any word list",
+    "<lora:NAME>": "a LoRA in a prompt",
+    "<lora:NAME:WEIGHT>": "a LoRA in a prompt",
+    "[from:to:0.5]": "what AUTOMATIC1111 reads in a prompt",
+    "[one|other]": "what AUTOMATIC1111 reads in a prompt",
+    "memory for …": "the name of a hold-up in the health document",
+}
+"""Names that stand in messages and are no key, command or file of ours, each with what it is."""
+
+_BACKTICKS: Final = re.compile(r"`([^`]+)`")
+_SQL: Final = re.compile(r"\s*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE)\b")
+_SNAKE: Final = re.compile(r"(?<![\w.$/…-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w(./])")
+_DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![\w(/])")
+_SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
+_VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
+_OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+
+
+def messages_of(source: str) -> Iterator[tuple[int, str]]:
+    """The lines and texts of a module, `…` where a value is filled in."""
+    tree = ast.parse(source)
+    parts = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts |= {id(part) for part in node.values}
+            yield (
+                node.lineno,
+                "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values),
+            )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in parts:
+            yield node.lineno, node.value
+
+
+@cache
+def messages() -> tuple[tuple[str, str], ...]:
+    """Every message with its place."""
+    return tuple(
+        (f"{file.relative_to(ROOT)}:{line}", text)
+        for file in sorted(PACKAGE.rglob("*.py"))
+        if "training" not in file.parts
+        for line, text in messages_of(file.read_text(encoding="utf-8"))
+        if " " in text.strip() and not _SQL.match(text)
+    )
+
+
+@cache
+def commands() -> dict[str, frozenset[str]]:
+    """Every command with its options."""
+    group: Any = typer.main.get_command(app)
+    return {
+        name: frozenset(option for parameter in command.params for option in parameter.opts)
+        for name, command in group.commands.items()
+    }
+
+
+@cache
+def config_keys() -> frozenset[str]:
+    """As the file names them: `deadline`, `limits`, `limits.image_bytes`; a key of a section never stands alone."""
+    found: set[str] = set()
+    for key, field in Settings.model_fields.items():
+        found.add(key)
+        inner: Any = field.annotation
+        found |= {f"{key}.{name}" for name in getattr(inner, "model_fields", ())}
+    return frozenset(found)
+
+
+@cache
+def job_keys() -> frozenset[str]:
+    """The keys of a job, and those of the mappings in it (`scale`, `weight`)."""
+    schema = job_schema()
+    parts = (*schema["anyOf"], *schema.get("$defs", {}).values())
+    return frozenset(key for part in parts for key in part.get("properties", {}))
+
+
+def is_known(name: str) -> bool:
+    """Whether something that a message names is there."""
+    words = {*JobKind, *Accept, "regenerate", "retry", "cancel"}
+    files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
+    if name in ELSEWHERE or name in files or name == FOLDER_DEFAULTS:
+        return True
+    if not re.search(r"[A-Za-z]", name):  # `{`, `---`, `..`
+        return True
+    if name.startswith("aura-daemon "):
+        return is_command(name)
+    if name.startswith("make "):
+        return re.search(rf"^{name.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
+    if name.startswith("docs/"):
+        return (ROOT / name).exists()
+    if name.startswith(("{", "\\")):  # `{name: NAME, weight: 0.8}`, `{number:03}`, `\{`
+        return True
+    key = name.partition(":")[0]
+    return _NAME.fullmatch(key) is not None and key in job_keys() | config_keys() | words
+
+
+def is_command(line: str) -> bool:
+    """Whether `aura-daemon retry …` could be typed."""
+    _, command, *arguments = shlex.split(line)
+    options = {argument for argument in arguments if argument.startswith("-")}
+    return command in commands() and options <= commands()[command]
+
+
+def unknown_names(text: str) -> list[str]:
+    """What a message names that is nowhere."""
+    quoted = _BACKTICKS.findall(text)
+    bare = _BACKTICKS.sub("", text)
+    forms = (_SNAKE, _DOTTED, _SET, _VARIABLE)
+    found = [*quoted, *(name for form in forms for name in form.findall(bare))]
+    options = frozenset().union(*commands().values(), ELSEWHERE)
+    unknown = [name for name in found if not is_known(name) and not name.startswith("AURA_")]
+    return [*unknown, *(name for name in _OPTION.findall(bare) if name not in options)]
+
+
+def test_messages_are_found() -> None:
+    assert len(messages()) >= LEAST_MESSAGES
+
+
+def test_every_key_command_and_file_that_a_message_names_exists() -> None:
+    unknown = [f"{place}: {name} in: {text}" for place, text in messages() for name in unknown_names(text)]
+    assert unknown == []
+
+
+def test_no_excuse_is_left_over() -> None:
+    used = "\n".join(text for _, text in messages())
+    assert [name for name in ELSEWHERE if name not in used] == []
+
+
+def test_every_setting_in_the_pages_exists() -> None:
+    """`key: value` in the running text; the examples are held by `test_docs`."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    settings = [
+        (page.name, code)
+        for page in pages
+        for code in _BACKTICKS.findall(re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL))
+        if re.fullmatch(r"[a-z_.]+: [\w.-]+", code)
+    ]
+    assert len(settings) > 10
+    assert [(page, code) for page, code in settings if not is_known(code)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "unknown"),
+    [
+        ("save it smaller, or raise max_image_bytes", ["max_image_bytes"]),
+        ("save it smaller, or raise limits.image_bytes", []),
+        ("raise limits.image_byte or `limits.image_pixels`", ["limits.image_byte"]),
+        ("set allow_pickle: true", ["allow_pickle", "allow_pickle: true"]),
+        ("set device: auto", []),
+        ("correct `revision`, or leave it out", ["revision"]),
+        ("`aura-daemon redo …` runs it", ["aura-daemon redo …"]),
+        ("`aura-daemon retry …` runs it", []),
+        ("`aura-daemon doctor --plan 64x64` or `aura-daemon doctor --plans`", ["aura-daemon doctor --plans"]),
+        ("give --config, not --configuration", ["--configuration"]),
+        ("see `docs/nothing.md` or docs/jobs.md in `docs/jobs.md`", ["docs/nothing.md"]),
+        ("put it into `failed/` or `lost/`", ["lost/"]),
+        ("set HF_HOME or HF_HOUSE", ["HF_HOUSE"]),
+    ],
+)
+def test_an_unknown_name_is_found(text: str, unknown: list[str]) -> None:
+    assert sorted(unknown_names(text)) == sorted(unknown)
