@@ -80,6 +80,7 @@ _SURE: Final = re.compile(r"(?<!\S)-(?:[nsSWHC]\s*[0-9]+(?:\.[0-9]+)?|A\s*(?:k_\
 _ANY: Final = re.compile(
     rf"{_LONG.pattern}|(?<!\S)-(?P<short>[AIMo](?=\S)|(?:ft|cf|tm|save_orig)(?=\s|[0-9]|$)|[A-Za-z](?=\s|[0-9.]|$))"
 )
+_JOINED_DASHES: Final = re.compile(r"(?<!\S)[\u2013\u2014]([A-Za-z_]{4,})(?=[\s=])")
 _QUOTED: Final = re.compile(r"""\s*(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)')(?=\s|$)""", re.DOTALL)
 
 _SWITCHES: Final = frozenset(
@@ -106,6 +107,11 @@ def flags_in(line: str) -> FlaggedLine | None:
     """
     if len(line) > MOST_CHARACTERS:
         return None
+    joined = _JOINED_DASHES.search(line)
+    if joined is not None and is_key(canonical(joined[1])):
+        message = f"begins with one long dash, which an editor made of two: write `--{joined[1]}`"
+        fault = SettingFault(label=joined[0], message=message, written=joined[0])
+        return FlaggedLine(settings=(), faults=(fault,), is_invokeai=False)
     begin = _QUOTED.match(line)
     start = begin.end() if begin is not None else 0
     is_invokeai = _SURE.search(line, start) is not None
