@@ -13,6 +13,9 @@ from typing import Final
 from aura_daemon.formats import image_signatures, yaml_reader
 from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT
 
+MOST_LINES: Final = 50_000
+"""Of a file, the blank ones included. 500 prompts with all their settings have fewer."""
+
 _SAVE_AS_UTF8: Final = "save it as UTF-8"
 _PLAIN: Final = "save it as plain text (UTF-8)"
 
@@ -55,6 +58,8 @@ def text_of(content: bytes) -> str | NotPlainText:
     text = yaml_reader.decoded(content)
     if text is None:
         return NotPlainText(message=f"the file is no text in UTF-8{_encoding(content)}: {_SAVE_AS_UTF8}")
+    if max(text.count("\n"), text.count("\r")) >= MOST_LINES:
+        return NotPlainText(message=f"the file has more than {MOST_LINES:,} lines: split it")
     strange = NOT_TEXT.search(text)
     if strange is None:
         return text

@@ -23,7 +23,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, prompt_lines_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
 from aura_daemon.jobfile.prompt_lists import text_lookalikes
-from aura_daemon.jobfile.prompt_lists.text_entries import MOST_LINES, NEGATIVE, WHOLE_KEY, Entry, entries_of
+from aura_daemon.jobfile.prompt_lists.text_entries import NEGATIVE, WHOLE_KEY, Entry, entries_of
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import MOST_PROBLEMS, capped, cut
 
@@ -68,10 +68,6 @@ def parse_prompt_text(
         return _refused(other, file=file)
     if not text.strip():
         return _refused("the file is blank; it should hold a prompt", file=file)
-    if max(text.count("\n"), text.count("\r")) >= MOST_LINES:
-        return _refused(
-            f"the file has more than {MOST_LINES:,} lines; it may hold at most {MOST_JOBS} prompts", file=file
-        )
     found = entries_of(text, prompt_lines_of(folders, prompt_lines))
     entries = found.entries
     if not entries:

@@ -49,9 +49,6 @@ class _Line:
     is_indented: bool
 
 
-MOST_LINES: Final = 50_000
-"""Of a file, the blank ones included. 500 prompts with all their settings have fewer."""
-
 NEGATIVE: Final = "Negative prompt:"
 """How A1111 begins the negative prompt."""
 

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from aura_daemon.formats.plain_text import NotPlainText, text_of
+from aura_daemon.formats.plain_text import MOST_LINES, NotPlainText, text_of
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 
 
@@ -50,6 +50,8 @@ def archive(*names: str) -> bytes:
         (b"%PDF-1.7\n", "a PDF"),
         (b"\x1f\x8b\x08", "gzip"),
         (b"\x89PNG\r\n\x1a\n", "an image: give it the ending of its format"),
+        (b"a\n" * MOST_LINES, "more than 50,000 lines: split it"),
+        (b"a\r" * MOST_LINES, "more than 50,000 lines: split it"),
         (b"x" * (MOST_BYTES + 1), "longer than 1,048,576 bytes"),
     ],
 )

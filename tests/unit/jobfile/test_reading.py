@@ -38,10 +38,10 @@ def test_a_text_is_cut_as_it_is_said() -> None:
 @pytest.mark.parametrize(
     ("kind", "file", "begin", "rest"),
     [
-        (SourceKind.PROMPT_TEXT, "cat.txt", b"", b"- a\n"),
+        (SourceKind.PROMPT_TEXT, "cat.txt", b"", b"- a cat at night, in the rain\n"),
         (SourceKind.PROMPT_TEXT, "cat.txt", b"", b'--a "x" '),
-        (SourceKind.PROMPT_TEXT, "cat.txt", b"", b'Steps: 1, Size: "\n'),
-        (SourceKind.PROMPT_TABLE, "cat.csv", b"prompt,steps\n", b",\n"),
+        (SourceKind.PROMPT_TEXT, "cat.txt", b"", b'Steps: 1, Sampler: Euler a, Size: "\n'),
+        (SourceKind.PROMPT_TABLE, "cat.csv", b"prompt,steps\n", b",,,,,,,,,,,,,,,,,,,,,,,\n"),
         (SourceKind.PROMPT_TABLE, "cat.json", b'[{"prompt": "a b"}', b",{}"),
         (SourceKind.PROMPT_TABLE, "cat.jsonl", b"", b'"a b"\n\n'),
     ],

@@ -14,7 +14,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
 from aura_daemon.jobfile.prompt_lists.prompt_texts import ONLY_COMMENTS, parse_prompt_text
-from aura_daemon.jobfile.prompt_lists.text_entries import MOST_LINES, WHOLE_KEY
+from aura_daemon.jobfile.prompt_lists.text_entries import WHOLE_KEY
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import PromptLines
@@ -158,7 +158,6 @@ def test_a_negative_prompt_without_settings_counts() -> None:
             "a\n" * 501,
             f"this would be 501 jobs; a file has at most 500: split it, or, if it is one prompt: {WHOLE_KEY}",
         ),
-        ("a" + "\n" * MOST_LINES, "more than 50,000 lines"),
         ("a cat\n" + "x" * (MOST_PROMPT_CHARACTERS + 1), "cat.txt:2: the prompt has 10,001 characters"),
         ("a cat\n{red|blue\n", "cat.txt:2: prompt: "),
         ("x" * (MOST_BYTES + 1), "and a file 500 prompts"),
