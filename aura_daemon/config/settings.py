@@ -167,6 +167,9 @@ class Settings(BaseSettings):
     device: Device = Field(_ENGINE.device, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
     attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")
+    threads: WholeOrNull = Field(
+        None, ge=1, le=1024, description="a whole number of CPU threads from 1 to 1024, or null: one a core"
+    )
     memory_fraction: NumberOrNull = Field(
         None, gt=0, le=1, description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less"
     )

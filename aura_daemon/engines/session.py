@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
+import torch
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
@@ -33,7 +34,7 @@ from aura_daemon.engines.placement.device_memory import (
     release,
     trim,
 )
-from aura_daemon.engines.placement.devices import Devices, find_devices
+from aura_daemon.engines.placement.devices import Devices, Placement, find_devices, processor
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
@@ -60,6 +61,8 @@ class Session:
     ) -> None:
         """`devices`: None for those that the settings ask for."""
         self._settings = settings
+        if settings.threads is not None:
+            torch.set_num_threads(settings.threads)
         self._families = {kind: made(settings) for kind, made in families.items()}
         self._models = LoadedModels()
         self._loading = ""
@@ -174,7 +177,8 @@ class Session:
         loaded_s = time.monotonic() - began_s
         with attempt.peak.watched():
             for result in family.run(engine, decoded[:batch], attempt.reporter, attempt.peak):
-                attempt.end(result.task, _with_loading(result.outcome, loaded_s), step_s=result.step_s)
+                outcome = _completed(result.outcome, loaded_s, attempt.placement)
+                attempt.end(result.task, outcome, step_s=result.step_s)
 
     def _decoded(self, attempt: EngineAttempt, family: AnyFamily) -> list[DecodedTask[Any]]:
         """The tasks whose files can be decoded; the others end here."""
@@ -260,8 +264,9 @@ class Session:
         return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
 
 
-def _with_loading(outcome: Outcome, loaded_s: float) -> Outcome:
-    """Adds the time that loading the model took, 0 where it was loaded before."""
+def _completed(outcome: Outcome, loaded_s: float, placement: Placement) -> Outcome:
+    """Adds the time that loading the model took, 0 where it was loaded before, and on a CPU which and how."""
     if isinstance(outcome, Failure):
         return outcome
-    return replace(outcome, timing=replace(outcome.timing, loaded_s=loaded_s))
+    timing = replace(outcome.timing, loaded_s=loaded_s)
+    return replace(outcome, timing=timing, processor=processor() if placement.on_cpu else None)

@@ -126,6 +126,14 @@ class ModelRecord(_Record):
     sha256: str = Field(description="content hash over its weight files")
 
 
+class ProcessorRecord(_Record):
+    """The CPU that computed it: other pixels may come of another one, or of another number of threads."""
+
+    name: str
+    capability: str = Field(description="the vector instructions that torch used")
+    threads: int
+
+
 class TimingRecord(_Record):
     """Seconds, on a monotonic clock."""
 
@@ -181,6 +189,7 @@ class Sidecar(_Page):
     rung: str
     variant: str = Field(EAGER, description="how it was computed; eager: by PyTorch as the model is written")
     batch_size: int
+    processor: ProcessorRecord | None = Field(None, description="where a CPU computed it, and how")
     attempts: int
     tried: list[AttemptRecord] = Field([], description="every attempt, in order")
     timing_s: TimingRecord

@@ -80,6 +80,10 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "variant": (document.variant, produced.variant),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
+    before, now = document.processor, produced.processor
+    if before is not None and now is not None:
+        compared["CPU"] = (f"{before.name} with {before.capability}", f"{now.name} with {now.capability}")
+        compared["number of CPU threads (`threads` sets it)"] = (str(before.threads), str(now.threads))
     made_with = map(IngredientRecord.model_validate, produced.ingredients)
     compared["set of files"] = (_files(document.ingredients), _files(made_with))
     versions = dict(produced.versions)

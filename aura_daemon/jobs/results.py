@@ -150,6 +150,16 @@ class Ingredient:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Processor:
+    """What computed a result on the CPU: sums are split over threads and vectors, and rounded accordingly."""
+
+    name: str
+    capability: str
+    """The vector instructions that torch uses: `AVX2`, `AVX512`."""
+    threads: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Produced:
     """The result of one job from an engine, with everything needed to repeat it."""
 
@@ -167,6 +177,8 @@ class Produced:
     peak_bytes: int
     """Highest memory while the job ran: of the allocator on CUDA, the worker's resident size on the CPU."""
     variant: str = EAGER
+    processor: Processor | None = None
+    """None on another device than the CPU, and where no model computed."""
     text: str = ""
     """The caption of a caption job."""
     ingredients: tuple[Ingredient, ...] = ()

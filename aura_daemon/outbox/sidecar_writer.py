@@ -73,6 +73,7 @@ def sidecar(
         rung=produced.rung,
         variant=produced.variant,
         batch_size=produced.batch_size,
+        processor=schema.ProcessorRecord.model_validate(produced.processor) if produced.processor else None,
         attempts=len(failed) + 1,
         tried=[*failed, last],
         timing_s=timing_s,

@@ -133,7 +133,7 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 
 def _engines(settings: EngineSettings) -> Runner:
-    """Imports torch, which takes seconds. The options of CUDA's allocator must be set before."""
+    """Imports torch, which takes seconds. The options of CUDA's allocator, and the threads, must be set before."""
     from aura_daemon.system.nvidia import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
@@ -142,6 +142,8 @@ def _engines(settings: EngineSettings) -> Runner:
     total_bytes = first.total_bytes if first is not None else max((card.total_bytes for card in cards), default=None)
     options = allocator_options(settings.max_split_size_mb, total_bytes)
     os.environ.setdefault("PYTORCH_ALLOC_CONF", options)
+    if settings.threads is not None:
+        os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(settings.threads)
     with importing():
         from aura_daemon.workers.engine_runner import EngineRunner
 

@@ -24,8 +24,6 @@ from aura_daemon.file_names import FAILED_FOLDER, OWN_FOLDER
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
 from aura_daemon.jobfile.folder_defaults import FILE_NAME as FOLDER_DEFAULTS
 from aura_daemon.jobfile.schema import job_schema
-from aura_daemon.jobs.requests import JobKind
-from aura_daemon.jobs.sources import Accept
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "aura_daemon"
@@ -49,23 +47,59 @@ ELSEWHERE: Final = {
     "sys.exit": "Python, in a program that `bench` starts",
     "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
     "parse": "a function, in an exception for programmers",
-    "AND": "what AUTOMATIC1111 reads in a prompt",
     "HF_ENDPOINT": "a variable of huggingface_hub",
     "HF_HOME": "a variable of huggingface_hub",
     "HF_HUB_OFFLINE": "a variable of huggingface_hub",
     "HF_TOKEN": "a variable of huggingface_hub",
     "CUDNN_STATUS_NOT_SUPPORTED": "a text of cuDNN",
-    # signs of our own
+    # our own
     "key: value": "stands for any key",
-    "*name": "an alias of YAML",
-    "__name__": "stands for any word list",
-    "<lora:NAME>": "a LoRA in a prompt",
-    "<lora:NAME:WEIGHT>": "a LoRA in a prompt",
-    "[from:to:0.5]": "what AUTOMATIC1111 reads in a prompt",
-    "[one|other]": "what AUTOMATIC1111 reads in a prompt",
     "memory for …": "the name of a hold-up in the health document",
 }
 """Names that stand in messages and are no key, command or file of ours, each with what it is."""
+
+OF_NEIGHBOURS: Final = frozenset(
+    [
+        "AND",
+        "animals",
+        "prompts",
+        "sampler_name",
+        "enable_hr",
+        "hr_scale",
+        "batch_size",
+        "n_iter",
+        "cfg_scale",
+        "--prompt",
+        "--negative_prompt",
+    ]
+)
+"""Words of AUTOMATIC1111 and others, and of their examples, that a message may quote to say what is meant here."""
+
+_SMALL_WORDS: Final = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "as",
+        "be",
+        "by",
+        "for",
+        "from",
+        "in",
+        "is",
+        "it",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "so",
+        "that",
+        "the",
+        "to",
+        "with",
+    ]
+)
 
 _BACKTICKS: Final = re.compile(r"`([^`]+)`")
 _SQL: Final = re.compile(r"\s*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE)\b")
@@ -74,7 +108,7 @@ _DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![
 _SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
 _VARIABLE: Final = re.compile(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b")
 _OPTION: Final = re.compile(r"(?<![\w-])--[a-z][a-z-]+")
-_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_+]*(?:\.[a-z0-9_]+)*")
 
 
 def messages_of(source: str) -> Iterator[tuple[int, str]]:
@@ -101,8 +135,14 @@ def messages() -> tuple[tuple[str, str], ...]:
         for file in sorted(PACKAGE.rglob("*.py"))
         if "training" not in file.parts
         for line, text in messages_of(file.read_text(encoding="utf-8"))
-        if " " in text.strip() and not _SQL.match(text)
+        if " " in text.strip() and not _SQL.match(text) and not is_table(text)
     )
+
+
+def is_table(text: str) -> bool:
+    """Whether a text is a row of words for a table (`"sampler sampler_name sampling".split()`), and no sentence."""
+    words = text.split()
+    return all(re.fullmatch(r"[a-z0-9_+-]+", word) for word in words) and _SMALL_WORDS.isdisjoint(words)
 
 
 @cache
@@ -134,11 +174,28 @@ def job_keys() -> frozenset[str]:
     return frozenset(key for part in parts for key in part.get("properties", {}))
 
 
+def choices_in(schema: Any) -> Iterator[str]:
+    """Every word that a published schema allows as a value."""
+    if isinstance(schema, dict):
+        yield from (str(choice) for choice in (*schema.get("enum", ()), schema.get("const", "")))
+        for part in schema.values():
+            yield from choices_in(part)
+    elif isinstance(schema, list):
+        for part in schema:
+            yield from choices_in(part)
+
+
+@cache
+def choices() -> frozenset[str]:
+    """What may be said of a key: `caption`, `euler_a`, `keep`."""
+    return frozenset((*choices_in(job_schema()), *choices_in(Settings.model_json_schema()), "regenerate"))
+
+
 def is_known(name: str) -> bool:
     """Whether something that a message names is there."""
-    words = {*JobKind, *Accept, "regenerate", "retry", "cancel"}
+    words = {*choices(), "retry", "cancel"}
     files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
-    if name in ELSEWHERE or name in files or name == FOLDER_DEFAULTS:
+    if name in files or name == FOLDER_DEFAULTS or name in ELSEWHERE or name in OF_NEIGHBOURS:
         return True
     if not re.search(r"[A-Za-z]", name):  # `{`, `---`, `..`
         return True
@@ -148,7 +205,9 @@ def is_known(name: str) -> bool:
         return re.search(rf"^{name.removeprefix('make ')}:", (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
     if name.startswith("docs/"):
         return (ROOT / name).exists()
-    if name.startswith(("{", "\\")):  # `{name: NAME, weight: 0.8}`, `{number:03}`, `\{`
+    if name.startswith("pip install "):
+        return name.removeprefix("pip install ") in (ROOT / "pyproject.toml").read_text()
+    if name.startswith(("{", "\\", "<", "[", "(", "*", "_", "${", "…")):  # signs of prompts and of YAML
         return True
     key = name.partition(":")[0]
     return _NAME.fullmatch(key) is not None and key in job_keys() | config_keys() | words
@@ -215,6 +274,8 @@ def test_every_setting_in_the_pages_exists() -> None:
         ("see `docs/nothing.md` or docs/jobs.md in `docs/jobs.md`", ["docs/nothing.md"]),
         ("put it into `failed/` or `lost/`", ["lost/"]),
         ("set HF_HOME or HF_HOUSE", ["HF_HOUSE"]),
+        ("`keep` it, `euler_a` or `kept`", ["kept"]),
+        ("`pip install pillow` or `pip install pilow`", ["pip install pilow"]),
     ],
 )
 def test_an_unknown_name_is_found(text: str, unknown: list[str]) -> None:

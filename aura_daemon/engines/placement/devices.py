@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, memory_fraction
-from aura_daemon.jobs.results import EAGER, Failure, FailureKind
+from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Processor
 from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
 
 NATIVE_FLAGS: Final = {
@@ -130,6 +130,12 @@ def find_devices(settings: EngineSettings) -> Devices | Failure:
         device=device, device_name=name, dtype=dtype, rung=Rung.RESIDENT, fraction=fraction, uuid=uuid
     )
     return Devices(backend=backend, accelerator=accelerator, cpu=cpu)
+
+
+def processor() -> Processor:
+    """The CPU as torch computes on it now."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    return Processor(name=_cpu_name(), capability=capability, threads=torch.get_num_threads())
 
 
 def uuid_of(properties: object) -> str:

@@ -2,7 +2,7 @@
 
 In: resolved requests of one batch key. Out: Produced | Failure for each.
 
-The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call.
+The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call with channels-last weights.
 """
 
 from __future__ import annotations

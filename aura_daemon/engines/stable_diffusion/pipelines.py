@@ -1,7 +1,8 @@
 """Denoises and decodes with one model: from noise, from an image, within a mask. In: embeddings. Out: pictures.
 
-The loops are diffusers' own, so the pixels are those of one plain call of its pipelines. All pipelines share one set of
-weights: they are built around the same modules, or around wrappers of them on lower rungs.
+The loops are diffusers' own, so the pixels are those of one plain call of its pipelines with weights in the
+channels-last layout (`loading`); LMS from an image is repaired (`schedulers`). All pipelines share one set of weights:
+they are built around the same modules, or around wrappers of them on lower rungs.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
-from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
 from tests.unit.outbox.test_sidecar_writer import DRAWN, document, produced
 
@@ -144,6 +144,45 @@ def test_no_bytes_break_the_parser(content: bytes) -> None:
 
 def test_nothing_differs_from_a_run_under_the_same_conditions() -> None:
     assert differences(document(DRAWN), produced(DRAWN)) == ()
+
+
+THREADS = "number of CPU threads (`threads` sets it) than the sidecar's"
+TWO = Processor(name="EPYC", capability="AVX2", threads=2)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (TWO, TWO, []),
+        (
+            TWO,
+            replace(TWO, threads=8),
+            [f"{THREADS} (2 then, 8 now)"],
+        ),
+        (TWO, replace(TWO, name="Xeon"), ["CPU than the sidecar's (EPYC with AVX2 then, Xeon with AVX2 now)"]),
+        (
+            TWO,
+            replace(TWO, capability="AVX512"),
+            ["CPU than the sidecar's (EPYC with AVX2 then, EPYC with AVX512 now)"],
+        ),
+        (TWO, None, []),
+        (None, TWO, []),
+    ],
+    ids=["the same", "threads", "name", "capability", "on a GPU now", "a sidecar of before"],
+)
+def test_on_a_cpu_its_threads_and_its_instructions_count(
+    before: Processor | None, now: Processor | None, told: list[str]
+) -> None:
+    made = document(DRAWN, processor=before)
+    found = differences(made, produced(DRAWN, processor=now))
+    assert [line.removeprefix("made again with another ").removesuffix(": pixels may differ") for line in found] == told
+    assert isinstance(parse(made.to_json(), file="a.json"), Sidecar)
+
+
+def test_a_sidecar_that_names_no_cpu_is_read_as_ever() -> None:
+    old = json.loads(document(DRAWN).to_json())
+    del old["processor"]
+    assert isinstance(parse(json.dumps(old).encode(), file="a.json"), Sidecar)
 
 
 def test_every_difference_that_counts_is_said() -> None:

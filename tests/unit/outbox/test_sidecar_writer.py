@@ -14,6 +14,7 @@ from aura_daemon.jobs.results import (
     Failure,
     FailureKind,
     Payload,
+    Processor,
     Produced,
     Resolved,
     ResolvedCaption,
@@ -39,7 +40,7 @@ SOURCE = SourceRecord(name="sub/beach.jpg", sha256="ab", bytes=3, document=None)
 TIMING = TimingRecord(settled=1, waited=0, loaded=0, encoded=0.1, denoised=2, decoded=0.2, delivered=0.01, total=3.31)
 
 
-def produced(resolved: Resolved) -> Produced:
+def produced(resolved: Resolved, *, processor: Processor | None = None) -> Produced:
     return Produced(
         payloads=(Payload(extension=".png", content=b"x", width=912, height=512),),
         resolved=resolved,
@@ -51,15 +52,16 @@ def produced(resolved: Resolved) -> Produced:
         batch_size=1,
         timing=EngineTiming(),
         peak_bytes=1,
+        processor=processor,
         text="a caption" if isinstance(resolved, ResolvedCaption) else "",
         warnings=("from the engine",),
         versions=(("torch", "2.13.0"), ("diffusers", "0.42"), ("transformers", "5.20")),
     )
 
 
-def document(resolved: Resolved, source: SourceRecord = SOURCE) -> Sidecar:
+def document(resolved: Resolved, source: SourceRecord = SOURCE, *, processor: Processor | None = None) -> Sidecar:
     return sidecar(
-        produced(resolved),
+        produced(resolved, processor=processor),
         job_id="j",
         finished="2026-11-23T17:00:00Z",
         source=source,
@@ -82,6 +84,12 @@ def test_a_sidecar_holds_to_its_published_schema() -> None:
     checker = jsonschema.Draft202012Validator(Sidecar.model_json_schema(by_alias=True))
     for resolved in (DRAWN, ResolvedCaption(image=None, prompt="", max_new_tokens=50), SHEET):
         checker.validate(json.loads(document(resolved).to_json()))
+
+
+def test_a_sidecar_names_the_cpu_that_computed() -> None:
+    made = document(DRAWN, processor=Processor(name="AMD EPYC", capability="AVX2", threads=2))
+    assert json.loads(made.to_json())["processor"] == {"name": "AMD EPYC", "capability": "AVX2", "threads": 2}
+    assert json.loads(document(DRAWN).to_json())["processor"] is None
 
 
 def test_a_picture_has_a_seed_and_a_caption_has_its_text() -> None:

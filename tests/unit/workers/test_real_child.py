@@ -135,6 +135,7 @@ def test_a_model_of_pickles_leaves_the_other_kind_of_job_working(hub: Hub, tmp_p
     settings = EngineSettings(
         device=Device.CPU,
         dtype=Dtype.FLOAT32,
+        threads=1,
         generate=GenerateSettings(model="tiny/generator"),
         caption=CaptionSettings(model="tiny/pickles"),
     )
@@ -152,3 +153,5 @@ def test_a_model_of_pickles_leaves_the_other_kind_of_job_working(hub: Hub, tmp_p
     assert said.outcome.kind is FailureKind.MODEL_UNAVAILABLE
     assert "pytorch_model.bin is a pickle" in said.outcome.message
     assert isinstance(drawn.outcome, Produced)
+    assert drawn.outcome.processor is not None  # and `threads` is kept, whichever models there are
+    assert drawn.outcome.processor.threads == 1

@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.placement.devices import processor
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.jobs.requests import GenerateRequest
@@ -137,6 +138,8 @@ def test_the_result_says_all_that_makes_it_repeatable(generator_folder: Path) ->
     assert result.model == str(generator_folder)
     assert len(result.model_sha256) == 64
     assert dict(result.versions)["torch"] == torch.__version__
+    assert result.processor == processor()
+    assert result.processor.threads == torch.get_num_threads()
     timing = result.timing
     assert min(timing.loaded_s, timing.encoded_s, timing.denoised_s, timing.decoded_s) > 0
     assert result.peak_bytes > 0
