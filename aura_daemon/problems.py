@@ -56,6 +56,36 @@ def capped(problems: Sequence[Problem], *, file: str, are_all: bool = True) -> t
     return (*problems[:MOST_PROBLEMS], Problem(file=file, message=f"… and {more} more problems"))
 
 
+_INVISIBLE: Final = {
+    "\xa0": "a no-break space",
+    "\u202f": "a narrow no-break space",
+    "\u3000": "an ideographic space",
+    "\u200b": "a zero-width space",
+    "\u200c": "a zero-width non-joiner",
+    "\u200d": "a zero-width joiner",
+    "\u200e": "a left-to-right mark",
+    "\u200f": "a right-to-left mark",
+    "\u2060": "a word joiner",
+    "\ufeff": "a byte order mark",
+    "\xad": "a soft hyphen",
+    "\u1680": "an ogham space",
+    "\u205f": "a mathematical space",
+    **{chr(number): "a typographic space" for number in range(0x2000, 0x200B)},
+}
+"""Characters that look like a space, or like nothing -> their names."""
+
+
+def invisible_in(text: str) -> str:
+    """The first character that no one sees and that is no plain space, by its name; empty where there is none."""
+    found = next((character for character in text if character in _INVISIBLE), "")
+    return f"{_INVISIBLE[found]} (U+{ord(found):04X})" if found else ""
+
+
+def without_invisible(text: str) -> str:
+    """A word without the characters that no one sees."""
+    return "".join(character for character in text if character not in _INVISIBLE).strip()
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known name nearest to a misspelt one; empty where none is near."""
     by_folded = {name.casefold(): name for name in known}
@@ -91,25 +121,34 @@ def _problem(
     name = place[-1] if place else ""
     if fault["type"] == "extra_forbidden":
         known = list(owner.model_fields) if owner is not None else []
-        message = "unknown key"
-        suggestion = nearest(name, known)
+        invisible = invisible_in(name)
+        message = "unknown key" + (f": it holds {invisible}, which no one sees" if invisible else "")
+        suggestion = nearest(without_invisible(name), known)
         if not suggestion and known:
             message += f"; known are {', '.join(known)}"
         return Problem(file=file, line=line, key=key, message=message, suggestion=suggestion)
     if fault["type"] == "missing":
         return Problem(file=file, line=line, key=key, message=MISSING)
+    invisible = invisible_in(fault["input"]) if isinstance(fault["input"], str) else ""
     if fault["type"] == "value_error":
-        return Problem(file=file, line=line, key=key, message=str(fault["ctx"]["error"]), given=given if place else "")
+        message = str(fault["ctx"]["error"]) + (f"; this holds {invisible}, which no one sees" if invisible else "")
+        return Problem(file=file, line=line, key=key, message=message, given=given if place else "")
     field = _field(model, place)
     choices = _choices(fault)
     suggestion = nearest(str(fault["input"]), choices)
     message = f"must be {field.description}" if field is not None and field.description else fault["msg"].lower()
     if fault["type"] in _NUMBER_FAULTS and _QUOTED_NUMBER.fullmatch(given):
         message += ", without quotes"
+    elif invisible and fault["type"] in _WORD_FAULTS:
+        message += f"; this holds {invisible}, which no one sees"
+    elif fault["type"] == "string_type" and given[:1] in "{[":
+        message += f"; a text that begins with `{given[:1]}` needs quotes around it"
     return Problem(file=file, line=line, key=key, message=message, given=given, suggestion=suggestion)
 
 
 _NUMBER_FAULTS: Final = ("int_type", "float_type")
+_WORD_FAULTS: Final = (*_NUMBER_FAULTS, "bool_type", "enum", "literal_error")
+"""Of values that are no free text."""
 
 
 def _choices(fault: Mapping[str, Any]) -> list[str]:

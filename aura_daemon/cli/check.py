@@ -22,9 +22,10 @@ from aura_daemon.formats import image_signatures
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.jobfile import from_sidecar, reading
+from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files

@@ -1,8 +1,8 @@
-r"""Parses the signs in a prompt as A1111's web UI does. In: a prompt. Out: texts with weights, LoRAs.
+r"""Parses the signs in a prompt as A1111's web UI does. In: a prompt. Out: texts with weights.
 
 `(word)` has the weight 1.1, `[word]` 1/1.1, `(word:1.3)` 1.3; nested brackets multiply. A bracket that is not closed
 reaches to the end; one that was not opened is text. `\(` is a bracket as text; a backslash before any other character
-is dropped. `BREAK` starts a new window. `<lora:NAME:WEIGHT>` names a LoRA and is no part of the text.
+is dropped. `BREAK` starts a new window. `prompt_tags` has taken LoRAs and comments out before.
 
 Unlike in A1111, `BREAK` works inside brackets too, and `(word:1.2.3)`, which holds no number, is a bracket around text.
 """
@@ -15,22 +15,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.jobs.requests import Lora
+from aura_daemon.formats.prompt_tags import NUMBER, extract_loras
 
 BRACKET_WEIGHT: Final = 1.1
 MOST_WEIGHT: Final = 100.0
 """Bound of a text's weight, positive or negative: larger weights overflow half precision, and give no picture."""
 
-MOST_LORAS: Final = 10
-"""LoRAs of one job."""
-
-MOST_LORA_WEIGHT: Final = 4
-"""Bound of a LoRA's weight, positive or negative."""
-
-_NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)"
-_SIGNS: Final = re.compile(rf"\\[\\()\[\]]|\\|[()\[\]]|:\s*({_NUMBER})\s*\)|[^\\()\[\]:]+|:")
+_SIGNS: Final = re.compile(rf"\\[\\()\[\]]|\\|[()\[\]]|:\s*({NUMBER})\s*\)|[^\\()\[\]:]+|:")
 _BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
-_LORA: Final = re.compile(r"<lora:([^<>]*)>", re.IGNORECASE)
 
 _UNSUPPORTED: Final = (
     (re.compile(r"\[[^\[\]]*:\s*[0-9.]+\s*\]"), "prompt editing (`[from:to:0.5]`)"),
@@ -49,17 +41,6 @@ class WeightedText:
 
 
 Section: TypeAlias = tuple[WeightedText, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LoraTags:
-    """The LoRAs that a prompt names."""
-
-    rest: str
-    """The prompt without the tags of these LoRAs."""
-    loras: tuple[Lora, ...]
-    strange: tuple[str, ...]
-    """Tags without a name or with a weight that is not allowed; they are still in `rest`."""
 
 
 def parse(prompt: str) -> tuple[Section, ...]:
@@ -94,25 +75,6 @@ def parse(prompt: str) -> tuple[Section, ...]:
 def plain_text(prompt: str) -> str:
     """The text of a prompt, without any signs."""
     return " ".join("".join(piece.text for piece in section) for section in parse(extract_loras(prompt).rest)).strip()
-
-
-def extract_loras(prompt: str) -> LoraTags:
-    """Takes `<lora:NAME>` and `<lora:NAME:WEIGHT>` out of a prompt."""
-    loras: list[Lora] = []
-    strange: list[str] = []
-
-    def taken(match: re.Match[str]) -> str:
-        name, _, weight = (part.strip() for part in match[1].partition(":"))
-        value = float(weight) if re.fullmatch(_NUMBER, weight) else None
-        if ":" not in match[1]:
-            value = 1.0
-        if not name or value is None or abs(value) > MOST_LORA_WEIGHT:
-            strange.append(match[0])
-            return match[0]
-        loras.append(Lora(name=name, weight=value))
-        return ""
-
-    return LoraTags(rest=_LORA.sub(taken, prompt), loras=tuple(loras), strange=tuple(strange))
 
 
 def not_understood(prompt: str) -> tuple[str, ...]:

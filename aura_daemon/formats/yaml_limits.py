@@ -36,6 +36,11 @@ class YamlScan:
         self._file = file
         self._collections: set[str] = set()
         self._aliases = self._depth = self._values = self._before = 0
+        self._is_list = False
+        """Whether the document at hand is a list, whose values count as documents of their own."""
+        self._anchors: dict[str, int] = {}
+        self.kept_anchors: dict[int, str] = {}
+        """Where the anchors of plain texts stand that no alias uses: place -> name."""
         self.starts: list[tuple[int, int]] = []
         """For every document, where its `---` begins and ends; both are the same for a document without one."""
 
@@ -57,8 +62,12 @@ class YamlScan:
 
     def _count(self, event: Any) -> None:
         start, end = event.start_mark, event.end_mark
+        if self._depth == 1 and self._is_list:
+            self._before = self._values
         match event:
             case yaml.MappingStartEvent() | yaml.SequenceStartEvent():
+                if self._depth == 0:
+                    self._is_list = isinstance(event, yaml.SequenceStartEvent)
                 self._depth += 1
                 self._values += 1
                 if event.anchor is not None:
@@ -67,11 +76,16 @@ class YamlScan:
                 self._depth -= 1
             case yaml.ScalarEvent():
                 self._values += 1
+                if event.anchor is not None and not event.style and event.anchor not in self._anchors:
+                    self._anchors[event.anchor] = start.index
+                    self.kept_anchors[start.index] = event.anchor
             case yaml.AliasEvent():
                 self._aliases += 1
+                self.kept_anchors.pop(self._anchors.get(str(event.anchor), -1), None)
             case yaml.DocumentStartEvent():
                 self.starts.append((start.index, end.index))
                 self._collections.clear()
+                self._anchors.clear()
                 self._before = self._values
 
     def _broken_limit(self, event: Any, text: str) -> str:

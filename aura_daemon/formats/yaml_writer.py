@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ import yaml
 from aura_daemon.formats.yaml_scalars import resolved
 
 _BASE: Final[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+_SEPARATORS: Final = re.compile("[\x85\u2028\u2029]")
+"""Written with escapes: `yaml_reader` reads them as spaces."""
 
 _NEVER_FOLDED: Final = 1 << 20
 """Characters of a line; longer ones would be folded."""
@@ -25,6 +29,8 @@ class _Dumper(_BASE):  # type: ignore[misc]
 
 def _text(dumper: Any, text: str) -> Any:
     style = None if isinstance(resolved(text), str) else "'"
+    if _SEPARATORS.search(text):
+        style = '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 

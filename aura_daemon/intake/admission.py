@@ -22,11 +22,12 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
-from aura_daemon.jobfile import from_picture, from_sidecar, parser, reading
+from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind

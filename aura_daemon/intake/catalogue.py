@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.formats.prompt_tags import without_comments
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
@@ -83,7 +84,8 @@ def _lines_in(file: Path) -> tuple[str, ...] | str:
     text = decoded(content)
     if text is None or NOT_TEXT.search(text):
         return "it is no text: save it as UTF-8"
-    lines = tuple(line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#"))
+    written = (line for line in map(str.strip, text.splitlines()) if not line.startswith("#"))
+    lines = tuple(line for line in (without_comments(line).text.strip() for line in written) if line)
     if not lines:
         return "it holds no line"
     if max(map(len, lines)) > MOST_PROMPT_CHARACTERS:

@@ -6,11 +6,13 @@ choice.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Final
 
 from aura_daemon.errors import Problem
+from aura_daemon.jobs.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, Request
 from aura_daemon.problems import cut, nearest
 
@@ -30,6 +32,16 @@ class Catalogue:
     unusable: Mapping[str, str] = field(default_factory=dict)
     """Maps the name of a word list that exists to the reason why it cannot be used."""
 
+    def is_lora(self, name: str) -> bool:
+        """Whether a name means a LoRA, or several that it does not tell apart."""
+        return bool(loras_meant(name, self.loras))
+
+    def lists_named(self, name: str) -> tuple[str, ...]:
+        """The word lists that a name means, usable or not; in a name `*` stands for any characters, `/` too."""
+        if "*" not in name:
+            return (name,) if name in self.wildcards or name in self.unusable else ()
+        return tuple(sorted(one for one in {*self.wildcards, *self.unusable} if fnmatchcase(one, name)))
+
 
 NOTHING: Final = Catalogue()
 
@@ -38,10 +50,19 @@ def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: st
     """Every name in a request that is not allowed. Without a catalogue every name is allowed."""
     if catalogue is None or not isinstance(request, GenerateRequest):
         return ()
-    names = [("loras", lora.name, catalogue.loras, "LoRAs") for lora in request.loras]
-    if request.model is not None:
-        names.append(("model", request.model, catalogue.models, "models"))
-    return tuple(_problem(file, key, name, allowed, what) for key, name, allowed, what in names if name not in allowed)
+    found = [_problem_of_lora(file, lora.name, catalogue.loras) for lora in request.loras]
+    if request.model is not None and request.model not in catalogue.models:
+        found.append(_problem(file, "model", request.model, catalogue.models, "models"))
+    return tuple(problem for problem in found if problem is not None)
+
+
+def _problem_of_lora(file: str, name: str, allowed: Sequence[str]) -> Problem | None:
+    meant = loras_meant(name, allowed)
+    if len(meant) > 1:
+        names = listed(meant)
+        message = f"names several LoRAs: {names}; write one of these names, with its folder"
+        return Problem(file=file, key="loras", message=message, given=cut(name))
+    return None if meant else _problem(file, "loras", name, allowed, "LoRAs")
 
 
 def _problem(file: str, key: str, name: str, allowed: Iterable[str], what: str) -> Problem:

@@ -14,13 +14,14 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.yaml_writer import to_yaml
-from aura_daemon.jobfile import wildcards
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of
 from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.jobfile.wildcards import Template, WildcardFault, WildcardParser
+from aura_daemon.jobfile.remarks import remarks_on_texts
+from aura_daemon.jobfile.templates import Template, all_texts, draw_text, escape_choices
+from aura_daemon.jobfile.wildcards import WildcardFault, WildcardParser
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 
@@ -58,6 +59,8 @@ class ExpansionPlan:
     """Empty where the document gives no seed, or its matrix lists the seeds."""
     count: int | None
     is_counted_by_folder: bool
+    remarks: tuple[str, ...] = ()
+    """What the texts hold that is read otherwise than meant, maybe."""
 
     @property
     def has_choices(self) -> bool:
@@ -91,7 +94,7 @@ class ExpansionPlan:
         """The jobs in their order; `draw` gives the seed of a document without one."""
         if self.jobs == 1 and not self.has_choices and not self.lists:
             first_seed = {"seed": self.seeds[0]} if self.seeds else {}
-            only_texts = {key: next(wildcards.all_texts(template)).strip() for key, (template,) in self.texts.items()}
+            only_texts = {key: next(all_texts(template)).strip() for key, (template,) in self.texts.items()}
             yield Expanded(keys={**self.keys, **first_seed, **only_texts}, text=None)
             return
         seeds = self.seeds or (draw(),)
@@ -113,14 +116,14 @@ class ExpansionPlan:
 
     def _texts_of(self, templates: Mapping[str, Template], seed: int) -> Iterator[Mapping[str, str]]:
         if self.is_drawn:
-            yield {key: wildcards.draw_text(template, seed, key).strip() for key, template in templates.items()}
+            yield {key: draw_text(template, seed, key).strip() for key, template in templates.items()}
         else:
-            for texts in product(*map(wildcards.all_texts, templates.values())):
+            for texts in product(*map(all_texts, templates.values())):
                 yield {key: text.strip() for key, text in zip(templates, texts, strict=True)}
 
     def _job(self, keys: Keys, texts: Mapping[str, str]) -> Expanded:
         own = {key: value for key, value in keys.items() if key != "grid" and value is not None}
-        own |= {key: wildcards.escape_choices(text) for key, text in texts.items()}
+        own |= {key: escape_choices(text) for key, text in texts.items()}
         if self.is_counted_by_folder:
             own["count"] = 1
         return Expanded(keys={**keys, **texts}, text=to_yaml(own))
@@ -165,7 +168,16 @@ def plan_document(
         return (Problem(file=file, line=lines.get("count"), key="count", message=message, given=shown(count)),)
     plain = {key: value for key, value in own.items() if key not in ("matrix", "count")}
     by_folder = any(folder.keys.get("count") is not None for folder in folders)
-    return ExpansionPlan(keys=plain, lists=lists, texts=texts, seeds=seeds, count=count, is_counted_by_folder=by_folder)
+    written = {key: [value for value in (effective.get(key), *lists.get(key, ())) if value] for key in texts}
+    return ExpansionPlan(
+        keys=plain,
+        lists=lists,
+        texts=texts,
+        seeds=seeds,
+        count=count,
+        is_counted_by_folder=by_folder,
+        remarks=tuple(line for key, values in written.items() for line in remarks_on_texts(key, map(str, values))),
+    )
 
 
 def problem_of_number(plans: Sequence[ExpansionPlan], *, file: str, others: int) -> Problem | None:
@@ -195,6 +207,9 @@ def _texts(
             if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
                 length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
                 read = WildcardFault(message=f"can become {length}")
+            is_blank = isinstance(read, Template) and read.is_plain and not next(all_texts(read)).strip()
+            if is_blank and key == "prompt":
+                read = WildcardFault(message="holds nothing but a comment: what should be drawn?")
             if isinstance(read, WildcardFault):
                 path = f"matrix.{key}" if key in lists else key
                 place = f"{path}.{index}" if key in lists else key

@@ -17,8 +17,9 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
-from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import capped, nearest, problems_of
@@ -47,19 +48,23 @@ class FolderDefaults:
     """The file's path below the inbox."""
     sha256: str
     keys: Mapping[str, object]
+    warnings: tuple[str, ...] = ()
+    """What YAML reads otherwise than the writer may have meant."""
 
 
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
     """The settings of a folder, or everything that is wrong with them; an empty file is valid."""
     problems: list[Problem] = []
     keys: dict[str, object] = {}
-    for document in yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS):
+    warnings: tuple[str, ...] = ()
+    for document in yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE):
         if isinstance(document, Unreadable):
             return capped(document.problems, file=file)
         if document.number > 1:
             line = document.lines.get("")
             return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
         keys = {key: value for key, value in document.mapping.items() if value is not None}
+        warnings = tuple(f"{file}: {warning}" for warning in document.warnings)
         others = [key for key in document.mapping if key not in KEYS and key != PROMPT_LINES]
         problems = _problems_of_prompt_lines(keys, document, file)
         problems += [_unknown(key, document, file) for key in others if key != "task" or keys.get(key) != REGENERATE]
@@ -68,7 +73,7 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
     if problems:
         in_order = dict.fromkeys(sorted(problems, key=lambda problem: problem.line or 0))
         return capped(tuple(in_order), file=file)
-    return FolderDefaults(name=file, sha256=sha256, keys=keys)
+    return FolderDefaults(name=file, sha256=sha256, keys=keys, warnings=warnings)
 
 
 def regenerates(folders: Sequence[FolderDefaults]) -> bool:
@@ -171,4 +176,5 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
         message, suggestion = "is what one job is about; a folder cannot say it for all", ""
     if key == "task":
         message += f", but for `task: {REGENERATE}`, which is about the images that are dropped there"
-    return Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)
+    problem = Problem(file=file, line=document.lines.get(key), key=key, message=message, suggestion=suggestion)
+    return with_meaning(problem, KEYS) if message == "unknown key" else problem

@@ -16,7 +16,7 @@ from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobfile.prompt_lists.prompt_tables import keys_of_rows, parse_prompt_table
-from aura_daemon.jobfile.schema import TEXT_KEYS
+from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
 
@@ -32,7 +32,7 @@ def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
         in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in _names_in(keys))
         is_refused = bool(in_rows) and isinstance(parse_prompt_table(content, file=file), RejectedFile)
         return () if is_refused else tuple(in_rows)
-    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS))
+    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt"))
     names = dict.fromkeys(
         name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
     )

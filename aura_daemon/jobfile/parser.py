@@ -19,8 +19,9 @@ from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
-from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of, validated
+from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
+from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
+from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
 from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.problems import MOST_PROBLEMS, capped
@@ -71,7 +72,7 @@ def parse_job_file(
     Without a catalogue no names are checked, and word lists are not expanded. `draw` gives the seed of a document that
     becomes several jobs and has no seed (by default 0); the seed of a single job is drawn at admission.
     """
-    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS)
+    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt")
     plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
     return plans if isinstance(plans, RejectedFile) else plans.made(draw)
 
@@ -152,11 +153,13 @@ class JobPlans:
 
         if task_of(keys) == REGENERATE:
             spec = self._validated(keys, lines, written)
+            for key in TEXTS:
+                warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
             return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
-            row_spec = self._validated(row, lines, written)
+            row_spec = self._validated(row, lines, written, is_template=True)
             if isinstance(row_spec, tuple):
                 placed = (expansion.problem_in_document(problem, keys, index, lines=lines) for problem in row_spec)
                 problems += (problem for problem in placed if problem is not None)
@@ -167,6 +170,7 @@ class JobPlans:
         problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self._file, lines=lines)
         if problems:
             return tuple(problems)
+        warnings += tuple(warning for folder in self._folders for warning in folder.warnings)
         plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
         return plan if isinstance(plan, tuple) else keep(plan)
 
@@ -186,7 +190,8 @@ class JobPlans:
         for found in self._found:
             first, plan = len(jobs), found.plan
             if not isinstance(plan, ExpansionPlan):
-                jobs.append(ParsedJob(spec=plan, text=found.text, warnings=found.warnings))
+                warnings = (*found.warnings, *remarks_on_request(plan.request))
+                jobs.append(ParsedJob(spec=plan, text=found.text, warnings=warnings))
                 continue
             for job in plan.expanded(draw):
                 spec = self._validated(job.keys, found.lines, None)
@@ -194,7 +199,8 @@ class JobPlans:
                     problems |= dict.fromkeys(spec)
                 else:
                     text = job.text.encode() if job.text is not None else found.text
-                    jobs.append(ParsedJob(spec=spec, text=text, warnings=found.warnings))
+                    warnings = (*found.warnings, *plan.remarks, *remarks_on_request(spec.request))
+                    jobs.append(ParsedJob(spec=spec, text=text, warnings=warnings))
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)
             if isinstance(sheet, Problem):
                 problems[replace(sheet, line=found.lines.get("grid"))] = None
@@ -217,7 +223,19 @@ class JobPlans:
         return sheet_of(requests, first=first, in_a_row=in_a_row)
 
     def _validated(
-        self, keys: Mapping[str, object], lines: Mapping[str, int], written: Mapping[str, str] | None
+        self,
+        keys: Mapping[str, object],
+        lines: Mapping[str, int],
+        written: Mapping[str, str] | None,
+        *,
+        is_template: bool = False,
     ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
-        folders, catalogue = self._folders, self._catalogue
-        return validated(keys, file=self._file, lines=lines, written=written, folders=folders, catalogue=catalogue)
+        return validated(
+            keys,
+            file=self._file,
+            lines=lines,
+            written=written,
+            folders=self._folders,
+            catalogue=self._catalogue,
+            is_template=is_template,
+        )

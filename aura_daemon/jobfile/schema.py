@@ -3,7 +3,7 @@
 Schema and parser accept the same documents, which a property test checks, except for rules that JSON Schema cannot
 express: a part of an image's path has at most 255 *bytes*; a number that stands for text has no more digits than the
 text may have characters; not-a-number is no number; a range of seeds counts up, to 500 seeds at most; choices are
-closed; and a file asks for at most 500 jobs.
+closed and known; a prompt is more than a comment; and a file asks for at most 500 jobs.
 """
 
 from __future__ import annotations
@@ -16,8 +16,13 @@ from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes")
 
-TEXT_KEYS: Final = frozenset({*_TEXTS, *(f"matrix.{key}.*" for key in _TEXTS)})
+TEXT_KEYS: Final = frozenset({*_TEXTS, "tags.*", *(f"matrix.{key}.*" for key in _TEXTS)})
 """Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
+
+PROSE: Final = frozenset(
+    {"prompt", "negative_prompt", "notes", "tags.*", "matrix.prompt.*", "matrix.negative_prompt.*"}
+)
+"""Keys whose text may hold ` #`, where YAML begins a comment."""
 
 
 def job_schema() -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -12,17 +13,28 @@ from typing import Final
 from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS, extract_loras
+from aura_daemon.formats.prompt_tags import (
+    MOST_LORA_WEIGHT,
+    MOST_LORAS,
+    extract_loras,
+    lora_spans,
+    without_comments,
+)
 from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob, RegenerateKeys
+from aura_daemon.jobs.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
 TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
 """The values of `task`."""
+
+TEXTS: Final = ("prompt", "negative_prompt")
+"""Keys whose text is drawn."""
 
 _MODELS: Final[Mapping[str, type[GenerateJob | CaptionJob | RegenerateKeys]]] = {
     JobKind.GENERATE: GenerateJob,
@@ -58,17 +70,21 @@ def validated(
     written: Mapping[str, str] | None = None,
     folders: Sequence[FolderDefaults] = (),
     catalogue: Catalogue | None = None,
+    is_template: bool = False,
 ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
     """What the keys of one job ask for, or every problem. `lines` and `written` as in `yaml_reader.Document`.
 
-    Nothing is expanded: texts are as they stand. Without a catalogue any name is allowed.
+    Nothing is expanded: texts are as they stand. Without a catalogue any name is allowed. In a template the choices are
+    open still: of the LoRAs in its prompt only those are checked whose tags hold no choice.
     """
     lines, written = lines or {}, written or {}
     task = task_of(mapping)
     if task not in TASKS:
         message = f"must be one of {', '.join(TASKS)}"
         given = written.get("task") or shown(task)
-        suggestion = nearest(str(task), TASKS)
+        advice = advice_for_task(str(task))
+        message += f": {advice}" if advice else ""
+        suggestion = "" if advice else task_meant(str(task)) or nearest(str(task), TASKS)
         line = lines.get("task")
         return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
     model = _MODELS[str(task)]
@@ -80,12 +96,16 @@ def validated(
     except ValidationError as error:
         problems = problems_of(error, model, file=file, lines=lines, written=written)
         names = problems_of_names(_names_of(own), catalogue, file=file) if model is GenerateJob else ()
+        explained = [_explained(problem, mapping, str(task), written.get(problem.key, "")) for problem in problems]
+        meant = {problem.suggestion for problem in explained}
         return (
-            *(_explained(problem, mapping, str(task)) for problem in problems),
+            *(problem for problem in explained if problem.key not in meant or not problem.message.startswith(MISSING)),
             *(_located(problem, own, lines, ()) for problem in names),
         )
     named = replace(_names_of(keys), prompt=job.prompt) if isinstance(job, RegenerateKeys) else job.request()
-    request = with_loras_of_prompt(named, file=file, lines=lines)
+    if is_template and isinstance(named, GenerateRequest):
+        named = replace(named, prompt=_settled(named.prompt), negative_prompt=_settled(named.negative_prompt))
+    request = with_loras_of_prompt(named, file=file, lines=lines, catalogue=catalogue)
     if isinstance(request, tuple):
         return request
     unknown = problems_of_names(request, catalogue, file=file)
@@ -94,6 +114,7 @@ def validated(
     if isinstance(job, RegenerateKeys):
         not_drawn = {"task", "image", "priority", "" if job.prompt else "prompt"}
         drawn = {key: value for key, value in keys.items() if key not in not_drawn}
+        drawn |= {key: without_comments(str(drawn[key])).text.strip() for key in TEXTS if drawn.get(key) is not None}
         return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
     return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
 
@@ -107,7 +128,7 @@ def task_of(keys: Mapping[str, object]) -> object:
 
 
 def with_loras_of_prompt(
-    request: Request, *, file: str, lines: Mapping[str, int] | None = None
+    request: Request, *, file: str, lines: Mapping[str, int] | None = None, catalogue: Catalogue | None = None
 ) -> Request | tuple[Problem, ...]:
     """Adds the LoRAs that the prompt names after the job's own; where both name one, the prompt's weight counts.
 
@@ -119,31 +140,56 @@ def with_loras_of_prompt(
     wrong = [("prompt", _NO_LORA, shown(tag)) for tag in tags.strange]
     if negative_tags.loras or negative_tags.strange:
         wrong.append(("negative_prompt", "names a LoRA, which belongs into `prompt`", shown(request.negative_prompt)))
-    weights = {lora.name: lora.weight for lora in (*request.loras, *tags.loras)}
-    if len(weights) > MOST_LORAS:
-        wrong.append(("prompt", f"names LoRAs beyond the {MOST_LORAS} that a job may have", str(len(weights))))
+    loras = {_meant(lora.name, catalogue): lora for lora in (*request.loras, *tags.loras)}
+    if len(loras) > MOST_LORAS:
+        wrong.append(("prompt", f"names LoRAs beyond the {MOST_LORAS} that a job may have", str(len(loras))))
     if wrong:
         return tuple(
             Problem(file=file, line=(lines or {}).get(key), key=key, message=message, given=given)
             for key, message, given in wrong
         )
-    return replace(request, loras=tuple(Lora(name=name, weight=weight) for name, weight in weights.items()))
+    return replace(request, loras=tuple(loras.values()))
+
+
+def _meant(name: str, catalogue: Catalogue | None) -> str:
+    """The name of the file that a LoRA's name means, however the name is written."""
+    meant = loras_meant(name, catalogue.loras) if catalogue is not None else ()
+    return meant[0] if len(meant) == 1 else name
+
+
+def _settled(template: str) -> str:
+    """A template's LoRAs whose tags hold no choice, one of each: how many of them a job has, its choices decide."""
+    text = without_comments(template).text
+    tags = dict.fromkeys(text[start:end] for start, end, _ in lora_spans(text))
+    return "".join([tag for tag in tags if not _OPEN_YET.search(tag)][:MOST_LORAS])
+
+
+_OPEN_YET: Final = re.compile(r"[{|}\\]|__")
+"""What stands in a tag that is not settled yet."""
 
 
 _NO_LORA: Final = (
-    "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with a WEIGHT"
-    f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}"
+    "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with one WEIGHT"
+    f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}: text encoder and U-Net have the same here"
 )
 
 
-def _explained(problem: Problem, mapping: Mapping[str, object], task: str) -> Problem:
+def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     known = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
     if problem.message.startswith("unknown key") and problem.key in known:
         message = f"`{problem.key}` does not go with `task: {task}`"
         return replace(problem, message=message, suggestion="")
+    if problem.message.startswith("unknown key"):
+        path = problem.key.split(".")
+        return with_meaning(problem, _MODELS[task].model_fields) if len(path) == 1 else problem
+    if problem.message == MISSING and written.startswith("#"):
+        message = f"{MISSING}: to YAML `{written}` is a comment; a text that begins with `#` needs quotes around it"
+        return replace(problem, message=message)
     if problem.message == MISSING:
         return replace(problem, message=f"{MISSING}: what should be drawn?")
+    if problem.key == "scheduler" and problem.message.startswith("must be one of"):
+        return replace(problem, suggestion=scheduler_meant(str(mapping.get("scheduler"))) or problem.suggestion)
     return replace(problem, suggestion="") if ":" in problem.suggestion else problem
 
 

@@ -1,33 +1,34 @@
-r"""Choices and word lists in texts: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: every text, or one.
+r"""Choices and word lists in texts: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: a template or fault.
 
 `{2::red|blue}` draws red twice as often. An alternative may be empty. `{word}` without `|` is plain text, and so are
 `\{`, `\|`, `\}` and `\__`. The lines of a word list are its alternatives, and may hold choices and word lists too.
+
+As in sd-dynamic-prompts `{2$$a|b|c}` takes two of them, `{1-2$$ and $$a|b|c}` one or two with ` and ` between,
+`{2$$__list__}` two lines, and `__folder/*__` stands for every list whose name fits. Its variables are not known here.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from itertools import accumulate, product
-from operator import mul
 from typing import Final
 
+from aura_daemon.formats.prompt_tags import lora_spans, without_comments
 from aura_daemon.jobfile.catalogue import Catalogue, listed
+from aura_daemon.jobfile.dynamic_prompts import LIST_NAME, header_at, unknown_syntax
+from aura_daemon.jobfile.templates import Alternatives, Several, Template, choice_of, template_of
 from aura_daemon.problems import cut, nearest
 
 MOST_DEPTH: Final = 20
 """Levels of nesting, choices and word lists counted together."""
 
-_NAME: Final = r"[^\W_](?:[\w./ -]{0,98}?[^\W_])?"
-_TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{_NAME})__")
+MOST_LINES: Final = 2_000_000
+"""Lines of word lists that the patterns (`__colours*__`) and numbers of lines (`2$$`) of one file go through."""
+
+_TOKEN: Final = re.compile(rf"\\(?P<escaped>[{{|}}]|__)|(?P<sign>[{{|}}])|__(?P<name>{LIST_NAME})__")
 _WEIGHT: Final = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s*::")
-_SEVERAL_AT_ONCE: Final = re.compile(r"\s*[0-9]*-?[0-9]*\$\$")
-_NEEDS_ESCAPES: Final = re.compile(r"[{\\]|__")
-_SPECIAL: Final = re.compile(r"[{|}]|__")
+_NEEDS_PARSING: Final = re.compile(r"[{\\]|__|::")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,34 +37,6 @@ class WildcardFault:
 
     message: str
     suggestion: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Template:
-    """A text with its choices."""
-
-    parts: tuple[str | Alternatives, ...]
-    combinations: int
-    longest: int
-    """Characters of the longest text that the template can become."""
-    depth: int
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the template holds no choice."""
-        return self.depth == 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Alternatives:
-    """A choice between several texts."""
-
-    alternatives: tuple[str | Template, ...]
-    ends: tuple[float, ...]
-    """Running sums of the alternatives' weights; empty where all weights are the same."""
-    combinations: int
-    longest: int
-    depth: int
 
 
 class _Wrong(Exception):
@@ -78,8 +51,14 @@ class _Wrong(Exception):
 class _Open:
     """A brace that has not been closed yet."""
 
-    def __init__(self) -> None:
+    def __init__(self, several: Several | None = None) -> None:
         self.alternatives: list[list[str | Alternatives]] = [[]]
+        self.several = several
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether the brace is a choice by now: without `|` and `2$$` it is plain text."""
+        return len(self.alternatives) > 1 or self.several is not None
 
     def add(self, part: str | Alternatives) -> None:
         """Adds a part; adjacent texts become one."""
@@ -97,25 +76,36 @@ class WildcardParser:
         """Without a catalogue the names of word lists stay in the text as they are written."""
         self._catalogue = catalogue
         self._lists: dict[str, Alternatives] = {}
+        self._ids: set[int] = set()
+        """Of the choices in `_lists`."""
+        self._several: dict[tuple[int, Several], Alternatives] = {}
+        self._lines = 0
 
     def read(self, text: str) -> Template | WildcardFault:
-        """The choices of a text, with those of all word lists that it names, directly or not."""
+        """The choices of a text without its comments, with those of all lists that it names, directly or not."""
         try:
-            return self._template(text, ())
+            return self._template(without_comments(text).text, ())
         except _Wrong as wrong:
             return wrong.fault
 
     def _template(self, text: str, above: tuple[str, ...]) -> Template:
+        if (unknown := unknown_syntax(text)) is not None:
+            raise _Wrong(unknown)
         opened, end = [_Open()], 0
-        for token in _TOKEN.finditer(text):
+        tags = list(lora_spans(text))
+        while (token := _TOKEN.search(text, end)) is not None:
             opened[-1].add(text[end : token.start()])
             end = token.end()
             if token["escaped"]:
                 opened[-1].add(token["escaped"])
             elif token["name"]:
-                opened[-1].add(self._list(token["name"], above) if self._catalogue is not None else token[0])
+                opened[-1].add(self._named(token["name"], _tag_around(tags, token.start()), above))
             elif token["sign"] == "{":
-                opened.append(_Open())
+                header = header_at(text, end)
+                if isinstance(header, str):
+                    raise _Wrong(header)
+                end = header.end if header is not None else end
+                opened.append(_Open(header.several if header is not None else None))
                 if len(opened) > MOST_DEPTH + 1:
                     raise _Wrong(_TOO_DEEP)
             elif len(opened) == 1:
@@ -123,13 +113,52 @@ class WildcardParser:
             elif token["sign"] == "|":
                 opened[-1].alternatives.append([])
             else:
-                _close(opened)
+                self._close(opened)
         opened[-1].add(text[end:])
         while len(opened) > 1:
-            if len(opened[-1].alternatives) > 1:
+            if opened[-1].is_choice:
                 raise _Wrong(r"a choice is opened with `{` and never closed; `\{` is a brace that stands as it is")
             _keep(opened, "")
-        return _template_of(opened[0].alternatives[0])
+        return template_of(opened[0].alternatives[0])
+
+    def _close(self, opened: list[_Open]) -> None:
+        """Closes the innermost brace: it becomes a choice, or plain text where it holds neither `|` nor `2$$`."""
+        if not opened[-1].is_choice:
+            _keep(opened, "}")
+            return
+        brace = opened.pop()
+        several, alternatives = brace.several, brace.alternatives
+        if several is not None:
+            alternatives = [_stripped(parts) for parts in alternatives]
+            match alternatives:
+                case [[Alternatives() as only]] if id(only) in self._ids:
+                    opened[-1].add(self._several_lines(only, several))
+                    return
+        opened[-1].add(_checked_choice([_weighed(template_of(parts)) for parts in alternatives], several))
+
+    def _several_lines(self, lines: Alternatives, several: Several) -> Alternatives:
+        """Several lines of a word list; counted once, since a list may be long."""
+        key = (id(lines), several)
+        if key not in self._several:
+            self._count(lines.alternatives)
+            weights = lines.weights or (1.0,) * len(lines.alternatives)
+            self._several[key] = choice_of(lines.alternatives, weights, several)
+        return self._several[key]
+
+    def _count(self, lines: Sequence[object]) -> None:
+        """Refuses a bomb: for each pattern, and for each number of lines, all lines of its lists are gone through."""
+        self._lines += len(lines)
+        if self._lines > MOST_LINES:
+            raise _Wrong(
+                f"its patterns of word lists, and `2$$`, go through more than {MOST_LINES:,} lines: split the file"
+            )
+
+    def _named(self, name: str, tag: str | None, above: tuple[str, ...]) -> str | Alternatives:
+        """A word list, or plain text: without a catalogue, and in the tag of a LoRA that is called so."""
+        catalogue, path = self._catalogue, name.replace("\\", "/")
+        if catalogue is None or (tag is not None and (catalogue.is_lora(tag) or not catalogue.lists_named(path))):
+            return f"__{name}__"
+        return self._list(path, above)
 
     def _list(self, name: str, above: tuple[str, ...]) -> Alternatives:
         assert self._catalogue is not None
@@ -140,15 +169,16 @@ class WildcardParser:
             raise _Wrong(f"word lists lead back to themselves: {circle}")
         if len(above) == MOST_DEPTH:
             raise _Wrong(_TOO_DEEP)
-        lines = self._catalogue.wildcards.get(name)
-        if not lines:
-            raise _unknown(name, self._catalogue)
+        lines = _lines_of(name, self._catalogue)
+        if "*" in name:
+            self._count(lines)
         alternatives: list[tuple[str | Template, float]] = []
         try:
             for line in lines:
-                is_plain = not _NEEDS_ESCAPES.search(line) and "::" not in line
+                is_plain = not _NEEDS_PARSING.search(line)
                 alternatives.append((line, 1.0) if is_plain else _weighed(self._template(line, (*above, name))))
-            self._lists[name] = _choice(alternatives)
+            self._lists[name] = _checked_choice(alternatives, None)
+            self._ids.add(id(self._lists[name]))
         except _Wrong as wrong:
             if wrong.has_place:
                 raise
@@ -160,81 +190,26 @@ class WildcardParser:
 _TOO_DEEP: Final = f"choices and word lists are nested more than {MOST_DEPTH} deep"
 
 
-def all_texts(template: Template) -> Iterator[str]:
-    """Every text that a template can become, the last choice varying fastest; weights do not matter."""
-    yield from map("".join, product(*(_texts_of(part) for part in template.parts)))
-
-
-def draw_text(template: Template, seed: int, key: str) -> str:
-    """The text that a seed draws: always the same for the same template and key. Each key has its own random stream.
-
-    The first 4 bytes of the SHA-256 of `<seed>/<key>/<n>`, as a fraction, select the n-th choice by the weights.
-    """
-    return "".join(_drawn(template, _fractions(seed, key)))
-
-
-def escape_choices(text: str) -> str:
-    """Escapes a text, so that the template can become this text only."""
-    return _SPECIAL.sub(lambda sign: "\\" + sign[0], text) if _NEEDS_ESCAPES.search(text) else text
-
-
-def _texts_of(part: str | Alternatives) -> Iterator[str]:
-    if isinstance(part, str):
-        yield part
-    else:
-        for alternative in part.alternatives:
-            yield from [alternative] if isinstance(alternative, str) else all_texts(alternative)
-
-
-def _drawn(template: Template, fractions: Iterator[float]) -> Iterator[str]:
-    for part in template.parts:
-        if isinstance(part, str):
-            yield part
-            continue
-        if part.ends:
-            index = bisect_right(part.ends, next(fractions) * part.ends[-1])
-        else:
-            index = int(next(fractions) * len(part.alternatives))
-        alternative = part.alternatives[index]
-        yield from [alternative] if isinstance(alternative, str) else _drawn(alternative, fractions)
-
-
-def _fractions(seed: int, key: str) -> Iterator[float]:
-    """Endless pseudo-random numbers, at least 0 and less than 1."""
-    number = 0
-    while True:
-        digest = hashlib.sha256(f"{seed}/{key}/{number}".encode()).digest()
-        yield int.from_bytes(digest[:4], "big") / 2**32
-        number += 1
-
-
-def _close(opened: list[_Open]) -> None:
-    """Closes the innermost brace: it becomes a choice, or plain text where it holds no `|`."""
-    if len(opened[-1].alternatives) == 1:
-        _keep(opened, "}")
-        return
-    alternatives = opened.pop().alternatives
-    first = alternatives[0][0] if alternatives[0] else ""
-    if isinstance(first, str) and _SEVERAL_AT_ONCE.match(first):
-        raise _Wrong("`$$` (several alternatives at once) is not known here; write one choice for each of them")
-    opened[-1].add(_choice([_weighed(_template_of(parts)) for parts in alternatives]))
+def _tag_around(tags: Sequence[tuple[int, int, str]], place: int) -> str | None:
+    """What the tag of a LoRA around a place names; None where there is none."""
+    return next((name for start, end, name in tags if start < place < end), None)
 
 
 def _keep(opened: list[_Open], end: str) -> None:
-    """Adds a brace without `|` as plain text."""
+    """Adds a brace that is no choice as plain text."""
     (parts,) = opened.pop().alternatives
     for part in ("{", *parts, end):
         opened[-1].add(part)
 
 
-def _template_of(parts: list[str | Alternatives]) -> Template:
-    choices = [part for part in parts if isinstance(part, Alternatives)]
-    return Template(
-        parts=tuple(parts),
-        combinations=reduce(mul, (choice.combinations for choice in choices), 1),
-        longest=sum(len(part) if isinstance(part, str) else part.longest for part in parts),
-        depth=max((choice.depth for choice in choices), default=0),
-    )
+def _stripped(parts: list[str | Alternatives]) -> list[str | Alternatives]:
+    """An alternative without the space around it: the separator stands there."""
+    stripped = list(parts)
+    for index, strip in ((0, str.lstrip), (-1, str.rstrip)):
+        edge = stripped[index] if stripped else None
+        if isinstance(edge, str):
+            stripped[index] = strip(edge)
+    return [part for part in stripped if part != ""]
 
 
 def _weighed(template: Template) -> tuple[str | Template, float]:
@@ -246,35 +221,36 @@ def _weighed(template: Template) -> tuple[str | Template, float]:
     if match is not None:
         weight = float(match[1])
         parts[0] = match.string[match.end() :]
-        template = _template_of(parts)
+        template = template_of(parts)
     return (str(template.parts[0]) if parts else "") if len(parts) < 2 and template.is_plain else template, weight
 
 
-def _choice(weighed: list[tuple[str | Template, float]]) -> Alternatives:
-    alternatives = tuple(alternative for alternative, _ in weighed)
+def _checked_choice(weighed: list[tuple[str | Template, float]], several: Several | None) -> Alternatives:
     weights = [weight for _, weight in weighed]
     if not any(weights):
         raise _Wrong("the weights of a choice are all 0: nothing could be drawn")
-    templates = [one for one in alternatives if not isinstance(one, str)]
-    depth = 1 + max((template.depth for template in templates), default=0)
-    if depth > MOST_DEPTH:
+    choice = choice_of([alternative for alternative, _ in weighed], weights, several)
+    if choice.depth > MOST_DEPTH:
         raise _Wrong(_TOO_DEEP)
-    return Alternatives(
-        alternatives=alternatives,
-        ends=() if set(weights) == {1.0} else tuple(accumulate(weights)),
-        combinations=len(alternatives) - len(templates) + sum(template.combinations for template in templates),
-        longest=max(len(one) if isinstance(one, str) else one.longest for one in alternatives),
-        depth=depth,
-    )
+    return choice
 
 
-def _unknown(name: str, catalogue: Catalogue) -> _Wrong:
-    """The fault of a word list that does not exist or cannot be used."""
-    reason = catalogue.unusable.get(name) or ("it holds no line" if name in catalogue.wildcards else "")
-    if reason:
-        return _Wrong(f"the word list `__{cut(name)}__` cannot be used: {reason}")
+def _lines_of(name: str, catalogue: Catalogue) -> Sequence[str]:
+    """The lines of a list, or of all lists whose names fit a pattern, each line once."""
+    names = catalogue.lists_named(name)
+    for one in names:
+        if one in catalogue.unusable:
+            raise _Wrong(f"the word list `__{cut(one)}__` cannot be used: {catalogue.unusable[one]}")
+    if len(names) == 1:
+        lines: Sequence[str] = catalogue.wildcards[names[0]]
+    else:
+        lines = tuple(dict.fromkeys(line for one in names for line in catalogue.wildcards[one]))
+    if lines:
+        return lines
+    if names:
+        raise _Wrong(f"the word list `__{cut(name)}__` cannot be used: it holds no line")
     known = listed(catalogue.wildcards)
     allowed = f"known are {known}" if known else "no folder of them is configured, or it holds none"
     near = nearest(name, catalogue.wildcards)
     message = f"`__{cut(name)}__` is no word list ({allowed}); `\\__{cut(name)}__` is text that stands as it is"
-    return _Wrong(message, f"__{near}__" if near else "")
+    raise _Wrong(message, f"__{near}__" if near and "*" not in name else "")

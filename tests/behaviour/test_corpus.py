@@ -11,8 +11,9 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
-from aura_daemon.jobfile import from_sidecar, reading
+from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.formats import file_types, image_signatures
-from aura_daemon.jobfile import from_sidecar, parser, reading
+from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES

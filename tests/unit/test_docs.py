@@ -17,11 +17,11 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.prompt_lists.foreign_settings import translated
 from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
-from aura_daemon.jobfile import reading
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
 from aura_daemon.jobfile.keys.output_name import FIELDS
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import Accept, SourceKind

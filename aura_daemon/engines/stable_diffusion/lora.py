@@ -11,7 +11,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import torch
@@ -20,15 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from aura_daemon.engines.failures import first_line
+from aura_daemon.engines.stable_diffusion.lora_kinds import other_architecture, other_method
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 from aura_daemon.problems import nearest
 
 KEPT: Final = 8
 """LoRAs whose content is kept: 20 to 150 MiB each for Stable Diffusion 1.x."""
-
-EXTENSION: Final = ".safetensors"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,17 +67,17 @@ class LoraAdapters:
 
     def put_on(self, loras: tuple[Lora, ...]) -> tuple[Ingredient, ...]:
         """Leaves exactly these LoRAs on; raises UnusableLora, with none on. A weight of 0 means no LoRA."""
-        weighted = [lora for lora in loras if lora.weight != 0]
-        contents = [self._read(lora.name) for lora in weighted]
-        on = tuple((lora.name, content.sha256) for lora, content in zip(weighted, contents, strict=True))
+        by_file = {self._meant(lora.name): lora.weight for lora in loras if lora.weight != 0}
+        contents = {name: self._read(name) for name in by_file}
+        on = tuple((name, content.sha256) for name, content in contents.items())
         if on != self._on:
             self.take_off()
-            for number, (lora, content) in enumerate(zip(weighted, contents, strict=True)):
-                self._add(lora.name, content, number)
+            for number, (name, content) in enumerate(contents.items()):
+                self._add(name, content, number)
             self._on = on
-        weights = tuple(lora.weight for lora in weighted)
-        if weighted and weights != self._weights:
-            self._pipe.set_adapters([_adapter(number) for number in range(len(weighted))], list(weights))
+        weights = tuple(by_file.values())
+        if weights and weights != self._weights:
+            self._pipe.set_adapters([_adapter(number) for number in range(len(weights))], list(weights))
         self._weights = weights
         return tuple(
             Ingredient(kind=IngredientKind.LORA, name=escaped(name), sha256=sha256) for name, sha256 in self._on
@@ -94,18 +94,26 @@ class LoraAdapters:
         return any(getattr(module, "peft_config", None) for module in (self._pipe.unet, self._pipe.text_encoder))
 
     def _add(self, name: str, content: _Content, number: int) -> None:
+        method = other_method(content.tensors)
+        if method:
+            self.take_off()
+            raise UnusableLora(f"LoRA {escaped(name)} is {method}, which is not read as a LoRA", _ANOTHER)
         try:
             with warnings.catch_warnings(action="ignore"):  # that there are several, which is meant
                 self._pipe.load_lora_weights(dict(content.tensors), adapter_name=_adapter(number))
         except Exception as error:  # noqa: BLE001 - diffusers and peft raise anything at a file that does not fit
             logger.debug("LoRA {}: {}", escaped(name), error)
-            message = f"LoRA {escaped(name)} is none for this model ({first_line(str(error))})"
+            architecture = other_architecture(content.tensors)
+            reason = f"it was trained for {architecture}" if architecture else first_line(str(error))
+            message = f"LoRA {escaped(name)} is none for this model ({reason})"
         else:
             if any(_adapter(number) in getattr(part, "peft_config", {}) for part in self._parts()):
                 return
-            message = f"LoRA {escaped(name)} holds nothing for this model"
+            architecture = other_architecture(content.tensors)
+            trained = f": it was trained for {architecture}" if architecture else ""
+            message = f"LoRA {escaped(name)} holds nothing for this model{trained}"
         self.take_off()
-        raise UnusableLora(message, "take one that was trained for Stable Diffusion 1.x, or leave it out")
+        raise UnusableLora(message, _ANOTHER)
 
     def _parts(self) -> tuple[Any, Any]:
         return self._pipe.unet, self._pipe.text_encoder
@@ -130,22 +138,35 @@ class LoraAdapters:
             self._contents.popitem(last=False)
         return read
 
-    def _file(self, name: str) -> Path:
-        """Where a LoRA lies, never outside the folder."""
+    def _meant(self, name: str) -> str:
+        """The LoRA that a name means: its path below the folder, without the suffix."""
         if self._folder is None:
             raise UnusableLora(f"LoRA {escaped(name)}: there is no folder of LoRAs", "set generate.loras to a folder")
-        file = self._folder / f"{name}{EXTENSION}"
-        others = {} if file.is_file() else self._all()
-        file = others.get(name, file)
-        if file.is_symlink() and not file.resolve().is_relative_to(self._folder.resolve()):
-            mend = "put the file itself there, or set generate.loras to the folder that it is in"
-            raise UnusableLora(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
-        if not file.is_file() or not file.resolve().is_relative_to(self._folder.resolve()):
-            present = sorted(others or self._all())
+        path = PurePosixPath(name)
+        is_inside = path.as_posix() == name and not path.is_absolute() and ".." not in path.parts
+        if is_inside and (self._folder / f"{name}{EXTENSION}").is_file():
+            return name
+        present = sorted(self._all())
+        meant = loras_meant(name, present)
+        if len(meant) > 1:
+            several = ", ".join(map(escaped, meant[:20]))
+            raise UnusableLora(f"LoRA {escaped(name)}: there are several of this name: {several}", "name one of these")
+        if not meant:
             suggestion = nearest(name, present)
             listed = f"there are {', '.join(map(escaped, present[:20]))}" if present else "its folder holds none"
             mend = f"did you mean {escaped(suggestion)}?" if suggestion else "name one of them, or put its file there"
             raise UnusableLora(f"LoRA {escaped(name)} is not there; {listed}", mend)
+        return meant[0]
+
+    def _file(self, name: str) -> Path:
+        """Where a LoRA lies, never outside the folder."""
+        assert self._folder is not None
+        file = self._folder / f"{name}{EXTENSION}"
+        if not file.is_file():
+            file = self._all().get(name, file)
+        if not file.resolve().is_relative_to(self._folder.resolve()):
+            mend = "put the file itself there, or set generate.loras to the folder that it is in"
+            raise UnusableLora(f"LoRA {escaped(name)} is a link out of its folder, which is not followed", mend)
         return file
 
     def _all(self) -> dict[str, Path]:
@@ -153,6 +174,9 @@ class LoraAdapters:
         assert self._folder is not None
         files = (file for file in self._folder.rglob("*") if file.suffix.lower() == EXTENSION)
         return {file.relative_to(self._folder).as_posix()[: -len(EXTENSION)]: file for file in files}
+
+
+_ANOTHER: Final = "take one that was trained for Stable Diffusion 1.x, or leave it out"
 
 
 def _adapter(number: int) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
 from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
+from aura_daemon.formats.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -183,8 +184,9 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
 
 def _lora_tags(prompt: str, loras: tuple[Lora, ...]) -> Iterator[str]:
     """Tags of the LoRAs that the prompt does not name already."""
+    named = {lora.name for lora in extract_loras(prompt).loras}
     for lora in loras:
-        if f"<lora:{lora.name}:" not in prompt:
+        if lora.name not in named:
             yield f" <lora:{lora.name}:{_written(lora.weight)}>"
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from aura_daemon.formats.prompt_syntax import MOST_LORA_WEIGHT, MOST_LORAS
+from aura_daemon.formats.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
@@ -31,7 +31,7 @@ _Format = Annotated[
     types.choice_schema(ImageFormat, map(in_any_case, (*ImageFormat, "jpeg"))),
 ]
 
-_Tag = Annotated[types.Tag, Field(json_schema_extra={"pattern": types.NOT_BLANK})]
+_Tag = Annotated[types.Tag, Field(json_schema_extra=types.as_text(types.NOT_BLANK, may_be_null=False))]
 
 
 class LoraKeys(BaseModel):

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, seeds_of
+from aura_daemon.jobfile.keys.neighbours import with_meaning
+from aura_daemon.jobfile.keys.seeds import ONE_SEED_SCHEMA, is_random, seeds_of
 from aura_daemon.problems import cut, nearest, shown
 
 ABOUT_ALL: Final = frozenset({"task", "count", "matrix", "grid", "output", "tags", "notes", "priority"})
@@ -46,6 +47,8 @@ def problems_of_matrix(
         elif key not in can_vary:
             suggestion = nearest(key, can_vary)
             message = "unknown key" + ("" if suggestion else f"; known are {', '.join(can_vary)}")
+            meant = with_meaning(Problem(key=key, message=message, suggestion=suggestion), can_vary)
+            message, suggestion = meant.message, meant.suggestion
         elif values is None:
             continue
         elif not isinstance(values, list) or not 1 <= len(values) <= MOST_IN_LIST:
@@ -56,9 +59,12 @@ def problems_of_matrix(
             message = "`count` numbers the seeds itself: leave it out, or name one `seed` beside it"
         elif key == "seed":
             for index, value in enumerate(values):
-                if isinstance(value, str | list) and _is_seeds(value):
+                is_random_seed = is_random(value)
+                if is_random_seed or (isinstance(value, str | list) and _is_seeds(value)):
                     line = lines.get(path)
                     message = "must be one seed; a list of them, or a range, stands beside `matrix`"
+                    if is_random_seed:
+                        message = "is a random seed, which stands beside `matrix`: one is drawn for all combinations"
                     yield Problem(file=file, line=line, key=f"{path}.{index}", message=message, given=shown(value))
             continue
         if message:

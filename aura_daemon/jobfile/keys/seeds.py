@@ -16,14 +16,17 @@ SEED_END: Final = 2**63
 MOST_SEEDS: Final = 500
 """Seeds of one job file: every seed is a job."""
 
+RANDOM: Final = -1
+"""As in A1111: a seed that is drawn, as without the key; unlike that, it wins over the folder's seed."""
+
 ONE_SEED: Final = "a whole number from 0 to 2**63 - 1"
-SEEDS: Final = f"{ONE_SEED}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`"
+SEEDS: Final = f"{ONE_SEED}, a list of at most {MOST_SEEDS} of them, or a range as `1-4`; -1 draws one"
 _RANGE: Final = r"([0-9]{1,19})[ \t]*(?:-|\.\.)[ \t]*([0-9]{1,19})"
 
 
 def seeds_of(value: object) -> int | tuple[int, ...] | None:
-    """One seed, or several in their order; raises ValueError with what is allowed."""
-    if value is None:
+    """One seed, or several in their order; None for a random one. Raises ValueError with what is allowed."""
+    if value is None or is_random(value):
         return None
     if isinstance(value, str):
         return _range(value)
@@ -31,12 +34,18 @@ def seeds_of(value: object) -> int | tuple[int, ...] | None:
         return _one(value, f"must be {SEEDS}")
     if not 1 <= len(value) <= MOST_SEEDS:
         raise ValueError(f"holds {len(value):,} seeds; it must be {SEEDS}")
-    return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {ONE_SEED}") for item in value)
+    alone = "; `-1` stands alone, and `count` makes several pictures of it" if any(map(is_random, value)) else ""
+    return tuple(_one(item, f"holds {shown(item)}, which is no seed; a seed is {ONE_SEED}{alone}") for item in value)
+
+
+def is_random(value: object) -> bool:
+    """Whether a value asks for a random seed."""
+    return isinstance(value, int | float) and value == RANDOM
 
 
 def one_seed_of(value: object) -> int | None:
     """The seed of a single picture; raises ValueError with what is allowed."""
-    return _one(value, f"must be {ONE_SEED}: it is one picture") if value is not None else None
+    return _one(value, f"must be {ONE_SEED}: it is one picture") if value is not None and not is_random(value) else None
 
 
 def _one(value: object, message: str) -> int:
@@ -49,7 +58,7 @@ def _one(value: object, message: str) -> int:
 def _range(value: str) -> tuple[int, ...]:
     match = re.match(alone(_RANGE), value)
     if match is None:
-        hint = ", without quotes" if value.strip().isdecimal() else ""
+        hint = ", without quotes" if value.strip().removeprefix("-").isdecimal() else ""
         raise ValueError(f"must be {SEEDS}{hint}")
     first, last = int(match[1]), int(match[2])
     if last >= SEED_END:
@@ -63,6 +72,8 @@ def _range(value: str) -> tuple[int, ...]:
 
 _WHOLE_SCHEMA: Final = {"type": "integer", "minimum": 0, "exclusiveMaximum": SEED_END}
 
+_RANDOM_SCHEMA: Final = {"const": RANDOM}
+
 ONE_SEED_SCHEMA: Final = {"anyOf": [_WHOLE_SCHEMA, {"type": "null"}]}
 
 Seeds = Annotated[
@@ -72,6 +83,7 @@ Seeds = Annotated[
         {
             "anyOf": [
                 _WHOLE_SCHEMA,
+                _RANDOM_SCHEMA,
                 {"type": "array", "minItems": 1, "maxItems": MOST_SEEDS, "items": _WHOLE_SCHEMA},
                 {"type": "string", "pattern": alone(_RANGE)},
                 {"type": "null"},
@@ -80,4 +92,6 @@ Seeds = Annotated[
     ),
 ]
 
-OneSeed = Annotated[int | None, PlainValidator(one_seed_of), WithJsonSchema(ONE_SEED_SCHEMA)]
+_ONE_OR_RANDOM: Final = {"anyOf": [_WHOLE_SCHEMA, _RANDOM_SCHEMA, {"type": "null"}]}
+
+OneSeed = Annotated[int | None, PlainValidator(one_seed_of), WithJsonSchema(_ONE_OR_RANDOM)]

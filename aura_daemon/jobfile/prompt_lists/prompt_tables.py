@@ -10,7 +10,6 @@ from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import NotPlainText, text_of
-from aura_daemon.formats.prompt_lists import prompt_flags
 from aura_daemon.formats.prompt_lists.foreign_settings import Setting, translated
 from aura_daemon.formats.prompt_lists.prompt_tables import rows_of
 from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_known, meaning
@@ -98,11 +97,8 @@ def _keys_of_row(value: Mapping[str, object] | str) -> KeysOfPrompt:
         else:
             own[key if key in _OWN_KEYS else name] = _cell(key, cell)
     found = translated(_without_first_sampler(settings))
-    warnings = list(found.warnings)
-    if prompt_flags.flags_in(str(found.keys.get("prompt", ""))) is not None:
-        warnings.append("the flags in the prompt were read as text: a table has columns for them")
     keys = {**found.keys, **own}
-    return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=tuple(warnings), faults=found.faults)
+    return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=found.warnings, faults=found.faults)
 
 
 def _flat(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:

@@ -16,6 +16,7 @@ from aura_daemon.formats.plain_text import NotPlainText, text_of
 from aura_daemon.formats.prompt_lists import prompt_flags
 from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, translated
 from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.yaml_signs import without_separators
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.expansion import MOST_JOBS
@@ -68,7 +69,7 @@ def parse_prompt_text(
         return _refused(other, file=file)
     if not text.strip():
         return _refused("the file is blank; it should hold a prompt", file=file)
-    found = entries_of(text, prompt_lines_of(folders, prompt_lines))
+    found = entries_of(without_separators(text), prompt_lines_of(folders, prompt_lines))
     entries = found.entries
     if not entries:
         return _refused(ONLY_COMMENTS, file=file)

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from aura_daemon.formats.prompt_syntax import (
     MOST_WEIGHT,
     WeightedText,
-    extract_loras,
     not_understood,
     parse,
     plain_text,
 )
-from aura_daemon.jobs.requests import Lora
 
 SIGNS = st.text(st.sampled_from("ab ,():[]\\.123+-<>lora") | st.characters(), max_size=40)
 SIGNED = st.lists(SIGNS | st.sampled_from(["BREAK", "(a:1.3)", "<lora:x:0.5>", " BREAK "])).map("".join)
@@ -120,31 +118,6 @@ def test_no_weight_is_endless() -> None:
     assert sections(f"(a:-{'9' * 400})") == [[("a", -MOST_WEIGHT)]]
     assert sections("(" * 20_000 + "(a:0)") == [[("a", 0.0)]]
     assert not_understood("(a:200)") == ("a weight of 100 or more was read as 100",)
-
-
-@pytest.mark.parametrize(
-    ("prompt", "rest", "loras"),
-    [
-        ("a cat", "a cat", []),
-        ("a <lora:ink:0.8> cat", "a  cat", [("ink", 0.8)]),
-        ("<lora:ink>", "", [("ink", 1.0)]),
-        ("<LoRA: my ink v2.1 : -1 >cat", "cat", [("my ink v2.1", -1.0)]),
-        ("<lora:a:1><lora:b:.5>", "", [("a", 1.0), ("b", 0.5)]),
-        ("<hypernet:a:1> <b>", "<hypernet:a:1> <b>", []),
-    ],
-)
-def test_a_lora_is_named_in_a_prompt_and_is_no_part_of_it(
-    prompt: str, rest: str, loras: list[tuple[str, float]]
-) -> None:
-    found = extract_loras(prompt)
-    assert (found.rest, found.strange) == (rest, ())
-    assert found.loras == tuple(Lora(name=name, weight=weight) for name, weight in loras)
-
-
-@pytest.mark.parametrize("tag", ["<lora:>", "<lora::1>", "<lora:a:>", "<lora:a:b>", "<lora:a:9>", "<lora:a:1:1>"])
-def test_what_is_no_lora_is_told_and_left_as_it_is(tag: str) -> None:
-    found = extract_loras(f"a {tag} cat")
-    assert (found.rest, found.loras, found.strange) == (f"a {tag} cat", (), (tag,))
 
 
 @pytest.mark.parametrize(

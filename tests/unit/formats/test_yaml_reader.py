@@ -121,7 +121,7 @@ def test_an_alias_may_stand_for_a_single_value() -> None:
         ("a: [b\n", 2, "never closed"),
         ("a: b\nc\nd: e\n", 2, "every line is `key: value`"),
         ('a: "\\q"\n', 1, "backslash is written twice"),
-        ("a: | b\n", 1, "begins with | or >"),
+        ("a: | b\n", 1, "begins with `|` needs quotes around it: a: '| b'"),
         ("a: b\n...\nc\n", 3, "left behind the end"),
         ("prompt:x\n", 1, "with a space after the colon; this is: prompt:x"),
         ("'quoted'\n", 1, "this is: 'quoted'"),
@@ -209,3 +209,163 @@ def test_the_first_document_keeps_the_comments_before_it() -> None:
     first, second = documents("# $schema=x\nprompt: a\n---\n# b\nprompt: b\n")
     assert first.text == "# $schema=x\nprompt: a\n"
     assert second.text == "# b\nprompt: b\n"
+
+
+# -- signs that are meant as text --------------------------------------------------------------------------------------
+
+PROSE = frozenset({"prompt", "matrix.prompt.*"})
+
+
+def jobs(content: str, list_of: str = "") -> list[Document]:
+    keys = TEXT_KEYS | {"matrix.prompt.*", "tags.*"}
+    found = list(parse(content.encode(), file="a.yaml", text_keys=keys, prose=PROSE, list_of=list_of))
+    assert all(isinstance(one, Document) for one in found), found
+    return [one for one in found if isinstance(one, Document)]
+
+
+@pytest.mark.parametrize(
+    ("content", "prompt", "cut"),
+    [
+        ("prompt: a small red circle #masterpiece\nsteps: 8  # fast\n", "a small red circle", "#masterpiece"),
+        ("prompt: a portrait, color #ff8800, 35mm\n", "a portrait, color", "#ff8800, 35mm"),
+        ("prompt: a cat  # my cat", "a cat", "# my cat"),
+        ("prompt: a\n  cat #b\n", "a cat", "#b"),
+        ("{prompt: a cat #b\n}\n", "a cat", "#b"),
+        ("prompt: &x a #b\naspect_ratio: *x\n", "a", "#b"),
+    ],
+)
+def test_a_text_that_yaml_cuts_at_a_comment_is_told_with_what_was_cut(content: str, prompt: str, cut: str) -> None:
+    (document,) = jobs(content)
+    assert document.mapping["prompt"] == prompt
+    assert document.warnings == (
+        f"prompt: what follows ` #` is a comment to YAML: `{cut}` was left out; quote the text to keep it",
+    )
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "prompt: 'a cat #1'  # about it\n",
+        "# about\nprompt: a cat\n# about\nsteps: 8 # fast\n",
+        "prompt: a#b\n",
+        "aspect_ratio: 16:9 # wide\n",
+        "prompt: |  # as it is\n  a #cat\n",
+        "steps: 3\n",
+    ],
+)
+def test_a_comment_that_is_meant_is_not_told(content: str) -> None:
+    assert jobs(content)[0].warnings == ()
+
+
+def test_each_document_has_its_own_warnings() -> None:
+    first, second, third = jobs("prompt: a #b\n---\nprompt: c\n---\nmatrix: {prompt: [a, b #c\n]}\n")
+    assert (len(first.warnings), second.warnings, len(third.warnings)) == (1, (), 1)
+    assert third.warnings[0].startswith("matrix.prompt.1: what follows ` #`")
+
+
+def test_a_text_that_is_nothing_but_a_comment_shows_the_comment() -> None:
+    (document,) = jobs("prompt: #1 cat in the world\nsteps: 1\n")
+    assert document.mapping["prompt"] is None
+    assert document.written["prompt"] == "#1 cat in the world"
+    assert document.warnings[0].startswith("prompt: what follows ` #` is a comment to YAML: `#1 cat in the world`")
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("&more cat", "&more cat"),
+        ("&more", "&more"),
+        ("{red|green}", "{red|green}"),
+        ("{2$$a|b}", "{2$$a|b}"),
+        ("{a, b}", "{a, b}"),
+        ("-cat", "-cat"),
+        ("?what", "?what"),
+        ("a \u2028cat", "a  cat"),
+        ("a\u2029cat", "a cat"),
+        ("a\x85cat", "a cat"),
+        ('"a\u2028cat"', "a cat"),
+        ('"\\ud83d\\ude00 \\u00e4"', "😀 ä"),
+        ('"\\ud83d\\ude00\\uD83D\\uDE01"', "😀😁"),
+        ('"\\\\ud83d \\ud83d\\ude00"', "\\ud83d 😀"),
+        ("a \\ud83d\\ude00", "a \\ud83d\\ude00"),
+        ("a\u00a0cat\u200d", "a\u00a0cat\u200d"),
+    ],
+)
+def test_signs_of_yaml_are_text_where_they_can_mean_nothing_else(written: str, text: str) -> None:
+    content = f"prompt: {written}\nsteps: 1\n"
+    (document,) = jobs(content)
+    assert document.mapping == {"prompt": text, "steps": 1}
+    (alone,) = jobs(document.text)
+    assert alone.mapping == document.mapping
+    assert jobs(f"matrix:\n  prompt:\n  - {written}\n  - b\n")[0].mapping == {"matrix": {"prompt": [text, "b"]}}
+
+
+def test_an_anchor_that_is_used_is_no_text() -> None:
+    assert jobs("prompt: &x a\nother: *x\n")[0].mapping == {"prompt": "a", "other": "a"}
+    first, second = jobs("prompt: &x a\n---\nprompt: &x b\nother: *x\n")
+    assert (first.mapping["prompt"], second.mapping["prompt"]) == ("&x a", "b")
+    assert jobs("other: &x a\nprompt: '&y b'\n")[0].mapping == {"other": "a", "prompt": "&y b"}
+    assert jobs('prompt: &x "a"\n')[0].mapping == {"prompt": "a"}
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "hint"),
+    [
+        ("prompt: {red|green} cat\nsteps: 1\n", 1, "begins with `{` needs quotes around it: prompt: '{red|green} cat'"),
+        ("prompt: [blurry] cat\nsteps: 1\n", 1, "begins with `[` needs quotes around it: prompt: '[blurry] cat'"),
+        ("prompt: ? what is this\nsteps: 1\n", 1, "begins with `?` needs quotes around it: prompt: '? what is this'"),
+        ("prompt: - cat\n", 1, "begins with `-` needs quotes"),
+        ("prompt: *star cat\n", 1, "begins with `*` needs quotes"),
+        ("prompt: **bold** cat\n", 1, "begins with `*` needs quotes"),
+        ("prompt: &amp; b\n", 1, "begins with `&` needs quotes"),
+        ("prompt: @a\n", 1, "begins with `@` needs quotes"),
+        ("prompt: %a\n", 1, "begins with `%` needs quotes"),
+        ("prompt: `a` cat\n", 1, "begins with ``` needs quotes"),
+        ("prompt: , a cat\n", 1, "begins with `,` needs quotes"),
+        ("prompt: > cat\n", 1, "begins with `>` needs quotes"),
+        ("prompt: {it's} a cat\n", 1, "begins with `{` needs quotes around it)"),
+        ("matrix:\n  prompt:\n  - {a|b} c\n  - d\n", 3, "begins with `{` needs quotes around it: - '{a|b} c'"),
+        ("prompt: a #b\n  c\n", 2, "what follows ` #` is a comment to YAML and ends a text: put the text in quotes"),
+        ("tags: [1984, a #b]\nsteps: 1\n", 2, "what follows ` #` is a comment to YAML and ends a text"),
+        ("prompt: 'tis the season\n", 1, "a text that begins with ' needs \" around it"),
+        ('{"prompt": "a \\ud83d b"}', 1, "`\\ud83d` is half of a pair of surrogates, and no character alone"),
+        ('prompt: "\\ud83d\\ude00 \\ude00"', 1, "`\\ude00` is half of a pair"),
+        ('prompt: "\\U00110000"', 1, "no character has it"),
+        ('{"prompt": "a"}\n{"prompt": "b"}\n', 2, "stand in one list `[…, …]`, or have a line `---` between them"),
+        ("prompt:\u00a0a cat\n", 1, "this holds a no-break space (U+00A0) where a plain space belongs"),
+        ("prompt:\u00a0a cat\nsteps: 1\n", 2, "line 1 holds a no-break space (U+00A0) where a plain space belongs"),
+        ("prompt: x\n \u00a0steps: 3\n", 2, "line 2 holds a no-break space (U+00A0) where a plain space belongs"),
+        ("steps: 1\nprompt:\u3000a\n", 2, "an ideographic space (U+3000)"),
+        ("steps: 1\n\u200bprompt: a: b\n", 2, "a zero-width space (U+200B)"),
+    ],
+)
+def test_an_error_names_the_sign_that_caused_it_and_the_mend(content: str, line: int, hint: str) -> None:
+    said = complaint(content)
+    assert said.startswith(f"a.yaml:{line}: ")
+    assert hint in said
+
+
+def test_a_list_at_the_top_is_several_documents() -> None:
+    first, second, third, fourth = jobs(
+        "- prompt: a\n  steps: 1\n- b, c\n- 1984\n- {prompt: d, tags: [1, no]}\n", list_of="prompt"
+    )
+    assert first.mapping == {"prompt": "a", "steps": 1}
+    assert first.lines == {"": 1, "prompt": 1, "steps": 2}
+    assert (second.mapping, second.lines) == ({"prompt": "b, c"}, {"": 3, "prompt": 3})
+    assert third.mapping == {"prompt": "1984"}
+    assert fourth.mapping == {"prompt": "d", "tags": ["1", "no"]}
+    assert [document.number for document in (first, second, third, fourth)] == [1, 2, 3, 4]
+    for document in (first, second, third, fourth):
+        (alone,) = jobs(document.text)
+        assert alone.mapping == document.mapping
+
+
+@pytest.mark.parametrize(("content", "line"), [("- a\n- [b]\n", 2), ("- a\n- ~\n- c\n", 2), ("[a, [b]]", 1)])
+def test_an_item_that_is_no_job_is_refused_by_its_line(content: str, line: int) -> None:
+    found = list(parse(content.encode(), file="a.yaml", text_keys=TEXT_KEYS, list_of="prompt"))
+    problems = [str(problem) for one in found if isinstance(one, Unreadable) for problem in one.problems]
+    assert problems == [f"a.yaml:{line}: every item of the list is a job (`prompt: …`) or a text"]
+
+
+def test_each_item_of_a_list_has_the_values_of_a_document() -> None:
+    assert len(jobs("- {prompt: a, b: [" + "1, " * 100 + "1]}\n" + ("- {prompt: a, b: 1}\n" * 499), "prompt")) == 500

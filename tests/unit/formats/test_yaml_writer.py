@@ -35,7 +35,7 @@ VALUES = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(["model", "tags", "loras", "steps"]), VALUES, min_size=1))
+@given(st.dictionaries(st.sampled_from(["model", "width", "loras", "steps"]), VALUES, min_size=1))
 def test_every_value_is_read_back(keys: dict[str, object]) -> None:
     (document,) = parse(to_yaml(keys).encode(), file="a.yaml", text_keys=TEXT_KEYS)
     assert isinstance(document, Document), document

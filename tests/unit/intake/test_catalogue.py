@@ -16,7 +16,7 @@ from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 def test_each_text_file_is_a_list_of_the_lines_that_say_something(tmp_path: Path) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / ".hidden").mkdir()
-    (tmp_path / "animals.txt").write_bytes("\ufeffcat\r\n\n  # pets\n dög \n{a|b}".encode())
+    (tmp_path / "animals.txt").write_bytes("\ufeffcat\r\n\n  # pets\n dög # mine\n{a|b}".encode())
     (tmp_path / "sub" / "my colours.TXT").write_bytes("red\n".encode("utf-16"))
     (tmp_path / ".hidden" / "a.txt").write_text("x")
     (tmp_path / "notes.md").write_text("x")

@@ -15,7 +15,7 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
 from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
-from aura_daemon.jobfile.wildcards import escape_choices
+from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
 CATALOGUE = Catalogue(
@@ -65,6 +65,10 @@ def complaints(text: str, *folders: FolderDefaults) -> list[str]:
         ("seed: 7\ncount: 3", [7, 8, 9]),
         ("seed: 9223372036854775806\ncount: 2", [2**63 - 2, 2**63 - 1]),
         ("count: 1", [None]),
+        ("seed: -1", [None]),
+        ("seed: -1.0", [None]),
+        ("seed: -1\ncount: 3", [100, 101, 102]),
+        ("seed: -1\nmatrix: {steps: [1, 2]}", [100, 100]),
         ("steps: 7", [None]),
         ("matrix: {seed: [4, 2]}", [4, 2]),
         ("matrix: {seed: [4.0, null]}", [4, 100]),
@@ -76,13 +80,27 @@ def test_each_seed_is_a_picture(keys: str, seeds: list[int | None]) -> None:
     assert {replace(one, seed=None, steps=None) for one in found} == {GenerateRequest(prompt="x")}
 
 
+def test_a_random_seed_wins_over_the_folder_s() -> None:
+    assert [one.seed for one in requests("prompt: x", folder(seed=7))] == [7]
+    assert [one.seed for one in requests("prompt: x\nseed: -1", folder(seed=7))] == [None]
+    assert [one.seed for one in requests("prompt: x\nseed: -1\ncount: 2", folder(seed=7))] == [100, 101]
+
+
+def test_a_job_whose_random_seed_was_drawn_is_handed_back_with_it() -> None:
+    found = jobs("prompt: x\nseed: -1\nmatrix: {steps: [1, 2]}")
+    assert [requests(job.text.decode())[0].seed for job in found] == [100, 100]
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
         ("seed: 4-1", "seed: is a range that counts down: write 1-4 (given: 4-1)"),
         ("seed: 1-501", "seed: is a range of 501 seeds; at most 500 are allowed"),
-        ("seed: '7'", "a range as `1-4`, without quotes"),
+        ("seed: '7'", "a range as `1-4`; -1 draws one, without quotes"),
         ("seed: many", "seed: must be a whole number from 0 to 2**63 - 1, a list of at most 500 of them, or a range"),
+        ("seed: [1, -1]", "`-1` stands alone, and `count` makes several pictures of it (given: [1, -1])"),
+        ("seed: '-1'", "or a range as `1-4`; -1 draws one, without quotes (given: '-1')"),
+        ("matrix: {seed: [-1, 4]}", "matrix.seed.0: is a random seed, which stands beside `matrix`"),
         ("seed: [1, -2]", "seed: holds -2, which is no seed; a seed is a whole number from 0 to 2**63 - 1"),
         ("seed: []", "seed: holds 0 seeds"),
         ("seed: [1, 2]\ncount: 3", "`count` numbers the seeds itself: leave it out, or name one `seed`"),

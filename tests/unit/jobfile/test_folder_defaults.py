@@ -30,7 +30,7 @@ GOOD = {
     "steps": [1, 150],
     "guidance_scale": [0, 7.5],
     "scheduler": ["euler a", "ddim"],
-    "seed": [0, 7, [1, 2], "1-4"],
+    "seed": [0, 7, -1, [1, 2], "1-4"],
     "count": [1, 4.0],
     "grid": [True, False],
     "model": ["sd-1.4"],

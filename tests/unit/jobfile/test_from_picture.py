@@ -45,6 +45,11 @@ def request(picture: str, job: str = "task: regenerate") -> GenerateRequest:
     return found.request
 
 
+def test_a_random_seed_is_another_one_than_the_picture_s() -> None:
+    assert request(THEIRS).seed == 5
+    assert request(THEIRS, "task: regenerate\nseed: -1").seed is None
+
+
 def test_the_loras_in_its_prompt_are_put_on_again() -> None:
     wanted = request(THEIRS.replace("a cat", "a cat <lora:ink:0.8>"))
     assert wanted.loras == (Lora(name="ink", weight=0.8),)

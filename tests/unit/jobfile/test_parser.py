@@ -24,7 +24,7 @@ def complaints(text: str) -> list[str]:
 
 
 def test_every_problem_of_every_document_is_listed_in_the_order_of_the_file() -> None:
-    found = complaints("steps: 0\nprompt: x\nwidth: 1\n---\nprompt: fine\n---\nfoo: 1\nseed: -1\n")
+    found = complaints("steps: 0\nprompt: x\nwidth: 1\n---\nprompt: fine\n---\nfoo: 1\nseed: -2\n")
     assert [line.split(": ")[0] for line in found] == [
         "cat.yaml:1",
         "cat.yaml:3",

@@ -24,7 +24,7 @@ from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
 
-CHOICES = re.compile(r"[{\\]")
+CHOICES = re.compile(r"[{\\#<]|__")
 """What may be more than a pattern can say."""
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])  # no file holds half a surrogate pair
@@ -168,7 +168,7 @@ OFTEN_WELL = {
     "negative_prompt": ["", "no", 7],
     "steps": [7, 8.0, 0],
     "scheduler": ["euler", "ddim", "fast"],
-    "seed": [7, [7, 8], "1-2"],
+    "seed": [7, -1, [7, 8], "1-2"],
     "count": [1, 7.0, 0],
     "image": ["a.png", "b.png", "b.txt"],
     "mask": ["a.png", "b.png"],

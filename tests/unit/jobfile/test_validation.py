@@ -87,14 +87,18 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\nsteps: true", "steps: must be a whole number from 1 to 150 (given: true)"),
         ("prompt: x\nwidth: 100000", "width: must be a whole number of pixels from 64 to 2048"),
         ("prompt: x\nheight: 63", "multiple of 8 (given: 63)"),
-        ("prompt: x\nseed: -1", "seed: must be a whole number from 0 to 2**63 - 1, a list of at most 500 of them, or"),
+        ("prompt: x\nseed: -2", "seed: must be a whole number from 0 to 2**63 - 1, a list of at most 500 of them, or"),
         ("prompt: x\nseed: 9223372036854775808", "(given: 9223372036854775808)"),
-        ("prompt: x\nseed: 1e30", "or a range as `1-4` (given: 1e30)"),
+        ("prompt: x\nseed: 1e30", "or a range as `1-4`; -1 draws one (given: 1e30)"),
         ("prompt: x\nguidance_scale: .nan", "guidance_scale: must be a number from 0 to 30 (given: .nan)"),
         ("prompt: x\nguidance_scale: .inf", "guidance_scale: must be a number from 0 to 30 (given: .inf)"),
         ("prompt: x\nguidance_scale: -.inf", "(given: -.inf)"),
         ("prompt: x\nguidance_scale: true", "(given: true)"),
-        ("prompt: [a, b]", "prompt: must be text of 1 to 10000 characters: what to draw (given: [a, b])"),
+        (
+            "prompt: [a, b]",
+            "prompt: must be text of 1 to 10000 characters: what to draw;"
+            " a text that begins with `[` needs quotes around it (given: [a, b])",
+        ),
         ("prompt: {a: b}", "(given: {a: b})"),
         ("prompt: ' '", "prompt: must say what to draw; it is blank"),
         ("prompt: ''", "prompt: must be text of 1 to 10000 characters"),
@@ -150,6 +154,49 @@ def test_a_prompt_s_loras_come_after_the_job_s_own_and_their_weights_count() -> 
         loras=(Lora(name="old", weight=0.3), Lora(name="ink", weight=0.8), Lora(name="oil", weight=1.0)),
     )
     assert with_loras_of_prompt(found, file="") == found
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (
+            "prompt: x\n\u00a0\u00a0steps: 3",
+            "unknown key: it holds a no-break space (U+00A0), which no one sees; did you",
+        ),
+        (
+            "prompt: x\nste\u200bps: 3",
+            "unknown key: it holds a zero-width space (U+200B), which no one sees; did you mean",
+        ),
+        ("prompt: x\nhires:\n\u3000scale: 2", "unknown key: it holds an ideographic space (U+3000)"),
+        (
+            "prompt: x\nsteps: \u00a08",
+            "from 1 to 150; this holds a no-break space (U+00A0), which no one sees (given: ",
+        ),
+        ("prompt: x\nseed: 8\u2009", "this holds a typographic space (U+2009), which no one sees"),
+        ("prompt: x\nscheduler: euler\u200b", "this holds a zero-width space (U+200B), which no one sees"),
+        ("prompt: x\ngrid: \u00a0true", "this holds a no-break space (U+00A0), which no one sees"),
+        ("prompt: {red: 1}", "a text that begins with `{` needs quotes around it (given: {red: 1})"),
+        ("prompt: #1 cat", "to YAML `#1 cat` is a comment; a text that begins with `#` needs quotes around it"),
+        ("prompt:", "prompt: is missing: what should be drawn?"),
+    ],
+)
+def test_what_no_one_sees_is_named(text: str, complaint: str) -> None:
+    assert complaint in complaints(text)[-1]
+
+
+def test_tags_are_texts() -> None:
+    (found,) = requests("prompt: x\ntags: [1984, cats, no]")
+    assert isinstance(found, GenerateRequest)
+    assert found.tags == ("1984", "cats", "no")
+
+
+def test_a_list_at_the_top_is_several_jobs() -> None:
+    found = requests("- prompt: a\n  steps: 3\n- b\n- {prompt: c}\n")
+    assert found == [GenerateRequest(prompt="a", steps=3), GenerateRequest(prompt="b"), GenerateRequest(prompt="c")]
+    assert requests('[{"prompt": "\\ud83d\\ude00"}, "b"]')[0] == GenerateRequest(prompt="😀")
+    assert complaints("- prompt: a\n- stepz: 3\n  prompt: b") == [
+        "cat.yaml:2: stepz: unknown key; did you mean `steps`?"
+    ]
 
 
 def test_a_misspelt_key_is_not_reported_as_missing_too() -> None:

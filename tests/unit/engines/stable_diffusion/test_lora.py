@@ -180,12 +180,19 @@ def test_half_precision_takes_them_too(folder: Path) -> None:
     ("name", "words", "mend"),
     [
         ("star", "LoRA star is not there; there are", "did you mean stars?"),
-        ("nothing", "is not there; there are sdxl, stars, styles/again, text, torn", "name one of them"),
+        (
+            "nothing",
+            "is not there; there are flux, loha, one/twice, sdxl, stars, styles/again, text, torn",
+            "name one of them",
+        ),
         ("../outside", "LoRA ../outside is not there", ""),
         ("link", "LoRA link is a link out of its folder, which is not followed", "put the file itself there"),
         ("torn", "LoRA torn cannot be read", "copy its file again"),
         ("text", "LoRA text is none for this model", "trained for Stable Diffusion 1.x"),
         ("sdxl", "LoRA sdxl is none for this model", "trained for Stable Diffusion 1.x"),
+        ("twice", "LoRA twice: there are several of this name: one/twice, two/twice", "name one of these"),
+        ("loha", "LoRA loha is a LoHa (LyCORIS), which is not read as a LoRA", "or leave it out"),
+        ("flux", "LoRA flux holds nothing for this model: it was trained for Flux", "or leave it out"),
     ],
 )
 def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
@@ -198,6 +205,12 @@ def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
     save_file({"a.weight": torch.zeros(2, 2)}, inside / "text.safetensors")
     wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(STARS).items()}
     save_file(wide, inside / "sdxl.safetensors")
+    save_file({"lora_unet_x.hada_w1_a": torch.zeros(2, 2)}, inside / "loha.safetensors")
+    flux = "transformer.single_transformer_blocks.0.attn.to_k"
+    save_file({f"{flux}.lora_{part}.weight": torch.zeros(2, 2) for part in "AB"}, inside / "flux.safetensors")
+    for place in ("one", "two"):
+        (inside / place).mkdir()
+        shutil.copy(STARS, inside / place / "twice.safetensors")
     if name == "link":
         (inside / "link.safetensors").symlink_to(tmp_path / "outside.safetensors")
     session = session_with(inside)
@@ -216,6 +229,18 @@ def test_a_name_in_capitals_at_its_end_is_found_as_the_door_finds_it(tmp_path: P
     shutil.copy(STARS, tmp_path / "styles" / "ink.SAFETENSORS")
     assert CatalogueReader(GenerateConfig(loras=tmp_path)).now().loras == ("styles/ink",)
     assert made(draw(session_with(tmp_path), PROMPTS[0], Lora(name="styles/ink"), steps=1)).ingredients
+
+
+@pytest.mark.parametrize("name", ["again", "styles/again", "AGAIN", "Styles/Again", "again.safetensors"])
+def test_a_name_means_the_one_file_that_is_called_so(session: KeepingSession, name: str) -> None:
+    outcome = made(draw(session, PROMPTS[0], Lora(name=name), steps=1))
+    assert [one.name for one in outcome.ingredients] == ["styles/again"]
+
+
+def test_two_names_of_one_file_put_it_on_once(session: KeepingSession) -> None:
+    one = made(draw(session, PROMPTS[0], Lora(name="styles/again", weight=0.5), steps=2))
+    both = made(draw(session, PROMPTS[0], Lora(name="styles/again"), Lora(name="again", weight=0.5), steps=2))
+    assert (pixels(picture_of(both)) == pixels(picture_of(one))).all()
 
 
 def test_without_a_folder_there_are_none() -> None:

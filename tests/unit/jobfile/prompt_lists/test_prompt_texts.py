@@ -67,6 +67,10 @@ def test_every_job_can_be_handed_back_alone_as_a_job_file(text: str) -> None:
         assert [again.spec for again in alone.jobs] == [job.spec]
 
 
+def test_a_line_separator_of_a_web_page_stays_within_its_prompt() -> None:
+    assert [request.prompt for request in requests("a red\u2028circle\x85\na star")] == ["a red circle", "a star"]
+
+
 def test_the_key_is_taken_from_the_folder_then_from_the_configuration() -> None:
     whole = FolderDefaults(name="_defaults.yaml", sha256="", keys={"prompt_lines": "whole"})
     auto = FolderDefaults(name="a/_defaults.yaml", sha256="", keys={"prompt_lines": "auto"})

@@ -7,8 +7,8 @@ import tracemalloc
 import pytest
 
 from aura_daemon.formats.yaml_reader import MOST_BYTES
-from aura_daemon.jobfile import reading
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 

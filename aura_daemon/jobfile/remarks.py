@@ -1,0 +1,58 @@
+"""What is read otherwise than a prompt's writer may have meant. In: texts as written, requests. Out: lines of text.
+
+Nothing here is wrong: `check`, the log and the sidecar say it, and the job runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from aura_daemon.formats.prompt_tags import remarks_on_comments, remarks_on_tags
+from aura_daemon.jobfile.keys.neighbours import meaning_of
+from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest, Request
+from aura_daemon.problems import cut
+
+MOST_REMARKS: Final = 20
+"""Remarks on one text; of more of them no one reads."""
+
+_FLAG: Final = re.compile(r"(?<!\S)--([a-z][a-z_]{0,30})\b(?:[ \t]+[^\s,-][^\s,]{0,20})?")
+_MARKED: Final = re.compile(r"\{\s*([@~!])[^{}|]*\|[^{}]*\}")
+
+
+def remarks_on_texts(key: str, texts: Iterable[str]) -> tuple[str, ...]:
+    """What is said of a key's texts, as they are written: of comments and of marks before a choice."""
+    said = dict.fromkeys(remark for text in texts for remark in (*remarks_on_comments(text), *_marks(text)))
+    return tuple(f"{key}: {remark}" for remark in list(said)[:MOST_REMARKS])
+
+
+def remarks_on_request(request: Request | RegenerateRequest) -> tuple[str, ...]:
+    """What is said of the texts that are drawn: of tags that are not known."""
+    if isinstance(request, RegenerateRequest):
+        texts = {key: str(request.keys.get(key) or "") for key in ("prompt", "negative_prompt")}
+    elif isinstance(request, GenerateRequest):
+        if not any(sign in request.prompt or sign in request.negative_prompt for sign in ("<", "--", "embedding:")):
+            return ()
+        texts = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    else:
+        return ()
+    said = (
+        (key, remark)
+        for key, text in texts.items()
+        for remark in [*remarks_on_tags(text), *_flags(text)][:MOST_REMARKS]
+    )
+    return tuple(f"{key}: {remark}" for key, remark in said)
+
+
+def _flags(text: str) -> Iterable[str]:
+    """Midjourney's and A1111's flags, as `--ar 16:9`, which are text in a prompt."""
+    for match in _FLAG.finditer(text):
+        meaning = meaning_of(match[1])
+        keys = " and ".join(f"`{key}`" for key in meaning.keys) if meaning is not None else ""
+        yield f"`{cut(match[0])}` is drawn as text" + (f"; in a job file {keys} says it" if keys else "")
+
+
+def _marks(text: str) -> Iterable[str]:
+    for match in _MARKED.finditer(text):
+        yield f"the `{match[1]}` in `{cut(match[0])}` is text: how one choice is drawn cannot be chosen"
