@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
