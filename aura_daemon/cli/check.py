@@ -26,7 +26,7 @@ from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
 from aura_daemon.jobfile import from_sidecar
-from aura_daemon.jobfile.folder_defaults import FILE_NAME, FolderDefaults, parse_defaults, regenerates
+from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults, regenerates
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
@@ -81,7 +81,7 @@ class _Checker:
         name = escaped(str(file))
         try:
             # A path outside the inbox has no folders with settings, and neither has the settings' own file.
-            below = "" if file.name == FILE_NAME else path_below(file.absolute(), self._inbox) or ""
+            below = "" if is_settings(file.name) else path_below(file.absolute(), self._inbox) or ""
             folders = self._folder_defaults.above(below)
         except OSError as error:
             return (Problem(file=name, message=f"its folder's settings cannot be used: {error.strerror}"),)
@@ -89,7 +89,7 @@ class _Checker:
             content = durable_files.read(file, most_bytes=MOST_BYTES).content
         except OSError as error:
             return (Problem(file=name, message=f"cannot be read: {why_denied(error, file.absolute())}"),)
-        if file.name == FILE_NAME:
+        if is_settings(file.name):
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
         found = self._contents(file.name, name, content, folders)

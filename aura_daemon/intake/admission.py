@@ -201,7 +201,8 @@ class Admission:
         """The job of one spec. `number`: which of several jobs of the source; None for the only one."""
         path = PurePosixPath(source.path)
         request = spec.request
-        folder, stem = "" if str(path.parent) == "." else str(path.parent), file_names.output_stem(path.stem, number)
+        folder = file_names.portable_folder(source.path.rpartition("/")[0])
+        stem = file_names.portable(file_names.output_stem(path.stem, number))
         if isinstance(request, GenerateRequest):
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
@@ -235,7 +236,7 @@ class Admission:
                 request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
                 text=text,
                 warnings=(),
-                stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
+                stem=file_names.portable(f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid"),
                 waits_for=cell_ids,
             )
 

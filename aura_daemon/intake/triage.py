@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.claims import is_others_link
-from aura_daemon.intake.companions import Companions
+from aura_daemon.intake.companions import Belongs, Companions, Expected
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
+from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, is_settings
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
@@ -84,6 +85,7 @@ class Triage:
         pairing: Pairing,
         folder_defaults: FolderDefaultsReader,
         journal: Journal,
+        listings: FolderListings,
         *,
         keeps: bool,
         reference_wait_s: float,
@@ -99,15 +101,29 @@ class Triage:
         self._journal = journal
         self._keeps = keeps
         self._reference_wait_s = reference_wait_s
-        self._companions = Companions(settings.inbox, journal, now=now)
+        self._listings = listings
+        self._companions = Companions(
+            settings.inbox,
+            journal,
+            listings,
+            wait_s=settings.pair_wait,
+            coming_s=settings.incomplete_after,
+            now=now,
+        )
+
+    def look(self) -> None:
+        """To be called before the files of one look are judged."""
+        self._listings.look()
 
     def by_name(self, path: str) -> Leave | None:
         """Why the name alone makes a file no job; None where the file must be opened to decide."""
         ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if ignored is not None:
             return Leave(reason=ignored.reason, mend=ignored.mend, is_conflict=ignored.is_conflict)
-        if PurePosixPath(path).name == FILE_NAME:
-            return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
+        if is_settings(name := PurePosixPath(path).name):
+            if name in SPELLINGS:
+                return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
+            return Leave(reason="not read as the settings of its folder", mend=f"call it {FILE_NAME}")
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return _left_alone(route) if isinstance(route, file_kinds.Foreign) else None
 
@@ -153,13 +169,13 @@ class Triage:
                 if decision is not None:
                     return decision
             case SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE | SourceKind.SIDECAR:
-                owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
-                if owner:
-                    return Leave(reason=owner, mend="give it a name of its own if it should be a job")
+                decision = self._companion(path, stamp, route, unchanged_s=unchanged_s)
+                if decision is not None:
+                    return decision
             case SourceKind.JOB_FILE:
                 pass
         if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
-            missing = self._pairing.missing_image(path)
+            missing = self._pairing.missing_image(path, unchanged_s=unchanged_s)
             if missing and unchanged_s < self._reference_wait_s:
                 # The search for an image may take a walk through the whole inbox: it comes less and less often.
                 again_s = unchanged_s + max(1.0, unchanged_s / 10)
@@ -172,6 +188,22 @@ class Triage:
                 reason = f"held up by {error.strerror}"
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
         return ReadyToClaim(kind=route)
+
+    def _companion(self, path: str, stamp: FileStamp, kind: SourceKind, *, unchanged_s: float) -> Wait | Leave | None:
+        """Why a complete text or sidecar belongs to a picture, or may belong to one; None where it is a job."""
+        may_be_of_set = kind is not SourceKind.SIDECAR and not ignored_names.is_to_be_taken(path, self._settings.take)
+        found = self._companions.judge(
+            path, stamp.size_bytes, stamp.modified_ns, unchanged_s=unchanged_s, may_be_of_set=may_be_of_set
+        )
+        match found:
+            case Expected():
+                return Wait(unchanged_s=found.unchanged_s, reason=found.reason)
+            case Belongs():
+                return Leave(reason=found.reason, mend=found.mend)
+            case None:
+                return None
+            case _:
+                assert_never(found)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""

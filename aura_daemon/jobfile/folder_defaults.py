@@ -26,6 +26,9 @@ from aura_daemon.problems import capped, nearest, problems_of
 
 FILE_NAME: Final = "_defaults.yaml"
 
+SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
+"""The names under which the settings of a folder are read; `FILE_NAME` is the first."""
+
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
 """Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
 
@@ -50,6 +53,11 @@ class FolderDefaults:
     keys: Mapping[str, object]
     warnings: tuple[str, ...] = ()
     """What YAML reads otherwise than the writer may have meant."""
+
+
+def is_settings(name: str) -> bool:
+    """Whether a file of this name (without folders) holds the settings of its folder, or was meant to."""
+    return name.casefold() in (FILE_NAME, "_defaults.yml")
 
 
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:

@@ -14,6 +14,7 @@ from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
+from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import RejectedFile
 from aura_daemon.jobfile.prompt_lists.prompt_tables import keys_of_rows, parse_prompt_table
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
@@ -47,9 +48,9 @@ def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     image, mask = keys.get("image"), keys.get("mask")
     _, first = next(rows(keys))
     if task_of(first) != JobKind.GENERATE:
-        yield image.strip() if isinstance(image, str) else None
+        yield image_path(image) if isinstance(image, str) else None
         return
     lists = lists_of(keys, ("image", "mask"))
     for values, _ in zip(product(*lists.values()), range(MOST_JOBS), strict=False):  # more jobs are refused
         cell = {"image": image, "mask": mask, **dict(zip(lists, values, strict=True))}
-        yield from (name.strip() for name in (cell["image"], cell["mask"]) if isinstance(name, str))
+        yield from (image_path(name) for name in (cell["image"], cell["mask"]) if isinstance(name, str))

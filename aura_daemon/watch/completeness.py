@@ -99,7 +99,10 @@ def _ends_within_a_line(file: Path) -> bool:
     """Whether the last line of a list of lines has no end."""
     if extension_of(file.name) not in LINE_EXTENSIONS:
         return False
-    _, tail, _ = durable_files.head_and_tail(file, head_bytes=0, tail_bytes=2)
+    with durable_files.opened(file) as opened:
+        size_bytes = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size_bytes - 2))
+        tail = opened.read(2)
     return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))
 
 

@@ -222,7 +222,7 @@ def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end
     door.house.drop("sub/job.yaml", CAPTION)
     door.house.drop("other/beach.jpg", PNG)
     judgement = judge(door, "sub/job.yaml")
-    assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png")
+    assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png (did you mean other/beach.jpg?)")
     assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), ReadyToClaim)
     door.house.drop("sub/beach.png", PNG)
     assert isinstance(judge(door, "sub/job.yaml"), ReadyToClaim)

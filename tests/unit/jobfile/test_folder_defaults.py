@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.folder_defaults import (
     KEYS,
+    SPELLINGS,
     FolderDefaults,
     defaults_schema,
+    is_settings,
     parse_defaults,
     prompt_lines_of,
     with_folder_defaults,
@@ -199,3 +201,8 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     assert not keys.keys() & other
     result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")
     assert isinstance(result, ParsedFile), result
+
+
+def test_the_settings_are_known_by_their_name_in_any_case() -> None:
+    assert all(is_settings(name) for name in (*SPELLINGS, "_deFaults.yMl"))
+    assert not any(is_settings(name) for name in ("defaults.yaml", "_defaults.yaml.txt", "_defaults"))
