@@ -23,10 +23,10 @@ import torch
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.prompts.textual_inversion import TextualInversion, TextualInversions
 from aura_daemon.engines.prompts.windows import Token, Unit, Vector, Window, windows
-from aura_daemon.formats.prompt_passes import PassTexts, PromptTexts, read
-from aura_daemon.formats.prompt_schedule import PassSteps
-from aura_daemon.formats.prompt_syntax import Section, parse
-from aura_daemon.formats.prompt_tags import extract_loras
+from aura_daemon.formats.prompts.prompt_passes import PassTexts, PromptTexts, read
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_syntax import Section, parse
+from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64

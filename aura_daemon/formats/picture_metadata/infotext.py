@@ -14,7 +14,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
 from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
-from aura_daemon.formats.prompt_tags import extract_loras
+from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler

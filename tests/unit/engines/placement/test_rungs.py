@@ -26,7 +26,7 @@ from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 from tests.support.running import run_alone
-from tests.unit.engines.stable_diffusion.test_lora import STARS
+from tests.unit.engines.stable_diffusion.loras.test_lora import STARS
 from tests.unit.engines.stable_diffusion.test_pipelines import (
     CIRCLE,
     drawing,

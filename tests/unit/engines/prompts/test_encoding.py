@@ -18,7 +18,7 @@ from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, MOST_WINDOWS, EncodedPrompt, PromptEncoder
 from aura_daemon.engines.session import Session
-from aura_daemon.formats.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.mini import GENERATOR

@@ -17,8 +17,8 @@ from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
-from aura_daemon.formats.prompt_passes import read
-from aura_daemon.formats.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_passes import read
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.tasks import Task

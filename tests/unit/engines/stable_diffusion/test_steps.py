@@ -16,7 +16,7 @@ from aura_daemon.engines.stable_diffusion.family import Decoded, StableDiffusion
 from aura_daemon.engines.stable_diffusion.generator import Generator
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.steps import counted_passes
-from aura_daemon.formats.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import GenerateRequest, Hires, JobKind
 from aura_daemon.jobs.results import Produced, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_schedule import PassSteps, never_reached, schedule
-from aura_daemon.formats.prompt_syntax import parse
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps, never_reached, schedule
+from aura_daemon.formats.prompts.prompt_syntax import parse
 
 TEN = PassSteps(steps=10, taken=10)
 SECOND = PassSteps(steps=10, taken=10, before=10)

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.formats.prompt_tags import NUMBER, extract_loras
+from aura_daemon.formats.prompts.prompt_tags import NUMBER, extract_loras
 
 BRACKET_WEIGHT: Final = 1.1
 MOST_WEIGHT: Final = 100.0

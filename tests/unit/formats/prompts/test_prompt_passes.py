@@ -2,8 +2,8 @@
 
 import pytest
 
-from aura_daemon.formats.prompt_passes import PassTexts, read
-from aura_daemon.formats.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_passes import PassTexts, read
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 
 TEN = PassSteps(steps=10, taken=10)
 SECOND = PassSteps(steps=4, taken=4, before=10)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from aura_daemon.formats.prompt_schedule import PassSteps, Phase, never_reached, schedule
-from aura_daemon.formats.prompt_syntax import Part, not_understood, parts
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps, Phase, never_reached, schedule
+from aura_daemon.formats.prompts.prompt_syntax import Part, not_understood, parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

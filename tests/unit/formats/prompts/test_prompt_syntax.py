@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_syntax import (
+from aura_daemon.formats.prompts.prompt_syntax import (
     MOST_WEIGHT,
     WeightedText,
     not_understood,
