@@ -16,6 +16,7 @@ LINE_EXTENSIONS: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
 IMAGE_EXTENSIONS: Final = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
     *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
+    *(".pnm", ".ppm", ".pgm", ".pbm"),
 )
 
 _FURTHER_IMAGES: Final = (

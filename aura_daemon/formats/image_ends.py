@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-from aura_daemon.formats.image_signatures import ImageSignature, format_of
+from aura_daemon.formats.image_signatures import ImageSignature, format_of, pnm_bytes
 
 _FROM_THE_END: Final = 2
 """How `seek` is asked for a place counted from the end."""
@@ -51,6 +51,9 @@ def ends_properly(file: BinaryIO) -> bool | None:
             return size_bytes >= end and any(_read(file, max(0, end - _ZEROS_TELL_BYTES), _ZEROS_TELL_BYTES))
         case ImageSignature.BMP:
             return size_bytes >= int.from_bytes(head[2:6], "little")
+        case ImageSignature.PNM:
+            expected_bytes = pnm_bytes(head)
+            return size_bytes >= expected_bytes if expected_bytes is not None else None
         case ImageSignature.AVIF | ImageSignature.HEIC:
             return _boxes_end(file, size_bytes)
         case _:

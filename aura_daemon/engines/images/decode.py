@@ -25,7 +25,7 @@ from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.system.host_memory import host_memory
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC")
+FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC", "PPM")
 """As users are told; no other format is read."""
 
 MOST_UNPACKED: Final = 64_000_000

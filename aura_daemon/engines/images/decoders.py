@@ -19,7 +19,7 @@ from aura_daemon.engines.images.wide_tiff import as_grey
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 
-PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+PILLOW_FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Pillow's names of the formats that are read besides HEIC; no other decoder of Pillow is used."""
 
 BOMBED: Final = (Image.DecompressionBombWarning, Image.DecompressionBombError)

@@ -165,3 +165,11 @@ def test_no_bytes_are_too_strange_to_be_looked_at(content: bytes, start: bytes) 
 @pytest.mark.parametrize("content", [AVIF, b"II*\0rest", b"", b"text"])
 def test_some_formats_do_not_tell_their_end(content: bytes) -> None:
     assert ends(content) is None
+
+
+def test_a_pnm_ends_where_its_header_says() -> None:
+    scan = b"P5\n20 10\n255\n" + b"\x7f" * 200
+    assert ends(scan) is True
+    assert ends(scan + b"\n") is True
+    assert ends(scan[:-1]) is False
+    assert ends(b"P2\n2 1\n255\n0 255\n") is None

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.image_signatures import ImageSignature, format_of
+from aura_daemon.formats.image_signatures import ImageSignature, format_of, pnm_bytes
 from tests.support.image_files import AVIF, BMP, GIF, JPEG, WEBP, media, png
 
 
@@ -28,6 +28,12 @@ from tests.support.image_files import AVIF, BMP, GIF, JPEG, WEBP, media, png
         (media(b"heic", b"mif1"), ImageSignature.HEIC),
         (media(b"mif1", b"heix"), ImageSignature.HEIC),
         (b"the word avif ftyp avif", None),
+        (b"P6\n# SANE data follows\n640 480\n255\n", ImageSignature.PNM),
+        (b"P4\r\n8 8 \xff", ImageSignature.PNM),
+        (b"P1\n2 2\n0 1 1 0\n", ImageSignature.PNM),
+        (b"P5 robots 10 20 ", None),
+        (b"P6\na red fox\n", None),
+        (b"P7\nWIDTH 8\n", None),
         (b"\x89PN", None),
     ],
 )
@@ -39,3 +45,18 @@ def test_the_format_is_what_the_bytes_say(content: bytes, expected: ImageSignatu
 @settings(max_examples=25)
 def test_no_bytes_are_too_strange_to_be_looked_at(content: bytes) -> None:
     assert format_of(content) in (None, *ImageSignature)
+
+
+@pytest.mark.parametrize(
+    ("head", "size_bytes"),
+    [
+        (b"P6\n# by hand\n10 20\n255\n", 10 * 20 * 3 + 23),
+        (b"P5\n10 20\n65535\n", 10 * 20 * 2 + 15),
+        (b"P4\n10 20\n", 2 * 20 + 9),
+        (b"P3\n10 20\n255\n", None),
+        (b"P5\n10 20\n# where others do not write it\n255\n", None),
+        (b"a red fox", None),
+    ],
+)
+def test_the_header_of_a_pnm_tells_its_size(head: bytes, size_bytes: int | None) -> None:
+    assert pnm_bytes(head) == size_bytes

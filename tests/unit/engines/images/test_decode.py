@@ -87,7 +87,7 @@ def test_a_text_file_named_as_a_picture_is_refused_with_what_is_allowed() -> Non
 
 
 def test_a_format_that_is_not_on_the_list_is_refused_though_pillow_reads_it() -> None:
-    assert "no picture of a kind" in refusal(encoded(noise(), "PPM")).message
+    assert "no picture of a kind" in refusal(encoded(noise(), "PCX")).message
 
 
 def test_too_many_bytes_are_refused_with_the_limit() -> None:
