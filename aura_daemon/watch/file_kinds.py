@@ -43,7 +43,10 @@ _OTHERS: Final = {
 """What files begin with that are named like images and are none that is read."""
 
 _NO_PROMPTS: Final = "a table, but not clearly of prompts"
-_NAME_PROMPTS: Final = "name a column `prompt` in its first line if it is one"
+_NAME_PROMPTS: Final = (
+    "name a column `prompt` in its first line if it is one, and none as training sets, styles and other programs do "
+    "(`file_name`, `caption`, `name`)"
+)
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 

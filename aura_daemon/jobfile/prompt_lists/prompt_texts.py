@@ -1,7 +1,8 @@
 """Reads a `.txt` as prompts. In: its bytes. Out: its jobs, or every problem.
 
-`text_entries` cuts the text into prompts, `formats.prompt_flags` reads the flags of a line, `formats.infotext` the
-settings of a pasted infotext, and `text_lookalikes` refuses what only looks like text.
+`text_frames` takes away what stands around prompts, `text_entries` cuts the text into prompts, `formats.prompt_flags`
+reads the flags of a line, `formats.infotext` the settings of a pasted infotext, and `text_lookalikes` refuses what only
+looks like text.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
 from aura_daemon.jobfile.prompt_lists import text_lookalikes
 from aura_daemon.jobfile.prompt_lists.text_entries import NEGATIVE, WHOLE_KEY, Entry, entries_of
+from aura_daemon.jobfile.prompt_lists.text_frames import unframed
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import MOST_PROBLEMS, capped, cut
 
@@ -64,6 +66,8 @@ def parse_prompt_text(
     text = text_of(content)
     if isinstance(text, NotPlainText):
         return _refused(text.message, file=file, line=text.line)
+    plain = unframed(text)
+    text = plain.text
     other = text_lookalikes.what_it_is(text, file)
     if other:
         return _refused(other, file=file)
@@ -78,8 +82,9 @@ def parse_prompt_text(
         return _refused(f"{message}, if it is one prompt: {WHOLE_KEY}", file=file)
     jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
     problems: list[Problem] = []
+    notes = (*plain.notes, *found.notes)
     for entry in entries:
-        problems += _added(jobs, entry, content, file=file, is_only_one=len(entries) == 1, notes=found.notes)
+        problems += _added(jobs, entry, content, file=file, is_only_one=len(entries) == 1, notes=notes)
         if len(problems) > MOST_PROBLEMS:
             break
     if problems:

@@ -54,9 +54,12 @@ NEGATIVE: Final = "Negative prompt:"
 
 _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
-_NEGATIVE: Final = re.compile(r"negative prompt\s*:", re.IGNORECASE)
-_PROMPT_LABEL: Final = re.compile(r"(?:positive )?prompt\s*:\s*", re.IGNORECASE)
+_NEGATIVE: Final = re.compile(r"negative(?: prompt)?\s*:", re.IGNORECASE)
+_POSITIVE: Final = re.compile(r"positive(?: prompt)?\s*:\s*", re.IGNORECASE)
+_PROMPT_LABEL: Final = re.compile(rf"(?:{_POSITIVE.pattern}|prompt\s*:\s*)", re.IGNORECASE)
 _STEPS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
+_INLINE_STEPS: Final = re.compile(r"\bSteps: ?[0-9]+, ?(?:Sampler|Schedule type|CFG scale|Seed|Size|Model)")
+"""In an infotext that has become one line."""
 _MORE_SETTINGS: Final = re.compile(
     r"(?:(?:Negative )?Template|Civitai \w+|(?:Lora |TI )?[Hh]ashes|Version|Parser|ControlNet[\w ]*|ADetailer[\w ]*): "
 )
@@ -86,6 +89,9 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
     if mode is PromptLines.WHOLE:
         is_infotext = any(_STEPS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
         return Entries(entries=(_joined(filled, is_infotext=is_infotext),), notes=())
+    pairs = _labelled_pairs(filled)
+    if pairs:
+        return Entries(entries=tuple(pairs), notes=())
     blocks, rest = _infotexts(filled)
     if blocks:
         singles = [_entry(line) for line in rest]
@@ -117,13 +123,27 @@ def _lines(text: str) -> Iterator[_Line]:
 
 
 def _entry(line: _Line) -> Entry:
-    return Entry(text=line.text, first=line.number, last=line.last)
+    is_infotext = _INLINE_STEPS.search(line.text) is not None
+    return Entry(text=line.text, first=line.number, last=line.last, is_infotext=is_infotext)
 
 
 def _joined(lines: Sequence[_Line], *, is_infotext: bool = False) -> Entry:
     """Several lines as one text, in which a blank line stays one."""
     text = "".join("\n" * (1 + line.follows_blank) + line.text for line in lines).lstrip("\n")
     return Entry(text=text, first=lines[0].number, last=lines[-1].number, is_infotext=is_infotext)
+
+
+def _labelled_pairs(lines: Sequence[_Line]) -> list[Entry]:
+    """The prompts of a text in which each begins with `positive:`; none where it is no such text.
+
+    So ComfyUI's Inspire Pack writes them, with `negative:` behind and lines of dashes between.
+    """
+    starts = [index for index, line in enumerate(lines) if _POSITIVE.match(line.text)]
+    if starts[:1] != [0] or not any(_NEGATIVE.match(line.text) for line in lines):
+        return []
+    blocks = [lines[start:end] for start, end in pairwise((*starts, len(lines)))]
+    pairs = [_joined(block, is_infotext=any(_NEGATIVE.match(line.text) for line in block)) for block in blocks]
+    return list(map(_labelled, pairs))
 
 
 def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:

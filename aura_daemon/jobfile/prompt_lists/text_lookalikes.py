@@ -20,6 +20,8 @@ _HTML: Final = re.compile(
 )
 _JSON_KEY: Final = re.compile(r'[\[{]\s*(?:\{\s*)?"[^"\n]*"\s*:')
 _YAML_KEY: Final = re.compile(r"(?:- )?([A-Za-z_][A-Za-z_ -]{1,30}):(?:\s|$)")
+_SETTING: Final = re.compile(r"([A-Z][A-Za-z ]{1,30}):[^\S\n]")
+_LEAST_SETTINGS: Final = 3
 _JOB_KEYS: Final = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
 _ABOUT_WHAT: Final = frozenset({"prompt", "image", "task"})
 """Keys of which a job file has at least one."""
@@ -40,6 +42,8 @@ def what_it_is(text: str, file: str) -> str:
         return f"this is JSON, no text: call it {stem}.json"
     if _is_job_file(body):
         return f"this looks like a job file: call it {stem}.yaml"
+    if _is_settings(body):
+        return "these are settings, one a line, as Easy Diffusion writes them: write a job file (.yaml) with their keys"
     if _is_table(body):
         return f"this looks like a table with its columns named in the first line: call it {stem}.csv"
     return ""
@@ -69,6 +73,13 @@ def _is_job_file(body: str) -> bool:
         elif not keys or not line.startswith((" ", "\t", "- ")):
             return False
     return bool(_ABOUT_WHAT & set(keys)) and (keys[0] == "prompt" or len(set(keys)) > 1)
+
+
+def _is_settings(body: str) -> bool:
+    """Whether the text begins with `Prompt: …`, and several lines are other settings, each with its name."""
+    labels = [found[1] for found in map(_SETTING.match, body.splitlines()) if found is not None]
+    others = [label for label in labels[1:] if meaning(canonical(label)) not in ("prompt", "negative_prompt")]
+    return labels[:1] == ["Prompt"] and sum(is_key(canonical(label)) for label in others) >= _LEAST_SETTINGS
 
 
 def _is_table(body: str) -> bool:

@@ -195,6 +195,11 @@ def test_the_blank_lines_of_a_file_may_be_many_and_no_more_problems_are_listed_t
         ("image: beach.png\ntask: caption\n", "cat.txt", "call it cat.yaml"),
         ("Prompt: a cat\nNegative: text\nCFG scale: 7\n", "cat.txt", "call it cat.yaml"),
         ("{\\rtf1\\ansi\\deff0 {\\fonttbl {\\f0 Arial;}} a small red circle\\par }", "cat.txt", "RTF"),
+        (
+            "Prompt: a cat\nNegative Prompt: blurry\nSeed: 42\nVAE model: None\nSampler: euler_a\nSteps: 3\n",
+            "cat.txt",
+            "these are settings, one a line, as Easy Diffusion writes them: write a job file",
+        ),
         ("<!DOCTYPE html><p>a cat", "cat.txt", "HTML"),
         ("<html lang=en>", "cat.txt", "HTML"),
         (json.dumps({"prompt": "a cat", "steps": 8}, indent=1), "cat.txt", "this is JSON, no text: call it cat.json"),
@@ -244,3 +249,15 @@ def test_prompts_that_look_like_something_else_are_prompts(text: str) -> None:
 def test_every_text_is_read_or_refused(text: str, mode: PromptLines) -> None:
     found = parse_prompt_text(text.encode(), file="a.txt", prompt_lines=mode)
     assert isinstance(found, ParsedFile | RejectedFile)
+
+
+def test_what_is_left_out_around_a_prompt_is_said() -> None:
+    parsed = parse_prompt_text(b"/imagine prompt: a cat\n", file="cat.txt")
+    assert isinstance(parsed, ParsedFile)
+    (job,) = parsed.jobs
+    assert job.warnings == ("Midjourney's command `/imagine` was left out",)
+
+
+def test_a_prompt_with_the_names_of_few_settings_is_one() -> None:
+    parsed = parse_prompt_text(b"Prompt: a cat\nMood: calm\nSeed: of an apple\n", file="cat.txt")
+    assert isinstance(parsed, ParsedFile)

@@ -162,3 +162,30 @@ def test_a_negative_prompt_needs_no_settings_and_ends_with_a_blank_line() -> Non
     assert found.notes == ("lines 4 to 6 were read as one prompt with what to keep out of its picture",)
     apart = "a cat\nNegative prompt: text\n\nSteps: 8, Sampler: Euler a, Seed: 1"
     assert texts(apart) == [apart]
+
+
+PAIRS = (
+    "positive:a fox in the snow,\nraincoat\n\nnegative:text\n------\nPositive prompt: an owl\nNegative prompt: day\n"
+)
+
+
+def test_pairs_of_positive_and_negative_prompts_are_parted_by_their_labels() -> None:
+    found = entries_of(f"# mine\n{PAIRS}---\npositive: a cat\n", AUTO)
+    assert [(entry.text, entry.is_infotext) for entry in found.entries] == [
+        ("a fox in the snow,\nraincoat\n\nNegative prompt:text", True),
+        ("an owl\nNegative prompt: day", True),
+        ("a cat", False),
+    ]
+    assert found.notes == ()
+
+
+def test_a_label_alone_parts_nothing() -> None:
+    assert texts("positive: a cat\nan owl\n") == ["positive: a cat", "an owl"]
+
+
+def test_settings_on_the_line_of_their_prompt_are_seen() -> None:
+    line = "a fox. Negative prompt: blurry. Steps: 20, Sampler: Euler a, CFG scale: 7"
+    assert [entry.is_infotext for entry in entries_of(f"{line}\na fox at Steps: 20, by night\n", AUTO).entries] == [
+        True,
+        False,
+    ]
