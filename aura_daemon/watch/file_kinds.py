@@ -44,8 +44,7 @@ _OTHERS: Final = {
 
 _NO_PROMPTS: Final = "a table, but not clearly of prompts"
 _NAME_PROMPTS: Final = (
-    "name a column `prompt` in its first line if it is one, and none as training sets, styles and other programs do "
-    "(`file_name`, `caption`, `name`)"
+    "if it is one, name a column `prompt` in its first line, and none as training sets, styles or answers do"
 )
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)

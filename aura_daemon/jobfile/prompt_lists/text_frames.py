@@ -59,7 +59,7 @@ def _without_command(lines: list[str]) -> list[str]:
     found = [index for index, line in enumerate(lines) if _IMAGINE.match(line)]
     for index in found:
         lines[index] = _IMAGINE.sub("", lines[index], count=1)
-    return ["Midjourney's command `/imagine` was left out"] if found else []
+    return ["Midjourney's command /imagine was left out"] if found else []
 
 
 def _without_fences(lines: list[str]) -> list[str]:
@@ -77,7 +77,7 @@ def _without_labels(lines: list[str]) -> list[str]:
         return []
     for index in found:
         lines[index] = _LABEL.sub("", lines[index], count=1)
-    return ["`Prompt 1:` and the like at the beginning of the lines was left out"]
+    return ['labels like "Prompt 1:" at the beginning of the lines were left out']
 
 
 def _without_sentences(lines: list[str]) -> list[str]:

@@ -78,7 +78,10 @@ def test_json_is_accepted_as_what_it_is() -> None:
 def test_tables_of_other_people_are_left_alone_with_the_reason() -> None:
     found = route("money.csv", b"date,amount\n2026-01-01,5\n", ALL)
     assert isinstance(found, Foreign)
-    assert str(found) == "a table, but not clearly of prompts; name a column `prompt` in its first line if it is one"
+    assert str(found) == (
+        "a table, but not clearly of prompts; if it is one, name a column `prompt` in its first line, and none as "
+        "training sets, styles or answers do"
+    )
 
 
 @pytest.mark.parametrize("name", ["a.yaml", "a.txt", "a.png", "a.json", "a.csv"])

@@ -255,7 +255,7 @@ def test_what_is_left_out_around_a_prompt_is_said() -> None:
     parsed = parse_prompt_text(b"/imagine prompt: a cat\n", file="cat.txt")
     assert isinstance(parsed, ParsedFile)
     (job,) = parsed.jobs
-    assert job.warnings == ("Midjourney's command `/imagine` was left out",)
+    assert job.warnings == ("Midjourney's command /imagine was left out",)
 
 
 def test_a_prompt_with_the_names_of_few_settings_is_one() -> None:
