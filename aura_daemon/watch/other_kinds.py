@@ -22,8 +22,7 @@ KNOWN: Final = (
     (
         "an image of a format that is not read",
         "save it as JPEG or PNG",
-        ".jxl .jp2 .j2k .psd .psb .xcf .kra .clip .svg .eps .ai .exr .hdr .tga"
-        " .ico .icns .pcx .qoi .dds .wmf .emf",
+        ".jxl .jp2 .j2k .psd .psb .xcf .kra .clip .svg .eps .ai .exr .hdr .tga .ico .icns .pcx .qoi .dds .wmf .emf",
     ),
     (
         "a text with formatting",

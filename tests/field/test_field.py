@@ -29,15 +29,6 @@ REPORTS: Final = (
     *prompts.REPORTS, *lists.REPORTS, *sets.REPORTS, *folders.REPORTS, *settings.REPORTS, *photos.REPORTS,
 )  # fmt: skip
 
-WAITING: Final = frozenset({
-    "powershell-utf16", "inspire-pack", "a1111-apostrophe", "a1111-flags-last", "swarm-pipes",
-    "easy-diffusion", "one-line-infotext", "midjourney", "midjourney-imagine", "language-model", "code-fence",
-    "choice-over-lines", "word-list-dropped", "kohya-japanese", "excel-semicolons", "parti-prompts",
-    "styles-csv", "dynamic-prompts-log",
-    "heic-that-is-jpeg", "scanimage-pnm",
-})  # fmt: skip
-"""Inputs whose mend is on its way."""
-
 README: Final = Path(__file__).with_name("README.md")
 OF_THE_MODEL: Final = "This is aura-mini"
 """How the warnings begin that only the embedded model gives."""
@@ -78,7 +69,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("report", [one for one in REPORTS if one.name not in WAITING], ids=lambda report: report.name)
+@pytest.mark.parametrize("report", REPORTS, ids=lambda report: report.name)
 def test_each_file_becomes_what_its_owner_means(run: Path, report: Report) -> None:
     sidecars = list(documents(run / "outbox" / report.name))
     drawn = [one["request"] for one in sidecars if one["request"]["task"] == "generate"]
