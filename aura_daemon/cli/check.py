@@ -27,7 +27,8 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
 from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults, regenerates
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system import durable_files
@@ -71,6 +72,7 @@ class _Checker:
     def __init__(self, settings: Settings, *, expand: bool) -> None:
         self._inbox = settings.inbox
         self._expand = expand
+        self._prompt_lines = settings.prompt_lines
         self._catalogue = CatalogueReader(settings.generate).now()
         self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
 
@@ -108,9 +110,16 @@ class _Checker:
         """What a file asks for, or what is wrong with it. `name`: as it is printed."""
         route = file_kinds.route(file_name, content[:HEAD_BYTES], frozenset(Accept))
         match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = parse_job_file if route is SourceKind.JOB_FILE else parse_prompt_text
-                parsed = parse(content, file=name, folders=folders, catalogue=self._catalogue, draw=drawn_seed)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
+                parsed = reading.parse(
+                    route,
+                    content,
+                    file=name,
+                    folders=folders,
+                    catalogue=self._catalogue,
+                    draw=drawn_seed,
+                    prompt_lines=self._prompt_lines,
+                )
                 return parsed.problems if isinstance(parsed, RejectedFile) else parsed
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=name, catalogue=self._catalogue)

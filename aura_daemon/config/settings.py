@@ -20,7 +20,7 @@ from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, 
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
-from aura_daemon.jobs.sources import Accept
+from aura_daemon.jobs.sources import Accept, PromptLines
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
         tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
     )
+    prompt_lines: PromptLines = Field(PromptLines.AUTO, description=f"one of {', '.join(PromptLines)}")
     sources: Literal["auto", "archive", "delete", "keep"] = Field("auto", description="auto, archive, delete or keep")
     redelivery: Literal["skip", "run"] = Field("skip", description="skip or run")
     existing: Literal["keep", "overwrite"] = Field("keep", description="keep or overwrite")

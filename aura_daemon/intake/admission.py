@@ -27,6 +27,7 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
@@ -140,9 +141,16 @@ class Admission:
         file = file_names.escaped(path)
         route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = parser.parse_job_file if route is SourceKind.JOB_FILE else parser.parse_prompt_text
-                return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
+                return route, reading.parse(
+                    route,
+                    content,
+                    file=file,
+                    folders=folders,
+                    catalogue=self._catalogue(),
+                    draw=drawn_seed,
+                    prompt_lines=self._settings.prompt_lines,
+                )
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):

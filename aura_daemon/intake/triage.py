@@ -168,17 +168,19 @@ class Triage:
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
-            case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
+            case SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE | SourceKind.SIDECAR:
                 decision = self._companion(path, stamp, route, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
             case SourceKind.JOB_FILE:
-                missing = self._pairing.missing_image(path, unchanged_s=unchanged_s)
-                if missing and unchanged_s < self._reference_wait_s:
-                    # The search for an image may take a walk through the whole inbox: it comes less and less often.
-                    again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                    reason = f"it waits for {missing}"
-                    return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+                pass
+        if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
+            missing = self._pairing.missing_image(path, unchanged_s=unchanged_s)
+            if missing and unchanged_s < self._reference_wait_s:
+                # The search for an image may take a walk through the whole inbox: it comes less and less often.
+                again_s = unchanged_s + max(1.0, unchanged_s / 10)
+                reason = f"it waits for {missing}"
+                return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
         if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
                 self._folder_defaults.above(path)

@@ -83,8 +83,8 @@ def cancelled_path(source: Source) -> str:
 
 
 def _suffix_of_documents(source: Source) -> str:
-    is_text = source.kind is SourceKind.PROMPT_TEXT  # see ParsedJob
-    return file_types.JOB_FILE_EXTENSIONS[0] if is_text else PurePosixPath(source.path).suffix
+    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)  # see ParsedJob
+    return file_types.JOB_FILE_EXTENSIONS[0] if is_list else PurePosixPath(source.path).suffix
 
 
 def report_beside(file: Path) -> Path:

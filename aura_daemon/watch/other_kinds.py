@@ -31,8 +31,8 @@ KNOWN: Final = (
     ),
     (
         "a table or a list",
-        "save its prompts as plain text and call it `.txt`, or write a job file",
-        ".csv .tsv .xls .xlsx .ods .numbers .jsonl .ndjson .toml .xml",
+        "save it as CSV (UTF-8) with a column `prompt`, or its prompts as plain text, one a line",
+        ".xls .xlsx .ods .numbers .toml .xml",
     ),
     (
         "weights of a model",

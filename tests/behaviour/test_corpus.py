@@ -11,8 +11,9 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
-from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
@@ -27,10 +28,8 @@ LEAST = 200
 def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
     """The problems that intake finds in a text; none where the text is a job, or no known kind of file."""
     match file_kinds.route(name, content[:HEAD_BYTES], frozenset(Accept)):
-        case SourceKind.JOB_FILE:
-            parsed = parser.parse_job_file(content, file=name)
-        case SourceKind.PROMPT_TEXT:
-            parsed = parser.parse_prompt_text(content, file=name)
+        case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE as kind:
+            parsed = reading.parse(kind, content, file=name)
         case SourceKind.SIDECAR:
             document = from_sidecar.parse(content, file=name)
             return document if isinstance(document, tuple) else ()

@@ -15,6 +15,7 @@ from aura_daemon.engines.images.decode import read_picture
 from aura_daemon.formats import file_types
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.file_kinds import HEAD_BYTES
@@ -71,10 +72,8 @@ def documents_in(name: str, content: bytes) -> int:
 def read_as_text(name: str, content: bytes) -> None:
     """Reads a file that may be a job, as intake does."""
     match file_kinds.route(name, content[:HEAD_BYTES], ALL):
-        case SourceKind.JOB_FILE:
-            parser.parse_job_file(content, file=name)
-        case SourceKind.PROMPT_TEXT:
-            parser.parse_prompt_text(content, file=name)
+        case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE as kind:
+            reading.parse(kind, content, file=name)
         case SourceKind.SIDECAR:
             from_sidecar.parse(content, file=name)
 

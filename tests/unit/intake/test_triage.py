@@ -228,6 +228,17 @@ def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end
     assert isinstance(judge(door, "sub/job.yaml"), ReadyToClaim)
 
 
+def test_a_table_of_prompts_waits_for_its_images_and_beside_an_image_of_its_name_is_no_job(door: Door) -> None:
+    door.house.drop("cat.csv", b"prompt,image\na red circle,beach.png\n")
+    waits = judge(door, "cat.csv")
+    assert isinstance(waits, Wait)
+    assert "it waits for beach.png" in waits.reason
+    door.house.drop("beach.png", PNG)
+    assert judge(door, "cat.csv") == ReadyToClaim(kind=SourceKind.PROMPT_TABLE)
+    door.house.drop("cat.png", PNG)
+    assert isinstance(judge(door, "cat.csv"), Leave)
+
+
 def test_a_named_image_is_said_on_one_line(door: Door) -> None:
     door.house.drop("job.yaml", b'image: "a\\nb.png"\n')
     assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason=r"it waits for a\nb.png")
