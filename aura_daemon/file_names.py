@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from itertools import count
@@ -18,6 +19,17 @@ FAILED_FOLDER: Final = "failed"
 
 MOST_NAME_BYTES: Final = 255
 """Most bytes of one name, on all common file systems."""
+
+_UNFIT_ON_WINDOWS: Final = re.compile(r'[\x00-\x1f<>:"|?*\\]+')
+
+_DEVICES: Final = frozenset(
+    {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"}
+    | {f"{port}{number}" for port in ("COM", "LPT") for number in "0123456789\u00b9\u00b2\u00b3"}
+)
+"""Names that are devices on Windows, whatever follows behind a dot (Microsoft, "Naming Files, Paths, and Namespaces").
+
+The last three are digits in superscript.
+"""
 
 _ROOM_FOR_SUFFIX_BYTES: Final = 40
 """Bytes left free in a name for `.r123`, an extension and the `.json` of a report."""
@@ -36,6 +48,32 @@ def output_stem(source_stem: str, number: int | str | None) -> str:
     return _shortened(source_stem, MOST_NAME_BYTES - _ROOM_FOR_SUFFIX_BYTES - len(suffix)) + suffix
 
 
+def portable(name: str) -> str:
+    """A stem, or another name with something behind it, that Windows can hold too: outboxes are often synced there.
+
+    Signs that Windows refuses become `-`, and what it takes for a device (`CON`, `nul.txt`) gets a `_`. Bytes that are
+    no text stay, as no name would remain of some.
+    """
+    fit = _UNFIT_ON_WINDOWS.sub("-", name)
+    base, dot, rest = fit.partition(".")
+    return f"{base}_{dot}{rest}" if base.rstrip(" ").upper() in _DEVICES else fit
+
+
+def portable_folder(path: str) -> str:
+    """A path of folders below the outbox that Windows can hold too, and that does not become `failed/`."""
+    parts = [portable(part).rstrip(". ") or "-" for part in path.split("/")] if path else []
+    if parts and parts[0].casefold() == FAILED_FOLDER:
+        parts[0] += "-"
+    return "/".join(parts)
+
+
+def failed_path(path: str) -> str:
+    """Where below `failed/` a file of the inbox goes: a name that Windows can hold, with room for the report's."""
+    folder, slash, name = path.rpartition("/")
+    stem, dot, extension = name.rpartition(".")
+    return portable_folder(folder) + slash + portable(output_stem(stem or name, None)) + (dot + extension) * bool(stem)
+
+
 def candidates(stem: str) -> Iterator[str]:
     """Stems to try one after the other: `cat`, `cat.r2`, `cat.r3`, … without end."""
     yield stem
@@ -49,6 +87,8 @@ def is_reserved_output(folder: str, stem: str) -> bool:
 
 def collision_key(name: str) -> str:
     """A text that is equal for names which some file system takes for the same: by case or composed characters."""
+    if name.isascii():  # as nearly all are, a hundred thousand at a time
+        return name.lower()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -25,6 +25,13 @@ MOST_GIVEN: Final = 60
 MOST_PROBLEMS: Final = 100
 """Most problems that are listed for one file; of the others only the number is shown."""
 
+MOST_LETTERS: Final = 3
+"""By how many letters the lengths of a misspelt name and the right one differ at most."""
+
+MOST_COMPARED: Final = 5_000
+"""Most names that a misspelt one is compared with, as a comparison takes some microseconds."""
+
+_DIGITS: Final = re.compile(r"[0-9]+")
 _QUOTED_NUMBER: Final = re.compile(r"""(["'])[-+]?[0-9]+(\.[0-9]*)?\1""")
 
 
@@ -91,6 +98,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
     by_folded = {name.casefold(): name for name in known}
     near = difflib.get_close_matches(word[:MOST_GIVEN].casefold(), by_folded, n=1, cutoff=0.6)
     return by_folded[near[0]] if near else ""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """The known name of a file that differs from another in a letter or two; empty where none does.
+
+    The numbers in both must be equal: `img_12` is no misspelt `img_13`, both are files of a series.
+    """
+    numbers = _numbers(name)
+    fit = [other for other in known if abs(len(other) - len(name)) <= MOST_LETTERS and _numbers(other) == numbers]
+    return next(iter(difflib.get_close_matches(name, fit[:MOST_COMPARED], n=1, cutoff=0.65)), "")
+
+
+def _numbers(name: str) -> list[int]:
+    return [int(digits) for digits in _DIGITS.findall(name)]
 
 
 def shown(value: object) -> str:

@@ -123,7 +123,7 @@ class EngineSettings:
     generate: GenerateSettings = GenerateSettings()
     caption: CaptionSettings = CaptionSettings()
     max_image_bytes: int = 100_000_000
-    max_image_pixels: int = 64_000_000
+    max_image_pixels: int = 250_000_000
 
 
 SMALL_BYTES: Final = 6_500_000_000

@@ -20,7 +20,7 @@ from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, 
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
-from aura_daemon.jobs.sources import Accept
+from aura_daemon.jobs.sources import Accept, PromptLines
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -149,20 +149,21 @@ class Settings(BaseSettings):
     accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
         tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
     )
+    prompt_lines: PromptLines = Field(PromptLines.AUTO, description=f"one of {', '.join(PromptLines)}")
     sources: Literal["auto", "archive", "delete", "keep"] = Field("auto", description="auto, archive, delete or keep")
     redelivery: Literal["skip", "run"] = Field("skip", description="skip or run")
     existing: Literal["keep", "overwrite"] = Field("keep", description="keep or overwrite")
     settle: Number = _seconds(2, what="unchanged for so long, a file is complete")
     incomplete_after: Number = _seconds(60, what="unchanged for so long, an incomplete file fails")
     reference_wait: Number = _seconds(600, what="how long a job file waits for the image it names")
-    pair_wait: Number = _seconds(2, what="how long an image waits for a job file that names it")
+    pair_wait: Number = _seconds(2, what="how long images wait for their job files, and texts for their pictures")
     companions: Names = Field(
         ("assets",), description="a list of names of folders whose images are only there for job files to name"
     )
     scan_interval: Number = _seconds(60, least=1, what="how often everything is looked at")
     poll_interval: Number = _seconds(5, least=0.5, what="how often everything is looked at where there are no events")
     ignore: Names = Field((), description="a list of globs: names that are never taken")
-    take: Names = Field((), description="a list of globs: names that are taken though they look like another tool's")
+    take: Names = Field((), description="a list of globs: names that are taken though they look like no jobs")
     device: Device = Field(_ENGINE.device, description=f"one of {', '.join(Device)}")
     dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
     attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")

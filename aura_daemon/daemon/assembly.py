@@ -103,6 +103,7 @@ def assemble_daemon(
             inbox_guard=inbox_guard,
             pending=intake.pending,
             claims=intake.claims,
+            late_pictures=intake.late_pictures,
             admission=intake.admission,
             disposal=disposal,
             holdups=holdups,

@@ -25,6 +25,7 @@ from aura_daemon.intake.triage import Leave, Triage, Wait
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
@@ -144,7 +145,8 @@ class _Explainer:
             case JobState.DELIVERING:
                 return f"being delivered as {place}"
             case JobState.DONE:
-                return f"done, see {place}.json"
+                is_apart = os.path.lexists(self._settings.outbox / job.folder / (job.stem + CAPTION_SIDECAR_EXTENSION))
+                return f"done, see {place}{CAPTION_SIDECAR_EXTENSION if is_apart else SIDECAR_EXTENSION}"
             case JobState.FAILED:
                 message = job.failure.message if job.failure else "unknown"
                 return f"failed: {message}{self._see_report(source, job)}"

@@ -16,8 +16,10 @@ from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.admission import Admission
 from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import SourceState
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source
 from aura_daemon.outbox.source_disposal import SourceDisposal
@@ -37,6 +39,7 @@ class Receiver:
     inbox_guard: MountGuard
     pending: PendingFiles
     claims: Claims
+    late_pictures: LatePictures
     admission: Admission
     disposal: SourceDisposal
     holdups: Holdups
@@ -92,6 +95,8 @@ class Receiver:
                 continue
             pending.forget(claimable.path)
             if source is not None:
+                if source.kind is SourceKind.IMAGE:
+                    self._ended |= {text.id: text for text in self.late_pictures.came(source)}
                 self.admit(source)
             self.health.change()
 
@@ -150,5 +155,5 @@ class Receiver:
         self._ended[source.id] = source
         if source.failure is not None:
             self.failed += 1
-            self.health.error(f"{file_names.escaped(source.path)}: {source.failure.message}")
+            self.health.error(f"{source.id}: {file_names.escaped(source.path)}: {source.failure.message}")
             notify(self.listeners, JobFailed(id=source.id, source=source, failure=source.failure))

@@ -137,7 +137,7 @@ class OutcomeHandler:
         if failure.kind is FailureKind.CANCELLED:
             logger.info("{} cancelled", job.id)
         else:
-            self.health.error(f"{job.id}: {failure.message}")
+            self.health.error(f"{job.id}: {file_names.escaped(source.path)}: {failure.message}")
             logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
         notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
         self.health.change()
@@ -166,7 +166,7 @@ class OutcomeHandler:
     def _decide(self, ended: EndedJob, failure: Failure) -> None:
         journal, job = self.journal, ended.job
         if failure.kind is not FailureKind.CANCELLED:
-            self.health.error(f"{job.id}: {failure.message}")
+            self.health.error(f"{job.id}: {file_names.escaped(ended.source.path)}: {failure.message}")
         if failure.kind in _MODEL_IS_THERE and ended.tried is not None:  # else nobody looked for the model
             self._end_holdup(job.needs, f"{job.needs} works again")
         attempt = ended.attempt(failure)

@@ -186,6 +186,8 @@ class Session:
         for task in attempt.tasks:
             picture = family.decode(task)
             if isinstance(picture, Failure):
+                if picture.kind is FailureKind.OUT_OF_MEMORY:
+                    self._models.clear()  # the next attempt has what they took
                 attempt.end(task, picture)
             else:
                 decoded.append(DecodedTask(task=task, picture=picture))

@@ -1,4 +1,4 @@
-"""The file extensions of job files and images, and the schema names in the documents that we write."""
+"""The file extensions of job files, images and all else that has captions; the schema names in what we write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,27 @@ SIDECAR_SCHEMA: Final = "aura-daemon/sidecar/1"
 HEALTH_SCHEMA: Final = "aura-daemon/health/1"
 FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
-IMAGE_EXTENSIONS: Final = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+SIDECAR_EXTENSION: Final = ".json"
+TABLE_EXTENSIONS: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
+"""Of tables of prompts; a `.json` may be a sidecar instead."""
+LINE_EXTENSIONS: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")
+"""Of files to which programs add line by line."""
+IMAGE_EXTENSIONS: Final = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif"),
+    *(".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif", ".hif"),
+)
+
+_FURTHER_IMAGES: Final = (
+    *(".heic", ".heif", ".hif", ".jfif", ".jpe", ".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
+    *(".psd", ".psb", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".pcx", ".qoi", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".eps", ".ai", ".icns", ".wmf", ".emf"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2"),
+    *(".pef", ".srw", ".x3f", ".3fr", ".erf", ".kdc", ".mrw", ".mef", ".iiq", ".rwl"),
+)
+_FILMS: Final = (".mov", ".mp4", ".m4v", ".webm", ".mkv", ".avi", ".3gp")
+
+PICTURE_EXTENSIONS: Final = frozenset((*IMAGE_EXTENSIONS, *_FURTHER_IMAGES, *_FILMS))
+"""All that people keep a caption beside, whether it can be read here or not: training sets hold films too."""
 
 
 def extension_of(name: str) -> str:

@@ -1,7 +1,4 @@
-"""Tells image formats by their bytes. In: first and last bytes of a file. Out: the format; whether its end is there.
-
-Only the structure is read, nothing is decoded. The worker decodes, and reports an image that it cannot decode.
-"""
+"""Tells image formats by their bytes. In: the first bytes of a file. Out: the format."""
 
 from __future__ import annotations
 
@@ -19,13 +16,12 @@ class ImageSignature(StrEnum):
     BMP = "bmp"
     TIFF = "tiff"
     AVIF = "avif"
+    HEIC = "heic"
 
 
 _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _MOST_BRANDS_BYTES: Final = 256
-_ZEROS_TELL_BYTES: Final = 64
-"""So many zero bytes at the end of a compressed image cannot be image data."""
 
 
 def format_of(head: bytes) -> ImageSignature | None:
@@ -42,34 +38,10 @@ def format_of(head: bytes) -> ImageSignature | None:
         return ImageSignature.BMP
     if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
         return ImageSignature.TIFF
-    return ImageSignature.AVIF if _AVIF_BRANDS & _brands(head) else None
-
-
-def is_heic(head: bytes) -> bool:
-    """Whether this is a HEIC image, as Apple's cameras write, which cannot be decoded."""
-    return bool(_HEIC_BRANDS & _brands(head)) and format_of(head) is None
-
-
-def ends_properly(head: bytes, tail: bytes, size_bytes: int) -> bool | None:
-    """Whether the end of an image is there; None where that cannot be told without decoding.
-
-    `tail` is the last 64 KiB. False may also mean trailing data, such as a phone's film behind a JPEG: such a file
-    waits longer, and then runs all the same.
-    """
-    match format_of(head):
-        case ImageSignature.PNG:
-            return b"IEND\xaeB`\x82" in tail
-        case ImageSignature.JPEG:
-            return tail.rstrip(b"\0\r\n").endswith(b"\xff\xd9")
-        case ImageSignature.GIF:
-            return tail.rstrip(b"\0").endswith(b";")
-        case ImageSignature.WEBP:
-            # A file whose space was allocated beforehand has the right size, and zeros at its end.
-            return size_bytes >= int.from_bytes(head[4:8], "little") + 8 and any(tail[-_ZEROS_TELL_BYTES:])
-        case ImageSignature.BMP:
-            return size_bytes >= int.from_bytes(head[2:6], "little")
-        case _:
-            return None
+    brands = _brands(head)
+    if _AVIF_BRANDS & brands:
+        return ImageSignature.AVIF
+    return ImageSignature.HEIC if _HEIC_BRANDS & brands else None
 
 
 def _brands(head: bytes) -> set[bytes]:

@@ -27,6 +27,7 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
@@ -69,7 +70,7 @@ class Admission:
         """
         file = self._claims.file_of(source)
         try:
-            head, _, _ = durable_files.head_and_tail(file, head_bytes=HEAD_BYTES, tail_bytes=0)
+            head, _ = durable_files.head(file, most_bytes=HEAD_BYTES)
             found = durable_files.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
@@ -140,9 +141,16 @@ class Admission:
         file = file_names.escaped(path)
         route = file_kinds.route(PurePosixPath(path).name, content[:HEAD_BYTES], self._settings.accept)
         match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT:
-                parse = parser.parse_job_file if route is SourceKind.JOB_FILE else parser.parse_prompt_text
-                return route, parse(content, file=file, folders=folders, catalogue=self._catalogue(), draw=drawn_seed)
+            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
+                return route, reading.parse(
+                    route,
+                    content,
+                    file=file,
+                    folders=folders,
+                    catalogue=self._catalogue(),
+                    draw=drawn_seed,
+                    prompt_lines=self._settings.prompt_lines,
+                )
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
                 if isinstance(document, tuple):
@@ -151,7 +159,8 @@ class Admission:
             case SourceKind.IMAGE:
                 if len(content) <= self._settings.limits.image_bytes:
                     return route, _one_job(parser.for_image(folders), b"")
-                message = f"the image is larger than {self._settings.limits.image_bytes:,} bytes"
+                most_bytes = self._settings.limits.image_bytes
+                message = f"the image is larger than {most_bytes:,} bytes (limits.image_bytes)"
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
             case file_kinds.Mismatch() | file_kinds.Foreign():  # Foreign: the file has changed since triage judged it
@@ -192,7 +201,8 @@ class Admission:
         """The job of one spec. `number`: which of several jobs of the source; None for the only one."""
         path = PurePosixPath(source.path)
         request = spec.request
-        folder, stem = "" if str(path.parent) == "." else str(path.parent), file_names.output_stem(path.stem, number)
+        folder = file_names.portable_folder(source.path.rpartition("/")[0])
+        stem = file_names.portable(file_names.output_stem(path.stem, number))
         if isinstance(request, GenerateRequest):
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
@@ -226,7 +236,7 @@ class Admission:
                 request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
                 text=text,
                 warnings=(),
-                stem=f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid",
+                stem=file_names.portable(f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid"),
                 waits_for=cell_ids,
             )
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.settings import GenerateConfig
-from aura_daemon.formats.prompt_tags import without_comments
+from aura_daemon.formats.prompts.prompt_tags import without_comments
 from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS

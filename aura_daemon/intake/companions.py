@@ -1,18 +1,22 @@
-"""Texts and sidecars that are no jobs, as they belong to an image or are results of a daemon. In: a path. Out: why.
+"""Texts and sidecars that are no jobs, as they belong to a picture or are results of ours. In: a path. Out: why.
 
-Training sets hold a `.txt` beside each image, outboxes a `.json` beside each result. The journal remembers such a
-companion also when its image has gone; a companion that is edited where it lies stays one.
+Training sets hold a `.txt` beside each picture, outboxes a `.json` beside each result. Names are compared without
+regard to case and composed characters, and whatever format the picture has. A text may come before its picture, as
+copying tools go by the alphabet: a text alone waits for a picture for a while, and for as long as one is being copied.
+The journal remembers a companion also when its picture has gone; a companion that is edited where it lies stays one.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats import file_types
+from aura_daemon.intake.folder_listings import TEXT, FolderListing, FolderListings, picture_keys
 from aura_daemon.intake.image_lookup import status_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
@@ -23,71 +27,170 @@ long a companion that went may come back changed: editors rename the old file aw
 
 MOST_SIDECAR_BYTES: Final = 1 << 20
 
+AGAIN_S: Final = 1.0
+"""How often a text is judged again whose picture is being copied."""
+
+LEAST_PAIRS: Final = 3
+"""So many texts with pictures, and more than without, make a folder a set."""
+
+
+MAY_FOLLOW: Final = "a picture may follow whose caption it is"
+
+OF_A_SET: Final = "a caption whose picture is missing, as most texts of its folder have one"
+
+ITS_OWN_NAME: Final = "give it a name of its own if it should be a job"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Belongs:
+    """The file is no job."""
+
+    reason: str
+    mend: str
+    """What to do if it should be one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expected:
+    """A picture may come to which a text belongs."""
+
+    unchanged_s: float
+    """For how long the text must have been unchanged when it is judged again."""
+    reason: str
+
 
 class Companions:
     """The companions of the images in one inbox."""
 
-    def __init__(self, inbox: Path, journal: Journal, *, now: Callable[[], float]) -> None:
-        """`now`: seconds since the epoch."""
+    def __init__(
+        self,
+        inbox: Path,
+        journal: Journal,
+        listings: FolderListings,
+        *,
+        wait_s: float,
+        coming_s: float,
+        now: Callable[[], float],
+    ) -> None:
+        """`wait_s`: how long a text waits for a picture; `coming_s`: how long for one whose copying has come to a halt.
+
+        `now`: seconds since the epoch.
+        """
         self._inbox = inbox
         self._journal = journal
+        self._listings = listings
+        self._wait_s = wait_s
+        self._coming_s = coming_s
         self._now = now
         self._gone_since: dict[str, float | None] = {}
         """Path of a companion -> since when it is gone; None while it is there."""
+        self._sets: dict[str, tuple[float, bool]] = {}
+        """Folder -> when it was listed, and whether it was a set then."""
 
-    def owned(self, path: str, size_bytes: int, modified_ns: int) -> str:
-        """Why a `.txt` or `.json` is no job, in words; empty where it is one. Raises OSError."""
-        if self._is_companion(path, size_bytes, modified_ns):
-            return "it lies beside an image of the same name"
-        return "a result of a daemon's, with its sidecar" if self._is_result(path.rpartition(".")[0]) else ""
+    def judge(
+        self, path: str, size_bytes: int, modified_ns: int, *, unchanged_s: float, may_be_of_set: bool
+    ) -> Belongs | Expected | None:
+        """Why a text or sidecar is no job, or what it waits for; None where it is a job. Raises OSError.
+
+        `may_be_of_set`: the file is no job either where it misses the picture that most texts of its folder have.
+        """
+        beside = Belongs(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
+        if self._journal.is_companion(path, size_bytes, modified_ns):
+            self._gone_since[path] = None
+            return beside
+        if self._was_one(path):
+            self._remember(path, size_bytes, modified_ns)
+            return beside
+        has_waited = unchanged_s >= self._wait_s
+        since = self._listings.asked_at - unchanged_s + (self._wait_s if has_waited else 0.0)
+        folder, _, name = path.rpartition("/")
+        listing = self._listings.of(folder, since=since)
+        if self._has_picture(path, listing):
+            self._remember(path, size_bytes, modified_ns)
+            return beside
+        self._gone_since.pop(path, None)
+        if self._is_result(path.rpartition(".")[0]):
+            return Belongs(reason="a result of a daemon's, with its sidecar", mend=ITS_OWN_NAME)
+        if not has_waited:
+            return Expected(unchanged_s=self._wait_s, reason=MAY_FOLLOW)
+        coming = next((file for file in listing.coming_for(name) if self._grows(self._inbox / folder / file)), "")
+        if coming:
+            reason = f"its picture is still being copied: {file_names.escaped(coming)}"
+            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason)
+        if listing.listed_at < since:  # the folder is large, and was listed just before: a picture may have come since
+            again_s = unchanged_s + max(0.0, listing.again_at - self._now())
+            return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)
+        if may_be_of_set and self._is_set_now(folder, listing):
+            mend = "if it is a prompt, put it into another folder, or name it in `take` in the configuration"
+            return Belongs(reason=OF_A_SET, mend=mend)
+        return None
 
     def gone(self, path: str) -> None:
         """A file is not there any more; another one of its name that comes much later is no companion."""
         if path in self._gone_since:
             self._gone_since[path] = self._now()
 
-    def _is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
-        is_one = self._journal.is_companion(path, size_bytes, modified_ns)
-        if not is_one and (self._was_one(path) or self._has_image(path)):
-            is_one = True
-            if not self._journal.is_read_only:  # as it is for the command `why`
-                self._journal.add_companion(path, size_bytes, modified_ns)
-        if is_one:
-            self._gone_since[path] = None
-        else:
-            self._gone_since.pop(path, None)
-        return is_one
+    def _remember(self, path: str, size_bytes: int, modified_ns: int) -> None:
+        """Records that exactly this file is a companion, as it stays when its picture has gone."""
+        self._gone_since[path] = None
+        if not self._journal.is_read_only:  # as it is for the command `why`
+            self._journal.add_companion(path, size_bytes, modified_ns)
 
     def _was_one(self, path: str) -> bool:
         """Whether the file is a companion that is there, or that went shortly before."""
         return path in self._gone_since and self._is_late(self._gone_since[path])
 
-    def _has_image(self, path: str) -> bool:
-        """Whether an image of the same stem lies, or lately lay, beside the file."""
-        stem = path.rpartition(".")[0]
-        for extension in file_types.IMAGE_EXTENSIONS:
-            for image in (stem + extension, stem + extension.upper()):
-                if status_of(self._inbox / image) is not None:
-                    return True
-                taken = self._journal.latest_source(image)
-                if taken is not None and self._is_late(taken.claimed_at):
+    def _has_picture(self, path: str, listing: FolderListing) -> bool:
+        """Whether a picture of the file's name lies, or lately lay, beside it."""
+        folder, _, name = path.rpartition("/")
+        if any(status_of(self._inbox / folder / picture) is not None for picture in listing.pictures_of(name)):
+            return True
+        for stem, whole in picture_keys(name):
+            for picture, claimed_at in self._journal.images_beside(path, stem):
+                if (whole is None or file_names.collision_key(picture) == whole) and self._is_late(claimed_at):
                     return True
         return False
+
+    def _grows(self, file: Path) -> bool:
+        """Whether an unfinished file is there, and was written to not long ago."""
+        status = status_of(file)
+        return status is not None and self._now() - max(status.st_mtime, status.st_ctime) < self._coming_s
+
+    def _is_set_now(self, folder: str, listing: FolderListing) -> bool:
+        """`_is_set`, asked once a listing."""
+        known = self._sets.get(folder)
+        if known is None or known[0] != listing.listed_at:
+            self._sets[folder] = known = (listing.listed_at, self._is_set(folder, listing))
+        return known[1]
+
+    def _is_set(self, folder: str, listing: FolderListing) -> bool:
+        """Whether most texts of a folder have pictures; pictures that were taken from there before count too."""
+        alone = listing.lone_texts()
+        if len(alone) > len(listing.texts) - LEAST_PAIRS or 2 * len(alone) >= len(listing.texts):
+            alone = list(set(alone) - set(self._journal.companions_in(folder)))
+        pairs = len(listing.texts) - len(alone)
+        return pairs >= LEAST_PAIRS and pairs > len(alone)
 
     def _is_late(self, since: float | None) -> bool:
         return since is None or self._now() - since < COMPANION_S
 
     def _is_result(self, stem: str) -> bool:
-        """Whether `STEM.txt` and a sidecar of ours that names it as its output lie side by side."""
-        text, sidecar = self._inbox / f"{stem}.txt", self._inbox / f"{stem}.json"
-        if status_of(text) is None or status_of(sidecar) is None:
+        """Whether a text and a sidecar of ours that names it as its output lie side by side, under one stem."""
+        if self._is_sidecar_of(f"{stem}.json", f"{stem}.txt"):
+            return True
+        return stem.endswith(TEXT) and self._is_sidecar_of(f"{stem}.json", stem)  # see `outbox.delivery`
+
+    def _is_sidecar_of(self, sidecar: str, text: str) -> bool:
+        """Whether a sidecar of ours and the text that it names as its output are there."""
+        place = self._inbox / sidecar
+        if status_of(self._inbox / text) is None or status_of(place) is None:
             return False
         try:
-            document = json.loads(durable_files.read(sidecar, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
+            document = json.loads(durable_files.read(place, most_bytes=MOST_SIDECAR_BYTES, below=self._inbox).content)
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile, ValueError, RecursionError):
             return False
         if not isinstance(document, dict) or document.get("schema") != file_types.SIDECAR_SCHEMA:
             return False
         outputs = document.get("outputs")
-        named = {"name": file_names.escaped(text.name)}.items()
+        named = {"name": file_names.escaped(text.rpartition("/")[2])}.items()
         return isinstance(outputs, list) and any(isinstance(one, dict) and named <= one.items() for one in outputs)

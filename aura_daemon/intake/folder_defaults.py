@@ -1,5 +1,7 @@
 """Reads the `_defaults.yaml` of the folders above a file, nearest first, and each again only when it has changed.
 
+`_defaults.yml`, `_Defaults.yaml` and the like count as well, but only one of them in a folder.
+
 In: a path below the inbox. Out: the settings that count for it; InvalidFolderDefaults where one of the files is invalid
 or still being written.
 """
@@ -7,6 +9,7 @@ or still being written.
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -37,6 +40,7 @@ class FolderDefaultsReader:
 
     def __init__(self, inbox: Path, tracker: CompletenessTracker) -> None:
         self._inbox = inbox
+        self._root = os.fspath(inbox)
         self._tracker = tracker
         self._read: dict[str, _CachedFile] = {}
 
@@ -46,18 +50,32 @@ class FolderDefaultsReader:
 
     def _settings_above(self, path: str) -> Iterator[FolderDefaults]:
         for folder in PurePosixPath(path).parents:
-            name = str(folder / folder_defaults.FILE_NAME)
-            try:
-                stamp = FileStamp.of((self._inbox / name).lstat())
-            except (FileNotFoundError, NotADirectoryError):
-                self._read.pop(name, None)
+            found = self._files_in(str(folder))
+            if len(found) > 1:
+                names = " and ".join(file_names.escaped(name) for name in found)
+                raise InvalidFolderDefaults(errno.EINVAL, f"{names} are both settings of one folder: keep one of them")
+            if not found:
                 continue
+            ((name, stamp),) = found.items()
             read = self._read.get(name)
             if read is None or read.stamp != stamp:
                 self._read[name] = read = _CachedFile(stamp=stamp, found=self._settings_in(name))
             if not isinstance(read.found, FolderDefaults):
                 raise InvalidFolderDefaults(errno.EINVAL, "; ".join(str(problem) for problem in read.found))
             yield read.found
+
+    def _files_in(self, folder: str) -> dict[str, FileStamp]:
+        """The files with the settings of one folder; several names of one file, where case does not count, are one."""
+        found: dict[tuple[int, int], tuple[str, FileStamp]] = {}
+        for spelling in folder_defaults.SPELLINGS:
+            name = f"{folder}/{spelling}" if folder != "." else spelling
+            try:
+                status = os.lstat(f"{self._root}/{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                self._read.pop(name, None)
+                continue
+            found.setdefault((status.st_dev, status.st_ino), (name, FileStamp.of(status)))
+        return dict(found.values())
 
     def _settings_in(self, name: str) -> FolderDefaults | tuple[Problem, ...]:
         file, shown = self._inbox / name, file_names.escaped(name)

@@ -1,7 +1,8 @@
 """Finds the image that a job file names: beside the file, in a companion folder, anywhere in the inbox, or archived.
 
 In: the path of a job file and the name it gives; no name means the image that is called like the job file. Out: the
-image, or all images of that name where the name is ambiguous. Nothing outside the inbox is found, and no link.
+image, or all images of that name where the name is ambiguous. An image of exactly this name wins; else the one counts
+whose name differs in case, in composed characters or in its ending. Nothing outside the inbox is found, and no link.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
+from aura_daemon.file_names import collision_key
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.claims import Claims, free_names
+from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.journal.journal import Journal
+from aura_daemon.problems import nearest_name
 from aura_daemon.system import durable_files
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
@@ -35,6 +39,8 @@ class FoundImage:
     """Below the inbox."""
     is_waiting: bool
     """Whether the image lies in the inbox; else it is claimed or archived."""
+    is_exact: bool = True
+    """Whether the image is spelled as the job file spells it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,16 +56,19 @@ Reference: TypeAlias = FoundImage | AmbiguousImage | None
 class ImageLookup:
     """Finds named images. Raises OSError where the file system cannot tell now."""
 
-    def __init__(self, claims: Claims, journal: Journal, *, companions: tuple[str, ...]) -> None:
+    def __init__(
+        self, claims: Claims, journal: Journal, listings: FolderListings, *, companions: tuple[str, ...]
+    ) -> None:
         """`companions`: names of folders whose images are there for job files to name."""
         self._claims = claims
         self._journal = journal
+        self._listings = listings
         self._companions = companions
-        self._listing: dict[str, list[str]] | None = None
+        self._walked: dict[str, list[str]] | None = None
 
     def look_anew(self) -> None:
         """To be called before the images of another file are looked for, as some may have come since the last time."""
-        self._listing = None
+        self._walked = None
 
     def find(self, path: str, name: str | None) -> Reference:
         """The image that the job file at `path` calls `name`; the nearest that is meant."""
@@ -67,7 +76,20 @@ class ImageLookup:
         if name is None:
             return self._find_namesake(job)
         near = (self._at(str(place)) for place in self._places(job.parent, name))
-        return next((found for found in near if found is not None), None) or self._anywhere(name)
+        exact = next((found for found in near if found is not None), None) or self._anywhere(name)
+        return exact or self._find_alike(job.parent, name)
+
+    def nearest(self, path: str, name: str | None) -> str:
+        """The image that the job file at `path` may mean by a name that no image has; empty where none is near."""
+        wanted = PurePosixPath(name) if name is not None else PurePosixPath(path)
+        walked, key = self._images_below_inbox(), collision_key(wanted.stem)
+        if key in walked and name is not None:  # in another folder
+            return walked[key][0]
+        place = _folder(path)
+        beside = (stem for stem, paths in walked.items() if any(_folder(image) == place for image in paths))
+        near = nearest_name(key, beside) or (nearest_name(key, walked) if name is not None else "")
+        images = walked.get(near, [])
+        return next((image for image in images if _folder(image) == place), next(iter(images), ""))
 
     def is_companion_image(self, path: str) -> bool:
         """Whether an image lies in a companion folder, and is no job by itself."""
@@ -82,9 +104,17 @@ class ImageLookup:
         yield PurePosixPath(name)
 
     def _find_namesake(self, job: PurePosixPath) -> Reference:
-        found = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]
-        waiting = [image for image in found if image.is_waiting]
-        return _only(waiting or found)
+        exact = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]
+        waiting = [image for image in exact if image.is_waiting]
+        return _only(waiting or exact) or self._find_namesake_alike(job)
+
+    def _find_namesake_alike(self, job: PurePosixPath) -> Reference:
+        """The image beside a job file that is called like it but for case and composed characters."""
+        key, folder = collision_key(job.stem), job.parent
+        listing = self._listings.of(_folder(str(job)), since=self._listings.asked_at)
+        names = [*listing.pictures.get(key, ()), *(name for name, _ in self._journal.images_beside(str(job), key))]
+        found = self._only_of(dict.fromkeys(str(folder / name) for name in names if _is_image(name)))
+        return replace(found, is_exact=False) if isinstance(found, FoundImage) else found
 
     def _at(self, path: str) -> FoundImage | None:
         """The image that was delivered under this path: in the inbox, claimed just now, or archived."""
@@ -103,28 +133,55 @@ class ImageLookup:
 
     def _anywhere(self, name: str) -> Reference:
         """The one image whose path ends with `name`; images in the inbox come before those that were claimed."""
-        waiting = [found for path in self._below_inbox(name) if (found := self._at(path)) is not None]
-        taken = self._journal.images_called(name) if not waiting else []
-        return _only(waiting or [found for path in taken if (found := self._at(path)) is not None])
+        ending = [path for path in self._images_of(PurePosixPath(name).stem) if f"/{path}".endswith(f"/{name}")]
+        return self._only_of(ending)
 
-    def _below_inbox(self, name: str) -> Iterator[str]:
-        """Paths in the inbox that end in `/name`. The inbox is listed once for many names, until `look_anew`."""
-        if self._listing is None:
-            self._listing = self._images_below_inbox()
-        for path in self._listing.get(PurePosixPath(name).name, ()):
-            if f"/{path}".endswith(f"/{name}"):
-                yield path
+    def _find_alike(self, folder: PurePosixPath, name: str) -> Reference:
+        """The one image whose path is `name` but for case and composed characters, else but for its ending too.
+
+        Images of another ending far away are only near misses: they are rarely the same picture.
+        """
+        images = self._images_of(PurePosixPath(name).stem)
+        for key_of in (collision_key, _key_without_ending):
+            keys = {path: key_of(path) for path in images}
+            wanted = [key_of(str(place)) for place in self._places(folder, name)]
+            fitting = [[path for path in images if keys[path] == key] for key in dict.fromkeys(wanted)]
+            if key_of is collision_key:
+                fitting.append([path for path in images if f"/{keys[path]}".endswith(f"/{key_of(name)}")])
+            for paths in fitting:
+                match self._only_of(paths):
+                    case FoundImage() as image:
+                        return replace(image, is_exact=False)
+                    case AmbiguousImage() as several:
+                        return several
+        return None
+
+    def _images_of(self, stem: str) -> list[str]:
+        """The paths of all images of a stem, in any spelling, in the inbox or claimed."""
+        key = collision_key(stem)
+        return list(dict.fromkeys((*self._images_below_inbox().get(key, ()), *self._journal.images_like(key))))
+
+    def _only_of(self, paths: Iterable[str]) -> Reference:
+        """The only image of some; those in the inbox come before those that were claimed."""
+        found = [image for path in paths if (image := self._at(path)) is not None]
+        return _only([image for image in found if image.is_waiting] or found)
 
     def _images_below_inbox(self) -> dict[str, list[str]]:
-        """Name -> the paths of all images of that name; folders that vanish or cannot be entered are left out."""
+        """Key of a stem -> the paths of all images of that stem; the inbox is walked once, until `look_anew`.
+
+        Folders that vanish or cannot be entered are left out.
+        """
+        if self._walked is not None:
+            return self._walked
         found: dict[str, list[str]] = {}
         root = os.fspath(self._claims.inbox)
         for folder, folders, files in os.walk(root):
             below = folder[len(root) + 1 :] + "/" * (folder != root)
             folders[:] = [inner for inner in folders if not file_names.is_out_of_bounds(f"{below}{inner}/x")]
             for file in files:
-                if extension_of(file) in IMAGE_EXTENSIONS:
-                    found.setdefault(file, []).append(below + file)
+                if _is_image(file):
+                    found.setdefault(collision_key(file.rpartition(".")[0]), []).append(below + file)
+        self._walked = found
         return found
 
 
@@ -144,6 +201,19 @@ def lies_below(place: Path, root: Path) -> bool:
     if status is None or not stat.S_ISREG(status.st_mode) or place.is_symlink():
         return False
     return place.resolve().is_relative_to(root.resolve())
+
+
+def _folder(path: str) -> str:
+    """The folder of a path below the inbox; empty at the top."""
+    return path.rpartition("/")[0]
+
+
+def _key_without_ending(path: str) -> str:
+    return collision_key(path.rpartition(".")[0])
+
+
+def _is_image(name: str) -> bool:
+    return extension_of(name) in IMAGE_EXTENSIONS and not name.startswith(".")
 
 
 def _only(found: list[FoundImage]) -> Reference:

@@ -6,6 +6,7 @@ The state folder holds a copy for every job and role, so that later changes in t
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -72,6 +73,7 @@ class InputImages:
                 found = self._find(source, name)
                 named += self._named_image(found)
                 self._copy(found, target)
+                job = replace(job, warnings=job.warnings + _other_spelling(name, found))
                 if name is None and isinstance(job.request, CaptionRequest):
                     job = replace(job, request=replace(job.request, image=PurePosixPath(found.path).name))
             taken.append(job)
@@ -138,8 +140,16 @@ class InputImages:
                 several = ", ".join(file_names.escaped(path) for path in paths[:MOST_NAMESAKES])
                 raise NotTaken(f"several images are called {shown}: {several}", "Name it with its folder.")
             case None:
-                message = f"the image it names did not arrive: {shown}"
-                raise NotTaken(message + " with any of the known endings" * (name is None), PUT_IT_THERE)
+                message = f"the image it names did not arrive: {shown}" + " with any of the known endings" * (
+                    name is None
+                )
+                near = file_names.escaped(self._image_lookup.nearest(source.path, name))
+                if near:
+                    mend = (
+                        f"Correct the name in the job file, or put {shown} beside it, then move it back into the inbox."
+                    )
+                    raise NotTaken(f"{message} (did you mean {near}?)", mend)
+                raise NotTaken(message, PUT_IT_THERE)
 
     def _copy(self, image: FoundImage, target: Path) -> None:
         """Copies one image to where the job finds it; raises NotTaken, or OSError."""
@@ -163,6 +173,17 @@ class InputImages:
             raise NotTaken(
                 f"the image it names cannot be read: {name}: {why_denied(error, image.file)}", mend
             ) from None
+
+
+def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:
+    """A warning where an image is taken that is not spelled as the job file spells it, to the eye."""
+    if (
+        name is None
+        or found.is_exact
+        or unicodedata.normalize("NFC", f"/{found.path}").endswith(unicodedata.normalize("NFC", f"/{name}"))
+    ):
+        return ()
+    return (f"there is no image {file_names.escaped(name)}: {file_names.escaped(found.path)} is taken for it",)
 
 
 def _names_in(request: Request) -> tuple[str | None, ...]:

@@ -8,11 +8,14 @@ is a new one.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from aura_daemon import file_names
-from aura_daemon.formats import image_signatures
+from aura_daemon.file_names import collision_key
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.yaml_reader import MOST_BYTES
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.jobfile.image_names import image_names
@@ -21,7 +24,6 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,29 +45,31 @@ class Pairing:
         journal: Journal,
         tracker: CompletenessTracker,
         *,
+        pair_wait_s: float,
         incomplete_after_s: float,
     ) -> None:
+        """`pair_wait_s`: for how long after a job file another image may come that fits better."""
         self._inbox = inbox
         self._image_lookup = image_lookup
         self._journal = journal
         self._tracker = tracker
+        self._pair_wait_s = pair_wait_s
         self._incomplete_after_s = incomplete_after_s
         self._missing: dict[str, set[str]] = {}
-        """Last part of the name of a missing image, or its stem -> the job files that wait for the image."""
+        """Key of the stem of a missing image -> the job files that wait for the image."""
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
 
-    def missing_image(self, path: str) -> str:
+    def missing_image(self, path: str, *, unchanged_s: float) -> str:
         """The image that the job file at `path` waits for; empty where none is missing or the file will be refused."""
         content = durable_files.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         self._image_lookup.look_anew()
-        missing = [self._missing_image(path, name) for name in image_names(content, file=path)]
-        return next(filter(None, missing), "")
+        missing = [self._missing_image(path, name, unchanged_s=unchanged_s) for name in image_names(content, file=path)]
+        return next((reason() for reason in missing if reason is not None), "")
 
     def waiting_for(self, path: str) -> set[str]:
         """The job files that wait for an image like this one, which has just come."""
-        place = PurePosixPath(path)
-        return self._missing.pop(place.name, set()) | self._missing.pop(place.stem, set())
+        return self._missing.pop(collision_key(PurePosixPath(path).stem), set())
 
     def owner(self, path: str, size_bytes: int, modified_ns: int) -> ImageOwner | None:
         """The job file to which this image belongs; None for an image that is a job of its own."""
@@ -91,27 +95,40 @@ class Pairing:
             return False
         return (source.size_bytes, source.modified_ns) == (status.st_size, in_64_bits(status.st_mtime_ns))
 
-    def _missing_image(self, path: str, name: str | None) -> str:
-        """What the job file at `path` waits for of the image it calls `name`; empty where the image is complete."""
-        last_name = PurePosixPath(name or PurePosixPath(path).stem).name
+    def _missing_image(self, path: str, name: str | None, *, unchanged_s: float) -> Callable[[], str] | None:
+        """What tells for what of an image that it calls `name` the job file at `path` waits; None for nothing."""
+        key = collision_key(PurePosixPath(name or path).stem)
         match self._image_lookup.find(path, name):
             case None:
-                self._missing.setdefault(last_name, set()).add(path)
-                return file_names.escaped(name) if name else f"an image called {file_names.escaped(last_name)}"
+                self._missing.setdefault(key, set()).add(path)
+                return partial(self._absence, path, name)
             case FoundImage(is_waiting=True) as image:
                 if not self._image_lookup.is_companion_image(image.path):
                     self._named_by[image.path] = path
+                if not image.is_exact and unchanged_s < self._pair_wait_s:  # the exact one may be on its way
+                    self._missing.setdefault(key, set()).add(path)
+                    return lambda: f"{_named(path, name)}; else {file_names.escaped(image.path)} is meant"
                 reason = self._incompleteness(image)
-                return f"{file_names.escaped(image.path)}: {reason}" if reason else ""
+                return (lambda: f"{file_names.escaped(image.path)}: {reason}") if reason else None
             case FoundImage() | AmbiguousImage():
-                return ""
+                return None
+
+    def _absence(self, path: str, name: str | None) -> str:
+        """Which image is missing, and which one may be meant."""
+        near = self._image_lookup.nearest(path, name)
+        return _named(path, name) + (f" (did you mean {file_names.escaped(near)}?)" if near else "")
 
     def _incompleteness(self, image: FoundImage) -> str:
         """Why an image in the inbox is not complete yet; empty where it is, or has not changed for long."""
         unchanged_s = self._tracker.unchanged_s(image.file)
-        head, tail, status = durable_files.head_and_tail(image.file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES)
-        is_cut = image_signatures.ends_properly(head, tail, status.st_size) is False
+        with durable_files.opened(image.file) as file:
+            is_cut = ends_properly(file) is False
         if is_cut and unchanged_s < self._incomplete_after_s:
             return "its end is missing"
         incomplete = self._tracker.incompleteness(image.file)
         return incomplete.reason if incomplete is not None else ""
+
+
+def _named(path: str, name: str | None) -> str:
+    """An image as the job file at `path` names it."""
+    return file_names.escaped(name) if name else f"an image called {file_names.escaped(PurePosixPath(path).stem)}"

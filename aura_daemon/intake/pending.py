@@ -17,7 +17,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.intake.triage import COPY_IT, Leave, ReadyToClaim, Triage, Wait
-from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.jobfile.folder_defaults import is_settings
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
@@ -142,6 +142,7 @@ class PendingFiles:
 
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
+        self._triage.look()
         due = self.due(now)
         claimable = [file for path in due if (file := self._judge(path, now)) is not None]
         if self._has_seen_all and len(due) < AT_ONCE:  # else more of the same kind may follow
@@ -258,7 +259,7 @@ class PendingFiles:
 
     def _recall_held_by(self, path: str, now: float) -> None:
         """Where the settings of a folder came, changed or went, the files that wait for them are due at once."""
-        if path.rpartition("/")[2] == FILE_NAME:
+        if is_settings(path.rpartition("/")[2]):
             for held in self._settling:
                 if self._settling[held].waits_for is WaitsFor.FOLDER_DEFAULTS:
                     self._settling.recall(held, now)

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
-from aura_daemon.formats import image_signatures
+from aura_daemon.formats.image_ends import ends_properly
+from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.claims import is_others_link
-from aura_daemon.intake.companions import Companions
+from aura_daemon.intake.companions import Belongs, Companions, Expected
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
+from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, is_settings
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import WaitsFor
 
@@ -33,6 +35,9 @@ COPY_IT: Final = "copy the file itself into the inbox"
 
 OWNER_S: Final = 10.0
 """How often an image is judged again that belongs to a job file, should nothing announce the end of its jobs."""
+
+UNREAD_HEIC: Final = "a HEIC picture, and pi-heif, which reads it, is not installed"
+MEND_HEIC: Final = "`pip install pi-heif` and start the daemon anew, or save the picture as JPEG"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,12 +85,15 @@ class Triage:
         pairing: Pairing,
         folder_defaults: FolderDefaultsReader,
         journal: Journal,
+        listings: FolderListings,
         *,
         keeps: bool,
         reference_wait_s: float,
+        reads_heic: bool,
         now: Callable[[], float],
     ) -> None:
         """`keeps`: sources stay where they are, remembered by path and content. `now`: seconds since the epoch."""
+        self._reads_heic = reads_heic
         self._settings = settings
         self._image_lookup = image_lookup
         self._pairing = pairing
@@ -93,15 +101,29 @@ class Triage:
         self._journal = journal
         self._keeps = keeps
         self._reference_wait_s = reference_wait_s
-        self._companions = Companions(settings.inbox, journal, now=now)
+        self._listings = listings
+        self._companions = Companions(
+            settings.inbox,
+            journal,
+            listings,
+            wait_s=settings.pair_wait,
+            coming_s=settings.incomplete_after,
+            now=now,
+        )
+
+    def look(self) -> None:
+        """To be called before the files of one look are judged."""
+        self._listings.look()
 
     def by_name(self, path: str) -> Leave | None:
         """Why the name alone makes a file no job; None where the file must be opened to decide."""
         ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if ignored is not None:
             return Leave(reason=ignored.reason, mend=ignored.mend, is_conflict=ignored.is_conflict)
-        if PurePosixPath(path).name == FILE_NAME:
-            return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
+        if is_settings(name := PurePosixPath(path).name):
+            if name in SPELLINGS:
+                return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
+            return Leave(reason="not read as the settings of its folder", mend=f"call it {FILE_NAME}")
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
         return _left_alone(route) if isinstance(route, file_kinds.Foreign) else None
 
@@ -120,9 +142,7 @@ class Triage:
             return by_name
         file = self._settings.inbox / path
         try:
-            head, tail, status = durable_files.head_and_tail(
-                file, head_bytes=HEAD_BYTES, tail_bytes=TAIL_BYTES, below=self._settings.inbox
-            )
+            head, status = durable_files.head(file, most_bytes=HEAD_BYTES, below=self._settings.inbox)
         except durable_files.NotARegularFile:
             reason = "a link, pipe, socket, device or folder; only regular files are opened"
             return Leave(reason=reason, mend=COPY_IT)
@@ -132,6 +152,8 @@ class Triage:
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         if isinstance(route, file_kinds.Foreign):
             return _left_alone(route)
+        if not self._reads_heic and format_of(head) is ImageSignature.HEIC:
+            return Leave(reason=UNREAD_HEIC, mend=MEND_HEIC)
         if self._keeps and self._is_remembered(path, stamp):
             return Leave(reason="done already, and kept where it is", mend="change it to run it again", is_usual=True)
         is_overdue = unchanged_s >= self._settings.incomplete_after
@@ -141,22 +163,24 @@ class Triage:
             return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
-                if not is_overdue and image_signatures.ends_properly(head, tail, status.st_size) is False:
+                if not is_overdue and self._is_cut(path):
                     return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
-            case SourceKind.PROMPT_TEXT | SourceKind.SIDECAR:
-                owner = self._companions.owned(path, stamp.size_bytes, stamp.modified_ns)
-                if owner:
-                    return Leave(reason=owner, mend="give it a name of its own if it should be a job")
+            case SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE | SourceKind.SIDECAR:
+                decision = self._companion(path, stamp, route, unchanged_s=unchanged_s)
+                if decision is not None:
+                    return decision
             case SourceKind.JOB_FILE:
-                missing = self._pairing.missing_image(path)
-                if missing and unchanged_s < self._reference_wait_s:
-                    # The search for an image may take a walk through the whole inbox: it comes less and less often.
-                    again_s = unchanged_s + max(1.0, unchanged_s / 10)
-                    reason = f"it waits for {missing}"
-                    return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
+                pass
+        if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
+            missing = self._pairing.missing_image(path, unchanged_s=unchanged_s)
+            if missing and unchanged_s < self._reference_wait_s:
+                # The search for an image may take a walk through the whole inbox: it comes less and less often.
+                again_s = unchanged_s + max(1.0, unchanged_s / 10)
+                reason = f"it waits for {missing}"
+                return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
         if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
                 self._folder_defaults.above(path)
@@ -164,6 +188,22 @@ class Triage:
                 reason = f"held up by {error.strerror}"
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
         return ReadyToClaim(kind=route)
+
+    def _companion(self, path: str, stamp: FileStamp, kind: SourceKind, *, unchanged_s: float) -> Wait | Leave | None:
+        """Why a complete text or sidecar belongs to a picture, or may belong to one; None where it is a job."""
+        may_be_of_set = kind is not SourceKind.SIDECAR and not ignored_names.is_to_be_taken(path, self._settings.take)
+        found = self._companions.judge(
+            path, stamp.size_bytes, stamp.modified_ns, unchanged_s=unchanged_s, may_be_of_set=may_be_of_set
+        )
+        match found:
+            case Expected():
+                return Wait(unchanged_s=found.unchanged_s, reason=found.reason)
+            case Belongs():
+                return Leave(reason=found.reason, mend=found.mend)
+            case None:
+                return None
+            case _:
+                assert_never(found)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""
@@ -183,6 +223,11 @@ class Triage:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
         return Leave(reason=f"{reason}, which is done", is_usual=True) if self._keeps else None
+
+    def _is_cut(self, path: str) -> bool:
+        """Whether the end of an image is missing; raises OSError where it cannot be read."""
+        with durable_files.opened(self._settings.inbox / path, below=self._settings.inbox) as file:
+            return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
         """Under `keep`, whether this path with this content has been claimed before."""

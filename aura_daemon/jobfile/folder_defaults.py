@@ -21,9 +21,13 @@ from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import capped, nearest, problems_of
 
 FILE_NAME: Final = "_defaults.yaml"
+
+SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
+"""The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
 ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
 """Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
@@ -32,6 +36,9 @@ SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
 """Keys that are one choice."""
 
 MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
+
+PROMPT_LINES: Final = "prompt_lines"
+"""The key that is about the texts in a folder, and that no job has."""
 
 KEYS: Final = frozenset(key for model in MODELS.values() for key in model.model_fields) - ABOUT_ONE_JOB
 
@@ -48,6 +55,11 @@ class FolderDefaults:
     """What YAML reads otherwise than the writer may have meant."""
 
 
+def is_settings(name: str) -> bool:
+    """Whether a file of this name (without folders) holds the settings of its folder, or was meant to."""
+    return name.casefold() in (FILE_NAME, "_defaults.yml")
+
+
 def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults | tuple[Problem, ...]:
     """The settings of a folder, or everything that is wrong with them; an empty file is valid."""
     problems: list[Problem] = []
@@ -61,8 +73,9 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
             return (Problem(file=file, line=line, message="holds several documents; a folder has one set of defaults"),)
         keys = {key: value for key, value in document.mapping.items() if value is not None}
         warnings = tuple(f"{file}: {warning}" for warning in document.warnings)
-        others = [key for key in document.mapping if key not in KEYS]
-        problems = [_unknown(key, document, file) for key in others if key != "task" or keys.get(key) != REGENERATE]
+        others = [key for key in document.mapping if key not in KEYS and key != PROMPT_LINES]
+        problems = _problems_of_prompt_lines(keys, document, file)
+        problems += [_unknown(key, document, file) for key in others if key != "task" or keys.get(key) != REGENERATE]
         for kind, model in MODELS.items():
             problems += _problems_of_kind(kind, model, keys, document, file)
     if problems:
@@ -74,6 +87,12 @@ def parse_defaults(content: bytes, *, file: str, sha256: str) -> FolderDefaults 
 def regenerates(folders: Sequence[FolderDefaults]) -> bool:
     """Whether images that are dropped into these folders are made again, instead of captioned."""
     return any(folder.keys.get("task") == REGENERATE for folder in folders)
+
+
+def prompt_lines_of(folders: Sequence[FolderDefaults], configured: PromptLines) -> PromptLines:
+    """How a text in these folders, the nearest first, is cut into prompts."""
+    said = (folder.keys.get(PROMPT_LINES) for folder in folders)
+    return next((PromptLines(str(value)) for value in said if value is not None), configured)
 
 
 def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequence[FolderDefaults]) -> dict[str, object]:
@@ -116,6 +135,8 @@ def defaults_schema() -> dict[str, Any]:
         rule.pop("default", None)
     description = "`regenerate`: images that are dropped here are made again from the settings in them"
     properties["task"] = {"enum": [REGENERATE, None], "description": description}
+    lines = "how a `.txt` in the folder is cut into prompts: `lines`, one a line, `whole`, the text is one, or `auto`"
+    properties[PROMPT_LINES] = {"enum": [*PromptLines, None], "description": lines}
     return {
         "$id": "urn:aura-daemon:defaults:1",
         "title": "aura-daemon folder settings",
@@ -140,9 +161,25 @@ def _problems_of_kind(
     return ()
 
 
+def _problems_of_prompt_lines(keys: Mapping[str, object], document: Document, file: str) -> list[Problem]:
+    value = keys.get(PROMPT_LINES)
+    if value is None or value in tuple(PromptLines):
+        return []
+    return [
+        Problem(
+            file=file,
+            line=document.lines.get(PROMPT_LINES),
+            key=PROMPT_LINES,
+            message=f"must be one of {', '.join(PromptLines)}",
+            given=document.written.get(PROMPT_LINES, ""),
+            suggestion=nearest(str(value), PromptLines),
+        )
+    ]
+
+
 def _unknown(key: str, document: Document, file: str) -> Problem:
     message = "unknown key"
-    suggestion = nearest(key, KEYS)
+    suggestion = nearest(key, KEYS | {PROMPT_LINES})
     if key in ABOUT_ONE_JOB:
         message, suggestion = "is what one job is about; a folder cannot say it for all", ""
     if key == "task":

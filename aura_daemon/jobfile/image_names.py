@@ -1,4 +1,4 @@
-"""Which images a job file names. In: the bytes of a job file. Out: the names.
+"""Which images a job file or a table names. In: its bytes. Out: the names.
 
 The intake asks this at every look at a job file that waits for its images, so no job is expanded here.
 """
@@ -9,11 +9,14 @@ from collections.abc import Iterator, Mapping
 from itertools import product
 
 from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.file_types import TABLE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
+from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.prompt_lists.prompt_tables import keys_of_rows, parse_prompt_table
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
@@ -26,6 +29,10 @@ def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
     except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
     blank, a combination with a mask and without an image.
     """
+    if extension_of(file) in TABLE_EXTENSIONS:
+        in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in _names_in(keys))
+        is_refused = bool(in_rows) and isinstance(parse_prompt_table(content, file=file), RejectedFile)
+        return () if is_refused else tuple(in_rows)
     documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt"))
     names = dict.fromkeys(
         name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
@@ -41,9 +48,9 @@ def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     image, mask = keys.get("image"), keys.get("mask")
     _, first = next(rows(keys))
     if task_of(first) != JobKind.GENERATE:
-        yield image.strip() if isinstance(image, str) else None
+        yield image_path(image) if isinstance(image, str) else None
         return
     lists = lists_of(keys, ("image", "mask"))
     for values, _ in zip(product(*lists.values()), range(MOST_JOBS), strict=False):  # more jobs are refused
         cell = {"image": image, "mask": mask, **dict(zip(lists, values, strict=True))}
-        yield from (name.strip() for name in (cell["image"], cell["mask"]) if isinstance(name, str))
+        yield from (image_path(name) for name in (cell["image"], cell["mask"]) if isinstance(name, str))

@@ -1,4 +1,4 @@
-"""Reads job files and prompt texts. In: their bytes. Out: their jobs, or every problem of every document.
+"""Reads job files. In: their bytes. Out: their jobs, or every problem of every document.
 
 `validation` checks the keys of one job; `expansion` makes several jobs of one document.
 """
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
-from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT, Document, Unreadable
+from aura_daemon.formats.yaml_reader import Document, Unreadable
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
@@ -19,7 +19,6 @@ from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
-from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
 from aura_daemon.jobfile.validation import TEXTS, JobSpec, RegenerateSpec, task_of, validated
@@ -34,7 +33,7 @@ class ParsedJob:
 
     spec: JobSpec | RegenerateSpec
     text: bytes
-    """The file or document that asks for this one job; of a document that became several jobs, YAML for this one."""
+    """The file or document that asks for this one job; of several jobs of a document, text or table, YAML for this."""
     warnings: tuple[str, ...] = ()
     """What was read otherwise than the writer may have meant."""
 
@@ -102,37 +101,6 @@ def plans_of(
     if problems:
         return RejectedFile(problems=capped(problems, file=file, are_all=next(documents, None) is None))
     return jobs
-
-
-def parse_prompt_text(
-    content: bytes,
-    *,
-    file: str,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-    draw: Draw = int,
-) -> ParseResult:
-    """Parses a text file that is one prompt, with choices and word lists like the prompt of a job file."""
-    if len(content) > MOST_BYTES:
-        allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters"
-        message = f"the file is longer than {MOST_BYTES:,} bytes; {allowed}"
-        return RejectedFile(problems=(Problem(file=file, message=message),))
-    text = yaml_reader.decoded(content)
-    if text is None:
-        return RejectedFile(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
-    prompt = text.strip()
-    strange = NOT_TEXT.search(prompt)
-    if strange is not None:
-        message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
-        return RejectedFile(problems=(Problem(file=file, message=message),))
-    if not prompt:
-        return RejectedFile(problems=(Problem(file=file, message="the file is blank; it should hold a prompt"),))
-    if len(prompt) > MOST_PROMPT_CHARACTERS:
-        message = f"the prompt has {len(prompt):,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
-        return RejectedFile(problems=(Problem(file=file, message=message),))
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
-    problems = jobs.add({"prompt": prompt}, content)
-    return RejectedFile(problems=problems) if problems else jobs.made(draw)
 
 
 def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from aura_daemon.formats.prompt_tags import remarks_on_comments, remarks_on_tags
+from aura_daemon.formats.prompts.prompt_tags import remarks_on_comments, remarks_on_tags
 from aura_daemon.jobfile.keys.neighbours import meaning_of
 from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest, Request
 from aura_daemon.problems import cut

@@ -17,7 +17,7 @@ from math import perm
 from operator import mul
 from typing import Final
 
-from aura_daemon.formats.prompt_tags import escape_comments
+from aura_daemon.formats.prompts.prompt_tags import escape_comments
 
 MOST_COUNTED: Final = 10**18
 """Combinations of a choice of several are counted exactly up to this number; above it they count as so many."""

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.prompt_tags import (
+from aura_daemon.formats.prompts.prompt_tags import (
     MOST_LORA_WEIGHT,
     MOST_LORAS,
     extract_loras,

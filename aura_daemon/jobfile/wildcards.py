@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats.prompt_tags import lora_spans, without_comments
+from aura_daemon.formats.prompts.prompt_tags import lora_spans, without_comments
 from aura_daemon.jobfile.catalogue import Catalogue, listed
 from aura_daemon.jobfile.dynamic_prompts import LIST_NAME, header_at, unknown_syntax
 from aura_daemon.jobfile.templates import Alternatives, Several, Template, choice_of, template_of

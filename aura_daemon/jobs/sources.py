@@ -1,4 +1,4 @@
-"""The kinds of files in an inbox, and the word of `accept` for each. In: nothing. Out: the kinds."""
+"""The kinds of files in an inbox, the word of `accept` for each, and how texts are cut. In: nothing. Out: the kinds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,24 @@ class SourceKind(StrEnum):
 
     JOB_FILE = "job_file"
     PROMPT_TEXT = "prompt_text"
+    PROMPT_TABLE = "prompt_table"
     IMAGE = "image"
     SIDECAR = "sidecar"
+
+
+class PromptLines(StrEnum):
+    """How a `.txt` is cut into prompts (`prompt_lines:` in the configuration and in a folder's settings)."""
+
+    AUTO = "auto"
+    """Several lines are several prompts, unless they clearly are one text."""
+    LINES = "lines"
+    WHOLE = "whole"
 
 
 ACCEPTED_AS: Final = {
     SourceKind.JOB_FILE: Accept.PROMPT,
     SourceKind.PROMPT_TEXT: Accept.PROMPT,
+    SourceKind.PROMPT_TABLE: Accept.PROMPT,
     SourceKind.IMAGE: Accept.IMAGE,
     SourceKind.SIDECAR: Accept.SIDECAR,
 }

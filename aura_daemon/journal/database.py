@@ -47,7 +47,6 @@ class Database:
         self._connection = _open_for_reading(path) if read_only else _open_for_writing(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
-        self.define("last_name", lambda path: path.rpartition(b"/")[2])
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""

@@ -19,7 +19,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, in_64_bits, stem_key
+from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, image_key, in_64_bits, stem_key
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
@@ -71,9 +71,9 @@ class Journal(JournalQueries):
 
     def claim(self, source: Source) -> None:
         """Records a file that was claimed."""
-        name = os.fsencode(source.path.rpartition("/")[2])
+        row = {**columns_of(source), "state": SourceState.CLAIMED, "image_key": image_key(source.path)}
         with self._database.transaction() as database:
-            _insert(database, "sources", {**columns_of(source), "state": SourceState.CLAIMED, "name": name})
+            _insert(database, "sources", row)
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""
@@ -88,6 +88,13 @@ class Journal(JournalQueries):
                 database.execute("INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)", row)
         self._counts[JobState.QUEUED] += len(jobs)
         self._counts[JobState.FAILED] += source.failure is not None
+
+    def withdraw(self, source_id: str) -> None:
+        """Forgets the queued jobs of a file, as the file is no job after all."""
+        with self._database.transaction() as database:
+            query = "DELETE FROM jobs WHERE source_id = ? AND state = 'queued'"
+            withdrawn = database.execute(query, (source_id,)).rowcount
+        self._counts[JobState.QUEUED] -= withdrawn
 
     def correct(self, source: Source) -> None:
         """Records the bytes that run, where the file was still written to after the claim."""

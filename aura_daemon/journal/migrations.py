@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.requests import demand_of
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.records import image_key
 from aura_daemon.journal.request_json import request_from_dict
 
 _TABLES: Final = """
@@ -178,6 +180,14 @@ _WARNINGS: Final = "ALTER TABLE jobs ADD COLUMN warnings TEXT NOT NULL DEFAULT '
 _REFUSED: Final = "CREATE INDEX sources_refused ON sources (claimed_at) WHERE failure IS NOT NULL;"
 """Files without jobs count as failed: they are counted and told without reading every file that was ever claimed."""
 
+_IMAGE_KEYS: Final = """
+DROP INDEX sources_images;
+ALTER TABLE sources RENAME COLUMN name TO image_key;
+UPDATE sources SET image_key = image_key(path);
+CREATE INDEX sources_images ON sources (image_key, path) WHERE kind = 'image';
+"""
+"""Images are found in whatever spelling and with whatever extension a job file names them."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -190,6 +200,7 @@ MIGRATIONS: Final = (
     _WAITS_FOR,
     _WARNINGS,
     _REFUSED,
+    _IMAGE_KEYS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
@@ -210,6 +221,8 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
             raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
         raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
+        database.define("last_name", lambda path: path.rpartition(b"/")[2])
+        database.define("image_key", lambda path: image_key(os.fsdecode(path)))
         database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")

@@ -19,6 +19,7 @@ from aura_daemon.journal.records import (
     measured_of,
     source_of,
     stem_key,
+    stored_key,
 )
 from aura_daemon.ladder.prediction import Measured
 
@@ -27,6 +28,9 @@ _READY: Final = (
     " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
 """The condition that every job which a job waits for has ended."""
+
+MOST_PATH_BYTES: Final = 4096
+"""More than any path below the inbox has."""
 
 
 class JournalQueries:
@@ -93,14 +97,28 @@ class JournalQueries:
         rows = self._database.rows("SELECT path FROM named_images WHERE source_id = ?", (source_id,))
         return [os.fsdecode(row[0]) for row in rows]
 
-    def images_called(self, name: str) -> list[str]:
-        """Every path that is `name` or ends in `/name`, under which an image was ever claimed."""
-        end = b"/" + os.fsencode(name)
+    def companions_in(self, folder: str) -> list[str]:
+        """Names of the files in a folder (not below it) that were ever recorded as companions."""
+        first, behind = _range_below(folder)
+        rows = self._database.rows("SELECT path FROM companions WHERE path >= ? AND path < ?", (first, behind))
+        names = (row[0][len(first) :] for row in rows)
+        return [os.fsdecode(name) for name in names if b"/" not in name]
+
+    def images_beside(self, path: str, key: str) -> list[tuple[str, float]]:
+        """Names of the images that were ever claimed in the folder of a file, under stems with this key; and when."""
+        first, behind = _range_below(path.rpartition("/")[0])
         query = (
-            "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND name = last_name(?1)"
-            " AND (path = ?1 OR substr(path, ?2) = ?3)"
+            "SELECT path, max(claimed_at) FROM sources WHERE kind = 'image' AND image_key = ?"
+            " AND path >= ? AND path < ? GROUP BY path"
         )
-        return [os.fsdecode(row[0]) for row in self._database.rows(query, (end[1:], -len(end), end))]
+        rows = self._database.rows(query, (stored_key(key), first, behind))
+        names = ((row[0][len(first) :], row[1]) for row in rows)
+        return [(os.fsdecode(name), claimed_at) for name, claimed_at in names if b"/" not in name]
+
+    def images_like(self, key: str) -> list[str]:
+        """Every path under which an image was ever claimed whose stem has this key."""
+        query = "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND image_key = ?"
+        return [os.fsdecode(row[0]) for row in self._database.rows(query, (stored_key(key),))]
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 
@@ -211,3 +229,9 @@ class JournalQueries:
 
     def _jobs(self, query: str, *values: object) -> list[Job]:
         return [job_of(row) for row in self._database.rows(query, values)]
+
+
+def _range_below(folder: str) -> tuple[bytes, bytes]:
+    """The least path below a folder of the inbox, and one that is greater than all of them."""
+    first = os.fsencode(folder) + b"/" if folder else b""
+    return first, first[:-1] + b"0" if first else b"\xff" * MOST_PATH_BYTES

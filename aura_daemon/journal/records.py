@@ -139,7 +139,18 @@ def in_64_bits(number: int) -> int:
 
 def stem_key(stem: str) -> str:
     """A text that is equal for two names which some file system takes for the same."""
-    return collision_key(stem).encode("utf-8", "backslashreplace").decode()
+    return stored_key(collision_key(stem))
+
+
+def image_key(path: str) -> str:
+    """The key under which an image is found: of its stem, whatever its folder and its extension."""
+    name = path.rpartition("/")[2]
+    return stem_key(name.rpartition(".")[0] or name)
+
+
+def stored_key(key: str) -> str:
+    """A key as a column holds it, which takes no bytes that are no text."""
+    return key.encode("utf-8", "backslashreplace").decode()
 
 
 def columns_of(row: Source | Job | Measured) -> dict[str, object]:

@@ -19,8 +19,9 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_picture, from_sidecar
-from aura_daemon.jobs.requests import GenerateRequest, ImageFormat
+from aura_daemon.jobs.requests import GenerateRequest, ImageFormat, JobKind
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -32,6 +33,8 @@ from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
 SIDECAR_EXTENSION: Final = ".json"
+CAPTION_SIDECAR_EXTENSION: Final = ".txt.json"
+"""Of a caption beside a picture that was drawn from a text of the same name, which came before its own picture."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 
@@ -91,7 +94,7 @@ class Delivery:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
                 return self._delivered(job, payload.extension, published)
             job, is_published = self._name(job, payload)
-            place = self._path(job, job.stem + SIDECAR_EXTENSION)
+            place = self._sidecar_path(job)
             try:
                 if self._overwrites:
                     place.unlink(missing_ok=True)  # it describes the payload that is replaced now
@@ -108,11 +111,10 @@ class Delivery:
         if job.payload_sha256 is None:
             return None
         try:
-            content = durable_files.read(self._path(job, job.stem + SIDECAR_EXTENSION), most_bytes=1 << 20).content
+            document = self._document_at(self._sidecar_path(job))
         except OSError:
             return None
-        document = from_sidecar.parse(content, file=job.stem)
-        return document.timing_s.total if isinstance(document, Sidecar) and document.job_id == job.id else None
+        return document.timing_s.total if document is not None and document.job_id == job.id else None
 
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""
@@ -147,7 +149,7 @@ class Delivery:
     def _name(self, job: Job, payload: Payload) -> tuple[Job, bool]:
         """Decides the stem in the journal; the second value: the payload is there already, from before a crash."""
         sha256 = hashlib.sha256(payload.content).hexdigest()
-        lacks_sidecar = not os.path.lexists(self._path(job, job.stem + SIDECAR_EXTENSION))
+        lacks_sidecar = not os.path.lexists(self._sidecar_path(job))
         if lacks_sidecar and job.payload_sha256 == sha256 and self._is_ours(job, payload.extension):
             return self._decide(job, job.stem, sha256), True
         self.retract(job)
@@ -174,10 +176,35 @@ class Delivery:
         is_promised = self._journal.stem_is_promised(job.folder, stem, but_not_to=job.id)
         if is_promised or file_names.is_reserved_output(job.folder, stem):
             return True
+        extensions = (".txt", CAPTION_SIDECAR_EXTENSION) if self._had_its_text_drawn(job) else _EXTENSIONS
         if self._overwrites:
-            return any(self._path(job, stem + extension).is_dir() for extension in _EXTENSIONS)
+            return any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
-        return any(os.path.lexists(self._path(job, name + extension)) for name in similar for extension in _EXTENSIONS)
+        return any(os.path.lexists(self._path(job, name + extension)) for name in similar for extension in extensions)
+
+    def _had_its_text_drawn(self, job: Job) -> bool:
+        """Whether a caption's image came after its text was taken for a prompt; the caption has the text's name."""
+        if job.kind != JobKind.CAPTION:
+            return False
+        image = self._journal.source(job.source_id)
+        if image.kind is not SourceKind.IMAGE:
+            return False
+        texts = (text for path in texts_of(image.path) for text in self._journal.sources_at(path))
+        return any(text.kind is SourceKind.PROMPT_TEXT and text.id < image.id for text in texts)
+
+    def _sidecar_path(self, job: Job) -> Path:
+        """Where the sidecar of a result goes; a caption does not take the sidecar of what was drawn from its text."""
+        place = self._path(job, job.stem + SIDECAR_EXTENSION)
+        if not self._had_its_text_drawn(job) or not os.path.lexists(place):
+            return place
+        document = self._document_at(place)
+        is_ours = document is not None and document.job_id == job.id
+        return place if is_ours else self._path(job, job.stem + CAPTION_SIDECAR_EXTENSION)
+
+    def _document_at(self, place: Path) -> Sidecar | None:
+        """The sidecar at a place; None for anything else. Raises OSError where nothing can be read."""
+        document = from_sidecar.parse(durable_files.read(place, most_bytes=1 << 20).content, file=place.name)
+        return document if isinstance(document, Sidecar) else None
 
     def _path(self, job: Job, name: str) -> Path:
         return self.root / job.folder / name
@@ -220,7 +247,7 @@ class Delivery:
         return Delivered(
             job=job,
             payload=self._path(job, job.stem + extension),
-            sidecar=self._path(job, job.stem + SIDECAR_EXTENSION),
+            sidecar=self._sidecar_path(job),
             total_s=total_s,
         )
 

@@ -41,7 +41,9 @@ def failed_file(outbox: Path, source: Source, job: Job | None) -> FailedFile:
     """Where a source that was refused, or one of its jobs that failed, lies."""
     for path, reported_id in _failed_as(source, job):
         holds_others = job is not None and reported_id != job.id
-        for target in islice(free_names(failed_place(outbox, path)), MOST_NAMESAKES):
+        as_it_was = unobstructed(outbox / file_names.FAILED_FOLDER, path)  # before names had to be fit for Windows
+        places = dict.fromkeys((failed_place(outbox, path), as_it_was))
+        for target in (target for place in places for target in islice(free_names(place), MOST_NAMESAKES)):
             report = report_beside(target)
             if is_report_of(report, reported_id):
                 file = target if os.path.lexists(target) else None
@@ -51,9 +53,8 @@ def failed_file(outbox: Path, source: Source, job: Job | None) -> FailedFile:
 
 
 def failed_place(outbox: Path, path: str) -> Path:
-    """Where a failed file goes, its name short enough for the report's `.json`."""
-    place = unobstructed(outbox / file_names.FAILED_FOLDER, path)
-    return place.with_name(file_names.output_stem(place.stem, None) + place.suffix)
+    """Where a failed file goes, under a name that Windows can hold too, short enough for the report's `.json`."""
+    return unobstructed(outbox / file_names.FAILED_FOLDER, file_names.failed_path(path))
 
 
 def is_cancelled(job: Job) -> bool:
@@ -82,8 +83,8 @@ def cancelled_path(source: Source) -> str:
 
 
 def _suffix_of_documents(source: Source) -> str:
-    is_text = source.kind is SourceKind.PROMPT_TEXT  # see ParsedJob
-    return file_types.JOB_FILE_EXTENSIONS[0] if is_text else PurePosixPath(source.path).suffix
+    is_list = source.kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)  # see ParsedJob
+    return file_types.JOB_FILE_EXTENSIONS[0] if is_list else PurePosixPath(source.path).suffix
 
 
 def report_beside(file: Path) -> Path:

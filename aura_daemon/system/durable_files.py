@@ -94,15 +94,17 @@ def read(path: Path, *, most_bytes: int | None = None, below: Path | None = None
     return Content(content=content, sha256=hashlib.sha256(content).hexdigest(), status=status)
 
 
-def head_and_tail(
-    path: Path, *, head_bytes: int, tail_bytes: int, below: Path | None = None
-) -> tuple[bytes, bytes, os.stat_result]:
-    """Reads the first and last bytes of a regular file, and its status."""
+def head(path: Path, *, most_bytes: int, below: Path | None = None) -> tuple[bytes, os.stat_result]:
+    """Reads the first bytes of a regular file, and its status."""
+    with opened(path, below=below) as file:
+        return file.read(most_bytes), os.fstat(file.fileno())
+
+
+@contextmanager
+def opened(path: Path, *, below: Path | None = None) -> Iterator[BinaryIO]:
+    """A regular file, open to be read."""
     with os.fdopen(open_regular(path, below=below), "rb") as file:
-        status = os.fstat(file.fileno())
-        head = file.read(head_bytes)
-        file.seek(max(0, status.st_size - tail_bytes))
-        return head, file.read(tail_bytes), status
+        yield file
 
 
 def sha256_of(path: Path) -> str:

@@ -19,6 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.formats.file_types import LINE_EXTENSIONS, extension_of
 from aura_daemon.system import durable_files
 from aura_daemon.system.filesystems import file_system_of, is_shared
 from aura_daemon.watch.file_stamp import FileStamp
@@ -27,6 +28,11 @@ AFTERTHOUGHT_S: Final = 0.25
 """How long a closed file is left alone. A tool that writes a file in place often sets its times and rights just after
 closing it (rsync --inplace, rclone --inplace, curl -R), and would not find the file any more. A file that is renamed
 into the inbox has its times and rights already."""
+
+LAST_LINE_S: Final = 2.0
+"""How long a closed list of prompts is left alone whose last line has no end. A script that writes a line in pieces
+(`printf 'a cat' >>list.txt`, then `echo ', at night' >>list.txt`) closes the file after each, and half a prompt would
+be drawn. Editors that write no last line feed lose two seconds, no more."""
 
 
 class Writer(StrEnum):
@@ -54,7 +60,8 @@ def incompleteness(file: Path, *, unchanged_s: float, settle_s: float, came_whol
             recheck_s = unchanged_s + max(settle_s, AFTERTHOUGHT_S)
             return Incomplete(unchanged_s=recheck_s, reason="a writer has it open", may_last=unchanged_s >= settle_s)
         case Writer.NONE:
-            wait_s = 0.0 if came_whole else min(AFTERTHOUGHT_S, settle_s)
+            pause_s = LAST_LINE_S if _ends_within_a_line(file) else AFTERTHOUGHT_S
+            wait_s = 0.0 if came_whole else min(pause_s, settle_s)
         case Writer.UNKNOWN:
             wait_s = settle_s
     if unchanged_s < wait_s:
@@ -86,6 +93,17 @@ class CompletenessTracker:
         if seen is None or seen[0] != stamp:
             self._seen[file] = seen = (stamp, self._now())
         return self._now() - seen[1]
+
+
+def _ends_within_a_line(file: Path) -> bool:
+    """Whether the last line of a list of lines has no end."""
+    if extension_of(file.name) not in LINE_EXTENSIONS:
+        return False
+    with durable_files.opened(file) as opened:
+        size_bytes = opened.seek(0, os.SEEK_END)
+        opened.seek(max(0, size_bytes - 2))
+        tail = opened.read(2)
+    return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))
 
 
 def writer_of(file: Path, file_system: str | None = None) -> Writer:

@@ -1,8 +1,8 @@
 """What kind of job a file is. In: its name and its first bytes. Out: a kind of job, or why the file is no job.
 
-The extension says what the file claims to be, the bytes say what it is. Our own sidecars are the only JSON files that
-are jobs; they are known by the `schema` at their top level, so that health documents, failure reports and other
-people's JSON are left alone.
+The extension says what the file claims to be, the bytes say what it is. JSON is a job where it is one of our own
+sidecars, known by the `schema` at its top level, or where it clearly holds prompts, as CSV does: so health documents,
+failure reports and other people's tables and JSON are left alone.
 """
 
 from __future__ import annotations
@@ -14,25 +14,36 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from aura_daemon.formats import file_types
-from aura_daemon.formats.file_types import SIDECAR_SCHEMA, extension_of
-from aura_daemon.formats.image_signatures import format_of, is_heic
+from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
+from aura_daemon.formats.image_signatures import format_of
+from aura_daemon.formats.prompt_lists import prompt_tables
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 from aura_daemon.watch import other_kinds
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
 
-TAIL_BYTES: Final = 65_536
-"""How much of the end of an image tells whether it is complete."""
-
 _KINDS: Final = {
     **dict.fromkeys(file_types.JOB_FILE_EXTENSIONS, SourceKind.JOB_FILE),
     **dict.fromkeys(file_types.IMAGE_EXTENSIONS, SourceKind.IMAGE),
     ".txt": SourceKind.PROMPT_TEXT,
-    ".json": SourceKind.SIDECAR,
+    **dict.fromkeys(file_types.TABLE_EXTENSIONS, SourceKind.PROMPT_TABLE),
 }
 """Extension -> the kind of file that it stands for."""
 
+_OTHERS: Final = {
+    b"%PDF": "a PDF",
+    b"8BPS": "a Photoshop document: export it as PNG",
+    b"\0\0\0\x0cJXL ": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\xff\x0a": "a JPEG XL picture: save it as JPEG or PNG",
+    b"\0\0\0\x0cjP  ": "a JPEG 2000 picture: save it as JPEG or PNG",
+    b"PK\3\4": "an archive: unpack it",
+    b"\x1f\x8b": "an archive: unpack it",
+}
+"""What files begin with that are named like images and are none that is read."""
+
+_NO_PROMPTS: Final = "a table, but not clearly of prompts"
+_NAME_PROMPTS: Final = "name a column `prompt` in its first line if it is one"
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
 
@@ -75,8 +86,8 @@ def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
         return kind
     if not head.strip(b"\0"):
         return Unfinished(reason="it holds nothing yet")
-    if kind is SourceKind.SIDECAR:
-        return kind if _schema_of(head) == SIDECAR_SCHEMA else _foreign_json(head)
+    if kind is SourceKind.PROMPT_TABLE:
+        return _table_route(name, head, accept)
     if kind is SourceKind.IMAGE and format_of(head) is None:
         return Mismatch(reason=f"it is named {extension_of(name)} but holds {_described(head)}")
     return kind
@@ -89,10 +100,31 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign
     if kind is None:
         reason = f"not a kind of file it knows ({extension or 'no extension'})"
         return Foreign(reason=reason, mend=other_kinds.mend_of(extension))
-    if ACCEPTED_AS[kind] not in accept:
-        reason = f"`accept` in the configuration leaves out {ACCEPTED_AS[kind]} files"
-        return Foreign(reason=reason, mend=f"add `{ACCEPTED_AS[kind]}` to `accept` if they should be jobs")
-    return kind
+    may_be = {ACCEPTED_AS[kind]} | ({Accept.SIDECAR} if extension == SIDECAR_EXTENSION else set())
+    return kind if may_be & set(accept) else _not_accepted(ACCEPTED_AS[kind])
+
+
+def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Foreign:
+    """What JSON or a table is by its first bytes."""
+    is_json = extension_of(name) == SIDECAR_EXTENSION
+    if is_json and _schema_of(head) == SIDECAR_SCHEMA:
+        kind = SourceKind.SIDECAR
+    elif prompt_tables.holds_prompts(name, _text_of(head)):
+        kind = SourceKind.PROMPT_TABLE
+    else:
+        return _foreign_json(head) if is_json else Foreign(reason=_NO_PROMPTS, mend=_NAME_PROMPTS)
+    return kind if ACCEPTED_AS[kind] in accept else _not_accepted(ACCEPTED_AS[kind])
+
+
+def _text_of(head: bytes) -> str:
+    """The text of the first bytes, which may be cut within a character."""
+    encoding = "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    return head.decode(encoding, "ignore")
+
+
+def _not_accepted(word: Accept) -> Foreign:
+    reason = f"`accept` in the configuration leaves out {word} files"
+    return Foreign(reason=reason, mend=f"add `{word}` to `accept` if they should be jobs")
 
 
 def _schema_of(head: bytes) -> str:
@@ -117,16 +149,17 @@ def _foreign_json(head: bytes) -> Foreign:
     if schema.startswith(_OWN_SCHEMAS):
         reason = f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
         return Foreign(reason=reason, mend="update aura-daemon, or write a job file")
-    mend = "call it `.yaml` if it is a job, as YAML reads JSON too"
-    return Foreign(reason="JSON, but not one of our sidecars", mend=mend)
+    reason = "JSON, but not one of our sidecars, and not clearly a list of prompts"
+    return Foreign(reason=reason, mend="prompts are objects with a text under `prompt`, or texts of several words")
 
 
 def _described(head: bytes) -> str:
     """What bytes that are no image seem to be."""
-    if is_heic(head):
-        return "a HEIC picture: convert it to JPEG or PNG"
-    if head.startswith(b"%PDF"):
-        return "a PDF"
+    for signature, kind in _OTHERS.items():
+        if head.startswith(signature):
+            return kind
+    if head[4:8] == b"ftyp":
+        return "a film, or a picture of a kind that is not read"
     if head.lstrip()[:5].lower() in (b"<!doc", b"<html"):
         return "a web page (a download that went wrong?)"
     try:

@@ -69,6 +69,21 @@ CONFLICT_COPIES: Final = (
 )
 """Copies that a sync tool makes where two devices changed the same file."""
 
+_UNFINISHED: Final = re.compile(
+    r"\.syncthing\.(?P<a>.+)\.tmp|~syncthing~(?P<b>.+)\.tmp"  # Syncthing
+    r"|\.(?P<c>.+)\.[A-Za-z0-9]{6}"  # rsync
+    r"|(?P<d>.+)\.[0-9a-f]{8}\.partial"  # rclone
+    r"|(?P<e>[^.~].*)\.(?:part|crdownload|partial|filepart|download|insyncdl|tmp|!sync|SyncPart|SyncTemp)",
+    re.DOTALL,
+)
+"""Names of files that a tool renames when they are complete; the group is the name that they get."""
+
+
+def name_to_be(name: str) -> str:
+    """The name that an unfinished file of a known tool gets when it is complete; empty for every other file."""
+    match = _UNFINISHED.fullmatch(name)
+    return next(filter(None, match.groups()), "") if match is not None else ""
+
 
 def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> IgnoredName | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it.
@@ -91,6 +106,11 @@ def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> Ignored
         reason = f"a conflict copy ({conflict.tool}): decide which one you want"
         return IgnoredName(reason=reason, is_conflict=True, mend="keep that one, and delete or rename the other")
     return None
+
+
+def is_to_be_taken(path: str, take: Iterable[str]) -> bool:
+    """Whether the user's globs of names to take hold a path below the inbox."""
+    return _matches(take, path)
 
 
 def _matches(globs: Iterable[str], path: str) -> bool:

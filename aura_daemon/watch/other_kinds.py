@@ -9,11 +9,6 @@ from typing import Final
 
 KNOWN: Final = (
     (
-        "a photo of an Apple device",
-        "save it as JPEG or PNG",
-        ".heic .heif .hif",
-    ),
-    (
         "a video",
         "save the frame that you mean as JPEG or PNG",
         ".mov .mp4 .m4v .avi .mkv .webm .3gp",
@@ -36,8 +31,8 @@ KNOWN: Final = (
     ),
     (
         "a table or a list",
-        "save its prompts as plain text and call it `.txt`, or write a job file",
-        ".csv .tsv .xls .xlsx .ods .numbers .jsonl .ndjson .toml .xml",
+        "save it as CSV (UTF-8) with a column `prompt`, or its prompts as plain text, one a line",
+        ".xls .xlsx .ods .numbers .toml .xml",
     ),
     (
         "weights of a model",

@@ -8,11 +8,12 @@ from pathlib import PurePosixPath
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
-from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.results import Failure
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
@@ -27,10 +28,8 @@ LEAST = 200
 def problems_of(name: str, content: bytes) -> tuple[Problem, ...]:
     """The problems that intake finds in a text; none where the text is a job, or no known kind of file."""
     match file_kinds.route(name, content[:HEAD_BYTES], frozenset(Accept)):
-        case SourceKind.JOB_FILE:
-            parsed = parser.parse_job_file(content, file=name)
-        case SourceKind.PROMPT_TEXT:
-            parsed = parser.parse_prompt_text(content, file=name)
+        case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE as kind:
+            parsed = reading.parse(kind, content, file=name)
         case SourceKind.SIDECAR:
             document = from_sidecar.parse(content, file=name)
             return document if isinstance(document, tuple) else ()
@@ -69,8 +68,8 @@ def test_sloppy_exif_spoils_no_picture() -> None:
     assert len(found) == 4
     for name in found:
         picture = read_picture(inputs()[name], name, EngineSettings())
-        assert not isinstance(picture, Failure)
-        assert picture.height > picture.width  # turned by 90 degrees, as it says
+        assert isinstance(picture, ReadPicture)
+        assert picture.image.height > picture.image.width  # turned by 90 degrees, as it says
 
 
 @pytest.mark.parametrize("name", names(texts=False))
@@ -84,5 +83,5 @@ def test_a_bad_image_is_a_picture_or_is_refused_in_words(name: str) -> None:
         assert picture.mend
         assert picture.message == escaped(picture.message)
     else:
-        assert picture.mode == "RGB"
-        assert picture.width * picture.height <= EngineSettings().max_image_pixels
+        assert picture.image.mode == "RGB"
+        assert picture.image.width * picture.image.height <= EngineSettings().max_image_pixels

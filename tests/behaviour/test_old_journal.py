@@ -133,7 +133,7 @@ def test_what_is_asked_of_it_finds_the_same(old: House) -> None:
         assert namer.path == "words.yaml"
         (namer,) = journal.namers("every/start.png", 70, 2**64 - 5)
         assert namer.path == "every/field.yaml"
-        assert journal.images_called("beach.png") == ["a/b/beach.png"]
+        assert journal.images_like("beach") == ["a/b/beach.png"]
         assert journal.stems_like("", "PLAIN", but_not_of="") == ["plain"]
         assert journal.stem_is_promised("", "Named.r2")
         plain = journal.source("20260105T120000.001-000001")

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from io import BytesIO
 
+import pillow_heif
 from PIL import Image
 
 from tests.corpus import FILES
@@ -246,6 +247,16 @@ def every_input() -> Iterator[tuple[str, bytes]]:
     for extension, content in good_images().items():
         for index in range(6):
             yield f"broken-{extension}-{index}.{extension}", mutated(content, dice, dice.randint(1, 3))
+    yield from heic_images()
+
+
+def heic_images() -> Iterator[tuple[str, bytes]]:
+    """One as phones write them, and what accidents made of it."""
+    dice, file = random.Random(20261127), BytesIO()
+    pillow_heif.from_pillow(Image.linear_gradient("L").resize((64, 64)).convert("RGB")).save(file)
+    yield "whole.heic", file.getvalue()
+    for index in range(12):
+        yield f"broken-heic-{index}.heic", mutated(file.getvalue(), dice, dice.randint(1, 3))
 
 
 def main() -> None:

@@ -147,7 +147,9 @@ class House:
 class Door:
     """The parts between inbox and outbox, without the daemon's loop."""
 
-    def __init__(self, house: House, *, keeps: bool = False, overwrites: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, house: House, *, keeps: bool = False, overwrites: bool = False, reads_heic: bool = True, **settings: Any
+    ) -> None:
         """`settings`: as in the configuration; files need the usual time to settle."""
         self.house = house
         self.clock_s = 1_000_000.0
@@ -155,7 +157,9 @@ class Door:
         patience = {"settle": 2, "incomplete_after": 60, "reference_wait": 600, "pair_wait": 2}
         limits = {"limits": {"image_bytes": 1_000_000}}
         chosen = house.settings(**{**patience, **limits, **settings})
-        intake = assemble_intake(chosen, self.journal, now=self.now, keeps=keeps, catalogue=lambda: CATALOGUE)
+        intake = assemble_intake(
+            chosen, self.journal, now=self.now, keeps=keeps, catalogue=lambda: CATALOGUE, reads_heic=reads_heic
+        )
         self.claims, self.references, self.inputs = intake.claims, intake.image_lookup, intake.input_images
         self.folders, self.judging, self.intake = intake.folder_defaults, intake.triage, intake.admission
         guard = MountGuard(house.outbox, house.state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import PurePosixPath
 
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import read_picture
-from aura_daemon.formats import file_types, image_signatures
+from aura_daemon.formats import file_types
+from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.jobfile import from_sidecar, parser
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
-from aura_daemon.watch.file_kinds import HEAD_BYTES, TAIL_BYTES
+from aura_daemon.watch.file_kinds import HEAD_BYTES
 from tests.corpus import inputs
 from tests.support.house import House
 from tests.support.programs import REAL, Program
@@ -69,10 +72,8 @@ def documents_in(name: str, content: bytes) -> int:
 def read_as_text(name: str, content: bytes) -> None:
     """Reads a file that may be a job, as intake does."""
     match file_kinds.route(name, content[:HEAD_BYTES], ALL):
-        case SourceKind.JOB_FILE:
-            parser.parse_job_file(content, file=name)
-        case SourceKind.PROMPT_TEXT:
-            parser.parse_prompt_text(content, file=name)
+        case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE as kind:
+            reading.parse(kind, content, file=name)
         case SourceKind.SIDECAR:
             from_sidecar.parse(content, file=name)
 
@@ -80,7 +81,7 @@ def read_as_text(name: str, content: bytes) -> None:
 def read_as_image(name: str, content: bytes) -> None:
     """Reads a file that may be an image, as intake and the worker do."""
     if file_kinds.route(name, content[:HEAD_BYTES], ALL) is SourceKind.IMAGE:
-        image_signatures.ends_properly(content[:HEAD_BYTES], content[-TAIL_BYTES:], len(content))
+        ends_properly(BytesIO(content))
         read_picture(content, name, EngineSettings(max_image_pixels=1_000_000))
 
 
@@ -119,7 +120,7 @@ def _yaml_like() -> st.SearchStrategy[tuple[str, bytes]]:
 
 ANY_BYTES = st.tuples(st.just("a.yaml"), st.binary(max_size=200))
 TEXTS = accidents((".yaml", ".yml", ".txt", ".json")) | _yaml_like() | ANY_BYTES
-IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif"))
+IMAGES = accidents((".png", ".jpg", ".webp", ".gif", ".bmp", ".tif", ".avif", ".heic"))
 
 
 def fuzzed(

@@ -15,13 +15,18 @@ from pydantic import BaseModel, ValidationError
 from aura_daemon.cli.app import app
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.prompt_lists.foreign_settings import translated
+from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
 from aura_daemon.jobfile.keys.output_name import FIELDS
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.ladder.rungs import Rung
+from aura_daemon.watch import file_kinds
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -164,6 +169,33 @@ def test_every_example_is_valid(page: str, content: str) -> None:
     else:
         parsed = parse_job_file(content.encode(), file=page, catalogue=CATALOGUE)
         assert isinstance(parsed, ParsedFile), parsed
+
+
+@pytest.mark.parametrize("language", ["txt", "csv", "json"])
+def test_every_example_of_a_prompt_list_is_valid(language: str) -> None:
+    found = [content for kind, content in _FENCE.findall(text_of("docs/prompt-lists.md")) if kind == language]
+    assert found
+    for content in found:
+        name = f"list.{language}"
+        kind = file_kinds.route(name, content.encode(), frozenset(Accept))
+        assert kind in (SourceKind.PROMPT_TEXT, SourceKind.PROMPT_TABLE)
+        parsed = reading.parse(kind, content.encode(), file=name, catalogue=CATALOGUE)
+        assert isinstance(parsed, ParsedFile), parsed
+
+
+def test_every_flag_in_the_table_becomes_the_key_of_its_row() -> None:
+    table = text_of("docs/prompt-lists.md").partition("| key | AUTOMATIC1111 |")[2].partition("\n\n")[0]
+    rows = [row for row in table.splitlines() if row.startswith("| [")]
+    assert len(rows) >= 10
+    for row in rows:
+        keys, _, flags = row.strip("| ").partition(" | ")
+        for flag in re.findall(r"`(--?[a-zA-Z_]+)`", flags):
+            value = "ddim" if flag in ("-A", "--ss", "--sampler_name", "--scheduler") else "8"
+            found = flags_in(f"a cat {flag} {value} -S 1" if flag not in ("-S", "--prompt") else f"{flag} 1 -S 1")
+            assert found is not None, flag
+            assert found.faults == (), flag
+            known = translated(found.settings).keys.keys() - ({"prompt"} if flag != "--prompt" else set())
+            assert any(f"`{key}`" in keys for key in known), flag
 
 
 def paths_of_the_tree(tree: str) -> Iterator[str]:

@@ -259,3 +259,88 @@ def test_a_user_extends_and_cuts_the_tables(path: str, is_left: bool, because: s
     found = ignored_names.verdict(path, ignore=("*.draft.yaml", "old/*"), take=("*~.png", "cat.sync-conflict-*"))
     assert (found is not None) is is_left
     assert because in (found.reason if found else "")
+
+
+# -- names that Windows can hold ---------------------------------------------------------------------------------------
+
+PORTABLE = [
+    ("cat", "cat"),
+    ("a: b?", "a- b-"),
+    ('x<>:"|?*\\y', "x-y"),
+    ("new\nline", "new-line"),
+    ("CON", "CON_"),
+    ("nul.r2", "nul_.r2"),
+    ("Com1 .x", "Com1 _.x"),
+    ("LPT\u00b3", "LPT\u00b3_"),
+    ("console", "console"),
+    ("COM", "COM"),
+    ("-rf", "-rf"),
+    ("caf\udce9", "caf\udce9"),
+    ("wait...", "wait..."),  # an extension follows
+]
+
+
+@pytest.mark.parametrize(("name", "portable"), PORTABLE)
+def test_outputs_have_names_that_windows_can_hold(name: str, portable: str) -> None:
+    assert file_names.portable(name) == portable
+
+
+@pytest.mark.parametrize(
+    ("folder", "portable"),
+    [
+        ("", ""),
+        ("trips/2026", "trips/2026"),
+        ("trips./NUL", "trips/NUL_"),
+        ("a. . /b ", "a/b"),
+        ("failed.", "failed-"),
+        ("x/failed.", "x/failed"),
+        (" / ", "-/-"),
+        ("a:b/c?", "a-b/c-"),
+    ],
+)
+def test_folders_of_outputs_have_names_that_windows_can_hold(folder: str, portable: str) -> None:
+    assert file_names.portable_folder(folder) == portable
+
+
+@pytest.mark.parametrize(
+    ("path", "failed"),
+    [
+        ("cat.yaml", "cat.yaml"),
+        ("trips./what?.yaml", "trips/what-.yaml"),
+        ("CON.yaml", "CON_.yaml"),
+        ("x" * 250 + ".yaml", "x" * 215 + ".yaml"),
+        ("noextension", "noextension"),
+    ],
+)
+def test_failed_files_have_names_that_windows_can_hold(path: str, failed: str) -> None:
+    assert file_names.failed_path(path) == failed
+
+
+@given(FILE_NAMES)
+def test_a_portable_name_stays_as_it_is(name: str) -> None:
+    portable = file_names.portable(name)
+    assert file_names.portable(portable) == portable
+    assert not set(portable) & set('<>:"|?*\\\n')
+
+
+@pytest.mark.parametrize(
+    ("name", "later"),
+    [
+        (".cat.png.aB3xQ9", "cat.png"),
+        (".syncthing.cat.png.tmp", "cat.png"),
+        ("~syncthing~cat.png.tmp", "cat.png"),
+        ("cat.png.1a2b3c4d.partial", "cat.png"),
+        ("cat.png.part", "cat.png"),
+        ("cat.png.!sync", "cat.png"),
+        ("cat.png", ""),
+        (".part", ""),
+    ],
+)
+def test_an_unfinished_file_tells_the_name_that_it_gets(name: str, later: str) -> None:
+    assert ignored_names.name_to_be(name) == later
+
+
+def test_the_users_globs_are_matched_against_the_name_and_the_path() -> None:
+    assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["prompt-*.txt"])
+    assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["set/*"])
+    assert not ignored_names.is_to_be_taken("set/cat.txt", ["prompt-*.txt"])

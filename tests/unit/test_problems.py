@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from aura_daemon.errors import Problem
-from aura_daemon.problems import MOST_GIVEN, capped, cut, nearest, problems_of, shown
+from aura_daemon.problems import MOST_GIVEN, capped, cut, nearest, nearest_name, problems_of, shown
 
 
 class Inner(BaseModel):
@@ -106,3 +106,16 @@ def test_a_long_list_of_problems_is_capped_and_a_short_one_is_not() -> None:
     many = [Problem(message=str(number)) for number in range(1500)]
     assert capped(many[:100], file="f") == tuple(many[:100])
     assert str(capped(many, file="f")[-1]) == "f: … and 1,400 more problems"
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("foto", ["photo", "mountain"], "photo"),
+        ("img_12", ["img_13", "img_0012"], "img_0012"),
+        ("x", ["y", "xxxxxxxx"], ""),
+        ("beach", [], ""),
+    ],
+)
+def test_the_nearest_name_of_a_file_has_the_same_numbers(name: str, known: list[str], near: str) -> None:
+    assert nearest_name(name, known) == near

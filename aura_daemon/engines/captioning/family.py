@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-
-from PIL import Image
+from dataclasses import replace
 
 from aura_daemon.config.engine import CaptionSettings, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner
 from aura_daemon.engines.captioning.model_format import BLIP
-from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
@@ -40,11 +39,11 @@ class Blip:
         """The configured captioner; a request names none."""
         return self._settings.caption
 
-    def decode(self, task: Task) -> Image.Image | Failure:
+    def decode(self, task: Task) -> ReadPicture | Failure:
         """The image, mode RGB."""
         return read_picture(task.image or b"", task.image_name, self._settings)
 
-    def extent(self, tasks: Sequence[DecodedTask[Image.Image]], files: ModelFiles) -> Extent:
+    def extent(self, tasks: Sequence[DecodedTask[ReadPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
         return Extent(width=0, height=0, batch=len(tasks), guided=False)
 
@@ -61,7 +60,7 @@ class Blip:
         return Captioner(files, placement, self._settings.caption)
 
     def run(
-        self, engine: Captioner, tasks: Sequence[DecodedTask[Image.Image]], reporter: Reporter, peak: PeakMemory
+        self, engine: Captioner, tasks: Sequence[DecodedTask[ReadPicture]], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:
         """One caption after the other; raises what torch raises."""
         for decoded in tasks:
@@ -70,4 +69,6 @@ class Blip:
                 yield TaskResult(task=task, outcome=CANCELLED)
                 continue
             assert isinstance(task.request, CaptionRequest)
-            yield TaskResult(task=task, outcome=engine.describe(decoded.picture, task.request, peak))
+            read = decoded.picture
+            produced = engine.describe(read.image, task.request, peak)
+            yield TaskResult(task=task, outcome=replace(produced, warnings=(*read.warnings, *produced.warnings)))

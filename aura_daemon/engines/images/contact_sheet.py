@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from PIL import Image, ImageDraw, ImageFont
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.images.decode import read_picture
+from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Payload, Produced
@@ -111,7 +111,7 @@ def draw_grid(request: GridRequest, pictures: Sequence[bytes | None], settings: 
 
 def _read(content: bytes | None, settings: EngineSettings) -> Image.Image | None:
     picture = read_picture(content, "", settings) if content is not None else None
-    return None if isinstance(picture, Failure) else picture
+    return picture.image if isinstance(picture, ReadPicture) else None
 
 
 def _cell_size(pictures: Sequence[Image.Image | None], columns: int, rows: int) -> tuple[int, int]:

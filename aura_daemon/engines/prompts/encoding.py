@@ -1,16 +1,19 @@
-"""Prompts to embeddings, as A1111 encodes them. In: both prompts. Out: one tensor each, windows of 77 tokens in a row.
+"""Prompts to embeddings, as A1111 encodes them. In: both prompts, the passes. Out: a tensor for every text of them.
+
+A tensor holds windows of 77 tokens in a row. A prompt is one text, or several: in turn, or joined by `AND`.
 
 compel 2.5.1 is not used: on aura-mini its `(red:0.5)` is 25 % (of the norm) away from A1111's, four times the whole
 effect of that weight, because compel blends with a prompt that lacks the word; and it cuts long prompts at sentences.
 
-A plain prompt of one window gives the exact bits of `StableDiffusionPipeline.encode_prompt`. Encoded windows are kept,
-so that a job with the same prompt as an earlier job does not run the text encoder.
+A plain prompt of one window gives the exact bits of `StableDiffusionPipeline.encode_prompt`. As in A1111, the mean of a
+window is restored after weights, but not where it is nearly 0, as in aura-mini. Encoded windows are kept, so that a job
+with the same prompt as an earlier job does not run the text encoder.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -20,12 +23,17 @@ import torch
 from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.prompts.textual_inversion import TextualInversion, TextualInversions
 from aura_daemon.engines.prompts.windows import Token, Unit, Vector, Window, windows
-from aura_daemon.formats.prompt_syntax import Section, not_understood, parse
-from aura_daemon.formats.prompt_tags import extract_loras
+from aura_daemon.formats.prompts.prompt_passes import PassTexts, PromptTexts, read
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
+from aura_daemon.formats.prompts.prompt_syntax import Section, parse
+from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.results import Failure, FailureKind, Ingredient, IngredientKind
 
 MOST_KEPT: Final = 64
 """Encoded windows; in float32 a window of SD 1.x takes 231 KiB."""
+
+MOST_WINDOWS: Final = 500
+"""Windows of all texts in turn together: 113 MiB in float32. A picture keeps them all while it is drawn."""
 
 LEAST_MEAN: Final = 0.01
 """Of the standard deviation: a mean nearer to 0 is noise and is not restored. aura-mini: 0.006, CLIP: about 0.1."""
@@ -33,18 +41,41 @@ LEAST_MEAN: Final = 0.01
 Key: TypeAlias = tuple[Window, int, Hashable]
 
 
+ONE_STEP: Final = PassSteps(steps=1, taken=1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncodedPass:
+    """The embeddings of one pass, `[1, 77 * windows, D]` for each of its texts."""
+
+    texts: PassTexts
+    embeddings: Mapping[str, torch.Tensor]
+
+    def part(self, number: int, step: int) -> torch.Tensor:
+        """Those of a part at a step, from 1."""
+        return self.embeddings[self.texts.parts[number].at(step)]
+
+    def negative(self, step: int) -> torch.Tensor:
+        """Those of the negative prompt at a step, from 1; only where guidance is on or parts are composed."""
+        assert self.texts.negative is not None
+        return self.embeddings[self.texts.negative.at(step)]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EncodedPrompt:
-    """Embeddings, `[1, 77 * windows, D]`, equally many windows on both sides."""
+    """Both prompts of a picture; all texts of all passes have equally many windows."""
 
-    prompt: torch.Tensor
-    negative: torch.Tensor | None
-    """None where guidance is off."""
+    texts: PromptTexts
+    embeddings: Mapping[str, torch.Tensor]
     windows: int
     """Of 77 tokens each."""
     inversions: tuple[Ingredient, ...] = ()
     """The textual inversions that the prompts name."""
     warnings: tuple[str, ...] = ()
+
+    def of_pass(self, number: int) -> EncodedPass:
+        """The embeddings of a pass, from 0."""
+        return EncodedPass(texts=self.texts.passes[number], embeddings=self.embeddings)
 
 
 class PromptEncoder:
@@ -64,7 +95,14 @@ class PromptEncoder:
 
     @torch.no_grad()
     def encode(
-        self, prompt: str, negative_prompt: str, *, clip_skip: int = 1, guided: bool = True, adapted: Hashable = ()
+        self,
+        prompt: str,
+        negative_prompt: str,
+        *,
+        passes: Sequence[PassSteps] = (ONE_STEP,),
+        clip_skip: int = 1,
+        guided: bool = True,
+        adapted: Hashable = (),
     ) -> EncodedPrompt | Failure:
         """Encodes both prompts; a Failure for a clip_skip or a textual inversion that this model cannot use.
 
@@ -75,30 +113,32 @@ class PromptEncoder:
             message = f"clip_skip {clip_skip} leaves nothing of this model's text encoder: it has {layers} layers"
             mend = f"set clip_skip to a whole number from 1 to {layers}"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
-        texts = [prompt, negative_prompt] if guided else [prompt]
+        texts = read(extract_loras(prompt).rest, extract_loras(negative_prompt).rest, passes, guided=guided)
         fault = self._inversions.look()
         used: dict[str, TextualInversion] = {}
-        sides: list[tuple[Window, ...]] = []
-        for text in texts:
-            if isinstance(found := self._windows(extract_loras(text).rest, used), Failure):
+        cut: dict[str, tuple[Window, ...]] = {}
+        for text in dict.fromkeys((*texts.said, *texts.unsaid)):
+            if isinstance(found := self._windows(text, used), Failure):
                 return found
-            sides.append(found)
-        most = max(map(len, sides))
-        tensors = []
-        for side in sides:
-            padded = (*side, *[()] * (most - len(side)))
-            tensors.append(torch.cat([self._encoded(window, clip_skip, adapted, used) for window in padded], dim=1))
-        remarks = [fault] if fault else []
-        remarks += dict.fromkeys(remark for text in texts for remark in not_understood(text))
+            cut[text] = found
+        most = max(map(len, cut.values()))
+        if len(cut) * most > MOST_WINDOWS and len(cut) > 2:
+            message = f"the prompts are {len(cut)} texts in turn, of {most} windows: more than {MOST_WINDOWS} windows"
+            mend = "shorten the prompts, or let fewer words take turns in `[one|other]`"
+            return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=mend)
+        embeddings = {}
+        for text, own in cut.items():
+            padded = (*own, *[()] * (most - len(own)))
+            embeddings[text] = torch.cat([self._encoded(window, clip_skip, adapted, used) for window in padded], dim=1)
         return EncodedPrompt(
-            prompt=tensors[0],
-            negative=tensors[1] if guided else None,
+            texts=texts,
+            embeddings=embeddings,
             windows=most,
             inversions=tuple(
                 Ingredient(kind=IngredientKind.EMBEDDING, name=name, sha256=one.sha256)
                 for name, one in sorted(used.items())
             ),
-            warnings=tuple(remarks),
+            warnings=(*([fault] if fault else []), *texts.remarks),
         )
 
     def _windows(self, text: str, used: dict[str, TextualInversion]) -> tuple[Window, ...] | Failure:

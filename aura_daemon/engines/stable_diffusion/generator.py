@@ -2,7 +2,7 @@
 
 In: resolved requests of one batch key. Out: Produced | Failure for each.
 
-The phases are diffusers' own (`pipelines`), so the pixels are those of one plain call with channels-last weights.
+The phases are diffusers' own, so the pixels are those of one plain call, as far as `pipelines` says.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.loading import load_parts
-from aura_daemon.engines.stable_diffusion.lora import LoraAdapters, UnusableLora
+from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.pipelines import Pipelines
+from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
-from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, second_px, standstill
-from aura_daemon.formats.prompt_syntax import plain_text
-from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced, ResolvedGenerate
+from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
+from aura_daemon.formats.prompts.prompt_syntax import plain_text
+from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
@@ -102,6 +103,8 @@ class Generator:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
         resolved = task.resolved
         obstacle = encode.lacking(resolved.format) or standstill(resolved)
+        if task.start is not None:
+            obstacle = obstacle or task.start.obstacle(resolved.width, resolved.height)
         if obstacle is not None:
             return obstacle
         task.clock.restart()
@@ -112,6 +115,7 @@ class Generator:
         encoded = self._prompting.encode(
             resolved.prompt,
             resolved.negative_prompt,
+            passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
             guided=resolved.guidance_scale > 1,
             adapted=self.adapters.state,
@@ -126,11 +130,14 @@ class Generator:
         self, tasks: list[PictureTask], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
+        pictures = [task.encoded.of_pass(0) for task in tasks if task.encoded is not None]
+        rows = len(rows_of(pictures, guided=(guided := tasks[0].resolved.guidance_scale > 1)))
         for task in tasks:
             task.clock.restart()
+            task.load = rows / (len(tasks) * (2 if guided else 1))
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
-            passes = [self._pass(tasks, [task.start for task in tasks], steps)]
+            passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
             if tasks[0].resolved.hires is not None:  # a picture with a second pass runs alone
                 passes.append(self._second_pass(tasks[0], passes[0], steps))
             for number, task in enumerate(tasks):
@@ -168,9 +175,9 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
-            start.remark if start is not None else "",
+            *(start.warnings if start is not None else ()),
             *encoded.warnings,
-            *self._warnings(resolved, encoded),
+            *self._warnings(encoded),
             flagged,
             black,
             *file.warnings,
@@ -216,26 +223,26 @@ class Generator:
             enlarged = task.start.fitted(width, height).holding(enlarged.picture)
         task.resolved = replace(resolved, width=width, height=height, strength=resolved.hires.strength)
         try:
-            return self._pass([task], [enlarged], steps)
+            return self._pass([task], 1, [enlarged], steps)
         finally:
             task.resolved = resolved
 
     def _pass(
-        self, tasks: list[PictureTask], starts: list[InitImage | None], steps: StepReporter
+        self, tasks: list[PictureTask], number: int, starts: list[InitImage | None], steps: StepReporter
     ) -> list[_PictureLatents]:
         """Noise or start to latents. The noise is made on the CPU, so that it is the same on every device and rung."""
         resolved = tasks[0].resolved
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
-        encoded = [task.encoded for task in tasks if task.encoded is not None]
+        encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
         latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")
         return [
-            _PictureLatents(tensor=latents[number : number + 1], random=random[number], start=fitted[number])
-            for number in range(len(tasks))
+            _PictureLatents(tensor=latents[place : place + 1], random=random[place], start=fitted[place])
+            for place in range(len(tasks))
         ]
 
     def _decoded(self, latents: _PictureLatents) -> tuple[Image.Image, bool] | None:
@@ -245,11 +252,11 @@ class Generator:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
 
-    def _warnings(self, resolved: ResolvedGenerate, encoded: EncodedPrompt) -> list[str]:
+    def _warnings(self, encoded: EncodedPrompt) -> list[str]:
         """Warnings about prompts that the embedded model cannot draw."""
         # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
         from aura_daemon.mini.knowledge import prompt_warning
 
-        return [prompt_warning(plain_text(resolved.prompt)) or ""]
+        return list(dict.fromkeys(prompt_warning(plain_text(text)) or "" for text in encoded.texts.said))

@@ -47,12 +47,17 @@ class PictureTask:
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
     encoded: EncodedPrompt | None = None
+    load: float = 1.0
+    """Rows that the UNet computes for the batch, by those of plain prompts: more where prompts are joined by `AND`."""
     clock: _PhaseClock = field(default_factory=_PhaseClock)
 
     def step_s(self, steps: int) -> float:
-        """Seconds of one of `steps` steps of all passes; the first step counts only where there is no other."""
+        """Seconds of one of `steps` steps of all passes with a plain prompt.
+
+        The first step counts only where there is no other.
+        """
         denoised_s = self.clock.seconds["denoised_s"]
-        return (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
+        return ((denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s) / self.load
 
     @property
     def job_id(self) -> str:

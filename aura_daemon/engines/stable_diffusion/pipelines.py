@@ -1,8 +1,8 @@
 """Denoises and decodes with one model: from noise, from an image, within a mask. In: embeddings. Out: pictures.
 
-The loops are diffusers' own, so the pixels are those of one plain call of its pipelines with weights in the
-channels-last layout (`loading`); LMS from an image is repaired (`schedulers`). All pipelines share one set of weights:
-they are built around the same modules, or around wrappers of them on lower rungs.
+The loops are diffusers' own, so the pixels are those of one plain call of its pipelines, with weights in the layout
+`channels_last`. docs/models.md says where they are not: LMS from an image, texts in turn, joined texts. All pipelines
+share one set of weights: they are built around the same modules, or around wrappers of them on lower rungs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from loguru import logger
 from PIL import Image
 
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.prompts.encoding import EncodedPrompt
+from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
+from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import ResolvedGenerate
@@ -66,7 +67,7 @@ class Pipelines:
     def denoise(
         self,
         resolved: ResolvedGenerate,
-        encoded: Sequence[EncodedPrompt],
+        encoded: Sequence[EncodedPass],
         start: InitImage | None,
         random: Sequence[torch.Generator],
         stepped: Stepped,
@@ -88,11 +89,11 @@ class Pipelines:
             stepped(index + 1, pipe.num_timesteps, tensors["latents"])
             return tensors
 
-        negatives = [one.negative for one in encoded if one.negative is not None]
+        negatives = [one.negative(1) for one in encoded if resolved.guidance_scale > 1]
         try:
-            with self._tiling(resolved.width, resolved.height):
+            with self._tiling(resolved.width, resolved.height), _prompted(pipe, encoded):
                 latents: torch.Tensor = pipe(
-                    prompt_embeds=torch.cat([one.prompt for one in encoded]),
+                    prompt_embeds=torch.cat([one.part(0, 1) for one in encoded]),
                     negative_prompt_embeds=torch.cat(negatives) if negatives else None,
                     guidance_scale=resolved.guidance_scale,
                     generator=list(random) if len(random) > 1 else random[0],
@@ -170,6 +171,20 @@ class Pipelines:
             made.set_progress_bar_config(disable=True)
             self._kinds[name] = made
         return self._kinds[name]
+
+
+@contextmanager
+def _prompted(pipe: Any, pictures: Sequence[EncodedPass]) -> Iterator[None]:
+    """Has the UNet meanwhile told what diffusers knows no way to tell; a plain prompt goes the plain way."""
+    if all(picture.texts.is_constant for picture in pictures):
+        yield
+        return
+    unet = pipe.unet
+    pipe.unet = PromptedUNet(unet, pictures)
+    try:
+        yield
+    finally:
+        pipe.unet = unet
 
 
 def _computing_on(pipeline: type[Any], device: str) -> type[Any]:

@@ -89,6 +89,14 @@ def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Ch
     return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps})
 
 
+def evaluations(name: Scheduler, steps: int) -> tuple[int, int]:
+    """How prompts count the steps of a sampler, as in A1111: the number that is spoken of, and the number that is done.
+
+    Heun's method evaluates the model twice a step, but once in the last.
+    """
+    return (2 * steps, 2 * steps - 1) if name is Scheduler.HEUN else (steps, steps)
+
+
 def aligned_timesteps(alphas_cumprod: torch.Tensor, steps: int) -> list[int]:
     """Falling timesteps at which a model has the noise of Align Your Steps; interpolated for numbers other than ten.
 

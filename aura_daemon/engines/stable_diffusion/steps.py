@@ -9,8 +9,10 @@ import torch
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
+from aura_daemon.engines.stable_diffusion.schedulers import evaluations
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedGenerate
-from aura_daemon.jobs.sampling import round_px
+from aura_daemon.jobs.sampling import Scheduler, round_px
 
 
 class AllCancelled(Exception):
@@ -75,6 +77,21 @@ def second_px(resolved: ResolvedGenerate) -> tuple[int, int]:
 def steps_of(resolved: ResolvedGenerate) -> int:
     """Steps of all passes together."""
     return sum(_steps_of_passes(resolved))
+
+
+def counted_passes(resolved: ResolvedGenerate) -> tuple[PassSteps, ...]:
+    """The passes as prompts count them.
+
+    As in A1111, the first is counted in the steps that were asked for, the second in those that its strength leaves.
+    """
+    scheduler = Scheduler(resolved.scheduler)
+    whole, _ = evaluations(scheduler, resolved.steps)
+    taken = [evaluations(scheduler, steps)[1] for steps in _steps_of_passes(resolved)]
+    first = PassSteps(steps=whole, taken=taken[0])
+    if resolved.hires is None:
+        return (first,)
+    second, _ = evaluations(scheduler, _steps_of_passes(resolved)[1])
+    return first, PassSteps(steps=second, taken=taken[1], before=whole)
 
 
 def standstill(resolved: ResolvedGenerate) -> Failure | None:

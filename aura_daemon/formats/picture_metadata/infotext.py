@@ -14,7 +14,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
 from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
-from aura_daemon.formats.prompt_tags import extract_loras
+from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -109,7 +109,7 @@ def parse(text: str) -> PictureSettings | None:
     keys: dict[str, object] = {"prompt": prompt, "negative_prompt": negative}
     keys |= {key: _number(settings[name]) for name, key in _NUMBERS.items() if name in settings}
     if "Sampler" in settings:
-        keys["scheduler"] = _scheduler(settings["Sampler"], settings.get("Schedule type", ""))
+        keys["scheduler"] = scheduler_of(settings["Sampler"], settings.get("Schedule type", ""))
     size = _SIZE.fullmatch(settings.get("Size", ""))
     if size is not None:
         keys["width"], keys["height"] = int(size[1]), int(size[2])
@@ -124,6 +124,24 @@ def parse(text: str) -> PictureSettings | None:
 def model_label(name: str) -> str:
     """The name of a model in a picture, without its folders, which are private."""
     return file_names.escaped(name.rstrip("/").rpartition("/")[2].removesuffix(".safetensors").strip())
+
+
+def sampler_of(scheduler: Scheduler) -> str:
+    """A1111's name of a sampler, without its schedule."""
+    return _SAMPLERS[scheduler][0]
+
+
+def scheduler_of(sampler: str, schedule: str) -> str:
+    """Our name for A1111's sampler and schedule. An unknown name stays as it is, to be refused by that name."""
+    name, given = sampler.strip(), schedule.strip().casefold()
+    if not given and name.casefold().endswith(" karras"):  # up to A1111 1.8
+        name, given = name[: -len(" karras")], "karras"
+    own = _OWN_SCHEDULES.get(name.casefold(), "uniform")
+    meant = {"": "uniform", "automatic": own}.get(given, given)
+    for candidate in (meant, "automatic" if meant == own == "uniform" else meant):
+        if (name.casefold(), candidate) in _OURS:
+            return _OURS[name.casefold(), candidate].value
+    return f"{name} {schedule or given}".strip()
 
 
 def _found_settings(text: str) -> tuple[int, Mapping[str, str]] | None:
@@ -162,19 +180,6 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
             line = line.removeprefix(_NEGATIVE).strip()
         current.append(line)
     return "\n".join(prompt).strip(), "\n".join(negative).strip()
-
-
-def _scheduler(sampler: str, schedule: str) -> str:
-    """Our name for A1111's sampler and schedule. An unknown name stays as it is, to be refused by that name."""
-    name, given = sampler.strip(), schedule.strip().casefold()
-    if not given and name.casefold().endswith(" karras"):  # up to A1111 1.8
-        name, given = name[: -len(" karras")], "karras"
-    own = _OWN_SCHEDULES.get(name.casefold(), "uniform")
-    meant = {"": "uniform", "automatic": own}.get(given, given)
-    for candidate in (meant, "automatic" if meant == own == "uniform" else meant):
-        if (name.casefold(), candidate) in _OURS:
-            return _OURS[name.casefold(), candidate].value
-    return f"{name} {schedule or given}".strip()
 
 
 def _lora_tags(prompt: str, loras: tuple[Lora, ...]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from aura_daemon.formats.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
+from aura_daemon.formats.prompts.prompt_tags import MOST_LORA_WEIGHT, MOST_LORAS
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION, add_matrix
 from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from aura_daemon.file_names import FAILED_FOLDER, output_stem
+from aura_daemon.file_names import FAILED_FOLDER, output_stem, portable
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 FIELDS: Final = {
@@ -61,7 +61,7 @@ def _fit(text: str) -> str:
 def _name(part: str) -> str:
     """Makes a name that is not hidden, empty or too long. Dots and spaces at its end, which some systems drop, go."""
     fit = _UNFIT_IN_TEMPLATE.sub("-", _printable(part)).lstrip(". ")
-    return output_stem(fit, None).rstrip(". ") or "-"
+    return portable(output_stem(fit, None).rstrip(". ")) or "-"
 
 
 def _printable(text: str) -> str:

@@ -27,6 +27,9 @@ CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 _RATIOS: Final = {ratio: in_any_case(ratio).replace(":", r"[ \t]*[:xX/][ \t]*") for ratio in NATIVE_512}
 """Aspect ratio -> the pattern of its accepted spellings."""
 
+_DRIVE: Final = re.compile(r"[A-Za-z]:[/\\]")
+"""The beginning of an absolute path on Windows."""
+
 ANY_TEXT: Final = f"^[^{CONTROL}]*$"
 NOT_BLANK: Final = f"^[{SPACE}]*[^{SPACE}{CONTROL}][^{CONTROL}]*$"
 
@@ -106,11 +109,19 @@ def size_field() -> Any:
     return Field(None, strict=True, ge=64, le=2048, description=description)
 
 
+def image_path(name: str) -> str:
+    """The name of an image with one slash between its parts: `./a//b.png` and `a\\b.png` are `a/b.png`."""
+    slashes = name.strip().replace("\\", "/")
+    is_complete = not slashes.startswith("/") and not slashes.endswith("/")
+    return "/".join(part for part in slashes.split("/") if part not in ("", ".")) if is_complete else slashes
+
+
 def _stays_below(value: str) -> str:
     """Refuses anything but the name of an image below the inbox."""
+    value = image_path(value)
     parts = value.split("/")
-    if "\\" in value or any(not part or part.startswith(".") for part in parts):
-        raise ValueError("must name a file below the inbox: no `..`, hidden, absolute or `\\` path")
+    if any(not part or part.startswith(".") for part in parts) or _DRIVE.match(value):
+        raise ValueError("must name a file below the inbox: no `..`, hidden or absolute path, and no drive")
     if any(len(part.encode()) > MOST_NAME_BYTES for part in parts):
         raise ValueError(f"holds a name of more than {MOST_NAME_BYTES} bytes, which no file has")
     if extension_of(parts[-1]) not in IMAGE_EXTENSIONS:
@@ -129,8 +140,9 @@ def _image_pattern() -> str:
         for length in (4, 5)
         if (endings := [in_any_case(ending[1:]) for ending in IMAGE_EXTENSIONS if len(ending) == length])
     ]
-    folders = f"(?:{first}{further}{{0,{MOST_NAME_BYTES - 1}}}/)*"
-    return f"^[{SPACE}]*(?![{SPACE}]){folders}(?:{'|'.join(names)})[{SPACE}]*$"
+    here = r"(?:[.][/\\]+)*"
+    folders = rf"(?:{first}{further}{{0,{MOST_NAME_BYTES - 1}}}[/\\]+{here})*"
+    return f"^[{SPACE}]*(?![{SPACE}]){here}(?!{_DRIVE.pattern}){folders}(?:{'|'.join(names)})[{SPACE}]*$"
 
 
 def image_field(what: str) -> Any:

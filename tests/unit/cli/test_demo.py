@@ -87,7 +87,7 @@ def test_what_was_dropped_is_printed_without_harm(
     assert "[red]\\x1b[1m.yaml" in text
     assert "[bold]x[/bold]\\n\\u202ey" in text
     assert "y" * 61 not in text
-    assert "outbox/[red]\\x1b[1m.png" in text
+    assert "outbox/[red]-[1m.png" in text
     assert "bad.yaml" in text
     assert "failed: " in text
     assert "\x1b" not in text

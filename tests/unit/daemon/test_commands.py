@@ -167,6 +167,19 @@ def test_a_failed_file_is_retried_and_nothing_is_left_in_failed(house: House, di
     assert house.temporary() == []
 
 
+def test_a_failed_file_whose_name_windows_cannot_hold_is_explained_and_retried_under_its_own(house: House) -> None:
+    house.drop("trips./what?.yaml")
+    house.drain(fail(FailureKind.UNEXPECTED))
+    assert house.failed() == ["trips/what-.yaml", "trips/what-.yaml.json"]
+    assert house.sidecar("failed/trips/what-.yaml.json")["source"]["name"] == "trips./what?.yaml"
+    done, _ = asked(house, CommandVerb.RETRY, "what?.yaml", path="trips./what?.yaml")
+    assert done
+    assert house.failed() == []
+    house.drain()
+    assert house.results() == ["trips/what-.json", "trips/what-.png"]
+    assert house.archived() == ["trips./what?.yaml"]
+
+
 def test_failed_documents_are_retried_alone(house: House) -> None:
     house.drop("three.yaml", b"prompt: bad one\n---\nprompt: two\n---\nprompt: bad three\n")
     house.drain(bad_prompts)
@@ -324,7 +337,7 @@ def test_a_journal_of_the_first_release_is_brought_up_to_date(tmp_path: Path) ->
     journal = Journal(path)
     (job,) = journal.heads()
     assert (job.id, job.priority) == ("s", 0)
-    assert journal.images_called("\udce9.png") == ["sub/\udce9.png"]
+    assert journal.images_like("\udce9") == ["sub/\udce9.png"]
     journal.close()
     with closing(sqlite3.connect(path)) as migrated:
         assert migrated.execute("PRAGMA user_version").fetchone() == (VERSION,)

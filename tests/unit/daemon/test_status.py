@@ -116,3 +116,14 @@ def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
     printed = capsys.readouterr().out
     assert "watching   by looking again and again: nfs4\n" in printed
     assert "held up    folder settings: 2 waiting, held up by _defaults.yaml Mend it.\n" in printed
+
+
+def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) -> None:
+    house.drop("big.yaml")
+    with house.daemon(fail(FailureKind.BAD_INPUT, "no good")) as daemon:
+        daemon.run()
+        told_now = daemon.health.document().last_error
+    assert told_now is not None
+    assert told_now.endswith(": big.yaml: no good")
+    with house.daemon() as daemon:
+        assert daemon.health.document().last_error == told_now

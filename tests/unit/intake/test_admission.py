@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aura_daemon.intake.input_images import JobImages
+from aura_daemon.jobs.sources import SourceKind
 from tests.conftest import Mount
-from tests.support.house import PNG, Door, sha256
+from tests.support.house import PNG, Door, House, sha256
 from tests.support.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, finish
 
 
@@ -62,6 +64,32 @@ def test_documents_are_numbered_and_keep_their_own_text(door: Door) -> None:
         (1, "sub", "cat-1", b"prompt: x\n"),
         (2, "sub", "cat-2", b"prompt: y\n"),
     ]
+
+
+def test_the_prompts_of_a_text_and_of_a_table_are_numbered_and_keep_a_text_of_their_own(
+    door: Door, log: list[str]
+) -> None:
+    door.house.drop("sub/cat.txt", b"# mine\na red circle --steps 8\n\na star\n")
+    door.house.drop("dog.csv", b"prompt,steps\na red circle,8\na star,\n")
+    for name, kind in (("sub/cat.txt", SourceKind.PROMPT_TEXT), ("dog.csv", SourceKind.PROMPT_TABLE)):
+        source, jobs = admit(door, name)
+        assert source.kind is kind
+        assert [(job.number, job.stem[3:], job.text) for job in jobs] == [
+            (1, "-1", b"prompt: a red circle\nsteps: 8\n"),
+            (2, "-2", b"prompt: a star\n"),
+        ]
+    assert sum("the text was read as 2 prompts, one a line; `prompt_lines: whole`" in line for line in log) == 1
+
+
+@pytest.mark.parametrize(("configured", "folder", "count"), [("auto", "", 2), ("whole", "", 1), ("whole", "lines", 2)])
+def test_the_configuration_and_the_folder_say_how_a_text_is_cut(
+    house: House, configured: str, folder: str, count: int
+) -> None:
+    if folder:
+        house.drop("_defaults.yaml", f"prompt_lines: {folder}\n".encode())
+    house.drop("cat.txt", b"a red circle\na star\n")
+    with closing(Door(house, prompt_lines=configured)) as door:
+        assert len(admit(door, "cat.txt")[1]) == count
 
 
 def test_two_names_that_differ_only_in_case_or_composition_are_two_claims(door: Door) -> None:

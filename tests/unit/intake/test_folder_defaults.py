@@ -127,3 +127,42 @@ def test_check_and_schema_know_folder_settings(house: House) -> None:
     assert f"{good}: the settings of its folder" in ended.stdout
     assert f"{bad}:1: prompt: is what one job is about" in ended.stdout
     assert json.loads(program.call("schema", "defaults").stdout)["properties"].keys() >= {"steps", "priority"}
+
+
+# -- spellings ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["_defaults.yml", "_Defaults.yaml", "_DEFAULTS.YML"])
+def test_settings_in_another_spelling_count(house: House, name: str) -> None:
+    house.drop(f"a/{name}", STEPS)
+    house.drop("a/b/cat.yaml")
+    assert exit_code(house.drain()) == 0
+    sidecar = house.sidecar("a/b/cat.json")
+    assert sidecar["request"]["steps"] == 12
+    assert sidecar["defaults"] == [{"name": f"a/{name}", "sha256": sha256(STEPS)}]
+    assert house.waiting() == [f"a/{name}"]
+
+
+def test_two_files_with_the_settings_of_one_folder_are_both_named(door: Door) -> None:
+    door.house.drop("a/_defaults.yml", STEPS)
+    place = door.house.drop(f"a/{FILE_NAME}", STEPS)
+    door.house.drop("a/cat.yaml")
+    waiting = judge(door, "a/cat.yaml")
+    assert isinstance(waiting, Wait)
+    reason = f"held up by a/{FILE_NAME} and a/_defaults.yml are both settings of one folder: keep one of them"
+    assert (waiting.reason, waiting.waits_for) == (reason, WaitsFor.FOLDER_DEFAULTS)
+    place.unlink()
+    assert isinstance(judge(door, "a/cat.yaml"), ReadyToClaim)
+
+
+def test_one_file_under_two_names_is_no_conflict(door: Door) -> None:
+    place = door.house.drop(f"a/{FILE_NAME}", STEPS)
+    (door.house.inbox / "a" / "_Defaults.yaml").hardlink_to(place)
+    door.house.drop("a/cat.yaml")
+    assert isinstance(judge(door, "a/cat.yaml"), ReadyToClaim)
+
+
+def test_a_spelling_that_is_not_read_is_said(door: Door) -> None:
+    door.house.drop("_deFaults.yaml", STEPS)
+    decision = judge(door, "_deFaults.yaml")
+    assert str(decision) == f"not read as the settings of its folder; call it {FILE_NAME}"

@@ -71,6 +71,16 @@ def test_a_file_renamed_in_is_claimed_at_once(door: Door, looks: Looks) -> None:
     watcher.stop()
 
 
+def test_a_line_that_a_script_writes_in_pieces_is_waited_for(door: Door, looks: Looks) -> None:
+    place = door.house.drop("list.txt", b"a red")
+    assert looks.look() == []
+    assert looks.look() == []
+    with place.open("ab") as writer:
+        writer.write(b" circle\n")
+    assert looks.look() == []
+    assert looks.look() == ["list.txt"]
+
+
 def test_more_files_than_are_remembered_at_once_are_found_by_another_scan(door: Door) -> None:
     looks = Looks(door, most_pending=10)
     for number in range(25):

@@ -7,11 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
+from PIL import Image
 
 from aura_daemon.intake.companions import COMPANION_S
-from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
+from aura_daemon.intake.triage import UNREAD_HEIC, Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.sources import Accept, SourceKind
 from tests.support.house import PNG, PROMPT, Door, House
+from tests.support.image_files import encoded
 from tests.support.steps import CAPTION, SIDECAR, admit, finish, judge
 
 
@@ -94,6 +96,27 @@ def test_what_looks_incomplete_waits_for_so_long_and_then_is_taken(
     assert judgement.unchanged_s == 60.0
     assert reason in judgement.reason
     assert isinstance(judge(door, name, unchanged_s=60.0), ReadyToClaim)
+
+
+SAMSUNG = b"\0\0\1\x0a\x0e\0\0\0Image_UTC_Data1704110400000SEFHk\0\0\0\1\0\0\0\0\0\1\x0a#\0\0\0#\0\0\0\x18\0\0\0SEFT"
+FILM = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(100_000)
+PHOTO = encoded(Image.effect_noise((64, 48), 90), "JPEG")
+
+
+@pytest.mark.parametrize("behind", [b"", SAMSUNG, FILM], ids=["nothing", "samsung", "film"])
+@pytest.mark.parametrize("name", ["photo.jpg", "photo.JPE", "photo.jfif"])
+def test_a_photo_is_taken_whatever_its_phone_wrote_behind_it(door: Door, name: str, behind: bytes) -> None:
+    door.house.drop(name, PHOTO + behind)
+    assert judge(door, name) == ReadyToClaim(kind=SourceKind.IMAGE)
+
+
+@pytest.mark.parametrize("name", ["photo.heic", "photo.HEIF", "photo.jpg"])
+def test_a_heic_picture_is_taken_where_there_is_a_decoder_and_else_left_alone(house: House, name: str) -> None:
+    house.drop(name, encoded(Image.effect_noise((64, 48), 90).convert("RGB"), "HEIC"))
+    for reads_heic, expected in ((True, ReadyToClaim(kind=SourceKind.IMAGE)), (False, Leave(reason=UNREAD_HEIC))):
+        door = Door(house, reads_heic=reads_heic)
+        assert judge(door, name) == expected
+        door.close()
 
 
 @pytest.mark.parametrize(
@@ -199,10 +222,21 @@ def test_a_job_file_waits_for_the_image_it_names_and_then_goes_on_without_an_end
     door.house.drop("sub/job.yaml", CAPTION)
     door.house.drop("other/beach.jpg", PNG)
     judgement = judge(door, "sub/job.yaml")
-    assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png")
+    assert judgement == Wait(unchanged_s=3.0, reason="it waits for beach.png (did you mean other/beach.jpg?)")
     assert isinstance(judge(door, "sub/job.yaml", unchanged_s=600.0), ReadyToClaim)
     door.house.drop("sub/beach.png", PNG)
     assert isinstance(judge(door, "sub/job.yaml"), ReadyToClaim)
+
+
+def test_a_table_of_prompts_waits_for_its_images_and_beside_an_image_of_its_name_is_no_job(door: Door) -> None:
+    door.house.drop("cat.csv", b"prompt,image\na red circle,beach.png\n")
+    waits = judge(door, "cat.csv")
+    assert isinstance(waits, Wait)
+    assert "it waits for beach.png" in waits.reason
+    door.house.drop("beach.png", PNG)
+    assert judge(door, "cat.csv") == ReadyToClaim(kind=SourceKind.PROMPT_TABLE)
+    door.house.drop("cat.png", PNG)
+    assert isinstance(judge(door, "cat.csv"), Leave)
 
 
 def test_a_named_image_is_said_on_one_line(door: Door) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 
@@ -144,6 +145,11 @@ def test_escapes_are_plain_text_in_the_request_and_a_job_alone_keeps_its_text() 
     (job,) = jobs(text)
     assert job.spec.request == GenerateRequest(prompt="a {red|blue} {word} __animals__")
     assert job.text == text.encode()
+
+
+def test_a_bar_in_square_brackets_is_no_choice() -> None:
+    found = requests(r"prompt: a {red|blue} [cow|horse] [x\\|y]")
+    assert [one.prompt for one in found] == [f"a {colour} [cow|horse] [x\\|y]" for colour in ("red", "blue")]
 
 
 def test_a_word_list_counts_as_a_choice_even_where_it_has_one_line() -> None:

@@ -10,14 +10,19 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.folder_defaults import (
     KEYS,
+    SPELLINGS,
     FolderDefaults,
     defaults_schema,
+    is_settings,
     parse_defaults,
+    prompt_lines_of,
     with_folder_defaults,
 )
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
+from aura_daemon.jobs.sources import PromptLines
 
 GOOD = {
     "negative_prompt": ["blurry", "no", 7],
@@ -100,6 +105,27 @@ def test_what_is_no_folder_setting_is_refused_with_the_mend(text: str, words: st
     assert words in found[0]
 
 
+@pytest.mark.parametrize("value", ["auto", "lines", "whole", None])
+def test_how_texts_are_cut_can_be_said_for_a_folder_and_for_no_job(value: str | None) -> None:
+    found = parsed(yaml.safe_dump({"prompt_lines": value}))
+    assert isinstance(found, FolderDefaults)
+    jsonschema.validate({"prompt_lines": value}, defaults_schema())
+    assert asked("prompt: x", found) == asked("prompt: x")
+    assert prompt_lines_of([found], PromptLines.LINES) == (value or "lines")
+    refused = parse_job_file(b"prompt: x\nprompt_lines: whole\n", file="cat.yaml")
+    assert isinstance(refused, RejectedFile)
+
+
+@pytest.mark.parametrize(("value", "suggestion"), [("hole", "; did you mean `whole`?"), ("5", ""), ("[1, 2]", "")])
+def test_another_way_of_cutting_texts_is_refused(value: str, suggestion: str) -> None:
+    (problem,) = parsed(f"steps: 8\nprompt_lines: {value}\n")  # type: ignore[misc]
+    message = f"sub/_defaults.yaml:2: prompt_lines: must be one of auto, lines, whole (given: {value}){suggestion}"
+    assert problem == message
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(yaml.safe_load(f"prompt_lines: {value}"), defaults_schema())
+    assert "did you mean `prompt_lines`?" in parsed("prompt_line: whole")[0]  # type: ignore[index]
+
+
 def test_the_one_task_a_folder_may_say_is_about_images_that_are_dropped_there() -> None:
     said = parsed("task: regenerate\nsteps: 4\n")
     assert isinstance(said, FolderDefaults)
@@ -175,3 +201,8 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     assert not keys.keys() & other
     result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")
     assert isinstance(result, ParsedFile), result
+
+
+def test_the_settings_are_known_by_their_name_in_any_case() -> None:
+    assert all(is_settings(name) for name in (*SPELLINGS, "_deFaults.yMl"))
+    assert not any(is_settings(name) for name in ("defaults.yaml", "_defaults.yaml.txt", "_defaults"))

@@ -4,7 +4,8 @@ import pytest
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.remarks import remarks_on_request
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from tests.unit.jobfile.test_expansion import complaints, folder, jobs, requests

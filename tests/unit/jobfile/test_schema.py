@@ -16,6 +16,7 @@ from aura_daemon.file_names import MOST_NAME_BYTES
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.formats.yaml_reader import NOT_TEXT
 from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.requests import CaptionRequest
@@ -53,8 +54,10 @@ PARTS = st.text("a.\u00fc \\\n\x07", max_size=4) | st.sampled_from(
     ["", "..", "a", ".a", "sub", "a" * 251, "\u00fc" * 252]
 )
 IMAGES = st.builds(
-    lambda start, parts, ending, end: start + "/".join(parts) + ending + end,
+    lambda start, here, slash, parts, ending, end: start + here + slash.join(parts) + ending + end,
     PADDING,
+    st.sampled_from(["", "", "./", ".\\", "././", ".//", "/", "C:/", "./c:\\", "C:", "\\\\"]),
+    st.sampled_from(["/", "/", "\\", "//", "/./", "\\.//", "/../"]),
     st.lists(PARTS, min_size=1, max_size=3),
     st.sampled_from([*IMAGE_EXTENSIONS, ".PNG", ".Jpeg", ".txt", "", "png", ".t\u0131f"]),
     PADDING,
@@ -228,7 +231,7 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
     how far a range or a count goes, and how many jobs it is in all."""
     texts = [text for key in ("prompt", "negative_prompt") for text in said_of(mapping, key) if isinstance(text, str)]
     images = [image for image in said_of(mapping, "image") + said_of(mapping, "mask") if isinstance(image, str)]
-    parts = [part for image in images for part in image.strip().split("/")]
+    parts = [part for image in images for part in image_path(image).split("/")]
     long_name = any(len(part) <= MOST_NAME_BYTES < len(part.encode("utf-8", "replace")) for part in parts)
     values = [value for key in VALUES for value in said_of(mapping, key)]
     has_range = isinstance(mapping.get("seed"), str)
@@ -283,6 +286,10 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
 @example({"image": "/x.png"})
 @example({"image": " sub/ x.PNG\n"})
 @example({"image": " .x.png"})
+@example({"image": "./a\\\\b/./x.png"})
+@example({"image": "c:/x.png"})
+@example({"image": "./c:\\x.png"})
+@example({"image": "x.png/"})
 @example({"image": "a/" * 498 + "a.png"})
 @example({"image": "a/" * 498 + "a.png "})
 @example({"image": "a" * 251 + ".png"})

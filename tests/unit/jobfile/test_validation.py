@@ -2,6 +2,7 @@
 
 import pytest
 
+from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.validation import with_loras_of_prompt
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from tests.unit.jobfile.test_parser import complaints, requests
@@ -62,6 +63,12 @@ def test_a_whole_number_may_be_written_with_a_point() -> None:
 @pytest.mark.parametrize(("ratio", "known"), [("auto", "Auto"), ("4/3", "4:3"), ("21:9", "21:9"), ("9X16", "9:16")])
 def test_aspect_ratios_are_understood_in_many_spellings(ratio: str, known: str) -> None:
     assert requests(f"prompt: x\naspect_ratio: {ratio}") == [GenerateRequest(prompt="x", aspect_ratio=known)]
+
+
+@pytest.mark.parametrize("name", ["./a/b.png", "a//b.png", "a/./b.png", r"a\b.png", r".\a\b.png", " a/b.png "])
+def test_the_path_of_an_image_may_be_written_in_many_ways(name: str) -> None:
+    assert requests(f"image: {name}") == [CaptionRequest(image="a/b.png")]
+    assert image_names(f"image: {name}".encode(), file="cat.yaml") == ("a/b.png",)
 
 
 def test_an_image_alone_is_to_be_captioned() -> None:
@@ -131,9 +138,12 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\ntags: a", "tags: must be a list of at most 50 texts"),
         ("image: ../a.png", "image: must name a file below the inbox"),
         ("image: /etc/a.png", "image: must name a file"),
-        ("image: sub//a.png", "image: must name a file"),
+        ("image: a/./.hidden/a.png", "image: must name a file"),
+        ("image: sub/a.png/", "image: must name a file"),
         ("image: .hidden/a.png", "image: must name a file"),
-        ("image: sub\\a.png", "image: must name a file"),
+        ("image: C:\\pictures\\a.png", "image: must name a file"),
+        ("image: \\\\server\\a.png", "image: must name a file"),
+        ("image: ./../a.png", "image: must name a file"),
         ("image: a.txt", "image: must name an image: .png, .jpg"),
         (f"image: {'ü' * 130}.png", "more than 255 bytes"),
         (f"image: {'a/' * 500}a.png", "image: must be the name of an image"),

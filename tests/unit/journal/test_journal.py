@@ -482,13 +482,22 @@ def test_asking_for_what_is_not_there_is_a_broken_state(journal: Journal, ask: o
 def test_images_are_found_by_their_names_without_a_look_at_everything_else(
     statements: list[str], journal: Journal, path: Path
 ) -> None:
-    for number, name in enumerate(("a/cat.png", "b/a/cat.png", "cat.png", "a/bobcat.png", "a/cat.yaml")):
-        kind = SourceKind.IMAGE if name.endswith(".png") else SourceKind.JOB_FILE
+    for number, name in enumerate(("a/cat.png", "b/a/Cat.JPG", "cat.png", "a/bobcat.png", "a/cat.yaml")):
+        kind = SourceKind.JOB_FILE if name.endswith(".yaml") else SourceKind.IMAGE
         journal.claim(source(number, path=name, kind=kind))
     statements.clear()
-    assert sorted(journal.images_called("cat.png")) == ["a/cat.png", "b/a/cat.png", "cat.png"]
-    assert sorted(journal.images_called("a/cat.png")) == ["a/cat.png", "b/a/cat.png"]
-    assert "sources_images (name=?)" in plan_of(path, statements[0])
+    assert sorted(journal.images_like("cat")) == ["a/cat.png", "b/a/Cat.JPG", "cat.png"]
+    assert journal.images_beside("a/cat.txt", "cat") == [("cat.png", 100.0)]
+    assert journal.images_beside("cat.txt", "cat") == [("cat.png", 100.0)]
+    assert "sources_images (image_key=?)" in plan_of(path, statements[0])
+    assert "sources_images (image_key=? AND path>? AND path<?)" in plan_of(path, statements[1])
+
+
+def test_companions_are_listed_by_their_folder(journal: Journal) -> None:
+    for name in ("a.txt", "x/b.txt", "x/caf\udce9.txt", "x/y/c.txt", "x0/d.txt", "x-/e.txt"):
+        journal.add_companion(name, 1, 1)
+    assert journal.companions_in("") == ["a.txt"]
+    assert sorted(journal.companions_in("x")) == ["b.txt", "caf\udce9.txt"]
 
 
 FULL = Attempt(

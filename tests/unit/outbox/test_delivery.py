@@ -35,10 +35,12 @@ class PowerCut(BaseException):
     """The process ends here."""
 
 
-def running(door: Door, name: str = "cat.yaml", content: bytes = PROMPT) -> tuple[Source, Job]:
+def running(
+    door: Door, name: str = "cat.yaml", content: bytes = PROMPT, kind: SourceKind = SourceKind.JOB_FILE
+) -> tuple[Source, Job]:
     """A job that has been started."""
     door.house.drop(name, content)
-    source = door.claims.claim(name, SourceKind.JOB_FILE, settled_s=2.0)
+    source = door.claims.claim(name, kind, settled_s=2.0)
     assert source is not None
     (job,) = door.intake.admit(source)
     return door.journal.source(source.id), door.journal.start(job)
@@ -151,12 +153,50 @@ def test_any_name_gets_its_results_and_json_that_can_be_read(door: Door, name: s
     assert delivered.payload.exists()
 
 
+def test_sources_whose_results_get_the_same_name_on_windows_do_not_collide(door: Door) -> None:
+    for name in (
+        "what?.yaml",
+        "what*.yaml",
+        "what-.yaml",
+        "CON.yaml",
+        "con_.yaml",
+        "trips./cat.yaml",
+        "trips/cat.yaml",
+    ):
+        deliver(door, *running(door, name))
+    assert [name for name in door.house.results() if name.endswith(".png")] == [
+        "CON_.png", "con_.r2.png", "trips/cat.png", "trips/cat.r2.png", "what-.png", "what-.r2.png", "what-.r3.png",
+    ]  # fmt: skip
+    assert door.house.sidecar("what-.json")["source"]["name"] == "what?.yaml"
+
+
 def test_a_payload_is_there_before_its_sidecar(door: Door, cut: Any) -> None:
     source, job = running(door)
     cut(1, after=False)
     with pytest.raises(PowerCut):
         deliver(door, source, job)
     assert door.house.results() == ["cat.png"]
+
+
+@pytest.mark.parametrize(("step", "after"), [(0, False), (0, True), (1, False), (1, True)])
+@pytest.mark.parametrize("overwrites", [False, True])
+def test_a_killed_delivery_of_a_caption_that_has_the_name_of_its_drawn_text_is_taken_up_under_it(
+    house: House, cut: Any, step: int, after: bool, overwrites: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = Door(house, overwrites=overwrites)
+    deliver(door, *running(door, "set001.txt", b"photo of sks dog", kind=SourceKind.PROMPT_TEXT))
+    drawn = (house.outbox / "set001.json").read_bytes()
+    source, job = running(door, "set001.webp", PNG, kind=SourceKind.IMAGE)
+    cut(step, after=after)
+    with pytest.raises(PowerCut):
+        deliver(door, source, job)
+    monkeypatch.undo()
+    delivered = deliver(door, source, restarted(door, job))
+    assert house.results() == ["set001.json", "set001.png", "set001.txt", "set001.txt.json"]
+    assert (house.outbox / "set001.json").read_bytes() == drawn
+    assert delivered.sidecar == house.outbox / "set001.txt.json"
+    assert house.sidecar("set001.txt.json")["outputs"][0]["name"] == "set001.txt"
+    door.close()
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["same", "other-bytes"])

@@ -198,6 +198,23 @@ def test_of_several_documents_only_those_that_failed_go_to_failed_as_files_of_th
     assert (job.stem, job.request.prompt) == ("cat-2", "two")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"), [("cat.txt", b"one\ntwo --steps 8\nthree\n"), ("cat.jsonl", b'"one 1 x"\n"two x --steps 8"\n')]
+)
+def test_a_failed_line_of_a_list_becomes_a_job_file_of_its_own(door: Door, name: str, content: bytes) -> None:
+    source, jobs = taken(door, name, content)
+    done(door, jobs[0])
+    door.journal.fail(door.journal.start(jobs[1]), FAILURE, now=1.0)
+    for job in jobs[2:]:
+        done(door, job)
+    assert door.disposal().dispose(source)
+    failed = door.house.outbox / "failed"
+    assert sorted(file.name for file in failed.iterdir()) == ["cat-2.yaml", "cat-2.yaml.json"]
+    assert b"steps: 8\n" in (failed / "cat-2.yaml").read_bytes()
+    assert report(door, "cat-2.yaml.json")["source"]["document"] == 2
+    assert door.house.archived() == [name]
+
+
 def test_a_failed_file_that_is_moved_back_and_fails_again_has_one_report(door: Door) -> None:
     first = ended(door, "bad.yaml", BAD)
     door.disposal().dispose(first)

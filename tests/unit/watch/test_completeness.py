@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.watch.completeness import AFTERTHOUGHT_S, Writer, incompleteness, writer_of
+from aura_daemon.watch.completeness import AFTERTHOUGHT_S, LAST_LINE_S, Writer, incompleteness, writer_of
 
 
 @pytest.fixture
@@ -100,6 +100,32 @@ def test_a_file_in_place_gets_a_moment_for_its_times_and_rights_and_one_renamed_
 ) -> None:
     found = incompleteness(file, unchanged_s=unchanged_s, settle_s=2.0, came_whole=came_whole)
     assert (found is None) is is_complete
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wait_s"),
+    [
+        ("list.txt", b"a cat\n", AFTERTHOUGHT_S),
+        ("list.txt", b"a cat\r", AFTERTHOUGHT_S),
+        ("list.txt", "a cat\n".encode("utf-16"), AFTERTHOUGHT_S),
+        ("list.txt", b"a cat", LAST_LINE_S),
+        ("list.CSV", b"prompt\na cat", LAST_LINE_S),
+        ("list.jsonl", b'{"prompt": "a cat"}', LAST_LINE_S),
+        ("list.json", b'{"prompt": "a cat"}', AFTERTHOUGHT_S),
+        ("cat.yaml", b"prompt: a cat", AFTERTHOUGHT_S),
+    ],
+)
+def test_a_list_whose_last_line_has_no_end_gets_longer_in_case_the_rest_of_the_line_follows(
+    tmp_path: Path, name: str, content: bytes, wait_s: float
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(content)
+    found = incompleteness(file, unchanged_s=0.0, settle_s=10.0, came_whole=False)
+    assert found is not None
+    assert found.unchanged_s == wait_s
+    assert incompleteness(file, unchanged_s=wait_s, settle_s=10.0, came_whole=False) is None
+    assert incompleteness(file, unchanged_s=0.0, settle_s=10.0, came_whole=True) is None
+    assert incompleteness(file, unchanged_s=0.0, settle_s=0.0, came_whole=False) is None
 
 
 def test_an_open_file_waits_however_long_it_has_been_unchanged(file: Path) -> None:

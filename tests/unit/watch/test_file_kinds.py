@@ -33,6 +33,11 @@ def test_an_extension_is_lower_case_and_has_its_dot(name: str, extension: str) -
         ("cat.JPG", JPEG, SourceKind.IMAGE),
         ("cat.jpg", PNG, SourceKind.IMAGE),
         ("cat.json", b'{"schema": "aura-daemon/sidecar/1"}', SourceKind.SIDECAR),
+        ("cat.json", b'{"prompt": "a cat", "steps": 8}', SourceKind.PROMPT_TABLE),
+        ("cat.JSONL", b'\xef\xbb\xbf{"prompt": "a cat"}', SourceKind.PROMPT_TABLE),
+        ("cat.csv", b"prompt,steps\na cat,8\n", SourceKind.PROMPT_TABLE),
+        ("cat.csv", b"prompt;notes\nein B\xe4r;8\n", SourceKind.PROMPT_TABLE),  # admission names the encoding
+        ("cat.tsv", "prompt\tsteps\n".encode("utf-16"), SourceKind.PROMPT_TABLE),
     ],
 )
 def test_every_kind_of_job_is_known(name: str, head: bytes, kind: SourceKind) -> None:
@@ -48,7 +53,7 @@ def test_other_files_are_left_alone(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "missing"),
-    [("a.yaml", Accept.PROMPT), ("a.txt", Accept.PROMPT), ("a.png", Accept.IMAGE), ("a.json", Accept.SIDECAR)],
+    [("a.yaml", Accept.PROMPT), ("a.txt", Accept.PROMPT), ("a.csv", Accept.PROMPT), ("a.png", Accept.IMAGE)],
 )
 def test_what_is_not_accepted_is_left_alone(name: str, missing: Accept) -> None:
     found = route(name, b"", ALL - {missing})
@@ -56,7 +61,27 @@ def test_what_is_not_accepted_is_left_alone(name: str, missing: Accept) -> None:
     assert missing in found.reason
 
 
-@pytest.mark.parametrize("name", ["a.yaml", "a.txt", "a.png", "a.json"])
+def test_json_is_accepted_as_what_it_is() -> None:
+    sidecar, prompts = b'{"schema": "aura-daemon/sidecar/1"}', b'{"prompt": "a cat"}'
+    assert route("a.json", sidecar, {Accept.SIDECAR}) is SourceKind.SIDECAR
+    assert route("a.json", prompts, {Accept.PROMPT}) is SourceKind.PROMPT_TABLE
+    for head, accept, missing in (
+        (sidecar, {Accept.PROMPT}, Accept.SIDECAR),
+        (prompts, {Accept.SIDECAR}, Accept.PROMPT),
+        (b"", {Accept.IMAGE}, Accept.PROMPT),
+    ):
+        found = route("a.json", head, accept)
+        assert isinstance(found, Foreign)
+        assert f"leaves out {missing} files" in found.reason
+
+
+def test_tables_of_other_people_are_left_alone_with_the_reason() -> None:
+    found = route("money.csv", b"date,amount\n2026-01-01,5\n", ALL)
+    assert isinstance(found, Foreign)
+    assert str(found) == "a table, but not clearly of prompts; name a column `prompt` in its first line if it is one"
+
+
+@pytest.mark.parametrize("name", ["a.yaml", "a.txt", "a.png", "a.json", "a.csv"])
 @pytest.mark.parametrize("head", [b"", b"\0" * 4096])
 def test_a_name_without_content_is_unfinished(name: str, head: bytes) -> None:
     assert isinstance(route(name, head, ALL), Unfinished)
@@ -70,7 +95,12 @@ def test_a_name_without_content_is_unfinished(name: str, head: bytes) -> None:
         (b"<!DOCTYPE html><html>", "web page"),
         (b"\n <HTML lang=en>", "web page"),
         (b"%PDF-1.7", "PDF"),
-        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"8BPS\0\1", "Photoshop"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\xff\x0a\xfa\x3f", "JPEG XL"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"PK\3\4\x14\0", "archive"),
+        (b"\0\0\0\x14ftypqt  \0\0\0\0", "film"),
         (b"\xff\xfe\xfd\xfc", "no image of a known format"),
         (b"\x01\0\x02", "no image of a known format"),
     ],
@@ -122,7 +152,7 @@ def test_other_json_is_left_alone(head: str, words: str) -> None:
     assert words in found.reason
 
 
-@given(st.sampled_from(["a.yaml", "a.txt", "a.png", "a.json", "a.pdf"]), st.binary(max_size=80))
+@given(st.sampled_from(["a.yaml", "a.txt", "a.png", "a.json", "a.csv", "a.pdf"]), st.binary(max_size=80))
 @settings(max_examples=25)
 def test_every_file_has_a_route(name: str, head: bytes) -> None:
     assert isinstance(route(name, head, ALL), SourceKind | Foreign | Mismatch | Unfinished)

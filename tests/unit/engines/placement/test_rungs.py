@@ -26,7 +26,7 @@ from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage, ladder
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 from tests.support.running import run_alone
-from tests.unit.engines.stable_diffusion.test_lora import STARS
+from tests.unit.engines.stable_diffusion.loras.test_lora import STARS
 from tests.unit.engines.stable_diffusion.test_pipelines import (
     CIRCLE,
     drawing,
@@ -124,6 +124,20 @@ def test_what_starts_from_a_picture_runs_on_every_rung(session: Session, rung: R
     assert (within[:, 32:] == numpy.asarray(drawing("blue"))[:, 32:]).all()
     twice = draw(session, rung, replace(FEW, hires=Hires(scale=1.5, strength=0.5)))
     assert twice.shape == (96, 96, 3)
+
+
+@pytest.mark.parametrize("prompt", ["a large [red|blue] circle on a white background", f"{CIRCLE} AND a blue star:0.5"])
+def test_texts_in_turn_and_joined_texts_are_drawn_alike_on_every_rung(session: Session, prompt: str) -> None:
+    request = replace(FEW, prompt=prompt)
+    drawn = {rung: draw(session, rung, request) for rung in (*GPU, Rung.CPU_SPLIT_GUIDANCE, Rung.CPU_MAPPED_WEIGHTS)}
+    split = drawn[Rung.SPLIT_GUIDANCE]
+    for rung in (Rung.GROUP_OFFLOAD, Rung.SEQUENTIAL_OFFLOAD, Rung.CPU_SPLIT_GUIDANCE):
+        assert (drawn[rung] == split).all()
+    assert (drawn[Rung.MODEL_OFFLOAD] == drawn[Rung.FP8_STORAGE]).all()
+    for rung, picture in drawn.items():
+        exact = RUNGS[rung].storage is Storage.NATIVE
+        assert abs(picture - drawn[Rung.RESIDENT]).mean() < (2 if exact else 12)
+    assert (split != draw(session, Rung.SPLIT_GUIDANCE, FEW)).any()
 
 
 @pytest.mark.parametrize("rung", [*GPU[3:7], Rung.CPU_HALF_WEIGHTS, Rung.CPU_MAPPED_WEIGHTS], ids=str)

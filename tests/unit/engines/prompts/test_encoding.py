@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from safetensors.torch import save_file
 
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.placement.offload import OffloadedModule
-from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, EncodedPrompt, PromptEncoder
+from aura_daemon.engines.prompts.encoding import LEAST_MEAN, MOST_KEPT, MOST_WINDOWS, EncodedPrompt, PromptEncoder
 from aura_daemon.engines.session import Session
+from aura_daemon.formats.prompts.prompt_schedule import PassSteps
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.mini import GENERATOR
@@ -46,9 +48,17 @@ def encoded(found: EncodedPrompt | Failure) -> EncodedPrompt:
     return found
 
 
+def said(of: EncodedPrompt, step: int = 1) -> torch.Tensor:
+    return of.of_pass(0).part(0, step)
+
+
+def unsaid(of: EncodedPrompt, step: int = 1) -> torch.Tensor:
+    return of.of_pass(0).negative(step)
+
+
 def embedded(pipe: Any, prompt: str, **asked: Any) -> torch.Tensor:
     """The prompt's side, read by a fresh reader."""
-    return encoded(prompting(pipe).encode(prompt, "", **asked)).prompt
+    return said(encoded(prompting(pipe).encode(prompt, "", **asked)))
 
 
 def refusal(found: EncodedPrompt | Failure) -> str:
@@ -80,26 +90,24 @@ def vectors_of(pipe: Any, words: str) -> torch.Tensor:
 def test_a_short_prompt_without_signs_gives_the_bits_of_diffusers(pipe: Any, prompt: str, negative: str) -> None:
     ours = encoded(prompting(pipe).encode(prompt, negative))
     theirs, theirs_negative = pipe.encode_prompt(prompt, "cpu", 1, True, negative_prompt=negative)
-    assert ours.negative is not None
-    assert torch.equal(ours.prompt, theirs)
-    assert torch.equal(ours.negative, theirs_negative)
+    assert torch.equal(said(ours), theirs)
+    assert torch.equal(unsaid(ours), theirs_negative)
     assert (ours.windows, ours.warnings) == (1, ())
 
 
 def test_without_guidance_nothing_is_read_for_the_negative_prompt(pipe: Any) -> None:
     with reads_of(pipe) as calls:
         ours = encoded(prompting(pipe).encode("a circle", "a " * 100, guided=False))
-    assert (ours.negative, ours.windows, len(calls)) == (None, 1, 1)
+    assert (ours.texts.unsaid, ours.windows, len(calls)) == ((), 1, 1)
 
 
 def test_of_a_long_prompt_every_window_is_read_and_the_shorter_side_is_filled_up(pipe: Any) -> None:
     ours = encoded(prompting(pipe).encode(LONG, "green"))
-    assert ours.negative is not None
-    assert ours.prompt.shape == ours.negative.shape == (1, 154, 64)
-    assert torch.equal(ours.prompt[:, :77], embedded(pipe, "a " * 75))
-    assert torch.equal(ours.prompt[:, 77:], embedded(pipe, SENTENCE))
-    assert torch.equal(ours.negative[:, :77], embedded(pipe, "green"))
-    assert torch.equal(ours.negative[:, 77:], embedded(pipe, ""))
+    assert said(ours).shape == unsaid(ours).shape == (1, 154, 64)
+    assert torch.equal(said(ours)[:, :77], embedded(pipe, "a " * 75))
+    assert torch.equal(said(ours)[:, 77:], embedded(pipe, SENTENCE))
+    assert torch.equal(unsaid(ours)[:, :77], embedded(pipe, "green"))
+    assert torch.equal(unsaid(ours)[:, 77:], embedded(pipe, ""))
     assert ours.windows == 2
 
 
@@ -133,8 +141,8 @@ def test_the_mean_of_a_window_is_brought_back_where_it_says_something(pipe: Any)
     shifted = deepcopy(pipe.text_encoder)
     shifted.final_layer_norm.bias.data -= 0.2
     reader = PromptEncoder(pipe.tokenizer, OffloadedModule(shifted, "cpu"), device="cpu", embeddings=None)
-    plain = encoded(reader.encode("a red circle", "")).prompt
-    ours = encoded(reader.encode("a (red:2) circle", "")).prompt
+    plain = said(encoded(reader.encode("a red circle", "")))
+    ours = said(encoded(reader.encode("a (red:2) circle", "")))
     assert not torch.equal(ours, plain)
     torch.testing.assert_close(ours.mean(), plain.mean())
     expected = plain.clone()
@@ -152,7 +160,7 @@ def test_clip_skip_2_leaves_out_the_last_layer_and_1_leaves_out_none(pipe: Any) 
     shorter = deepcopy(pipe.text_encoder)
     del shorter.encoder.layers[-1]
     reader = PromptEncoder(pipe.tokenizer, OffloadedModule(shorter, "cpu"), device="cpu", embeddings=None)
-    expected = encoded(reader.encode(SENTENCE, "")).prompt
+    expected = said(encoded(reader.encode(SENTENCE, "")))
     torch.testing.assert_close(embedded(pipe, SENTENCE, clip_skip=2), expected)
     assert torch.equal(embedded(pipe, SENTENCE, clip_skip=1), embedded(pipe, SENTENCE))
 
@@ -164,12 +172,12 @@ def test_more_layers_than_there_are_cannot_be_left_out(pipe: Any) -> None:
 def test_what_was_read_lately_is_not_read_again(pipe: Any) -> None:
     reader = prompting(pipe)
     first = encoded(reader.encode(LONG, "green"))
-    expected = first.prompt.clone()
-    first.prompt.zero_()  # whoever spoils his own does not spoil what is kept
+    expected = said(first).clone()
+    said(first).zero_()  # whoever spoils his own does not spoil what is kept
     with reads_of(pipe) as calls:
         again = encoded(reader.encode(LONG, "green"))
     assert calls == []
-    assert torch.equal(again.prompt, expected)
+    assert torch.equal(said(again), expected)
 
 
 @pytest.mark.parametrize(
@@ -198,9 +206,8 @@ def test_a_file_s_vector_stands_where_its_name_is(pipe: Any, tmp_path: Path, lay
     vector = vectors_of(pipe, "red")
     save_file({layout: vector if layout == "emb_params" else vector[0]}, tmp_path / "crimsonx.safetensors")
     ours = encoded(prompting(pipe, tmp_path).encode("a small CrimsonX circle on a blue background", "crimsonx"))
-    assert ours.negative is not None
-    assert torch.equal(ours.prompt, embedded(pipe, SENTENCE))
-    assert torch.equal(ours.negative, embedded(pipe, "red"))
+    assert torch.equal(said(ours), embedded(pipe, SENTENCE))
+    assert torch.equal(unsaid(ours), embedded(pipe, "red"))
     (inversion,) = ours.inversions
     name, digest = inversion.name, inversion.sha256
     assert (name, len(digest)) == ("crimsonx", 64)
@@ -210,7 +217,7 @@ def test_a_name_may_be_several_vectors_lie_in_a_folder_and_have_a_weight(pipe: A
     (tmp_path / "styles").mkdir()
     save_file({"emb_params": vectors_of(pipe, "small red circle")}, tmp_path / "styles" / "bad-dot_2.safetensors")
     reader = prompting(pipe, tmp_path)
-    ours = encoded(reader.encode("a (bad-dot_2:1.3), on a blue background", "")).prompt
+    ours = said(encoded(reader.encode("a (bad-dot_2:1.3), on a blue background", "")))
     assert torch.equal(ours, embedded(pipe, "a (small red circle:1.3), on a blue background"))
 
 
@@ -219,14 +226,14 @@ def test_a_name_is_a_whole_word_and_the_longest_counts(pipe: Any, tmp_path: Path
         save_file({"emb_params": vectors_of(pipe, word)}, tmp_path / f"{name}.safetensors")
     reader = prompting(pipe, tmp_path)
     for prompt, meant in (("a dot", "a circle"), ("a dot-x", "a star"), ("a dots adot", "a dots adot")):
-        assert torch.equal(encoded(reader.encode(prompt, "")).prompt, embedded(pipe, meant))
+        assert torch.equal(said(encoded(reader.encode(prompt, ""))), embedded(pipe, meant))
 
 
 def test_in_half_precision_weights_and_vectors_keep_the_encoder_s_number_format(pipe: Any, tmp_path: Path) -> None:
     save_file({"emb_params": vectors_of(pipe, "red")}, tmp_path / "crimsonx.safetensors")
     half = deepcopy(pipe.text_encoder).to(torch.bfloat16)
     reader = PromptEncoder(pipe.tokenizer, OffloadedModule(half, "cpu"), device="cpu", embeddings=str(tmp_path))
-    ours = encoded(reader.encode("a (crimsonx:1.3) circle", "")).prompt
+    ours = said(encoded(reader.encode("a (crimsonx:1.3) circle", "")))
     assert ours.dtype is torch.bfloat16
     torch.testing.assert_close(ours.float(), embedded(pipe, "a (red:1.3) circle"), atol=0.05, rtol=0.05)
 
@@ -246,7 +253,7 @@ def test_files_come_change_and_go_while_the_model_is_loaded(pipe: Any, tmp_path:
     reader = prompting(pipe, tmp_path)
 
     def read() -> torch.Tensor:
-        return encoded(reader.encode("a dotx", "")).prompt
+        return said(encoded(reader.encode("a dotx", "")))
 
     unknown = read()
     file = tmp_path / "dotx.safetensors"
@@ -297,19 +304,83 @@ def test_beside_a_pickle_the_safe_file_is_taken_and_what_is_neither_is_not_looke
     save_file({"emb_params": vectors_of(pipe, "star")}, tmp_path / "dotx.safetensors")
     (tmp_path / "circle.txt").write_bytes(b"?")
     (tmp_path / ".circle.safetensors").write_bytes(b"?")
-    ours = encoded(prompting(pipe, tmp_path).encode("a dotx circle", "")).prompt
+    ours = said(encoded(prompting(pipe, tmp_path).encode("a dotx circle", "")))
     assert torch.equal(ours, embedded(pipe, "a star circle"))
 
 
 def test_a_folder_that_is_not_there_is_said(pipe: Any, tmp_path: Path) -> None:
-    (said,) = encoded(prompting(pipe, tmp_path / "gone").encode("a dotx", "")).warnings
-    assert "generate.embeddings" in said
-    assert "gone" in said
+    (remark,) = encoded(prompting(pipe, tmp_path / "gone").encode("a dotx", "")).warnings
+    assert "generate.embeddings" in remark
+    assert "gone" in remark
 
 
 def test_what_is_read_otherwise_than_in_a1111_is_said(pipe: Any) -> None:
-    (said,) = encoded(prompting(pipe).encode("a [cow|horse]", "")).warnings
-    assert "alternation" in said
+    (remark,) = encoded(prompting(pipe).encode("a [cow|horse] (big:200)", "")).warnings
+    assert remark == "a weight of 100 or more was read as 100"
+
+
+# -- texts in turn -----------------------------------------------------------------------------------------------------
+
+TEN = PassSteps(steps=10, taken=10)
+
+
+def test_every_text_has_its_steps_on_both_sides(pipe: Any) -> None:
+    ours = encoded(prompting(pipe).encode("a [red:blue:3] circle", "[star|ring]", passes=(TEN,)))
+    for step in range(1, 12):
+        assert torch.equal(said(ours, step), embedded(pipe, "a red circle" if step <= 3 else "a blue circle"))
+        assert torch.equal(unsaid(ours, step), embedded(pipe, "star" if min(step, 10) % 2 else "ring"))
+    assert ours.texts.said == ("a red circle", "a blue circle")
+    assert ours.windows == 1
+
+
+def test_a_text_that_comes_back_is_read_once(pipe: Any) -> None:
+    reader = prompting(pipe)
+    with reads_of(pipe) as calls:
+        reader.encode("[red|blue]", "", passes=(TEN, replace(TEN, before=10)), guided=False)
+    assert len(calls) == 2
+
+
+def test_the_longest_text_decides_how_many_windows_all_have(pipe: Any) -> None:
+    ours = encoded(prompting(pipe).encode(f"[red:{LONG}:5] AND blue", "green", passes=(TEN,)))
+    assert ours.windows == 2
+    first = ours.of_pass(0)
+    assert {one.shape for one in (first.part(0, 1), first.part(0, 6), first.part(1, 1), first.negative(1))} == {
+        (1, 154, 64)
+    }
+    assert torch.equal(first.part(0, 1), torch.cat([embedded(pipe, "red"), embedded(pipe, "")], dim=1))
+    assert torch.equal(first.part(0, 6), embedded(pipe, LONG))
+
+
+def test_more_texts_than_memory_should_hold_are_refused_before_one_is_read(pipe: Any) -> None:
+    many = PassSteps(steps=300, taken=300)
+    prompt = f"[{'|'.join(map(str, range(300)))}] {LONG}"
+    with reads_of(pipe) as calls:
+        message = refusal(prompting(pipe).encode(prompt, "", passes=(many,)))
+    assert message == f"the prompts are 301 texts in turn, of 2 windows: more than {MOST_WINDOWS} windows"
+    assert calls == []
+    for allowed in ("[a|b|c]" + " BREAK a" * 70, " BREAK " * MOST_WINDOWS):
+        encoded(prompting(pipe).encode(allowed, "", passes=(many,)))
+
+
+def test_weights_breaks_clip_skip_and_taught_words_count_in_every_text(pipe: Any, tmp_path: Path) -> None:
+    save_file({"emb_params": vectors_of(pipe, "red")}, tmp_path / "crimsonx.safetensors")
+    reader = prompting(pipe, tmp_path)
+    prompt = "<lora:ink:1>a [(crimsonx:1.3):blue BREAK big:5] circle"
+    ours = encoded(reader.encode(prompt, "", passes=(TEN,), clip_skip=2))
+    first = torch.cat([embedded(pipe, "a (red:1.3) circle", clip_skip=2), embedded(pipe, "", clip_skip=2)], dim=1)
+    assert torch.equal(said(ours, 5), first)
+    assert torch.equal(said(ours, 6), embedded(pipe, "a blue BREAK big circle", clip_skip=2))
+    assert [one.name for one in ours.inversions] == ["crimsonx"]
+
+
+def test_the_second_pass_is_told_what_comes_behind_one(pipe: Any) -> None:
+    passes = (TEN, PassSteps(steps=4, taken=4, before=10))
+    ours = encoded(prompting(pipe).encode("[red:blue:0.5] [:star:1.5]", "", passes=passes))
+    second = ours.of_pass(1)
+    assert torch.equal(said(ours, 5), embedded(pipe, "red "))
+    assert torch.equal(said(ours, 6), embedded(pipe, "blue "))
+    assert torch.equal(second.part(0, 2), embedded(pipe, "blue "))
+    assert torch.equal(second.part(0, 3), embedded(pipe, "blue star"))
 
 
 @pytest.fixture
@@ -331,7 +402,7 @@ def test_what_is_said_behind_75_tokens_is_drawn(told: Session) -> None:
     picture, seen = drawn(told, LONG)
     assert seen == SENTENCE
     assert picture.windows == 2
-    assert not any("cut" in said for said in picture.warnings)
+    assert not any("cut" in remark for remark in picture.warnings)
 
 
 def test_a_taught_word_is_drawn_and_the_embedded_model_does_not_deny_it(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.schedulers import ALIGNED_SIGMAS, aligned_timesteps
 from aura_daemon.jobs.requests import GenerateRequest, Hires
-from aura_daemon.jobs.results import Failure, Produced
+from aura_daemon.jobs.results import Failure, FailureKind, Produced
 from aura_daemon.mini import GENERATOR
 from tests.support.listening import Listener
 from tests.support.running import run_alone
@@ -102,6 +103,28 @@ def test_from_an_image_the_pixels_equal_a_plain_diffusers_call(tiny: Session, ge
     ).images[0]
     got = picture_of(run_alone(tiny, request, encoded(drawing()), "", Listener()))
     numpy.testing.assert_array_equal(pixels(got), pixels(expected))
+
+
+def test_from_an_image_lms_is_diffusers_with_a_repair(mini: Session) -> None:
+    told = {"seed": 3, "steps": 12, "guidance_scale": 4.0}
+    request = GenerateRequest(prompt=CIRCLE, image="x.png", strength=0.5, scheduler="euler", **told)
+    euler, ours = (
+        pixels(picture_of(run_alone(mini, replace(request, scheduler=name), encoded(drawing()), "", Listener())))
+        for name in ("euler", "lms")
+    )
+    pipe = plain(GENERATOR, "StableDiffusionImg2ImgPipeline")
+    pipe.scheduler = diffusers.LMSDiscreteScheduler.from_config(pipe.scheduler.config, use_karras_sigmas=False)
+    unrepaired = pixels(
+        pipe(
+            CIRCLE,
+            image=drawing(),
+            strength=0.5,
+            num_inference_steps=12,
+            guidance_scale=4.0,
+            generator=torch.Generator("cpu").manual_seed(3),
+        ).images[0]
+    )
+    assert abs(ours - euler).mean() < abs(unrepaired - euler).mean() / 2
 
 
 def test_within_a_mask_the_pixels_equal_a_plain_diffusers_call_and_the_others_stay(
@@ -199,12 +222,28 @@ def test_a_mask_is_white_where_it_is_painted_white_whatever_kind_of_file_it_is(t
     assert got.warnings == ()
 
 
-def test_a_mask_without_white_draws_nothing_and_says_so(tiny: Session) -> None:
+def test_a_mask_whose_white_is_cut_away_fails_by_the_size_that_is_drawn(tiny: Session) -> None:
+    request = GenerateRequest(
+        prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0, width=64, height=64
+    )
+    mask = Image.new("L", (128, 64), 0)
+    mask.paste(255, (0, 0, 16, 64))
+    outcome = run_alone(tiny, request, encoded(drawing(size=(128, 64))), "", Listener(), mask=encoded(mask))
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is FailureKind.BAD_INPUT
+    assert "in the part of the image that 64x64 shows" in outcome.message
+    assert "white" in outcome.mend
+
+
+def test_what_was_read_otherwise_than_meant_stands_in_the_results_warnings(tiny: Session) -> None:
     request = GenerateRequest(prompt="a", seed=1, steps=2, image="x.png", mask="m.png", strength=1.0)
-    nothing = encoded(Image.new("L", (64, 64), 127))
-    outcome = made(run_alone(tiny, request, encoded(drawing()), "", Listener(), mask=nothing))
-    numpy.testing.assert_array_equal(pixels(picture_of(outcome)), pixels(drawing()))
-    assert outcome.warnings == ("the mask is nowhere white, so nothing was drawn anew",)
+    clear = drawing().convert("RGBA")
+    clear.putalpha(left_half())
+    outcome = made(run_alone(tiny, request, encoded(clear), "", Listener(), mask=encoded(clear)))
+    assert outcome.warnings == (
+        "x.png: its transparent parts are read as white",
+        "m.png: its transparent parts are drawn anew, and what is opaque stays",
+    )
 
 
 @pytest.mark.parametrize(("size", "wanted"), [((64, 64), (64, 64)), ((300, 200), (96, 64)), ((20, 41), (64, 128))])
@@ -221,8 +260,10 @@ def test_a_size_that_is_asked_for_cuts_the_image_around_its_middle(tiny: Session
     )
     wide = Image.new("RGB", (128, 64), "red")
     wide.paste((0, 255, 0), (32, 0, 96, 64))
-    nothing = encoded(Image.new("L", (128, 64), 0))
-    got = pixels(picture_of(run_alone(tiny, request, encoded(wide), "", Listener(), mask=nothing)))
+    corner = Image.new("L", (128, 64), 0)
+    corner.paste(255, (32, 0, 40, 8))
+    got = pixels(picture_of(run_alone(tiny, request, encoded(wide), "", Listener(), mask=encoded(corner))))
+    got[:8, :8] = (0, 255, 0)
     assert (got == (0, 255, 0)).all()
 
 

@@ -33,6 +33,7 @@ VALUES = {
         (" a/b/c ", "a/b", "c"),
         ("failed/x", "failed-", "x"),
         ("x/failed/y", "x/failed", "y"),
+        ("aux/{stem}", "aux_", "cat"),
     ],
 )
 def test_fields_stand_for_what_is_known(template: str, folder: str, stem: str) -> None:
@@ -53,6 +54,8 @@ def test_fields_stand_for_what_is_known(template: str, folder: str, stem: str) -
         ("{prompt}", "猫" * 200, "猫" * 60),
         ("{prompt}", "🦊" * 200, "🦊" * 53),  # 215 bytes: the rest is for numbers and extensions
         ("{prompt}", "./../..", "-"),
+        ("con", "", "con_"),
+        ("{prompt}", "NUL.a circle", "NUL_.a-circle"),
     ],
 )
 def test_a_name_is_fit_for_any_file_system_and_shows_what_it_is(template: str, prompt: str, stem: str) -> None:

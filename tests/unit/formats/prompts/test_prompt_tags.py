@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_tags import (
+from aura_daemon.formats.prompts.prompt_tags import (
     escape_comments,
     extract_loras,
     lora_spans,

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from aura_daemon.engines.stable_diffusion.lora_kinds import other_architecture, other_method
-from tests.unit.engines.stable_diffusion.test_lora import STARS
+from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
+from tests.unit.engines.stable_diffusion.loras.test_lora import STARS
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 
 from aura_daemon.engines.failures import first_line
-from aura_daemon.engines.stable_diffusion.lora_kinds import other_architecture, other_method
+from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora

@@ -2,7 +2,8 @@ r"""Parses the signs in a prompt as A1111's web UI does. In: a prompt. Out: text
 
 `(word)` has the weight 1.1, `[word]` 1/1.1, `(word:1.3)` 1.3; nested brackets multiply. A bracket that is not closed
 reaches to the end; one that was not opened is text. `\(` is a bracket as text; a backslash before any other character
-is dropped. `BREAK` starts a new window. `prompt_tags` has taken LoRAs and comments out before.
+is dropped. `BREAK` starts a new window. `one AND other:0.5` are two parts, each with a weight of its own. `prompt_tags`
+has taken LoRAs and comments out before, and `prompt_schedule` has read the brackets that change from step to step.
 
 Unlike in A1111, `BREAK` works inside brackets too, and `(word:1.2.3)`, which holds no number, is a bracket around text.
 """
@@ -15,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.formats.prompt_tags import NUMBER, extract_loras
+from aura_daemon.formats.prompts.prompt_tags import NUMBER, extract_loras
 
 BRACKET_WEIGHT: Final = 1.1
 MOST_WEIGHT: Final = 100.0
@@ -23,13 +24,7 @@ MOST_WEIGHT: Final = 100.0
 
 _SIGNS: Final = re.compile(rf"\\[\\()\[\]]|\\|[()\[\]]|:\s*({NUMBER})\s*\)|[^\\()\[\]:]+|:")
 _BREAK: Final = re.compile(r"\s*\bBREAK\b\s*")
-
-_UNSUPPORTED: Final = (
-    (re.compile(r"\[[^\[\]]*:\s*[0-9.]+\s*\]"), "prompt editing (`[from:to:0.5]`)"),
-    (re.compile(r"\[[^\[\]]*\|[^\[\]]*\]"), "alternation (`[one|other]`)"),
-    (re.compile(r"\bAND\b"), "composition (`AND`)"),
-)
-"""Syntax that A1111 supports and we do not."""
+_AND: Final = re.compile(r"\bAND\b")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +36,14 @@ class WeightedText:
 
 
 Section: TypeAlias = tuple[WeightedText, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One of the texts that `AND` joins: it pulls the picture with its weight."""
+
+    text: str
+    weight: float = 1.0
 
 
 def parse(prompt: str) -> tuple[Section, ...]:
@@ -72,6 +75,15 @@ def parse(prompt: str) -> tuple[Section, ...]:
     return tuple(_sections(pieces))
 
 
+def parts(prompt: str) -> tuple[Part, ...]:
+    """The texts between `AND`s, at least one; a number behind a colon at the end of a text is its weight.
+
+    Unlike in A1111, a prompt without `AND` has no such weight: `portrait, 16:9` stays as it is.
+    """
+    texts = _AND.split(prompt)
+    return tuple(map(_part, texts)) if len(texts) > 1 else (Part(text=prompt),)
+
+
 def plain_text(prompt: str) -> str:
     """The text of a prompt, without any signs."""
     return " ".join("".join(piece.text for piece in section) for section in parse(extract_loras(prompt).rest)).strip()
@@ -79,10 +91,18 @@ def plain_text(prompt: str) -> str:
 
 def not_understood(prompt: str) -> tuple[str, ...]:
     """What a user of A1111 means and we read as something else, one line each."""
-    notes = [f"{what} is not understood: it was read as text" for syntax, what in _UNSUPPORTED if syntax.search(prompt)]
-    if any(abs(piece.weight) >= MOST_WEIGHT for section in parse(prompt) for piece in section):
-        notes.append(f"a weight of {MOST_WEIGHT:.0f} or more was read as {MOST_WEIGHT:.0f}")
-    return tuple(notes)
+    of_words = (piece.weight for section in parse(prompt) for piece in section)
+    of_parts = (part.weight for part in parts(prompt))
+    if any(abs(weight) >= MOST_WEIGHT for weight in (*of_words, *of_parts)):
+        return (f"a weight of {MOST_WEIGHT:.0f} or more was read as {MOST_WEIGHT:.0f}",)
+    return ()
+
+
+def _part(text: str) -> Part:
+    before, colon, weight = text.strip().rpartition(":")
+    if not colon or not re.fullmatch(NUMBER, weight.strip()):
+        return Part(text=text.strip())
+    return Part(text=before.rstrip(), weight=max(-MOST_WEIGHT, min(MOST_WEIGHT, float(weight))))
 
 
 def _broken(text: str) -> list[tuple[str | None, float]]:

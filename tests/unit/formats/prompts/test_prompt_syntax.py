@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_syntax import (
+from aura_daemon.formats.prompts.prompt_syntax import (
     MOST_WEIGHT,
     WeightedText,
     not_understood,
     parse,
+    parts,
     plain_text,
 )
 
@@ -117,25 +118,36 @@ def test_no_weight_is_endless() -> None:
     assert sections("(" * 20_000 + "a") == [[("a", MOST_WEIGHT)]]
     assert sections(f"(a:-{'9' * 400})") == [[("a", -MOST_WEIGHT)]]
     assert sections("(" * 20_000 + "(a:0)") == [[("a", 0.0)]]
-    assert not_understood("(a:200)") == ("a weight of 100 or more was read as 100",)
+    for prompt in ("(a:200)", "(a:-200)", "a AND b:200", "a AND b:-200"):
+        assert not_understood(prompt) == ("a weight of 100 or more was read as 100",)
 
 
 @pytest.mark.parametrize(
-    ("prompt", "words"),
+    ("prompt", "texts"),
     [
-        ("a [mountain:lake:0.25]", "prompt editing"),
-        ("a [in the foreground::5]", "prompt editing"),
-        ("a [cow|horse]", "alternation"),
-        ("a cat AND a dog", "composition"),
+        ("a cat", [("a cat", 1.0)]),
+        ("a cat AND a dog", [("a cat", 1.0), ("a dog", 1.0)]),
+        ("a cat :1.2 AND a dog AND a penguin :2.2", [("a cat", 1.2), ("a dog", 1.0), ("a penguin", 2.2)]),
+        ("a\nAND\nb: -.5 ", [("a", 1.0), ("b", -0.5)]),
+        ("a AND b:2.", [("a", 1.0), ("b", 2.0)]),
+        ("a AND 16:9:1.1", [("a", 1.0), ("16:9", 1.1)]),
+        ("a AND (b:1.3)", [("a", 1.0), ("(b:1.3)", 1.0)]),
+        ("a AND [b:c:0.5]", [("a", 1.0), ("[b:c:0.5]", 1.0)]),
+        ("a AND b:much", [("a", 1.0), ("b:much", 1.0)]),
+        ("AND", [("", 1.0), ("", 1.0)]),
+        ("a AND :0.5", [("a", 1.0), ("", 0.5)]),
+        ("a and b, SAND ANDROID", [("a and b, SAND ANDROID", 1.0)]),
+        ("a AND b:500", [("a", 1.0), ("b", MOST_WEIGHT)]),
+        (f"a AND b:-{'9' * 400}", [("a", 1.0), ("b", -MOST_WEIGHT)]),
+        ("portrait, 16:9", [("portrait, 16:9", 1.0)]),  # in A1111 the whole prompt would weigh 9 times
     ],
 )
-def test_what_only_a1111_understands_is_said(prompt: str, words: str) -> None:
-    (said,) = not_understood(prompt)
-    assert words in said
+def test_and_joins_texts_with_weights(prompt: str, texts: list[tuple[str, float]]) -> None:
+    assert [(part.text, part.weight) for part in parts(prompt)] == texts
 
 
 def test_nothing_is_said_of_what_is_understood() -> None:
-    assert not_understood("a (cat:1.3), [a dog], BREAK and <lora:ink:0.5> ((sand))") == ()
+    assert not_understood("a (cat:1.3), [a dog], BREAK and <lora:ink:0.5> ((sand)) AND [a:b:200] [c|d] AND b:0.8") == ()
 
 
 def test_the_plain_text_has_no_signs() -> None:

@@ -1,0 +1,86 @@
+"""Bytes of a text that a person wrote -> the text, or what the file is instead. In: bytes. Out: text, or a reason.
+
+UTF-8 is read, and UTF-16 with its byte order mark, as for YAML. Everything else is named, so that nobody has to guess
+which program saved it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from aura_daemon.formats import image_signatures, yaml_reader
+from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT
+
+MOST_LINES: Final = 50_000
+"""Of a file, the blank ones included. 500 prompts with all their settings have fewer."""
+
+_SAVE_AS_UTF8: Final = "save it as UTF-8"
+_PLAIN: Final = "save it as plain text (UTF-8)"
+
+_BINARY: Final = (
+    (
+        re.compile(rb"PK\x03\x04.{0,4000}(?:word/|opendocument\.text)", re.DOTALL),
+        f"a Word or Writer document: {_PLAIN}",
+    ),
+    (re.compile(rb"PK\x03\x04"), "a zip archive: unpack it first"),
+    (re.compile(rb"\xd0\xcf\x11\xe0"), f"a document of Microsoft Office: {_PLAIN}"),
+    (re.compile(rb"%PDF"), f"a PDF: {_PLAIN}"),
+    (re.compile(rb"\x1f\x8b"), "a gzip archive: unpack it first"),
+)
+"""How files of other programs begin, and what they are."""
+
+_WINDOWS_1252: Final = re.compile(rb"[\t\n\r\x20-\x7e\x80\x82-\x8c\x8e\x91-\x9c\x9e-\xff]+")
+"""Bytes that stand for characters in Windows-1252."""
+
+_LEAST_ASCII: Final = 0.7
+"""The share of ASCII in a text of a European language in Windows-1252; other old encodings have hardly any."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotPlainText:
+    """Why bytes are no text that can be read."""
+
+    message: str
+    line: int | None = None
+
+
+def text_of(content: bytes) -> str | NotPlainText:
+    """The text of a file, without its byte order mark and without control characters; or why there is none."""
+    found = next((what for pattern, what in _BINARY if pattern.match(content)), "")
+    if not found and image_signatures.format_of(content) is not None:
+        found = "an image: give it the ending of its format"
+    if found:
+        return NotPlainText(message=f"the file is no text but {found}")
+    if len(content) > MOST_BYTES:
+        return NotPlainText(message=f"the file is longer than {MOST_BYTES:,} bytes: split it")
+    text = yaml_reader.decoded(content)
+    if text is None:
+        return NotPlainText(message=f"the file is no text in UTF-8{_encoding(content)}: {_SAVE_AS_UTF8}")
+    if max(text.count("\n"), text.count("\r")) >= MOST_LINES:
+        return NotPlainText(message=f"the file has more than {MOST_LINES:,} lines: split it")
+    strange = NOT_TEXT.search(text)
+    if strange is None:
+        return text
+    if _is_utf_16(content):
+        return NotPlainText(message=f"the file is UTF-16 without its byte order mark: {_SAVE_AS_UTF8}")
+    line = text.count("\n", 0, strange.start()) + 1
+    message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
+    return NotPlainText(line=line, message=message)
+
+
+def _encoding(content: bytes) -> str:
+    """What the bytes seem to be instead of UTF-8; empty where nothing speaks for anything."""
+    if _is_utf_16(content):
+        return " but in UTF-16 without its byte order mark"
+    ascii_bytes = sum(byte < 0x80 for byte in content)
+    if _WINDOWS_1252.fullmatch(content) and ascii_bytes >= _LEAST_ASCII * len(content):
+        return ", it looks like Windows-1252 (Latin-1, ANSI)"
+    return ""
+
+
+def _is_utf_16(content: bytes) -> bool:
+    """Whether nearly every second byte is zero, as in Western text in UTF-16."""
+    least = max(2, 0.4 * len(content))
+    return any(content[start::2].count(0) >= least for start in (0, 1)) and content.count(0) <= 0.6 * len(content)
