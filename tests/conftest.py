@@ -29,6 +29,7 @@ LONG = (
     "tests/unit/mini/test_meaning.py",
     "tests/unit/workers/test_real_child.py",
     "tests/behaviour/test_crashes.py",
+    "tests/behaviour/test_stopping.py",
 )
 """Test files that run for 25 s or more."""
 

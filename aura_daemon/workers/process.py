@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, assert_never
 
 import psutil
@@ -32,7 +33,7 @@ from aura_daemon.workers.protocol import (
     Up,
 )
 from aura_daemon.workers.silence import Silence
-from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath
+from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child_main")
 
@@ -178,7 +179,9 @@ class ProcessWorker:
     def _record(self, message: Up) -> None:
         """Updates the state of the batch."""
         match message:
-            case Finished(job_id=job_id):
+            case Finished(job_id=job_id, outcome=outcome):
+                if isinstance(outcome, Failure) and self._has_slept:
+                    message = replace(message, outcome=after_suspension(outcome))
                 self._unfinished.pop(job_id, None)
                 if not self._unfinished:
                     self._batch = None
@@ -216,7 +219,6 @@ class ProcessWorker:
             was_oom_killed=child.was_oom_killed,
             was_ready=self._was_ready,
             placed=tuple(self._placed.values()),
-            slept=self._suspended_s() - self._suspended_before_s > SLEPT_S,
             early_kills=self._early_kills + 1,
         )
         if death.was_killed_from_outside:
@@ -225,8 +227,14 @@ class ProcessWorker:
         else:
             self._fail(death.failure())
 
+    @property
+    def _has_slept(self) -> bool:
+        """Whether the machine was suspended or hibernated since the start of the batch."""
+        return self._suspended_s() - self._suspended_before_s > SLEPT_S
+
     def _fail(self, failure: Failure) -> None:
         """Reports the same failure for every job that has no outcome yet."""
+        failure = after_suspension(failure) if self._has_slept else failure
         for job_id in self._unfinished:
             # A job that was not reached yet gets the conditions of the last placement.
             tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))

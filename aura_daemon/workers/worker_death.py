@@ -6,7 +6,7 @@ A worker that a signal from outside ended before it was ready says nothing about
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -48,8 +48,6 @@ class WorkerDeath:
     was_ready: bool = True
     placed: tuple[RunConditions, ...] = ()
     """Of its jobs, as far as it came."""
-    slept: bool = False
-    """Whether the machine was suspended or hibernated meanwhile, which not every driver survives."""
     early_kills: int = 1
     """Workers in a row, with this one, that were killed from outside before they were ready."""
 
@@ -64,9 +62,6 @@ class WorkerDeath:
         if self.was_oom_killed and self.placed:
             message = "the kernel's out-of-memory killer took the worker process"
             return Failure(kind=kind_when_killed(self.placed), message=message, mend=RESTARTED)
-        if self.was_ready and self.slept:
-            message = f"{text} after this machine had been suspended"
-            return Failure(kind=FailureKind.INTERRUPTED, message=message, mend=RESTARTED)
         if self.was_ready:
             return Failure(kind=FailureKind.CRASHED, message=text, mend=RESTARTED)
         if self.was_oom_killed:
@@ -79,3 +74,11 @@ class WorkerDeath:
             return Failure(kind=FailureKind.INTERRUPTED, message=message, mend=RESTARTED)
         message = f"{message}, as {self.early_kills - 1} before it"
         return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=KILLED_EARLY)
+
+
+def after_suspension(failure: Failure) -> Failure:
+    """The failure of a job during which the machine was suspended or hibernated, which not every driver survives."""
+    if failure.kind not in (FailureKind.CRASHED, FailureKind.DEADLINE):
+        return failure
+    message = f"{failure.message} (this machine was suspended meanwhile)"
+    return replace(failure, kind=FailureKind.INTERRUPTED, message=message)

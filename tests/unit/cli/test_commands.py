@@ -208,7 +208,7 @@ def test_check_says_what_files_ask_for_and_what_is_wrong_with_them(program: Prog
         ("a.yaml", b"prompt: x\nstep: 1\n", "a.yaml:2: step: unknown key; did you mean `steps`?"),
         ("a.yaml", b"prompt: x\nsteps: 0\nwidth: 100000\n", "a.yaml:3: width: must be"),
         ("a.png", b"text", "holds text"),
-        ("a.jpg", b"\xff\xd8\xff" + b"x" * 99, "truncated"),
+        ("a.jpg", b"\xff\xd8\xff" + b"x" * 99, "the end of the image is missing"),
         ("a.md", b"x", "would be left alone"),
         ("a.json", b'{"schema": "aura-daemon/sidecar/1"}', "no complete sidecar"),
     ],

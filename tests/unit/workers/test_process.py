@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -248,15 +249,18 @@ def test_a_kill_is_told_a_moment_later_as_the_daemon_may_be_about_to_stop(worker
     assert worker.idle
 
 
+@pytest.mark.parametrize(("script", "words"), [("exit", "exit code 3"), ("broken", "the GPU failed")])
 def test_a_job_whose_worker_did_not_survive_a_suspension_was_only_interrupted(
-    light: Callable[..., ProcessWorker], clock: Clock
+    light: Callable[..., ProcessWorker], script: str, words: str
 ) -> None:
-    slept_s = iter([100.0, 100.0 + 2 * SLEPT_S])
+    slept_s = chain([100.0], repeat(100.0 + 2 * SLEPT_S))
     worker = light(suspended_s=lambda: next(slept_s))
-    worker.submit(batch_of("exit"))
-    failure = failure_of(finished(worker)[0])
-    assert failure.kind is FailureKind.INTERRUPTED
-    assert "had been suspended" in failure.message
+    worker.submit(batch_of(script))
+    (word,) = finished(worker)
+    assert isinstance(word.outcome, Failure)
+    assert word.outcome.kind is FailureKind.INTERRUPTED
+    assert words in word.outcome.message
+    assert "this machine was suspended" in word.outcome.message
 
 
 def test_a_child_killed_before_it_is_ready_says_nothing_of_its_job_or_its_libraries(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.jobs.results import FailureKind
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.worker_death import (
@@ -17,6 +17,7 @@ from aura_daemon.workers.worker_death import (
     NO_MEMORY_TO_START,
     RESTARTED,
     WorkerDeath,
+    after_suspension,
 )
 
 ON_CPU = RunConditions(
@@ -37,7 +38,6 @@ EXITED = WorkerDeath(ending="ended by itself with exit code 1")
         (TERMINATED, FailureKind.CRASHED, RESTARTED),
         (SEGMENT, FailureKind.CRASHED, RESTARTED),
         (EXITED, FailureKind.CRASHED, RESTARTED),
-        (replace(EXITED, slept=True), FailureKind.INTERRUPTED, RESTARTED),
         (replace(KILLED, was_ready=False), FailureKind.INTERRUPTED, RESTARTED),
         (replace(TERMINATED, was_ready=False), FailureKind.INTERRUPTED, RESTARTED),
         (
@@ -46,7 +46,7 @@ EXITED = WorkerDeath(ending="ended by itself with exit code 1")
             KILLED_EARLY,
         ),
         (replace(SEGMENT, was_ready=False), FailureKind.MODEL_UNAVAILABLE, BROKEN_INSTALLATION),
-        (replace(EXITED, was_ready=False, slept=True), FailureKind.MODEL_UNAVAILABLE, BROKEN_INSTALLATION),
+        (replace(EXITED, was_ready=False), FailureKind.MODEL_UNAVAILABLE, BROKEN_INSTALLATION),
         (replace(KILLED, was_oom_killed=True, was_ready=False), FailureKind.MODEL_UNAVAILABLE, NO_MEMORY_TO_START),
         (replace(KILLED, was_oom_killed=True, placed=(ON_CPU,)), FailureKind.OUT_OF_MEMORY, RESTARTED),
         (replace(KILLED, was_oom_killed=True, placed=(ON_GPU,)), FailureKind.CRASHED, RESTARTED),
@@ -64,3 +64,15 @@ def test_a_kill_by_the_kernel_for_want_of_memory_is_no_kill_from_outside() -> No
     assert not replace(KILLED, was_oom_killed=True).was_killed_from_outside
     assert not SEGMENT.was_killed_from_outside
     assert not EXITED.was_killed_from_outside
+
+
+@pytest.mark.parametrize("kind", [FailureKind.CRASHED, FailureKind.DEADLINE])
+def test_what_did_not_survive_a_suspension_was_interrupted(kind: FailureKind) -> None:
+    failure = after_suspension(Failure(kind=kind, message="the GPU failed", mend="mend it"))
+    assert failure == Failure(
+        kind=FailureKind.INTERRUPTED, message="the GPU failed (this machine was suspended meanwhile)", mend="mend it"
+    )
+
+
+def test_a_suspension_excuses_nothing_else() -> None:
+    assert after_suspension(CANCELLED) == CANCELLED

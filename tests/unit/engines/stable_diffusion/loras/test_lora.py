@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass 
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-STARS = Path(__file__).parents[3] / "loras" / "stars.safetensors"
+STARS = Path(__file__).parents[4] / "loras" / "stars.safetensors"
 """Draws every shape as a star: `python -m aura_daemon.training.train_lora`, seed 0."""
 
 PROMPTS = [
