@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
-from aura_daemon.jobfile.wildcards import escape_choices
+from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     EmbeddedSettings,
