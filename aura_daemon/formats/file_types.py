@@ -19,7 +19,7 @@ IMAGE_EXTENSIONS: Final = (
 )
 
 _FURTHER_IMAGES: Final = (
-    *(".heic", ".heif", ".hif", ".jfif", ".jpe", ".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
+    *(".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
     *(".psd", ".psb", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".pcx", ".qoi", ".ppm", ".pgm", ".pbm", ".pnm"),
     *(".eps", ".ai", ".icns", ".wmf", ".emf"),
     *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2"),

@@ -56,6 +56,18 @@ def test_a_text_beside_a_picture_of_any_format_is_no_job(door: Door) -> None:
             assert judge(door, text) == BESIDE, picture
 
 
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".json"])
+def test_a_list_of_prompts_beside_a_picture_or_in_a_set_is_no_job(door: Door, ending: str) -> None:
+    content = b"prompt\na red circle\n" if ending == ".csv" else b'{"prompt": "a red circle"}\n'
+    for name in (f"cat{ending}", f"cat.png{ending}", f"alone/cat{ending}", f"set/metadata{ending}"):
+        door.house.drop(name, content)
+    door.house.drop("cat.png", PNG)
+    drop_pairs(door, LEAST_PAIRS)
+    assert judge(door, f"cat{ending}") == judge(door, f"cat.png{ending}") == BESIDE
+    assert isinstance(judge(door, f"alone/cat{ending}"), ReadyToClaim)
+    assert judge(door, f"set/metadata{ending}") == Leave(reason=OF_A_SET)
+
+
 @pytest.mark.parametrize("picture", ["cats.png", "ca.png", "cat.yaml", "album/cat.png", "cat.png.zip", ".cat.png"])
 def test_other_files_make_no_text_a_caption(door: Door, picture: str) -> None:
     door.house.drop("cat.txt", b"a red circle")
@@ -165,6 +177,18 @@ def test_the_user_can_have_a_text_in_a_set_drawn(house: House) -> None:
     ]
     door.close()
     assert drawn == ["prompt1.txt", "job.yaml"]
+
+
+def test_of_a_set_with_one_late_picture_nothing_is_drawn(house: House) -> None:
+    for number in range(10):
+        house.drop(f"set/{number}.txt", b"photo of sks dog")
+        if number != 7:
+            house.drop(f"set/{number}.webp", PNG)
+    house.drain(pair_wait=0.2)
+    house.drop("set/7.webp", PNG)
+    house.drain(pair_wait=0.2)
+    assert house.results() == sorted(f"set/{number}.{ending}" for number in range(10) for ending in ("json", "txt"))
+    assert house.waiting() == [f"set/{number}.txt" for number in range(10)]
 
 
 def test_the_log_says_once_how_many_texts_of_a_set_have_no_picture_and_what_to_do(house: House, log: list[str]) -> None:
