@@ -8,7 +8,7 @@ import pytest
 
 from aura_daemon.intake.pending import AT_ONCE, MOST_PENDING, UNREADABLE_S, PendingFiles
 from aura_daemon.watch.watcher import Watcher
-from tests.support.house import PNG, Door
+from tests.support.house import PNG, Door, House
 
 
 class Looks:
@@ -71,14 +71,17 @@ def test_a_file_renamed_in_is_claimed_at_once(door: Door, looks: Looks) -> None:
     watcher.stop()
 
 
-def test_a_line_that_a_script_writes_in_pieces_is_waited_for(door: Door, looks: Looks) -> None:
-    place = door.house.drop("list.txt", b"a red")
+def test_a_line_that_a_script_writes_in_pieces_is_waited_for(house: House) -> None:
+    door = Door(house, pair_wait=0)
+    looks = Looks(door)
+    place = house.drop("list.txt", b"a red")
     assert looks.look() == []
     assert looks.look() == []
     with place.open("ab") as writer:
         writer.write(b" circle\n")
     assert looks.look() == []
-    assert looks.look(5) == ["list.txt"]  # by then no picture of its name has come
+    assert looks.look() == ["list.txt"]
+    door.close()
 
 
 def test_more_files_than_are_remembered_at_once_are_found_by_another_scan(door: Door) -> None:
