@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Final
 
+from aura_daemon.formats.prompt_lists.setting_names import MEANINGS
 from aura_daemon.formats.prompts.prompt_tags import remarks_on_comments, remarks_on_tags
-from aura_daemon.jobfile.keys.neighbours import meaning_of
 from aura_daemon.jobs.requests import GenerateRequest, RegenerateRequest, Request
 from aura_daemon.problems import cut
 
@@ -54,7 +54,7 @@ def remarks_on_request(request: Request | RegenerateRequest) -> tuple[str, ...]:
 def _flags(text: str) -> Iterable[str]:
     """Midjourney's and A1111's flags, as `--ar 16:9`, which are text in a prompt."""
     for match in _FLAG.finditer(text):
-        meaning = meaning_of(match[1])
+        meaning = MEANINGS.get(match[1])
         keys = " and ".join(f"`{key}`" for key in meaning.keys) if meaning is not None else ""
         yield f"`{cut(match[0])}` is drawn as text" + (f"; in a job file {keys} says it" if keys else "")
 

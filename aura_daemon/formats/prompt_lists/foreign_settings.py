@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.formats.picture_metadata import infotext
-from aura_daemon.formats.prompt_lists.setting_names import REFUSED, TEXTS, WITHOUT_EFFECT, meaning
+from aura_daemon.formats.prompt_lists.setting_names import PARTS, REFUSED, TEXTS, WITHOUT_EFFECT, meaning
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.jobs.sampling import Scheduler
 
@@ -88,20 +88,12 @@ def translated(settings: Iterable[Setting]) -> Translation:
             found[name] = setting
     keys = dict(_combined(found, warnings, faults))
     written = {key: found[key].written for key in keys if key in found}
-    written |= {ours: found[theirs].written for theirs, ours in _MADE_OF if ours in keys and theirs in found}
+    for name in filter(found.get, PARTS):
+        written |= {key: found[name].written for key in PARTS[name] if key in keys}
     return Translation(keys=keys, written=written, warnings=tuple(warnings), faults=tuple(faults))
 
 
-_MADE_OF: Final = (
-    *(("schedule", "scheduler"), ("sampler_index", "scheduler"), ("sampler", "scheduler")),
-    *(("batch_size", "count"), ("size", "width"), ("size", "height"), ("hr_scale", "hires")),
-)
-"""The setting that is shown where the value of our key is refused, and our key; the last one of a key counts."""
-
-
-_OF_SEVERAL: Final = frozenset(
-    {"sampler", "schedule", "sampler_index", "batch_size", "count", "size", "enable_hr", "hr_scale", "strength"}
-)
+_OF_SEVERAL: Final = PARTS.keys() | {"count", "strength"}
 """Settings that are not one key each."""
 
 

@@ -54,39 +54,22 @@ _INVOKEAI: Final = {
     "M": "init_mask",
     "f": "strength",
     "g": "grid",
-    "i": "individual",
-    "F": "fit",
-    "t": "log_tokenization",
-    "x": "skip_normalization",
-    "o": "outdir",
-    "z": "png_compression",
     "v": "variation_amount",
-    "V": "with_variations",
     "U": "upscale",
     "G": "facetool_strength",
-    "ft": "facetool",
-    "cf": "codeformer_fidelity",
-    "D": "out_direction",
-    "c": "outcrop",
-    "r": "inpaint_replace",
-    "tm": "text_mask",
-    "save_orig": "save_original",
 }
-"""InvokeAI's flags with one dash."""
+"""The usual ones of InvokeAI's flags with one dash."""
 
 _LONG: Final = re.compile(r"(?<!\S)--(?P<long>[A-Za-z][A-Za-z0-9_-]*)(?:=|(?=\s|$))")
 _SURE: Final = re.compile(r"(?<!\S)-(?:[nsSWHC]\s*[0-9]+(?:\.[0-9]+)?|A\s*(?:k_\w+|ddim|plms))(?=\s|$)")
 """Flags of InvokeAI with the value that only they have."""
-_ANY: Final = re.compile(
-    rf"{_LONG.pattern}|(?<!\S)-(?P<short>[AIMo](?=\S)|(?:ft|cf|tm|save_orig)(?=\s|[0-9]|$)|[A-Za-z](?=\s|[0-9.]|$))"
-)
+_ANY: Final = re.compile(rf"{_LONG.pattern}|(?<!\S)-(?P<short>[AIM](?=\S)|[A-Za-z](?=\s|[0-9.]|$))")
 _JOINED_DASHES: Final = re.compile(r"(?<!\S)[\u2013\u2014]([A-Za-z_]{4,})(?=[\s=])")
 _QUOTED: Final = re.compile(r"""\s*(?:"((?:\\.|[^"\\])*)"|'((?:\\.|[^'\\])*)')(?=\s|$)""", re.DOTALL)
 
 _SWITCHES: Final = frozenset(
-    {"grid", "individual", "fit", "log_tokenization", "skip_normalization", "restore_faces", "tiling", "seamless"}
-    | {"hires_fix", "enable_hr", "save_original", "do_not_save_samples", "do_not_save_grid", "tile", "raw", "hd"}
-    | {"fast", "relax", "turbo", "inpaint_replace", "invert_mask"}
+    {"grid", "restore_faces", "tiling", "seamless", "hires_fix", "enable_hr", "do_not_save_samples", "do_not_save_grid"}
+    | {"tile", "raw", "hd", "fast", "relax", "turbo"}
 )
 """Settings that are switched on by their name alone."""
 

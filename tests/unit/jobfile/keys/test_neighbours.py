@@ -3,10 +3,11 @@
 import pytest
 
 from aura_daemon.errors import Problem
+from aura_daemon.formats.prompt_lists.setting_names import MEANINGS, canonical
 from aura_daemon.jobfile.folder_defaults import KEYS
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.keys.neighbours import MEANINGS, advice_for_task, meaning_of, task_meant, with_meaning
+from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant, with_meaning
 from aura_daemon.jobfile.validation import TASKS
 from tests.unit.jobfile.test_folder_defaults import parsed
 from tests.unit.jobfile.test_parser import complaints
@@ -45,13 +46,11 @@ def test_no_word_is_a_key_of_ours() -> None:
     ],
 )
 def test_a_word_is_known_however_it_is_spelled(word: str, keys: tuple[str, ...]) -> None:
-    meaning = meaning_of(word)
-    assert meaning is not None
-    assert meaning.keys == keys
+    assert MEANINGS[canonical(word)].keys == keys
 
 
 def test_a_word_that_no_program_has_means_nothing() -> None:
-    assert meaning_of("zebra") is None
+    assert "zebra" not in MEANINGS
     assert task_meant("zebra") == ""
     assert advice_for_task("zebra") == ""
 
