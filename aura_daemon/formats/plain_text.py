@@ -7,11 +7,15 @@ which program saved it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats import image_signatures, yaml_reader
-from aura_daemon.formats.yaml_reader import MOST_BYTES, NOT_TEXT
+from aura_daemon.errors import Problem
+from aura_daemon.formats import image_signatures
+
+MOST_BYTES: Final = 1 << 20
+
+NOT_TEXT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that are not allowed in text: controls, halves of surrogate pairs (YAML 1.2, section 5.1)."""
 
 MOST_LINES: Final = 50_000
 """Of a file, the blank ones included. 500 prompts with all their settings have fewer."""
@@ -38,36 +42,37 @@ _LEAST_ASCII: Final = 0.7
 """The share of ASCII in a text of a European language in Windows-1252; other old encodings have hardly any."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NotPlainText:
-    """Why bytes are no text that can be read."""
-
-    message: str
-    line: int | None = None
-
-
-def text_of(content: bytes) -> str | NotPlainText:
+def text_of(content: bytes, *, file: str) -> str | Problem:
     """The text of a file, without its byte order mark and without control characters; or why there is none."""
     found = next((what for pattern, what in _BINARY if pattern.match(content)), "")
     if not found and image_signatures.format_of(content) is not None:
         found = "an image: give it the ending of its format"
     if found:
-        return NotPlainText(message=f"the file is no text but {found}")
+        return Problem(file=file, message=f"the file is no text but {found}")
     if len(content) > MOST_BYTES:
-        return NotPlainText(message=f"the file is longer than {MOST_BYTES:,} bytes: split it")
-    text = yaml_reader.decoded(content)
+        return Problem(file=file, message=f"the file is longer than {MOST_BYTES:,} bytes: split it")
+    text = decoded(content)
     if text is None:
-        return NotPlainText(message=f"the file is no text in UTF-8{_encoding(content)}: {_SAVE_AS_UTF8}")
+        return Problem(file=file, message=f"the file is no text in UTF-8{_encoding(content)}: {_SAVE_AS_UTF8}")
     if max(text.count("\n"), text.count("\r")) >= MOST_LINES:
-        return NotPlainText(message=f"the file has more than {MOST_LINES:,} lines: split it")
+        return Problem(file=file, message=f"the file has more than {MOST_LINES:,} lines: split it")
     strange = NOT_TEXT.search(text)
     if strange is None:
         return text
     if _is_utf_16(content):
-        return NotPlainText(message=f"the file is UTF-16 without its byte order mark: {_SAVE_AS_UTF8}")
+        return Problem(file=file, message=f"the file is UTF-16 without its byte order mark: {_SAVE_AS_UTF8}")
     line = text.count("\n", 0, strange.start()) + 1
     message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
-    return NotPlainText(line=line, message=message)
+    return Problem(file=file, line=line, message=message)
+
+
+def decoded(content: bytes) -> str | None:
+    """Decodes UTF-8, or UTF-16 with a byte order mark; None for anything else."""
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        return None
 
 
 def _encoding(content: bytes) -> str:

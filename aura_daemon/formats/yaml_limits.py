@@ -6,7 +6,6 @@ Everything is counted on the stream of parser events, before any object is built
 from __future__ import annotations
 
 import re
-from itertools import islice
 from typing import Any, Final
 
 import yaml
@@ -19,8 +18,6 @@ LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_ALIASES: Final = 50
 MOST_DEPTH: Final = 20
 MOST_DOCUMENTS: Final = 500
-MOST_COUNTED: Final = 10_000
-"""Documents that are counted in a file that is refused: these take 2 ms, the most that fit into a file 70 ms."""
 MOST_VALUES: Final = 20_000
 """Keys and values of a whole file; 500 documents with every known key have 11,000."""
 MOST_VALUES_OF_A_DOCUMENT: Final = 2_000
@@ -97,11 +94,8 @@ class YamlScan:
         if self._depth > MOST_DEPTH:
             return f"values are nested more than {MOST_DEPTH} deep"
         if len(self.starts) > MOST_DOCUMENTS:
-            markers = sum(1 for _ in islice(_MARKER.finditer(text), MOST_COUNTED))
-            documents = f"{markers + (self.starts[0][0] == self.starts[0][1]):,}"
-            if markers == MOST_COUNTED:
-                documents += " or more"
-            return f"more than {MOST_DOCUMENTS} documents (`---`) in one file, {documents} in all: split it"
+            documents = sum(1 for _ in _MARKER.finditer(text)) + (self.starts[0][0] == self.starts[0][1])
+            return f"more than {MOST_DOCUMENTS} documents (`---`) in one file, {documents:,} in all: split it"
         if self._values > MOST_VALUES:
             return f"more than {MOST_VALUES:,} keys and values in one file: split it"
         if self._values - self._before > MOST_VALUES_OF_A_DOCUMENT:

@@ -15,17 +15,13 @@ from typing import Any, Final
 import yaml
 
 from aura_daemon.errors import Problem
+from aura_daemon.formats.plain_text import text_of
 from aura_daemon.formats.yaml_hints import syntax_problem
 from aura_daemon.formats.yaml_limits import LOADER, YamlScan
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_signs import comment_behind, joined_surrogates, without_separators
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.problems import cut, invisible_in
-
-MOST_BYTES: Final = 1 << 20
-
-NOT_TEXT: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that are not allowed in text: controls, halves of surrogate pairs (YAML 1.2, section 5.1)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,19 +57,9 @@ def parse(
     scalars. Where YAML cuts a value of a key of `prose` at ` #`, the document says it. With `list_of` a list at the top
     is several documents; a text in it is the value of that key.
     """
-    if len(content) > MOST_BYTES:
-        message = f"the file is too long: at most {MOST_BYTES:,} bytes are read as YAML"
-        yield Unreadable(problems=(Problem(file=file, message=message),))
-        return
-    text = decoded(content)
-    if text is None:
-        yield Unreadable(problems=(Problem(file=file, message="the file is no text: save it as UTF-8"),))
-        return
-    strange = NOT_TEXT.search(text)
-    if strange is not None:
-        line = text.count("\n", 0, strange.start()) + 1
-        message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
-        yield Unreadable(problems=(Problem(file=file, line=line, message=message),))
+    text = text_of(content, file=file)
+    if isinstance(text, Problem):
+        yield Unreadable(problems=(text,))
         return
     text = without_separators(text)
     try:
@@ -92,15 +78,6 @@ def parse(
             yield from _Reader(file, text, text_keys, prose, list_of, scan).read()
     except yaml.YAMLError as error:
         yield Unreadable(problems=(syntax_problem(error, file, text),))
-
-
-def decoded(content: bytes) -> str | None:
-    """Decodes UTF-8, or UTF-16 with a byte order mark; None for anything else."""
-    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-    try:
-        return content.decode(encoding)
-    except UnicodeDecodeError:
-        return None
 
 
 class _Reader:

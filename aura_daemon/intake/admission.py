@@ -18,7 +18,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
-from aura_daemon.formats import yaml_reader
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
@@ -132,7 +132,7 @@ class Admission:
         """The size of the largest file of this kind; a larger one is refused without being read."""
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
         is_text = isinstance(route, SourceKind) and route is not SourceKind.IMAGE
-        return yaml_reader.MOST_BYTES if is_text else self._settings.limits.image_bytes
+        return MOST_BYTES if is_text else self._settings.limits.image_bytes
 
     def _parse(
         self, path: str, content: bytes, folders: tuple[FolderDefaults, ...]

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.settings import GenerateConfig
+from aura_daemon.formats.plain_text import NOT_TEXT, decoded
 from aura_daemon.formats.prompts.prompt_tags import without_comments
-from aura_daemon.formats.yaml_reader import NOT_TEXT, decoded
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.system import durable_files

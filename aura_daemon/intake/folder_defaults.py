@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from aura_daemon import file_names
 from aura_daemon.errors import AuraError, Problem
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile import folder_defaults
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.system import durable_files

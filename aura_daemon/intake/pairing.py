@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import file_names
 from aura_daemon.file_names import collision_key
 from aura_daemon.formats.image_ends import ends_properly
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobs.lifecycle import SourceState

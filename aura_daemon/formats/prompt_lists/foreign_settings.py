@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import infotext
 from aura_daemon.formats.prompt_lists.setting_names import PARTS, REFUSED, TEXTS, WITHOUT_EFFECT, meaning
 from aura_daemon.formats.yaml_scalars import resolved
@@ -31,16 +32,6 @@ class Setting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SettingFault:
-    """A setting that no job can have."""
-
-    label: str
-    message: str
-    written: str
-    suggestion: str = ""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Translation:
     """What some settings ask for."""
 
@@ -49,7 +40,8 @@ class Translation:
     written: Mapping[str, str]
     """Key -> how the user wrote it."""
     warnings: tuple[str, ...]
-    faults: tuple[SettingFault, ...]
+    faults: tuple[Problem, ...]
+    """Settings that no job can have."""
 
 
 _NEUTRAL: Final[Mapping[str, tuple[object, ...]]] = {
@@ -72,7 +64,7 @@ def translated(settings: Iterable[Setting]) -> Translation:
     """Keys for the known settings. An unknown setting is kept under its name, so that the check of keys names it."""
     found: dict[str, Setting] = {}
     warnings: list[str] = []
-    faults: list[SettingFault] = []
+    faults: list[Problem] = []
     for setting in settings:
         name = meaning(setting.name)
         if name in found:
@@ -97,9 +89,7 @@ _OF_SEVERAL: Final = PARTS.keys() | {"count", "strength"}
 """Settings that are not one key each."""
 
 
-def _combined(
-    found: Mapping[str, Setting], warnings: list[str], faults: list[SettingFault]
-) -> Iterator[tuple[str, object]]:
+def _combined(found: Mapping[str, Setting], warnings: list[str], faults: list[Problem]) -> Iterator[tuple[str, object]]:
     """The keys of what was found; several settings may be one key."""
     values = {name: _value(name, setting.value) for name, setting in found.items()}
     for name, value in values.items():
@@ -125,7 +115,7 @@ def _combined(
 
 
 def _passes(
-    values: Mapping[str, object], found: Mapping[str, Setting], warnings: list[str], faults: list[SettingFault]
+    values: Mapping[str, object], found: Mapping[str, Setting], warnings: list[str], faults: list[Problem]
 ) -> Iterator[tuple[str, object]]:
     """`hires` and `strength`: AUTOMATIC1111 has one strength, for the second pass or for the image drawn from."""
     strength = values.get("strength")
@@ -145,7 +135,7 @@ def _passes(
 
 
 def _scheduler(
-    values: Mapping[str, object], found: Mapping[str, Setting], faults: list[SettingFault]
+    values: Mapping[str, object], found: Mapping[str, Setting], faults: list[Problem]
 ) -> str | object | None:
     """Our name of the sampler; an unknown one as it stands, to be refused by that name."""
     sampler, schedule, index = (values.get(name) for name in ("sampler", "schedule", "sampler_index"))
@@ -168,8 +158,9 @@ def _scheduler(
     return f"{sampler} {plan}".strip()
 
 
-def _fault(setting: Setting, message: str) -> SettingFault:
-    return SettingFault(label=setting.label, message=message, written=setting.written)
+def _fault(setting: Setting, message: str) -> Problem:
+    given = setting.written if setting.written != setting.label else ""
+    return Problem(key=setting.label, message=message, given=given)
 
 
 def _known_sampler(name: str) -> Scheduler | None:

@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats.prompt_lists.foreign_settings import Setting, SettingFault
+from aura_daemon.errors import Problem
+from aura_daemon.formats.prompt_lists.foreign_settings import Setting
 from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_key, is_known, meaning
 from aura_daemon.problems import cut, nearest
 
@@ -23,7 +24,7 @@ class FlaggedLine:
 
     settings: tuple[Setting, ...]
     """The prompt is one of them, where the line has one."""
-    faults: tuple[SettingFault, ...]
+    faults: tuple[Problem, ...]
     is_invokeai: bool
     """Whether there are flags with one dash."""
 
@@ -93,7 +94,7 @@ def flags_in(line: str) -> FlaggedLine | None:
     joined = _JOINED_DASHES.search(line)
     if joined is not None and is_key(canonical(joined[1])):
         message = f"begins with one long dash, which an editor made of two: write `--{joined[1]}`"
-        fault = SettingFault(label=joined[0], message=message, written=joined[0])
+        fault = Problem(key=joined[0], message=message)
         return FlaggedLine(settings=(), faults=(fault,), is_invokeai=False)
     begin = _QUOTED.match(line)
     start = begin.end() if begin is not None else 0
@@ -102,7 +103,7 @@ def flags_in(line: str) -> FlaggedLine | None:
     flag = pattern.search(line, start)
     if flag is None:
         return None
-    faults: list[SettingFault] = []
+    faults: list[Problem] = []
     prompt = _without_quotes(line[: flag.start()].strip())
     settings = [Setting(name="prompt", label="the text", value=prompt, written=cut(prompt))] if prompt else []
     while flag is not None:
@@ -118,14 +119,14 @@ def flags_in(line: str) -> FlaggedLine | None:
     return FlaggedLine(settings=tuple(settings), faults=tuple(faults), is_invokeai=is_invokeai)
 
 
-def _setting(flag: re.Match[str], value: str) -> Setting | SettingFault:
+def _setting(flag: re.Match[str], value: str) -> Setting | Problem:
     """One flag with the text behind it, up to the next flag."""
     label = cut(flag[0].rstrip("="))
     written = cut(f"{label} {value}".strip())
     name = _name(flag)
 
-    def fault(message: str, suggestion: str = "") -> SettingFault:
-        return SettingFault(label=label, message=message, written=written, suggestion=suggestion)
+    def fault(message: str, suggestion: str = "") -> Problem:
+        return Problem(key=label, message=message, given=written if value else "", suggestion=suggestion)
 
     if not is_known(name):
         near = nearest(name, _USUAL) if flag["long"] else ""

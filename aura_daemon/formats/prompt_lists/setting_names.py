@@ -133,7 +133,7 @@ _IN_JOB_FILE: Final = {
 """What to do -> names that a list of prompts may hold, and a job file may not."""
 
 
-def _by_name(names: Mapping[str, str]) -> dict[str, str]:
+def _by_name(names: Mapping[str, str]) -> Mapping[str, str]:
     return {name: meaning for meaning, words in names.items() for name in words.split()}
 
 
@@ -157,7 +157,7 @@ class Meaning:
 
 
 def _meanings() -> dict[str, Meaning]:
-    told = {name: Meaning(advice=advice) for name, advice in (WITHOUT_EFFECT | REFUSED).items()}
+    told = {name: Meaning(advice=advice) for name, advice in {**WITHOUT_EFFECT, **REFUSED}.items()}
     names = {**_NAMES, **_by_name(_ONLY_TOLD)}
     told |= {name: Meaning(keys=PARTS.get(setting, (setting,))) for name, setting in names.items()}
     told |= {name: Meaning(advice=advice) for name, advice in _by_name(_IN_JOB_FILE).items()}

@@ -20,20 +20,12 @@ class Row:
     """Where the row begins, from 1."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TableFault:
+class UnreadableTable(AuraError):
     """Why a table, or a row of it, cannot be read."""
 
-    message: str
-    line: int | None = None
-
-
-class UnreadableTable(AuraError):
-    """Carries a fault out of nested calls."""
-
-    def __init__(self, message: str, line: int | None = None) -> None:
+    def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
-        self.fault = TableFault(message=message, line=line)
+        self.line = line
 
 
 _OTHER_TRADES: Final = frozenset(

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJso
 
 from aura_daemon.file_names import MOST_NAME_BYTES
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
-from aura_daemon.formats.yaml_reader import NOT_TEXT
+from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.jobs.sampling import MULTIPLE_PX, NATIVE_512
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE, alone, in_any_case
 

@@ -6,14 +6,15 @@ Each row is a job. Its columns are the keys of a job file, or what AUTOMATIC1111
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.plain_text import NotPlainText, text_of
+from aura_daemon.formats.plain_text import text_of
 from aura_daemon.formats.prompt_lists.foreign_settings import Setting, translated
 from aura_daemon.formats.prompt_lists.prompt_tables import rows_of
 from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_known, meaning
-from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault
+from aura_daemon.formats.prompt_lists.table_rows import Row
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.catalogue import Catalogue
@@ -22,7 +23,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
-from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line, problem_of_fault
+from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.problems import MOST_PROBLEMS, capped, cut, shown
 
@@ -68,18 +69,15 @@ def keys_of_rows(content: bytes, *, file: str) -> Iterator[Mapping[str, object]]
 
 
 def _rows(content: bytes, file: str) -> tuple[Row, ...] | Problem:
-    text = text_of(content)
-    if isinstance(text, NotPlainText):
-        return Problem(file=file, line=text.line, message=text.message)
-    found = rows_of(file, text, most=MOST_JOBS + 1)
-    return Problem(file=file, line=found.line, message=found.message) if isinstance(found, TableFault) else found
+    text = text_of(content, file=file)
+    return text if isinstance(text, Problem) else rows_of(file, text, most=MOST_JOBS + 1)
 
 
 def _added(jobs: JobPlans, row: Row, content: bytes | None, *, file: str) -> tuple[Problem, ...]:
     """Adds one row to the jobs, or returns everything that is wrong with it. `content`: of a file with one row."""
     found = _keys_of_row(row.value)
     if found.faults:
-        return tuple(problem_of_fault(fault, file=file, line=row.line) for fault in found.faults)
+        return tuple(replace(fault, file=file, line=row.line) for fault in found.faults)
     text = content if content is not None else to_yaml(found.keys).encode()
     lines = dict.fromkeys(("", *found.keys), row.line)
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=found.warnings)

@@ -8,15 +8,14 @@ looks like text.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import infotext
-from aura_daemon.formats.plain_text import NotPlainText, text_of
+from aura_daemon.formats.plain_text import MOST_BYTES, text_of
 from aura_daemon.formats.prompt_lists import prompt_flags
-from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, translated
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.prompt_lists.foreign_settings import translated
 from aura_daemon.formats.yaml_signs import without_separators
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.catalogue import Catalogue
@@ -43,7 +42,8 @@ class KeysOfPrompt:
     written: dict[str, str]
     """Key -> how the user wrote it."""
     warnings: tuple[str, ...] = ()
-    faults: tuple[SettingFault, ...] = ()
+    faults: tuple[Problem, ...] = ()
+    """What no job can have, without file and line."""
 
 
 def parse_prompt_text(
@@ -63,9 +63,9 @@ def parse_prompt_text(
     if len(content) > MOST_BYTES:
         allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters, and a file {MOST_JOBS} prompts"
         return _refused(f"the file is longer than {MOST_BYTES:,} bytes; {allowed}", file=file)
-    text = text_of(content)
-    if isinstance(text, NotPlainText):
-        return _refused(text.message, file=file, line=text.line)
+    text = text_of(content, file=file)
+    if isinstance(text, Problem):
+        return RejectedFile(problems=(text,))
     plain = unframed(text)
     text = plain.text
     other = text_lookalikes.what_it_is(text, file)
@@ -105,7 +105,7 @@ def keys_of_line(line: str) -> KeysOfPrompt:
             del keys[key]
             message = f"names an image, which a text cannot wait for: write a job file (.yaml) with `{key}: NAME.png`"
             written = found.written[key]
-            faults.append(SettingFault(label=written.partition(" ")[0], message=message, written=written))
+            faults.append(Problem(key=written.partition(" ")[0], message=message, given=written))
     if flagged.is_invokeai and "[" in str(keys.get("prompt", "")):
         warnings.append(
             "`[…]` counts less here; InvokeAI keeps it out of the picture, as `--negative_prompt` does here"
@@ -113,20 +113,8 @@ def keys_of_line(line: str) -> KeysOfPrompt:
     return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=tuple(warnings), faults=tuple(faults))
 
 
-def problem_of_fault(fault: SettingFault, *, file: str, line: int | None) -> Problem:
-    """A setting that no job can have, as a problem of its line."""
-    return Problem(
-        file=file,
-        line=line,
-        key=fault.label,
-        message=fault.message,
-        given=fault.written if fault.written != fault.label else "",
-        suggestion=fault.suggestion,
-    )
-
-
-def _refused(message: str, *, file: str, line: int | None = None) -> RejectedFile:
-    return RejectedFile(problems=(Problem(file=file, line=line, message=message),))
+def _refused(message: str, *, file: str) -> RejectedFile:
+    return RejectedFile(problems=(Problem(file=file, message=message),))
 
 
 def _added(
@@ -140,7 +128,7 @@ def _added(
         message = f"the prompt has {length:,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
         return (Problem(file=file, line=line, message=message),)
     if found.faults:
-        return tuple(problem_of_fault(fault, file=file, line=line) for fault in found.faults)
+        return tuple(replace(fault, file=file, line=line) for fault in found.faults)
     text = content if is_only_one else to_yaml(found.keys).encode()
     lines = {} if line is None else {**dict.fromkeys(found.keys, entry.last), "": line, "prompt": line}
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=(*notes, *found.warnings))

@@ -66,8 +66,6 @@ _MORE_SETTINGS: Final = re.compile(
 """How lines of extensions begin that stand behind the settings."""
 _JOINT: Final = re.compile(r"\b(?:BREAK|AND)\n|\n(?:BREAK|AND)\b")
 """A word of A1111's that joins what stands before and behind it, at a line's end."""
-_COMMAND: Final = re.compile(r"/imagine(?:\s+prompt:?)?\s+|(?:invoke|dream)>\s*", re.IGNORECASE)
-"""Before a prompt that was copied from Discord or from InvokeAI's command line."""
 _BULLET: Final = re.compile(r"[-*+\u2022\u2013]\s+(?:\[[ xX]\]\s+)?")
 _NUMBER: Final = re.compile(r"([0-9]{1,3})[.)]\s+")
 _IN_QUOTES: Final = re.compile(r'"([^"]+)",?')
@@ -114,8 +112,6 @@ def _lines(text: str) -> Iterator[_Line]:
     follows_blank = False
     for number, line in enumerate(_LINE_END.split(text), start=1):
         stripped = line.strip()
-        command = _COMMAND.match(stripped)
-        stripped = stripped[command.end() :] if command is not None else stripped
         if stripped and not _COMMENT.match(stripped):
             is_indented = line[0].isspace()
             yield _Line(number=number, text=stripped, last=number, follows_blank=follows_blank, is_indented=is_indented)

@@ -1,6 +1,6 @@
 """Takes away what stands around the prompts of a text. In: a text. Out: the text with the same lines, and notes.
 
-People paste what chats and other programs give them: Midjourney's command `/imagine prompt:`, the fences and the bold
+People paste what chats and other programs give them: commands (`/imagine prompt:`, `invoke>`), the fences and the bold
 type of Markdown, the sentences with which a language model presents its list, the bars that end a line for SwarmUI's
 grids. A line that is taken away becomes a blank one, so that lines keep their numbers; each kind is noted once.
 """
@@ -13,16 +13,20 @@ from typing import Final
 
 from aura_daemon.problems import cut
 
-_MAY_HAVE_FRAMES: Final = re.compile(
-    r"/imagine|```|~~~|\|\||\*\*|prompt\s*#?[0-9]|:[^\S\n]*$", re.IGNORECASE | re.MULTILINE
-)
 _LINE_END: Final = re.compile(r"(\r\n|\r|\n)")
-_IMAGINE: Final = re.compile(r"\s*/imagine\s+(?:prompt\s*:?\s*)?", re.IGNORECASE)
-_FENCE: Final = re.compile(r"(?:```|~~~)\w*")
-_BARS: Final = "||"
-_BOLD: Final = re.compile(r"\*\*([^*]+)\*\*")
-_LABEL: Final = re.compile(r"\s*(?:\*\*)?Prompt\s*#?[0-9]{1,3}\s*:\s*(?:\*\*)?\s*", re.IGNORECASE)
 _ITEM: Final = re.compile(r"\s*(?:[0-9]{1,3}[.)]|[-*+\u2022\u2013])\s+\S")
+_LABEL: Final = re.compile(r"\s*(?:\*\*)?Prompt\s*#?[0-9]{1,3}\s*:\s*(?:\*\*)?\s*", re.IGNORECASE)
+
+_FRAMES: Final = (
+    (
+        re.compile(r"\A\s*(?:/imagine\s+(?:prompt\s*:?\s*)?|(?:invoke|dream)>\s*)", re.IGNORECASE),
+        "the command before a prompt (Midjourney's /imagine, InvokeAI's invoke>) was left out",
+    ),
+    (re.compile(r"\A\s*(?:```|~~~)\w*\s*\Z"), "Markdown's fences around code were left out"),
+    (re.compile(r"(?<!\s)\s*\|\|\s*\Z"), "`||` at the end of the lines was left out"),
+    (re.compile(r"\*\*(?P<kept>[^*]+)\*\*"), "Markdown's signs of bold type (`**`) were left out"),
+)
+"""What is left out of every line, but for the group `kept`, and the note."""
 
 _LEAST_ITEMS: Final = 2
 """So many lines with numbers, signs or labels are a list."""
@@ -39,35 +43,16 @@ class Unframed:
 
 def unframed(text: str) -> Unframed:
     """Takes away what is no part of a prompt."""
-    if not _MAY_HAVE_FRAMES.search(text):
-        return Unframed(text=text, notes=())
     parts = _LINE_END.split(text)
     lines = parts[::2]
-    notes = (
-        *_without_command(lines),
-        *_without_fences(lines),
-        *_without_labels(lines),
-        *_without_sentences(lines),
-        *_without_bars(lines),
-        *_without_bold(lines),
-    )
+    notes = [*_without_labels(lines), *_without_sentences(lines)]
+    for frame, note in _FRAMES:
+        kept = [frame.sub(lambda match: match.groupdict().get("kept", ""), line) for line in lines]
+        if kept != lines:
+            lines = kept
+            notes.append(note)
     parts[::2] = lines
-    return Unframed(text="".join(parts), notes=notes)
-
-
-def _without_command(lines: list[str]) -> list[str]:
-    found = [index for index, line in enumerate(lines) if _IMAGINE.match(line)]
-    for index in found:
-        lines[index] = _IMAGINE.sub("", lines[index], count=1)
-    return ["Midjourney's command /imagine was left out"] if found else []
-
-
-def _without_fences(lines: list[str]) -> list[str]:
-    """Takes out the lines that begin and end a block of code."""
-    found = [index for index, line in enumerate(lines) if _FENCE.fullmatch(line.strip())]
-    for index in found:
-        lines[index] = ""
-    return ["Markdown's fences around code were left out"] if found else []
+    return Unframed(text="".join(parts), notes=tuple(notes))
 
 
 def _without_labels(lines: list[str]) -> list[str]:
@@ -93,18 +78,3 @@ def _without_sentences(lines: list[str]) -> list[str]:
     for index in found:
         lines[index] = ""
     return notes
-
-
-def _without_bars(lines: list[str]) -> list[str]:
-    """Takes out what parts prompts in SwarmUI's grids."""
-    found = [index for index, line in enumerate(lines) if line.rstrip().endswith(_BARS)]
-    for index in found:
-        lines[index] = lines[index].rstrip().removesuffix(_BARS).rstrip()
-    return [f"`{_BARS}` at the end of the lines was left out"] if found else []
-
-
-def _without_bold(lines: list[str]) -> list[str]:
-    found = [index for index, line in enumerate(lines) if _BOLD.search(line)]
-    for index in found:
-        lines[index] = _BOLD.sub(r"\1", lines[index])
-    return ["Markdown's signs of bold type (`**`) were left out"] if found else []

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from aura_daemon.formats.plain_text import MOST_LINES, NotPlainText, text_of
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.errors import Problem
+from aura_daemon.formats.plain_text import MOST_BYTES, MOST_LINES, text_of
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from aura_daemon.formats.yaml_reader import MOST_BYTES
     ["ein Bär".encode(), "\ufeffein Bär".encode(), "ein Bär".encode("utf-16"), b"", b"a\tcat\r\n"],
 )
 def test_utf_8_and_utf_16_with_its_mark_are_text(content: bytes) -> None:
-    found = text_of(content)
+    found = text_of(content, file="a.txt")
     assert isinstance(found, str)
     assert "\ufeff" not in found
 
@@ -56,12 +56,12 @@ def archive(*names: str) -> bytes:
     ],
 )
 def test_what_is_no_text_is_named(content: bytes, words: str) -> None:
-    found = text_of(content)
-    assert isinstance(found, NotPlainText)
+    found = text_of(content, file="a.txt")
+    assert isinstance(found, Problem)
     assert words in found.message
 
 
 def test_a_control_character_has_its_line() -> None:
-    assert text_of(b"a\nb\x07\n") == NotPlainText(
-        line=2, message="the file holds the control character U+0007: is it text, saved as UTF-8?"
+    assert text_of(b"a\nb\x07\n", file="a.txt") == Problem(
+        file="a.txt", line=2, message="the file holds the control character U+0007: is it text, saved as UTF-8?"
     )

@@ -22,10 +22,10 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for 
         ("---\nprompt: x\n" * 501, "a.yaml:1001: more than 500 documents (`---`) in one file, 501 in all: split it"),
         ("prompt: x\r\n---\r\n" * 2000 + "prompt: -----", "more than 500 documents (`---`) in one file, 2,001 in all"),
         ("---\r" * 2000, "more than 500 documents (`---`) in one file, 2,000 in all"),
-        ("---\n" * (1 << 18), "more than 500 documents (`---`) in one file, 10,000 or more in all"),
+        ("---\n" * (1 << 18), "more than 50,000 lines: split it"),
         ("{" + "a, " * 25_000 + "}", "more than 2,000 keys and values in one document"),
         (("{" + "a, " * 900 + "}\n---\n") * 30, "more than 20,000 keys and values in one file"),
-        ("prompt: " + "x" * (1 << 20), "at most 1,048,576"),
+        ("prompt: " + "x" * (1 << 20), "longer than 1,048,576 bytes: split it"),
     ],
 )
 def test_bombs_are_refused_before_anything_is_built(content: str, words: str) -> None:

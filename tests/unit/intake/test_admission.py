@@ -33,7 +33,7 @@ from tests.support.steps import CAPTION, REDELIVERY, SIDECAR, admit, claim, fini
         ("a.txt", b"\xff\xfa", "no text"),
         ("a.txt", b"  \n ", "blank"),
         ("a.txt", b"x" * 2_000_000, "longer than 1,048,576 bytes"),
-        ("a.yaml", b"#" * 2_000_000, "too long: at most 1,048,576 bytes"),
+        ("a.yaml", b"#" * 2_000_000, "longer than 1,048,576 bytes"),
         ("a.json", SIDECAR + b" " * 2_000_000, "holds too much"),
         ("a.json", SIDECAR[:200], "no complete sidecar"),
     ],

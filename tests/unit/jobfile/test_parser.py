@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file
 from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text

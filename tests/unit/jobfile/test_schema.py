@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.file_names import MOST_NAME_BYTES
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
-from aura_daemon.formats.yaml_reader import NOT_TEXT
+from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.parser import ParsedFile, parse_job_file

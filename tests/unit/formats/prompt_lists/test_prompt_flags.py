@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.prompt_lists.foreign_settings import SettingFault, Translation, translated
+from aura_daemon.errors import Problem
+from aura_daemon.formats.prompt_lists.foreign_settings import Translation, translated
 from aura_daemon.formats.prompt_lists.prompt_flags import MOST_CHARACTERS, flags_in
 
 
-def read(line: str) -> tuple[Translation, tuple[SettingFault, ...]]:
+def read(line: str) -> tuple[Translation, tuple[Problem, ...]]:
     found = flags_in(line)
     assert found is not None
     translation = translated(found.settings)
@@ -162,9 +163,9 @@ def test_text_with_dashes_stays_text(line: str) -> None:
 def test_a_flag_that_means_nothing_here_is_a_fault_with_its_word(line: str, label: str, words: str) -> None:
     _, faults = read(line)
     (fault,) = faults
-    assert fault.label == label
+    assert fault.key == label
     assert words in fault.message
-    assert fault.written.startswith(label)
+    assert not fault.given or fault.given.startswith(label)
 
 
 def test_a_misspelt_flag_is_told_the_nearest() -> None:

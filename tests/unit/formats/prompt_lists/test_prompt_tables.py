@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_lists.json_rows import MOST_SIGNS
 from aura_daemon.formats.prompt_lists.prompt_tables import holds_prompts, rows_of
-from aura_daemon.formats.prompt_lists.table_rows import Row, TableFault
+from aura_daemon.formats.prompt_lists.table_rows import Row
 
 
 def rows(name: str, text: str) -> list[tuple[int, object]]:
     found = rows_of(name, text, most=1000)
-    assert not isinstance(found, TableFault), found
+    assert not isinstance(found, Problem), found
     return [(row.line, row.value) for row in found]
 
 
@@ -61,7 +62,7 @@ def test_csv_has_a_row_for_each_job(text: str, expected: list[tuple[int, object]
 )
 def test_a_wrong_row_of_csv_is_told_with_its_line(text: str, line: int | None, words: str) -> None:
     found = rows_of("a.csv", text, most=1000)
-    assert isinstance(found, TableFault)
+    assert isinstance(found, Problem)
     assert found.line == line
     assert words in found.message
 
@@ -140,7 +141,7 @@ def test_json_has_a_row_for_each_job(name: str, text: str, expected: list[tuple[
 )
 def test_wrong_json_is_told_with_its_line(name: str, text: str, line: int | None, words: str) -> None:
     found = rows_of(name, text, most=1000)
-    assert isinstance(found, TableFault)
+    assert isinstance(found, Problem)
     assert found.line == line
     assert words in found.message
 
@@ -194,6 +195,6 @@ def test_no_more_rows_are_read_than_asked_for() -> None:
 @settings(max_examples=200)
 def test_every_text_is_read(name: str, text: str) -> None:
     holds_prompts(name, text)
-    assert isinstance(rows_of(name, text, most=10), tuple | TableFault)
+    assert isinstance(rows_of(name, text, most=10), tuple | Problem)
     holds_prompts(name, f"prompt,x\n{text}")
-    assert isinstance(rows_of(name, f"prompt,x\n{text}", most=10), tuple | TableFault)
+    assert isinstance(rows_of(name, f"prompt,x\n{text}", most=10), tuple | Problem)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS

@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from aura_daemon.formats.yaml_reader import MOST_BYTES
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.requests import GenerateRequest

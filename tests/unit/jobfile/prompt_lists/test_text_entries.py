@@ -50,15 +50,6 @@ def test_comments_are_left_out(mode: PromptLines) -> None:
     assert texts("a cat # with a hat", mode) == ["a cat # with a hat"]
 
 
-def test_the_commands_before_copied_prompts_are_left_out() -> None:
-    assert texts("/imagine prompt: a cat\ninvoke> a dog -s 8\n/imagine a bird\n/imagined\n") == [
-        "a cat",
-        "a dog -s 8",
-        "a bird",
-        "/imagined",
-    ]
-
-
 def test_a_text_is_read_whole_where_the_key_says_so() -> None:
     assert texts(CIRCLES, WHOLE) == [CIRCLES.strip()]
     assert texts("a cat\n\n\n# no\nat night", WHOLE) == ["a cat\nat night"]

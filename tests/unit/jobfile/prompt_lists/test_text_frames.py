@@ -14,6 +14,7 @@ ANSWER = "Sure! Here are two prompts:\n\n1. **A fox**, oil\n2. An owl\n\nLet me 
     [
         ("/imagine prompt: a fox", "a fox", "/imagine"),
         ("/imagine a fox\n/Imagine prompt an owl", "a fox\nan owl", "/imagine"),
+        ("dream> a fox -s 8\ninvoke> an owl\n/imagined", "a fox -s 8\nan owl\n/imagined", "invoke>"),
         ("```text\na fox\n```\n", "\na fox\n\n", "fences"),
         ("~~~\na fox\n~~~", "\na fox\n", "fences"),
         ("a fox||\r\nan owl ||\r\n", "a fox\r\nan owl\r\n", "||"),
