@@ -36,6 +36,7 @@ from aura_daemon.system.library_versions import is_installed
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.completeness import CompletenessTracker
+from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 FAILED = 1
@@ -130,7 +131,7 @@ class _Checker:
                 if ends_properly(BytesIO(content)) is False:
                     return (Problem(file=name, message="the end of the image is missing; the daemon waits for it"),)
                 return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
-            case file_kinds.Foreign():
+            case Leave():
                 return (Problem(file=name, message=f"would be left alone: {escaped(str(route))}"),)
             case file_kinds.Mismatch():
                 return (Problem(file=name, message=route.reason),)

@@ -21,7 +21,7 @@ from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.intake.assembly import assemble_intake
-from aura_daemon.intake.triage import Leave, Triage, Wait
+from aura_daemon.intake.triage import Triage
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -32,6 +32,7 @@ from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.completeness import Writer
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_stamp import FileStamp
 
 

@@ -19,17 +19,14 @@ IMAGE_EXTENSIONS: Final = (
     *(".pnm", ".ppm", ".pgm", ".pbm"),
 )
 
-_FURTHER_IMAGES: Final = (
-    *(".jif", ".jxl", ".jp2", ".j2k", ".apng", ".ico", ".tga", ".dds"),
-    *(".psd", ".psb", ".xcf", ".kra", ".svg", ".exr", ".hdr", ".pcx", ".qoi", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".eps", ".ai", ".icns", ".wmf", ".emf"),
-    *(".raw", ".dng", ".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".orf", ".raf", ".rw2"),
-    *(".pef", ".srw", ".x3f", ".3fr", ".erf", ".kdc", ".mrw", ".mef", ".iiq", ".rwl"),
+FURTHER_IMAGES: Final = ".jif .jxl .jp2 .apng .ico .tga .dds .psd .psb .xcf .kra .clip .svg .exr .hdr .pcx .qoi .eps .ai .icns .wmf .emf"
+RAW_PHOTOS: Final = (
+    ".raw .dng .cr2 .cr3 .crw .nef .nrw .arw .sr2 .srf .orf .raf .rw2 .pef .srw .x3f .3fr .erf .kdc .mrw .mef .iiq .rwl"
 )
-_FILMS: Final = (".mov", ".mp4", ".m4v", ".webm", ".mkv", ".avi", ".3gp", ".mpg", ".mpeg", ".mts", ".wmv", ".flv")
-_SCANS: Final = (".pdf", ".djvu")
+FILMS: Final = ".mov .mp4 .m4v .webm .mkv .avi .3gp .mpg .mpeg .mts .wmv .flv"
+_SCANS: Final = ".pdf .djvu"
 
-PICTURE_EXTENSIONS: Final = frozenset((*IMAGE_EXTENSIONS, *_FURTHER_IMAGES, *_FILMS, *_SCANS))
+PICTURE_EXTENSIONS: Final = frozenset((*IMAGE_EXTENSIONS, *f"{FURTHER_IMAGES} {RAW_PHOTOS} {FILMS} {_SCANS}".split()))
 """All that people keep a text beside, whether it can be read here or not: training sets hold films too, and beside a
 scan lies what a program has read in it."""
 

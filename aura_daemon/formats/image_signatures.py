@@ -25,12 +25,9 @@ _AVIF_BRANDS: Final = frozenset({b"avif", b"avis"})
 _HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 _MOST_BRANDS_BYTES: Final = 256
 
-_PNM: Final = re.compile(rb"P([1-6])[ \t]?\r?\n(?:#[^\n]{0,500}\n){0,20}[ \t]*(\d{1,9})\s+(\d{1,9})\s")
+_PNM: Final = re.compile(rb"P[1-6][ \t]?\r?\n(?:#[^\n]{0,500}\n){0,20}[ \t]*\d{1,9}\s+\d{1,9}\s")
 """Portable bitmap, graymap and pixmap (netpbm): kind, comments, width, height. The line break behind the kind, which
 every program writes, tells it from a text that begins with `P5`."""
-
-_MOST_SAMPLE: Final = re.compile(rb"\s*(\d{1,5})\s")
-"""The largest sample, behind the height."""
 
 
 def format_of(head: bytes) -> ImageSignature | None:
@@ -53,21 +50,6 @@ def format_of(head: bytes) -> ImageSignature | None:
     if _AVIF_BRANDS & brands:
         return ImageSignature.AVIF
     return ImageSignature.HEIC if _HEIC_BRANDS & brands else None
-
-
-def pnm_bytes(head: bytes) -> int | None:
-    """How many bytes a PNM has; None where its samples are written as text, or its header is not understood."""
-    start = _PNM.match(head)
-    if start is None or start[1] in b"123":
-        return None
-    width_px, height_px = int(start[2]), int(start[3])
-    if start[1] == b"4":
-        return start.end() + (width_px + 7) // 8 * height_px
-    most = _MOST_SAMPLE.match(head, start.end())
-    if most is None:
-        return None
-    samples = width_px * height_px * (3 if start[1] == b"6" else 1)
-    return most.end() + samples * (2 if int(most[1]) > 255 else 1)
 
 
 def _brands(head: bytes) -> set[bytes]:

@@ -37,6 +37,7 @@ from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
+from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 SEED_BELOW: Final = 2**32
@@ -163,7 +164,7 @@ class Admission:
                 message = f"the image is larger than {most_bytes:,} bytes (limits.image_bytes)"
             case file_kinds.Unfinished():
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
-            case file_kinds.Mismatch() | file_kinds.Foreign():  # Foreign: the file has changed since triage judged it
+            case file_kinds.Mismatch() | Leave():  # Leave: the file has changed since triage judged it
                 message = route.reason
         return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
 

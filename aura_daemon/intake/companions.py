@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from aura_daemon.intake.folder_listings import TEXT, FolderListing, FolderListin
 from aura_daemon.intake.image_lookup import status_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
+from aura_daemon.watch.decisions import Leave, Wait
 
 COMPANION_S: Final = 900.0
 """For how long after an image was claimed a late `.txt` or `.json` of its stem still belongs to the image, and for how
@@ -39,24 +39,6 @@ MAY_FOLLOW: Final = "a picture may follow whose caption it is"
 OF_A_SET: Final = "a caption whose picture is missing, as most texts of its folder have one"
 
 ITS_OWN_NAME: Final = "give it a name of its own if it should be a job"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Belongs:
-    """The file is no job."""
-
-    reason: str
-    mend: str
-    """What to do if it should be one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Expected:
-    """A picture may come to which a text belongs."""
-
-    unchanged_s: float
-    """For how long the text must have been unchanged when it is judged again."""
-    reason: str
 
 
 class Companions:
@@ -89,12 +71,12 @@ class Companions:
 
     def judge(
         self, path: str, size_bytes: int, modified_ns: int, *, unchanged_s: float, may_be_of_set: bool
-    ) -> Belongs | Expected | None:
+    ) -> Wait | Leave | None:
         """Why a text or sidecar is no job, or what it waits for; None where it is a job. Raises OSError.
 
         `may_be_of_set`: the file is no job either where it misses the picture that most texts of its folder have.
         """
-        beside = Belongs(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
+        beside = Leave(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
         if self._journal.is_companion(path, size_bytes, modified_ns):
             self._gone_since[path] = None
             return beside
@@ -110,19 +92,19 @@ class Companions:
             return beside
         self._gone_since.pop(path, None)
         if self._is_result(path.rpartition(".")[0]):
-            return Belongs(reason="a result of a daemon's, with its sidecar", mend=ITS_OWN_NAME)
+            return Leave(reason="a result of a daemon's, with its sidecar", mend=ITS_OWN_NAME)
         if not has_waited:
-            return Expected(unchanged_s=self._wait_s, reason=MAY_FOLLOW)
+            return Wait(unchanged_s=self._wait_s, reason=MAY_FOLLOW)
         coming = next((file for file in listing.coming_for(name) if self._grows(self._inbox / folder / file)), "")
         if coming:
             reason = f"its picture is still being copied: {file_names.escaped(coming)}"
-            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason)
+            return Wait(unchanged_s=unchanged_s + AGAIN_S, reason=reason)
         if listing.listed_at < since:  # the folder is large, and was listed just before: a picture may have come since
             again_s = unchanged_s + max(0.0, listing.again_at - self._now())
-            return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)
+            return Wait(unchanged_s=again_s, reason=MAY_FOLLOW)
         if may_be_of_set and self._is_set_now(folder, listing):
             mend = "if it is a prompt, put it into another folder, or name it in `take` in the configuration"
-            return Belongs(reason=OF_A_SET, mend=mend)
+            return Leave(reason=OF_A_SET, mend=mend)
         return None
 
     def gone(self, path: str) -> None:

@@ -16,11 +16,12 @@ from typing import Final, assert_never
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.intake.triage import COPY_IT, Leave, ReadyToClaim, Triage, Wait
+from aura_daemon.intake.triage import COPY_IT, ReadyToClaim, Triage
 from aura_daemon.jobfile.folder_defaults import is_settings
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import Settling, WaitsFor
 from aura_daemon.watch.watcher import Observation, Sighting

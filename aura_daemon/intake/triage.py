@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.claims import is_others_link
-from aura_daemon.intake.companions import Belongs, Companions, Expected
+from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
@@ -23,6 +23,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch import file_kinds, ignored_names
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.watch.settling import WaitsFor
@@ -49,31 +50,6 @@ class ReadyToClaim:
     """The file is complete and a job: claim it."""
 
     kind: SourceKind
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wait:
-    """Not yet: judge the file again when it has been unchanged for `unchanged_s`."""
-
-    unchanged_s: float
-    reason: str
-    waits_for: WaitsFor = WaitsFor.TIME
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Leave:
-    """The file is no job: leave it alone and count it, until it changes."""
-
-    reason: str
-    mend: str = field(default="", compare=False)
-    """What to do if the file should be a job; empty where nothing need be done."""
-    is_conflict: bool = False
-    """The file is a copy of the user's data by a sync tool, and is reported."""
-    is_usual: bool = field(default=False, compare=False)
-    """Such files are expected in an inbox: they are counted, and the log does not tell of them."""
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {self.mend}" if self.mend else self.reason
 
 
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
@@ -123,13 +99,13 @@ class Triage:
         """Why the name alone makes a file no job; None where the file must be opened to decide."""
         ignored = ignored_names.verdict(path, ignore=self._settings.ignore, take=self._settings.take)
         if ignored is not None:
-            return Leave(reason=ignored.reason, mend=ignored.mend, is_conflict=ignored.is_conflict)
+            return ignored
         if is_settings(name := PurePosixPath(path).name):
             if name in SPELLINGS:
                 return Leave(reason="the settings of its folder, for the jobs below", is_usual=True)
             return Leave(reason="not read as the settings of its folder", mend=f"call it {FILE_NAME}")
         route = file_kinds.route_by_name(PurePosixPath(path).name, self._settings.accept)
-        return _left_alone(route) if isinstance(route, file_kinds.Foreign) else None
+        return route if isinstance(route, Leave) else None
 
     def waiting_for(self, path: str) -> set[str]:
         """The job files that wait for an image like this one."""
@@ -157,8 +133,8 @@ class Triage:
             reason = "a hard link to a file of somebody else, which its owner may not mean to be read here"
             return Leave(reason=reason, mend=COPY_IT)
         route = file_kinds.route(PurePosixPath(path).name, head, self._settings.accept)
-        if isinstance(route, file_kinds.Foreign):
-            return _left_alone(route)
+        if isinstance(route, Leave):
+            return route
         if not self._reads_heic and format_of(head) is ImageSignature.HEIC:
             return Leave(reason=UNREAD_HEIC, mend=MEND_HEIC)
         if self._keeps and self._is_remembered(path, stamp):
@@ -199,18 +175,9 @@ class Triage:
     def _companion(self, path: str, stamp: FileStamp, kind: SourceKind, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete text or sidecar belongs to a picture, or may belong to one; None where it is a job."""
         may_be_of_set = kind is not SourceKind.SIDECAR and not ignored_names.is_to_be_taken(path, self._settings.take)
-        found = self._companions.judge(
+        return self._companions.judge(
             path, stamp.size_bytes, stamp.modified_ns, unchanged_s=unchanged_s, may_be_of_set=may_be_of_set
         )
-        match found:
-            case Expected():
-                return Wait(unchanged_s=found.unchanged_s, reason=found.reason)
-            case Belongs():
-                return Leave(reason=found.reason, mend=found.mend)
-            case None:
-                return None
-            case _:
-                assert_never(found)
 
     def _kept_back(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete image is no job of its own now; None where it is a job, or is claimed to be put away."""
@@ -251,7 +218,3 @@ class Triage:
             source.sha256 == sha256 and (source.modified_ns == modified_ns or self._journal.all_done(source.id))
             for source in seen
         )
-
-
-def _left_alone(foreign: file_kinds.Foreign) -> Leave:
-    return Leave(reason=foreign.reason, mend=foreign.mend, is_usual=foreign.is_usual)

@@ -8,7 +8,6 @@ failure reports and other people's tables and JSON are left alone.
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -16,9 +15,10 @@ from typing import Final, TypeAlias
 from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of
-from aura_daemon.formats.prompt_lists import prompt_tables
+from aura_daemon.formats.prompt_lists import json_rows, prompt_tables
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 from aura_daemon.watch import other_kinds
+from aura_daemon.watch.decisions import Leave
 
 HEAD_BYTES: Final = 4096
 """How much of the beginning of a file tells its kind."""
@@ -47,21 +47,6 @@ _NAME_PROMPTS: Final = (
     "if it is one, name a column `prompt` in its first line, and none as training sets, styles or answers do"
 )
 _OWN_SCHEMAS: Final = "aura-daemon/"
-_JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Foreign:
-    """The file is no job: it is left alone."""
-
-    reason: str
-    mend: str = ""
-    """What to do if it should be one."""
-    is_usual: bool = False
-    """Such files are expected in an inbox, and nobody need be told of them."""
-
-    def __str__(self) -> str:
-        return f"{self.reason}; {self.mend}" if self.mend else self.reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,13 +63,13 @@ class Unfinished:
     reason: str
 
 
-Route: TypeAlias = SourceKind | Foreign | Mismatch | Unfinished
+Route: TypeAlias = SourceKind | Leave | Mismatch | Unfinished
 
 
 def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
     """The kind of a file by its name (without folders) and its first `HEAD_BYTES` bytes."""
     kind = route_by_name(name, accept)
-    if isinstance(kind, Foreign):
+    if isinstance(kind, Leave):
         return kind
     if not head.strip(b"\0"):
         return Unfinished(reason="it holds nothing yet")
@@ -95,26 +80,27 @@ def route(name: str, head: bytes, accept: Collection[Accept]) -> Route:
     return kind
 
 
-def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign:
+def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Leave:
     """What a file claims to be by its name (without folders), before it is opened."""
     extension = extension_of(name)
     kind = _KINDS.get(extension)
     if kind is None:
         reason = f"not a kind of file it knows ({extension or 'no extension'})"
-        return Foreign(reason=reason, mend=other_kinds.mend_of(extension))
+        return Leave(reason=reason, mend=other_kinds.mend_of(extension))
     may_be = {ACCEPTED_AS[kind]} | ({Accept.SIDECAR} if extension == SIDECAR_EXTENSION else set())
     return kind if may_be & set(accept) else _not_accepted(ACCEPTED_AS[kind])
 
 
-def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Foreign:
+def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Leave:
     """What JSON or a table is by its first bytes."""
-    is_json = extension_of(name) == SIDECAR_EXTENSION
-    if is_json and _schema_of(head) == SIDECAR_SCHEMA:
+    is_json, text = extension_of(name) == SIDECAR_EXTENSION, _text_of(head)
+    schema = json_rows.schema_of(text) if is_json else ""
+    if schema == SIDECAR_SCHEMA:
         kind = SourceKind.SIDECAR
-    elif prompt_tables.holds_prompts(name, _text_of(head)):
+    elif prompt_tables.holds_prompts(name, text):
         kind = SourceKind.PROMPT_TABLE
     else:
-        return _foreign_json(head) if is_json else Foreign(reason=_NO_PROMPTS, mend=_NAME_PROMPTS)
+        return _foreign_json(schema) if is_json else Leave(reason=_NO_PROMPTS, mend=_NAME_PROMPTS)
     return kind if ACCEPTED_AS[kind] in accept else _not_accepted(ACCEPTED_AS[kind])
 
 
@@ -124,35 +110,19 @@ def _text_of(head: bytes) -> str:
     return head.decode(encoding, "ignore")
 
 
-def _not_accepted(word: Accept) -> Foreign:
+def _not_accepted(word: Accept) -> Leave:
     reason = f"`accept` in the configuration leaves out {word} files"
-    return Foreign(reason=reason, mend=f"add `{word}` to `accept` if they should be jobs")
+    return Leave(reason=reason, mend=f"add `{word}` to `accept` if they should be jobs")
 
 
-def _schema_of(head: bytes) -> str:
-    """The text under `schema` at the top level of a JSON object, anywhere in the head; empty where there is none."""
-    tokens = _JSON_TOKEN.findall(head)
-    depth = 0
-    for index, token in enumerate(tokens):
-        if token in b"{[":
-            depth += 1
-        elif token in b"}]":
-            depth -= 1
-        elif depth == 1 and token == b'"schema"' and tokens[index + 1 : index + 2] == [b":"]:
-            value = b"".join(tokens[index + 2 : index + 3])
-            return value.strip(b'"').replace(b"\\/", b"/").decode("utf-8", "replace")
-    return ""
-
-
-def _foreign_json(head: bytes) -> Foreign:
-    schema = _schema_of(head)
+def _foreign_json(schema: str) -> Leave:
     if schema in (file_types.HEALTH_SCHEMA, file_types.FAILURE_SCHEMA):
-        return Foreign(reason="one of our own health documents or failure reports", is_usual=True)
+        return Leave(reason="one of our own health documents or failure reports", is_usual=True)
     if schema.startswith(_OWN_SCHEMAS):
         reason = f"JSON of another version: only schema {SIDECAR_SCHEMA} is read"
-        return Foreign(reason=reason, mend="update aura-daemon, or write a job file")
+        return Leave(reason=reason, mend="update aura-daemon, or write a job file")
     reason = "JSON, but not one of our sidecars, and not clearly a list of prompts"
-    return Foreign(reason=reason, mend="prompts are objects with a text under `prompt`, or texts of several words")
+    return Leave(reason=reason, mend="prompts are objects with a text under `prompt`, or texts of several words")
 
 
 def _described(head: bytes) -> str:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
+from aura_daemon.watch.decisions import Leave
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NamePattern:
@@ -16,17 +18,6 @@ class NamePattern:
     tool: str
     expression: re.Pattern[str]
     """Must match the whole name."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class IgnoredName:
-    """Why a name is never a job."""
-
-    reason: str
-    is_conflict: bool
-    """It is a conflict copy: data of the user's, to be reported."""
-    mend: str
-    """What to do if it should be a job."""
 
 
 def _pattern(tool: str, expression: str) -> NamePattern:
@@ -92,7 +83,7 @@ def name_to_be(name: str) -> str:
     return next(filter(None, match.groups()), "") if match is not None else ""
 
 
-def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> IgnoredName | None:
+def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> Leave | None:
     """Why a path below the inbox is never a job; None where its name says nothing against it.
 
     `ignore` and `take`: globs of the user's, matched against the name and the whole path. Names in `ignore` are never
@@ -101,17 +92,17 @@ def verdict(path: str, *, ignore: Iterable[str], take: Iterable[str]) -> Ignored
     parts = path.split("/")
     if _matches(ignore, path):
         mend = "rename it, or change `ignore`, if it should be a job"
-        return IgnoredName(reason="`ignore` in the configuration names it", is_conflict=False, mend=mend)
+        return Leave(reason="`ignore` in the configuration names it", mend=mend)
     if _matches(take, path) and not any(part.startswith(".") for part in parts):
         return None
     private = _first_match(PRIVATE_NAMES, parts) or _first_match(PRIVATE_FILES, parts[-1:])
     if private is not None:
         mend = "rename it, or add a glob to `take`, if it should be a job"
-        return IgnoredName(reason=f"a temporary or private name ({private.tool})", is_conflict=False, mend=mend)
+        return Leave(reason=f"a temporary or private name ({private.tool})", mend=mend)
     conflict = _first_match(CONFLICT_COPIES, parts)  # folders too: some tools copy a whole folder
     if conflict is not None:
         reason = f"a conflict copy ({conflict.tool}): decide which one you want"
-        return IgnoredName(reason=reason, is_conflict=True, mend="keep that one, and delete or rename the other")
+        return Leave(reason=reason, is_conflict=True, mend="keep that one, and delete or rename the other")
     return None
 
 

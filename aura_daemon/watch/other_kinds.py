@@ -8,22 +8,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from aura_daemon.formats.file_types import FILMS, FURTHER_IMAGES, RAW_PHOTOS
+
 KNOWN: Final = (
-    (
-        "a video",
-        "save the frame that you mean as JPEG or PNG",
-        ".mov .mp4 .m4v .avi .mkv .webm .3gp",
-    ),
-    (
-        "a camera's raw photo",
-        "develop it and save it as JPEG, PNG or TIFF",
-        ".dng .cr2 .cr3 .nef .arw .orf .rw2 .raf .pef .srw",
-    ),
-    (
-        "an image of a format that is not read",
-        "save it as JPEG or PNG",
-        ".jxl .jp2 .j2k .psd .psb .xcf .kra .clip .svg .eps .ai .exr .hdr .tga .ico .icns .pcx .qoi .dds .wmf .emf",
-    ),
+    ("a video", "save the frame that you mean as JPEG or PNG", FILMS),
+    ("a camera's raw photo", "develop it and save it as JPEG, PNG or TIFF", RAW_PHOTOS),
+    ("an image of a format that is not read", "save it as JPEG or PNG", FURTHER_IMAGES),
     (
         "a text with formatting",
         "save it as plain text and call it `.txt`",
@@ -39,26 +29,10 @@ KNOWN: Final = (
         "it belongs into a folder that `generate.model`, `generate.loras` or `generate.embeddings` names",
         ".safetensors .ckpt .pt .pth .bin .gguf .onnx",
     ),
-    (
-        "an archive",
-        "unpack it into the inbox",
-        ".zip .7z .rar .tar .gz .tgz .xz .zst .bz2",
-    ),
-    (
-        "the settings of another program",
-        "nothing: it changes no picture",
-        ".xmp .aae .thm .lrv .npz",
-    ),
-    (
-        "a link to something else",
-        "put the file itself into the inbox",
-        ".lnk .url .webloc .desktop",
-    ),
-    (
-        "sound",
-        "nothing: nothing is made of sound",
-        ".mp3 .wav .m4a .aac .flac .ogg .opus",
-    ),
+    ("an archive", "unpack it into the inbox", ".zip .7z .rar .tar .gz .tgz .xz .zst .bz2"),
+    ("the settings of another program", "nothing: it changes no picture", ".xmp .aae .thm .lrv .npz"),
+    ("a link to something else", "put the file itself into the inbox", ".lnk .url .webloc .desktop"),
+    ("sound", "nothing: nothing is made of sound", ".mp3 .wav .m4a .aac .flac .ogg .opus"),
 )
 """What it is, what to do, its extensions."""
 

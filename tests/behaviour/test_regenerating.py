@@ -11,10 +11,11 @@ import pytest
 
 from aura_daemon.cli import check
 from aura_daemon.cli.run import exit_code
-from aura_daemon.intake.triage import ReadyToClaim, Wait
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.watch.decisions import Wait
 from tests.support.house import PNG, Door, House, is_caption, make, sha256
 from tests.support.steps import admit, judge
 from tests.unit.formats.picture_metadata.test_embedded_texts import exif, png_text, saved

@@ -18,6 +18,7 @@ from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
+from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 from tests.corpus import inputs
 from tests.support.house import House
@@ -38,7 +39,7 @@ def whole_corpus(house: House) -> Verdict:
     left = []
     for name, content in inputs().items():
         (house.inbox / name).write_bytes(content)
-        if isinstance(file_kinds.route(name, content[:HEAD_BYTES], ALL), file_kinds.Foreign):
+        if isinstance(file_kinds.route(name, content[:HEAD_BYTES], ALL), Leave):
             left.append(name)
         else:
             ledger.note(name, content, documents=documents_in(name, content))

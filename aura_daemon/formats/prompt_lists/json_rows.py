@@ -37,6 +37,11 @@ def holds_prompts(head: str) -> bool:
     return are_prompts([_text_in(token) for token in tokens if token[0] == '"'])
 
 
+def schema_of(head: str) -> str:
+    """The text under `schema` at the top level of an object; empty where there is none. `head` may be cut anywhere."""
+    return _text_in(dict(_first_object(_TOKEN.findall(head))).get("schema", ""))
+
+
 def rows(text: str) -> Iterator[Row]:
     """The rows of JSON. Raises UnreadableTable."""
     cursor = _Cursor(text)

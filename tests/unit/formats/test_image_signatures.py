@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.formats.image_signatures import ImageSignature, format_of, pnm_bytes
+from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from tests.support.image_files import AVIF, BMP, GIF, JPEG, WEBP, media, png
 
 
@@ -45,18 +45,3 @@ def test_the_format_is_what_the_bytes_say(content: bytes, expected: ImageSignatu
 @settings(max_examples=25)
 def test_no_bytes_are_too_strange_to_be_looked_at(content: bytes) -> None:
     assert format_of(content) in (None, *ImageSignature)
-
-
-@pytest.mark.parametrize(
-    ("head", "size_bytes"),
-    [
-        (b"P6\n# by hand\n10 20\n255\n", 10 * 20 * 3 + 23),
-        (b"P5\n10 20\n65535\n", 10 * 20 * 2 + 15),
-        (b"P4\n10 20\n", 2 * 20 + 9),
-        (b"P3\n10 20\n255\n", None),
-        (b"P5\n10 20\n# where others do not write it\n255\n", None),
-        (b"a red fox", None),
-    ],
-)
-def test_the_header_of_a_pnm_tells_its_size(head: bytes, size_bytes: int | None) -> None:
-    assert pnm_bytes(head) == size_bytes

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.health.document import Health, Status, eta_s, percentile, status_of
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.watch.file_kinds import Foreign, route
+from aura_daemon.watch.decisions import Leave
+from aura_daemon.watch.file_kinds import route
 
 
 @pytest.mark.parametrize(
@@ -54,4 +55,4 @@ def test_the_health_document_begins_with_its_schema_and_is_never_a_job() -> None
     health = Health.model_construct(left_alone={'a "schema": "aura-daemon/sidecar/1"': 1})
     content = health.to_json()
     assert content.startswith(b'{\n  "schema": "aura-daemon/health/1"')
-    assert isinstance(route("health.json", content, frozenset(Accept)), Foreign)
+    assert isinstance(route("health.json", content, frozenset(Accept)), Leave)

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.intake import claim_recovery
-from aura_daemon.intake.triage import Leave, ReadyToClaim
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.watch.decisions import Leave
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.steps import admit, claim, finish, judge

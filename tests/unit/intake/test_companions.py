@@ -12,9 +12,10 @@ import pytest
 from aura_daemon.daemon.explain import explain
 from aura_daemon.formats.file_types import PICTURE_EXTENSIONS
 from aura_daemon.intake.companions import LEAST_PAIRS, MAY_FOLLOW, OF_A_SET
-from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.watch.decisions import Leave, Wait
 from tests.support.house import PNG, Door, House, fail
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge

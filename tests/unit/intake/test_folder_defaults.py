@@ -9,8 +9,9 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
-from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, PROMPT, Door, House, sha256
 from tests.support.programs import Program

@@ -9,9 +9,10 @@ import pytest
 from aura_daemon.daemon.explain import explain
 from aura_daemon.intake.companions import COMPANION_S
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
-from aura_daemon.intake.triage import ReadyToClaim, Wait
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.watch.decisions import Wait
 from tests.support.house import PNG, Door, House
 from tests.support.steps import CAPTION, admit, finish, judge, sidecar_bytes
 

@@ -10,8 +10,9 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage
-from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
+from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, Door, House, fail, sha256
 from tests.support.programs import Program

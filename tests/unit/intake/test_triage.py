@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 
 from aura_daemon.intake.companions import COMPANION_S
-from aura_daemon.intake.triage import UNREAD_HEIC, Leave, ReadyToClaim, Wait
+from aura_daemon.intake.triage import UNREAD_HEIC, ReadyToClaim
 from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.settling import WaitsFor
 from tests.support.house import PNG, PROMPT, Door, House
 from tests.support.image_files import encoded

@@ -24,7 +24,8 @@ from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.outbox.sidecar_writer import report, sidecar
-from aura_daemon.watch.file_kinds import Foreign, route
+from aura_daemon.watch.decisions import Leave
+from aura_daemon.watch.file_kinds import route
 
 DRAWN = ResolvedGenerate(
     prompt="a cat 🦊",
@@ -123,7 +124,7 @@ def test_a_failure_report_says_why_and_is_never_a_job() -> None:
     assert content["schema"] == "aura-daemon/failure/1"
     assert content["problems"] == ["cat.yaml:2: steps: must be more (given: 0)", "b"]
     assert (content["kind"], content["reason"], content["mend"]) == ("bad_input", "2 problems", "mend them")
-    assert isinstance(route("cat.yaml.json", page.to_json(), frozenset(Accept)), Foreign)
+    assert isinstance(route("cat.yaml.json", page.to_json(), frozenset(Accept)), Leave)
 
 
 TRIED = (

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, HEALTH_SCHEMA, SIDECAR_SCHEMA, extension_of
 from aura_daemon.jobs.sources import Accept, SourceKind
-from aura_daemon.watch.file_kinds import Foreign, Mismatch, Unfinished, route
+from aura_daemon.watch.decisions import Leave
+from aura_daemon.watch.file_kinds import Mismatch, Unfinished, route
 
 ALL = frozenset(Accept)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -47,7 +48,7 @@ def test_every_kind_of_job_is_known(name: str, head: bytes, kind: SourceKind) ->
 @pytest.mark.parametrize("name", ["cat.pdf", "cat", "cat.yaml.bak", ".yaml", "cat.mp4", "cat.svg"])
 def test_other_files_are_left_alone(name: str) -> None:
     found = route(name, b"something", ALL)
-    assert isinstance(found, Foreign)
+    assert isinstance(found, Leave)
     assert (extension_of(name) or "no extension") in found.reason
 
 
@@ -57,7 +58,7 @@ def test_other_files_are_left_alone(name: str) -> None:
 )
 def test_what_is_not_accepted_is_left_alone(name: str, missing: Accept) -> None:
     found = route(name, b"", ALL - {missing})
-    assert isinstance(found, Foreign)
+    assert isinstance(found, Leave)
     assert missing in found.reason
 
 
@@ -71,13 +72,13 @@ def test_json_is_accepted_as_what_it_is() -> None:
         (b"", {Accept.IMAGE}, Accept.PROMPT),
     ):
         found = route("a.json", head, accept)
-        assert isinstance(found, Foreign)
+        assert isinstance(found, Leave)
         assert f"leaves out {missing} files" in found.reason
 
 
 def test_tables_of_other_people_are_left_alone_with_the_reason() -> None:
     found = route("money.csv", b"date,amount\n2026-01-01,5\n", ALL)
-    assert isinstance(found, Foreign)
+    assert isinstance(found, Leave)
     assert str(found) == (
         "a table, but not clearly of prompts; if it is one, name a column `prompt` in its first line, and none as "
         "training sets, styles or answers do"
@@ -151,11 +152,11 @@ def test_a_sidecar_is_known_by_its_beginning_and_with_escaped_slashes() -> None:
 )
 def test_other_json_is_left_alone(head: str, words: str) -> None:
     found = route("a.json", head.encode(), ALL)
-    assert isinstance(found, Foreign)
+    assert isinstance(found, Leave)
     assert words in found.reason
 
 
 @given(st.sampled_from(["a.yaml", "a.txt", "a.png", "a.json", "a.csv", "a.pdf"]), st.binary(max_size=80))
 @settings(max_examples=25)
 def test_every_file_has_a_route(name: str, head: bytes) -> None:
-    assert isinstance(route(name, head, ALL), SourceKind | Foreign | Mismatch | Unfinished)
+    assert isinstance(route(name, head, ALL), SourceKind | Leave | Mismatch | Unfinished)

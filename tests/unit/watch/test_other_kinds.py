@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.watch.file_kinds import Foreign, route_by_name
+from aura_daemon.watch.decisions import Leave
+from aura_daemon.watch.file_kinds import route_by_name
 from aura_daemon.watch.other_kinds import KNOWN, mend_of
 
 
@@ -25,13 +26,13 @@ from aura_daemon.watch.other_kinds import KNOWN, mend_of
 )
 def test_a_name_tells_what_to_do(name: str, mend: str) -> None:
     route = route_by_name(name, frozenset(Accept))
-    assert isinstance(route, Foreign)
+    assert isinstance(route, Leave)
     assert route.mend == mend
     assert str(route) == f"{route.reason}; {mend}"
 
 
 def test_what_needs_no_mend_is_its_reason_alone() -> None:
-    assert str(Foreign(reason="one of our own", is_usual=True)) == "one of our own"
+    assert str(Leave(reason="one of our own", is_usual=True)) == "one of our own"
 
 
 def test_no_extension_stands_twice() -> None:
