@@ -19,7 +19,10 @@ IMAGE_EXTENSIONS: Final = (
     *(".pnm", ".ppm", ".pgm", ".pbm"),
 )
 
-FURTHER_IMAGES: Final = ".jif .jxl .jp2 .apng .ico .tga .dds .psd .psb .xcf .kra .clip .svg .exr .hdr .pcx .qoi .eps .ai .icns .wmf .emf"
+FURTHER_IMAGES: Final = (
+    ".jif .jxl .jp2 .j2k .apng .ico .tga .dds .psd .psb .xcf .kra .clip .svg .exr .hdr .pcx .qoi .eps .ai .icns .wmf"
+    " .emf"
+)
 RAW_PHOTOS: Final = (
     ".raw .dng .cr2 .cr3 .crw .nef .nrw .arw .sr2 .srf .orf .raf .rw2 .pef .srw .x3f .3fr .erf .kdc .mrw .mef .iiq .rwl"
 )

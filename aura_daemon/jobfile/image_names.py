@@ -5,19 +5,17 @@ The intake asks this at every look at a job file that waits for its images, so n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
-from aura_daemon.formats import yaml_reader
+from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import TABLE_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
-from aura_daemon.jobfile import parser
 from aura_daemon.jobfile.expansion import MOST_JOBS, rows
 from aura_daemon.jobfile.keys.matrix import lists_of
 from aura_daemon.jobfile.keys.types import image_path
-from aura_daemon.jobfile.parser import RejectedFile
-from aura_daemon.jobfile.prompt_lists.prompt_tables import keys_of_rows, parse_prompt_table
-from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
+from aura_daemon.jobfile.parser import JobPlans, added_documents, documents_of
+from aura_daemon.jobfile.prompt_lists.prompt_tables import added_rows, keys_of_rows
 from aura_daemon.jobfile.validation import task_of
 from aura_daemon.jobs.requests import JobKind
 
@@ -29,18 +27,20 @@ def image_names(content: bytes, *, file: str) -> tuple[str | None, ...]:
     except for problems that only the expanded jobs show: a sheet that is too large, a prompt that a choice leaves
     blank, a combination with a mask and without an image.
     """
+    jobs = JobPlans(file=file)
     if extension_of(file) in TABLE_EXTENSIONS:
         in_rows = dict.fromkeys(name for keys in keys_of_rows(content, file=file) for name in _names_in(keys))
-        is_refused = bool(in_rows) and isinstance(parse_prompt_table(content, file=file), RejectedFile)
+        is_refused = bool(in_rows) and _is_refused(jobs, added_rows(jobs, content))
         return () if is_refused else tuple(in_rows)
-    documents = list(yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt"))
+    documents = list(documents_of(content, file=file))
     names = dict.fromkeys(
         name for document in documents if isinstance(document, Document) for name in _names_in(document.mapping)
     )
-    if not names:
-        return ()
-    plans = parser.plans_of(iter(documents), file=file)
-    return () if isinstance(plans, RejectedFile) or plans.problem_of_number() else tuple(names)
+    return () if not names or _is_refused(jobs, added_documents(jobs, documents)) else tuple(names)
+
+
+def _is_refused(jobs: JobPlans, added: Iterator[Sequence[Problem]]) -> bool:
+    return jobs.rejected(added) is not None or jobs.problem_of_number() is not None
 
 
 def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:

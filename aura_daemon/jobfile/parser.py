@@ -1,12 +1,13 @@
-"""Reads job files. In: their bytes. Out: their jobs, or every problem of every document.
+"""Makes jobs of keys. In: the documents of a job file, or keys from another format. Out: jobs, or every problem.
 
 `validation` checks the keys of one job; `expansion` makes several jobs of one document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 from aura_daemon.errors import Problem
@@ -59,48 +60,23 @@ ParseResult: TypeAlias = ParsedFile | RejectedFile
 Draw: TypeAlias = Callable[[], int]
 
 
-def parse_job_file(
-    content: bytes,
-    *,
-    file: str,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-    draw: Draw = int,
-) -> ParseResult:
-    """Parses a YAML job file. `file`: its name in problems; `folders`: the settings of its folders, nearest first.
-
-    Without a catalogue no names are checked, and word lists are not expanded. `draw` gives the seed of a document that
-    becomes several jobs and has no seed (by default 0); the seed of a single job is drawn at admission.
-    """
-    documents = yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt")
-    plans = plans_of(documents, file=file, folders=folders, catalogue=catalogue)
-    return plans if isinstance(plans, RejectedFile) else plans.made(draw)
+def documents_of(content: bytes, *, file: str) -> Iterator[Document | Unreadable]:
+    """The documents of a YAML job file."""
+    return yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt")
 
 
-def plans_of(
-    documents: Iterator[Document | Unreadable],
-    *,
-    file: str,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-) -> JobPlans | RejectedFile:
-    """The checked documents of a job file, before they are expanded into jobs."""
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
+def added_documents(jobs: JobPlans, documents: Iterable[Document | Unreadable]) -> Iterator[Sequence[Problem]]:
+    """Adds the documents of a job file to the jobs; what is wrong with each."""
+    is_empty = True
     for read in documents:
+        is_empty = False
         if isinstance(read, Unreadable):
-            problems += read.problems
+            yield read.problems
         else:
-            problems += jobs.add(
-                read.mapping, read.text.encode(), lines=read.lines, written=read.written, warnings=read.warnings
-            )
-        if len(problems) > MOST_PROBLEMS:
-            break
-    if not jobs and not problems:
-        problems.append(Problem(file=file, message="the file holds nothing; it needs at least `prompt: …`"))
-    if problems:
-        return RejectedFile(problems=capped(problems, file=file, are_all=next(documents, None) is None))
-    return jobs
+            text = read.text.encode()
+            yield jobs.add(read.mapping, text, lines=read.lines, written=read.written, warnings=read.warnings)
+    if is_empty:
+        yield [Problem(file=jobs.file, message="the file holds nothing; it needs at least `prompt: …`")]
 
 
 def for_image(folders: Sequence[FolderDefaults]) -> JobSpec | RegenerateSpec:
@@ -123,17 +99,20 @@ class _PlannedDocument:
 
 
 class JobPlans:
-    """The documents of one job file: their jobs are counted before any is made."""
+    """The documents of one job file, prompts of one text or rows of one table: counted before any job is made."""
 
-    def __init__(self, *, file: str, folders: Sequence[FolderDefaults], catalogue: Catalogue | None) -> None:
-        self._file = file
-        self._folders = folders
-        self._catalogue = catalogue
+    def __init__(
+        self, *, file: str, folders: Sequence[FolderDefaults] = (), catalogue: Catalogue | None = None
+    ) -> None:
+        """`file`: its name in problems; `folders`: the settings of its folders, nearest first.
+
+        Without a catalogue no names are checked, and word lists are not expanded.
+        """
+        self.file = file
+        self.folders = folders
+        self._validated = partial(validated, file=file, folders=folders, catalogue=catalogue)
         self._parser = WildcardParser(catalogue)
         self._found: list[_PlannedDocument] = []
-
-    def __len__(self) -> int:
-        return len(self._found)
 
     def add(
         self,
@@ -152,14 +131,14 @@ class JobPlans:
             return ()
 
         if task_of(keys) == REGENERATE:
-            spec = self._validated(keys, lines, written)
+            spec = self._validated(keys, lines=lines, written=written)
             for key in TEXTS:
                 warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
             return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
         for index, row in expansion.rows(keys):
-            row_spec = self._validated(row, lines, written, is_template=True)
+            row_spec = self._validated(row, lines=lines, written=written, is_template=True)
             if isinstance(row_spec, tuple):
                 placed = (expansion.problem_in_document(problem, keys, index, lines=lines) for problem in row_spec)
                 problems += (problem for problem in placed if problem is not None)
@@ -167,20 +146,34 @@ class JobPlans:
                 first = first or row_spec
         if first is not None and isinstance(first.request, CaptionRequest):
             return keep(first)
-        problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self._file, lines=lines)
+        problems += problems_of_matrix(keys, expansion.CAN_VARY, file=self.file, lines=lines)
         if problems:
             return tuple(problems)
-        warnings += tuple(warning for folder in self._folders for warning in folder.warnings)
-        plan = expansion.plan_document(keys, self._parser, file=self._file, lines=lines, folders=self._folders)
+        warnings += tuple(warning for folder in self.folders for warning in folder.warnings)
+        plan = expansion.plan_document(keys, self._parser, file=self.file, lines=lines, folders=self.folders)
         return plan if isinstance(plan, tuple) else keep(plan)
+
+    def rejected(self, added: Iterator[Sequence[Problem]]) -> RejectedFile | None:
+        """What is wrong with all that is added; None where nothing is. `added`: problems, part for part of the file."""
+        problems: list[Problem] = []
+        for found in added:
+            problems += found
+            if len(problems) > MOST_PROBLEMS:
+                break
+        are_all = next(added, None) is None
+        return RejectedFile(problems=capped(problems, file=self.file, are_all=are_all)) if problems else None
 
     def problem_of_number(self) -> Problem | None:
         """Why the documents ask for too many jobs; None where they do not."""
         plans = [found.plan for found in self._found if isinstance(found.plan, ExpansionPlan)]
-        return expansion.problem_of_number(plans, file=self._file, others=len(self._found) - len(plans))
+        return expansion.problem_of_number(plans, file=self.file, others=len(self._found) - len(plans))
 
     def made(self, draw: Draw) -> ParseResult:
-        """All jobs, or why they cannot be made."""
+        """All jobs, or why they cannot be made.
+
+        `draw` gives the seed of a document that becomes several jobs and has no seed; that of a single job is drawn at
+        admission.
+        """
         too_many = self.problem_of_number()
         if too_many is not None:
             return RejectedFile(problems=(too_many,))
@@ -194,7 +187,7 @@ class JobPlans:
                 jobs.append(ParsedJob(spec=plan, text=found.text, warnings=warnings))
                 continue
             for job in plan.expanded(draw):
-                spec = self._validated(job.keys, found.lines, None)
+                spec = self._validated(job.keys, lines=found.lines)
                 if isinstance(spec, tuple):
                     problems |= dict.fromkeys(spec)
                 else:
@@ -207,7 +200,7 @@ class JobPlans:
             elif sheet is not None:
                 sheets.append((sheet, found.text))
         if problems:
-            return RejectedFile(problems=capped(tuple(problems), file=self._file))
+            return RejectedFile(problems=capped(tuple(problems), file=self.file))
         return ParsedFile(jobs=tuple(jobs), sheets=tuple(sheets))
 
     def _sheet(self, jobs: Sequence[ParsedJob], first: int, in_a_row: int) -> ContactSheet | Problem | None:
@@ -219,23 +212,5 @@ class JobPlans:
         if len(requests) > MOST_CELLS:
             count = len(requests)
             message = f"a sheet of {count} pictures is more than {MOST_CELLS}: leave `grid` out, or ask for fewer"
-            return Problem(file=self._file, key="grid", message=message)
+            return Problem(file=self.file, key="grid", message=message)
         return sheet_of(requests, first=first, in_a_row=in_a_row)
-
-    def _validated(
-        self,
-        keys: Mapping[str, object],
-        lines: Mapping[str, int],
-        written: Mapping[str, str] | None,
-        *,
-        is_template: bool = False,
-    ) -> JobSpec | RegenerateSpec | tuple[Problem, ...]:
-        return validated(
-            keys,
-            file=self._file,
-            lines=lines,
-            written=written,
-            folders=self._folders,
-            catalogue=self._catalogue,
-            is_template=is_template,
-        )

@@ -16,6 +16,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.jobfile import from_sidecar, parser
 from aura_daemon.jobfile.prompt_lists import reading
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch import file_kinds
 from aura_daemon.watch.decisions import Leave
@@ -66,7 +67,7 @@ def documents_in(name: str, content: bytes) -> int:
     """How many documents with fates of their own a file holds; 0 where the file has one fate as a whole."""
     if PurePosixPath(name).suffix not in file_types.JOB_FILE_EXTENSIONS:
         return 0
-    parsed = parser.parse_job_file(content, file=name)
+    parsed = parse(SourceKind.JOB_FILE, content, file=name)
     return len(parsed.jobs) if isinstance(parsed, parser.ParsedFile) and len(parsed.jobs) > 1 else 0
 
 

@@ -20,8 +20,9 @@ from aura_daemon.formats.prompt_lists.prompt_flags import flags_in
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
 from aura_daemon.jobfile.keys.output_name import FIELDS
-from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists import reading
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -167,7 +168,7 @@ def test_every_example_is_valid(page: str, content: str) -> None:
     elif name.endswith("_defaults.yaml"):
         assert isinstance(parse_defaults(content.encode(), file=name, sha256=""), FolderDefaults)
     else:
-        parsed = parse_job_file(content.encode(), file=page, catalogue=CATALOGUE)
+        parsed = parse(SourceKind.JOB_FILE, content.encode(), file=page, catalogue=CATALOGUE)
         assert isinstance(parsed, ParsedFile), parsed
 
 

@@ -17,15 +17,13 @@ from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_
 from aura_daemon.formats.prompt_lists.table_rows import Row
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_writer import to_yaml
-from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.expansion import MOST_JOBS
-from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
+from aura_daemon.jobfile.parser import JobPlans
 from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.problems import MOST_PROBLEMS, capped, cut, shown
+from aura_daemon.problems import cut, shown
 
 _OVERRIDES: Final = "override_settings"
 """Under this key A1111's API has settings that count for one picture."""
@@ -35,30 +33,17 @@ _LISTS: Final = frozenset({"tags"})
 """Keys whose cell in a CSV is a list with commas."""
 
 
-def parse_prompt_table(
-    content: bytes,
-    *,
-    file: str,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-    draw: Draw = int,
-) -> ParseResult:
-    """Parses a table of prompts; the arguments are as for `parser.parse_job_file`."""
-    read = _rows(content, file)
+def added_rows(jobs: JobPlans, content: bytes) -> Iterator[Sequence[Problem]]:
+    """Adds the rows of a table to the jobs; what is wrong with each."""
+    read = _rows(content, jobs.file)
     if isinstance(read, Problem):
-        return RejectedFile(problems=(read,))
-    if len(read) > MOST_JOBS:
+        yield [read]
+    elif len(read) > MOST_JOBS:
         message = f"the file holds more than {MOST_JOBS} jobs, the most that a file may have: split it"
-        return RejectedFile(problems=(Problem(file=file, message=message),))
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
-    for row in read:
-        problems += _added(jobs, row, content if len(read) == 1 else None, file=file)
-        if len(problems) > MOST_PROBLEMS:
-            break
-    if problems:
-        return RejectedFile(problems=capped(problems, file=file, are_all=len(problems) <= MOST_PROBLEMS))
-    return jobs.made(draw)
+        yield [Problem(file=jobs.file, message=message)]
+    else:
+        for row in read:
+            yield _added(jobs, row, content if len(read) == 1 else None)
 
 
 def keys_of_rows(content: bytes, *, file: str) -> Iterator[Mapping[str, object]]:
@@ -73,11 +58,11 @@ def _rows(content: bytes, file: str) -> tuple[Row, ...] | Problem:
     return text if isinstance(text, Problem) else rows_of(file, text, most=MOST_JOBS + 1)
 
 
-def _added(jobs: JobPlans, row: Row, content: bytes | None, *, file: str) -> tuple[Problem, ...]:
+def _added(jobs: JobPlans, row: Row, content: bytes | None) -> tuple[Problem, ...]:
     """Adds one row to the jobs, or returns everything that is wrong with it. `content`: of a file with one row."""
     found = _keys_of_row(row.value)
     if found.faults:
-        return tuple(replace(fault, file=file, line=row.line) for fault in found.faults)
+        return tuple(replace(fault, file=jobs.file, line=row.line) for fault in found.faults)
     text = content if content is not None else to_yaml(found.keys).encode()
     lines = dict.fromkeys(("", *found.keys), row.line)
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=found.warnings)

@@ -7,7 +7,7 @@ looks like text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,16 +18,15 @@ from aura_daemon.formats.prompt_lists import prompt_flags
 from aura_daemon.formats.prompt_lists.foreign_settings import translated
 from aura_daemon.formats.yaml_signs import without_separators
 from aura_daemon.formats.yaml_writer import to_yaml
-from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.expansion import MOST_JOBS
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, prompt_lines_of
+from aura_daemon.jobfile.folder_defaults import prompt_lines_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
+from aura_daemon.jobfile.parser import JobPlans
 from aura_daemon.jobfile.prompt_lists import text_lookalikes
 from aura_daemon.jobfile.prompt_lists.text_entries import NEGATIVE, WHOLE_KEY, Entry, entries_of
 from aura_daemon.jobfile.prompt_lists.text_frames import unframed
 from aura_daemon.jobs.sources import PromptLines
-from aura_daemon.problems import MOST_PROBLEMS, capped, cut
+from aura_daemon.problems import cut
 
 ONLY_COMMENTS: Final = (
     "the file holds nothing but comments, the lines that begin with `#` or `//`; `\\#` at the beginning keeps a line"
@@ -46,51 +45,32 @@ class KeysOfPrompt:
     """What no job can have, without file and line."""
 
 
-def parse_prompt_text(
-    content: bytes,
-    *,
-    file: str,
-    folders: Sequence[FolderDefaults] = (),
-    catalogue: Catalogue | None = None,
-    draw: Draw = int,
-    prompt_lines: PromptLines = PromptLines.AUTO,
-) -> ParseResult:
-    """Parses a text file; its prompts may hold choices and word lists like those of a job file.
+def added_prompts(jobs: JobPlans, content: bytes, prompt_lines: PromptLines) -> Iterator[Sequence[Problem]]:
+    """Adds the prompts of a text to the jobs; what is wrong with each. `prompt_lines`: as configured.
 
-    `prompt_lines`: as configured; the settings of a folder count before it. The other arguments are as for
-    `parser.parse_job_file`.
+    Prompts may hold choices and word lists like those of a job file.
     """
-    if len(content) > MOST_BYTES:
-        allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters, and a file {MOST_JOBS} prompts"
-        return _refused(f"the file is longer than {MOST_BYTES:,} bytes; {allowed}", file=file)
-    text = text_of(content, file=file)
+    text = _text_of(content, jobs.file)
     if isinstance(text, Problem):
-        return RejectedFile(problems=(text,))
+        yield [text]
+        return
     plain = unframed(text)
-    text = plain.text
-    other = text_lookalikes.what_it_is(text, file)
-    if other:
-        return _refused(other, file=file)
-    if not text.strip():
-        return _refused("the file is blank; it should hold a prompt", file=file)
-    found = entries_of(without_separators(text), prompt_lines_of(folders, prompt_lines))
+    found = entries_of(without_separators(plain.text), prompt_lines_of(jobs.folders, prompt_lines))
     entries = found.entries
-    if not entries:
-        return _refused(ONLY_COMMENTS, file=file)
-    if len(entries) > MOST_JOBS:
+    refused = text_lookalikes.what_it_is(plain.text, jobs.file)
+    if not refused and not plain.text.strip():
+        refused = "the file is blank; it should hold a prompt"
+    if not refused and not entries:
+        refused = ONLY_COMMENTS
+    if not refused and len(entries) > MOST_JOBS:
         message = f"this would be {len(entries):,} jobs; a file has at most {MOST_JOBS}: split it, or"
-        return _refused(f"{message}, if it is one prompt: {WHOLE_KEY}", file=file)
-    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
+        refused = f"{message}, if it is one prompt: {WHOLE_KEY}"
+    if refused:
+        yield [Problem(file=jobs.file, message=refused)]
+        return
     notes = (*plain.notes, *found.notes)
     for entry in entries:
-        problems += _added(jobs, entry, content, file=file, is_only_one=len(entries) == 1, notes=notes)
-        if len(problems) > MOST_PROBLEMS:
-            break
-    if problems:
-        are_all = len(problems) <= MOST_PROBLEMS
-        return RejectedFile(problems=capped(problems, file=file, are_all=are_all))
-    return jobs.made(draw)
+        yield _added(jobs, entry, content, is_only_one=len(entries) == 1, notes=notes)
 
 
 def keys_of_line(line: str) -> KeysOfPrompt:
@@ -113,12 +93,15 @@ def keys_of_line(line: str) -> KeysOfPrompt:
     return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=tuple(warnings), faults=tuple(faults))
 
 
-def _refused(message: str, *, file: str) -> RejectedFile:
-    return RejectedFile(problems=(Problem(file=file, message=message),))
+def _text_of(content: bytes, file: str) -> str | Problem:
+    if len(content) > MOST_BYTES:
+        allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters, and a file {MOST_JOBS} prompts"
+        return Problem(file=file, message=f"the file is longer than {MOST_BYTES:,} bytes; {allowed}")
+    return text_of(content, file=file)
 
 
 def _added(
-    jobs: JobPlans, entry: Entry, content: bytes, *, file: str, is_only_one: bool, notes: tuple[str, ...]
+    jobs: JobPlans, entry: Entry, content: bytes, *, is_only_one: bool, notes: tuple[str, ...]
 ) -> tuple[Problem, ...]:
     """Adds one prompt to the jobs, or returns everything that is wrong with it."""
     line = entry.first if entry.last > 1 or not is_only_one else None
@@ -126,9 +109,9 @@ def _added(
     length = len(str(found.keys.get("prompt", "")))
     if length > MOST_PROMPT_CHARACTERS:
         message = f"the prompt has {length:,} characters; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
-        return (Problem(file=file, line=line, message=message),)
+        return (Problem(file=jobs.file, line=line, message=message),)
     if found.faults:
-        return tuple(replace(fault, file=file, line=line) for fault in found.faults)
+        return tuple(replace(fault, file=jobs.file, line=line) for fault in found.faults)
     text = content if is_only_one else to_yaml(found.keys).encode()
     lines = {} if line is None else {**dict.fromkeys(found.keys, entry.last), "": line, "prompt": line}
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=(*notes, *found.warnings))

@@ -7,9 +7,9 @@ from typing import Literal, assert_never
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.parser import Draw, ParseResult, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_tables import parse_prompt_table
-from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, added_documents, documents_of
+from aura_daemon.jobfile.prompt_lists.prompt_tables import added_rows
+from aura_daemon.jobfile.prompt_lists.prompt_texts import added_prompts
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 
@@ -23,15 +23,18 @@ def parse(
     draw: Draw = int,
     prompt_lines: PromptLines = PromptLines.AUTO,
 ) -> ParseResult:
-    """The jobs of a file, or every problem; the arguments are as for `parse_job_file` and `parse_prompt_text`."""
+    """The jobs of a file, or every problem; the arguments are as for `JobPlans`, and by default seeds are 0.
+
+    `prompt_lines`: as configured; the settings of a folder count before it.
+    """
+    jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
     match kind:
         case SourceKind.JOB_FILE:
-            return parse_job_file(content, file=file, folders=folders, catalogue=catalogue, draw=draw)
+            added = added_documents(jobs, documents_of(content, file=file))
         case SourceKind.PROMPT_TABLE:
-            return parse_prompt_table(content, file=file, folders=folders, catalogue=catalogue, draw=draw)
+            added = added_rows(jobs, content)
         case SourceKind.PROMPT_TEXT:
-            return parse_prompt_text(
-                content, file=file, folders=folders, catalogue=catalogue, draw=draw, prompt_lines=prompt_lines
-            )
+            added = added_prompts(jobs, content, prompt_lines)
         case _:  # pragma: no cover
             assert_never(kind)
+    return jobs.rejected(added) or jobs.made(draw)

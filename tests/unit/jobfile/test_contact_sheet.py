@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from aura_daemon.jobfile.contact_sheet import ContactSheet
-from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
+from aura_daemon.jobs.sources import SourceKind
 
 
 def sheets(text: str) -> list[ContactSheet]:
-    found = parse_job_file(text.encode(), file="a.yaml")
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
     return [sheet for sheet, _ in found.sheets]
 

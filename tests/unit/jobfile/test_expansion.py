@@ -1,4 +1,4 @@
-"""What a document of a job file becomes: seeds, counts, choices, matrices, as `parse_job_file` makes jobs of them."""
+"""What a document of a job file becomes: seeds, counts, choices, matrices."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.sources import SourceKind
 
 CATALOGUE = Catalogue(
     models=("aura-mini", "sd-1.4"),
@@ -31,8 +32,13 @@ def folder(**keys: object) -> FolderDefaults:
 
 def jobs(text: str, *folders: FolderDefaults, first: int = 100) -> tuple[ParsedJob, ...]:
     numbers = count(first)
-    found = parse_job_file(
-        text.encode(), file="cat.yaml", folders=folders, catalogue=CATALOGUE, draw=lambda: next(numbers)
+    found = parse(
+        SourceKind.JOB_FILE,
+        text.encode(),
+        file="cat.yaml",
+        folders=folders,
+        catalogue=CATALOGUE,
+        draw=lambda: next(numbers),
     )
     assert isinstance(found, ParsedFile), [str(problem) for problem in found.problems]
     return found.jobs
@@ -44,7 +50,7 @@ def requests(text: str, *folders: FolderDefaults) -> list[GenerateRequest]:
 
 
 def complaints(text: str, *folders: FolderDefaults) -> list[str]:
-    found = parse_job_file(text.encode(), file="cat.yaml", folders=folders, catalogue=CATALOGUE)
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", folders=folders, catalogue=CATALOGUE)
     assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
@@ -176,14 +182,16 @@ def test_choices_that_cannot_be_are_refused(text: str, words: str) -> None:
 
 
 def test_a_prompt_text_expands_as_a_job_file_does() -> None:
-    found = parse_prompt_text(b"a {red|blue} __one__\n", file="cat.txt", catalogue=CATALOGUE, draw=lambda: 9)
+    found = parse(
+        SourceKind.PROMPT_TEXT, b"a {red|blue} __one__\n", file="cat.txt", catalogue=CATALOGUE, draw=lambda: 9
+    )
     assert isinstance(found, ParsedFile)
     assert [job.spec.request for job in found.jobs] == [
         GenerateRequest(prompt="a red fox", seed=9),
         GenerateRequest(prompt="a blue fox", seed=9),
     ]
     assert found.jobs[0].text == b"prompt: a red fox\nseed: 9\n"
-    found = parse_prompt_text(b"a {red|blue", file="cat.txt")
+    found = parse(SourceKind.PROMPT_TEXT, b"a {red|blue", file="cat.txt")
     assert isinstance(found, RejectedFile)
     assert str(found.problems[0]).startswith("cat.txt: prompt: a choice is opened")
 
@@ -315,7 +323,7 @@ def _calls(text: str, *, is_well: bool) -> int:
     before = sys.getprofile()
     sys.setprofile(count_one)
     try:
-        found = parse_job_file(text.encode(), file="cat.yaml", catalogue=CATALOGUE)
+        found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", catalogue=CATALOGUE)
     finally:
         sys.setprofile(before)
     assert isinstance(found, ParsedFile) is is_well

@@ -18,11 +18,11 @@ from aura_daemon.jobfile.folder_defaults import (
     prompt_lines_of,
     with_folder_defaults,
 )
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
-from aura_daemon.jobs.sources import PromptLines
+from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 GOOD = {
     "negative_prompt": ["blurry", "no", 7],
@@ -63,7 +63,7 @@ def parsed(text: str) -> FolderDefaults | tuple[str, ...]:
 
 
 def asked(text: str, *folders: FolderDefaults) -> JobSpec:
-    found = parse_job_file(text.encode(), file="cat.yaml", folders=folders)
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", folders=folders)
     assert not isinstance(found, RejectedFile), found.problems
     return found.jobs[0].spec
 
@@ -112,7 +112,7 @@ def test_how_texts_are_cut_can_be_said_for_a_folder_and_for_no_job(value: str | 
     jsonschema.validate({"prompt_lines": value}, defaults_schema())
     assert asked("prompt: x", found) == asked("prompt: x")
     assert prompt_lines_of([found], PromptLines.LINES) == (value or "lines")
-    refused = parse_job_file(b"prompt: x\nprompt_lines: whole\n", file="cat.yaml")
+    refused = parse(SourceKind.JOB_FILE, b"prompt: x\nprompt_lines: whole\n", file="cat.yaml")
     assert isinstance(refused, RejectedFile)
 
 
@@ -173,7 +173,7 @@ def test_each_kind_of_job_takes_its_own_keys() -> None:
     both = folder(steps=10, max_new_tokens=9, negative_prompt="blurry", priority=2)
     assert asked("task: caption\nimage: a.png", both).request == CaptionRequest(image="a.png", max_new_tokens=9)
     assert for_image([both]) == JobSpec(request=CaptionRequest(max_new_tokens=9), priority=2)
-    text = parse_prompt_text(b"a red circle", file="cat.txt", folders=[both])
+    text = parse(SourceKind.PROMPT_TEXT, b"a red circle", file="cat.txt", folders=[both])
     assert isinstance(text, ParsedFile)
     assert text.jobs[0].spec.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
 
@@ -199,7 +199,7 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
     assert {key: keys[key] for key in own} == own
     assert not keys.keys() & other
-    result = parse_job_file(yaml.safe_dump(keys).encode(), file="cat.yaml")
+    result = parse(SourceKind.JOB_FILE, yaml.safe_dump(keys).encode(), file="cat.yaml")
     assert isinstance(result, ParsedFile), result
 
 

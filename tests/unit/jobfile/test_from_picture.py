@@ -11,9 +11,11 @@ from aura_daemon.formats.picture_metadata.infotext import infotext
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.from_picture import differences, made_again
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 from tests.unit.formats.picture_metadata.test_comfyui_graph import graph
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
@@ -25,7 +27,7 @@ THEIRS = "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 512x5
 
 
 def asked(text: str) -> RegenerateSpec:
-    found = parse_job_file(text.encode(), file="a.yaml")
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
     again = found.jobs[0].spec
     assert isinstance(again, RegenerateSpec)
@@ -86,7 +88,7 @@ def test_a_picture_asks_for_what_it_was_made_from() -> None:
 )
 def test_what_one_picture_cannot_be_made_with_is_refused(keys: str, words: str) -> None:
     catalogue = Catalogue(models=("aura-mini", "sd-1.4"), loras=("ink",))
-    found = parse_job_file(f"task: regenerate\n{keys}\n".encode(), file="a.yaml", catalogue=catalogue)
+    found = parse(SourceKind.JOB_FILE, f"task: regenerate\n{keys}\n".encode(), file="a.yaml", catalogue=catalogue)
     assert isinstance(found, RejectedFile)
     assert str(found.problems[0]).startswith(words)
 
@@ -162,7 +164,7 @@ def test_a_blank_prompt_in_a_picture_is_refused() -> None:
     ],
 )
 def test_a_job_to_make_again_is_checked_as_any_other(text: str, words: str) -> None:
-    found = parse_job_file(f"task: regenerate\n{text}\n".encode(), file="a.yaml")
+    found = parse(SourceKind.JOB_FILE, f"task: regenerate\n{text}\n".encode(), file="a.yaml")
     assert isinstance(found, RejectedFile)
     assert words in str(found.problems[0])
     assert "a.yaml:2" in str(found.problems[0])

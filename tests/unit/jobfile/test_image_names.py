@@ -9,15 +9,17 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.expansion import MOST_JOBS
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobfile.parser import RejectedFile, parse_job_file
+from aura_daemon.jobfile.parser import RejectedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, RegenerateRequest
+from aura_daemon.jobs.sources import SourceKind
 
 FILE = "cat.yaml"
 
 
 def names_of_jobs(content: bytes) -> tuple[str | None, ...] | None:
     """The names in the jobs of the whole file; None where the file is refused."""
-    parsed = parse_job_file(content, file=FILE)
+    parsed = parse(SourceKind.JOB_FILE, content, file=FILE)
     if isinstance(parsed, RejectedFile):
         return None
     names: list[str | None] = []
@@ -98,5 +100,5 @@ def test_names_of_a_file(text: str, names: tuple[str | None, ...]) -> None:
     ],
 )
 def test_a_file_that_is_refused_names_no_image(text: str) -> None:
-    assert isinstance(parse_job_file(text.encode(), file=FILE), RejectedFile)
+    assert isinstance(parse(SourceKind.JOB_FILE, text.encode(), file=FILE), RejectedFile)
     assert image_names(text.encode(), file=FILE) == ()

@@ -6,19 +6,20 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.requests import GenerateRequest, Lora, Request
+from aura_daemon.jobs.sources import SourceKind
 
 
 def requests(text: str) -> list[Request]:
-    found = parse_job_file(text.encode(), file="cat.yaml")
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml")
     assert isinstance(found, ParsedFile), found
     return [job.spec.request for job in found.jobs]
 
 
 def complaints(text: str) -> list[str]:
-    found = parse_job_file(text.encode(), file="cat.yaml")
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml")
     assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
@@ -52,10 +53,10 @@ def test_a_sheet_of_more_pictures_than_fit_is_refused_with_the_line() -> None:
 
 
 def test_one_document_of_several_can_stand_alone() -> None:
-    found = parse_job_file("prompt: a\n---\n# of b\nprompt: b\r\n".encode("utf-16"), file="cat.yaml")
+    found = parse(SourceKind.JOB_FILE, "prompt: a\n---\n# of b\nprompt: b\r\n".encode("utf-16"), file="cat.yaml")
     assert isinstance(found, ParsedFile)
     for job in found.jobs:
-        alone = parse_job_file(job.text, file="cat.yaml")
+        alone = parse(SourceKind.JOB_FILE, job.text, file="cat.yaml")
         assert isinstance(alone, ParsedFile)
         assert alone.jobs == (job,)
 
@@ -64,7 +65,7 @@ def test_one_document_of_several_can_stand_alone() -> None:
     "content", [b" a red circle \r\n", "\ufeffa red circle".encode(), "a red circle".encode("utf-16")]
 )
 def test_a_text_file_is_one_prompt(content: bytes) -> None:
-    found = parse_prompt_text(content, file="cat.txt")
+    found = parse(SourceKind.PROMPT_TEXT, content, file="cat.txt")
     assert isinstance(found, ParsedFile)
     assert found.jobs[0].spec.request == GenerateRequest(prompt="a red circle")
     assert found.jobs[0].text == content
@@ -82,18 +83,18 @@ def test_a_text_file_is_one_prompt(content: bytes) -> None:
     ],
 )
 def test_a_text_file_that_is_no_prompt_says_why(content: bytes, words: str) -> None:
-    found = parse_prompt_text(content, file="cat.txt")
+    found = parse(SourceKind.PROMPT_TEXT, content, file="cat.txt")
     assert isinstance(found, RejectedFile)
     assert words in str(found.problems[0])
 
 
 def test_a_text_file_may_name_loras() -> None:
-    found = parse_prompt_text(b"a cat <lora:ink:0.8>", file="cat.txt")
+    found = parse(SourceKind.PROMPT_TEXT, b"a cat <lora:ink:0.8>", file="cat.txt")
     assert isinstance(found, ParsedFile)
     asked = found.jobs[0].spec.request
     assert isinstance(asked, GenerateRequest)
     assert asked.loras == (Lora(name="ink", weight=0.8),)
-    wrong = parse_prompt_text(b"a cat <lora:ink:much>", file="cat.txt")
+    wrong = parse(SourceKind.PROMPT_TEXT, b"a cat <lora:ink:much>", file="cat.txt")
     assert isinstance(wrong, RejectedFile)
     assert "cat.txt: prompt: holds what is no" in str(wrong.problems[0])
 
@@ -101,5 +102,5 @@ def test_a_text_file_may_name_loras() -> None:
 @given(st.binary(max_size=80))
 @settings(max_examples=25)
 def test_no_bytes_break_the_parsers(content: bytes) -> None:
-    assert isinstance(parse_job_file(content, file="a"), ParsedFile | RejectedFile)
-    assert isinstance(parse_prompt_text(content, file="a"), ParsedFile | RejectedFile)
+    assert isinstance(parse(SourceKind.JOB_FILE, content, file="a"), ParsedFile | RejectedFile)
+    assert isinstance(parse(SourceKind.PROMPT_TEXT, content, file="a"), ParsedFile | RejectedFile)

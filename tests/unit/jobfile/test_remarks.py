@@ -4,10 +4,11 @@ import pytest
 
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, parse_defaults
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
+from aura_daemon.jobs.sources import SourceKind
 from tests.unit.jobfile.test_expansion import complaints, folder, jobs, requests
 
 LORAS = Catalogue(
@@ -21,14 +22,14 @@ def prompts(text: str) -> list[str]:
 
 def named(prompt: str, more: str = "") -> list[tuple[Lora, ...]]:
     text = f"prompt: '{prompt}'\n{more}"
-    found = parse_job_file(text.encode(), file="cat.yaml", catalogue=LORAS)
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", catalogue=LORAS)
     assert isinstance(found, ParsedFile), [str(problem) for problem in found.problems]
     asked = [job.spec.request for job in found.jobs]
     return [request.loras for request in asked if isinstance(request, GenerateRequest)]
 
 
 def refused(prompt: str, more: str = "") -> list[str]:
-    found = parse_job_file(f"prompt: '{prompt}'\n{more}".encode(), file="cat.yaml", catalogue=LORAS)
+    found = parse(SourceKind.JOB_FILE, f"prompt: '{prompt}'\n{more}".encode(), file="cat.yaml", catalogue=LORAS)
     assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
@@ -182,7 +183,9 @@ def test_the_prompt_of_a_picture_made_again_has_no_comment() -> None:
 
 
 def test_texts_are_remarked_on_as_well() -> None:
-    found = parse_prompt_text(b"a circle <lyco:ink:1> <wildcard:animal> # x", file="cat.txt", catalogue=LORAS)
+    found = parse(
+        SourceKind.PROMPT_TEXT, b"a circle <lyco:ink:1> <wildcard:animal> # x", file="cat.txt", catalogue=LORAS
+    )
     assert isinstance(found, ParsedFile)
     assert [warning.split("`")[1] for warning in found.jobs[0].warnings] == ["# x", "<wildcard:animal>"]
 

@@ -17,10 +17,12 @@ from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
 from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.types import image_path
-from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 CHECKER = jsonschema.Draft202012Validator(job_schema())
@@ -216,7 +218,7 @@ def written(value: Any) -> str:
 
 
 def parses(mapping: dict[str, Any]) -> bool:
-    return isinstance(parse_job_file(written(mapping).encode(), file="x.yaml"), ParsedFile)
+    return isinstance(parse(SourceKind.JOB_FILE, written(mapping).encode(), file="x.yaml"), ParsedFile)
 
 
 def said_of(mapping: dict[str, Any], key: str) -> list[Any]:
@@ -381,7 +383,7 @@ def test_what_json_schema_cannot_say_the_parser_says(mapping: dict[str, Any]) ->
 )
 def test_a_file_as_people_write_it_is_the_same_to_an_editor(text: str, valid: bool) -> None:
     assert CHECKER.is_valid(yaml.safe_load(text)) is valid
-    assert isinstance(parse_job_file(text.encode(), file="a"), ParsedFile) is valid
+    assert isinstance(parse(SourceKind.JOB_FILE, text.encode(), file="a"), ParsedFile) is valid
 
 
 def test_the_patterns_know_the_same_characters_as_python() -> None:

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.jobfile.keys.generate import GenerateJob
-from aura_daemon.jobfile.parser import ParsedFile, parse_job_file
+from aura_daemon.jobfile.parser import ParsedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import (
     CaptionRequest,
@@ -22,6 +23,7 @@ from aura_daemon.jobs.requests import (
     Request,
 )
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12)
@@ -98,6 +100,6 @@ def test_what_an_older_version_journaled_has_the_defaults_of_keys_that_it_did_no
 def test_a_request_written_as_yaml_is_read_back(request_: GenerateRequest) -> None:
     given_keys = {key: value for key, value in request_to_dict(request_).items() if value is not None}
     given_keys |= {key: escape_choices(str(given_keys[key])) for key in ("prompt", "negative_prompt")}
-    found = parse_job_file(json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
+    found = parse(SourceKind.JOB_FILE, json.dumps(given_keys, ensure_ascii=False).encode(), file="a.yaml")
     assert isinstance(found, ParsedFile), found
     assert found.jobs[0].spec.request == request_

@@ -8,14 +8,15 @@ import pytest
 
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_tables import parse_prompt_table
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.sources import SourceKind
 
 
 def jobs(text: str | bytes, file: str = "cat.csv") -> tuple[ParsedJob, ...]:
-    found = parse_prompt_table(text.encode() if isinstance(text, str) else text, file=file)
+    found = parse(SourceKind.PROMPT_TABLE, text.encode() if isinstance(text, str) else text, file=file)
     assert isinstance(found, ParsedFile), found
     return found.jobs
 
@@ -26,7 +27,7 @@ def requests(text: str | bytes, file: str = "cat.csv") -> list[GenerateRequest]:
 
 
 def complaints(text: str | bytes, file: str = "cat.csv") -> list[str]:
-    found = parse_prompt_table(text.encode() if isinstance(text, str) else text, file=file)
+    found = parse(SourceKind.PROMPT_TABLE, text.encode() if isinstance(text, str) else text, file=file)
     assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
@@ -124,7 +125,7 @@ def test_a_list_of_texts_has_a_job_for_each_with_its_flags() -> None:
 )
 def test_every_row_can_be_handed_back_alone_as_a_job_file(file: str, text: str) -> None:
     for job in jobs(text, file):
-        alone = parse_job_file(job.text, file="cat-1.yaml")
+        alone = parse(SourceKind.JOB_FILE, job.text, file="cat-1.yaml")
         assert isinstance(alone, ParsedFile), alone
         assert [again.spec for again in alone.jobs] == [job.spec]
     content = b"prompt\na red circle\n"
@@ -168,7 +169,7 @@ def test_no_more_problems_are_listed_than_anyone_reads() -> None:
 
 def test_the_settings_of_its_folder_count_for_a_table() -> None:
     folder = FolderDefaults(name="_defaults.yaml", sha256="", keys={"steps": 8, "prompt_lines": "whole"})
-    found = parse_prompt_table(b"prompt\na red circle\na star\n", file="cat.csv", folders=[folder])
+    found = parse(SourceKind.PROMPT_TABLE, b"prompt\na red circle\na star\n", file="cat.csv", folders=[folder])
     assert isinstance(found, ParsedFile)
     assert [job.spec.request.steps for job in found.jobs] == [8, 8]  # type: ignore[union-attr]
 

@@ -12,19 +12,20 @@ from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
-from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile, parse_job_file
-from aura_daemon.jobfile.prompt_lists.prompt_texts import ONLY_COMMENTS, parse_prompt_text
+from aura_daemon.jobfile.parser import ParsedFile, ParsedJob, RejectedFile
+from aura_daemon.jobfile.prompt_lists.prompt_texts import ONLY_COMMENTS
+from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.prompt_lists.text_entries import WHOLE_KEY
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sampling import Scheduler
-from aura_daemon.jobs.sources import PromptLines
+from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 THREE = "a small red circle on a blue background\na large green star\n\n# no\na black cross\n"
 
 
 def jobs(text: str | bytes, **options: object) -> tuple[ParsedJob, ...]:
     content = text.encode() if isinstance(text, str) else text
-    found = parse_prompt_text(content, file="cat.txt", **options)  # type: ignore[arg-type]
+    found = parse(SourceKind.PROMPT_TEXT, content, file="cat.txt", **options)  # type: ignore[arg-type]
     assert isinstance(found, ParsedFile), found
     return found.jobs
 
@@ -35,7 +36,7 @@ def requests(text: str | bytes, **options: object) -> list[GenerateRequest]:
 
 
 def complaints(text: str | bytes, file: str = "cat.txt") -> list[str]:
-    found = parse_prompt_text(text.encode() if isinstance(text, str) else text, file=file)
+    found = parse(SourceKind.PROMPT_TEXT, text.encode() if isinstance(text, str) else text, file=file)
     assert isinstance(found, RejectedFile), found
     return [str(problem) for problem in found.problems]
 
@@ -62,7 +63,7 @@ def test_one_line_is_one_job_with_the_text_of_the_file() -> None:
 def test_every_job_can_be_handed_back_alone_as_a_job_file(text: str) -> None:
     found = jobs(text)
     for job in found:
-        alone = parse_job_file(job.text, file="cat-1.yaml")
+        alone = parse(SourceKind.JOB_FILE, job.text, file="cat-1.yaml")
         assert isinstance(alone, ParsedFile), alone
         assert [again.spec for again in alone.jobs] == [job.spec]
 
@@ -247,17 +248,17 @@ def test_prompts_that_look_like_something_else_are_prompts(text: str) -> None:
 @given(st.text(alphabet='ab -#/\n":,{}[]()SsN.1', max_size=80), st.sampled_from(PromptLines))
 @settings(max_examples=200)
 def test_every_text_is_read_or_refused(text: str, mode: PromptLines) -> None:
-    found = parse_prompt_text(text.encode(), file="a.txt", prompt_lines=mode)
+    found = parse(SourceKind.PROMPT_TEXT, text.encode(), file="a.txt", prompt_lines=mode)
     assert isinstance(found, ParsedFile | RejectedFile)
 
 
 def test_what_is_left_out_around_a_prompt_is_said() -> None:
-    parsed = parse_prompt_text(b"/imagine prompt: a cat\n", file="cat.txt")
+    parsed = parse(SourceKind.PROMPT_TEXT, b"/imagine prompt: a cat\n", file="cat.txt")
     assert isinstance(parsed, ParsedFile)
     (job,) = parsed.jobs
-    assert job.warnings == ("Midjourney's command /imagine was left out",)
+    assert job.warnings == ("the command before a prompt (Midjourney's /imagine, InvokeAI's invoke>) was left out",)
 
 
 def test_a_prompt_with_the_names_of_few_settings_is_one() -> None:
-    parsed = parse_prompt_text(b"Prompt: a cat\nMood: calm\nSeed: of an apple\n", file="cat.txt")
+    parsed = parse(SourceKind.PROMPT_TEXT, b"Prompt: a cat\nMood: calm\nSeed: of an apple\n", file="cat.txt")
     assert isinstance(parsed, ParsedFile)
