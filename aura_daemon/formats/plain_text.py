@@ -59,8 +59,6 @@ def text_of(content: bytes, *, file: str) -> str | Problem:
     strange = NOT_TEXT.search(text)
     if strange is None:
         return text
-    if _is_utf_16(content):
-        return Problem(file=file, message=f"the file is UTF-16 without its byte order mark: {_SAVE_AS_UTF8}")
     line = text.count("\n", 0, strange.start()) + 1
     message = f"the file holds the control character U+{ord(strange[0]):04X}: is it text, saved as UTF-8?"
     return Problem(file=file, line=line, message=message)
@@ -77,15 +75,7 @@ def decoded(content: bytes) -> str | None:
 
 def _encoding(content: bytes) -> str:
     """What the bytes seem to be instead of UTF-8; empty where nothing speaks for anything."""
-    if _is_utf_16(content):
-        return " but in UTF-16 without its byte order mark"
     ascii_bytes = sum(byte < 0x80 for byte in content)
     if _WINDOWS_1252.fullmatch(content) and ascii_bytes >= _LEAST_ASCII * len(content):
         return ", it looks like Windows-1252 (Latin-1, ANSI)"
     return ""
-
-
-def _is_utf_16(content: bytes) -> bool:
-    """Whether nearly every second byte is zero, as in Western text in UTF-16."""
-    least = max(2, 0.4 * len(content))
-    return any(content[start::2].count(0) >= least for start in (0, 1)) and content.count(0) <= 0.6 * len(content)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,45 +105,51 @@ class SourceDisposal:
 
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """Copies a source whose jobs all failed to `failed/`, with a report beside it."""
-        for target in free_names(failed_place(self._delivery.root, source.path)):
-            report = report_beside(target)
-            if is_report_of(report, source.id):
-                return  # a crash came after the report was written
-            is_ours = os.path.lexists(target) and _same_content(target, source.sha256)
-            if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not is_stale(report, target)):
-                continue
-            if not is_ours and os.path.lexists(file):
-                if self._claims.is_copy(file):
-                    os.utime(file)  # if moved back, its time tells it from the one that stays in the inbox
-                durable_files.copy(file, target, temp_folder=self._delivery.temp_folder)
-            self._write_report(report, source, job, failure)
+
+        def copy(target: Path) -> None:
+            if not os.path.lexists(file):
+                return
+            if self._claims.is_copy(file):
+                os.utime(file)  # if moved back, its time tells it from the one that stays in the inbox
+            durable_files.copy(file, target, temp_folder=self._delivery.temp_folder)
+
+        report = self._hand_back(source.path, source.sha256, copy, source, job, failure)
+        if report is not None:
             logger.info("{} failed: {} (see {})", source.id, failure.message, file_names.escaped(os.fspath(report)))
-            return
 
     def _fail_document(self, source: Source, job: Job) -> None:
         """Writes one document of several to `failed/`, as a file that can be moved back."""
         if job.failure is not None:
-            self._hand_back(document_path(source, job), job.text, source, job, job.failure)
+            self._write_part(document_path(source, job), job.text, source, job, job.failure)
 
     def _hand_back_together(self, source: Source, cancelled: list[Job], *, of: int) -> None:
         """Writes the jobs that were cancelled, some of `of`, to `failed/` as one file: nobody asked for a file each."""
         message = f"{len(cancelled)} of its {of} jobs were cancelled; they are the documents of this file"
         failure = replace(CANCELLED, message=message)
-        self._hand_back(cancelled_path(source), _documents_of(cancelled), source, None, failure)
+        self._write_part(cancelled_path(source), _documents_of(cancelled), source, None, failure)
 
-    def _hand_back(self, path: str, content: bytes, source: Source, job: Job | None, failure: Failure) -> None:
-        """Writes a part of a source to `failed/`, with a report beside it."""
+    def _write_part(self, path: str, content: bytes, source: Source, job: Job | None, failure: Failure) -> None:
+        def write(target: Path) -> None:
+            durable_files.write(target, content, temp_folder=self._delivery.temp_folder)
+
+        self._hand_back(path, hashlib.sha256(content).hexdigest(), write, source, job, failure)
+
+    def _hand_back(
+        self, path: str, sha256: str, put: Callable[[Path], None], source: Source, job: Job | None, failure: Failure
+    ) -> Path | None:
+        """Has a file put into `failed/` and writes its report; None where a crash came after the report was written."""
         for target in free_names(failed_place(self._delivery.root, path)):
             report = report_beside(target)
             if is_report_of(report, job.id if job is not None else source.id):
-                return  # a crash came after the report was written
-            is_ours = os.path.lexists(target) and _same_content(target, hashlib.sha256(content).hexdigest())
+                return None
+            is_ours = os.path.lexists(target) and _same_content(target, sha256)
             if (os.path.lexists(target) and not is_ours) or (os.path.lexists(report) and not is_stale(report, target)):
                 continue
             if not is_ours:
-                durable_files.write(target, content, temp_folder=self._delivery.temp_folder)
+                put(target)
             self._write_report(report, source, job, failure)
-            return
+            return report
+        return None
 
     def _write_report(self, place: Path, source: Source, job: Job | None, failure: Failure) -> None:
         document = sidecar_writer.report(
