@@ -12,8 +12,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import comfyui_graph, infotext
 from aura_daemon.formats.picture_metadata.comfyui_graph import TooComplex
 from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETERS, WORKFLOW, embedded_texts
-from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM
-from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
+from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM, PictureSettings
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, with_loras_of_prompt

@@ -36,9 +36,13 @@ class Scheduler(StrEnum):
         return "|".join(map(_spelling, names))
 
     @classmethod
+    def named(cls, name: str) -> Scheduler | None:
+        """The sampler of a name, in any spelling; None where there is none."""
+        return next((member for member in cls if re.match(alone(member.spelling), name)), None)
+
+    @classmethod
     def _missing_(cls, value: object) -> Scheduler | None:
-        text = value if isinstance(value, str) else ""
-        return next((member for member in cls if re.match(alone(member.spelling), text)), None)
+        return cls.named(value) if isinstance(value, str) else None
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of
-from aura_daemon.formats.prompt_lists import json_rows, prompt_tables
+from aura_daemon.formats.prompt_lists import json_rows, tables
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 from aura_daemon.watch import other_kinds
 from aura_daemon.watch.decisions import Leave
@@ -97,7 +97,7 @@ def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKi
     schema = json_rows.schema_of(text) if is_json else ""
     if schema == SIDECAR_SCHEMA:
         kind = SourceKind.SIDECAR
-    elif prompt_tables.holds_prompts(name, text):
+    elif tables.holds_prompts(name, text):
         kind = SourceKind.PROMPT_TABLE
     else:
         return _foreign_json(schema) if is_json else Leave(reason=_NO_PROMPTS, mend=_NAME_PROMPTS)

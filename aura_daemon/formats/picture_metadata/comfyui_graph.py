@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
+from aura_daemon.formats.picture_metadata.infotext import PictureSettings
 from aura_daemon.jobs.sampling import Scheduler
 
 PROGRAM: Final = "ComfyUI"
@@ -186,9 +186,8 @@ class _Graph:
         """Our name of the sampler. An unknown name stays as it is, to be refused by that name."""
         name, schedule = _text_of(sampler, "sampler_name").removesuffix("_gpu"), _text_of(sampler, "scheduler")
         wanted = name if schedule in _PLAIN_SCHEDULES else f"{name}_{schedule}"
-        try:
-            scheduler = Scheduler(wanted)
-        except ValueError:
+        scheduler = Scheduler.named(wanted)
+        if scheduler is None:
             return f"{name} {schedule}"
         if schedule in _PLAIN_SCHEDULES[1:]:
             self._lost.append(f"its steps were spaced by `{schedule}`; {scheduler} has its own spacing")

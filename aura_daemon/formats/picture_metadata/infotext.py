@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
-from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
@@ -78,6 +78,20 @@ _K_DIFFUSION: Final = "k_"
 
 _OWN_SCHEDULES: Final = {"dpm++ 2m": "karras", "dpm++ sde": "karras", "dpm++ 2m sde": "exponential"}
 """The schedule that A1111 uses for `Automatic`; for the other samplers that we know it is `Uniform`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureSettings:
+    """The settings in a picture, whatever program wrote them."""
+
+    keys: Mapping[str, object]
+    """Keys of a job, as in a job file; not checked yet."""
+    model: str = ""
+    model_hash: str = ""
+    version: str = ""
+    """Name and version of the program that made the picture, as it gives them."""
+    lost: tuple[str, ...] = ()
+    """What a job cannot ask for again, in words."""
 
 
 def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, version: str) -> str:

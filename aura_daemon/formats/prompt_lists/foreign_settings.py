@@ -150,10 +150,10 @@ def _scheduler(
     name = _SAMPLERS.get(name, name)
     plan = schedule.strip() if isinstance(schedule, str) else ""
     plan = "" if plan.casefold() in _PLAIN_SCHEDULES else plan
-    if plan and (known := _known_sampler(name)) is not None:
+    if plan and (known := Scheduler.named(name)) is not None:
         name = infotext.sampler_of(known)
     for candidate in (f"{name} {plan}", infotext.scheduler_of(name, plan)):
-        if (known := _known_sampler(candidate.strip())) is not None:
+        if (known := Scheduler.named(candidate.strip())) is not None:
             return known.value
     return f"{sampler} {plan}".strip()
 
@@ -161,13 +161,6 @@ def _scheduler(
 def _fault(setting: Setting, message: str) -> Problem:
     given = setting.written if setting.written != setting.label else ""
     return Problem(key=setting.label, message=message, given=given)
-
-
-def _known_sampler(name: str) -> Scheduler | None:
-    try:
-        return Scheduler(name)
-    except ValueError:
-        return None
 
 
 def _value(name: str, value: object) -> object:

@@ -12,9 +12,9 @@ from typing import Final
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import text_of
 from aura_daemon.formats.prompt_lists.foreign_settings import Setting, translated
-from aura_daemon.formats.prompt_lists.prompt_tables import rows_of
 from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_known, meaning
 from aura_daemon.formats.prompt_lists.table_rows import Row
+from aura_daemon.formats.prompt_lists.tables import rows_of
 from aura_daemon.formats.yaml_scalars import resolved
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.expansion import MOST_JOBS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.formats.picture_metadata.comfyui_graph import MOST_NODES, TooComplex, read_graph
-from aura_daemon.formats.picture_metadata.picture_settings import PictureSettings
+from aura_daemon.formats.picture_metadata.infotext import PictureSettings
 from aura_daemon.jobs.sampling import Scheduler
 
 

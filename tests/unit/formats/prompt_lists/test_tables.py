@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.prompt_lists.json_rows import MOST_SIGNS
-from aura_daemon.formats.prompt_lists.prompt_tables import holds_prompts, rows_of
 from aura_daemon.formats.prompt_lists.table_rows import Row
+from aura_daemon.formats.prompt_lists.tables import holds_prompts, rows_of
 
 
 def rows(name: str, text: str) -> list[tuple[int, object]]:
