@@ -28,7 +28,9 @@ MOST_CHARACTERS: Final = 100_000
 HASH_CHARACTERS: Final = 10
 """Characters of a model's sha256, as A1111 shows it."""
 
-_NEGATIVE: Final = "Negative prompt:"
+NEGATIVE: Final = "Negative prompt:"
+"""How A1111 begins the negative prompt."""
+
 _LEAST_SETTINGS: Final = 3
 """With fewer settings a line belongs to the prompt."""
 
@@ -116,7 +118,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
     prompt = resolved.prompt + "".join(_lora_tags(resolved.prompt, resolved.loras))
-    negative = f"\n{_NEGATIVE} {resolved.negative_prompt}" if resolved.negative_prompt else ""
+    negative = f"\n{NEGATIVE} {resolved.negative_prompt}" if resolved.negative_prompt else ""
     return f"{prompt}{negative}\n{line}".strip()
 
 
@@ -201,9 +203,9 @@ def _prompts(lines: list[str]) -> tuple[str, str]:
     negative: list[str] = []
     current = prompt
     for line in map(str.strip, lines):
-        if line.startswith(_NEGATIVE):
+        if line.startswith(NEGATIVE):
             current = negative
-            line = line.removeprefix(_NEGATIVE).strip()
+            line = line.removeprefix(NEGATIVE).strip()
         current.append(line)
     return "\n".join(prompt).strip(), "\n".join(negative).strip()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from aura_daemon.errors import Problem
@@ -37,11 +37,11 @@ class Translation:
 
     keys: Mapping[str, object]
     """Keys of a job, not checked yet."""
-    written: Mapping[str, str]
+    written: Mapping[str, str] = field(default_factory=dict)
     """Key -> how the user wrote it."""
-    warnings: tuple[str, ...]
-    faults: tuple[Problem, ...]
-    """Settings that no job can have."""
+    warnings: tuple[str, ...] = ()
+    faults: tuple[Problem, ...] = ()
+    """Settings that no job can have; their file and line are not known here."""
 
 
 _NEUTRAL: Final[Mapping[str, tuple[object, ...]]] = {

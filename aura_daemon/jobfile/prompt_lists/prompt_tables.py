@@ -11,7 +11,7 @@ from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import text_of
-from aura_daemon.formats.prompt_lists.foreign_settings import Setting, translated
+from aura_daemon.formats.prompt_lists.foreign_settings import Setting, Translation, translated
 from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_known, meaning
 from aura_daemon.formats.prompt_lists.table_rows import Row
 from aura_daemon.formats.prompt_lists.tables import rows_of
@@ -21,7 +21,7 @@ from aura_daemon.jobfile.expansion import MOST_JOBS
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import JobPlans
-from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line
+from aura_daemon.jobfile.prompt_lists.prompt_texts import keys_of_line
 from aura_daemon.jobfile.schema import TEXT_KEYS
 from aura_daemon.problems import cut, shown
 
@@ -68,7 +68,7 @@ def _added(jobs: JobPlans, row: Row, content: bytes | None) -> tuple[Problem, ..
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=found.warnings)
 
 
-def _keys_of_row(value: Mapping[str, object] | str) -> KeysOfPrompt:
+def _keys_of_row(value: Mapping[str, object] | str) -> Translation:
     if isinstance(value, str):
         return keys_of_line(value)
     own: dict[str, object] = {}
@@ -80,8 +80,7 @@ def _keys_of_row(value: Mapping[str, object] | str) -> KeysOfPrompt:
         else:
             own[key if key in _OWN_KEYS else name] = _cell(key, cell)
     found = translated(_without_first_sampler(settings))
-    keys = {**found.keys, **own}
-    return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=found.warnings, faults=found.faults)
+    return replace(found, keys={**found.keys, **own})
 
 
 def _flat(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:

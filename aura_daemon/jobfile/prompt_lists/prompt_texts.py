@@ -8,14 +8,14 @@ looks like text.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import infotext
 from aura_daemon.formats.plain_text import MOST_BYTES, text_of
 from aura_daemon.formats.prompt_lists import prompt_flags
-from aura_daemon.formats.prompt_lists.foreign_settings import translated
+from aura_daemon.formats.prompt_lists.foreign_settings import Translation, translated
 from aura_daemon.formats.yaml_signs import without_separators
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile.expansion import MOST_JOBS
@@ -23,7 +23,7 @@ from aura_daemon.jobfile.folder_defaults import prompt_lines_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.parser import JobPlans
 from aura_daemon.jobfile.prompt_lists import text_lookalikes
-from aura_daemon.jobfile.prompt_lists.text_entries import NEGATIVE, WHOLE_KEY, Entry, entries_of
+from aura_daemon.jobfile.prompt_lists.text_entries import WHOLE_KEY, Entry, entries_of
 from aura_daemon.jobfile.prompt_lists.text_frames import unframed
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import cut
@@ -31,18 +31,6 @@ from aura_daemon.problems import cut
 ONLY_COMMENTS: Final = (
     "the file holds nothing but comments, the lines that begin with `#` or `//`; `\\#` at the beginning keeps a line"
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeysOfPrompt:
-    """What one prompt with its flags or settings asks for."""
-
-    keys: dict[str, object]
-    written: dict[str, str]
-    """Key -> how the user wrote it."""
-    warnings: tuple[str, ...] = ()
-    faults: tuple[Problem, ...] = ()
-    """What no job can have, without file and line."""
 
 
 def added_prompts(jobs: JobPlans, content: bytes, prompt_lines: PromptLines) -> Iterator[Sequence[Problem]]:
@@ -57,27 +45,20 @@ def added_prompts(jobs: JobPlans, content: bytes, prompt_lines: PromptLines) -> 
     plain = unframed(text)
     found = entries_of(without_separators(plain.text), prompt_lines_of(jobs.folders, prompt_lines))
     entries = found.entries
-    refused = text_lookalikes.what_it_is(plain.text, jobs.file)
-    if not refused and not plain.text.strip():
-        refused = "the file is blank; it should hold a prompt"
-    if not refused and not entries:
-        refused = ONLY_COMMENTS
-    if not refused and len(entries) > MOST_JOBS:
-        message = f"this would be {len(entries):,} jobs; a file has at most {MOST_JOBS}: split it, or"
-        refused = f"{message}, if it is one prompt: {WHOLE_KEY}"
-    if refused:
-        yield [Problem(file=jobs.file, message=refused)]
+    refusal = text_lookalikes.what_it_is(plain.text, jobs.file) or _refusal(plain.text, entries)
+    if refusal:
+        yield [Problem(file=jobs.file, message=refusal)]
         return
     notes = (*plain.notes, *found.notes)
     for entry in entries:
         yield _added(jobs, entry, content, is_only_one=len(entries) == 1, notes=notes)
 
 
-def keys_of_line(line: str) -> KeysOfPrompt:
+def keys_of_line(line: str) -> Translation:
     """The keys of a prompt on a line of its own, with its flags."""
     flagged = prompt_flags.flags_in(line)
     if flagged is None:
-        return KeysOfPrompt(keys={"prompt": line}, written={})
+        return Translation(keys={"prompt": line})
     found = translated(flagged.settings)
     keys, warnings, faults = dict(found.keys), list(found.warnings), [*flagged.faults, *found.faults]
     for key in ("image", "mask"):
@@ -90,7 +71,7 @@ def keys_of_line(line: str) -> KeysOfPrompt:
         warnings.append(
             "`[…]` counts less here; InvokeAI keeps it out of the picture, as `--negative_prompt` does here"
         )
-    return KeysOfPrompt(keys=keys, written=dict(found.written), warnings=tuple(warnings), faults=tuple(faults))
+    return Translation(keys=keys, written=found.written, warnings=tuple(warnings), faults=tuple(faults))
 
 
 def _text_of(content: bytes, file: str) -> str | Problem:
@@ -98,6 +79,16 @@ def _text_of(content: bytes, file: str) -> str | Problem:
         allowed = f"a prompt has at most {MOST_PROMPT_CHARACTERS:,} characters, and a file {MOST_JOBS} prompts"
         return Problem(file=file, message=f"the file is longer than {MOST_BYTES:,} bytes; {allowed}")
     return text_of(content, file=file)
+
+
+def _refusal(text: str, entries: Sequence[Entry]) -> str:
+    """Why no job is made of a text; empty where its entries become jobs."""
+    if not text.strip():
+        return "the file is blank; it should hold a prompt"
+    if len(entries) > MOST_JOBS:
+        message = f"this would be {len(entries):,} jobs; a file has at most {MOST_JOBS}: split it, or"
+        return f"{message}, if it is one prompt: {WHOLE_KEY}"
+    return "" if entries else ONLY_COMMENTS
 
 
 def _added(
@@ -117,15 +108,15 @@ def _added(
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=(*notes, *found.warnings))
 
 
-def _keys_of_infotext(text: str) -> KeysOfPrompt:
+def _keys_of_infotext(text: str) -> Translation:
     """The keys of a pasted infotext, or of a prompt with a negative prompt and no settings."""
     settings = infotext.parse(text)
     if settings is None:
-        prompt, _, negative = text.partition(NEGATIVE)
-        return KeysOfPrompt(keys={"prompt": prompt.strip(), "negative_prompt": negative.strip()}, written={})
+        prompt, _, negative = text.partition(infotext.NEGATIVE)
+        return Translation(keys={"prompt": prompt.strip(), "negative_prompt": negative.strip()})
     keys = {key: value for key, value in settings.keys.items() if (key, value) != ("negative_prompt", "")}
     warnings = [*settings.lost]
     if settings.model:
         model = cut(settings.model)
         warnings.append(f"the model {model} in the settings was not looked for: `model` in a job file chooses one")
-    return KeysOfPrompt(keys=keys, written={}, warnings=tuple(warnings))
+    return Translation(keys=keys, warnings=tuple(warnings))

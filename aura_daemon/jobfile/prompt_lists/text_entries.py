@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Final
 
+from aura_daemon.formats.picture_metadata.infotext import NEGATIVE
 from aura_daemon.jobs.sources import PromptLines
 
 
@@ -48,9 +49,6 @@ class _Line:
     """Whether a blank line stands before it."""
     is_indented: bool
 
-
-NEGATIVE: Final = "Negative prompt:"
-"""How A1111 begins the negative prompt."""
 
 _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
