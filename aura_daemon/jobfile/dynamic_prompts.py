@@ -7,7 +7,6 @@ this and a second `$$` stands between them. `$$` elsewhere is text.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.jobfile.templates import Several
@@ -36,17 +35,11 @@ _ALL: Final = 10**9
 """More than any choice has alternatives."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Header:
-    """What stands before the alternatives of a choice of several."""
+def header_at(text: str, place: int) -> tuple[Several, int] | str | None:
+    """How many alternatives the head behind a brace takes, and where the first begins; None where one is taken.
 
-    several: Several
-    end: int
-    """Where the first alternative begins."""
-
-
-def header_at(text: str, place: int) -> Header | str | None:
-    """What stands behind a brace; None where one alternative is taken, text where the header is not known here."""
+    Text says why the head is not known here.
+    """
     header = _SEVERAL.match(text, place)
     if header is None:
         return None
@@ -57,7 +50,7 @@ def header_at(text: str, place: int) -> Header | str | None:
     most = int(header["most"] or header["only"] or header["upto"] or _ALL)
     least, most = sorted((least, most))
     separator = SEPARATOR if header["separator"] is None else header["separator"]
-    return Header(several=Several(least=least, most=most, separator=separator), end=header.end())
+    return Several(least=least, most=most, separator=separator), header.end()
 
 
 def unknown_syntax(text: str) -> str | None:

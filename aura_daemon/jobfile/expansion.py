@@ -21,7 +21,7 @@ from aura_daemon.jobfile.keys.seeds import SEED_END, seeds_of
 from aura_daemon.jobfile.keys.types import MOST_PROMPT_CHARACTERS
 from aura_daemon.jobfile.remarks import remarks_on_texts
 from aura_daemon.jobfile.templates import Template, all_texts, draw_text, escape_choices
-from aura_daemon.jobfile.wildcards import WildcardFault, WildcardParser
+from aura_daemon.jobfile.wildcards import WildcardParser
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import shown
 
@@ -206,15 +206,14 @@ def _texts(
             read = parser.read(str(text or ""))
             if isinstance(read, Template) and read.longest > MOST_PROMPT_CHARACTERS and not read.is_plain:
                 length = f"{_number(read.longest)} characters long; at most {MOST_PROMPT_CHARACTERS:,} are allowed"
-                read = WildcardFault(message=f"can become {length}")
+                read = Problem(message=f"can become {length}")
             is_blank = isinstance(read, Template) and read.is_plain and not next(all_texts(read)).strip()
             if is_blank and key == "prompt":
-                read = WildcardFault(message="holds nothing but a comment: what should be drawn?")
-            if isinstance(read, WildcardFault):
+                read = Problem(message="holds nothing but a comment: what should be drawn?")
+            if isinstance(read, Problem):
                 path = f"matrix.{key}" if key in lists else key
                 place = f"{path}.{index}" if key in lists else key
-                problem = Problem(file=file, line=lines.get(path), key=place, message=read.message, given=shown(text))
-                problems.append(replace(problem, suggestion=read.suggestion))
+                problems.append(replace(read, file=file, line=lines.get(path), key=place, given=shown(text)))
             else:
                 templates.setdefault(key, []).append(read)
     return tuple(problems) or templates

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata import comfyui_graph, infotext
-from aura_daemon.formats.picture_metadata.comfyui_graph import TooComplex
 from aura_daemon.formats.picture_metadata.embedded_texts import GRAPH, PARAMETERS, WORKFLOW, embedded_texts
 from aura_daemon.formats.picture_metadata.infotext import HASH_CHARACTERS, PROGRAM, PictureSettings
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, KEYS, SIZE
@@ -55,8 +54,8 @@ def _settings(texts: Mapping[str, str]) -> PictureSettings | str:
     match comfyui_graph.read_graph(texts.get(GRAPH, "")):
         case PictureSettings() as settings:
             return settings
-        case TooComplex(node=node, reason=reason):
-            return f"the settings are ComfyUI's, and too complex: {cut(node)}: {cut(reason, 200)}; {_WRITE_THEM}"
+        case Problem(message=reason):
+            return f"the settings are ComfyUI's, and too complex: {reason}; {_WRITE_THEM}"
     program = _program_of(texts)
     return f"the picture was made by {program}, whose settings are not read: {_WRITE_THEM}" if program else NOTHING
 

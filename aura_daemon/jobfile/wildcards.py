@@ -1,4 +1,4 @@
-r"""Choices and word lists in texts: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: a template or fault.
+r"""Choices and word lists in texts: `a {red|{dark|pale} blue} __animals__`. In: text, lists. Out: template or problem.
 
 `{2::red|blue}` draws red twice as often. An alternative may be empty. `{word}` without `|` is plain text, and so are
 `\{`, `\|`, `\}` and `\__`. The lines of a word list are its alternatives, and may hold choices and word lists too.
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from aura_daemon.errors import Problem
 from aura_daemon.formats.prompts.prompt_tags import lora_spans, without_comments
 from aura_daemon.jobfile.catalogue import Catalogue, listed
 from aura_daemon.jobfile.dynamic_prompts import LIST_NAME, header_at, unknown_syntax
@@ -31,20 +31,12 @@ _WEIGHT: Final = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})\s*::
 _NEEDS_PARSING: Final = re.compile(r"[{\\]|__|::")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WildcardFault:
-    """Why a text cannot be expanded."""
-
-    message: str
-    suggestion: str = ""
-
-
 class _Wrong(Exception):
-    """Carries a fault out of nested calls."""
+    """Carries a problem out of nested calls."""
 
     def __init__(self, message: str, suggestion: str = "", place: str = "") -> None:
         super().__init__(message)
-        self.fault = WildcardFault(message=place + message, suggestion=suggestion)
+        self.problem = Problem(message=place + message, suggestion=suggestion)
         self.has_place = bool(place)
 
 
@@ -81,12 +73,12 @@ class WildcardParser:
         self._several: dict[tuple[int, Several], Alternatives] = {}
         self._lines = 0
 
-    def read(self, text: str) -> Template | WildcardFault:
+    def read(self, text: str) -> Template | Problem:
         """The choices of a text without its comments, with those of all lists that it names, directly or not."""
         try:
             return self._template(without_comments(text).text, ())
         except _Wrong as wrong:
-            return wrong.fault
+            return wrong.problem
 
     def _template(self, text: str, above: tuple[str, ...]) -> Template:
         if (unknown := unknown_syntax(text)) is not None:
@@ -104,8 +96,8 @@ class WildcardParser:
                 header = header_at(text, end)
                 if isinstance(header, str):
                     raise _Wrong(header)
-                end = header.end if header is not None else end
-                opened.append(_Open(header.several if header is not None else None))
+                several, end = header or (None, end)
+                opened.append(_Open(several))
                 if len(opened) > MOST_DEPTH + 1:
                     raise _Wrong(_TOO_DEEP)
             elif len(opened) == 1:
@@ -183,7 +175,7 @@ class WildcardParser:
             if wrong.has_place:
                 raise
             place = f"in the word list `{cut(name)}`: "
-            raise _Wrong(wrong.fault.message, wrong.fault.suggestion, place) from None
+            raise _Wrong(wrong.problem.message, wrong.problem.suggestion, place) from None
         return self._lists[name]
 
 

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata.infotext import PictureSettings
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.problems import cut
 
 PROGRAM: Final = "ComfyUI"
 
@@ -34,21 +36,11 @@ _A1111_SIGNS: Final = (
 Link: TypeAlias = tuple[str, int]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class TooComplex:
-    """What in a graph no job can ask for."""
-
-    node: str
-    """In words: `node 12 (KSamplerAdvanced)`."""
-    reason: str
-
-
 class _Stop(Exception):
-    """Carries what is too complex out of nested calls."""
+    """Carries out of nested calls what no job can ask for, and its node: `node 12 (KSamplerAdvanced): …`."""
 
     def __init__(self, node: _Node, reason: str) -> None:
-        super().__init__(reason)
-        self.found = TooComplex(node=f"node {node.id} ({node.kind})", reason=reason)
+        super().__init__(f"{cut(f'node {node.id} ({node.kind})')}: {cut(reason, 200)}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +50,7 @@ class _Node:
     inputs: Mapping[str, object]
 
 
-def read_graph(text: str) -> PictureSettings | TooComplex | None:
+def read_graph(text: str) -> PictureSettings | Problem | None:
     """The settings of the one picture that a graph saves; None where the text is no graph."""
     try:
         document = json.loads(text)
@@ -70,7 +62,7 @@ def read_graph(text: str) -> PictureSettings | TooComplex | None:
     try:
         return _Graph(nodes).settings()
     except _Stop as stop:
-        return stop.found
+        return Problem(message=str(stop))
 
 
 def _nodes(document: object) -> Iterator[_Node]:

@@ -26,13 +26,13 @@ _EXCELS: Final = re.compile(r"\Asep=.\r?\n", re.IGNORECASE)
 
 def holds_prompts(head: str) -> bool:
     """Whether a table clearly holds prompts; `head` may be cut anywhere."""
-    names = _columns(head)
+    names = columns(head)
     return are_of_jobs(names) if names is not None else _is_one_column(head)
 
 
 def rows(text: str) -> Iterator[Row]:
     """The rows below the names of the columns, or every cell of a table without names. Raises UnreadableTable."""
-    names = _columns(text)
+    names = columns(text)
     if names is None:
         yield from _rows_of_one_column(text)
         return
@@ -96,7 +96,7 @@ def _split(line: str, delimiter: str) -> list[str]:
     return next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])
 
 
-def _columns(text: str) -> list[str] | None:
+def columns(text: str) -> list[str] | None:
     """The names of the columns; None where the first line does not name a prompt."""
     names = [name.strip() for name in _split(_first_line(text), _delimiter(text))]
     return names if "prompt" in {meaning(canonical(name)) for name in names} else None

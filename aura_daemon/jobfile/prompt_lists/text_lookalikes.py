@@ -11,6 +11,7 @@ import re
 from typing import Final
 
 from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
+from aura_daemon.formats.prompt_lists import csv_rows
 from aura_daemon.formats.prompt_lists.setting_names import canonical, is_key, meaning
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
@@ -83,10 +84,6 @@ def _is_settings(body: str) -> bool:
 
 
 def _is_table(body: str) -> bool:
-    """Whether the first line names columns, the prompt among them."""
-    first = body.partition("\n")[0]
-    for delimiter in ",;\t":
-        names = [canonical(cell.strip().strip('"')) for cell in first.split(delimiter)]
-        if len(names) > 1 and all(map(is_key, names)) and "prompt" in map(meaning, names):
-            return "\n" in body
-    return False
+    """Whether the first of several lines names columns, the prompt among them."""
+    names = csv_rows.columns(body) or []
+    return "\n" in body and len(names) > 1 and all(is_key(canonical(name)) for name in names)

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aura_daemon.errors import Problem
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.templates import Template, all_texts, draw_text, escape_choices
-from aura_daemon.jobfile.wildcards import MOST_DEPTH, WildcardFault, WildcardParser
+from aura_daemon.jobfile.wildcards import MOST_DEPTH, WildcardParser
 
 LISTS = Catalogue(
     loras=("sub/a__animals__b", "a__none__b"),
@@ -41,9 +42,9 @@ def read(text: str) -> Template:
     return found
 
 
-def fault(text: str, catalogue: Catalogue | None = LISTS) -> WildcardFault:
+def fault(text: str, catalogue: Catalogue | None = LISTS) -> Problem:
     found = WildcardParser(catalogue).read(text)
-    assert isinstance(found, WildcardFault), found
+    assert isinstance(found, Problem), found
     return found
 
 
@@ -290,7 +291,7 @@ def test_escapes_survive(text: str) -> None:
 
 @given(st.text("ab{|}\\_$:1 #-*@%=<lora>", max_size=30))
 def test_any_text_is_read_or_refused(text: str) -> None:
-    assert isinstance(WildcardParser(LISTS).read(text), Template | WildcardFault)
+    assert isinstance(WildcardParser(LISTS).read(text), Template | Problem)
 
 
 FOR_EVER = ["h 3 black horse", "d 3 cat", "d 3 black horse", "b 2 dog"]
