@@ -3,7 +3,7 @@
 import pytest
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.prompt_lists.setting_names import MEANINGS, canonical
+from aura_daemon.formats.prompt_lists.setting_names import MEANINGS, REFUSED, WITHOUT_EFFECT, canonical
 from aura_daemon.jobfile.folder_defaults import KEYS
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
@@ -23,6 +23,7 @@ def test_every_word_means_keys_that_exist_or_has_advice() -> None:
 
 def test_no_word_is_a_key_of_ours() -> None:
     assert not OURS & MEANINGS.keys()
+    assert not OURS & {*REFUSED, *WITHOUT_EFFECT}
 
 
 @pytest.mark.parametrize(

@@ -34,9 +34,9 @@ def complaints(text: str | bytes, file: str = "cat.csv") -> list[str]:
 
 def test_the_columns_of_a_csv_are_keys_and_the_neighbours_names_are_known() -> None:
     text = (
-        "Prompt,negative,CFG scale,sampler,size,seed,steps,tags,aspect_ratio,format,notes\n"
-        '"a red circle, large",text,7.5,Euler a,64x128,-1,8,"a, b",,jpg,1984\n'
-        "1984,,,,,5,,,16:9,,\n"
+        "Prompt,negative,CFG scale,sampler,size,seed,steps,tags,aspect_ratio,format,quality,notes\n"
+        '"a red circle, large",text,7.5,Euler a,64x128,-1,8,"a, b",,jpg,90,1984\n'
+        "1984,,,,,5,,,16:9,,,\n"
     )
     first, second = requests(text)
     assert first == GenerateRequest(
@@ -49,6 +49,7 @@ def test_the_columns_of_a_csv_are_keys_and_the_neighbours_names_are_known() -> N
         steps=8,
         tags=("a", "b"),
         format=ImageFormat.JPG,
+        quality=90,
         notes="1984",
     )
     assert second == GenerateRequest(prompt="1984", seed=5, aspect_ratio="16:9")
