@@ -105,6 +105,9 @@ class Companions:
         since = self._listings.asked_at - unchanged_s + (self._wait_s if has_waited else 0.0)
         folder, _, name = path.rpartition("/")
         listing = self._listings.of(folder, since=since)
+        if next(listing.coming_for(name), None) is not None:  # it may have got its name since
+            since = self._listings.asked_at
+            listing = self._listings.of(folder, since=since)
         if self._has_picture(path, listing):
             self._remember(path, size_bytes, modified_ns)
             return beside

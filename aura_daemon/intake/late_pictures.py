@@ -46,7 +46,11 @@ class LatePictures:
         return put_back
 
     def _take_back(self, text: Source) -> bool:
-        """Withdraws the jobs of a text; the file goes first, so that a crash in between loses nothing."""
+        """Withdraws the jobs of a text; the file goes first, so that a crash in between loses nothing.
+
+        It goes as a companion, so that nothing is drawn twice either, however late the next start is.
+        """
+        self._journal.add_companion(text.path, text.size_bytes, text.modified_ns)
         file = self._claims.file_of(text)
         try:
             if not self._claims.is_copy(file):
