@@ -203,7 +203,11 @@ class Delivery:
 
     def _document_at(self, place: Path) -> Sidecar | None:
         """The sidecar at a place; None for anything else. Raises OSError where nothing can be read."""
-        document = from_sidecar.parse(durable_files.read(place, most_bytes=1 << 20).content, file=place.name)
+        try:
+            content = durable_files.read(place, most_bytes=1 << 20).content
+        except (PermissionError, durable_files.NotARegularFile):  # a folder, or somebody else's file
+            return None
+        document = from_sidecar.parse(content, file=place.name)
         return document if isinstance(document, Sidecar) else None
 
     def _path(self, job: Job, name: str) -> Path:
