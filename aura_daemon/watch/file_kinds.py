@@ -106,6 +106,11 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign
     return kind if may_be & set(accept) else _not_accepted(ACCEPTED_AS[kind])
 
 
+def named_kind(name: str) -> SourceKind:
+    """The kind for which the extension of a name stands, whatever the file holds and whatever is accepted."""
+    return _KINDS.get(extension_of(name), SourceKind.JOB_FILE)
+
+
 def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Foreign:
     """What JSON or a table is by its first bytes."""
     is_json = extension_of(name) == SIDECAR_EXTENSION

@@ -16,7 +16,7 @@ from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
-from tests.support.house import PNG, Door, House, fail
+from tests.support.house import PNG, Door, House, fail, make
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
@@ -351,3 +351,14 @@ def test_a_picture_that_comes_when_its_text_was_drawn_still_takes_its_name(house
     house.drop("set001.jpg", PNG + b"another")
     house.drain()
     assert {"set001.r2.txt", "set001.r2.json"} <= set(house.results())
+
+
+@pytest.mark.parametrize("first", ["cat.txt", "cat.yaml", "cat.csv", "cat.json"])
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, PNG])
+def test_a_refused_file_that_is_no_picture_makes_no_text_a_caption(house: House, first: str, content: bytes) -> None:
+    house.drop(first, content)
+    house.drain()
+    house.drop("cat.txt", b"a red circle")
+    house.drain(make)
+    assert "cat.txt" not in house.waiting()
+    assert "cat.png" in house.results()
