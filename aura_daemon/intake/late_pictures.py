@@ -51,8 +51,8 @@ class LatePictures:
         It goes as a companion, so that nothing is drawn twice either, however late the next start is.
         """
         self._journal.add_companion(text.path, text.size_bytes, text.modified_ns)
-        file = self._claims.file_of(text)
         try:
+            file = self._claims.file_of(text)
             if not self._claims.is_copy(file):
                 self._claims.put_back(file, text.path)
         except OSError as error:  # the text is drawn, as if the picture had come later still

@@ -6,6 +6,7 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, Door, House, fail, make
+from tests.support.plain_user import as_a_plain_user
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
@@ -328,6 +330,19 @@ def test_a_text_that_was_put_back_is_no_prompt_of_a_daemon_that_is_started_much_
     assert LatePictures(door.claims, door.journal).came(image) == [text]
     door.clock_s += COMPANION_S + 1
     assert judge(door, "set001.txt", 1000.0) == BESIDE
+
+
+def test_where_its_claim_cannot_be_looked_at_the_text_stays_a_prompt(place_for_all: Path) -> None:
+    door = Door(House(place_for_all))
+    door.house.drop("set001.txt", b"photo of sks dog")
+    admit(door, "set001.txt")
+    door.house.drop("set001.webp", PNG)
+    image, _ = admit(door, "set001.webp")
+    door.claims.copied_claims.mkdir(mode=0o000)
+    with as_a_plain_user(owning=door.house.root):
+        assert LatePictures(door.claims, door.journal).came(image) == []
+    assert door.journal.counts()[JobState.QUEUED] == 2
+    door.close()
 
 
 def test_a_picture_that_comes_when_its_text_was_drawn_still_takes_its_name(house: House, log: list[str]) -> None:
