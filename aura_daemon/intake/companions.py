@@ -57,6 +57,7 @@ class Expected:
     unchanged_s: float
     """For how long the text must have been unchanged when it is judged again."""
     reason: str
+    may_never_end: bool = False
 
 
 class Companions:
@@ -119,7 +120,7 @@ class Companions:
         coming = next((file for file in listing.coming_for(name) if self._grows(self._inbox / folder / file)), "")
         if coming:
             reason = f"its picture is still being copied: {file_names.escaped(coming)}"
-            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason)
+            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason, may_never_end=True)
         if listing.listed_at < since:  # the folder is large, and was listed just before: a picture may have come since
             again_s = unchanged_s + max(0.0, listing.again_at - self._now())
             return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)

@@ -58,6 +58,7 @@ class Wait:
     unchanged_s: float
     reason: str
     waits_for: WaitsFor = WaitsFor.TIME
+    may_never_end: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -204,7 +205,7 @@ class Triage:
         )
         match found:
             case Expected():
-                return Wait(unchanged_s=found.unchanged_s, reason=found.reason)
+                return Wait(unchanged_s=found.unchanged_s, reason=found.reason, may_never_end=found.may_never_end)
             case Belongs():
                 return Leave(reason=found.reason, mend=found.mend)
             case None:
