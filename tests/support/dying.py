@@ -40,6 +40,7 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.add_companion": (Journal, "add_companion"),
     "journal.claim": (Journal, "claim"),
     "journal.admit": (Journal, "admit"),
+    "journal.withdraw": (Journal, "withdraw"),
     "journal.correct": (Journal, "correct"),
     "journal.start": (Journal, "start"),
     "journal.place": (Journal, "place"),
