@@ -234,9 +234,8 @@ def test_a_kill_between_putting_a_text_back_and_withdrawing_its_job_draws_it_onc
     house.drop("set001.txt", b"photo of sks dog")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
     house.drop("set001.webp", PNG)
-    died = Program(house, AURA_TEST_DIE_AT="journal.withdraw:before:1", AURA_SETTLE="0", AURA_PAIR_WAIT="0").call(
-        "once"
-    )
+    moment = "journal.withdraw:before:1"
+    died = Program(house, AURA_TEST_DIE_AT=moment, AURA_SETTLE="0", AURA_PAIR_WAIT="0").call("once")
     assert died.returncode == -signal.SIGKILL, died.stderr
     house.drain()
     once = ["set001.json", "set001.png", "set001.txt", "set001.txt.json"]
