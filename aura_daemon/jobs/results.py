@@ -98,6 +98,13 @@ class Failure:
     mend: str = ""
     """One line: what the user can do."""
 
+    @property
+    def told(self) -> str:
+        """What happened and what the user can do, as sentences."""
+        if not self.mend:
+            return self.message
+        return f"{self.message.rstrip('.')}. {self.mend[0].upper()}{self.mend[1:]}"
+
 
 CANCELLED: Final = Failure(
     kind=FailureKind.CANCELLED,

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.outbox.source_policy import SourcePolicy
@@ -121,6 +122,29 @@ def test_several_documents_become_several_results(house: House) -> None:
     house.drain()
     assert house.results() == ["cat-1.json", "cat-1.png", "cat-2.json", "cat-2.png"]
     assert b"two" in (house.outbox / "cat-2.png").read_bytes()
+
+
+def test_a_warning_about_several_jobs_of_a_file_is_logged_once_and_stands_in_each_sidecar(
+    house: House, log: list[str]
+) -> None:
+    def warned(task: Task) -> Outcome:
+        made = make(task)
+        assert isinstance(made, Produced)
+        return replace(made, warnings=(f"of {made.payloads[0].content[8:11].decode()}", "of all", "of all"))
+
+    house.drop("list.txt", b"one\ntwo\n")
+    house.drop("other.txt", b"one")
+    house.drain(warned)
+    told = [line.split(" ", 2)[2] for line in log if line.startswith("WARNING")]
+    assert [text for text in told if text.startswith("of ")] == ["of one", "of all", "of two", "of one", "of all"]
+    assert "of all" in house.sidecar("list-1.json")["warnings"]
+    assert "of all" in house.sidecar("list-2.json")["warnings"]
+
+
+def test_a_failure_is_logged_with_its_mend_as_two_sentences(house: House, log: list[str]) -> None:
+    house.drop("cat.yaml")
+    house.drain(fail(FailureKind.BAD_INPUT))
+    assert any("failed: it went wrong. Mend it" in line for line in log)
 
 
 def test_a_prompt_and_an_image_of_one_name_both_get_their_results(house: House) -> None:
