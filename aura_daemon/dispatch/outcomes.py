@@ -271,7 +271,7 @@ class OutcomeHandler:
         self._end_holdup(OUTBOX, _OUTBOX_WORKS)
         self.done += 1
         self.source_ended(result.source)
-        self._warn(delivered.job, result.produced.warnings)
+        self._warn(delivered.job, (*result.produced.warnings, *delivered.differences))
         logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
         notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
 

@@ -168,6 +168,16 @@ def test_a_sidecar_dropped_again_makes_the_same_pixels(house: House) -> None:
     assert house.sidecar("again.json")["warnings"] == []
 
 
+def test_in_what_a_result_made_again_differs_stands_in_log_and_sidecar(house: House, log: list[str]) -> None:
+    house.drop("cat.yaml")
+    house.drain()
+    house.drop("again.json", (house.outbox / "cat.json").read_bytes().replace(b'"float32"', b'"bfloat16"'))
+    house.drain()
+    (warning,) = house.sidecar("again.json")["warnings"]
+    assert "another dtype" in warning
+    assert sum(line.endswith(warning) for line in log) == 1
+
+
 def test_one_daemons_outbox_can_be_anothers_inbox(house: House) -> None:
     house.drop("cat.yaml")
     house.drop("bad.yaml", b"steps: 0")
