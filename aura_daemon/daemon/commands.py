@@ -126,6 +126,8 @@ class CommandHandler:
         reclaimed = self.claims.reclaim(place.file, place.path, source.kind)
         place.report.unlink(missing_ok=True)
         self.receiver.admit(reclaimed)
+        if (failure := self.journal.source(reclaimed.id).failure) is not None:
+            return False, f"{path}: refused again: {failure.message}"
         return True, f"{path}: queued again as {reclaimed.id}"
 
 

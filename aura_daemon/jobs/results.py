@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from aura_daemon.errors import with_mend
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 
 EAGER: Final = "eager"
@@ -101,9 +102,7 @@ class Failure:
     @property
     def told(self) -> str:
         """What happened and what the user can do, as sentences."""
-        if not self.mend:
-            return self.message
-        return f"{self.message.rstrip('.')}. {self.mend[0].upper()}{self.mend[1:]}"
+        return with_mend(self.message, self.mend)
 
 
 CANCELLED: Final = Failure(

@@ -203,6 +203,15 @@ def test_a_file_that_was_refused_is_retried_once_its_fault_may_be_gone(house: Ho
     assert house.failed() == []
 
 
+def test_a_file_that_is_refused_again_is_not_called_queued(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\nstepz: 3\n")
+    house.drain()
+    done, said = asked(house, CommandVerb.RETRY, "cat.yaml", path="cat.yaml")
+    assert (done, said) == (False, "cat.yaml: refused again: line 2: stepz: unknown key; did you mean `steps`?")
+    house.drain()
+    assert house.failed() == ["cat.yaml", "cat.yaml.json"]
+
+
 def test_what_was_taken_out_of_failed_can_only_be_put_in_again(house: House) -> None:
     house.drop("cat.yaml", b"prompt: [\n")
     house.drain()

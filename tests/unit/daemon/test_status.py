@@ -125,7 +125,7 @@ def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
     assert status(config, as_json=False) == 0
     printed = capsys.readouterr().out
     assert "watching   by looking again and again: nfs4\n" in printed
-    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml Mend it.\n" in printed
+    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml. Mend it.\n" in printed
 
 
 def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) -> None:
