@@ -164,10 +164,12 @@ class Companions:
         return known[1]
 
     def _is_set(self, folder: str, listing: FolderListing) -> bool:
-        """Whether most texts of a folder have pictures; pictures that were taken from there before count too."""
+        """Whether most texts of a folder have pictures; where some were taken lately, those taken before count too."""
         alone = listing.lone_texts()
         if len(alone) > len(listing.texts) - LEAST_PAIRS or 2 * len(alone) >= len(listing.texts):
-            alone = list(set(alone) - set(self._journal.companions_in(folder)))
+            taken_at = self._journal.latest_image_in(folder)
+            if taken_at is not None and self._is_late(taken_at):  # else old captions would stop prompts for ever
+                alone = list(set(alone) - set(self._journal.companions_in(folder)))
         pairs = len(listing.texts) - len(alone)
         return pairs >= LEAST_PAIRS and pairs > len(alone)
 

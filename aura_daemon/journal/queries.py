@@ -118,6 +118,16 @@ class JournalQueries:
         names = ((row[0][len(first) :], row[1]) for row in rows)
         return [(os.fsdecode(name), claimed_at) for name, claimed_at in names if b"/" not in name]
 
+    def latest_image_in(self, folder: str) -> float | None:
+        """When an image of a folder (not below it) was claimed last; None where none ever was."""
+        first, behind = _range_below(folder)
+        query = (
+            "SELECT max(claimed_at) FROM sources WHERE kind = 'image' AND path >= ? AND path < ?"
+            " AND instr(substr(path, ?), x'2f') = 0"
+        )
+        row = self._database.row(query, (first, behind, len(first) + 1))
+        return row[0] if row is not None else None
+
     def images_like(self, key: str) -> list[str]:
         """Every path under which an image was ever claimed whose stem has this key."""
         query = "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND image_key = ?"

@@ -11,7 +11,7 @@ import pytest
 
 from aura_daemon.daemon.explain import explain
 from aura_daemon.formats.file_types import PICTURE_EXTENSIONS
-from aura_daemon.intake.companions import LEAST_PAIRS, MAY_FOLLOW, OF_A_SET
+from aura_daemon.intake.companions import COMPANION_S, LEAST_PAIRS, MAY_FOLLOW, OF_A_SET
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
@@ -146,6 +146,17 @@ def test_a_set_is_one_when_its_pictures_have_been_taken(door: Door) -> None:
         admit(door, f"set/{number}.png")
     door.house.drop("set/late.txt", b"photo of sks dog")
     assert judge(door, "set/late.txt") == Leave(reason=OF_A_SET)
+
+
+def test_captions_that_are_left_of_an_earlier_set_do_not_stop_prompts(door: Door) -> None:
+    drop_pairs(door, LEAST_PAIRS)
+    for number in range(LEAST_PAIRS):
+        assert judge(door, f"set/{number}.txt") == BESIDE
+        admit(door, f"set/{number}.png")
+    door.house.drop("set/late.txt", b"a red circle")
+    door.clock_s += COMPANION_S
+    assert isinstance(judge(door, "set/late.txt"), ReadyToClaim)
+    assert judge(door, "set/0.txt") == BESIDE
 
 
 def test_a_text_alone_is_a_prompt_when_its_folder_is_no_set_any_more(door: Door) -> None:
