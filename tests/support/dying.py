@@ -28,8 +28,6 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 from tests.support.house import PNG, House
 
-VARIABLE: Final = "AURA_TEST_DIE_AT"
-
 STEPS: Final[dict[str, tuple[Any, str]]] = {
     "claims.rename": (os, "rename"),
     "durable.publish": (durable_files, "_publish"),
