@@ -143,7 +143,7 @@ class Triage:
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
             return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
         if not isinstance(route, SourceKind):
-            return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
+            return ReadyToClaim(kind=file_kinds.named_kind(path))  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
                 if not is_overdue and self._is_cut(path):

@@ -14,6 +14,7 @@ class Wait:
     unchanged_s: float
     reason: str
     waits_for: WaitsFor = WaitsFor.TIME
+    may_never_end: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -42,8 +42,19 @@ def added_rows(jobs: JobPlans, content: bytes) -> Iterator[Sequence[Problem]]:
         message = f"the file holds more than {MOST_JOBS} jobs, the most that a file may have: split it"
         yield [Problem(file=jobs.file, message=message)]
     else:
-        for row in read:
-            yield _added(jobs, row, content if len(read) == 1 else None)
+        own_text = content if len(read) == 1 else None
+        yield _of_many_rows([problem for row in read for problem in _added(jobs, row, own_text)])
+
+
+def _of_many_rows(problems: Sequence[Problem]) -> list[Problem]:
+    """Each problem once, with the line of its first row: a wrong name of a column is wrong in every row."""
+    found: dict[Problem, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(replace(problem, line=None), []).append(problem)
+    return [
+        replace(alike[0], message=f"in {len(alike)} rows: {alike[0].message}") if len(alike) > 1 else alike[0]
+        for alike in found.values()
+    ]
 
 
 def keys_of_rows(content: bytes, *, file: str) -> Iterator[Mapping[str, object]]:
