@@ -69,7 +69,9 @@ _BY_EXTENSION: Final = {
 _OF_BROWSERS: Final = re.compile(r"(\.(?:jpe?g|png|webp|gif|avif))[-_:][a-z0-9]+")
 """Some sites put the size of a picture behind its extension: `.jpg_large`, `.jpg-orig`, `.jpg:large`."""
 
-KINDS_THAT_ARE_JOBS: Final = "jobs are .yaml, .txt, images and our own sidecars"
+KINDS_THAT_ARE_JOBS: Final = (
+    "jobs are .yaml, .txt, images, tables of prompts (.csv, .json, .jsonl) and our own sidecars"
+)
 
 
 def mend_of(extension: str) -> str:

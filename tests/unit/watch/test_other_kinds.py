@@ -6,7 +6,7 @@ import pytest
 
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.watch.file_kinds import Foreign, route_by_name
-from aura_daemon.watch.other_kinds import KNOWN, mend_of
+from aura_daemon.watch.other_kinds import KINDS_THAT_ARE_JOBS, KNOWN, mend_of
 
 
 @pytest.mark.parametrize(
@@ -19,8 +19,14 @@ from aura_daemon.watch.other_kinds import KNOWN, mend_of
         ("a.jpg_large", "a browser has saved a picture under this name: call it `.jpg`"),
         ("a.JPEG-orig", "a browser has saved a picture under this name: call it `.jpeg`"),
         ("a.png:large", "a browser has saved a picture under this name: call it `.png`"),
-        ("strange.xyz", "jobs are .yaml, .txt, images and our own sidecars: rename or convert it if it should be one"),
-        ("README", "give it the extension of what it holds; jobs are .yaml, .txt, images and our own sidecars"),
+        (
+            "strange.xyz",
+            f"{KINDS_THAT_ARE_JOBS}: rename or convert it if it should be one",
+        ),
+        (
+            "README",
+            f"give it the extension of what it holds; {KINDS_THAT_ARE_JOBS}",
+        ),
     ],
 )
 def test_a_name_tells_what_to_do(name: str, mend: str) -> None:
