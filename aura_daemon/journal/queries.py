@@ -104,6 +104,15 @@ class JournalQueries:
         names = (row[0][len(first) :] for row in rows)
         return [os.fsdecode(name) for name in names if b"/" not in name]
 
+    def last_image_in(self, folder: str) -> float:
+        """When the last image in a folder (not below it) was claimed; 0 where none was."""
+        first, behind = _range_below(folder)
+        query = (
+            "SELECT coalesce(max(claimed_at), 0) FROM sources WHERE kind = 'image' AND path >= ? AND path < ?"
+            " AND instr(substr(path, ?), x'2f') = 0"
+        )
+        return float(self._database.rows(query, (first, behind, len(first) + 1))[0][0])
+
     def images_beside(self, path: str, key: str) -> list[tuple[str, float]]:
         """Names of the images that were ever claimed in the folder of a file, under stems with this key; and when."""
         first, behind = _range_below(path.rpartition("/")[0])
