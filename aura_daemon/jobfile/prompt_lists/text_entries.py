@@ -15,6 +15,7 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from aura_daemon.jobs.sources import PromptLines
+from aura_daemon.problems import cut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +55,8 @@ NEGATIVE: Final = "Negative prompt:"
 
 _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
+_HASHTAG: Final = re.compile(r"#[^\s#!]")
+"""How a comment begins that may be meant as text: `#1 dad`."""
 _NEGATIVE: Final = re.compile(r"negative(?: prompt)?\s*:", re.IGNORECASE)
 _POSITIVE: Final = re.compile(r"positive(?: prompt)?\s*:\s*", re.IGNORECASE)
 _PROMPT_LABEL: Final = re.compile(rf"(?:{_POSITIVE.pattern}|prompt\s*:\s*)", re.IGNORECASE)
@@ -87,6 +90,14 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
     filled = list(_lines(text))
     if not filled:
         return Entries(entries=(), notes=())
+    hashtag = next((line.strip() for line in _LINE_END.split(text) if _HASHTAG.match(line.strip())), "")
+    comments = (f"`{cut(hashtag)}` was left out as a comment; `\\#` at the beginning keeps a line",) if hashtag else ()
+    found = _prompts(filled, mode)
+    return replace(found, notes=(*found.notes, *comments))
+
+
+def _prompts(filled: list[_Line], mode: PromptLines) -> Entries:
+    """The prompts of lines, at least one."""
     if mode is PromptLines.WHOLE:
         is_infotext = any(SETTINGS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
         whole = _joined(filled, is_infotext=is_infotext)

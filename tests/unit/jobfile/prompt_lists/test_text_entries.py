@@ -53,6 +53,12 @@ def test_comments_are_left_out(mode: PromptLines) -> None:
     assert texts("a cat # with a hat", mode) == ["a cat # with a hat"]
 
 
+def test_a_comment_that_may_be_meant_as_text_is_told() -> None:
+    note = "`#1 dad, a mug` was left out as a comment; `\\#` at the beginning keeps a line"
+    assert [entries_of("a cat\n  #1 dad, a mug\n#two\n", mode).notes for mode in PromptLines] == [(note,)] * 3
+    assert entries_of("#!/bin/list\n# mugs\n## dad\na cat\n// a dog\n", AUTO).notes == ()
+
+
 def test_the_commands_before_copied_prompts_are_left_out() -> None:
     assert texts("/imagine prompt: a cat\ninvoke> a dog -s 8\n/imagine a bird\n/imagined\n") == [
         "a cat",
