@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from typing import Final
 
 from aura_daemon.jobs.sources import PromptLines
@@ -182,12 +182,10 @@ def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
         if (has_settings and not goes_on) or (has_negative and line.follows_blank and not begins_settings):
             close()
         is_negative = _NEGATIVE.match(line.text) is not None
-        if (
-            is_negative and has_negative and not has_settings
-        ):  # prompts and negative prompts in turn, without blank lines
-            first = next(index for index, one in enumerate(pending, start=1) if _NEGATIVE.match(one.text))
-            if following := pending[first:]:
-                del pending[first:]
+        if is_negative and has_negative and not has_settings:  # prompts with negative prompts, without blank lines
+            following = list(takewhile(lambda one: not _NEGATIVE.match(one.text), reversed(pending)))[::-1]
+            if following:
+                del pending[-len(following) :]
                 close()
                 pending = following
         pending.append(line)

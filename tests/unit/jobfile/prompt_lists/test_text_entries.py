@@ -220,11 +220,14 @@ def test_the_label_of_prompts_is_left_out_and_that_is_said(text: str, prompts: l
     assert texts("Prompt:") == ["Prompt:"]
 
 
+NEGATIVES = "Negative prompt: blur\nNegative prompt: fog\nNegative prompt: rain"
+
+
 def test_prompts_and_negative_prompts_in_turn_need_no_blank_lines() -> None:
-    found = entries_of("a cat\nNegative prompt: text\na dog\nNegative prompt: blur\nNegative prompt: fog\n", AUTO)
+    found = entries_of(f"a cat\nNegative prompt: text\na dog\n{NEGATIVES}", AUTO)
     assert [entry.text for entry in found.entries] == [
         "a cat\nNegative prompt: text",
-        "a dog\nNegative prompt: blur\nNegative prompt: fog",
+        f"a dog\n{NEGATIVES}",
     ]
 
 
