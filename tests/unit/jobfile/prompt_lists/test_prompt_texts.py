@@ -180,6 +180,11 @@ def test_the_blank_lines_of_a_file_may_be_many_and_no_more_problems_are_listed_t
     assert found[-1].endswith("… and many more problems")
 
 
+def test_a_negative_prompt_alone_is_told_where_the_prompt_stands() -> None:
+    expected = ["cat.txt:1: prompt: is missing: it stands before `Negative prompt:`"]
+    assert complaints("Negative prompt: text\na cat\n") == expected
+
+
 @pytest.mark.parametrize(
     ("text", "file", "words"),
     [
