@@ -95,7 +95,7 @@ class Companions:
 
         `may_be_of_set`: the file is no job either where it misses the picture that most texts of its folder have.
         """
-        beside = Belongs(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
+        beside = Belongs(reason="it lies beside an image, film or document of the same name", mend=ITS_OWN_NAME)
         if self._journal.is_companion(path, size_bytes, modified_ns):
             self._gone_since[path] = None
             return beside

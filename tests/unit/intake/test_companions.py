@@ -19,7 +19,7 @@ from tests.support.house import PNG, Door, House, fail
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
-BESIDE = Leave(reason="it lies beside an image of the same name")
+BESIDE = Leave(reason="it lies beside an image, film or document of the same name")
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
 
 
