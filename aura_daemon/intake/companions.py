@@ -177,7 +177,7 @@ class Companions:
             return math.inf
         alone = list(set(alone) - set(self._journal.companions_in(folder)))
         if _make_set(pairs=len(listing.texts) - len(alone), alone=len(alone)):
-            return self._journal.last_image_in(folder) + COMPANION_S
+            return (self._journal.latest_image_in(folder) or 0.0) + COMPANION_S
         return 0.0
 
     def _is_late(self, since: float | None) -> bool:

@@ -104,15 +104,6 @@ class JournalQueries:
         names = (row[0][len(first) :] for row in rows)
         return [os.fsdecode(name) for name in names if b"/" not in name]
 
-    def last_image_in(self, folder: str) -> float:
-        """When the last image in a folder (not below it) was claimed; 0 where none was."""
-        first, behind = _range_below(folder)
-        query = (
-            "SELECT coalesce(max(claimed_at), 0) FROM sources WHERE kind = 'image' AND path >= ? AND path < ?"
-            " AND instr(substr(path, ?), x'2f') = 0"
-        )
-        return float(self._database.rows(query, (first, behind, len(first) + 1))[0][0])
-
     def images_beside(self, path: str, key: str) -> list[tuple[str, float]]:
         """Names of the images that were ever claimed in the folder of a file, under stems with this key; and when."""
         first, behind = _range_below(path.rpartition("/")[0])
@@ -123,6 +114,16 @@ class JournalQueries:
         rows = self._database.rows(query, (stored_key(key), first, behind))
         names = ((row[0][len(first) :], row[1]) for row in rows)
         return [(os.fsdecode(name), claimed_at) for name, claimed_at in names if b"/" not in name]
+
+    def latest_image_in(self, folder: str) -> float | None:
+        """When an image of a folder (not below it) was claimed last; None where none ever was."""
+        first, behind = _range_below(folder)
+        query = (
+            "SELECT max(claimed_at) FROM sources WHERE kind = 'image' AND path >= ? AND path < ?"
+            " AND instr(substr(path, ?), x'2f') = 0"
+        )
+        row = self._database.row(query, (first, behind, len(first) + 1))
+        return row[0] if row is not None else None
 
     def images_like(self, key: str) -> list[str]:
         """Every path under which an image was ever claimed whose stem has this key."""

@@ -163,6 +163,17 @@ def test_captions_whose_pictures_were_taken_long_ago_keep_no_prompt_from_being_d
     assert isinstance(judge(door, f"{folder}cat.txt"), ReadyToClaim)
 
 
+def test_captions_that_are_left_of_an_earlier_set_do_not_stop_prompts(door: Door) -> None:
+    drop_pairs(door, LEAST_PAIRS)
+    for number in range(LEAST_PAIRS):
+        assert judge(door, f"set/{number}.txt") == BESIDE
+        admit(door, f"set/{number}.png")
+    door.house.drop("set/late.txt", b"a red circle")
+    door.clock_s += COMPANION_S
+    assert isinstance(judge(door, "set/late.txt"), ReadyToClaim)
+    assert judge(door, "set/0.txt") == BESIDE
+
+
 def test_a_text_alone_is_a_prompt_when_its_folder_is_no_set_any_more(door: Door) -> None:
     drop_pairs(door, LEAST_PAIRS)
     door.house.drop("set/late.txt", b"a red circle")

@@ -493,6 +493,15 @@ def test_images_are_found_by_their_names_without_a_look_at_everything_else(
     assert "sources_images (image_key=? AND path>? AND path<?)" in plan_of(path, statements[1])
 
 
+def test_of_a_folder_it_is_known_when_an_image_was_last_taken_from_it(journal: Journal) -> None:
+    journal.claim(source(1, path="x/cat.png", kind=SourceKind.IMAGE))
+    journal.claim(source(2, path="x/y/cat.png", kind=SourceKind.IMAGE, claimed_at=200.0))
+    journal.claim(source(3, path="x/cat.txt", claimed_at=300.0))
+    assert journal.latest_image_in("x") == 100.0
+    assert journal.latest_image_in("x/y") == 200.0
+    assert journal.latest_image_in("") is None
+
+
 def test_companions_are_listed_by_their_folder(journal: Journal) -> None:
     for name in ("a.txt", "x/b.txt", "x/caf\udce9.txt", "x/y/c.txt", "x0/d.txt", "x-/e.txt"):
         journal.add_companion(name, 1, 1)
