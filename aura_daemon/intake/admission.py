@@ -165,7 +165,7 @@ class Admission:
                 message = "the file is empty" if not content else "the file holds nothing but zeros: it never arrived"
             case file_kinds.Mismatch() | file_kinds.Foreign():  # Foreign: the file has changed since triage judged it
                 message = route.reason
-        return SourceKind.IMAGE, RejectedFile(problems=(Problem(file=file, message=message),))
+        return file_kinds.named_kind(path), RejectedFile(problems=(Problem(file=file, message=message),))
 
     def _resolve_regenerations(
         self, source: Source, parsed: parser.ParsedFile, content: bytes

@@ -17,10 +17,9 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.intake.claims import Claims, is_same_file
-from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source
-from aura_daemon.watch import ignored_names
+from aura_daemon.watch import file_kinds, ignored_names
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}\.[0-9]{3}-[0-9a-f]{6}")
 """What `claims.new_id` makes."""
@@ -68,7 +67,7 @@ def _adopted(claims: Claims, folder: Path) -> Source | None:
         status = file.lstat()
         if stat.S_ISREG(status.st_mode):
             # Admission finds out the kind of the file from its bytes.
-            source = claims.record(folder.name, path, SourceKind.IMAGE, status, 0.0)
+            source = claims.record(folder.name, path, file_kinds.named_kind(path), status, 0.0)
             shown = file_names.escaped(path)
             logger.warning("{} found claimed but unknown to the journal, queued again: {}", source.id, shown)
             return source

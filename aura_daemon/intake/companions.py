@@ -58,6 +58,7 @@ class Expected:
     unchanged_s: float
     """For how long the text must have been unchanged when it is judged again."""
     reason: str
+    may_never_end: bool = False
 
 
 class Companions:
@@ -106,6 +107,9 @@ class Companions:
         since = self._listings.asked_at - unchanged_s + (self._wait_s if has_waited else 0.0)
         folder, _, name = path.rpartition("/")
         listing = self._listings.of(folder, since=since)
+        if next(listing.coming_for(name), None) is not None:  # it may have got its name since
+            since = self._listings.asked_at
+            listing = self._listings.of(folder, since=since)
         if self._has_picture(path, listing):
             self._remember(path, size_bytes, modified_ns)
             return beside
@@ -117,7 +121,7 @@ class Companions:
         coming = next((file for file in listing.coming_for(name) if self._grows(self._inbox / folder / file)), "")
         if coming:
             reason = f"its picture is still being copied: {file_names.escaped(coming)}"
-            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason)
+            return Expected(unchanged_s=unchanged_s + AGAIN_S, reason=reason, may_never_end=True)
         if listing.listed_at < since:  # the folder is large, and was listed just before: a picture may have come since
             again_s = unchanged_s + max(0.0, listing.again_at - self._now())
             return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)

@@ -46,9 +46,13 @@ class LatePictures:
         return put_back
 
     def _take_back(self, text: Source) -> bool:
-        """Withdraws the jobs of a text; the file goes first, so that a crash in between loses nothing."""
-        file = self._claims.file_of(text)
+        """Withdraws the jobs of a text; the file goes first, so that a crash in between loses nothing.
+
+        It goes as a companion, so that nothing is drawn twice either, however late the next start is.
+        """
+        self._journal.add_companion(text.path, text.size_bytes, text.modified_ns)
         try:
+            file = self._claims.file_of(text)
             if not self._claims.is_copy(file):
                 self._claims.put_back(file, text.path)
         except OSError as error:  # the text is drawn, as if the picture had come later still

@@ -32,7 +32,7 @@ AT_ONCE: Final = 64
 """Files judged between two looks at everything else, so that health is written in time with ten thousand files."""
 
 NEVER_ENDS_S: Final = 60.0
-"""A file that somebody has been writing for so long is not waited for where the inbox is only drained."""
+"""Where the inbox is only drained, a file that somebody has been writing for so long, or its picture, is left."""
 
 MOST_CONFLICTS: Final = 20
 """Conflict copies named in health; all are counted."""
@@ -201,13 +201,13 @@ class PendingFiles:
         if by_name is not None:
             self._leave(path, file.stamp, by_name)
             return None
-        unchanged_s = file.unchanged_s(now)
+        unchanged_s, never_ends = file.unchanged_s(now), file.known_s(now) >= NEVER_ENDS_S
         try:
             incomplete = completeness.incompleteness(
                 self._inbox / path, unchanged_s=unchanged_s, settle_s=self._settle_s, came_whole=file.came_whole
             )
             if incomplete is not None:
-                waits_for = WaitsFor.REPAIR if file.known_s(now) >= NEVER_ENDS_S else WaitsFor.TIME
+                waits_for = WaitsFor.REPAIR if never_ends else WaitsFor.TIME
                 level = "INFO" if incomplete.may_last else "DEBUG"
                 self._hold(path, incomplete.unchanged_s, incomplete.reason, waits_for, level=level)
                 return None
@@ -223,6 +223,7 @@ class PendingFiles:
                 file.waits_for = WaitsFor.TIME
                 return ClaimableFile(path=path, kind=kind, settled_s=file.known_s(now))
             case Wait(waits_for=waits_for):
+                waits_for = WaitsFor.REPAIR if decision.may_never_end and never_ends else waits_for
                 level = "WARNING" if waits_for is WaitsFor.FOLDER_DEFAULTS else "INFO"
                 self._hold(path, decision.unchanged_s, decision.reason, waits_for, level=level)
             case Leave():

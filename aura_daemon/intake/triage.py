@@ -58,6 +58,7 @@ class Wait:
     unchanged_s: float
     reason: str
     waits_for: WaitsFor = WaitsFor.TIME
+    may_never_end: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,7 +168,7 @@ class Triage:
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
             return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
         if not isinstance(route, SourceKind):
-            return ReadyToClaim(kind=SourceKind.IMAGE)  # admission says what is wrong with it
+            return ReadyToClaim(kind=file_kinds.named_kind(path))  # admission says what is wrong with it
         match route:
             case SourceKind.IMAGE:
                 if not is_overdue and self._is_cut(path):
@@ -204,7 +205,7 @@ class Triage:
         )
         match found:
             case Expected():
-                return Wait(unchanged_s=found.unchanged_s, reason=found.reason)
+                return Wait(unchanged_s=found.unchanged_s, reason=found.reason, may_never_end=found.may_never_end)
             case Belongs():
                 return Leave(reason=found.reason, mend=found.mend)
             case None:

@@ -49,9 +49,13 @@ class InstanceLock:
 
 
 def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
-    """Locks a file and returns its descriptor; raises UserError where another process holds the lock."""
+    """Locks a file and returns its descriptor; raises UserError where another process holds it, or another user."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    except PermissionError:
+        message = f"{file} cannot be written: chown all of {file.parent} to the user that runs aura-daemon"
+        raise UserError([Problem(key=key, message=message)]) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -44,7 +44,7 @@ _OTHERS: Final = {
 
 _NO_PROMPTS: Final = "a table, but not clearly of prompts"
 _NAME_PROMPTS: Final = (
-    "if it is one, name a column `prompt` in its first line, and none as training sets, styles or answers do"
+    "if it is one, its first line names a column `prompt`, and none of training data (caption, completion, …)"
 )
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)
@@ -104,6 +104,11 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Foreign
         return Foreign(reason=reason, mend=other_kinds.mend_of(extension))
     may_be = {ACCEPTED_AS[kind]} | ({Accept.SIDECAR} if extension == SIDECAR_EXTENSION else set())
     return kind if may_be & set(accept) else _not_accepted(ACCEPTED_AS[kind])
+
+
+def named_kind(name: str) -> SourceKind:
+    """The kind for which the extension of a name stands, whatever the file holds and whatever is accepted."""
+    return _KINDS.get(extension_of(name), SourceKind.JOB_FILE)
 
 
 def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Foreign:

@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from aura_daemon.jobs.results import FailureKind
 from tests.support import dying
-from tests.support.house import PNG, House
+from tests.support.house import PNG, House, fail
 from tests.support.programs import DEADLINE_S, LIGHT, ROOT, Program
 
 Start = Callable[..., Program]
@@ -227,3 +228,17 @@ def test_files_that_arrive_while_it_runs_are_found_by_events(house: House, start
     names = {os.fsencode(name) for name in house.results()}
     assert {b"cat.png", b"beach.txt", b"album/caf\xe9.png"} <= names
     assert program.end() == 0
+
+
+def test_a_kill_between_putting_a_text_back_and_withdrawing_its_job_draws_it_once(house: House) -> None:
+    house.drop("set001.txt", b"photo of sks dog")
+    house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
+    house.drop("set001.webp", PNG)
+    moment = "journal.withdraw:before:1"
+    died = Program(house, AURA_TEST_DIE_AT=moment, AURA_SETTLE="0", AURA_PAIR_WAIT="0").call("once")
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    house.drain()
+    once = ["set001.json", "set001.png", "set001.txt", "set001.txt.json"]
+    assert (house.results(), house.waiting(), house.failed()) == (once, ["set001.txt"], [])
+    house.drain()
+    assert (house.results(), house.waiting()) == (once, ["set001.txt"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -106,6 +107,8 @@ def main() -> int:
     parser.add_argument("--only", default="", help="faults whose name holds this")
     options = vars(parser.parse_args())
     only = options.pop("only")
+    # Whatever a script starts in the background ignores Ctrl-C, and its children do until they handle it themselves.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     rows: list[tuple[str, Verdict | None, str, float]] = []
     for name, (fault, missing) in every_fault(Extent(**options)).items():
         if only not in name:

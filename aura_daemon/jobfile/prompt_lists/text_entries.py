@@ -57,8 +57,8 @@ _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
 _HASHTAG: Final = re.compile(r"#[^\s#!]")
 """How a comment begins that may be meant as text: `#1 dad`."""
-_NEGATIVE: Final = re.compile(r"negative(?: prompt)?\s*:", re.IGNORECASE)
-_POSITIVE: Final = re.compile(r"positive(?: prompt)?\s*:\s*", re.IGNORECASE)
+_NEGATIVE: Final = re.compile(r"negative(?:[ _]prompt)?\s*:", re.IGNORECASE)
+_POSITIVE: Final = re.compile(r"positive(?:[ _]prompt)?\s*:\s*", re.IGNORECASE)
 _PROMPT_LABEL: Final = re.compile(rf"(?:{_POSITIVE.pattern}|prompt\s*:\s*)", re.IGNORECASE)
 SETTINGS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
 """How the settings of an infotext begin."""

@@ -6,16 +6,19 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from aura_daemon.daemon.explain import explain
 from aura_daemon.formats.file_types import PICTURE_EXTENSIONS
 from aura_daemon.intake.companions import COMPANION_S, LEAST_PAIRS, MAY_FOLLOW, OF_A_SET
+from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
-from tests.support.house import PNG, Door, House, fail
+from tests.support.house import PNG, Door, House, fail, make
+from tests.support.plain_user import as_a_plain_user
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
@@ -108,6 +111,17 @@ def test_a_picture_that_is_still_copied_is_waited_for(house: House, unfinished: 
     place.rename(house.inbox / "set001.webp")
     assert judge(door, "set001.txt", 0.0) == BESIDE
     door.close()
+
+
+def test_a_text_that_waited_while_its_picture_was_copied_belongs_to_it_the_moment_it_is_there(door: Door) -> None:
+    place = door.house.drop(".set001.webp.Ab3xYz", b"half")
+    door.house.drop("set001.txt", b"photo of sks dog")
+    for unchanged_s in (5.0, 6.0):
+        assert isinstance(judge(door, "set001.txt", unchanged_s), Wait)
+        door.clock_s += 1.0
+        door.judging.look()
+    place.rename(door.house.inbox / "set001.webp")
+    assert judge(door, "set001.txt", 7.0) == BESIDE
 
 
 def test_a_text_that_comes_after_its_picture_was_taken_belongs_to_it_however_it_is_spelled(door: Door) -> None:
@@ -334,6 +348,29 @@ def test_a_text_that_waits_for_its_turn_as_a_prompt_goes_back_to_its_picture(
     assert house.results() == ["set001.json", "set001.txt"]
 
 
+def test_a_text_that_was_put_back_is_no_prompt_of_a_daemon_that_is_started_much_later(door: Door) -> None:
+    door.house.drop("set001.txt", b"photo of sks dog")
+    text, _ = admit(door, "set001.txt")
+    door.house.drop("set001.webp", PNG)
+    image, _ = admit(door, "set001.webp")
+    assert LatePictures(door.claims, door.journal).came(image) == [text]
+    door.clock_s += COMPANION_S + 1
+    assert judge(door, "set001.txt", 1000.0) == BESIDE
+
+
+def test_where_its_claim_cannot_be_looked_at_the_text_stays_a_prompt(place_for_all: Path) -> None:
+    door = Door(House(place_for_all))
+    door.house.drop("set001.txt", b"photo of sks dog")
+    admit(door, "set001.txt")
+    door.house.drop("set001.webp", PNG)
+    image, _ = admit(door, "set001.webp")
+    door.claims.copied_claims.mkdir(mode=0o000)
+    with as_a_plain_user(owning=door.house.root):
+        assert LatePictures(door.claims, door.journal).came(image) == []
+    assert door.journal.counts()[JobState.QUEUED] == 2
+    door.close()
+
+
 def test_a_picture_that_comes_when_its_text_was_drawn_still_takes_its_name(house: House, log: list[str]) -> None:
     house.drop("set001.txt", b"photo of sks dog")
     house.drain()
@@ -355,3 +392,14 @@ def test_a_picture_that_comes_when_its_text_was_drawn_still_takes_its_name(house
     house.drop("set001.jpg", PNG + b"another")
     house.drain()
     assert {"set001.r2.txt", "set001.r2.json"} <= set(house.results())
+
+
+@pytest.mark.parametrize("first", ["cat.txt", "cat.yaml", "cat.csv", "cat.json"])
+@pytest.mark.parametrize("content", [b"", b"\0" * 100, PNG])
+def test_a_refused_file_that_is_no_picture_makes_no_text_a_caption(house: House, first: str, content: bytes) -> None:
+    house.drop(first, content)
+    house.drain()
+    house.drop("cat.txt", b"a red circle")
+    house.drain(make)
+    assert "cat.txt" not in house.waiting()
+    assert "cat.png" in house.results()

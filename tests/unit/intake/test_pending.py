@@ -231,3 +231,23 @@ def test_what_is_expected_in_an_inbox_is_not_told(
     looks.look()
     assert sum(looks.pending.left_alone().values()) == 1
     assert told(log) == []
+
+
+def test_a_text_whose_picture_is_copied_for_a_minute_holds_up_no_inbox_that_is_drained(house: House) -> None:
+    door = Door(house)
+    looks = Looks(door)
+    coming = house.drop(".set001.webp.Ab3xYz", b"half")
+    house.drop("set001.txt", b"photo of sks dog")
+    door.clock_s = coming.lstat().st_ctime
+    looks.look()
+    for _ in range(5):
+        looks.look(10.0)
+    assert looks.pending.is_settling
+    assert looks.pending.refused == 0
+    looks.look(10.0)
+    assert not looks.pending.is_settling
+    assert looks.pending.refused == 1
+    coming.rename(house.inbox / "set001.webp")
+    looks.look()
+    assert sum(looks.pending.left_alone().values()) == 1
+    door.close()

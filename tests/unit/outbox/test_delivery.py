@@ -420,3 +420,11 @@ def test_a_sidecar_run_again_on_another_machine_says_what_is_different(door: Doo
     door.outbox.deliver(job, source, outcome, CLOCKED)
     (warning,) = door.house.sidecar("again.json")["warnings"]
     assert "another device" in warning
+
+
+def test_what_is_no_sidecar_under_its_name_stays_and_holds_no_caption_up(door: Door, house: House) -> None:
+    deliver(door, *running(door, "set001.txt", b"photo of sks dog", kind=SourceKind.PROMPT_TEXT))
+    (house.outbox / "set001.json").unlink()
+    (house.outbox / "set001.json").mkdir()
+    deliver(door, *running(door, "set001.webp", PNG, kind=SourceKind.IMAGE))
+    assert house.results() == ["set001.png", "set001.txt", "set001.txt.json"]

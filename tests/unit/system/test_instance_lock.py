@@ -13,6 +13,7 @@ from aura_daemon.errors import UserError
 from aura_daemon.system.instance_lock import InstanceLock
 from tests.conftest import Mount
 from tests.support.house import House
+from tests.support.plain_user import as_a_plain_user
 
 HOLD = """
 import sys
@@ -79,3 +80,14 @@ def test_a_link_where_the_lock_should_be_is_not_followed(house: House, tmp_path:
     with pytest.raises(OSError, match="symbolic links"):
         InstanceLock(house.inbox, house.state).acquire()
     assert (tmp_path / "precious").read_text() == "data"
+
+
+@pytest.mark.parametrize("key", ["inbox", "state"])
+def test_a_lock_of_another_user_is_told_with_what_to_do(place_for_all: Path, key: str) -> None:
+    house = House(place_for_all)
+    lock = house.inbox / ".aura" / "lock" if key == "inbox" else house.state / "lock"
+    lock.parent.mkdir(exist_ok=True)
+    lock.touch(mode=0o400)
+    with as_a_plain_user(owning=house.root), pytest.raises(UserError, match="chown all of") as refused:
+        InstanceLock(house.inbox, house.state).acquire()
+    assert refused.value.problems[0].key == key

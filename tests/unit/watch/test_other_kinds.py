@@ -6,7 +6,7 @@ import pytest
 
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.watch.file_kinds import Foreign, route_by_name
-from aura_daemon.watch.other_kinds import KINDS_THAT_ARE_JOBS, KNOWN, mend_of
+from aura_daemon.watch.other_kinds import KNOWN, mend_of
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from aura_daemon.watch.other_kinds import KINDS_THAT_ARE_JOBS, KNOWN, mend_of
         ("a.png:large", "a browser has saved a picture under this name: call it `.png`"),
         (
             "strange.xyz",
-            f"{KINDS_THAT_ARE_JOBS}: rename or convert it if it should be one",
+            "jobs are .yaml, .txt, tables, images and our own sidecars: rename or convert it if it should be one",
         ),
         (
             "README",
-            f"give it the extension of what it holds; {KINDS_THAT_ARE_JOBS}",
+            "give it the extension of what it holds; jobs are .yaml, .txt, tables, images and our own sidecars",
         ),
     ],
 )

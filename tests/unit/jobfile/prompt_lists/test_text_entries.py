@@ -239,6 +239,7 @@ def test_a_line_behind_a_negative_prompt_belongs_to_it_and_that_is_said() -> Non
 
 def test_a_label_alone_parts_nothing() -> None:
     assert texts("positive: a cat\nan owl\n") == ["positive: a cat", "an owl"]
+    assert texts("positive_prompt: a cat\nnegative_prompt: text\n") == ["a cat\nNegative prompt: text"]
 
 
 def test_settings_on_the_line_of_their_prompt_are_seen() -> None:
