@@ -60,3 +60,8 @@ class JournalRefused(AuraError, OSError):
 
 class BrokenState(AuraError):
     """The machine or our own records are not as they must be: a bug or a broken disk, never a mistake of the user."""
+
+
+def with_mend(message: str, mend: str) -> str:
+    """What went wrong and what the user can do, as two sentences."""
+    return f"{message.rstrip('.')}. {mend[0].upper()}{mend[1:]}" if mend else message

@@ -106,6 +106,8 @@ def as_seen(name: str) -> str:
 
 def escaped(name: str) -> str:
     """A name in a form for the log and for JSON: printable, on one line, always encodable."""
+    if name.isprintable():
+        return name
     return "".join(character if _is_harmless(character) else _escape(character) for character in name)
 
 

@@ -23,15 +23,21 @@ Mount = Callable[..., Path]
 
 LONG = (
     "tests/unit/engines/placement/test_rungs.py",
+    "tests/behaviour/test_stopping.py",
+    "tests/behaviour/test_torture.py",
+    "tests/unit/cli/test_commands.py",
+    "tests/behaviour/test_crashes.py",
     "tests/behaviour/test_meaning.py",
     "tests/unit/engines/stable_diffusion/test_fields.py",
-    "tests/unit/engines/stable_diffusion/test_lora.py",
-    "tests/unit/mini/test_meaning.py",
+    "tests/unit/workers/test_process.py",
     "tests/unit/workers/test_real_child.py",
-    "tests/behaviour/test_crashes.py",
-    "tests/behaviour/test_stopping.py",
+    "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
+    "tests/unit/engines/stable_diffusion/loras/test_lora.py",
+    "tests/behaviour/test_contract.py",
+    "tests/behaviour/test_waiting.py",
+    "tests/field/test_field.py",
 )
-"""Test files that run for 25 s or more."""
+"""Test files that run for 10 s or more on a quiet core, the longest first."""
 
 
 def pytest_configure() -> None:
@@ -44,7 +50,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs the long files first where several processes share the tests: none starts one when the others are done."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+        place = {file: number for number, file in enumerate(LONG)}
+        items.sort(key=lambda item: place.get(item.nodeid.split("::")[0], len(LONG)))
 
 
 def pytest_collection_finish() -> None:

@@ -90,7 +90,7 @@ class Results:
                 result, time = shown(delivered.payload), spent(produced.timing)
                 self._rows.append(DemoRow(dropped=dropped, prompt=prompt, result=result, message=message, time=time))
             case JobFailed(source=source, failure=failure):
-                message = file_names.escaped(f"failed: {failure.message} {failure.mend}")
+                message = file_names.escaped(f"failed: {failure.told}")
                 self._rows.append(DemoRow(dropped=self._dropped(source), message=message))
                 self.earlier_failed += source.id in self._earlier
 

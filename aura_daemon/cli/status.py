@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.status import progress_text, read_status, since_text
+from aura_daemon.errors import with_mend
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
 from aura_daemon.jobs.lifecycle import OPEN
@@ -70,4 +71,4 @@ def _print_health(health: Health, *, is_running: bool) -> None:
         print(f"conflict   {copy}: left alone, decide which one you want")
     _print_left_alone(health.left_alone)
     for holdup in health.holdups:
-        print(f"held up    {holdup.what}: {holdup.reason} {holdup.mend}{since_text(holdup)}")
+        print(f"held up    {holdup.what}: {with_mend(holdup.reason, holdup.mend)}{since_text(holdup)}")

@@ -6,8 +6,10 @@ line program itself. Transports (`control_socket`) pass commands in.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import groupby
 from typing import TYPE_CHECKING, assert_never
 
 from loguru import logger
@@ -51,7 +53,7 @@ class CommandAnswer:
     done: bool
     """Whether the command succeeded for every job."""
     lines: tuple[str, ...]
-    """One line per job."""
+    """One line per job, or for several in a row to which the same happened."""
 
 
 @dataclass(slots=True, eq=False)
@@ -80,7 +82,8 @@ class CommandHandler:
             case _:  # pragma: no cover
                 assert_never(command.verb)
         self.health.change()
-        return CommandAnswer(done=all(done for done, _ in outcomes), lines=tuple(line for _, line in outcomes))
+        lines = tuple(_told_together(line for _, line in outcomes))
+        return CommandAnswer(done=all(done for done, _ in outcomes), lines=lines)
 
     def _find(self, command: Command) -> tuple[Source | None, list[Job]]:
         """The file that a command names, and its jobs: only the named one where the command names a job."""
@@ -123,4 +126,13 @@ class CommandHandler:
         reclaimed = self.claims.reclaim(place.file, place.path, source.kind)
         place.report.unlink(missing_ok=True)
         self.receiver.admit(reclaimed)
+        if (failure := self.journal.source(reclaimed.id).failure) is not None:
+            return False, f"{path}: refused again: {failure.message}"
         return True, f"{path}: queued again as {reclaimed.id}"
+
+
+def _told_together(lines: Iterable[str]) -> Iterator[str]:
+    """`ID: TEXT` lines, of which those in a row with one text become `ID to ID: TEXT`."""
+    for text, alike in groupby((line.partition(": ") for line in lines), key=lambda parts: parts[2]):
+        ids = [parts[0] for parts in alike]
+        yield f"{ids[0]} to {ids[-1]}: {text}" if len(ids) > 1 else f"{ids[0]}: {text}"

@@ -54,6 +54,8 @@ class Receiver:
     _has_looked: bool = field(init=False, default=False)
     _more_to_find: bool = field(init=False, default=False)
     """The last look at the inbox was incomplete, or there was no room for all its files."""
+    _held: dict[str, int] = field(init=False, default_factory=dict)
+    """What the settings of folders held up at the last look."""
 
     @property
     def has_seen_all(self) -> bool:
@@ -83,7 +85,11 @@ class Receiver:
         has_room = pending.take(look, now)
         self._more_to_find = not has_room or (self._more_to_find and not look.complete)
         self._has_looked = True
-        for claimable in pending.ready(now):
+        claimables = pending.ready(now)
+        if (held := pending.held()) != self._held:
+            self._held = held
+            self.health.change()
+        for claimable in claimables:
             try:
                 source = self.claims.claim(claimable.path, claimable.kind, settled_s=claimable.settled_s)
             except JournalRefused as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,11 @@ from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Holdup
 from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.journal.records import RecordedFailure
 from aura_daemon.system import durable_files
 
-RECENT_JOBS: Final = 20
-"""The last jobs among which failures are looked for."""
+RECENT_JOBS: Final = 500
+"""The last jobs among which failures are looked for: as many as one file may have."""
 
 MOST_FAILURES: Final = 5
 
@@ -29,7 +31,7 @@ class DaemonStatus:
     job_counts: dict[str, int] | None
     """Jobs by state, refused files among those that failed; None where no journal can be read."""
     recent_failures: tuple[str, ...] = ()
-    """`<id of the job or file>: <file>: <message>`, the latest first."""
+    """`<id of the job or file>: <file>: <message>`, the latest first; jobs of a file that failed alike are one."""
     journal_error: str = ""
     """Why the journal cannot be read; empty where it can, and where it does not exist."""
 
@@ -55,9 +57,17 @@ def read_status(state: Path) -> DaemonStatus:
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
-        failures = tuple(map(str, journal.recent_failures(MOST_FAILURES, among=RECENT_JOBS)))
+        failures = _told_together(journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS))[:MOST_FAILURES]
         counts = {state.value: count for state, count in journal.counts().items()}
     return DaemonStatus(is_running=is_running, health=health, job_counts=counts, recent_failures=failures)
+
+
+def _told_together(failures: Iterable[RecordedFailure]) -> tuple[str, ...]:
+    """Failures as text; of several jobs of a file with one message the latest, and how many there are."""
+    alike: dict[tuple[str, str], list[RecordedFailure]] = {}
+    for failed in failures:
+        alike.setdefault((failed.path, failed.failure.message), []).append(failed)
+    return tuple(f"{group[0]}{f' ({len(group)} jobs)' if len(group) > 1 else ''}" for group in alike.values())
 
 
 def running_health(state: Path) -> Health | None:

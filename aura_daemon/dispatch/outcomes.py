@@ -92,6 +92,10 @@ class OutcomeHandler:
     """Job id -> result that the outbox refused."""
     _undecided: dict[str, tuple[EndedJob, Failure]] = field(init=False, default_factory=dict)
     """Job id -> failure about which nothing is journaled yet."""
+    _warned_of: str = field(init=False, default="")
+    """Id of the source whose job was delivered last."""
+    _warned: set[str] = field(init=False, default_factory=set)
+    """The warnings about jobs of that source that were logged."""
 
     @property
     def kept_ids(self) -> frozenset[str]:
@@ -138,7 +142,7 @@ class OutcomeHandler:
             logger.info("{} cancelled", job.id)
         else:
             self.health.error(f"{job.id}: {file_names.escaped(source.path)}: {failure.message}")
-            logger.error("{} failed: {} {}", job.id, failure.message, failure.mend)
+            logger.error("{} failed: {}", job.id, failure.told)
         notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
         self.health.change()
 
@@ -197,7 +201,7 @@ class OutcomeHandler:
                 journal.give_back(job, count_attempt=False)
                 now = time.monotonic()
                 wait_s = self.holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
-                logger.warning("{} waits {:g} s: {} {}", job.id, wait_s, failure.message, failure.mend)
+                logger.warning("{} waits {:g} s: {}", job.id, wait_s, failure.told)
             case WaitForMemory():
                 self._wait_for_memory(ended, failure, attempt)
             case GiveUp(failure=final):
@@ -267,10 +271,18 @@ class OutcomeHandler:
         self._end_holdup(OUTBOX, _OUTBOX_WORKS)
         self.done += 1
         self.source_ended(result.source)
-        for warning in result.produced.warnings:
-            logger.warning("{} {}", job_id, warning)
+        self._warn(delivered.job, (*result.produced.warnings, *delivered.differences))
         logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
         notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
+
+    def _warn(self, job: Job, warnings: Sequence[str]) -> None:
+        """Logs each warning once for all jobs of a file that follow one another; each sidecar has them all."""
+        if self._warned_of != job.source_id:
+            self._warned_of, self._warned = job.source_id, set()
+        for warning in dict.fromkeys(warnings):
+            if warning not in self._warned:
+                logger.warning("{} {}", job.id, warning)
+        self._warned.update(warnings)
 
 
 def model_of(job: Job, settings: Settings) -> str:

@@ -18,7 +18,10 @@ _HINTS: Final = (
     ("cannot start any token", "a value that begins with @, % or ` needs quotes; indent with spaces, not tabs"),
     ("expected key", "is there text behind a closing quote, or a line indented unlike its neighbours?"),
     ("unexpected end of stream", "a quote is opened and never closed; a text that begins with ' needs \" around it"),
-    ("could not find expected ':'", "every line is `key: value`; indent the further lines of a longer text"),
+    (
+        "could not find expected ':'",
+        "every line is `key: value`, a space behind the colon; indent the further lines of a longer text",
+    ),
     ("unknown escape character", "in double quotes a backslash is written twice; single quotes take it as it is"),
     ("expected <document start>", "is a line indented unlike its neighbours, or text left behind the end?"),
     ("expected ',' or", "a bracket is opened and never closed; a value that begins with [ or { needs quotes around it"),

@@ -80,15 +80,19 @@ class ImageLookup:
         return exact or self._find_alike(job.parent, name)
 
     def nearest(self, path: str, name: str | None) -> str:
-        """The image that the job file at `path` may mean by a name that no image has; empty where none is near."""
+        """The image that the job file at `path` may mean by a name that no image has; empty where none is near.
+
+        It may be done already: an image waits less long for a job file that names it than the job file for its image.
+        """
         wanted = PurePosixPath(name) if name is not None else PurePosixPath(path)
-        walked, key = self._images_below_inbox(), collision_key(wanted.stem)
-        if key in walked and name is not None:  # in another folder
-            return walked[key][0]
+        known, key = self._images_by_stem(), collision_key(wanted.stem)
         place = _folder(path)
-        beside = (stem for stem, paths in walked.items() if any(_folder(image) == place for image in paths))
-        near = nearest_name(key, beside) or (nearest_name(key, walked) if name is not None else "")
-        images = walked.get(near, [])
+        if key in known and name is not None:  # in another folder
+            near = key
+        else:
+            beside = (stem for stem, paths in known.items() if any(_folder(image) == place for image in paths))
+            near = nearest_name(key, beside) or (nearest_name(key, known) if name is not None else "")
+        images = [image for image in known.get(near, ()) if self._at(image) is not None]
         return next((image for image in images if _folder(image) == place), next(iter(images), ""))
 
     def is_companion_image(self, path: str) -> bool:
@@ -160,6 +164,13 @@ class ImageLookup:
         """The paths of all images of a stem, in any spelling, in the inbox or claimed."""
         key = collision_key(stem)
         return list(dict.fromkeys((*self._images_below_inbox().get(key, ()), *self._journal.images_like(key))))
+
+    def _images_by_stem(self) -> dict[str, list[str]]:
+        """Key of a stem -> the paths of images in the inbox, and of those that were claimed last."""
+        found = {key: list(paths) for key, paths in self._images_below_inbox().items()}
+        for path in self._journal.recent_images():
+            found.setdefault(collision_key(PurePosixPath(path).stem), []).append(path)
+        return found
 
     def _only_of(self, paths: Iterable[str]) -> Reference:
         """The only image of some; those in the inbox come before those that were claimed."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+from aura_daemon.errors import with_mend
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 
 EAGER: Final = "eager"
@@ -97,6 +98,11 @@ class Failure:
     """One line: what happened, with the figures."""
     mend: str = ""
     """One line: what the user can do."""
+
+    @property
+    def told(self) -> str:
+        """What happened and what the user can do, as sentences."""
+        return with_mend(self.message, self.mend)
 
 
 CANCELLED: Final = Failure(

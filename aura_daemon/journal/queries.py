@@ -29,6 +29,9 @@ _READY: Final = (
 )
 """The condition that every job which a job waits for has ended."""
 
+RECENT_SOURCES: Final = 500
+"""The files that were claimed last, among which images of a similar name are looked for."""
+
 MOST_PATH_BYTES: Final = 4096
 """More than any path below the inbox has."""
 
@@ -129,6 +132,11 @@ class JournalQueries:
         """Every path under which an image was ever claimed whose stem has this key."""
         query = "SELECT DISTINCT path FROM sources WHERE kind = 'image' AND image_key = ?"
         return [os.fsdecode(row[0]) for row in self._database.rows(query, (stored_key(key),))]
+
+    def recent_images(self) -> list[str]:
+        """The paths of the images among the files that were claimed last."""
+        query = "SELECT path FROM (SELECT path, kind FROM sources ORDER BY id DESC LIMIT ?) WHERE kind = 'image'"
+        return [os.fsdecode(row[0]) for row in self._database.rows(query, (RECENT_SOURCES,))]
 
     # -- jobs ----------------------------------------------------------------------------------------------------------
 

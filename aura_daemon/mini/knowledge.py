@@ -1,7 +1,8 @@
 """Warnings where aura-mini was not trained for a prompt or an image, so that no user mistakes it for a real model.
 
-In: a prompt, or an image with its caption. Out: a warning, or None where the model was trained for it. torch is
-imported only when an image has to be judged.
+In: a prompt with a size, or an image with its caption. Out: warnings, none where the model was trained for it. What
+differs from job to job comes first, what the model knows in a warning of its own. torch is imported only when an image
+has to be judged.
 """
 
 from functools import cache
@@ -29,31 +30,41 @@ MOST_STRETCH: Final = 1.5  # of the shape's box against the drawn one
 
 Mask: TypeAlias = NDArray[np.bool_]
 
+MOST_PX: Final = 2 * NATIVE_SIZE_PX
+"""The shorter side up to which pictures still show one thing."""
+
+_DEMONSTRATION: Final = f"{NAME} is the embedded demonstration model."
+
 SWITCH_GENERATOR: Final = "For anything else set `generate.model: sd-1.4` in config/aura.yaml."
 SWITCH_CAPTIONER: Final = "For anything else set `caption.model: blip-base` in config/aura.yaml."
 
 
-def prompt_warning(prompt: str) -> str | None:
-    """The warning for a prompt outside the grammar, which says what the grammar allows."""
-    if parse(prompt) is not None:
-        return None
-    words = [word.strip(".,;:!?\"'()[]") for word in prompt.lower().split()]
-    foreign = list(dict.fromkeys(word for word in words if word and word not in WORDS))
-    reason = f"it has never seen {_listed(foreign)}" if foreign else "it only knows one kind of sentence"
-    return (
-        f"This is {NAME}, the embedded demonstration model, and {reason}: the picture will not show the prompt."
-        f" It draws one thing: 'a SIZE COLOUR SHAPE on a COLOUR background'. {_vocabulary()} {SWITCH_GENERATOR}"
-    )
+def prompt_warnings(prompt: str, width: int, height: int) -> tuple[str, ...]:
+    """The warnings for a prompt outside the grammar, or a size (pixels) at which one thing becomes many."""
+    faults: list[str] = []
+    if parse(prompt) is None:
+        words = [word.strip(".,;:!?\"'()[]") for word in prompt.lower().split()]
+        foreign = list(dict.fromkeys(word for word in words if word and word not in WORDS))
+        reason = f"has never seen {_listed(foreign)}" if foreign else "only knows one kind of sentence"
+        faults.append(f"{NAME} {reason}: the picture will not show the prompt")
+    if min(width, height) > MOST_PX:
+        native = f"{NATIVE_SIZE_PX}x{NATIVE_SIZE_PX}"
+        faults.append(f"{NAME} draws pictures of {native}: one of {width}x{height} will not show the prompt")
+    if not faults:
+        return ()
+    draws = "It draws one thing: 'a SIZE COLOUR SHAPE on a COLOUR background'."
+    return (*faults, f"{_DEMONSTRATION} {draws} {_vocabulary()} {SWITCH_GENERATOR}")
 
 
-def image_warning(image: Image.Image, caption: str, confidence: float) -> str | None:
-    """The warning for an image the captioner was not trained for; `confidence`: mean token probability, in [0, 1]."""
+def image_warnings(image: Image.Image, caption: str, confidence: float) -> tuple[str, ...]:
+    """The warnings for an image the captioner was not trained for; `confidence`: mean token probability, in [0, 1]."""
     sentence = parse(caption)
     if sentence is not None and confidence >= LEAST_CONFIDENCE and shows(image, sentence):
-        return None
+        return ()
+    names = "It can only name one shape on a plain background."
     return (
-        f"This is {NAME}, the embedded demonstration model, and it does not know this picture: do not trust the"
-        f" caption. It can only name one shape on a plain background. {_vocabulary()} {SWITCH_CAPTIONER}"
+        f"{NAME} does not know this picture: do not trust the caption",
+        f"{_DEMONSTRATION} {names} {_vocabulary()} {SWITCH_CAPTIONER}",
     )
 
 

@@ -21,7 +21,7 @@ from aura_daemon import file_names
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_picture, from_sidecar
-from aura_daemon.jobs.requests import GenerateRequest, ImageFormat, JobKind
+from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, ImageFormat, JobKind
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -58,6 +58,8 @@ class Delivered:
     payload: Path
     sidecar: Path
     total_s: float
+    differences: tuple[str, ...]
+    """In what the result differs from the sidecar or the picture that it repeats."""
 
 
 class Delivery:
@@ -89,10 +91,11 @@ class Delivery:
         started_s = self._monotonic()
         self.presence.require()
         payload = produced.payloads[0]
+        differences = _differences(job, source, produced)
         while True:
             if (published := self.published(job)) is not None:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
-                return self._delivered(job, payload.extension, published)
+                return self._delivered(job, payload.extension, published, differences)
             job, is_published = self._name(job, payload)
             place = self._sidecar_path(job)
             try:
@@ -100,11 +103,12 @@ class Delivery:
                     place.unlink(missing_ok=True)  # it describes the payload that is replaced now
                 if not is_published:
                     self._publish(self._path(job, job.stem + payload.extension), payload.content)
-                document = self._document(job, source, produced, times, self._monotonic() - started_s)
+                delivered_s = self._monotonic() - started_s
+                document = self._document(job, source, produced, times, delivered_s, differences)
                 self._publish(place, document.to_json())
             except FileExistsError:
                 continue  # another program put a file there between the check and the write: another name
-            return self._delivered(job, payload.extension, document.timing_s.total)
+            return self._delivered(job, payload.extension, document.timing_s.total, differences)
 
     def published(self, job: Job) -> float | None:
         """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
@@ -215,14 +219,16 @@ class Delivery:
 
     # -- the document ----------------------------------------------------------------------------------------------
 
-    def _document(self, job: Job, source: Source, produced: Produced, times: JobTimes, delivered_s: float) -> Sidecar:
-        warnings = job.warnings
-        earlier = from_sidecar.parse(job.text, file=source.path) if source.kind is SourceKind.SIDECAR else None
-        if isinstance(earlier, Sidecar):
-            warnings += from_sidecar.differences(earlier, produced)
-        embedded = job.request.embedded if isinstance(job.request, GenerateRequest) else None
-        if embedded is not None:
-            warnings += from_picture.differences(embedded, produced)
+    def _document(
+        self,
+        job: Job,
+        source: Source,
+        produced: Produced,
+        times: JobTimes,
+        delivered_s: float,
+        differences: tuple[str, ...],
+    ) -> Sidecar:
+        embedded = _embedded(job)
         figures = {
             "settled": source.settled_s,
             "waited": times.waited_s,
@@ -244,16 +250,29 @@ class Delivery:
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,
             regenerated_from=embedded.image if embedded is not None else None,
-            warnings=warnings,
+            warnings=(*job.warnings, *differences),
         )
 
-    def _delivered(self, job: Job, extension: str, total_s: float) -> Delivered:
+    def _delivered(self, job: Job, extension: str, total_s: float, differences: tuple[str, ...]) -> Delivered:
         return Delivered(
             job=job,
             payload=self._path(job, job.stem + extension),
             sidecar=self._sidecar_path(job),
             total_s=total_s,
+            differences=differences,
         )
+
+
+def _embedded(job: Job) -> EmbeddedSettings | None:
+    return job.request.embedded if isinstance(job.request, GenerateRequest) else None
+
+
+def _differences(job: Job, source: Source, produced: Produced) -> tuple[str, ...]:
+    """In what a result differs from the sidecar or the picture that it repeats."""
+    earlier = from_sidecar.parse(job.text, file=source.path) if source.kind is SourceKind.SIDECAR else None
+    of_sidecar = from_sidecar.differences(earlier, produced) if isinstance(earlier, Sidecar) else ()
+    embedded = _embedded(job)
+    return (*of_sidecar, *(from_picture.differences(embedded, produced) if embedded is not None else ()))
 
 
 def source_record(source: Source, job: Job | None) -> SourceRecord:

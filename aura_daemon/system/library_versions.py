@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+from functools import cache
 from typing import Final
 
 PACKAGES: Final = (
@@ -20,8 +21,9 @@ PACKAGES: Final = (
 """Distributions whose versions influence pixels."""
 
 
+@cache
 def versions() -> tuple[tuple[str, str], ...]:
-    """Names and versions of everything that influences results, read from package metadata."""
+    """Names and versions of everything that influences results, read from package metadata once."""
     found = [(name.replace("-", "_"), _version(name)) for name in PACKAGES]
     return (*found, ("python", platform.python_version()), ("platform", platform.platform()))
 

@@ -44,7 +44,7 @@ _OTHERS: Final = {
 
 _NO_PROMPTS: Final = "a table, but not clearly of prompts"
 _NAME_PROMPTS: Final = (
-    "if it is one, name a column `prompt` in its first line, and none as training sets, styles or answers do"
+    "if it is one, its first line names a column `prompt`, and none of training data (caption, completion, …)"
 )
 _OWN_SCHEMAS: Final = "aura-daemon/"
 _JSON_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[][{}:,]', re.DOTALL)

@@ -27,7 +27,12 @@ KNOWN: Final = (
     (
         "a text with formatting",
         "save it as plain text and call it `.txt`",
-        ".rtf .doc .docx .odt .pages .md .markdown .html .htm .pdf .epub",
+        ".rtf .doc .docx .odt .pages .md .markdown .html .htm .epub",
+    ),
+    (
+        "a document",
+        "save its pages as JPEG or PNG, or its text as plain text and call it `.txt`",
+        ".pdf",
     ),
     (
         "a table or a list",
@@ -69,7 +74,7 @@ _BY_EXTENSION: Final = {
 _OF_BROWSERS: Final = re.compile(r"(\.(?:jpe?g|png|webp|gif|avif))[-_:][a-z0-9]+")
 """Some sites put the size of a picture behind its extension: `.jpg_large`, `.jpg-orig`, `.jpg:large`."""
 
-KINDS_THAT_ARE_JOBS: Final = "jobs are .yaml, .txt, images and our own sidecars"
+KINDS_THAT_ARE_JOBS: Final = "jobs are .yaml, .txt, tables, images and our own sidecars"
 
 
 def mend_of(extension: str) -> str:

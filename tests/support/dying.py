@@ -18,7 +18,10 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from loguru import logger
@@ -26,9 +29,8 @@ from loguru import logger
 from aura_daemon.cli.run import exit_code
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
+from aura_daemon.watch.events import EventsUnavailable
 from tests.support.house import PNG, House
-
-VARIABLE: Final = "AURA_TEST_DIE_AT"
 
 STEPS: Final[dict[str, tuple[Any, str]]] = {
     "claims.rename": (os, "rename"),
@@ -130,6 +132,7 @@ def note_in(file: Path) -> None:
 
 def in_a_process(work: Callable[[], int]) -> int:
     """Runs `work` in a forked process and returns its exit code; negative where a signal ended the process."""
+    _load()
     child = os.fork()
     if child == 0:
         code = 70
@@ -138,6 +141,15 @@ def in_a_process(work: Callable[[], int]) -> int:
         finally:
             os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@cache
+def _load() -> None:
+    """Loads here, once, what each forked daemon would load: the module of file events, and the C library for it."""
+    with suppress(ImportError, EventsUnavailable), TemporaryDirectory() as empty:
+        from aura_daemon.watch.inotify_events import InotifyEvents
+
+        InotifyEvents(Path(empty)).close()
 
 
 def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -16,17 +15,11 @@ from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.health.listener import Listener
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.jobfile.catalogue import Catalogue
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import (
-    EngineTiming,
     Failure,
     FailureKind,
     Outcome,
-    Payload,
-    Produced,
-    Resolved,
-    ResolvedCaption,
-    ResolvedGenerate,
 )
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -36,10 +29,10 @@ from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.watch.file_stamp import FileStamp
 from aura_daemon.workers.pool import WorkerPool
+from tests.support.outcomes import PNG as PNG
+from tests.support.outcomes import make as make
+from tests.support.outcomes import sha256 as sha256
 from tests.support.scripted_worker import Play, ScriptedWorker
-
-PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
-"""Bytes that intake takes for a whole image; the scripted worker does not decode them."""
 
 PROMPT = b"prompt: a red circle\n"
 
@@ -185,52 +178,6 @@ def stamp_of(file: Path) -> FileStamp:
     return FileStamp.of(file.lstat())
 
 
-def make(task: Task) -> Outcome:
-    """A script in which every job succeeds; the bytes of its result tell what it was made from."""
-    request = task.request
-    if isinstance(request, GenerateRequest):
-        assert request.seed is not None
-        resolved: ResolvedGenerate | ResolvedCaption = ResolvedGenerate(
-            prompt=request.prompt,
-            negative_prompt=request.negative_prompt,
-            steps=request.steps or 25,
-            guidance_scale=9.0,
-            scheduler="euler",
-            seed=request.seed,
-            width=64,
-            height=64,
-        )
-        content = PNG[:8] + f"{request.prompt} {request.seed}".encode() + PNG[-12:]
-        payload = Payload(extension=".png", content=content, width=64, height=64)
-        return produced(payload, resolved)
-    if isinstance(request, GridRequest):
-        cells = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
-        payload = Payload(extension=".png", content=PNG[:8] + cells.encode() + PNG[-12:], width=64, height=64)
-        return produced(payload, request)
-    assert task.image is not None
-    text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
-    resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
-    return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)
-
-
-def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produced:
-    """A successful outcome with plausible figures."""
-    return Produced(
-        payloads=(payload,),
-        resolved=resolved,
-        model="scripted",
-        model_sha256="0" * 64,
-        device="cpu",
-        dtype="float32",
-        rung="cpu",
-        batch_size=1,
-        timing=EngineTiming(),
-        peak_bytes=1,
-        text=text,
-        versions=(("torch", "2"),),
-    )
-
-
 def fail(kind: FailureKind, message: str = "it went wrong", mend: str = "mend it") -> Callable[[Task], Outcome]:
     """A script in which every job fails alike."""
     return lambda task: Failure(kind=kind, message=message, mend=mend)
@@ -239,11 +186,6 @@ def fail(kind: FailureKind, message: str = "it went wrong", mend: str = "mend it
 def is_caption(task: Task) -> bool:
     """Whether a task is a caption job."""
     return isinstance(task.request, CaptionRequest)
-
-
-def sha256(content: bytes) -> str:
-    """The hash of a file as journal and sidecar write it."""
-    return hashlib.sha256(content).hexdigest()
 
 
 def on_two_file_systems(one: Path, other: Path) -> bool:

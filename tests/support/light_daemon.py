@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from aura_daemon.cli.app import main
 from aura_daemon.workers.process import CHILD
-from tests.support import dying
+
+DIE_AT: Final = "AURA_TEST_DIE_AT"
 
 LIGHT_WORKER: Final = "tests.support.light_worker"
 
@@ -25,7 +26,9 @@ class LightPopen(subprocess.Popen[bytes]):
 
 
 if __name__ == "__main__":
-    if dying.VARIABLE in os.environ:
-        dying.die_at(os.environ[dying.VARIABLE])
+    if (moment := os.environ.get(DIE_AT)) is not None:
+        from tests.support import dying  # half a second of every other start
+
+        dying.die_at(moment)
     subprocess.Popen = LightPopen  # type: ignore[misc,assignment]
     main()

@@ -20,7 +20,7 @@ from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import become_a_child, serve
 from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
-from tests.support.house import make
+from tests.support.outcomes import make
 
 POLL_S = 0.02
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from aura_daemon.cli.run import FAILED
 from tests.support import dying
 from tests.support.house import House
+from tests.support.light_daemon import DIE_AT
 from tests.support.programs import ROOT, Program
 from tests.torture.ledger import Ledger, Verdict, living, place_of
 
@@ -60,7 +61,7 @@ def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdic
         dying.fill(house)
         for name, content, documents in dying.FILES:
             ledger.note(name, content, documents=documents)
-        if Program(house, **{dying.VARIABLE: house.root.name}).call("once").returncode != -signal.SIGKILL:
+        if Program(house, **{DIE_AT: house.root.name}).call("once").returncode != -signal.SIGKILL:
             break
         code = Program(house).call("once").returncode
         survived = ledger.verdict()

@@ -11,6 +11,8 @@ from typing import Any
 
 import grimp
 
+from tests.conftest import LONG
+
 ROOT = Path(__file__).parents[2]
 WITH_TORCH = {"engines", "mini", "training"}
 
@@ -58,3 +60,7 @@ def test_no_folder_holds_more_files_than_a_reader_takes_in() -> None:
 def test_no_modules_import_each_other_in_a_circle() -> None:
     graph = grimp.build_graph("aura_daemon")
     TopologicalSorter({name: graph.find_modules_directly_imported_by(name) for name in graph.modules}).prepare()
+
+
+def test_the_test_files_that_run_first_exist() -> None:
+    assert [file for file in LONG if not (ROOT / file).is_file()] == []

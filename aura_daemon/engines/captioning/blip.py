@@ -75,10 +75,9 @@ class Captioner:
         caption = self._decode(embedded, resolved)
         warnings = caption.warnings
         if self.files.carried_name == EMBEDDED:
-            from aura_daemon.mini.knowledge import image_warning
+            from aura_daemon.mini.knowledge import image_warnings
 
-            warning = image_warning(picture, caption.text, caption.confidence)
-            warnings = (*warnings, warning) if warning else warnings
+            warnings += image_warnings(picture, caption.text, caption.confidence)
         return Produced(
             payloads=(Payload(extension=EXTENSION, content=f"{caption.text}\n".encode()),),
             resolved=resolved,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
+from itertools import chain
 from typing import Final
 
 import torch
@@ -177,7 +178,7 @@ class Generator:
             *task.notes,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,
-            *self._warnings(encoded),
+            *self._warnings(encoded, resolved.width, resolved.height),
             flagged,
             black,
             *file.warnings,
@@ -252,11 +253,12 @@ class Generator:
             return decoded
         return latents.start.around(decoded[0]), decoded[1]
 
-    def _warnings(self, encoded: EncodedPrompt) -> list[str]:
-        """Warnings about prompts that the embedded model cannot draw."""
+    def _warnings(self, encoded: EncodedPrompt, width: int, height: int) -> list[str]:
+        """Warnings about what the embedded model cannot draw."""
         # A textual inversion may teach the embedded model words that it does not list.
         if self.files.carried_name != EMBEDDED or encoded.inversions:
             return []
-        from aura_daemon.mini.knowledge import prompt_warning
+        from aura_daemon.mini.knowledge import prompt_warnings
 
-        return list(dict.fromkeys(prompt_warning(plain_text(text)) or "" for text in encoded.texts.said))
+        of_texts = (prompt_warnings(plain_text(text), width, height) for text in encoded.texts.said)
+        return list(dict.fromkeys(chain.from_iterable(of_texts)))

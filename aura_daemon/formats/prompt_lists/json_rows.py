@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from itertools import dropwhile
 from typing import Any, Final
 
 from aura_daemon.formats.prompt_lists.setting_names import canonical, meaning
@@ -27,7 +28,8 @@ def holds_prompts(head: str) -> bool:
     wrapped = _WRAPPED.match(head)
     tokens = _TOKEN.findall(head[wrapped.end() if wrapped is not None else 0 :])
     if tokens[:1] == ["["]:
-        tokens = tokens[1:]
+        behind_texts = list(dropwhile(lambda token: token == "," or token[0] == '"', tokens[1:]))
+        tokens = behind_texts if behind_texts[:1] == ["{"] else tokens[1:]
     if tokens[:1] == ["{"]:
         values = dict(_first_object(tokens))
         is_text = any(meaning(canonical(name)) == "prompt" and value[:1] == '"' for name, value in values.items())

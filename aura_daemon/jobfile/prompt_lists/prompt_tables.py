@@ -6,6 +6,7 @@ Each row is a job. Its columns are the keys of a job file, or what AUTOMATIC1111
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aura_daemon.errors import Problem
@@ -24,7 +25,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import Draw, JobPlans, ParseResult, RejectedFile
 from aura_daemon.jobfile.prompt_lists.prompt_texts import KeysOfPrompt, keys_of_line, problem_of_fault
 from aura_daemon.jobfile.schema import TEXT_KEYS
-from aura_daemon.problems import MOST_PROBLEMS, capped, cut, shown
+from aura_daemon.problems import capped, cut, shown
 
 _OVERRIDES: Final = "override_settings"
 """Under this key A1111's API has settings that count for one picture."""
@@ -50,14 +51,21 @@ def parse_prompt_table(
         message = f"the file holds more than {MOST_JOBS} jobs, the most that a file may have: split it"
         return RejectedFile(problems=(Problem(file=file, message=message),))
     jobs = JobPlans(file=file, folders=folders, catalogue=catalogue)
-    problems: list[Problem] = []
-    for row in read:
-        problems += _added(jobs, row, content if len(read) == 1 else None, file=file)
-        if len(problems) > MOST_PROBLEMS:
-            break
-    if problems:
-        return RejectedFile(problems=capped(problems, file=file, are_all=len(problems) <= MOST_PROBLEMS))
-    return jobs.made(draw)
+    problems = [
+        problem for row in read for problem in _added(jobs, row, content if len(read) == 1 else None, file=file)
+    ]
+    return RejectedFile(problems=capped(_of_many_rows(problems), file=file)) if problems else jobs.made(draw)
+
+
+def _of_many_rows(problems: Sequence[Problem]) -> list[Problem]:
+    """Each problem once, with the line of its first row: a wrong name of a column is wrong in every row."""
+    found: dict[Problem, list[Problem]] = {}
+    for problem in problems:
+        found.setdefault(replace(problem, line=None), []).append(problem)
+    return [
+        replace(alike[0], message=f"in {len(alike)} rows: {alike[0].message}") if len(alike) > 1 else alike[0]
+        for alike in found.values()
+    ]
 
 
 def keys_of_rows(content: bytes, *, file: str) -> Iterator[Mapping[str, object]]:

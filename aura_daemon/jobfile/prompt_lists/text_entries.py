@@ -54,8 +54,8 @@ NEGATIVE: Final = "Negative prompt:"
 
 _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
-_NEGATIVE: Final = re.compile(r"negative(?: prompt)?\s*:", re.IGNORECASE)
-_POSITIVE: Final = re.compile(r"positive(?: prompt)?\s*:\s*", re.IGNORECASE)
+_NEGATIVE: Final = re.compile(r"negative(?:[ _]prompt)?\s*:", re.IGNORECASE)
+_POSITIVE: Final = re.compile(r"positive(?:[ _]prompt)?\s*:\s*", re.IGNORECASE)
 _PROMPT_LABEL: Final = re.compile(rf"(?:{_POSITIVE.pattern}|prompt\s*:\s*)", re.IGNORECASE)
 _STEPS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
 _INLINE_STEPS: Final = re.compile(r"\bSteps: ?[0-9]+, ?(?:Sampler|Schedule type|CFG scale|Seed|Size|Model)")

@@ -25,6 +25,7 @@ _LEAST_SETTINGS: Final = 3
 _JOB_KEYS: Final = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
 _ABOUT_WHAT: Final = frozenset({"prompt", "image", "task"})
 """Keys of which a job file has at least one."""
+_LABELS: Final = frozenset({"positive", "positive_prompt", "negative", "negative_prompt"})
 
 
 def what_it_is(text: str, file: str) -> str:
@@ -61,18 +62,22 @@ def _is_json(body: str) -> bool:
 
 
 def _is_job_file(body: str) -> bool:
-    """Whether all lines are keys of a job with their values, or belong to such a line."""
-    keys: list[str] = []
+    """Whether all lines are keys of a job with their values, or belong to such a line.
+
+    `positive:` and `negative:` alone are labels of prompts.
+    """
+    names: list[str] = []
     for line in body.splitlines():
         if not line.strip() or line.startswith("#") or line.rstrip() in ("---", "..."):
             continue
         found = _YAML_KEY.match(line)
-        key = meaning(canonical(found[1])) if found is not None else ""
-        if key in _JOB_KEYS or is_key(key):
-            keys.append(key)
-        elif not keys or not line.startswith((" ", "\t", "- ")):
+        name = canonical(found[1]) if found is not None else ""
+        if meaning(name) in _JOB_KEYS or is_key(name):
+            names.append(name)
+        elif not names or not line.startswith((" ", "\t", "- ")):
             return False
-    return bool(_ABOUT_WHAT & set(keys)) and (keys[0] == "prompt" or len(set(keys)) > 1)
+    keys = set(map(meaning, names))
+    return bool(_ABOUT_WHAT & keys) and (names[0] == "prompt" or len(keys) > 1) and not _LABELS.issuperset(names)
 
 
 def _is_settings(body: str) -> bool:

@@ -69,9 +69,9 @@ def test_one_document_is_cancelled_and_the_others_run(house: House) -> None:
 def test_all_documents_are_cancelled_by_the_name_of_their_file(house: House) -> None:
     house.drop("sub/two.yaml", b"prompt: one\n---\nprompt: two\n")
     house.drain(fail(FailureKind.MODEL_UNAVAILABLE), retry_first=3600)
-    done, said = asked(house, CommandVerb.CANCEL, "two.yaml", path="sub/two.yaml")
-    assert done
-    assert said.count("cancelled") == 2
+    first, second = ids(house)
+    answer = asked(house, CommandVerb.CANCEL, "two.yaml", path="sub/two.yaml")
+    assert answer == (True, f"{first} to {second}: cancelled")
     assert ids(house) == []
     assert house.failed() == ["sub/two.yaml", "sub/two.yaml.json"]
     assert house.sidecar("failed/sub/two.yaml.json")["reason"] == CANCELLED
@@ -201,6 +201,15 @@ def test_a_file_that_was_refused_is_retried_once_its_fault_may_be_gone(house: Ho
     house.drain()
     assert "say.txt" in house.results()
     assert house.failed() == []
+
+
+def test_a_file_that_is_refused_again_is_not_called_queued(house: House) -> None:
+    house.drop("cat.yaml", b"prompt: a cat\nstepz: 3\n")
+    house.drain()
+    done, said = asked(house, CommandVerb.RETRY, "cat.yaml", path="cat.yaml")
+    assert (done, said) == (False, "cat.yaml: refused again: line 2: stepz: unknown key; did you mean `steps`?")
+    house.drain()
+    assert house.failed() == ["cat.yaml", "cat.yaml.json"]
 
 
 def test_what_was_taken_out_of_failed_can_only_be_put_in_again(house: House) -> None:

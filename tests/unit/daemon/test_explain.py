@@ -56,7 +56,11 @@ def test_of_a_file_in_the_inbox_it_says_what_it_waits_for(house: House, name: st
         ("clip.mov", b"x", "; it is a video: save the frame that you mean as JPEG or PNG"),
         ("letter.docx", b"x", "; it is a text with formatting: save it as plain text and call it `.txt`"),
         ("style.safetensors", b"x", "`generate.loras`"),
-        ("strange.xyz", b"x", "; jobs are .yaml, .txt, images and our own sidecars: rename or convert it if"),
+        (
+            "strange.xyz",
+            b"x",
+            "; jobs are .yaml, .txt, tables, images and our own sidecars: rename or convert it if",
+        ),
         ("README", b"x", "; give it the extension of what it holds"),
         ("a.yaml.part", b"x", "; rename it, or add a glob to `take`, if it should be a job"),
         ("other.json", b'{"prompt": 5, "x": {}}', ""),

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.outbox.source_policy import SourcePolicy
@@ -123,6 +124,29 @@ def test_several_documents_become_several_results(house: House) -> None:
     assert b"two" in (house.outbox / "cat-2.png").read_bytes()
 
 
+def test_a_warning_about_several_jobs_of_a_file_is_logged_once_and_stands_in_each_sidecar(
+    house: House, log: list[str]
+) -> None:
+    def warned(task: Task) -> Outcome:
+        made = make(task)
+        assert isinstance(made, Produced)
+        return replace(made, warnings=(f"of {made.payloads[0].content[8:11].decode()}", "of all", "of all"))
+
+    house.drop("list.txt", b"one\ntwo\n")
+    house.drop("other.txt", b"one")
+    house.drain(warned)
+    told = [line.split(" ", 2)[2] for line in log if line.startswith("WARNING")]
+    assert [text for text in told if text.startswith("of ")] == ["of one", "of all", "of two", "of one", "of all"]
+    assert "of all" in house.sidecar("list-1.json")["warnings"]
+    assert "of all" in house.sidecar("list-2.json")["warnings"]
+
+
+def test_a_failure_is_logged_with_its_mend_as_two_sentences(house: House, log: list[str]) -> None:
+    house.drop("cat.yaml")
+    house.drain(fail(FailureKind.BAD_INPUT))
+    assert any("failed: it went wrong. Mend it" in line for line in log)
+
+
 def test_a_prompt_and_an_image_of_one_name_both_get_their_results(house: House) -> None:
     house.drop("cat.yaml")
     house.drop("cat.png", PNG)
@@ -142,6 +166,16 @@ def test_a_sidecar_dropped_again_makes_the_same_pixels(house: House) -> None:
     house.drain()
     assert (house.outbox / "again.png").read_bytes() == pixels
     assert house.sidecar("again.json")["warnings"] == []
+
+
+def test_in_what_a_result_made_again_differs_stands_in_log_and_sidecar(house: House, log: list[str]) -> None:
+    house.drop("cat.yaml")
+    house.drain()
+    house.drop("again.json", (house.outbox / "cat.json").read_bytes().replace(b'"float32"', b'"bfloat16"'))
+    house.drain()
+    (warning,) = house.sidecar("again.json")["warnings"]
+    assert "another dtype" in warning
+    assert sum(line.endswith(warning) for line in log) == 1
 
 
 def test_one_daemons_outbox_can_be_anothers_inbox(house: House) -> None:

@@ -62,6 +62,16 @@ def test_after_a_restart_what_was_refused_is_still_told(house: House) -> None:
     assert REASON in health(house)["last_error"]
 
 
+def test_jobs_of_a_file_that_failed_alike_are_told_once(house: House) -> None:
+    house.drop("first.yaml")
+    house.drain(fail(FailureKind.UNEXPECTED, "it broke"))
+    house.drop("thirty.yaml", b"prompt: a cat\nseed: 1-30\n")
+    house.drain(fail(FailureKind.UNEXPECTED, "it broke"))
+    thirty, first = told(house).recent_failures
+    assert thirty.endswith(": thirty.yaml: it broke (30 jobs)")
+    assert first.endswith(": first.yaml: it broke")
+
+
 def test_failed_jobs_and_refused_files_are_told_together_the_latest_first(house: House) -> None:
     house.drop("first.yaml", MISSPELT)
     house.drain()
@@ -115,7 +125,7 @@ def test_status_prints_how_the_inbox_is_watched_and_what_is_held_up(
     assert status(config, as_json=False) == 0
     printed = capsys.readouterr().out
     assert "watching   by looking again and again: nfs4\n" in printed
-    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml Mend it.\n" in printed
+    assert "held up    folder settings: 2 waiting, held up by _defaults.yaml. Mend it.\n" in printed
 
 
 def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) -> None:

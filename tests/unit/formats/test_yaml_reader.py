@@ -119,7 +119,7 @@ def test_an_alias_may_stand_for_a_single_value() -> None:
         ('a: "b" c\n', 1, "closing quote"),
         ('a: "b\n', 1, "never closed"),
         ("a: [b\n", 2, "never closed"),
-        ("a: b\nc\nd: e\n", 2, "every line is `key: value`"),
+        ("a: b\nc\nd: e\n", 2, "every line is `key: value`, a space behind the colon"),
         ('a: "\\q"\n', 1, "backslash is written twice"),
         ("a: | b\n", 1, "begins with `|` needs quotes around it: a: '| b'"),
         ("a: b\n...\nc\n", 3, "left behind the end"),

@@ -9,6 +9,7 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
+from aura_daemon.health.heartbeat import CHANGE_INTERVAL_S
 from aura_daemon.intake.triage import Leave, ReadyToClaim, Wait
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.watch.settling import WaitsFor
@@ -63,6 +64,18 @@ def test_invalid_settings_hold_the_jobs_below_and_no_others(house: House, log: l
     house.drop(f"a/{FILE_NAME}", STEPS)
     assert exit_code(house.drain()) == 0
     assert house.sidecar("a/b/cat.json")["request"]["steps"] == 12
+
+
+def test_the_health_document_is_written_anew_where_settings_hold_something_up(house: House) -> None:
+    with house.daemon(drain=False) as daemon:
+        daemon.turn()
+        assert daemon.health.due_in_s() > CHANGE_INTERVAL_S
+        house.drop(f"a/{FILE_NAME}", WRONG)
+        house.drop("a/cat.yaml")
+        while not daemon.pending.held():
+            daemon.watcher.scan_soon()
+            daemon.turn()
+        assert daemon.health.due_in_s() <= CHANGE_INTERVAL_S
 
 
 @pytest.mark.parametrize("mend", ["written anew", "taken away"])

@@ -219,6 +219,17 @@ def test_a_near_miss_is_named_at_once_and_in_the_failure(house: House, named: st
     assert source.failure.message == f"the image it names did not arrive: {named}{hint}"
 
 
+def test_a_near_miss_that_is_captioned_already_is_named_while_its_file_is_there(house: House) -> None:
+    house.drop("photo.png", PNG)
+    house.drain()
+    house.drop("job.yaml", b"image: foto.png\n")
+    door = Door(house)
+    assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason="it waits for foto.png (did you mean photo.png?)")
+    (house.inbox / ".aura" / "done" / "photo.png").unlink()
+    assert judge(door, "job.yaml") == Wait(unchanged_s=3.0, reason="it waits for foto.png")
+    door.close()
+
+
 def test_a_near_miss_of_a_caption_job_lies_beside_it(door: Door) -> None:
     door.house.drop("far/beech.jpg", PNG)
     door.house.drop("beach.yaml", b"task: caption\n")

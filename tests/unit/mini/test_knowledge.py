@@ -10,7 +10,7 @@ from PIL import Image
 
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence
-from aura_daemon.mini.knowledge import image_warning, prompt_warning
+from aura_daemon.mini.knowledge import image_warnings, prompt_warnings
 from aura_daemon.training.models import as_pictures, draw, name_and_trust
 from tests.support.foreign import FOREIGN, foreign
 
@@ -23,14 +23,14 @@ def warned(pictures: list[Image.Image]) -> int:
     """How many of them get a warning."""
     answers = name_and_trust(pictures)
     return sum(
-        image_warning(picture, caption, trust) is not None
+        bool(image_warnings(picture, caption, trust))
         for picture, (caption, trust) in zip(pictures, answers, strict=True)
     )
 
 
 @pytest.mark.parametrize("sentence", every_sentence()[::37], ids=str)
 def test_its_own_sentences_pass_without_a_word(sentence: object) -> None:
-    assert prompt_warning(str(sentence)) is None
+    assert prompt_warnings(str(sentence), 128, 64) == ()
 
 
 @pytest.mark.parametrize(
@@ -45,15 +45,22 @@ def test_its_own_sentences_pass_without_a_word(sentence: object) -> None:
     ],
 )
 def test_other_prompts_are_told_what_it_knows_and_how_to_switch(prompt: str, said: str) -> None:
-    warning = prompt_warning(prompt)
-    assert warning is not None
-    for part in (said, "aura-mini", "demonstration", "purple", "triangle", "large", "generate.model: sd-1.4"):
-        assert part in warning
+    of_this_job, of_all = prompt_warnings(prompt, 64, 64)
+    assert said in of_this_job
+    assert of_all == prompt_warnings("a house", 64, 64)[1], "so that the log of a list says it once"
+    for part in ("aura-mini", "demonstration", "purple", "triangle", "large", "generate.model: sd-1.4"):
+        assert part in of_all
+
+
+def test_sizes_at_which_one_thing_becomes_many_are_told() -> None:
+    sentence = str(every_sentence()[0])
+    told, of_all = prompt_warnings(sentence, 512, 256)
+    assert told == "aura-mini draws pictures of 64x64: one of 512x256 will not show the prompt"
+    assert prompt_warnings("a house", 512, 256)[1:] == (told, of_all)
 
 
 def test_a_foreign_picture_is_told_what_it_knows_and_how_to_switch() -> None:
-    warning = image_warning(foreign("photo", 1), "a small red circle on a blue background", 1.0)
-    assert warning is not None
+    warning = " ".join(image_warnings(foreign("photo", 1), "a small red circle on a blue background", 1.0))
     for part in ("aura-mini", "demonstration", "purple", "triangle", "large", "caption.model: blip-base"):
         assert part in warning
 
@@ -61,9 +68,9 @@ def test_a_foreign_picture_is_told_what_it_knows_and_how_to_switch() -> None:
 def test_a_caption_without_confidence_is_not_believed() -> None:
     sentence = every_sentence()[0]
     (picture,) = as_pictures(render([sentence], torch.Generator().manual_seed(0)))
-    assert image_warning(picture, str(sentence), 0.99) is None
-    assert image_warning(picture, str(sentence), 0.3) is not None
-    assert image_warning(picture, "a photo of a cat", 0.99) is not None
+    assert image_warnings(picture, str(sentence), 0.99) == ()
+    assert image_warnings(picture, str(sentence), 0.3)
+    assert image_warnings(picture, "a photo of a cat", 0.99)
 
 
 def test_drawings_pass_without_a_word() -> None:
@@ -83,9 +90,10 @@ def test_foreign_pictures_are_warned_of(kind: str) -> None:
 
 @pytest.mark.parametrize("size_px", [(1, 1), (3, 400), (400, 3), (64, 64)])
 def test_no_size_of_picture_breaks_the_judgement(size_px: tuple[int, int]) -> None:
-    assert image_warning(Image.new("RGBA", size_px), "a small red circle on a black background", 1.0) is not None
+    assert image_warnings(Image.new("RGBA", size_px), "a small red circle on a black background", 1.0)
 
 
 def test_a_prompt_is_judged_without_torch() -> None:
-    code = "import sys, aura_daemon.mini.knowledge as k; k.prompt_warning('a cat'); sys.exit('torch' in sys.modules)"
+    call = "k.prompt_warnings('a cat', 8, 8)"
+    code = f"import sys, aura_daemon.mini.knowledge as k; {call}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

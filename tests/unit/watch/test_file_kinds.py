@@ -79,8 +79,8 @@ def test_tables_of_other_people_are_left_alone_with_the_reason() -> None:
     found = route("money.csv", b"date,amount\n2026-01-01,5\n", ALL)
     assert isinstance(found, Foreign)
     assert str(found) == (
-        "a table, but not clearly of prompts; if it is one, name a column `prompt` in its first line, and none as "
-        "training sets, styles or answers do"
+        "a table, but not clearly of prompts; if it is one, its first line names a column `prompt`, and none of "
+        "training data (caption, completion, …)"
     )
 
 

@@ -19,8 +19,14 @@ from aura_daemon.watch.other_kinds import KNOWN, mend_of
         ("a.jpg_large", "a browser has saved a picture under this name: call it `.jpg`"),
         ("a.JPEG-orig", "a browser has saved a picture under this name: call it `.jpeg`"),
         ("a.png:large", "a browser has saved a picture under this name: call it `.png`"),
-        ("strange.xyz", "jobs are .yaml, .txt, images and our own sidecars: rename or convert it if it should be one"),
-        ("README", "give it the extension of what it holds; jobs are .yaml, .txt, images and our own sidecars"),
+        (
+            "strange.xyz",
+            "jobs are .yaml, .txt, tables, images and our own sidecars: rename or convert it if it should be one",
+        ),
+        (
+            "README",
+            "give it the extension of what it holds; jobs are .yaml, .txt, tables, images and our own sidecars",
+        ),
     ],
 )
 def test_a_name_tells_what_to_do(name: str, mend: str) -> None:

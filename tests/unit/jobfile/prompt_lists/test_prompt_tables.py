@@ -160,10 +160,19 @@ def test_a_table_that_cannot_be_read_is_refused_with_the_mend(text: str | bytes,
     assert words in complaints(text)[0]
 
 
+def test_what_is_wrong_in_many_rows_is_said_once() -> None:
+    found = complaints("prompt,stepz,steps\n" + "a cat,1,300\n" * 30 + "a cat,1,400\n")
+    assert found == [
+        "cat.csv:2: steps: in 30 rows: must be a whole number from 1 to 150 (given: 300)",
+        "cat.csv:2: stepz: in 31 rows: unknown key; did you mean `steps`?",
+        "cat.csv:32: steps: must be a whole number from 1 to 150 (given: 400)",
+    ]
+
+
 def test_no_more_problems_are_listed_than_anyone_reads() -> None:
-    found = complaints("prompt,x\n" + "a cat,1\n" * 300)
+    found = complaints("prompt,steps\n" + "".join(f"a cat,{number}\n" for number in range(200, 500)))
     assert len(found) == 101
-    assert found[-1].endswith("… and many more problems")
+    assert found[-1].endswith("… and 200 more problems")
 
 
 def test_the_settings_of_its_folder_count_for_a_table() -> None:

@@ -220,6 +220,7 @@ def test_what_only_looks_like_text_is_refused_with_what_it_is_and_what_to_do(tex
     "text",
     [
         "Cat: a portrait",
+        "positive: a cat\nnegative: text\n\npositive: a dog\nnegative: blur",
         "style: anime, cat",
         "model: a woman in red",
         "image: a cat\na dog",

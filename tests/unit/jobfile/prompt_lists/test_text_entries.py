@@ -181,6 +181,7 @@ def test_pairs_of_positive_and_negative_prompts_are_parted_by_their_labels() -> 
 
 def test_a_label_alone_parts_nothing() -> None:
     assert texts("positive: a cat\nan owl\n") == ["positive: a cat", "an owl"]
+    assert texts("positive_prompt: a cat\nnegative_prompt: text\n") == ["a cat\nNegative prompt: text"]
 
 
 def test_settings_on_the_line_of_their_prompt_are_seen() -> None:

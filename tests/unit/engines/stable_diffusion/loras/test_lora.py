@@ -176,13 +176,34 @@ def test_half_precision_takes_them_too(folder: Path) -> None:
     assert (pixels(picture_of(draw(session, PROMPTS[0], steps=8))) == plain).all()
 
 
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> KeepingSession:
+    """One whose folder holds all that cannot be put on."""
+    outside = tmp_path_factory.mktemp("crowded")
+    inside = outside / "loras"
+    shutil.copytree(folder, inside)
+    shutil.copy(STARS, outside / "outside.safetensors")
+    (inside / "link.safetensors").symlink_to(outside / "outside.safetensors")
+    (inside / "torn.safetensors").write_bytes(STARS.read_bytes()[:500])
+    save_file({"a.weight": torch.zeros(2, 2)}, inside / "text.safetensors")
+    wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(STARS).items()}
+    save_file(wide, inside / "sdxl.safetensors")
+    save_file({"lora_unet_x.hada_w1_a": torch.zeros(2, 2)}, inside / "loha.safetensors")
+    flux = "transformer.single_transformer_blocks.0.attn.to_k"
+    save_file({f"{flux}.lora_{part}.weight": torch.zeros(2, 2) for part in "AB"}, inside / "flux.safetensors")
+    for place in ("one", "two"):
+        (inside / place).mkdir()
+        shutil.copy(STARS, inside / place / "twice.safetensors")
+    return session_with(inside)
+
+
 @pytest.mark.parametrize(
     ("name", "words", "mend"),
     [
         ("star", "LoRA star is not there; there are", "did you mean stars?"),
         (
             "nothing",
-            "is not there; there are flux, loha, one/twice, sdxl, stars, styles/again, text, torn",
+            "is not there; there are flux, link, loha, one/twice, sdxl, stars, styles/again, text, torn",
             "name one of them",
         ),
         ("../outside", "LoRA ../outside is not there", ""),
@@ -196,32 +217,16 @@ def test_half_precision_takes_them_too(folder: Path) -> None:
     ],
 )
 def test_what_cannot_be_put_on_is_refused_in_words_and_leaves_nothing(
-    tmp_path: Path, folder: Path, name: str, words: str, mend: str
+    crowded: KeepingSession, name: str, words: str, mend: str
 ) -> None:
-    inside = tmp_path / "loras"
-    shutil.copytree(folder, inside)
-    shutil.copy(STARS, tmp_path / "outside.safetensors")
-    (inside / "torn.safetensors").write_bytes(STARS.read_bytes()[:500])
-    save_file({"a.weight": torch.zeros(2, 2)}, inside / "text.safetensors")
-    wide = {name: torch.cat([tensor, tensor], dim=-1) for name, tensor in load_file(STARS).items()}
-    save_file(wide, inside / "sdxl.safetensors")
-    save_file({"lora_unet_x.hada_w1_a": torch.zeros(2, 2)}, inside / "loha.safetensors")
-    flux = "transformer.single_transformer_blocks.0.attn.to_k"
-    save_file({f"{flux}.lora_{part}.weight": torch.zeros(2, 2) for part in "AB"}, inside / "flux.safetensors")
-    for place in ("one", "two"):
-        (inside / place).mkdir()
-        shutil.copy(STARS, inside / place / "twice.safetensors")
-    if name == "link":
-        (inside / "link.safetensors").symlink_to(tmp_path / "outside.safetensors")
-    session = session_with(inside)
-    expected = made(draw(session, PROMPTS[0], steps=2)).payloads
-    before = fingerprint(session)
-    outcome = draw(session, PROMPTS[0], STAR, Lora(name=name), steps=2)
+    expected = made(draw(crowded, PROMPTS[0], steps=2)).payloads
+    before = fingerprint(crowded)
+    outcome = draw(crowded, PROMPTS[0], STAR, Lora(name=name), steps=2)
     assert isinstance(outcome, Failure)
     assert words in outcome.message
     assert mend in outcome.mend
-    assert made(draw(session, PROMPTS[0], steps=2)).payloads == expected
-    assert fingerprint(session) == before
+    assert made(draw(crowded, PROMPTS[0], steps=2)).payloads == expected
+    assert fingerprint(crowded) == before
 
 
 def test_a_name_in_capitals_at_its_end_is_found_as_the_door_finds_it(tmp_path: Path) -> None:

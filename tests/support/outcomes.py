@@ -1,0 +1,71 @@
+"""What a scripted job comes to. It imports little: every process of a light worker begins with it."""
+
+from __future__ import annotations
+
+import hashlib
+
+from aura_daemon.jobs.requests import GenerateRequest, GridRequest
+from aura_daemon.jobs.results import (
+    EngineTiming,
+    Outcome,
+    Payload,
+    Produced,
+    Resolved,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
+from aura_daemon.jobs.tasks import Task
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
+"""Bytes that intake takes for a whole image; the scripted worker does not decode them."""
+
+
+def make(task: Task) -> Outcome:
+    """A script in which every job succeeds; the bytes of its result tell what it was made from."""
+    request = task.request
+    if isinstance(request, GenerateRequest):
+        assert request.seed is not None
+        resolved: ResolvedGenerate | ResolvedCaption = ResolvedGenerate(
+            prompt=request.prompt,
+            negative_prompt=request.negative_prompt,
+            steps=request.steps or 25,
+            guidance_scale=9.0,
+            scheduler="euler",
+            seed=request.seed,
+            width=64,
+            height=64,
+        )
+        content = PNG[:8] + f"{request.prompt} {request.seed}".encode() + PNG[-12:]
+        payload = Payload(extension=".png", content=content, width=64, height=64)
+        return produced(payload, resolved)
+    if isinstance(request, GridRequest):
+        cells = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
+        payload = Payload(extension=".png", content=PNG[:8] + cells.encode() + PNG[-12:], width=64, height=64)
+        return produced(payload, request)
+    assert task.image is not None
+    text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
+    resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
+    return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)
+
+
+def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produced:
+    """A successful outcome with plausible figures."""
+    return Produced(
+        payloads=(payload,),
+        resolved=resolved,
+        model="scripted",
+        model_sha256="0" * 64,
+        device="cpu",
+        dtype="float32",
+        rung="cpu",
+        batch_size=1,
+        timing=EngineTiming(),
+        peak_bytes=1,
+        text=text,
+        versions=(("torch", "2"),),
+    )
+
+
+def sha256(content: bytes) -> str:
+    """The hash of a file as journal and sidecar write it."""
+    return hashlib.sha256(content).hexdigest()
