@@ -113,6 +113,9 @@ def _keys_of_infotext(text: str) -> Translation:
     settings = infotext.parse(text)
     if settings is None:
         prompt, _, negative = text.partition(infotext.NEGATIVE)
+        if not prompt.strip():
+            message = f"is missing: it stands before `{infotext.NEGATIVE}`"
+            return Translation(keys={}, faults=(Problem(key="prompt", message=message),))
         return Translation(keys={"prompt": prompt.strip(), "negative_prompt": negative.strip()})
     keys = {key: value for key, value in settings.keys.items() if (key, value) != ("negative_prompt", "")}
     warnings = [*settings.lost]
