@@ -15,7 +15,7 @@ from typing import Final, assert_never
 import psutil
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.clock import suspended_s
 from aura_daemon.system.oom_kills import oom_kills
@@ -87,6 +87,7 @@ class ProcessWorker:
         self._child: Child | None = None
         self._batch: Batch | None = None
         self._unfinished: dict[str, None] = {}
+        self._cancelled: set[str] = set()
         self._placed: dict[str, RunConditions] = {}
         self._was_ready = False
         self._early_kills = 0
@@ -127,6 +128,7 @@ class ProcessWorker:
         self._silence.begin()
         self._suspended_before_s = self._suspended_s()
         self._placed = {}
+        self._cancelled.clear()
         if self._child is not None and not self._child.runs:
             self._drop_child()
         if self._child is None:
@@ -141,7 +143,8 @@ class ProcessWorker:
         self._child.send(messages)
 
     def cancel(self, job_id: str) -> None:
-        """Cancels a job at its next step; a child that hangs is ended by its deadline."""
+        """Cancels a job at its next step, or when its child dies before; one that hangs is ended by its deadline."""
+        self._cancelled.add(job_id)
         if self._child is not None and job_id in self._unfinished:
             self._child.send([Cancel(job_id=job_id)])
 
@@ -238,7 +241,8 @@ class ProcessWorker:
         for job_id in self._unfinished:
             # A job that was not reached yet gets the conditions of the last placement.
             tried = self._placed.get(job_id, next(reversed(self._placed.values()), None))
-            self._reports.append(Finished(job_id=job_id, outcome=failure, memory=NO_MEMORY, models=(), tried=tried))
+            outcome = CANCELLED if job_id in self._cancelled else failure
+            self._reports.append(Finished(job_id=job_id, outcome=outcome, memory=NO_MEMORY, models=(), tried=tried))
         self._batch, self._unfinished, self._death = None, {}, None
 
     def _drop_child(self) -> None:

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import SLEPT_S, STOP_TOLD_S, ProcessWorker
@@ -247,6 +247,24 @@ def test_a_kill_is_told_a_moment_later_as_the_daemon_may_be_about_to_stop(worker
     clock.now += STOP_TOLD_S
     assert worker.poll() == []
     assert worker.idle
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_cancelled_job_whose_worker_dies_is_not_tried_again(worker: ProcessWorker, clock: Clock, when: str) -> None:
+    worker.submit(batch_of("hang"))
+    wait_for(worker, Progress)
+    (job_id,) = (task.job_id for task in batch_of("hang").tasks)
+    if when == "before":
+        worker.cancel(job_id)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    select.select(worker.waitables(), [], [], PATIENCE_S)
+    worker.poll()
+    worker.cancel(job_id)
+    clock.now += STOP_TOLD_S
+    (word,) = worker.poll()
+    assert isinstance(word, Finished)
+    assert word.outcome == CANCELLED
 
 
 @pytest.mark.parametrize(("script", "words"), [("exit", "exit code 3"), ("broken", "the GPU failed")])
