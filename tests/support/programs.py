@@ -47,6 +47,7 @@ class Program:
             "AURA_OUTBOX": str(self.house.outbox),
             "AURA_STATE": str(self.house.state),
             "AURA_SETTLE": "0.2",
+            "AURA_PAIR_WAIT": "0.2",
             "AURA_STOP_TIMEOUT": "0",
             "AURA_RETRY_FIRST": "0.5",
             **self._variables,
