@@ -19,11 +19,13 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import path_below
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, extension_of
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
 from aura_daemon.jobfile import from_sidecar
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults, regenerates
@@ -98,6 +100,8 @@ class _Checker:
         if isinstance(found, str):
             return [f"{name}: {found}"]
         warnings = dict.fromkeys(warning for job in found.jobs for warning in job.warnings)
+        if picture := _picture_beside(file):
+            warnings = {f"it lies beside {picture}, so the daemon leaves it alone": None, **warnings}
         return [
             f"{name}: {_summary(found)}",
             *(_job_lines(found) if self._expand else ()),
@@ -138,6 +142,14 @@ class _Checker:
                 return (Problem(file=name, message="is empty or holds nothing but zeros"),)
             case _:  # pragma: no cover
                 assert_never(route)
+
+
+def _picture_beside(file: Path) -> str:
+    """The picture whose caption a text or table is by its name; empty where there is none."""
+    if extension_of(file.name) in JOB_FILE_EXTENSIONS:
+        return ""
+    listing = FolderListings(file.absolute().parent, now=time.monotonic).of("", since=0.0)
+    return next(listing.pictures_of(file.name), "")
 
 
 def _summary(parsed: ParsedFile) -> str:

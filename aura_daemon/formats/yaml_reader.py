@@ -233,7 +233,13 @@ class _Reader:
         return None if resolved(value) is None else value
 
     def _remark_on_comment(self, path: str, comment: str) -> None:
-        what = f"what follows ` #` is a comment to YAML: `{cut(comment)}` was left out; quote the text to keep it"
+        is_comment_in_prompts = comment[1:2] in (" ", "") and _key_of(path) != "notes"  # also where it is in quotes
+        mend = (
+            "put the text in single quotes and write `\\#` to keep it"
+            if is_comment_in_prompts
+            else "quote the text to keep it"
+        )
+        what = f"what follows ` #` is a comment to YAML: `{cut(comment)}` was left out; {mend}"
         self._warnings.append(f"{path}: {what}")
 
     def _source(self, node: yaml.Node) -> str:

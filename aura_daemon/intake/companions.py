@@ -9,6 +9,7 @@ The journal remembers a companion also when its picture has gone; a companion th
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,8 +86,8 @@ class Companions:
         self._now = now
         self._gone_since: dict[str, float | None] = {}
         """Path of a companion -> since when it is gone; None while it is there."""
-        self._sets: dict[str, tuple[float, bool]] = {}
-        """Folder -> when it was listed, and whether it was a set then."""
+        self._sets: dict[str, tuple[float, float]] = {}
+        """Folder -> when it was listed, and until when the texts of the set that it is were written."""
 
     def judge(
         self, path: str, size_bytes: int, modified_ns: int, *, unchanged_s: float, may_be_of_set: bool
@@ -95,7 +96,7 @@ class Companions:
 
         `may_be_of_set`: the file is no job either where it misses the picture that most texts of its folder have.
         """
-        beside = Belongs(reason="it lies beside an image of the same name", mend=ITS_OWN_NAME)
+        beside = Belongs(reason="it lies beside an image, film or document of the same name", mend=ITS_OWN_NAME)
         if self._journal.is_companion(path, size_bytes, modified_ns):
             self._gone_since[path] = None
             return beside
@@ -124,7 +125,7 @@ class Companions:
         if listing.listed_at < since:  # the folder is large, and was listed just before: a picture may have come since
             again_s = unchanged_s + max(0.0, listing.again_at - self._now())
             return Expected(unchanged_s=again_s, reason=MAY_FOLLOW)
-        if may_be_of_set and self._is_set_now(folder, listing):
+        if may_be_of_set and self._is_of_set(path, listing):
             mend = "if it is a prompt, put it into another folder, or name it in `take` in the configuration"
             return Belongs(reason=OF_A_SET, mend=mend)
         return None
@@ -160,22 +161,28 @@ class Companions:
         status = status_of(file)
         return status is not None and self._now() - max(status.st_mtime, status.st_ctime) < self._coming_s
 
-    def _is_set_now(self, folder: str, listing: FolderListing) -> bool:
-        """`_is_set`, asked once a listing."""
+    def _is_of_set(self, path: str, listing: FolderListing) -> bool:
+        """Whether the folder of a text is a set, and the text one of it; the set is asked for once a listing."""
+        folder = path.rpartition("/")[0]
         known = self._sets.get(folder)
         if known is None or known[0] != listing.listed_at:
-            self._sets[folder] = known = (listing.listed_at, self._is_set(folder, listing))
-        return known[1]
+            self._sets[folder] = known = (listing.listed_at, self._set_until(folder, listing))
+        status = status_of(self._inbox / path)
+        return status is not None and status.st_mtime < known[1]
 
-    def _is_set(self, folder: str, listing: FolderListing) -> bool:
-        """Whether most texts of a folder have pictures; where some were taken lately, those taken before count too."""
+    def _set_until(self, folder: str, listing: FolderListing) -> float:
+        """Until when a text must have been written to be of the set that a folder is; 0 where it is none.
+
+        Pictures that were taken count too, but not for a text that was written long after: their captions may lie there
+        for years, beside prompts.
+        """
         alone = listing.lone_texts()
-        if len(alone) > len(listing.texts) - LEAST_PAIRS or 2 * len(alone) >= len(listing.texts):
-            taken_at = self._journal.latest_image_in(folder)
-            if taken_at is not None and self._is_late(taken_at):  # else old captions would stop prompts for ever
-                alone = list(set(alone) - set(self._journal.companions_in(folder)))
-        pairs = len(listing.texts) - len(alone)
-        return pairs >= LEAST_PAIRS and pairs > len(alone)
+        if _make_set(pairs=len(listing.texts) - len(alone), alone=len(alone)):
+            return math.inf
+        alone = list(set(alone) - set(self._journal.companions_in(folder)))
+        if _make_set(pairs=len(listing.texts) - len(alone), alone=len(alone)):
+            return (self._journal.latest_image_in(folder) or 0.0) + COMPANION_S
+        return 0.0
 
     def _is_late(self, since: float | None) -> bool:
         return since is None or self._now() - since < COMPANION_S
@@ -200,3 +207,7 @@ class Companions:
         outputs = document.get("outputs")
         named = {"name": file_names.escaped(text.rpartition("/")[2])}.items()
         return isinstance(outputs, list) and any(isinstance(one, dict) and named <= one.items() for one in outputs)
+
+
+def _make_set(*, pairs: int, alone: int) -> bool:
+    return pairs >= LEAST_PAIRS and pairs > alone

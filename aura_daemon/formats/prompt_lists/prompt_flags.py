@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.formats.prompt_lists.foreign_settings import Setting, SettingFault
-from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_key, is_known, meaning
+from aura_daemon.formats.prompt_lists.setting_names import REFUSED, TEXTS, canonical, is_key, is_known, meaning
 from aura_daemon.problems import cut, nearest
 
 
@@ -151,6 +151,8 @@ def _setting(flag: re.Match[str], value: str) -> Setting | SettingFault:
         text = _as_in_a_shell(value)
         return Setting(name=name, label=label, value=text, written=written) if text else fault("needs a text behind it")
     if not value:
+        if name in REFUSED and name not in _SWITCHES:
+            return fault(REFUSED[name])
         if name not in _SWITCHES:
             return fault("needs a value behind it")
         return Setting(name=name, label=label, value=True, written=written)

@@ -151,6 +151,9 @@ def _keys_of_infotext(text: str) -> KeysOfPrompt:
     settings = infotext.parse(text)
     if settings is None:
         prompt, _, negative = text.partition(NEGATIVE)
+        if not prompt.strip():
+            fault = SettingFault(label="prompt", message=f"is missing: it stands before `{NEGATIVE}`", written="prompt")
+            return KeysOfPrompt(keys={}, written={}, faults=(fault,))
         return KeysOfPrompt(keys={"prompt": prompt.strip(), "negative_prompt": negative.strip()}, written={})
     keys = {key: value for key, value in settings.keys.items() if (key, value) != ("negative_prompt", "")}
     warnings = [*settings.lost]

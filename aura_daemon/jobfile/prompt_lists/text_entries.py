@@ -11,10 +11,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, takewhile
 from typing import Final
 
 from aura_daemon.jobs.sources import PromptLines
+from aura_daemon.problems import cut
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +55,13 @@ NEGATIVE: Final = "Negative prompt:"
 
 _COMMENT: Final = re.compile(r"#|//|([-=*_~])\1{2,}$")
 """How a line begins that is a comment; a line of dashes is one, too."""
+_HASHTAG: Final = re.compile(r"#[^\s#!]")
+"""How a comment begins that may be meant as text: `#1 dad`."""
 _NEGATIVE: Final = re.compile(r"negative(?:[ _]prompt)?\s*:", re.IGNORECASE)
 _POSITIVE: Final = re.compile(r"positive(?:[ _]prompt)?\s*:\s*", re.IGNORECASE)
 _PROMPT_LABEL: Final = re.compile(rf"(?:{_POSITIVE.pattern}|prompt\s*:\s*)", re.IGNORECASE)
-_STEPS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
+SETTINGS: Final = re.compile(r"Steps:\s*[0-9]+,\s*\w[\w \-/]{1,60}:")
+"""How the settings of an infotext begin."""
 _INLINE_STEPS: Final = re.compile(r"\bSteps: ?[0-9]+, ?(?:Sampler|Schedule type|CFG scale|Seed|Size|Model)")
 """In an infotext that has become one line."""
 _MORE_SETTINGS: Final = re.compile(
@@ -86,9 +90,18 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
     filled = list(_lines(text))
     if not filled:
         return Entries(entries=(), notes=())
+    hashtag = next((line.strip() for line in _LINE_END.split(text) if _HASHTAG.match(line.strip())), "")
+    comments = (f"`{cut(hashtag)}` was left out as a comment; `\\#` at the beginning keeps a line",) if hashtag else ()
+    found = _prompts(filled, mode)
+    return replace(found, notes=(*found.notes, *comments))
+
+
+def _prompts(filled: list[_Line], mode: PromptLines) -> Entries:
+    """The prompts of lines, at least one."""
     if mode is PromptLines.WHOLE:
-        is_infotext = any(_STEPS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
-        return Entries(entries=(_joined(filled, is_infotext=is_infotext),), notes=())
+        is_infotext = any(SETTINGS.match(line.text) or _NEGATIVE.match(line.text) for line in filled)
+        whole = _joined(filled, is_infotext=is_infotext)
+        return Entries(entries=(_labelled(whole) if is_infotext else whole,), notes=())
     pairs = _labelled_pairs(filled)
     if pairs:
         return Entries(entries=tuple(pairs), notes=())
@@ -97,7 +110,9 @@ def entries_of(text: str, mode: PromptLines) -> Entries:
         singles = [_entry(line) for line in rest]
         notes = tuple(_notes_of_infotexts(blocks, singles))
         return Entries(entries=(*blocks, *singles), notes=notes)
+    filled, label_notes = _without_labels(filled)
     filled, notes = _without_bullets(filled)
+    notes = (*label_notes, *notes)
     if mode is PromptLines.AUTO and len(filled) > 1:
         if _is_one_text(filled):
             note = f"the {len(filled)} lines of the text were read as one prompt, as each goes on in the next"
@@ -162,13 +177,20 @@ def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
         pending, has_settings, has_negative, is_within_quotes = [], False, False, False
 
     for line in lines:
-        begins_settings = _STEPS.match(line.text) is not None
+        begins_settings = SETTINGS.match(line.text) is not None
         goes_on = is_within_quotes or (_MORE_SETTINGS.match(line.text) is not None and not line.follows_blank)
         if (has_settings and not goes_on) or (has_negative and line.follows_blank and not begins_settings):
             close()
+        is_negative = _NEGATIVE.match(line.text) is not None
+        if is_negative and has_negative and not has_settings:  # prompts with negative prompts, without blank lines
+            following = list(takewhile(lambda one: not _NEGATIVE.match(one.text), reversed(pending)))[::-1]
+            if following:
+                del pending[-len(following) :]
+                close()
+                pending = following
         pending.append(line)
         has_settings = has_settings or begins_settings
-        has_negative = has_negative or _NEGATIVE.match(line.text) is not None
+        has_negative = has_negative or is_negative
         if has_settings:  # some programs write line breaks within quotes
             is_within_quotes ^= line.text.replace('\\"', "").count('"') % 2 == 1
     if has_settings or has_negative:
@@ -178,8 +200,8 @@ def _infotexts(lines: Sequence[_Line]) -> tuple[list[Entry], list[_Line]]:
 
 def _notes_of_infotexts(blocks: Sequence[Entry], singles: Sequence[Entry]) -> Iterator[str]:
     for block in blocks:
-        prompt = block.text.partition(NEGATIVE)[0]
-        if "\n" in prompt.strip() and not _STEPS.search(block.text):
+        texts = block.text.split(NEGATIVE, 1)
+        if any("\n" in text.strip() for text in texts) and not SETTINGS.search(block.text):
             yield f"lines {block.first} to {block.last} were read as one prompt with what to keep out of its picture"
     if singles:
         yield f"what stands behind the settings was read as {len(singles)} more, one a line; {WHOLE_KEY}"
@@ -191,6 +213,19 @@ def _labelled(entry: Entry) -> Entry:
     lines = entry.text[label.end() if label is not None else 0 :].split("\n")
     spelt = (NEGATIVE + line[found.end() :] if (found := _NEGATIVE.match(line)) else line for line in lines)
     return replace(entry, text="\n".join(spelt))
+
+
+def _without_labels(lines: list[_Line]) -> tuple[list[_Line], tuple[str, ...]]:
+    """Lines without the label `Prompt:`, where all lines have it, or where it stands alone above them."""
+    labels = [_PROMPT_LABEL.match(line.text) for line in lines]
+    ends = [label.end() for label in labels if label is not None]
+    is_above = ends[:1] == [len(lines[0].text)]
+    if not is_above and len(ends) < len(lines):
+        return lines, ()
+    texts = [line.text[label.end() if label is not None else 0 :] for line, label in zip(lines, labels, strict=True)]
+    found = [replace(line, text=text) for line, text in zip(lines, texts, strict=True) if text]
+    label = lines[0].text[: ends[0]].strip()
+    return (found, (f"the label `{label}` was left out",)) if found else (lines, ())
 
 
 def _without_bullets(lines: list[_Line]) -> tuple[list[_Line], tuple[str, ...]]:

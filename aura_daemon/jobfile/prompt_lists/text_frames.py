@@ -24,6 +24,9 @@ _BOLD: Final = re.compile(r"\*\*([^*]+)\*\*")
 _LABEL: Final = re.compile(r"\s*(?:\*\*)?Prompt\s*#?[0-9]{1,3}\s*:\s*(?:\*\*)?\s*", re.IGNORECASE)
 _ITEM: Final = re.compile(r"\s*(?:[0-9]{1,3}[.)]|[-*+\u2022\u2013])\s+\S")
 
+_PRESENTS: Final = re.compile(r"(?!.*\b(?:positive|negative)\b)\w.*\s.*\bprompts?\b.*:", re.IGNORECASE)
+"""A sentence such as `Here is your prompt:`."""
+
 _LEAST_ITEMS: Final = 2
 """So many lines with numbers, signs or labels are a list."""
 
@@ -81,15 +84,18 @@ def _without_labels(lines: list[str]) -> list[str]:
 
 
 def _without_sentences(lines: list[str]) -> list[str]:
-    """Takes out the line that presents a list and ends with a colon, and what follows the list behind a blank line."""
+    """Takes out the line that presents prompts and ends with a colon, and what follows a list behind a blank line."""
     filled = [index for index, line in enumerate(lines) if line.strip()]
     items = [index for index in filled if _ITEM.match(lines[index])]
-    if len(items) < _LEAST_ITEMS or filled[0] in items or not lines[filled[0]].rstrip().endswith(":"):
+    if len(filled) < 2 or filled[0] in items or not lines[filled[0]].rstrip().endswith(":"):
         return []
     found = [filled[0]]
-    if not "".join(lines[items[-1] + 1 : items[-1] + 2]).strip():
+    if len(items) < _LEAST_ITEMS:
+        if filled[1] == filled[0] + 1 or not _PRESENTS.match(lines[filled[0]].strip()):
+            return []
+    elif not "".join(lines[items[-1] + 1 : items[-1] + 2]).strip():
         found += [index for index in filled if index > items[-1]]
-    notes = [f"`{cut(lines[index].strip())}` stands around the list, and is not drawn" for index in found]
+    notes = [f"`{cut(lines[index].strip())}` stands around the prompts, and is not drawn" for index in found]
     for index in found:
         lines[index] = ""
     return notes

@@ -11,21 +11,22 @@ import re
 from typing import Final
 
 from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
-from aura_daemon.formats.prompt_lists.setting_names import canonical, is_key, meaning
+from aura_daemon.formats.prompt_lists.setting_names import TEXTS, canonical, is_key, meaning
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
+from aura_daemon.jobfile.prompt_lists.text_entries import SETTINGS
 
 _HTML: Final = re.compile(
     r"<(?:!doctype\b|!--|\?xml\b|(?:html|head|body|div|p|span|table|svg)(?=[\s>]))", re.IGNORECASE
 )
 _JSON_KEY: Final = re.compile(r'[\[{]\s*(?:\{\s*)?"[^"\n]*"\s*:')
+_JSON_LINES: Final = re.compile(r"\}\s*\n\s*\{")
 _YAML_KEY: Final = re.compile(r"(?:- )?([A-Za-z_][A-Za-z_ -]{1,30}):(?:\s|$)")
 _SETTING: Final = re.compile(r"([A-Z][A-Za-z ]{1,30}):[^\S\n]")
 _LEAST_SETTINGS: Final = 3
 _JOB_KEYS: Final = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
 _ABOUT_WHAT: Final = frozenset({"prompt", "image", "task"})
 """Keys of which a job file has at least one."""
-_LABELS: Final = frozenset({"positive", "positive_prompt", "negative", "negative_prompt"})
 
 
 def what_it_is(text: str, file: str) -> str:
@@ -40,7 +41,7 @@ def what_it_is(text: str, file: str) -> str:
     if _HTML.match(body):
         return "this is HTML, a web page: save its text as plain text"
     if _is_json(body):
-        return f"this is JSON, no text: call it {stem}.json"
+        return f"this is JSON, no text: call it {stem}.json" + "l" * (_JSON_LINES.search(body) is not None)
     if _is_job_file(body):
         return f"this looks like a job file: call it {stem}.yaml"
     if _is_settings(body):
@@ -62,22 +63,24 @@ def _is_json(body: str) -> bool:
 
 
 def _is_job_file(body: str) -> bool:
-    """Whether all lines are keys of a job with their values, or belong to such a line.
-
-    `positive:` and `negative:` alone are labels of prompts.
-    """
-    names: list[str] = []
+    """Whether all lines are keys of a job with their values, or belong to such a line."""
+    keys: list[str] = []
+    names: set[str] = set()
     for line in body.splitlines():
         if not line.strip() or line.startswith("#") or line.rstrip() in ("---", "..."):
             continue
         found = _YAML_KEY.match(line)
-        name = canonical(found[1]) if found is not None else ""
-        if meaning(name) in _JOB_KEYS or is_key(name):
-            names.append(name)
-        elif not names or not line.startswith((" ", "\t", "- ")):
+        key = meaning(canonical(found[1])) if found is not None else ""
+        if SETTINGS.match(line):
             return False
-    keys = set(map(meaning, names))
-    return bool(_ABOUT_WHAT & keys) and (names[0] == "prompt" or len(keys) > 1) and not _LABELS.issuperset(names)
+        if found is not None and (key in _JOB_KEYS or is_key(key)):
+            keys.append(key)
+            names.add(found[1])
+        elif not keys or not line.startswith((" ", "\t", "- ")):
+            return False
+    if set(keys) <= TEXTS and not names <= TEXTS:  # `Prompt: …` and `Negative prompt: …`, as people label texts
+        return False
+    return bool(_ABOUT_WHAT & set(keys)) and (keys[0] == "prompt" or len(set(keys)) > 1)
 
 
 def _is_settings(body: str) -> bool:

@@ -229,6 +229,18 @@ def test_check_names_every_problem(
     assert "missing.yaml: cannot be read" in printed
 
 
+@pytest.mark.parametrize(("name", "is_left_alone"), [("cat.txt", True), ("Cat.PNG.txt", True), ("cat.yaml", False)])
+def test_check_says_that_a_text_beside_its_picture_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, is_left_alone: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cat.png").write_bytes(PNG)
+    (tmp_path / name).write_text("prompt: a cat" if name.endswith(".yaml") else "a cat")
+    assert check.check([Path(name)]) == 0
+    told = f"warning: {name}: it lies beside cat.png, so the daemon leaves it alone"
+    assert (told in capsys.readouterr().out) == is_left_alone
+
+
 def test_check_prints_names_that_are_no_text(program: Program) -> None:
     name = "caf\udce9.x\udcff"
     for found in (name, "caf\udce9.yaml"):

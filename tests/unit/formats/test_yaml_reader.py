@@ -228,7 +228,6 @@ def jobs(content: str, list_of: str = "") -> list[Document]:
     [
         ("prompt: a small red circle #masterpiece\nsteps: 8  # fast\n", "a small red circle", "#masterpiece"),
         ("prompt: a portrait, color #ff8800, 35mm\n", "a portrait, color", "#ff8800, 35mm"),
-        ("prompt: a cat  # my cat", "a cat", "# my cat"),
         ("prompt: a\n  cat #b\n", "a cat", "#b"),
         ("{prompt: a cat #b\n}\n", "a cat", "#b"),
         ("prompt: &x a #b\naspect_ratio: *x\n", "a", "#b"),
@@ -240,6 +239,20 @@ def test_a_text_that_yaml_cuts_at_a_comment_is_told_with_what_was_cut(content: s
     assert document.warnings == (
         f"prompt: what follows ` #` is a comment to YAML: `{cut}` was left out; quote the text to keep it",
     )
+
+
+@pytest.mark.parametrize(
+    ("content", "mend"),
+    [
+        ("prompt: a cat # oil\n", "put the text in single quotes and write `\\#` to keep it"),
+        ("prompt: a cat #oil\n", "quote the text to keep it"),
+    ],
+)
+def test_the_mend_of_a_comment_keeps_what_prompts_would_take_for_a_comment_of_their_own(
+    content: str, mend: str
+) -> None:
+    (document,) = jobs(content)
+    assert document.warnings[0].endswith(f" was left out; {mend}")
 
 
 @pytest.mark.parametrize(

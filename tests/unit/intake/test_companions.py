@@ -22,7 +22,7 @@ from tests.support.plain_user import as_a_plain_user
 from tests.support.programs import Program
 from tests.support.steps import SIDECAR, admit, judge
 
-BESIDE = Leave(reason="it lies beside an image of the same name")
+BESIDE = Leave(reason="it lies beside an image, film or document of the same name")
 COMPOSED, DECOMPOSED = (unicodedata.normalize(form, "Café") for form in ("NFC", "NFD"))
 
 
@@ -158,8 +158,23 @@ def test_a_set_is_one_when_its_pictures_have_been_taken(door: Door) -> None:
     for number in range(LEAST_PAIRS):
         assert judge(door, f"set/{number}.txt") == BESIDE
         admit(door, f"set/{number}.png")
-    door.house.drop("set/late.txt", b"photo of sks dog")
+    os.utime(door.house.drop("set/late.txt", b"photo of sks dog"), (door.now(),) * 2)
     assert judge(door, "set/late.txt") == Leave(reason=OF_A_SET)
+
+
+@pytest.mark.parametrize("folder", ["", "set/"])
+def test_captions_whose_pictures_were_taken_long_ago_keep_no_prompt_from_being_drawn(door: Door, folder: str) -> None:
+    drop_pairs(door, LEAST_PAIRS, folder)
+    for number in range(LEAST_PAIRS):
+        assert judge(door, f"{folder}{number}.txt") == BESIDE
+        admit(door, f"{folder}{number}.png")
+    for name, later_s in (("late", COMPANION_S - 1), ("cat", COMPANION_S + 1)):
+        os.utime(door.house.drop(f"{folder}{name}.txt", b"a red circle"), (door.now() + later_s,) * 2)
+    door.house.drop(f"{folder}below/dog.png", PNG)
+    door.clock_s += COMPANION_S + 1
+    admit(door, f"{folder}below/dog.png")
+    assert judge(door, f"{folder}late.txt") == Leave(reason=OF_A_SET)
+    assert isinstance(judge(door, f"{folder}cat.txt"), ReadyToClaim)
 
 
 def test_captions_that_are_left_of_an_earlier_set_do_not_stop_prompts(door: Door) -> None:

@@ -152,7 +152,7 @@ def test_kinds_that_are_not_accepted_are_left_alone(house: House, accept: Accept
 def test_text_and_sidecars_beside_an_image_of_their_name_are_no_jobs(door: Door, name: str, extension: str) -> None:
     door.house.drop(name, SIDECAR)
     door.house.drop(name.rpartition(".")[0] + extension, PNG)
-    assert judge(door, name) == Leave(reason="it lies beside an image of the same name")
+    assert judge(door, name) == Leave(reason="it lies beside an image, film or document of the same name")
 
 
 def test_a_companion_stays_one_when_its_image_has_been_taken_also_over_a_restart(house: House) -> None:
@@ -179,7 +179,7 @@ def test_a_companion_that_is_edited_long_after_its_image_was_taken_stays_one(doo
         door.clock_s += COMPANION_S * 10
         door.judging.gone("cat.txt")
         door.house.drop("cat.txt", wording)
-        assert judge(door, "cat.txt") == Leave(reason="it lies beside an image of the same name")
+        assert judge(door, "cat.txt") == Leave(reason="it lies beside an image, film or document of the same name")
     door.judging.gone("cat.txt")
     door.clock_s += COMPANION_S
     door.house.drop("cat.txt", b"a prompt of its own, long after")

@@ -168,6 +168,11 @@ def test_what_yaml_cut_from_a_folder_s_text_is_said_of_every_picture() -> None:
     assert jobs("image: a.png", found)[0].warnings == ()
 
 
+def test_notes_have_no_comments_of_their_own_so_that_quotes_keep_all() -> None:
+    (job,) = jobs("prompt: x\nnotes: mine # for Ada\n")
+    assert job.warnings[0].endswith("`# for Ada` was left out; quote the text to keep it")
+
+
 def test_a_prompt_of_nothing_but_a_comment_is_refused() -> None:
     assert complaints("prompt: '# nothing'") == [
         'cat.yaml:1: prompt: holds nothing but a comment: what should be drawn? (given: "# nothing")'

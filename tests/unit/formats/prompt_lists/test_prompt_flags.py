@@ -141,6 +141,7 @@ def test_text_with_dashes_stays_text(line: str) -> None:
         ("a --sitting cat", "--sitting", "text has a space behind its dashes"),
         ("a cat -s 50 -q 3", "-q", "is no known flag"),
         ("a cat --steps", "--steps", "needs a value behind it"),
+        ("a cat --niji", "--niji", "it is Midjourney's"),
         ("a cat --negative_prompt --steps 8", "--negative_prompt", "needs a text behind it"),
         ("a cat --steps 8 on a mat", "--steps", "has `on a mat` behind its value: text stands before the flags"),
         ("a cat --steps 8 --steps 9", "--steps", "says again what `--steps` says"),

@@ -180,6 +180,11 @@ def test_the_blank_lines_of_a_file_may_be_many_and_no_more_problems_are_listed_t
     assert found[-1].endswith("… and many more problems")
 
 
+def test_a_negative_prompt_alone_is_told_where_the_prompt_stands() -> None:
+    expected = ["cat.txt:1: prompt: is missing: it stands before `Negative prompt:`"]
+    assert complaints("Negative prompt: text\na cat\n") == expected
+
+
 @pytest.mark.parametrize(
     ("text", "file", "words"),
     [
@@ -205,7 +210,7 @@ def test_the_blank_lines_of_a_file_may_be_many_and_no_more_problems_are_listed_t
         (json.dumps({"prompt": "a cat", "steps": 8}, indent=1), "cat.txt", "this is JSON, no text: call it cat.json"),
         ('[{"prompt": "a cat"},]', "cat.txt", "call it cat.json"),
         ('["a cat", "a dog"]', "cat.txt", "call it cat.json"),
-        ('{"prompt": "a"}\n{"prompt": "b"}', "cat.txt", "call it cat.json"),
+        ('{"prompt": "a"}\n{"prompt": "b"}', "cat.txt", "call it cat.jsonl"),
         ("prompt,negative_prompt,steps\na cat,text,8\n", "cat.txt", "call it cat.csv"),
         ('"Prompt";"Seed"\n"a cat";8\n', "cat.txt", "call it cat.csv"),
     ],
@@ -238,6 +243,9 @@ def test_what_only_looks_like_text_is_refused_with_what_it_is_and_what_to_do(tex
         "task: draw a cat, at night",
         "p.yaml is a file",
         "a cat\nprompt: a dog\n",
+        "Prompt: a cat",
+        "prompt: a cat\nnegative: text",
+        "Prompt: a cat\nNegative prompt: text\nSteps: 8, Sampler: Euler a, CFG scale: 7\n",
     ],
 )
 def test_prompts_that_look_like_something_else_are_prompts(text: str) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from aura_daemon.jobfile.parser import ParsedFile
+from aura_daemon.jobfile.prompt_lists.prompt_texts import parse_prompt_text
 from aura_daemon.jobfile.prompt_lists.text_entries import LINES_KEY, WHOLE_KEY, entries_of
+from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.sources import PromptLines
 
 AUTO, LINES, WHOLE = PromptLines.AUTO, PromptLines.LINES, PromptLines.WHOLE
@@ -48,6 +51,12 @@ def test_comments_are_left_out(mode: PromptLines) -> None:
     assert texts("#one\n//two\n", mode) == []
     assert texts("\\#1 dad, a mug\n", mode) == ["\\#1 dad, a mug"]
     assert texts("a cat # with a hat", mode) == ["a cat # with a hat"]
+
+
+def test_a_comment_that_may_be_meant_as_text_is_told() -> None:
+    note = "`#1 dad, a mug` was left out as a comment; `\\#` at the beginning keeps a line"
+    assert [entries_of("a cat\n  #1 dad, a mug\n#two\n", mode).notes for mode in PromptLines] == [(note,)] * 3
+    assert entries_of("#!/bin/list\n# mugs\n## dad\na cat\n// a dog\n", AUTO).notes == ()
 
 
 def test_the_commands_before_copied_prompts_are_left_out() -> None:
@@ -177,6 +186,55 @@ def test_pairs_of_positive_and_negative_prompts_are_parted_by_their_labels() -> 
         ("a cat", False),
     ]
     assert found.notes == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Prompt: a cat\nNegative prompt: text",
+        "positive: a cat\n\nnegative: text\n",
+        "Prompt:\na cat\nNegative Prompt:\ntext\n",
+        "a cat\nNegative: text",
+    ],
+)
+def test_a_pair_with_labels_is_one_prompt_with_what_to_keep_out(text: str) -> None:
+    parsed = parse_prompt_text(text.encode(), file="a.txt")
+    whole = parse_prompt_text(text.encode(), file="a.txt", prompt_lines=WHOLE)
+    assert isinstance(parsed, ParsedFile) and isinstance(whole, ParsedFile)
+    request = GenerateRequest(prompt="a cat", negative_prompt="text")
+    assert [job.spec.request for job in (*parsed.jobs, *whole.jobs)] == [request, request]
+
+
+@pytest.mark.parametrize(
+    ("text", "prompts", "label"),
+    [
+        ("Prompt: a cat: asleep", ["a cat: asleep"], "Prompt:"),
+        ("Prompt:\na cat\na dog", ["a cat", "a dog"], "Prompt:"),
+        ("Positive prompt: a cat\npositive: a dog", ["a cat", "a dog"], "Positive prompt:"),
+    ],
+)
+def test_the_label_of_prompts_is_left_out_and_that_is_said(text: str, prompts: list[str], label: str) -> None:
+    found = entries_of(text, AUTO)
+    assert [entry.text for entry in found.entries] == prompts
+    assert f"the label `{label}` was left out" in found.notes
+    assert texts("Prompt:") == ["Prompt:"]
+
+
+NEGATIVES = "Negative prompt: blur\nNegative prompt: fog\nNegative prompt: rain"
+
+
+def test_prompts_and_negative_prompts_in_turn_need_no_blank_lines() -> None:
+    found = entries_of(f"a cat\nNegative prompt: text\na dog\n{NEGATIVES}", AUTO)
+    assert [entry.text for entry in found.entries] == [
+        "a cat\nNegative prompt: text",
+        f"a dog\n{NEGATIVES}",
+    ]
+
+
+def test_a_line_behind_a_negative_prompt_belongs_to_it_and_that_is_said() -> None:
+    found = entries_of("a cat\nNegative prompt: text\na dog\n", AUTO)
+    assert [entry.text for entry in found.entries] == ["a cat\nNegative prompt: text\na dog"]
+    assert found.notes == ("lines 1 to 3 were read as one prompt with what to keep out of its picture",)
 
 
 def test_a_label_alone_parts_nothing() -> None:

@@ -20,6 +20,8 @@ ANSWER = "Sure! Here are two prompts:\n\n1. **A fox**, oil\n2. An owl\n\nLet me 
         ("**Prompt 1:** a fox\nPrompt #2: an owl", "a fox\nan owl", "Prompt 1:"),
         ("a **bold** fox", "a bold fox", "**"),
         ("Here:\n- a fox\n- an owl\nand more", "\n- a fox\n- an owl\nand more", "`Here:` stands around"),
+        ("Sure! Here's your prompt:\n\na fox", "\n\na fox", "`Sure! Here's your prompt:` stands around"),
+        ("Here are 2 prompts:\n\na fox\nan owl", "\n\na fox\nan owl", "`Here are 2 prompts:` stands around"),
         ("Here:\n- a fox\n- an owl", "\n- a fox\n- an owl", "`Here:` stands around"),
     ],
 )
@@ -35,8 +37,8 @@ def test_the_answer_of_a_language_model_keeps_its_list_alone() -> None:
     found = unframed(ANSWER)
     assert found.text == "\n\n1. A fox, oil\n2. An owl\n\n\n"
     assert [note.partition("`:")[0] for note in found.notes][:2] == [
-        "`Sure! Here are two prompts:` stands around the list, and is not drawn",
-        "`Let me know!` stands around the list, and is not drawn",
+        "`Sure! Here are two prompts:` stands around the prompts, and is not drawn",
+        "`Let me know!` stands around the prompts, and is not drawn",
     ]
 
 
@@ -51,6 +53,10 @@ def test_the_answer_of_a_language_model_keeps_its_list_alone() -> None:
         "- a fox\n- an owl:\n",
         "a fox ** an owl",
         "imagine a fox",
+        "a film called:\n\nthe fox",
+        "here is a prompt:\na fox",
+        "Positive prompt:\n\na fox\n\nNegative prompt:\n\ntext",
+        "Here is your prompt:",
     ],
 )
 def test_what_may_be_part_of_a_prompt_stays(text: str) -> None:
