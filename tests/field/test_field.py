@@ -30,7 +30,7 @@ REPORTS: Final = (
 )  # fmt: skip
 
 README: Final = Path(__file__).with_name("README.md")
-OF_THE_MODEL: Final = "This is aura-mini"
+OF_THE_MODEL: Final = "aura-mini "
 """How the warnings begin that only the embedded model gives."""
 
 CONFIG: Final = """\
