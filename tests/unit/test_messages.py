@@ -69,6 +69,7 @@ OF_NEIGHBOURS: Final = frozenset(
         "batch_size",
         "n_iter",
         "cfg_scale",
+        "neg_prompt",
         "--prompt",
         "--negative_prompt",
     ]
