@@ -199,9 +199,9 @@ def test_the_embedded_model_drains_it(old: House) -> None:
 def test_what_had_failed_before_can_be_tried_again(old: House) -> None:
     program = Program(old, REAL, AURA_SETTLE="0.1", AURA_PAIR_WAIT="0.2")
     retried = program.call("retry", "20260105T120000.008-000003-004", str(old.inbox / "refused.yaml"))
-    assert retried.returncode == 0, retried.stderr
+    assert retried.returncode == 1, retried.stderr  # what was refused is still wrong
     assert "failures-4.yaml: queued again as" in retried.stdout
-    assert "refused.yaml: queued again as" in retried.stdout
+    assert "refused.yaml: refused again: " in retried.stdout
     assert not (old.outbox / "failed" / "failures-4.yaml").exists()
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, HEALTH_SCHEMA, SIDECAR_SCHEMA, extension_of
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.watch.decisions import Leave
-from aura_daemon.watch.file_kinds import Mismatch, Unfinished, route
+from aura_daemon.watch.file_kinds import Mismatch, Unfinished, named_kind, route
 
 ALL = frozenset(Accept)
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -154,6 +154,19 @@ def test_other_json_is_left_alone(head: str, words: str) -> None:
     found = route("a.json", head.encode(), ALL)
     assert isinstance(found, Leave)
     assert words in found.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a.TXT", SourceKind.PROMPT_TEXT),
+        ("a.png", SourceKind.IMAGE),
+        ("a.csv", SourceKind.PROMPT_TABLE),
+        ("a", SourceKind.JOB_FILE),
+    ],
+)
+def test_a_name_stands_for_a_kind_whatever_the_file_holds(name: str, kind: SourceKind) -> None:
+    assert named_kind(name) is kind
 
 
 @given(st.sampled_from(["a.yaml", "a.txt", "a.png", "a.json", "a.csv", "a.pdf"]), st.binary(max_size=80))

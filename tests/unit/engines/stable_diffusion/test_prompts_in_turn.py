@@ -356,5 +356,5 @@ def test_what_is_meant_is_seen(mini: Session, prompt: str, caption: str) -> None
 def test_the_embedded_model_judges_each_text_in_turn(mini: Session) -> None:
     known = GenerateRequest(prompt="a large [red|blue] circle on a white background", seed=3, steps=2)
     assert made(run_alone(mini, known)).warnings == ()
-    (said,) = made(run_alone(mini, replace(known, prompt=known.prompt.replace("blue", "mauve")))).warnings
-    assert "'mauve'" in said
+    said = made(run_alone(mini, replace(known, prompt=known.prompt.replace("blue", "mauve")))).warnings
+    assert sum("'mauve'" in one for one in said) == 1
