@@ -72,8 +72,12 @@ spans = st.tuples(moments, st.sampled_from([1, 2, 5, 20, 1000]))
 deaths = st.just("") | moments
 """A moment to die at; empty for none."""
 choices = st.integers(0, 1000)
-outcomes = st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=4).map(tuple)
-"""The outcomes of the jobs."""
+outcomes = (
+    st.lists(st.sampled_from([None, *FailureKind]), min_size=1, max_size=4)
+    .filter(lambda kinds: set(kinds) != {FailureKind.INTERRUPTED})
+    .map(tuple)
+)
+"""The outcomes of the jobs. No worker reports interruptions without end: `workers.worker_death` bounds them."""
 STRANGERS: Final = ("a.png", "a.json", "b.txt", "sub", "sub/a-1.png", "a.r2.json", "failed/a.yaml", "failed/sub")
 
 MEDDLING: Final = ("rewrite", "delete", "rename", "touch", "get in the way")
