@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aura_daemon.formats.image_ends import ends_properly
 from tests.support.image_files import AVIF, BMP, GIF, JPEG, WEBP, media, png, webp
 
-NAMED = ["odd-jpeg", "jpeg", "jpeg-comment", "png", "webp", "bmp"]
+NAMED = ["odd-jpeg", "jpeg", "jpeg-comment", "png", "gif", "webp", "bmp"]
 
 SAMSUNG = b"\0\0\1\x0a\x0e\0\0\0Image_UTC_Data1704110400000SEFHk\0\0\0\1\0\0\0\0\0\1\x0a#\0\0\0#\0\0\0\x18\0\0\0SEFT"
 FILM = b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(range(256)) * 40
@@ -30,6 +30,26 @@ def photo(segments: bytes = b"") -> bytes:
     table = b"\xff\xdb" + struct.pack(">H", 67) + bytes(65)
     return (
         b"\xff\xd8" + segments + table + b"\xff\xff\x01" + b"\xff\xda\0\x0cscan-heads" + b"x\xff\0" * 400 + b"\xff\xd9"
+    )
+
+
+def gif() -> bytes:
+    """Two frames, the second with colours of its own."""
+    frame = b",\0\0\0\0\1\0\1\0"
+    blocks = b"\2" + (b"\xff" + b"x" * 255) * 8 + b"\0"
+    control = b"!\xf9\4\0\0\0\0\0"
+    return (
+        b"GIF89a\1\0\1\0\x80\0\0"
+        + b"rgb" * 2
+        + control
+        + frame
+        + b"\0"
+        + blocks
+        + frame
+        + b"\x81"
+        + b"rgb" * 4
+        + blocks
+        + b";"
     )
 
 
@@ -68,7 +88,7 @@ def test_zeros_allocated_beforehand_are_no_end(content: bytes) -> None:
     assert ends(half + b"\0" * (len(content) - len(half))) is False
 
 
-@pytest.mark.parametrize("content", [JPEG, photo(), photo(b"\xff\xfe\0\4\xff\xd9"), png(), WEBP, BMP], ids=NAMED)
+@pytest.mark.parametrize("content", [JPEG, photo(), photo(b"\xff\xfe\0\4\xff\xd9"), png(), gif(), WEBP, BMP], ids=NAMED)
 @pytest.mark.parametrize("behind", TRAILERS, ids=["trailer", "film", "zeros", "much"])
 def test_what_phones_write_behind_a_picture_is_no_part_of_it(content: bytes, behind: bytes) -> None:
     assert ends(content + behind) is True
@@ -91,14 +111,20 @@ def test_the_end_of_a_jpeg_is_found_where_two_blocks_meet() -> None:
     assert ends(content) is True
 
 
-def test_a_png_whose_chunks_are_damaged_is_whole_where_its_end_is_there() -> None:
+def test_a_png_whose_chunks_are_damaged_is_judged_by_its_last_bytes() -> None:
     content = bytearray(png())
     content[8:12] = b"\0\0\0\x0e"
     assert ends(bytes(content)) is True
+    assert ends(bytes(content) + b"\0" * 70_000) is False
 
 
 def test_a_png_is_whole_only_with_the_checksum_of_its_end() -> None:
     assert ends(png()[:-1]) is False
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.7, 0.9, 0.99])
+def test_a_gif_that_is_cut_within_its_blocks_has_no_end(share: float) -> None:
+    assert ends(gif()[: int(len(gif()) * share)]) is False
 
 
 @pytest.mark.parametrize("brand", [b"avif", b"heic"])
@@ -114,8 +140,17 @@ def test_an_avif_or_heic_whose_last_box_is_cut_off_has_no_end(brand: bytes) -> N
     assert ends(start + long[:-1]) is False
 
 
-def test_a_file_of_very_many_boxes_is_left_to_the_decoder() -> None:
-    assert ends(media(b"avif") + b"\0\0\0\x08free" * 100_001) is None
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x89PNG\r\n\x1a\n" + b"\0\0\0\0tEXt\0\0\0\0" * 100_001,
+        b"GIF89a\1\0\1\0\0\0\0" + b"!\xff\0" * 60_000,
+        media(b"avif") + b"\0\0\0\x08free" * 100_001,
+    ],
+    ids=["png", "gif", "avif"],
+)
+def test_a_file_of_very_many_parts_is_left_to_the_decoder(content: bytes) -> None:
+    assert ends(content) is None
 
 
 @given(
