@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,33 +16,14 @@ import pytest
 from aura_daemon.jobs.results import FailureKind
 from tests.support import dying
 from tests.support.house import PNG, House, fail
-from tests.support.programs import DEADLINE_S, LIGHT, ROOT, Program
-
-Start = Callable[..., Program]
+from tests.support.programs import DEADLINE_S, LIGHT, ROOT, Program, Start, running_job, starter
 
 
 @pytest.fixture
 def start(house: House) -> Iterator[Start]:
     """Starts `aura-daemon run` processes, and ends those that still run after the test."""
-    programs: list[Program] = []
-
-    def do(*arguments: str, **variables: str) -> Program:
-        program = Program(house, LIGHT, **variables)
-        programs.append(program)
-        program.start(*(arguments or ("run",)))
-        return program
-
-    yield do
-    for program in programs:
-        program.close()
-
-
-def running_job(house: House, start: Start, gate: Path, **variables: str) -> Program:
-    """A daemon in the middle of a job that ends when the gate file exists."""
-    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
-    program = start(**variables)
-    program.until(program.is_running_a_job)
-    return program
+    with starter(house) as start:
+        yield start
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -14,10 +14,8 @@ import pytest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.records import Job
 from tests.support.house import House
-from tests.support.programs import DEADLINE_S, LIGHT, Program
+from tests.support.programs import DEADLINE_S, LIGHT, Program, Start, running_job, starter
 from tests.support.scripted_worker import ScriptedWorker
-
-Start = Callable[..., Program]
 
 CRASH = Failure(kind=FailureKind.CRASHED, message="the worker process was killed by signal 9 (SIGKILL)")
 
@@ -31,25 +29,8 @@ def gate(tmp_path: Path) -> Path:
 @pytest.fixture
 def start(house: House) -> Iterator[Start]:
     """Starts `aura-daemon run`, or another command, in a process group of its own, as services and shells do."""
-    programs: list[Program] = []
-
-    def do(*arguments: str, **variables: str) -> Program:
-        program = Program(house, LIGHT, under=("setsid",), **variables)
-        programs.append(program)
-        program.start(*(arguments or ("run",)))
-        return program
-
-    yield do
-    for program in programs:
-        program.close()
-
-
-def running_job(house: House, start: Start, gate: Path, **variables: str) -> Program:
-    """A daemon in the middle of a job that ends when the gate file exists."""
-    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
-    program = start(**variables)
-    program.until(program.is_running_a_job)
-    return program
+    with starter(house, under=("setsid",)) as start:
+        yield start
 
 
 def the_job(house: House) -> Job:

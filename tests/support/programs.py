@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import psutil
 
@@ -122,3 +122,31 @@ class Program:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(DEADLINE_S)
+
+
+Start: TypeAlias = Callable[..., Program]
+"""Starts `aura-daemon run`, or another command, with variables of the environment."""
+
+
+@contextmanager
+def starter(house: House, *, under: tuple[str, ...] = ()) -> Iterator[Start]:
+    """Starts programs, and ends those that still run."""
+    programs: list[Program] = []
+
+    def do(*arguments: str, **variables: str) -> Program:
+        program = Program(house, LIGHT, under=under, **variables)
+        programs.append(program)
+        program.start(*(arguments or ("run",)))
+        return program
+
+    yield do
+    for program in programs:
+        program.close()
+
+
+def running_job(house: House, start: Start, gate: Path, **variables: str) -> Program:
+    """A daemon in the middle of a job that ends when the gate file exists."""
+    house.drop("cat.yaml", f"prompt: wait {gate}\n".encode())
+    program = start(**variables)
+    program.until(program.is_running_a_job)
+    return program
