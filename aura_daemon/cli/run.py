@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 
-from aura_daemon.cli import progress_bars
 from aura_daemon.daemon.loop import Summary
 from aura_daemon.daemon.supervisor import supervise
 
@@ -23,6 +22,8 @@ def run(config: Path | None, log_format: str | None) -> int:
 
 def once(config: Path | None, log_format: str | None) -> int:
     """Drains the inbox; see the exit codes in `cli.app`."""
+    from aura_daemon.cli import progress_bars  # not for `run`, which would keep rich in memory for months
+
     with progress_bars.for_stderr() as listener:
         level = listener.worker_log_level
         summary, stopped_by = supervise(config, log_format, listeners=[listener], worker_log_level=level, drain=True)

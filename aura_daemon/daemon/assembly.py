@@ -19,7 +19,7 @@ from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Listener
 from aura_daemon.health.recorder import HealthRecorder

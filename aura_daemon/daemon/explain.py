@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,22 +17,14 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
 from aura_daemon.file_names import escaped, is_out_of_bounds
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
-from aura_daemon.intake.assembly import assemble_intake
-from aura_daemon.intake.triage import Triage
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
-from aura_daemon.system.clock import SteadyClock
-from aura_daemon.system.permissions import why_denied
-from aura_daemon.watch import completeness
-from aura_daemon.watch.completeness import Writer
-from aura_daemon.watch.decisions import Leave, Wait
-from aura_daemon.watch.file_stamp import FileStamp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,8 +92,10 @@ class _Explainer:
             return (
                 "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
             )
-        intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
-        if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:
+        # Imported here, as what judges files is slow to import, and most questions are about files that were taken.
+        from aura_daemon.daemon.obstacles import obstacle_of
+
+        if (obstacle := obstacle_of(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"
         if keeps and source is not None and obstacle.startswith("left alone: done already"):
             return self._claimed(source, None)
@@ -167,25 +160,3 @@ def _holdup(health: Health | None, *names: str) -> str:
     """Why one of these waits, and since when; empty where none does."""
     holdups = health.holdups if health is not None else ()
     return next((f"{holdup.reason}{since_text(holdup)}" for holdup in holdups if holdup.what in names), "")
-
-
-def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
-    """Why a file is not taken; None where nothing speaks against it."""
-    if (left_alone := triage.by_name(name)) is not None:
-        return f"left alone: {left_alone}"
-    try:
-        status = file.lstat()
-        unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
-        writer = completeness.writer_of(file)
-        decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
-    except OSError as error:
-        return f"not taken yet: it cannot be read: {why_denied(error, file)}"
-    if isinstance(decision, Leave):
-        return f"left alone: {decision}"
-    if writer is Writer.SOMEBODY:
-        return "not taken yet: a writer has it open"
-    if isinstance(decision, Wait):
-        return f"not taken yet: {decision.reason}"
-    if writer is Writer.UNKNOWN and unchanged_s < settle_s:
-        return f"not taken yet: it changed {unchanged_s:.1f} s ago, and may still grow"
-    return None
