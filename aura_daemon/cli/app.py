@@ -154,6 +154,24 @@ def doctor(
 
 
 @app.command()
+def fetch(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL…]", help="As `generate.model` has it; default: all configured."),
+    ] = None,
+    config: ConfigOption = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence: nothing is asked.")
+    ] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
+) -> None:
+    """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
+    from aura_daemon.cli import fetch
+
+    raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
+
+
+@app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""
     from aura_daemon.cli import schema
