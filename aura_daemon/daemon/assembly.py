@@ -40,10 +40,13 @@ from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.process import ProcessWorker
 
 
-def settings_of(config: Path | None) -> LoadedConfig:
-    """The configuration, its folders checked; raises UserError with every problem."""
+def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedConfig:
+    """The configuration, its folders checked; raises UserError with every problem.
+
+    `makes_folders`: an inbox and an outbox that are missing are made, even where the configuration names them.
+    """
     loaded = load(config)
-    if problems := check_folders(loaded):
+    if problems := check_folders(loaded, makes_named=makes_folders):
         raise UserError(problems)
     return loaded
 

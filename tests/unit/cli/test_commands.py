@@ -353,3 +353,12 @@ def test_the_paths_of_a_fresh_folder_are_made(house: House, tmp_path: Path) -> N
     )
     assert ran.returncode == 0, ran.stderr
     assert {path.name for path in fresh.iterdir()} == {"inbox", "outbox"}
+
+
+def test_named_folders_are_made_where_that_is_asked_for(house: House) -> None:
+    program = Program(house, REAL, AURA_OUTBOX=str(house.root / "new" / "out"))
+    ran = program.call("once")
+    assert (ran.returncode, "--make-folders` makes it" in ran.stderr) == (2, True)
+    assert program.call("once", "--make-folders").returncode == 0
+    assert (house.root / "new" / "out" / "health.json").is_file()
+    assert program.call("once").returncode == 0
