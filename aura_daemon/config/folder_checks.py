@@ -53,7 +53,8 @@ def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Probl
         if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))
         elif not exists and key in loaded.named_folders and not makes_named:
-            message = f"{folder} does not exist: make it, or mount what belongs there (`aura-daemon run --make-folders` makes it)"
+            makes = "`aura-daemon run --make-folders` makes it"
+            message = f"{folder} does not exist: make it, or mount what belongs there ({makes})"
             problems.append(Problem(key=key, message=message))
     too_wide = _too_wide(folders)
     problems.extend(too_wide.values())

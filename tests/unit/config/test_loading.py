@@ -295,7 +295,8 @@ def test_the_default_folders_are_made(alone: Path) -> None:
     [
         (
             "inbox: away",
-            "inbox: {here}/away does not exist: make it, or mount what belongs there (`aura-daemon run --make-folders` makes it)",
+            "inbox: {here}/away does not exist: make it, or mount what belongs there"
+            " (`aura-daemon run --make-folders` makes it)",
         ),
         ("outbox: away", "outbox: {here}/away does not exist"),
         ("inbox: file", "inbox: {here}/file is not a folder"),
