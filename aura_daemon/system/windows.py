@@ -1,8 +1,16 @@
-"""Windows, which the daemon knows only from within WSL2. In: nothing. Out: what a user there is told."""
+"""Windows: natively, where the daemon does not run, and Linux inside it (WSL2). In: /proc. Out: what is told there."""
 
 from __future__ import annotations
 
+import sys
+
 from aura_daemon.errors import Problem, UserError
+
+
+def refuse_natively() -> None:
+    """Raises UserError on native Windows."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
 
 
 def needs_wsl2() -> UserError:
