@@ -19,6 +19,7 @@ from aura_daemon.system.hardware import nvidia, processor
 from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.library_versions import versions
 from aura_daemon.system.watching import inotify_limits
+from aura_daemon.system.windows import is_wsl2
 from aura_daemon.workers.process import CHILD
 
 WORKER: Final = CHILD[-1]
@@ -42,6 +43,7 @@ def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None)
         memory=report.MemoryFound.model_validate(host_memory(), from_attributes=True),
         disks=tuple(found for what, folder in folders.items() if (found := disk(what, folder)) is not None),
         inotify=inotify(inbox, daemon_pid=daemon_pid),
+        wsl2=is_wsl2(),
         versions=dict(versions()),
     )
 

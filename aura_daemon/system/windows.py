@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
 
 from aura_daemon.errors import Problem, UserError
+
+PROC: Final = Path("/proc")
+
+
+def is_wsl2(*, proc: Path = PROC) -> bool:
+    """Whether this Linux runs inside Windows, in a container there too; its kernel's name tells (as systemd has it)."""
+    with suppress(OSError):
+        name = (proc / "sys" / "kernel" / "osrelease").read_text(encoding="ascii", errors="replace")
+        return "microsoft" in name.lower() or "WSL" in name
+    return False
 
 
 def refuse_natively() -> None:

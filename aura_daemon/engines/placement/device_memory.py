@@ -72,6 +72,13 @@ def device_room(placement: Placement) -> int:
     return min(room, int(total * placement.fraction)) if placement.fraction is not None else room
 
 
+def keep_within_room(placement: Placement) -> None:
+    """Has torch refuse what the GPU has no room for now, where the driver would give memory of the host instead."""
+    if placement.may_spill:
+        share = device_room(placement) / device_memory(placement)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share), placement.device)
+
+
 def within_fraction(placement: Placement, amount: int) -> int:
     """At most the share of the GPU's memory that this process is allowed."""
     if placement.fraction is None:
