@@ -45,7 +45,7 @@ def complaints(document: report.DoctorReport) -> Iterator[Finding]:
         if document.machine.wsl2 and disk.what in WHY_NOT_WINDOWS and disk.file_system in WINDOWS_DRIVES:
             yield Finding(
                 message=f"{disk.path} ({disk.what}) lies on a drive of Windows: {WHY_NOT_WINDOWS[disk.what]}",
-                mend=r"name a folder on the disk of WSL2, such as ~/aura; Windows reaches it as \\wsl.localhost",
+                mend="name a folder on WSL2's own disk, such as ~/aura; docs/windows.md says how Windows reaches it",
             )
     if document.machine.inotify is not None:
         yield from _about_inotify(document.machine.inotify)
