@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
@@ -92,10 +93,7 @@ class _Explainer:
             return (
                 "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
             )
-        # Imported here, as what judges files is slow to import, and most questions are about files that were taken.
-        from aura_daemon.daemon.obstacles import obstacle_of
-
-        if (obstacle := obstacle_of(name, settings, self._journal, keeps=keeps)) is None:
+        if (obstacle := _obstacle(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"
         if keeps and source is not None and obstacle.startswith("left alone: done already"):
             return self._claimed(source, None)
@@ -160,3 +158,34 @@ def _holdup(health: Health | None, *names: str) -> str:
     """Why one of these waits, and since when; empty where none does."""
     holdups = health.holdups if health is not None else ()
     return next((f"{holdup.reason}{since_text(holdup)}" for holdup in holdups if holdup.what in names), "")
+
+
+def _obstacle(name: str, settings: Settings, journal: Journal, *, keeps: bool) -> str | None:
+    """Why a file in the inbox is not taken; None where nothing speaks against it. `keeps`: sources stay there."""
+    # Imported here, as what judges files is slow to import, and most questions are about files that were taken.
+    from aura_daemon.intake.triage import assemble_judging
+    from aura_daemon.system.clock import SteadyClock
+    from aura_daemon.system.permissions import why_denied
+    from aura_daemon.system.watching.open_writers import Writer, writer_of
+    from aura_daemon.watch.decisions import Leave, Wait
+    from aura_daemon.watch.file_stamp import FileStamp
+
+    triage, file = assemble_judging(settings, journal, now=SteadyClock().now, keeps=keeps).triage, settings.inbox / name
+    if (left_alone := triage.by_name(name)) is not None:
+        return f"left alone: {left_alone}"
+    try:
+        status = file.lstat()
+        unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
+        writer = writer_of(file)
+        decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
+    except OSError as error:
+        return f"not taken yet: it cannot be read: {why_denied(error, file)}"
+    if isinstance(decision, Leave):
+        return f"left alone: {decision}"
+    if writer is Writer.SOMEBODY:
+        return "not taken yet: a writer has it open"
+    if isinstance(decision, Wait):
+        return f"not taken yet: {decision.reason}"
+    if writer is Writer.UNKNOWN and unchanged_s < settings.settle:
+        return f"not taken yet: it changed {unchanged_s:.1f} s ago, and may still grow"
+    return None

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from aura_daemon.health.document import Health, Status
 from aura_daemon.system import durable_files
-from aura_daemon.system.processes import exists
+from aura_daemon.system.processes.running import exists
 
 STALE_S: Final = 30.0
 """A heartbeat older than this means that the daemon has ended or hangs."""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from aura_daemon.system.processes import exists
+from aura_daemon.system.processes.running import exists
 
 
 def test_a_process_exists_until_it_is_reaped() -> None:
