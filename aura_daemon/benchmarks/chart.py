@@ -12,16 +12,16 @@ from typing import Final
 from xml.etree import ElementTree as Xml
 
 from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, size_text
-from aura_daemon.benchmarks.comparison import STAGES, comparable, per_minute_words
+from aura_daemon.benchmarks.comparison import STAGES, comparable, per_minute_words, stages_of
 from aura_daemon.benchmarks.table import conditions
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 
 WIDTH_PX: Final = 760
 _LEFT_PX: Final = 24
-_BARS_PX: Final = 112
+_BARS_PX: Final = 124
 """Where bars begin."""
-_LONGEST_PX: Final = 400
+_LONGEST_PX: Final = 392
 """Of a bar."""
 _BAR_PX: Final = 26
 _ROW_PX: Final = 62
@@ -31,32 +31,33 @@ _LINES_RIGHT_PX: Final = 590
 _LEAST_LABEL_PX: Final = 58
 """Width of a part that has room for its seconds."""
 
-_MOST_CHARACTERS: Final = 84
+_MOST_CHARACTERS: Final = 110
 """Of a line of text."""
 
 _COLOURS: Final = ("#6e56cf", "#2563eb", "#0f766e", "#b45309", "#be185d", "#64748b", "#15803d", "#a21caf")
 """Of stages and of sizes; white text can be read on each."""
 
 _STYLE: Final = """
-svg { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; --page: #ffffff; --ink: #1e293b;
-  --soft: #64748b; --rule: #e2e8f0; max-width: 100%; height: auto }
-@media (prefers-color-scheme: dark) {
-  svg { --page: #0f172a; --ink: #e2e8f0; --soft: #94a3b8; --rule: #334155 }
-  .part, .dot { filter: brightness(1.15) } .line { filter: brightness(1.6) }
-}
-.page { fill: var(--page) } text { fill: var(--ink); font-size: 13px } .title { font-size: 18px; font-weight: 600 }
-.soft { fill: var(--soft); font-size: 12px } .head { font-weight: 600; font-size: 14px }
-.on { fill: #ffffff; font-size: 12px }
-.rule { stroke: var(--rule) } .line { fill: none; stroke-width: 2 } .dot { stroke: var(--page); stroke-width: 1.5 }
+svg { font-family: system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; max-width: 100%; height: auto }
+text { fill: #1e293b; font-size: 13px } .page { fill: #ffffff }
+.title { font-size: 18px; font-weight: 600 } .head { font-size: 14px; font-weight: 600 }
+.soft { fill: #64748b; font-size: 12px } .on { fill: #ffffff; font-size: 12px }
 .end { text-anchor: end } .middle { text-anchor: middle }
+.rule { stroke: #e2e8f0 } .line { fill: none; stroke-width: 2 } .dot { stroke: #ffffff; stroke-width: 1.5 }
+@media (prefers-color-scheme: dark) {
+  text { fill: #e2e8f0 } .page { fill: #0f172a } .soft { fill: #94a3b8 } .on { fill: #ffffff }
+  .rule { stroke: #334155 } .dot { stroke: #0f172a } .part { filter: brightness(1.15) }
+  .line, .dot { filter: brightness(1.5) }
+}
 """
+"""Plain rules first: not every viewer knows variables or dark pages."""
 
 
 def chart(run: BenchmarkRun, earlier: Sequence[BenchmarkRun]) -> str:
     """The whole chart; `earlier`: of the same model, the oldest first."""
     same = comparable(run, earlier)
     lines_from_px = 136 + _ROW_PX * len(run.sizes)
-    height_px = lines_from_px + (_LINES_PX + 74 if same else 0)
+    height_px = lines_from_px + (_LINES_PX + 42 if same else 0)
     svg = Xml.Element(
         "svg",
         {
@@ -93,8 +94,9 @@ def _told(run: BenchmarkRun) -> str:
 def _legend(svg: Xml.Element, run: BenchmarkRun) -> None:
     """The stages that are there, each with its colour."""
     left = float(_LEFT_PX)
+    present = stages_of(run.sizes)
     for (field, name), colour in zip(STAGES.items(), _COLOURS, strict=False):
-        if all(one.median_s(field) == 0 for one in run.sizes):
+        if field not in present:
             continue
         square = {"x": f"{left:g}", "y": "80", "width": "12", "height": "12", "rx": "3"}
         Xml.SubElement(svg, "rect", {**square, "fill": colour, "class": "part"})
@@ -141,7 +143,7 @@ def _lines(svg: Xml.Element, runs: Sequence[BenchmarkRun], top: float) -> None:
         height = bottom - share * (bottom - top)
         ends = {"x1": "72", "x2": f"{_LINES_RIGHT_PX}", "y1": f"{height:g}", "y2": f"{height:g}"}
         Xml.SubElement(svg, "line", {"class": "rule", **ends})
-        _write(svg, 64, height + 4, number_text(most * share), "soft end")
+        _write(svg, 64, height + 4, f"{most * share:,.6g}", "soft end")
     step = (_LINES_RIGHT_PX - 96) / (len(runs) - 1)
     labels: list[float] = []
     for sizes, colour in zip(rates.values(), _COLOURS[1:] + _COLOURS[:1], strict=False):

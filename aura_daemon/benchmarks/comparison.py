@@ -24,6 +24,9 @@ STAGES: Final = {
 }
 """Fields of `RunSeconds` -> as people call them, in the order in which they happen."""
 
+LEAST_STAGE_S: Final = 5e-5
+"""A stage that takes less in the median is not there: a safety checker that the model lacks, for one."""
+
 LIBRARIES: Final = ("aura_daemon", "torch", "diffusers", "transformers")
 """Programs whose versions may change a figure."""
 
@@ -94,6 +97,11 @@ def figure_changes(before: BenchmarkRun, after: BenchmarkRun) -> tuple[FigureCha
     return tuple(change for then, now in pairs if then is not None for change in _of_size(then, now))
 
 
+def stages_of(sizes: Sequence[SizeFigures]) -> dict[str, str]:
+    """The stages that any of the sizes has: fields of `RunSeconds` -> as people call them."""
+    return {field: name for field, name in STAGES.items() if any(one.median_s(field) >= LEAST_STAGE_S for one in sizes)}
+
+
 def per_minute_words(of: str) -> str:
     """What is made, a minute."""
     return "captions a minute" if of == "caption" else "images a minute"
@@ -113,8 +121,8 @@ def _compared(before: BenchmarkRun, after: BenchmarkRun) -> Iterator[Changed]:
     for one in after.sizes:
         same = before.size(one.width, one.height)
         if same is not None:
-            yield Changed(what=f"rung of {one.name}", before=same.rung, after=one.rung)
-            yield Changed(what=f"at once of {one.name}", before=str(same.together), after=str(one.together))
+            yield Changed(what=f"rung at {one.name}", before=same.rung, after=one.rung)
+            yield Changed(what=f"drawn at once at {one.name}", before=str(same.together), after=str(one.together))
 
 
 def _of_size(then: SizeFigures, now: SizeFigures) -> Iterator[FigureChange]:
@@ -129,11 +137,11 @@ def _of_size(then: SizeFigures, now: SizeFigures) -> Iterator[FigureChange]:
 
     yield change(made, then.per_minute, now.per_minute, words=faster, is_in_spread=overlaps)
     yield change("load", then.load_s, now.load_s, words=slower, is_in_spread=_near(then.load_s, now.load_s, _ONCE))
-    for field, name in STAGES.items():
-        before, after = then.median_s(field), now.median_s(field)
-        if field != "other_s" and max(before, after) > 0:
-            overlaps = _overlap(then.range_s(field), now.range_s(field))
-            yield change(name, before, after, words=slower, is_in_spread=overlaps)
+    for field, name in stages_of((then, now)).items():
+        if field == "other_s":
+            continue
+        overlaps = _overlap(then.range_s(field), now.range_s(field))
+        yield change(name, then.median_s(field), now.median_s(field), words=slower, is_in_spread=overlaps)
     is_near = _near(then.peak_bytes, now.peak_bytes, _LEAST_CHANGE)
     yield change("peak memory", then.peak_bytes, now.peak_bytes, words=("more", "less"), is_in_spread=is_near)
 

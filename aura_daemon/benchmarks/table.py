@@ -6,12 +6,11 @@ Names and settings may hold anything: what is not a number of ours stands in cod
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, share_text, size_text
 from aura_daemon.benchmarks.comparison import (
-    STAGES,
     Changed,
     FigureChange,
     changed,
@@ -19,6 +18,7 @@ from aura_daemon.benchmarks.comparison import (
     figure_changes,
     per_minute_words,
     previous,
+    stages_of,
 )
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.benchmarks import BenchmarkRun
@@ -45,15 +45,15 @@ def page(run: BenchmarkRun, earlier: Sequence[BenchmarkRun]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def conditions(run: BenchmarkRun) -> str:
-    """How the figures were made, in one line of plain text."""
-    place = f"{run.dtype} on {run.device}"
+def conditions(run: BenchmarkRun, mark: Callable[[str], str] = str) -> str:
+    """How the figures were made, in one line. `mark`: what is done with names."""
+    place = f"{run.dtype} on {mark(run.device)}"
     if run.processor:
         place += f", {run.processor}, {run.threads} thread{'s' * (run.threads != 1)}"
     settings = dict(run.settings)
     parts = [place]
     if "steps" in settings:
-        parts.append(f"{settings['steps']} steps of {settings['scheduler']}")
+        parts.append(f"{settings['steps']} steps of {mark(settings['scheduler'])}")
         parts.append(f"guidance {settings['guidance_scale']}")
         parts.append(f"batch {settings['batch']}")
     else:
@@ -63,7 +63,7 @@ def conditions(run: BenchmarkRun) -> str:
 
 def _heading(run: BenchmarkRun) -> str:
     title = f"# {_text(run.model)} on {_text(run.device_name)}"
-    return f"{title}\n\n{_text(conditions(run))} · {minute_text(run.finished)} UTC"
+    return f"{title}\n\n{conditions(run, mark=_code)} · {minute_text(run.finished)} UTC"
 
 
 def _figures(run: BenchmarkRun) -> str:
@@ -76,10 +76,9 @@ def _figures(run: BenchmarkRun) -> str:
         ("load the model", [seconds_text(one.load_s) for one in sizes]),
         ("first run", [seconds_text(one.first_s) for one in sizes]),
     ]
-    for field, name in STAGES.items():
-        if any(one.median_s(field) > 0 for one in sizes):
-            rows.append((name, [seconds_text(one.median_s(field)) for one in sizes]))
-        if field == "steps_s" and any(one.median_s("step_s") > 0 for one in sizes):
+    for field, name in stages_of(sizes).items():
+        rows.append((name, [seconds_text(one.median_s(field)) for one in sizes]))
+        if field == "steps_s":
             rows.append(("one step", [seconds_text(one.median_s("step_s")) for one in sizes]))
     rows.append(("peak memory", [bytes_text(one.peak_bytes) for one in sizes]))
     rows.append(("rung", [_code(one.rung) for one in sizes]))
@@ -90,7 +89,8 @@ def _figures(run: BenchmarkRun) -> str:
 
 def _explained(run: BenchmarkRun) -> Iterator[str]:
     times = "1 run" if run.repeats == 1 else f"{run.repeats} runs"
-    yield f"Medians of {times} of each size, after the first, which warms up; each size began with no model loaded."
+    of = "" if run.of == "caption" else " of each size"
+    yield f"Medians of {times}{of}, after the first, which warms up; it began with no model loaded."
     yield f"Load average before: {number_text(run.load_average)} on {run.cores} core{'s' * (run.cores != 1)}."
     yield "A chart lies beside this page (`.svg`), and all figures (`.json`), which also run it again."
 
@@ -100,7 +100,7 @@ def _remarks(run: BenchmarkRun) -> Iterator[str]:
     lines = [f"{size_text(one.name)} was not measured: {_text(one.reason)}" for one in run.not_run]
     lines += [_text(note) for note in run.notes]
     lines += [
-        f"the runs of {size_text(one.name)} differ by {share_text(one.spread)}: something else was at work meanwhile"
+        f"{size_text(one.name)}: fastest and slowest run are {share_text(one.spread)} apart: something else was at work"
         for one in run.sizes
         if one.spread > WIDE_SPREAD
     ]
@@ -110,9 +110,11 @@ def _remarks(run: BenchmarkRun) -> Iterator[str]:
         if one.together < one.batch
     ]
     if run.load_average > BUSY * run.cores:
-        lines.append("the machine was busy when it began: what was before it counts in the load average too")
+        lines.append(
+            "the machine was busy before, with the daemon's own jobs or with others'; an idle one gives better figures"
+        )
     if lines:
-        yield "\n".join(f"- {line}" for line in lines)
+        yield "Before you compare:\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
 def _since(last: BenchmarkRun, run: BenchmarkRun) -> Iterator[str]:
@@ -130,7 +132,8 @@ def _since(last: BenchmarkRun, run: BenchmarkRun) -> Iterator[str]:
 
 
 def _change(change: Changed) -> str:
-    return f"{change.what.replace('_', ' ')} {_code(change.before)} → {_code(change.after)}"
+    what = " ".join(map(size_text, change.what.replace("_", " ").split()))
+    return f"{what} {_code(change.before)} → {_code(change.after)}"
 
 
 def _figure_change(change: FigureChange) -> str:
@@ -153,6 +156,8 @@ def _history(run: BenchmarkRun, earlier: Sequence[BenchmarkRun]) -> str:
         cells = [number_text(figure.per_minute) if figure is not None else "" for figure in figures]
         rows.append((minute_text(one.finished), [*cells, "; ".join(map(_change, what))]))
     head = [per_minute_words(run.of), *(size_text(one.name) for one in run.sizes), "changed"]
+    if not any(cells[-1] for _, cells in rows):
+        head, rows = head[:-1], [(name, cells[:-1]) for name, cells in rows]
     return _table(head, rows[::-1])
 
 
