@@ -92,7 +92,7 @@ def _explained(run: BenchmarkRun) -> Iterator[str]:
     of = "" if run.of == "caption" else " of each size"
     yield f"Medians of {times}{of}, after the first, which warms up; it began with no model loaded."
     yield f"Load average before: {number_text(run.load_average)} on {run.cores} core{'s' * (run.cores != 1)}."
-    yield "A chart lies beside this page (`.svg`), and all figures (`.json`), which also run it again."
+    yield "Beside this page lie a chart and the sidecar with all figures, which, dropped into the inbox, runs it again."
 
 
 def _remarks(run: BenchmarkRun) -> Iterator[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class _Record(BaseModel):
+class _BenchmarkPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SizeRecord(_Record):
+class SizeRecord(_BenchmarkPart):
     """What was measured of one size: medians over the runs that counted. Seconds are of a whole run."""
 
     width: int = Field(description="pixels, before a second pass; 0 for captions")
@@ -27,7 +27,7 @@ class SizeRecord(_Record):
     peak_bytes: int
 
 
-class NotRunRecord(_Record):
+class NotRunRecord(_BenchmarkPart):
     """A size that fitted on no rung."""
 
     width: int
@@ -35,7 +35,7 @@ class NotRunRecord(_Record):
     reason: str
 
 
-class ChangedRecord(_Record):
+class ChangedRecord(_BenchmarkPart):
     """What figures may depend on, and is not as it was."""
 
     what: str
@@ -43,7 +43,7 @@ class ChangedRecord(_Record):
     after: str
 
 
-class FigureChangeRecord(_Record):
+class FigureChangeRecord(_BenchmarkPart):
     """One figure of one size, then and now."""
 
     size: str
@@ -54,7 +54,7 @@ class FigureChangeRecord(_Record):
     in_words: str
 
 
-class SinceLastRecord(_Record):
+class SinceLastRecord(_BenchmarkPart):
     """The run before, of the same model, the same settings and the same device where there is one."""
 
     job_id: str
@@ -63,7 +63,7 @@ class SinceLastRecord(_Record):
     figures: list[FigureChangeRecord]
 
 
-class EarlierRecord(_Record):
+class EarlierRecord(_BenchmarkPart):
     """A run that can be compared."""
 
     job_id: str
@@ -72,7 +72,7 @@ class EarlierRecord(_Record):
     versions: dict[str, str]
 
 
-class BenchmarkResultRecord(_Record):
+class BenchmarkResultRecord(_BenchmarkPart):
     """What a benchmark measured."""
 
     device_name: str

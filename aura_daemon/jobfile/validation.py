@@ -206,7 +206,7 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
     model = _model_of(task, mapping)
     if problem.message.startswith("unknown key") and problem.key in _KNOWN:
-        advice = ": `sizes: [512x768]` says it" if problem.key in SIZE and model is BenchmarkJob else ""
+        advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")

@@ -44,7 +44,7 @@ _SIDE: Final = "(?:6[4-9]|[7-9][0-9]|[1-9][0-9]{2}|1[0-9]{3}|20[0-3][0-9]|204[0-
 _SIZE: Final = rf"^[{SPACE}]*({_SIDE})[{SPACE}]*[xX×][{SPACE}]*({_SIDE})[{SPACE}]*$"
 
 _SIZES: Final = (
-    f"a list of at most {MOST_SIZES} sizes, each `512x768` or a side of a square, {LEAST_PX} to {MOST_PX} pixels;"
+    f"a list of at most {MOST_SIZES} sizes, each as 512x768 or the side of a square, {LEAST_PX} to {MOST_PX} pixels;"
     f" they are rounded to multiples of {MULTIPLE_PX}"
 )
 _TASK: Final = "`generate`, `caption`, `regenerate` or `benchmark`"
