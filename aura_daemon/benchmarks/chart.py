@@ -76,7 +76,7 @@ def chart(run: BenchmarkRun, earlier: Sequence[BenchmarkRun]) -> str:
     _write(svg, _LEFT_PX, 38, title, "title")
     _write(svg, _LEFT_PX, 60, conditions(run), "soft")
     _legend(svg, run)
-    longest_s = max(_of_one(one) for one in run.sizes)
+    longest_s = max(_of_one(one) for one in run.sizes) or 1.0
     for number, size in enumerate(run.sizes):
         _bar(svg, size, 116 + _ROW_PX * number, longest_s, run.of)
     if same:

@@ -37,6 +37,10 @@ _ONCE: Final = 0.1
 """As a share: what is measured only once differs by that much from run to run."""
 
 
+_TIMES: Final = 10
+"""From here on no percents are told."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changed:
     """Something that a figure may depend on, and that is not as it was."""
@@ -61,8 +65,10 @@ class FigureChange:
 
     @property
     def ratio(self) -> float:
-        """Now by then."""
-        return self.after / self.before if self.before else 1.0
+        """Now by then, at most a million."""
+        if self.before == self.after:
+            return 1.0
+        return min(self.after / max(self.before, 1e-12), 1e6)
 
     @property
     def in_words(self) -> str:
@@ -71,8 +77,8 @@ class FigureChange:
         if not percent:
             return "as before"
         is_more = self.ratio > 1
-        judged = "within the spread" if self.is_in_spread else self.words[0 if is_more else 1]
-        return f"{'up' if is_more else 'down'} {percent} %, {judged}"
+        by = f"{'up' if is_more else 'down'} {percent} %" if self.ratio < _TIMES else f"{self.ratio:,.0f} times as much"
+        return f"{by}, {'within the spread' if self.is_in_spread else self.words[0 if is_more else 1]}"
 
 
 def comparable(run: BenchmarkRun, earlier: Sequence[BenchmarkRun]) -> tuple[BenchmarkRun, ...]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.requests import GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,
@@ -11,6 +13,7 @@ from aura_daemon.jobs.results import (
     Payload,
     Produced,
     Resolved,
+    ResolvedBenchmark,
     ResolvedCaption,
     ResolvedGenerate,
 )
@@ -64,6 +67,23 @@ def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produce
         text=text,
         versions=(("torch", "2"),),
     )
+
+
+def measured(run: BenchmarkRun) -> Produced:
+    """What a worker makes of a benchmark, before its pages are made."""
+    drawn = ResolvedGenerate(
+        prompt="a red circle",
+        negative_prompt="",
+        steps=25,
+        guidance_scale=9.0,
+        scheduler="euler",
+        seed=42,
+        width=run.sizes[0].width,
+        height=run.sizes[0].height,
+    )
+    sizes = tuple((one.width, one.height) for one in run.sizes)
+    resolved = ResolvedBenchmark(settings=drawn, sizes=sizes, repeats=run.repeats, batch=1)
+    return replace(produced(Payload(extension=".md", content=b""), resolved), payloads=(), benchmark=run)
 
 
 def sha256(content: bytes) -> str:
