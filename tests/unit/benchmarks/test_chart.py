@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from aura_daemon.benchmarks.chart import WIDTH_PX, chart
 from aura_daemon.jobs.benchmarks import BenchmarkRun
-from tests.support.benchmark_runs import CAPTIONED, RUNS, run, seconds, size
+from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
+from tests.unit.benchmarks.any_run import RUNS
 
 SVG = "{http://www.w3.org/2000/svg}"
 

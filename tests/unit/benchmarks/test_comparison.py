@@ -17,7 +17,8 @@ from aura_daemon.benchmarks.comparison import (
     previous,
     stages_of,
 )
-from tests.support.benchmark_runs import CAPTIONED, DRAWN, RUNS, run, size
+from tests.support.benchmark_runs import CAPTIONED, DRAWN, run, size
+from tests.unit.benchmarks.any_run import RUNS
 
 OTHER_SETTINGS = (("steps", "30"), *DRAWN[1:])
 
