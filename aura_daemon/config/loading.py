@@ -125,7 +125,7 @@ def _read(place: Path) -> Document | None:
 def _keep_secret(place: Path) -> None:
     """Raises UserError where every user of the machine can read a file that holds a token."""
     if place.stat().st_mode & stat.S_IROTH:
-        message = f"every user of this machine can read it here: use `token_file`, or `chmod o= {place}`"
+        message = f"every user of this machine can read it here: use `http.token_file`, or `chmod o= {place}`"
         raise UserError([Problem(file=str(place), key="http.token", message=message)])
 
 

@@ -37,7 +37,9 @@ def check_monitoring(settings: Settings) -> tuple[Problem, ...]:
 def token_of(http: HttpConfig) -> bytes | None:
     """The token that whoever asks must know; None where none is configured. Raises UserError."""
     if http.token_file is not None and http.token is not None:
-        raise UserError([Problem(key="http.token", message="stands beside `token_file`: only one of them can count")])
+        raise UserError(
+            [Problem(key="http.token", message="stands beside `http.token_file`: only one of them can count")]
+        )
     if http.token_file is not None:
         key, given = "http.token_file", _content(http.token_file)
     elif http.token is not None:
@@ -57,7 +59,7 @@ def _content(file: Path) -> str:
         message = f"{file} cannot be read: {error.strerror or error}; {_MAKE_ONE}"
         raise UserError([Problem(key="http.token_file", message=message)]) from None
     if read.status.st_mode & stat.S_IROTH:
-        logger.warning("every user of this machine can read the token in {}: `chmod o= {}`", file, file)
+        logger.warning("every user of this machine can read the token in {}: `chmod o= …`", file)
     return read.content.decode("ascii", errors="replace")
 
 

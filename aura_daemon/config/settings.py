@@ -62,9 +62,18 @@ def _folder(value: Path) -> Path:
         raise ValueError(f"must name a folder: {error}") from None
 
 
+def _file(value: Path) -> Path:
+    """As `_folder`."""
+    try:
+        return _folder(value)
+    except ValueError:
+        raise ValueError("must name a file") from None
+
+
 NOT_NAME: Final = re.compile(r"[\x00-\x1f]")
 
 Folder = Annotated[Path, AfterValidator(_folder)]
+File = Annotated[Path, AfterValidator(_file)]
 
 
 def _listed(value: object) -> object:
@@ -149,7 +158,7 @@ class HttpConfig(BaseModel):
     listen: str | None = Field(
         None, description="an IP address and a port, 127.0.0.1:9750, or a socket, unix:/run/aura/http.sock; or null"
     )
-    token_file: Folder | None = Field(None, description="a file that holds the token of those who may ask, or null")
+    token_file: File | None = Field(None, description="a file that holds the token of those who may ask, or null")
     token: SecretStr | None = Field(None, description="that token itself, or null; better in a file or a variable")
 
     @field_validator("listen")
@@ -164,7 +173,7 @@ class HttpConfig(BaseModel):
         has_token = self.token is not None or self.token_file is not None
         if self.listen is not None and not has_token and not is_guarded(address_of(self.listen)):
             raise ValueError(
-                f"whoever reaches {self.listen} could read what the daemon does: name a `token_file`, "
+                f"whoever reaches {self.listen} could read what the daemon does: name `http.token_file`, "
                 "or listen on 127.0.0.1 or a unix socket"
             )
         return self
@@ -174,9 +183,7 @@ class MetricsConfig(BaseModel):
     """Metrics for Prometheus, without a server."""
 
     model_config = _CONFIG
-    textfile: Folder | None = Field(
-        None, description="a file, *.prom, in the folder that node_exporter reads (collector.textfile), or null"
-    )
+    textfile: File | None = Field(None, description="a file, *.prom, in the folder that node_exporter reads, or null")
 
     @field_validator("textfile")
     @classmethod

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import partial
 from itertools import product
 from typing import Final
@@ -15,6 +16,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from aura_daemon import __version__
 from aura_daemon.health.document import Health
@@ -43,6 +45,9 @@ DONE: Final = "done"
 
 UNPLACED: Final = "none"
 """Stands for the rung of an attempt that ended before one was chosen."""
+
+DAEMON_LABEL: Final = "daemon"
+"""The name of the textfile, as node_exporter takes no series twice."""
 
 BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 """Upper bounds of the histograms, in s: from aura-mini on a CPU to Stable Diffusion on its lowest rung."""
@@ -105,9 +110,9 @@ class DaemonMetrics:
         """What the last health document says, for the registry."""
         return gauges_of(self._document) if self._document is not None else iter(())
 
-    def render(self) -> bytes:
-        """All metrics as text."""
-        return generate_latest(self._registry)
+    def render(self, daemon: str = "") -> bytes:
+        """All metrics as text. `daemon`: a name that every series bears, where another daemon's stand beside them."""
+        return generate_latest(_Named(self._registry, daemon) if daemon else self._registry)
 
     def on_event(self, event: Event) -> None:
         """Counts an event."""
@@ -140,6 +145,21 @@ class DaemonMetrics:
                 self._losses = document.event_losses
             case _:
                 pass
+
+
+class _Named(Collector):
+    """A registry whose series all bear a further label."""
+
+    def __init__(self, registry: CollectorRegistry, name: str) -> None:
+        self._registry, self._name = registry, name
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            named = copy(metric)
+            named.samples = [
+                sample._replace(labels={**sample.labels, DAEMON_LABEL: self._name}) for sample in metric.samples
+            ]
+            yield named
 
 
 def _counter(registry: CollectorRegistry, name: str, told: str, **labels: Iterable[str]) -> Counter:

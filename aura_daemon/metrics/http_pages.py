@@ -41,7 +41,7 @@ class Pages:
         """The answer to a request."""
         if self.token is not None and not _is_bearer(request.authorization, self.token):
             headers = {"WWW-Authenticate": f'{_BEARER} realm="aura-daemon"'}
-            return told(HTTPStatus.UNAUTHORIZED, "this needs the token: `Authorization: Bearer TOKEN`", headers)
+            return told(HTTPStatus.UNAUTHORIZED, "this needs the token, as in Authorization: Bearer TOKEN", headers)
         if self.token is None and self.checks_host and request.host is not None and not is_loopback_name(request.host):
             message = "only requests to localhost or a loopback address are answered; with a token, all are"
             return told(HTTPStatus.MISDIRECTED_REQUEST, message)

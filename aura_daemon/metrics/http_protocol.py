@@ -76,10 +76,10 @@ def parsed(head: bytes) -> HttpRequest | HttpResponse:
             return told(HTTPStatus.BAD_REQUEST, "a line of the headers is none")
         name = header[1].lower()
         if name in _ONCE and name in headers:
-            return told(HTTPStatus.BAD_REQUEST, f"`{name}` stands twice")
+            return told(HTTPStatus.BAD_REQUEST, f"the header {name} stands twice")
         headers[name] = header[2]
     if found[3] != "0" and "host" not in headers:
-        return told(HTTPStatus.BAD_REQUEST, "`Host` is missing")
+        return told(HTTPStatus.BAD_REQUEST, "the header Host is missing")
     return HttpRequest(
         method=found[1],
         path=found[2].partition("?")[0],

@@ -97,7 +97,7 @@ class Monitoring:
         if self._textfile is None:
             return
         try:
-            textfile.write(self._textfile, self._metrics.render())
+            textfile.write(self._textfile, self._metrics.render(daemon=self._textfile.stem))
         except OSError as error:
             reason = f"{self._textfile} cannot be written: {error.strerror or error}"
             self._hold_up(TEXTFILE, reason, _MEND_TEXTFILE, now)

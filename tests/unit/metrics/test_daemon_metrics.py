@@ -135,4 +135,14 @@ def test_promtool_finds_nothing_to_mend(house: House) -> None:
     house.drop("a.yaml")
     with house.daemon(listeners=[metrics]) as daemon:
         daemon.run()
-    assert promtool.said("check", "metrics", content=metrics.render()) == (0, "")
+    for content in (metrics.render(), metrics.render(daemon="aura")):
+        assert promtool.said("check", "metrics", content=content) == (0, "")
+
+
+def test_two_daemons_of_one_node_exporter_are_told_apart_by_the_names_of_their_textfiles() -> None:
+    metrics = DaemonMetrics()
+    metrics.on_event(HealthWritten(document=health_document()))
+    lines = [line for line in metrics.render(daemon="captions").decode().splitlines() if not line.startswith("#")]
+    assert lines
+    assert [line for line in lines if 'daemon="captions"' not in line] == []
+    assert b"captions" not in metrics.render()

@@ -142,11 +142,11 @@ def test_the_textfile_is_written_with_the_health_document_but_not_often(house: H
         clock.now_s += passed_s
         extension.on_event(HealthWritten(document=health_document(queue_depth=depth)))
         extension.work()
-        assert f"aura_daemon_queue_jobs {expected}.0\n" in file.read_text()
+        assert f'aura_daemon_queue_jobs{{daemon="aura"}} {expected}.0\n' in file.read_text()
     assert file.read_bytes().endswith(b"\n")
     extension.on_event(HealthWritten(document=health_document(queue_depth=4)))
     extension.close()  # another daemon follows, and writes
-    assert "aura_daemon_queue_jobs 3.0\n" in file.read_text()
+    assert 'aura_daemon_queue_jobs{daemon="aura"} 3.0\n' in file.read_text()
     assert extension.due_in_s() is None
     assert extension.waitables() == ()
 
@@ -158,7 +158,7 @@ def test_the_last_words_of_a_daemon_that_stops_are_written_at_once(house: House)
     extension.work()
     extension.on_event(HealthWritten(document=health_document(status="stopped")))
     extension.close()
-    assert 'aura_daemon_status{status="stopped"} 1.0\n' in file.read_text()
+    assert 'aura_daemon_status{daemon="aura",status="stopped"} 1.0\n' in file.read_text()
 
 
 def test_the_textfile_is_there_at_once_or_not_and_for_everybody_to_read(house: House) -> None:
