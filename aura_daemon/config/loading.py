@@ -8,7 +8,6 @@ overrides any key.
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.problems import capped, nearest, problems_of, shown
+from aura_daemon.system import private_state
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
@@ -124,7 +124,7 @@ def _read(place: Path) -> Document | None:
 
 def _keep_secret(place: Path) -> None:
     """Raises UserError where every user of the machine can read a file that holds a token."""
-    if place.stat().st_mode & stat.S_IROTH:
+    if private_state.is_everybodys(place.stat()):
         message = f"every user of this machine can read it here: use `http.token_file`, or `chmod o= {place}`"
         raise UserError([Problem(file=str(place), key="http.token", message=message)])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +11,7 @@ from loguru import logger
 
 from aura_daemon.config.settings import HttpConfig, Settings
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.system import durable_files
+from aura_daemon.system import durable_files, private_state
 
 MOST_TOKEN_BYTES: Final = 512
 
@@ -58,7 +57,7 @@ def _content(file: Path) -> str:
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}; {_MAKE_ONE}"
         raise UserError([Problem(key="http.token_file", message=message)]) from None
-    if read.status.st_mode & stat.S_IROTH:
+    if private_state.is_everybodys(read.status):
         logger.warning("every user of this machine can read the token in {}: `chmod o= …`", file)
     return read.content.decode("ascii", errors="replace")
 

@@ -14,14 +14,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from http import HTTPStatus
+from pathlib import Path
 from typing import Final
 
 from loguru import logger
 
-from aura_daemon.config.listening import Address
+from aura_daemon.config.listening import Address, TcpAddress
 from aura_daemon.metrics.http_pages import Pages
 from aura_daemon.metrics.http_protocol import END_OF_HEAD, MOST_HEAD_BYTES, HttpResponse, parsed, told
-from aura_daemon.metrics.listening_socket import ListeningSocket
+from aura_daemon.system.listening_socket import ListeningSocket, descriptor_of
 
 MOST_CONNECTIONS: Final = 16
 """Open at once; one more closes the oldest, so that slow clients keep nobody out."""
@@ -63,7 +64,7 @@ class HttpServer:
         """Raises OSError where it cannot listen there."""
         self._pages = pages
         self._clock = clock
-        self._listening = ListeningSocket(address)
+        self._listening = _listening_on(address)
         self._rests_until_s: float | None = None
         self._connections: list[_Connection] = []
         """The oldest first."""
@@ -77,7 +78,7 @@ class HttpServer:
 
     def waitables(self) -> tuple[int]:
         """The descriptor that is readable when a client has something, or takes more of its answer."""
-        return (self._selector.fileno(),)
+        return (descriptor_of(self._selector),)
 
     def due_in_s(self) -> float | None:
         """Seconds until a client's time is over; None without clients."""
@@ -177,3 +178,9 @@ class HttpServer:
         self._connections.remove(connection)
         self._selector.unregister(connection.socket)
         connection.socket.close()
+
+
+def _listening_on(address: Address) -> ListeningSocket:
+    if isinstance(address, TcpAddress):
+        return ListeningSocket.on_tcp(address.host, address.port)
+    return ListeningSocket.on_unix(Path(address.path))

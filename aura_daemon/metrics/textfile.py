@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +21,7 @@ def write(file: Path, content: bytes) -> None:
     try:
         with durable_files.opened_for_writing(temp, is_private=True) as opened:
             opened.write(content)
-            os.fchmod(opened.fileno(), MODE)
+        temp.chmod(MODE)
         temp.replace(file)
     finally:
         temp.unlink(missing_ok=True)
