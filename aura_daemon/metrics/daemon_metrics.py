@@ -49,11 +49,18 @@ UNPLACED: Final = "none"
 DAEMON_LABEL: Final = "daemon"
 """The name of the textfile, as node_exporter takes no series twice."""
 
-BUCKETS_S: Final = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+BUCKETS_S: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 180, 600, 1800)
 """Upper bounds of the histograms, in s: from aura-mini on a CPU to Stable Diffusion on its lowest rung."""
 
-STAGES: Final = ("settled", "waited", "loaded", "encoded", "denoised", "decoded", "delivered")
-"""As in a sidecar's `timing_s`."""
+ALWAYS: Final = ("settled", "waited", "delivered")
+"""The stages of every job, as in a sidecar's `timing_s`."""
+
+STAGES: Final = {
+    JobKind.GENERATE: (*ALWAYS, "loaded", "encoded", "denoised", "decoded"),
+    JobKind.CAPTION: (*ALWAYS, "loaded", "encoded", "decoded"),
+    JobKind.GRID: ALWAYS,
+}
+"""Those of each kind."""
 
 
 class DaemonMetrics:
@@ -97,8 +104,10 @@ class DaemonMetrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
-        for kind in JobKind:
+        for kind, stages in STAGES.items():
             self._seconds.labels(kind)
+            for stage in stages:
+                self._stages.labels(kind, stage)
         registry.register(self)
 
     @property
@@ -121,9 +130,9 @@ class DaemonMetrics:
                 kind = delivered.job.kind
                 self._jobs.labels(kind, DONE).inc()
                 self._seconds.labels(kind).observe(delivered.timing.total)
-                for stage in STAGES:
+                for stage in STAGES[JobKind(kind)]:
                     seconds = getattr(delivered.timing, stage)
-                    if seconds or stage in ("settled", "waited", "delivered"):
+                    if seconds or stage in ALWAYS:  # a model that is loaded takes no time to load
                         self._stages.labels(kind, stage).observe(seconds)
             case JobFailed(job=None, source=source):
                 self._refused.labels(source.kind).inc()

@@ -172,7 +172,7 @@ def test_every_label_that_dashboard_and_alerts_ask_for_has_such_a_value() -> Non
         for query in (*queries(), *(rule["expr"] for rule in rules()))
         for label, alternatives in _MATCHER.findall(query)
         for value in alternatives.split("|")
-        if label not in ("instance", "job", "stage")
+        if label not in ("instance", "job")
     }
     assert asked
     assert asked - values == set()
