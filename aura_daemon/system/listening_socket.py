@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.system.windows import needs_wsl2
+
 BACKLOG: Final = 16
 """Connections that wait to be accepted."""
 
@@ -38,7 +40,7 @@ class ListeningSocket:
     def on_unix(cls, file: Path) -> ListeningSocket:
         """Listens under a name, mode 0660; raises OSError where something else does, or the name is another file's."""
         if sys.platform == "win32":
-            raise OSError(errno.ENOSYS, "there are no Unix sockets here")
+            raise needs_wsl2()
         _remove_stale(file)
         opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(_ONLY_OWNER_AND_GROUP)
@@ -93,5 +95,5 @@ def _remove_stale(file: Path) -> None:
 def descriptor_of(selector: selectors.DefaultSelector) -> int:
     """A descriptor that is readable when one of a selector's sockets is ready."""
     if sys.platform == "win32":
-        raise OSError(errno.ENOSYS, "selectors have no descriptor here")
+        raise needs_wsl2()
     return selector.fileno()
