@@ -15,8 +15,9 @@ from typing import Any, Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
+from aura_daemon.jobs.requests import Request, demand_of, model_named
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
@@ -93,7 +94,8 @@ class Job:
     begun: StartedAttempt | None = None
     """The attempt that is running, or ran last."""
     payload_sha256: str | None = None
-    """Hash of the payload that is being published; distinguishes our unfinished delivery from a foreign file."""
+    """Hash of the payload that is being published, of several each with a space between: they distinguish our
+    unfinished delivery from a foreign file."""
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
@@ -101,7 +103,7 @@ class Job:
     @property
     def model(self) -> str:
         """The model that the request names; empty for the configured one."""
-        return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
+        return model_named(self.request)
 
     @property
     def demand(self) -> str:
@@ -133,6 +135,19 @@ def image_key(path: str) -> str:
 def stored_key(key: str) -> str:
     """A key as a column holds it, which takes no bytes that are no text."""
     return key.encode("utf-8", "backslashreplace").decode()
+
+
+def benchmark_row(run: BenchmarkRun) -> dict[str, object]:
+    """The columns of a benchmark: what it is found by, and all of it."""
+    found_by = {"job_id": run.id, "kind": run.of, "model": run.model, "device": run.device_name, "dtype": run.dtype}
+    found_by |= {"variant": run.variant, "settings": json.dumps(dict(run.settings)), "finished": run.finished}
+    return {**found_by, "figures": json.dumps(ANY.dump_python(run))}
+
+
+def benchmark_of(row: sqlite3.Row) -> BenchmarkRun:
+    """A row of `benchmarks`."""
+    run: BenchmarkRun = adapter(BenchmarkRun).validate_python(json.loads(row["figures"]))
+    return run
 
 
 def columns_of(row: Source | Job | Measured) -> dict[str, object]:
