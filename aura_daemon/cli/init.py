@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from aura_daemon.config.template import with_values
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.system import durable_files
+
+PROGRAM: Final = "aura-daemon"
 
 EXAMPLE: Final = "a small red circle on a blue background"
 
@@ -76,6 +79,16 @@ def init(
     return 0
 
 
+def called() -> str:
+    """How this program is called from here: a virtual environment need not be on the path."""
+    if shutil.which(PROGRAM):
+        return PROGRAM
+    program = Path(sys.argv[0]).absolute()
+    if program.name == "__main__.py":
+        return " ".join((shlex.quote(sys.executable), "-m", "aura_daemon"))
+    return shlex.quote(str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program))
+
+
 def _place(config: Path | None) -> Path:
     if config is not None:
         return config.expanduser().absolute()
@@ -127,15 +140,16 @@ def _print_what_next(place: Path, model: str) -> None:
     counts, _ = find(None)
     option = ""
     if counts != place:
-        option = f" --config {escaped(str(place))}"
+        option = f" --config {shlex.quote(str(place))}"
         if counts is not None:
             print(f"in this folder {escaped(str(counts))} counts before it: say{option}, or work elsewhere")
+    program = called()
     steps = [
-        (f"aura-daemon{option} run", "watches the inbox until Ctrl-C"),
-        (f"aura-daemon{option} service install", "watches from now on, after each start of the machine too"),
+        (f"{program}{option} run", "watches the inbox until Ctrl-C"),
+        (f"{program}{option} service install", "watches from now on, after each start of the machine too"),
     ]
     if model != EMBEDDED:
-        steps.insert(0, (f"aura-daemon{option} fetch", "fetches the models now; else the first job does"))
+        steps.insert(0, (f"{program}{option} fetch", "fetches the models now; else the first job does"))
     example = f"echo '{EXAMPLE}' > {shlex.quote(str(settings.inbox / 'first.txt'))}"
     steps.append((example, "a first prompt; its picture appears in the outbox"))
     print("next:")

@@ -79,6 +79,11 @@ class Session:
         """Names of the loaded models."""
         return self._models.names
 
+    @property
+    def loaded(self) -> tuple[Key, ...]:
+        """The loaded models, each with the kind of job it is loaded for: two kinds may use models of one name."""
+        return self._models.keys
+
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where the device does not answer any more."""
         if self._is_broken or isinstance(self.devices, Failure):

@@ -55,5 +55,5 @@ class EngineRunner:
         )
 
     def models(self) -> tuple[str, ...]:
-        """Names of the loaded models."""
-        return self._session.models
+        """The loaded models: `aura-mini (generate)`."""
+        return tuple(f"{name} ({kind})" for kind, name in self._session.loaded)

@@ -99,7 +99,7 @@ class Finished:
     outcome: Outcome
     memory: Memory
     models: tuple[str, ...]
-    """Names of the models that are loaded now."""
+    """The models that are loaded now, each with its kind of job: `aura-mini (generate)`."""
     tried: RunConditions | None = None
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0

@@ -57,6 +57,11 @@ class LoadedModels:
         """Of all loaded models."""
         return tuple(loaded.engine.files.name for loaded in self._loaded.values())
 
+    @property
+    def keys(self) -> tuple[Key, ...]:
+        """Of all loaded models: the kind of job, and the name."""
+        return tuple(self._loaded)
+
     def files(self, key: Key) -> ModelFiles | None:
         """The files of a model that is loaded, on whatever rung."""
         return self._loaded[key].engine.files if key in self._loaded else None

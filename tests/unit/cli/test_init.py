@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    program = tmp_path / "bin" / "aura-daemon"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -105,3 +110,20 @@ def test_a_configuration_that_counts_more_in_this_folder_is_named(capsys: pytest
     Path("config", "aura.yaml").write_text("")
     assert init(None, asks=False) == 0
     assert "config/aura.yaml counts before it: say --config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("started_as", "called"),
+    [
+        ("work/.venv/bin/aura-daemon", ".venv/bin/aura-daemon run"),
+        ("far/bin/aura-daemon", "{root}/far/bin/aura-daemon run"),
+        ("far/aura_daemon/__main__.py", f"{sys.executable} -m aura_daemon run"),
+    ],
+)
+def test_commands_to_paste_are_there_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], started_as: str, called: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / started_as)])
+    init(None, asks=False)
+    assert f"  {called.format(root=tmp_path)}\n" in capsys.readouterr().out
