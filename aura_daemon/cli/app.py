@@ -55,21 +55,45 @@ ConfigOption = Annotated[
 ]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
 
+MakeFoldersOption = Annotated[
+    bool, typer.Option("--make-folders", help="Make inbox and outbox where they are missing: for the first start.")
+]
+
 
 @app.command()
-def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+def run(
+    config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
+) -> None:
     """Run the daemon: watch the inbox until told to stop."""
     from aura_daemon.cli import run
 
-    raise typer.Exit(run.run(config, log_format))
+    raise typer.Exit(run.run(config, log_format, makes_folders=make_folders))
 
 
 @app.command()
-def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+def once(
+    config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
+) -> None:
     """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
     from aura_daemon.cli import run
 
-    raise typer.Exit(run.once(config, log_format))
+    raise typer.Exit(run.once(config, log_format, makes_folders=make_folders))
+
+
+@app.command()
+def init(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The file to write; default: where it is found from anywhere.")
+    ] = None,
+    inbox: Annotated[Path | None, typer.Option(help="The folder to watch.")] = None,
+    outbox: Annotated[Path | None, typer.Option(help="The folder for results.")] = None,
+    model: Annotated[str | None, typer.Option(help="aura-mini, sd-1.4, or any other as in `generate.model`.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is proposed.")] = False,
+) -> None:
+    """Ask three questions, write a configuration with comments, make its folders, and check it."""
+    from aura_daemon.cli import init
+
+    raise typer.Exit(init.init(config, inbox=inbox, outbox=outbox, model=model, asks=not yes))
 
 
 @app.command()
@@ -155,6 +179,24 @@ def doctor(
     from aura_daemon.cli import doctor
 
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
+
+
+@app.command()
+def fetch(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL…]", help="As `generate.model` has it; default: all configured."),
+    ] = None,
+    config: ConfigOption = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence: nothing is asked.")
+    ] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
+) -> None:
+    """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
+    from aura_daemon.cli import fetch
+
+    raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
 
 
 @app.command()

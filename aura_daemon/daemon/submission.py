@@ -23,7 +23,13 @@ from aura_daemon.daemon.explain import path_below
 from aura_daemon.daemon.file_contents import FileContents
 from aura_daemon.errors import AuraError, Problem, UserError
 from aura_daemon.file_names import collision_key, escaped
-from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
+from aura_daemon.formats.file_types import (
+    IMAGE_EXTENSIONS,
+    JOB_FILE_EXTENSIONS,
+    SIDECAR_EXTENSION,
+    TABLE_EXTENSIONS,
+    extension_of,
+)
 from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import from_picture
@@ -32,7 +38,7 @@ from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.validation import RegenerateSpec
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
+from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.system import durable_files
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.permissions import why_denied

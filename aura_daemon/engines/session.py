@@ -243,8 +243,8 @@ class Session:
         process_memory.trim()
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
-        message = "model {} is loaded on {} in {}, rung {}"
-        logger.info(message, files.name, placement.device, placement.dtype, placement.rung)
+        message = "{} model {} is loaded on {} in {}, rung {}"
+        logger.info(message, demand.key[0], files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 

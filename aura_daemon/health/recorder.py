@@ -16,7 +16,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import (
     AttemptFailed,
@@ -91,7 +91,7 @@ class HealthRecorder:
     def _last_failure(self) -> str | None:
         """The last failure of earlier runs that nobody ordered."""
         failures = self.journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS)
-        return next((str(failed) for failed in failures if failed.failure.kind is not FailureKind.CANCELLED), None)
+        return next((str(failed) for failed in failures if failed.kind != FailureKind.CANCELLED), None)
 
     def change(self) -> None:
         """Marks the document as changed."""

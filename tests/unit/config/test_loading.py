@@ -293,7 +293,11 @@ def test_the_default_folders_are_made(alone: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("inbox: away", "inbox: {here}/away does not exist: make it, or mount what belongs there"),
+        (
+            "inbox: away",
+            "inbox: {here}/away does not exist: make it, or mount what belongs there"
+            " (`aura-daemon run --make-folders` makes it)",
+        ),
         ("outbox: away", "outbox: {here}/away does not exist"),
         ("inbox: file", "inbox: {here}/file is not a folder"),
         ("inbox: dangling", "inbox: {here}/dangling is not a folder"),
