@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
@@ -79,6 +80,12 @@ def running_health(state: Path) -> Health | None:
 def progress_text(current: CurrentJob) -> str:
     """How far the running job is."""
     return f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+
+
+def models_text(health: Health) -> str:
+    """The loaded models, each with the kind of job it serves: `generate: aura-mini, caption: aura-mini`."""
+    kinds = (f"{kind}: " for kind in health.model_kinds)
+    return ", ".join(kind + name for kind, name in zip_longest(kinds, health.models, fillvalue="")) or "none loaded"
 
 
 def since_text(holdup: Holdup) -> str:
