@@ -46,7 +46,7 @@ class DaemonStatus:
         }
 
 
-def read_status(state: Path) -> DaemonStatus:
+def read_status(state: Path, *, with_failures: bool = True) -> DaemonStatus:
     """Reads the state folder; neither a daemon nor a model is needed."""
     health = heartbeat.read(state)
     is_running = health is not None and heartbeat.is_alive(health)
@@ -58,7 +58,8 @@ def read_status(state: Path) -> DaemonStatus:
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
-        failures = _told_together(journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS))[:MOST_FAILURES]
+        recent = journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS) if with_failures else []
+        failures = _told_together(recent)[:MOST_FAILURES]
         counts = {state.value: count for state, count in journal.counts().items()}
     return DaemonStatus(is_running=is_running, health=health, job_counts=counts, recent_failures=failures)
 
