@@ -41,6 +41,10 @@ def exit_code_of(run: Callable[[], object]) -> int:
     except BrokenPipeError:
         _leave_stdout()
         return UNREAD
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # which typer ends with 1, as if a job had failed
+            return UNREAD
+        raise
     except TyperException as error:
         if "\n" in error.format_message():  # no command at all: the help
             print(error.format_message())

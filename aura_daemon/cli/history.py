@@ -85,7 +85,7 @@ def table(entries: Sequence[HistoryEntry], outbox: Path, *, now: datetime, width
     """A row an entry: when, result, how long it took, its prompt, caption or failure; of the last two, what fits."""
     columns = 5 if width >= WIDE else 4 if width >= MIDDLING else 3
     cells = [row_of(entry, outbox, now=now) for entry in entries]
-    rows = Table.grid(padding=(0, 2, 0, 0), expand=columns == 5)
+    rows = Table.grid(padding=(0, 2, 0, 0), expand=columns == 5 and width < UNLIMITED)
     rows.add_column(no_wrap=True, style="dim")
     rows.add_column(no_wrap=True)
     longest = max((cell[2].cell_len for cell in cells), default=0)

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.waiting import Outlook, Stage, outlooks
@@ -94,10 +95,9 @@ def _bars(paths: Sequence[str]) -> Iterator[Show]:
         yield lambda looks: None
         return
     with Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        TextColumn("{task.fields[text]}", markup=False),
-        TimeElapsedColumn(),
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=console.width // 3)),
+        BarColumn(bar_width=console.width // 6),
+        TextColumn("{task.fields[text]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
         console=console,
         transient=True,
     ) as progress:

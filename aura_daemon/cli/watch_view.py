@@ -19,7 +19,7 @@ from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text
 from aura_daemon.errors import with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.health import heartbeat
-from aura_daemon.health.document import CurrentJob, Health, MemoryRecord, Status
+from aura_daemon.health.document import CurrentJob, Health, Status
 from aura_daemon.jobs.lifecycle import OPEN
 
 _STYLES: Final = {
@@ -117,13 +117,13 @@ def _head(seen: Seen, width: int) -> Table:
 def _going_on(seen: Seen, width: int) -> Table:
     rows = Table.grid(padding=(0, 2, 0, 0))
     rows.add_column(style="dim", no_wrap=True)
-    rows.add_column(overflow="fold")
+    rows.add_column(no_wrap=True, overflow="ellipsis")
     health, counts = seen.status.health, seen.status.job_counts
     if health is not None and seen.status.is_running:
         for number, line in enumerate(_running(health.current, width)):
             rows.add_row("" if number else "running", line)
         rows.add_row("queue", _queue(health))
-        rows.add_row("memory", _memory(health.memory))
+        rows.add_row("memory", _memory(health))
         device = f"  on {health.device} ({health.device_name}), rung {health.rung}" if health.device else ""
         rows.add_row("models", Text(models_text(health)).append(device, "dim"))
     elif counts is not None:
@@ -149,7 +149,8 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
         text = f"loading {current.loading}"
         text += f", {gib(int(done))} of {gib(int(total))}" if total else ""
     else:
-        done, total, text = float(current.step), float(current.steps), progress_text(current)
+        done, total = float(current.step), float(current.steps)
+        text = progress_text(current) if current.steps else "starting"
         text += f", {span(current.eta_s)} to go" if current.eta_s is not None else ""
     bar = Table.grid(padding=(0, 1, 0, 0))
     bar.add_row(ProgressBar(total=total or None, completed=done, width=min(BAR_WIDTH, width // 3)), text)
@@ -157,7 +158,8 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
 
 
 def _queue(health: Health) -> Text:
-    text = Text(f"{health.queue_depth}" if health.queue_depth else "empty")
+    depth = health.queue_depth
+    text = Text(f"{depth} job{'s' * (depth != 1)}") if depth else Text("empty", "dim")
     if health.oldest_waiting and health.oldest_waiting_s is not None:
         text.append(f"  oldest {health.oldest_waiting} for {span(health.oldest_waiting_s)}", "dim")
     if health.unsettled_files:
@@ -165,14 +167,13 @@ def _queue(health: Health) -> Text:
     return text
 
 
-def _memory(memory: MemoryRecord) -> Text:
+def _memory(health: Health) -> Text:
+    memory = health.memory
     parts = [f"worker {gib(memory.worker_bytes)}"] if memory.worker_bytes else []
-    if memory.device_used_bytes is not None and memory.device_free_bytes is not None:
-        total = memory.device_used_bytes + memory.device_free_bytes
-        parts.append(f"device {gib(memory.device_used_bytes)} of {gib(total)}")
-    return Text(
-        "  ".join([*parts, f"daemon {gib(memory.daemon_bytes)}", f"free {gib(memory.machine_available_bytes)}"])
-    )
+    used, free = memory.device_used_bytes, memory.device_free_bytes
+    if used is not None and free is not None and health.device not in (None, "cpu"):
+        parts.append(f"{health.device} {gib(used)} of {gib(used + free)}")
+    return Text("  ".join([*parts, f"free {gib(memory.machine_available_bytes)}"]))
 
 
 def _so_far(counts: dict[str, int], health: Health | None) -> Text:
