@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from aura_daemon.cli import completing
-from aura_daemon.cli import submit_options as submitting
+from aura_daemon.cli.submit import options as submitting
 
 PROGRAM = "aura-daemon"
 
@@ -136,12 +136,12 @@ def submit(
     config: ConfigOption = None,
 ) -> None:
     """Put jobs into the inbox: prompts, pictures, files. With --wait: 1 where one fails, 3 where one cannot run now."""
-    from aura_daemon.cli import submit
+    from aura_daemon.cli.submit import command
 
     words = {"aspect_ratio": aspect, "steps": steps, "seed": seed, "count": count, "negative_prompt": negative}
     words |= {"guidance_scale": guidance, "scheduler": scheduler, "model": model}
     words |= {"strength": strength, "priority": priority}
-    wanted = submit.Wanted(
+    wanted = command.Wanted(
         things=things,
         options={key: word for key, word in words.items() if word is not None},
         size=size,
@@ -151,7 +151,7 @@ def submit(
         name=name,
         is_yaml=is_yaml,
     )
-    raise typer.Exit(submit.submit(wanted, config, wait=wait, as_json=as_json))
+    raise typer.Exit(command.submit(wanted, config, wait=wait, as_json=as_json))
 
 
 @app.command()
@@ -162,9 +162,9 @@ def status(
 ) -> None:
     """Say how the daemon is, whether it runs or not."""
     if watch:
-        from aura_daemon.cli import watch as watching
+        from aura_daemon.cli.watch import live
 
-        raise typer.Exit(watching.watch(config, as_json=as_json))
+        raise typer.Exit(live.watch(config, as_json=as_json))
     from aura_daemon.cli import status
 
     raise typer.Exit(status.status(config, as_json=as_json))
@@ -182,7 +182,7 @@ def history(
     config: ConfigOption = None,
 ) -> None:
     """List what ended, the latest first."""
-    from aura_daemon.cli import history
+    from aura_daemon.cli.results import history
 
     wanted = history.wanted(" ".join(words), kind=kind, failed=failed, since=since, until=until)
     raise typer.Exit(history.history(wanted, config, most=limit, as_json=as_json))
@@ -197,7 +197,7 @@ def open_result(
     prints: Annotated[bool, typer.Option("--print", help="Print its path, and open nothing.")] = False,
 ) -> None:
     """Open the newest result, or another one, in the program for it."""
-    from aura_daemon.cli import open_result
+    from aura_daemon.cli.results import open_result
 
     raise typer.Exit(open_result.open_result(which, config, prints=prints))
 

@@ -25,7 +25,7 @@ _MENDS: Final = {
     errno.EROFS: "mount it writable, or name another folder",
     errno.EACCES: "run it as the owner, or mend the permissions",
     errno.EPERM: "run it as the owner, or mend the permissions",
-    errno.EMFILE: "raise the limit of open files (`ulimit -n`)",
+    errno.EMFILE: "raise the limit of open files",
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.cli.submit_wait import wait_for
+from aura_daemon.cli.submit.wait import wait_for
 from aura_daemon.config.folder_checks import misplaced
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.status import running_health

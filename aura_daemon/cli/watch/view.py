@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from aura_daemon.cli.history import table
+from aura_daemon.cli.results.history import table
 from aura_daemon.daemon.history import HistoryEntry
 from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text
 from aura_daemon.errors import with_mend

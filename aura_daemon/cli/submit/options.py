@@ -19,7 +19,7 @@ Things = Annotated[
         autocompletion=completing.files,
     ),
 ]
-Question = Annotated[_Text, typer.Option("--question", help="What the caption of a picture begins with: `a photo of`.")]
+Question = Annotated[_Text, typer.Option("--question", help="What the caption of a picture begins with.")]
 Aspect = Annotated[
     _Text,
     typer.Option(
@@ -56,7 +56,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any key of a job file, its value as in YAML: --set hires.scale=2.",
+        help="Any key of a job file, its value as in YAML; dots lead into a key: hires.scale=2.",
         autocompletion=completing.assignments,
     ),
 ]

@@ -14,7 +14,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.live import Live
 
-from aura_daemon.cli.watch_view import Seen, change_of, line_of, view
+from aura_daemon.cli.watch.view import Seen, change_of, line_of, view
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.history import HistoryEntry, history
