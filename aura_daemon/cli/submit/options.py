@@ -56,7 +56,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Any key of a job file, its value as in YAML; dots lead into a key: hires.scale=2.",
+        help="Any key of a job file, its value as in YAML; may stand several times.",
         autocompletion=completing.assignments,
     ),
 ]

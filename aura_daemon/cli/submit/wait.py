@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.waiting import Outlook, Stage, outlooks
+from aura_daemon.daemon.waiting import START_IT, Outlook, Stage, outlooks
 from aura_daemon.errors import with_mend
 from aura_daemon.file_names import escaped
 
@@ -89,10 +89,10 @@ def _document(path: str, outlook: Outlook) -> dict[str, Any]:
 
 @contextmanager
 def _bars(paths: Sequence[str]) -> Iterator[Show]:
-    """A function that shows outlooks: a bar for each of a few files, one for many, none where stderr is no terminal."""
+    """Shows outlooks: a bar for each of a few files, one for many; no bar where stderr is no terminal."""
     console = Console(stderr=True)
     if not console.is_terminal or console.is_dumb_terminal:
-        yield lambda looks: None
+        yield _Notice()
         return
     with Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=console.width // 3)),
@@ -115,6 +115,18 @@ def _bars(paths: Sequence[str]) -> Iterator[Show]:
                 progress.update(bar, **_bar_of(seen))
 
         yield show
+
+
+class _Notice:
+    """Says once that no daemon runs, where there is no bar that would say it."""
+
+    def __init__(self) -> None:
+        self._is_said = False
+
+    def __call__(self, looks: Mapping[str, Outlook]) -> None:
+        if not self._is_said and any(not outlook.is_daemon_running for outlook in looks.values()):
+            self._is_said = True
+            print(START_IT, file=sys.stderr, flush=True)
 
 
 def _bar_of(seen: Sequence[Outlook]) -> dict[str, Any]:
