@@ -20,9 +20,6 @@ from aura_daemon.cli.submit import options as submitting
 
 PROGRAM = "aura-daemon"
 
-COMPLETE = "_AURA_DAEMON_COMPLETE"
-"""The variable through which a shell asks for its script or for candidates, as typer has it."""
-
 app = typer.Typer(
     name=PROGRAM,
     help="Watches a folder: prompts become images, images become captions, on whatever memory there is.",
@@ -68,7 +65,12 @@ class LogFormat(StrEnum):
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="Configuration file; docs/configuration.md says where else it is found."),
+    typer.Option(
+        "--config",
+        "-c",
+        help="Configuration file; docs/configuration.md says where else it is found.",
+        autocompletion=completing.files,
+    ),
 ]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
 
@@ -99,7 +101,10 @@ def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> Non
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(readable=False, help="Job files, prompts, images or sidecars.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(readable=False, help="Job files, prompts, images or sidecars.", autocompletion=completing.files),
+    ],
     config: ConfigOption = None,
     expand: Annotated[
         bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
@@ -205,7 +210,7 @@ def open_result(
 @app.command()
 def completion(shell: Annotated[ShellName, typer.Argument(help="The shell that is to complete.")]) -> None:
     """Print what makes a shell complete this command, its options and your jobs."""
-    os.environ[COMPLETE] = f"source_{shell}"
+    os.environ[completing.COMPLETE] = f"source_{shell}"
     app(prog_name=PROGRAM)
 
 

@@ -5,26 +5,35 @@ Where the answer is an error (no configuration, no journal) there are no candida
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
     from aura_daemon.config.settings import Settings
+    from aura_daemon.journal.journal import Journal
+
+T = TypeVar("T")
 
 Candidate: TypeAlias = tuple[str, str]
 """A word, and what it stands for."""
+
+COMPLETE = "_AURA_DAEMON_COMPLETE"
+"""The variable through which a shell asks for its script or for candidates, as typer has it."""
 
 MOST_JOBS = 50
 """Jobs that are offered: more are no help."""
 
 
 def files(incomplete: str) -> list[str]:
-    """Files and folders below what is typed."""
+    """Files and folders below what is typed; none for bash, which then completes them itself, and folders better."""
+    if os.environ.get(COMPLETE, "").endswith("bash"):
+        return []
     folder, slash, begin = incomplete.rpartition("/")
     typed = folder + slash
     with suppress(OSError), os.scandir(Path(typed or ".").expanduser()) as entries:
@@ -40,7 +49,7 @@ def open_jobs(ctx: typer.Context, incomplete: str) -> list[Candidate]:
 
 def failed_jobs(ctx: typer.Context, incomplete: str) -> list[Candidate]:
     """Jobs that failed: their files and their ids."""
-    return _beginning(incomplete, _jobs(ctx, "failed"))
+    return _beginning(incomplete, (*_jobs(ctx, "failed"), *_refused(ctx)))
 
 
 def known_files(ctx: typer.Context, incomplete: str) -> list[Candidate]:
@@ -90,18 +99,33 @@ def _beginning(incomplete: str, candidates: Iterable[Candidate]) -> list[Candida
 
 
 def _jobs(ctx: typer.Context, *states: str, with_ids: bool = True) -> Iterator[Candidate]:
-    from aura_daemon.errors import AuraError
     from aura_daemon.file_names import escaped
+
+    found = _asked(ctx, lambda journal: journal.latest_in(states, MOST_JOBS))
+    # A name that a terminal cannot show cannot be completed either.
+    yield from ((path, state) for _, path, state in found if path == escaped(path))
+    yield from ((job_id, escaped(path)) for job_id, path, _ in found if with_ids)
+
+
+def _refused(ctx: typer.Context) -> Iterator[Candidate]:
+    """Files that were refused, which have no jobs."""
+    from aura_daemon.file_names import escaped
+
+    found = _asked(ctx, lambda journal: journal.refused(before=(math.inf, ""), most=MOST_JOBS))
+    yield from ((source.path, "refused") for source in found if source.path == escaped(source.path))
+
+
+def _asked(ctx: typer.Context, question: Callable[[Journal], Sequence[T]]) -> Sequence[T]:
+    from aura_daemon.errors import AuraError
     from aura_daemon.journal.journal import FILE_NAME, Journal
 
     if (settings := _settings(ctx)) is None:
-        return
-    with suppress(AuraError, OSError):
+        return ()
+    try:
         with closing(Journal(settings.state_folder() / FILE_NAME, read_only=True)) as journal:
-            found = journal.latest_in(states, MOST_JOBS)
-        # A name that a terminal cannot show cannot be completed either.
-        yield from ((path, state) for _, path, state in found if path == escaped(path))
-        yield from ((job_id, escaped(path)) for job_id, path, _ in found if with_ids)
+            return question(journal)
+    except (AuraError, OSError):
+        return ()
 
 
 def _in_inbox(ctx: typer.Context) -> Iterator[Candidate]:

@@ -89,7 +89,8 @@ def table(entries: Sequence[HistoryEntry], outbox: Path, *, now: datetime, width
     rows.add_column(no_wrap=True, style="dim")
     rows.add_column(no_wrap=True)
     longest = max((cell[2].cell_len for cell in cells), default=0)
-    rows.add_column(no_wrap=True, overflow="ellipsis", max_width=min(longest, max(12, width // 3)))
+    room = max(12, width // 3) if columns > 3 else width - 14
+    rows.add_column(no_wrap=True, overflow="ellipsis", max_width=min(longest, room))
     rows.add_column(no_wrap=True, justify="right", style="dim")
     rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     del rows.columns[columns:]

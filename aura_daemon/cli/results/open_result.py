@@ -12,21 +12,24 @@ from aura_daemon.system import desktop
 
 NOTHING = 1
 
-MOST_SEARCHED = 100_000
-"""Results that are looked through for a name."""
+MOST_SEARCHED = 2000
+"""Results that are looked through, the latest."""
+
+MOST_DIGITS = 5
+"""Longer numbers are names."""
 
 
 def open_result(which: str, config: Path | None, *, prints: bool) -> int:
     """0; 1 where there is no such result. `which`: its number, 1 the newest; else its id, its name, or part of it."""
     settings = load(config).settings
-    number = int(which) if which.isdecimal() and len(which) < 6 else None
+    number = int(which) if which.isdecimal() and len(which) < MOST_DIGITS else None
     wanted = HistoryFilter(ending=Ending.DONE, text="" if number is not None else which)
-    found = [entry for entry in history(settings, wanted, most=number or MOST_SEARCHED) if entry.is_there]
-    entry = _of_name(found, which) if number is None else next(iter(found[number - 1 :]), None)
-    if entry is None or entry.output is None:
-        print(f"error: {_missing(which, number, len(found))}", file=sys.stderr)
+    there = [entry for entry in history(settings, wanted, most=MOST_SEARCHED) if entry.is_there]
+    found = _of_name(there, which) if number is None else next(iter(there[max(number, 1) - 1 :]), None)
+    if found is None or found.output is None:
+        print(f"error: {_missing(which, number, len(there))}", file=sys.stderr)
         return NOTHING
-    place = entry.output.absolute()
+    place = found.output.absolute()
     reason = "" if prints else desktop.show(place)
     print(place)
     if reason:
@@ -46,4 +49,4 @@ def _of_name(found: list[HistoryEntry], which: str) -> HistoryEntry | None:
 def _missing(which: str, number: int | None, count: int) -> str:
     if number is None:
         return f"no result is called {escaped(which)}: `aura-daemon history` lists them"
-    return "there is no result yet" if not count else f"there are {count} results among the last {number}"
+    return f"there are {count} results, no more" if count else "there is no result yet"

@@ -45,9 +45,17 @@ Model = Annotated[
         "--model", metavar="NAME", help="One that the configuration allows.", autocompletion=completing.models
     ),
 ]
-Image = Annotated[Path | None, typer.Option("--image", readable=False, metavar="FILE", help="A picture to start from.")]
+Image = Annotated[
+    Path | None,
+    typer.Option(
+        "--image", readable=False, metavar="FILE", help="A picture to start from.", autocompletion=completing.files
+    ),
+]
 Mask = Annotated[
-    Path | None, typer.Option("--mask", readable=False, metavar="FILE", help="White where --image is drawn anew.")
+    Path | None,
+    typer.Option(
+        "--mask", readable=False, metavar="FILE", help="White where it is redrawn.", autocompletion=completing.files
+    ),
 ]
 Strength = Annotated[_Text, typer.Option("--strength", metavar="X", help="How much of --image is drawn anew, 0 to 1.")]
 Priority = Annotated[_Text, typer.Option("--priority", metavar="N", help="Higher runs first.")]

@@ -13,43 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.app import PROGRAM, app
-from aura_daemon.cli.errors import exit_code_of
+from aura_daemon.cli.app import app
 from aura_daemon.journal.journal import FILE_NAME
 from tests.support.house import House
 from tests.support.plain_user import NOBODY, as_a_plain_user
 from tests.support.programs import DEADLINE_S, REAL, Program
-
-Call = Callable[..., tuple[int, str, str]]
+from tests.unit.cli.conftest import Call
 
 COMMANDS = sorted(info.name or info.callback.__name__ for info in app.registered_commands if info.callback is not None)
 
 QUESTIONS = (["status"], ["status", "--json"], ["why", "x.yaml"], ["history"], ["open"], ["submit", "a cat"])
 """Commands that only look, or put a file into the inbox."""
-
-
-@pytest.fixture
-def call_in(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[House], Call]:
-    """Runs commands on a house; the exit code and what was printed."""
-
-    def on(house: House) -> Call:
-        for name, value in Program(house).environment().items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.chdir(house.root)
-        return run
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = exit_code_of(lambda: app(list(arguments), prog_name=PROGRAM, standalone_mode=False))
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
-
-    return on
-
-
-@pytest.fixture
-def call(house: House, call_in: Callable[[House], Call]) -> Call:
-    """Runs commands on the house of the test."""
-    return call_in(house)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
