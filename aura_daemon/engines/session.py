@@ -38,7 +38,7 @@ from aura_daemon.engines.placement.devices import Devices, Placement, find_devic
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, kind_of
+from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
@@ -78,6 +78,11 @@ class Session:
     def models(self) -> tuple[str, ...]:
         """Names of the loaded models."""
         return self._models.names
+
+    @property
+    def model_kinds(self) -> tuple[JobKind, ...]:
+        """The kind of job that each loaded model serves."""
+        return self._models.kinds
 
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where the device does not answer any more."""

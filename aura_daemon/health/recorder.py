@@ -188,6 +188,7 @@ class HealthRecorder:
             dtype=conditions.dtype if conditions else None,
             rung=conditions.rung if conditions else None,
             models=list(slot.models),
+            model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
                 daemon_bytes=self._process.memory_info().rss,
                 worker_bytes=slot.worker.resident_bytes,
