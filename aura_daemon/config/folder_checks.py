@@ -10,7 +10,7 @@ from pathlib import Path
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
-from aura_daemon.system import durable_files, private_state
+from aura_daemon.system import accounts, durable_files, private_state
 
 
 def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
@@ -49,7 +49,7 @@ def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
         elif not exists and key in loaded.named_folders:
             message = f"{folder} does not exist: make it, or mount what belongs there"
             problems.append(Problem(key=key, message=message))
-    too_wide = _too_wide(folders)
+    too_wide = _too_wide(folders, state_is_managed=loaded.settings.state_is_managed)
     problems.extend(too_wide.values())
     problems.extend(_overlaps({key: folder for key, folder in folders.items() if key not in too_wide}))
     return tuple(problems)
@@ -60,16 +60,21 @@ def folders_of(settings: Settings) -> dict[str, Path]:
     return {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
 
 
-def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
-    """Problems of folders such as `inbox: ~`, where the daemon would run, and move away, all files of a home folder."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - never raises
-    wide = {os.path.realpath(home): "a whole home folder", "/": "the whole file system"}
+def _too_wide(folders: Mapping[str, Path], *, state_is_managed: bool) -> dict[str, Problem]:
+    """Problems of folders such as `inbox: ~`, where the daemon would run, and move away, all files of a home folder.
+
+    The home of a system user, made for one service, is often that service's state folder: `/var/lib/NAME`.
+    """
+    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - never raises
+    wide = {home: "a whole home folder", "/": "the whole file system"}
+    home_may_be_state = state_is_managed or accounts.is_system_user()
     return {
         key: Problem(
             key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}"
         )
         for key, folder in folders.items()
         if (resolved := os.path.realpath(folder)) in wide
+        and not (key == "state" and resolved == home and home != "/" and home_may_be_state)
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import psutil
+from aura_daemon.system import machine_memory
 
 GroupFiles: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
 
@@ -46,8 +46,8 @@ class HostMemory:
 
 def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> HostMemory:
     """Measures the host's memory now."""
-    machine = psutil.virtual_memory()
-    available, total, limit = int(machine.available), int(machine.total), None
+    machine = machine_memory.read()
+    available, total, limit = machine.available_bytes, machine.total_bytes, None
     for folder, files in _memory_groups(proc, groups):
         allowed, free = _of_group(folder, files)
         if allowed is not None and allowed < UNLIMITED:

@@ -1,0 +1,67 @@
+"""Whose account is this: a person's, or one made for a service? In: user ids and names. Out: what the system says."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+FIRST_PERSON_ID: Final = 1000
+"""User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
+
+DYNAMIC_IDS: Final = range(61184, 65520)
+"""User ids that systemd gives to services with DynamicUser."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """An account of this machine."""
+
+    name: str
+    uid: int
+    gid: int
+    group: str
+    home: Path
+
+
+def is_system_user(uid: int | None = None) -> bool:
+    """Whether an account, by default that of this process, was made for a service; root's was not."""
+    number = uid if uid is not None else effective_uid()
+    return 0 < number < FIRST_PERSON_ID or number in DYNAMIC_IDS
+
+
+def is_root() -> bool:
+    """Whether this process may do everything."""
+    return effective_uid() == 0
+
+
+def effective_uid() -> int:
+    """The id of the user that this process acts as; -1 on a system without such ids."""
+    return os.geteuid() if hasattr(os, "geteuid") else -1
+
+
+def account(name: str) -> Account | None:
+    """The account of a name; None where there is none."""
+    import grp
+    import pwd
+
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    try:
+        group = grp.getgrgid(entry.pw_gid).gr_name
+    except KeyError:
+        group = str(entry.pw_gid)
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, group=group, home=Path(entry.pw_dir))
+
+
+def own_account() -> Account | None:
+    """The account that this process acts as; None where it has no name."""
+    import pwd
+
+    try:
+        return account(pwd.getpwuid(effective_uid()).pw_name)
+    except KeyError:
+        return None
