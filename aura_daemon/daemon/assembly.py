@@ -13,6 +13,7 @@ from aura_daemon.config.loading import LoadedConfig, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.commands import CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
+from aura_daemon.daemon.extensions import extensions_of
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
@@ -21,7 +22,7 @@ from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
 from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import Holdups
-from aura_daemon.health.listener import Listener
+from aura_daemon.health.listener import Extension, Listener
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.journal.journal import FILE_NAME, Journal
@@ -75,12 +76,14 @@ def assemble_daemon(
     lock.acquire(inbox_is_there=not inbox_guard.absence())
     journal = Journal(state / FILE_NAME)
     control_socket, wakeup = ControlSocket(state), WakeupPipe()
+    extensions: Sequence[Extension] = ()
     try:
         clock = SteadyClock(not_before=journal.last_claim())
         watcher = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
+        extensions = extensions_of(settings, journal=journal, delivery=delivery, drain=drain)
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         health = HealthRecorder(
@@ -95,7 +98,7 @@ def assemble_daemon(
             pool=pool,
             clock=clock,
         )
-        listeners = (health, *listeners)
+        listeners = (health, *extensions, *listeners)
         receiver = Receiver(
             clock=clock,
             journal=journal,
@@ -149,9 +152,12 @@ def assemble_daemon(
             health=health,
             wakeup=wakeup,
             listeners=listeners,
+            extensions=extensions,
             drain=drain,
         )
     finally:
+        for extension in extensions:
+            extension.close()
         wakeup.close()
         control_socket.close()
         journal.close()

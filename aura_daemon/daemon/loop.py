@@ -23,7 +23,7 @@ from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
-from aura_daemon.health.listener import HealthWritten, Listener, notify
+from aura_daemon.health.listener import Extension, HealthWritten, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import JobState
@@ -73,6 +73,7 @@ class Daemon:
     health: HealthRecorder
     wakeup: WakeupPipe
     listeners: Sequence[Listener]
+    extensions: Sequence[Extension]
     drain: bool
     _is_stopping: bool = field(init=False, default=False)
     _is_to_reload: bool = field(init=False, default=False)
@@ -122,6 +123,11 @@ class Daemon:
 
     def turn(self) -> bool:
         """Does everything that can be done now; True where the loop is to end."""
+        is_over = self._turn()
+        self._extensions_work()
+        return is_over
+
+    def _turn(self) -> bool:
         self.wakeup.clear()
         self._is_to_turn_again = False
         try:
@@ -232,6 +238,10 @@ class Daemon:
         now = time.monotonic()
         due = [] if self._is_paused else [self.holdups.next_s(now)]
         descriptors = [self.wakeup.fileno(), *self.control_socket.waitables(), *self.pool.waitables()]
+        for extension in self.extensions:
+            descriptors += extension.waitables()
+            if (due_in_s := extension.due_in_s()) is not None:
+                due.append(now + due_in_s)
         if not self._is_paused and self._has_recovered and not self.holdups.has_failed(JOURNAL):
             # Otherwise no file is looked at, and a file that is due would make the loop spin.
             due += [self.watcher.scan_due_s(), self.pending.next_s()]
@@ -256,6 +266,7 @@ class Daemon:
             with suppress(JournalRefused):
                 self._write_health_if_due()
                 self.dispatcher.collect()
+            self._extensions_work()
             if time.monotonic() >= deadline_s:
                 break
             time.sleep(0.05)
@@ -267,6 +278,10 @@ class Daemon:
         self.watcher.stop()
         self.health.is_stopped = not self._hands_over
         self._write_health()
+
+    def _extensions_work(self) -> None:
+        for extension in self.extensions:
+            extension.work()
 
     def _write_health_if_due(self) -> None:
         if self.health.due_in_s() <= 0:

@@ -1,11 +1,11 @@
-"""Events of workers and jobs, and the listeners that receive them (health recorder, progress bars).
+"""Events of workers and jobs, and who receives them: listeners (health recorder, progress bars) and extensions.
 
-Listeners are a list: each receives every event, in order. Metrics, hooks or a gallery can be added as listeners.
+Listeners are a list: each receives every event, in order. An extension is a listener with work of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -58,6 +58,22 @@ class Listener(Protocol):
 
     def on_event(self, event: Event) -> None:
         """Receives an event in the daemon's loop; must not block and must not raise."""
+
+
+class Extension(Listener, Protocol):
+    """A part of the daemon with work of its own beside files and jobs, done in the daemon's loop."""
+
+    def waitables(self) -> Sequence[int]:
+        """Descriptors that are readable when there is work."""
+
+    def due_in_s(self) -> float | None:
+        """Seconds until there is work; None where only an event or a descriptor brings some."""
+
+    def work(self) -> None:
+        """Does what is due, within some 50 ms; called at every turn of the loop. Must not raise."""
+
+    def close(self) -> None:
+        """Ends: the daemon stops, or another one with a new configuration follows."""
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:
