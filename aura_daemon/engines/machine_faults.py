@@ -26,6 +26,8 @@ FAILED_CODE: Final = (
 )
 
 WORDS: Final = {
+    "Failed to initialize cpuinfo": "torch may not read /proc/cpuinfo: take `ProcSubset=pid` out of the service unit, "
+    "then restart the service",
     "no kernel image is available": "this build of torch does not know this GPU: install one that does, or set "
     "device: cpu",
     "driver version is insufficient": "update the GPU's driver, or install a torch for the older CUDA",

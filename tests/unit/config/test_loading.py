@@ -451,6 +451,20 @@ def test_a_whole_home_or_file_system_is_no_inbox_or_outbox(
     assert f" is {what}: name a folder of its own, for example " in message
 
 
+def test_a_home_folder_is_a_state_folder_where_the_service_manager_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert folder_problems(f"state: {home}") == [
+        f"state: {home} is a whole home folder: name a folder of its own, for example {home / 'state'}"
+    ]
+    monkeypatch.setenv("STATE_DIRECTORY", str(home))
+    assert folder_problems("settle: 3") == []
+    (message,) = folder_problems(f"inbox: {home}")
+    assert message.startswith(f"inbox: {home} is a whole home folder")
+
+
 def test_null_for_a_folder_keeps_the_default(alone: Path) -> None:
     assert settings_from("inbox: null\noutbox:").inbox == alone / "inbox"
 
