@@ -153,6 +153,47 @@ def doctor(
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
 
 
+class ServiceAction(StrEnum):
+    """What `service` can do."""
+
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    STATUS = "status"
+    PRINT = "print"
+
+
+@app.command()
+def service(
+    action: Annotated[ServiceAction, typer.Argument(help="`print` shows what `install` would write.")],
+    config: ConfigOption = None,
+    system: Annotated[
+        bool | None,
+        typer.Option("--system/--user", help="The machine's, or your own; default: root's is the machine's."),
+    ] = None,
+    run_as: Annotated[
+        str | None, typer.Option("--run-as", metavar="ACCOUNT", help="With --system; default: the outbox's owner.")
+    ] = None,
+    network: Annotated[
+        bool | None, typer.Option("--network/--no-network", help="Default: if a model must come from a hub.")
+    ] = None,
+    gpu: Annotated[bool | None, typer.Option("--gpu/--cpu", help="Default: if there is one.")] = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", metavar="FOLDER", help="Where models from hubs are (HF_HOME).")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the unit and its folders, for several services.")
+    ] = "aura-daemon",
+) -> None:
+    """Install the daemon as a service of systemd (or launchd), remove it, or say how it is."""
+    from aura_daemon.cli import service
+    from aura_daemon.service.plan import Scope
+    from aura_daemon.service.planning import ServiceOptions
+
+    scope = None if system is None else Scope.SYSTEM if system else Scope.USER
+    options = ServiceOptions(name=name, scope=scope, run_as=run_as, network=network, gpu=gpu, models=models)
+    raise typer.Exit(service.service(action, config, options))
+
+
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""

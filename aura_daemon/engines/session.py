@@ -251,7 +251,7 @@ class Session:
         return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: EngineAttempt) -> Failure:
-        """A failure while a model loads is the model's, so that its jobs wait; any other is the machine's or the job's."""
+        """A failure of the machine or of loading lets the model's jobs wait; any other is the job's, or the GPU's."""
         if not is_out_of_memory(error) and (fault := machine_fault(error)) is not None:
             return fault
         if is_broken(error):

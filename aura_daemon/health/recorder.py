@@ -18,7 +18,7 @@ from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
 from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
-from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
+from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted, PhaseChanged
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.jobs.requests import kind_of
@@ -111,7 +111,7 @@ class HealthRecorder:
                 self._recent_s.append(event.delivered.total_s)
             case JobFailed() | Ready():
                 pass
-            case HealthWritten():
+            case HealthWritten() | PhaseChanged():
                 return
         self._changed = True
 

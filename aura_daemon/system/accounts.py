@@ -65,3 +65,13 @@ def own_account() -> Account | None:
         return account(pwd.getpwuid(effective_uid()).pw_name)
     except KeyError:
         return None
+
+
+def owner_of(folder: Path) -> Account | None:
+    """Whose a folder is; None where it is missing, or its owner has no name."""
+    import pwd
+
+    try:
+        return account(pwd.getpwuid(folder.stat().st_uid).pw_name)
+    except (OSError, KeyError):
+        return None

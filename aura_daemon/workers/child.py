@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Final, cast
 
 from aura_daemon.system.oom_kills import oom_kills
+from aura_daemon.system.service_manager import without_manager
 from aura_daemon.workers import stop_signals
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
@@ -38,7 +39,7 @@ class Child:
                     [*command, str(theirs.fileno()), str(os.getpid()), *options],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
-                    env={**os.environ, **environment},
+                    env={**without_manager(os.environ), **environment},
                 )
         except OSError:
             self.channel.close()

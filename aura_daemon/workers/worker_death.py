@@ -71,9 +71,7 @@ class WorkerDeath:
             return Failure(kind=kind_when_killed(self.placed), message=message, mend=RESTARTED)
         if self.killed_by in MACHINE_SIGNALS:
             message = f"{text}, which is this machine's fault"
-            return Failure(
-                kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=MACHINE_SIGNALS[self.killed_by]
-            )
+            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=MACHINE_SIGNALS[self.killed_by])
         if self.was_ready:
             return Failure(kind=FailureKind.CRASHED, message=text, mend=RESTARTED)
         if self.was_oom_killed:
