@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from aura_daemon.health.listener import Event, HealthWritten, JobStarted, Phase, PhaseChanged
 from aura_daemon.service.status_line import status_line
@@ -105,6 +105,8 @@ class ServiceNotices:
                 self._socket.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
             case Phase.STOPPING:
                 self._socket.send("STOPPING=1", _extended(self._stop_s))
+            case _:
+                assert_never(phase)
 
     def _say(self, status: str) -> None:
         if status != self._status:

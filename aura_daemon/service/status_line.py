@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, assert_never
 
 from aura_daemon.health.document import CurrentJob, Health, Status
 
@@ -31,6 +31,8 @@ def _now(document: Health) -> str:
             return "paused: inbox or outbox is away"
         case Status.OK | Status.DEGRADED:
             return _job(document.current) if document.current is not None else "idle"
+        case _:
+            assert_never(document.status)
 
 
 def _job(job: CurrentJob) -> str:

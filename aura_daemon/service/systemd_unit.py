@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
 from aura_daemon.service.plan import WRITTEN_BY, Gpu, Network, Scope, ServicePlan, lies_in_homes, writable
 
@@ -93,8 +93,7 @@ def _environment(plan: ServicePlan) -> Iterator[str]:
 def _system_only(plan: ServicePlan) -> Iterator[str]:
     """What only the machine's manager can do."""
     yield f"User={plan.user}"
-    if plan.group:
-        yield f"Group={plan.group}"
+    yield f"Group={plan.group}"
     if plan.further_groups:
         yield f"SupplementaryGroups={' '.join(plan.further_groups)}"
     yield "UMask=0027"
@@ -130,6 +129,8 @@ def _system_only(plan: ServicePlan) -> Iterator[str]:
             yield "IPAddressAllow=localhost"
         case Network.FULL:
             pass
+        case _:
+            assert_never(plan.network)
 
 
 def _everywhere(plan: ServicePlan) -> Iterator[str]:
