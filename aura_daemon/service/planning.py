@@ -94,7 +94,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
         inbox=os.path.realpath(settings.inbox),
         outbox=os.path.realpath(settings.outbox),
         state=state,
-        read=(sys.prefix, str(file), *_local_models(settings)),
+        read=(sys.prefix, sys.base_prefix, str(file), *_local_models(settings)),
         models=str(options.models.absolute()) if options.models is not None else None,
         network=network,
         gpus=gpus,
@@ -109,7 +109,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
 
 def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     """Problems of the program, its configuration and its folders for the account of a service; root asks as it."""
-    wanted = [f"r{place}" for place in plan.read[1:]]
+    wanted = [f"r{place}" for place in plan.read[2:]]
     wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, plan.models) if place is not None]
     try:
         looked = subprocess.run(
