@@ -4,36 +4,32 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import assert_never
 
-from aura_daemon.cli.app import ServiceAction
 from aura_daemon.errors import UserError
+from aura_daemon.service import accounts
 from aura_daemon.service.managers import ServiceManager, manager_of
 from aura_daemon.service.plan import Scope
 from aura_daemon.service.planning import ServiceOptions, checked_name, not_usable, plan_service, scope_of
-from aura_daemon.system import accounts
 
 
-def service(action: ServiceAction, config: Path | None, options: ServiceOptions) -> int:
+def service(action: str, config: Path | None, options: ServiceOptions) -> int:
     """Does it; `print` writes the unit to stdout, and what to know about it to stderr."""
     manager = manager_of(checked_name(options), scope_of(options))
     match action:
-        case ServiceAction.PRINT:
+        case "print":
             planned = plan_service(config, options)
             print(manager.text(planned.plan), end="")
             _tell(f"# {manager.file()}", *(f"# {note}" for note in planned.notes))
             return 0
-        case ServiceAction.INSTALL:
+        case "install":
             return _install(manager, config, options)
-        case ServiceAction.UNINSTALL:
+        case "uninstall":
             print("\n".join(manager.uninstall()))
             return 0
-        case ServiceAction.STATUS:
+        case _:
             lines, code = manager.status(_wanted(manager, config, options))
             print("\n".join(lines))
             return code
-        case _:
-            assert_never(action)
 
 
 def _install(manager: ServiceManager, config: Path | None, options: ServiceOptions) -> int:

@@ -8,18 +8,18 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.health.listener import Extension
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.service import notify_socket
 from aura_daemon.service.notices import ServiceNotices
-from aura_daemon.system import service_manager
 
 
 def extensions_of(settings: Settings, *, journal: Journal, delivery: Delivery, drain: bool) -> tuple[Extension, ...]:
     """The extensions that are configured. `drain`: the daemon ends as soon as nothing is left to do."""
     extensions: list[Extension] = []
-    if (notify_socket := service_manager.of_this_process()).is_open:
+    if (to_manager := notify_socket.of_this_process()).is_open:
         extensions.append(
             ServiceNotices(
-                notify_socket,
-                watchdog_s=service_manager.watchdog_s(os.environ, os.getpid()),
+                to_manager,
+                watchdog_s=notify_socket.watchdog_s(os.environ, os.getpid()),
                 deadline_s=settings.deadline,
                 stop_timeout_s=settings.stop_timeout,
             )

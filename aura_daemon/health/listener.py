@@ -50,7 +50,7 @@ class HealthWritten:
     document: Health
 
 
-class Phase(StrEnum):
+class DaemonPhase(StrEnum):
     """A part of a daemon's life, as a service manager wants to know it."""
 
     WATCHING = "watching"
@@ -65,7 +65,7 @@ class Phase(StrEnum):
 class PhaseChanged:
     """The daemon has entered a phase."""
 
-    phase: Phase
+    phase: DaemonPhase
 
 
 Event: TypeAlias = Up | JobStarted | JobDelivered | JobFailed | HealthWritten | PhaseChanged

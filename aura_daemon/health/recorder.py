@@ -26,8 +26,8 @@ from aura_daemon.jobs.results import FailureKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
-from aura_daemon.system import machine_memory
 from aura_daemon.system.clock import SteadyClock, utc_now
+from aura_daemon.system.host_memory import machine_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
@@ -186,7 +186,7 @@ class HealthRecorder:
                 worker_bytes=slot.worker.resident_bytes,
                 device_used_bytes=slot.memory.device_used_bytes if slot.memory else None,
                 device_free_bytes=slot.memory.device_free_bytes if slot.memory else None,
-                machine_available_bytes=machine_memory.read().available_bytes,
+                machine_available_bytes=machine_memory().available_bytes,
             ),
             last_error=self._last_error,
             job_p50_s=percentile(self._recent_s, 0.5),

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from aura_daemon.health.listener import Event, HealthWritten, JobStarted, Phase, PhaseChanged
+from aura_daemon.health.listener import DaemonPhase, Event, HealthWritten, JobStarted, PhaseChanged
+from aura_daemon.service.notify_socket import NotifySocket
 from aura_daemon.service.status_line import status_line
-from aura_daemon.system.service_manager import NotifySocket
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
 from aura_daemon.workers.silence import Silence
 
@@ -97,13 +97,13 @@ class ServiceNotices:
         """Ends; the next daemon opens a socket of its own."""
         self._socket.close()
 
-    def _tell(self, phase: Phase) -> None:
+    def _tell(self, phase: DaemonPhase) -> None:
         match phase:
-            case Phase.WATCHING:
+            case DaemonPhase.WATCHING:
                 self._socket.send("READY=1")
-            case Phase.RELOADING:
+            case DaemonPhase.RELOADING:
                 self._socket.send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
-            case Phase.STOPPING:
+            case DaemonPhase.STOPPING:
                 self._socket.send("STOPPING=1", _extended(self._stop_s))
             case _:
                 assert_never(phase)

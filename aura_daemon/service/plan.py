@@ -38,7 +38,7 @@ class Network(StrEnum):
     """Hubs too, from which models are fetched."""
 
 
-class Gpu(StrEnum):
+class GpuKind(StrEnum):
     """Whose devices the service may use."""
 
     NVIDIA = "nvidia"
@@ -66,7 +66,7 @@ class ServicePlan:
     models: str | None = None
     """The folder for models from the hub; None: the service's cache folder, or the user's own."""
     network: Network = Network.NONE
-    gpus: tuple[Gpu, ...] = ()
+    gpus: tuple[GpuKind, ...] = ()
     user: str = ""
     """The account that it runs as; empty in the scope of a user."""
     group: str = ""

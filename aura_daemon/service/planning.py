@@ -17,13 +17,13 @@ from aura_daemon.config import folder_checks, loading
 from aura_daemon.config.engine import EMBEDDED, Device
 from aura_daemon.config.settings import PREFIX, Settings
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service.plan import NAME, Gpu, Network, Scope, ServicePlan
-from aura_daemon.system import accounts
-from aura_daemon.system.accounts import Account
+from aura_daemon.service import accounts
+from aura_daemon.service.accounts import Account
+from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
 
 DEV: Final = Path("/dev")
 
-_SIGNS: Final = {Gpu.NVIDIA: ("nvidiactl", "nvidia0"), Gpu.ROCM: ("kfd", "dri"), Gpu.WSL: ("dxg",)}
+_SIGNS: Final = {GpuKind.NVIDIA: ("nvidiactl", "nvidia0"), GpuKind.ROCM: ("kfd", "dri"), GpuKind.WSL: ("dxg",)}
 """A file of any of these names below /dev means that there is such a GPU."""
 
 _GROUPS: Final = ("render", "video")
@@ -210,18 +210,18 @@ def _hub_models(settings: Settings) -> Sequence[str]:
     return tuple(dict.fromkeys(names))
 
 
-def _gpus(settings: Settings, options: ServiceOptions, dev: Path) -> tuple[Gpu, ...]:
+def _gpus(settings: Settings, options: ServiceOptions, dev: Path) -> tuple[GpuKind, ...]:
     if options.gpu is False or (options.gpu is None and settings.device is Device.CPU):
         return ()
     found = tuple(gpu for gpu, names in _SIGNS.items() if any((dev / name).exists() for name in names))
     if options.gpu and not found:
-        return (Gpu.NVIDIA,)
+        return (GpuKind.NVIDIA,)
     return found
 
 
-def _device_groups(gpus: Sequence[Gpu]) -> tuple[str, ...]:
+def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
     """Groups of this machine that own the devices: a unit with a group that is missing does not start."""
-    if Gpu.ROCM not in gpus:
+    if GpuKind.ROCM not in gpus:
         return ()
     import grp
 

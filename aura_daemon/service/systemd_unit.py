@@ -9,10 +9,13 @@ import re
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from aura_daemon.service.plan import WRITTEN_BY, Gpu, Network, Scope, ServicePlan, lies_in_homes, writable
+from aura_daemon.service.plan import WRITTEN_BY, GpuKind, Network, Scope, ServicePlan, lies_in_homes, writable
 
 WATCHDOG_S: Final = 90
 """Seconds without a turn of the daemon's loop after which systemd restarts it."""
+
+ABORT_S: Final = 10
+"""Seconds that a hung daemon has to say in the log where it hangs, before it is killed."""
 
 START_S: Final = 120
 """Seconds until READY; the daemon asks for more itself."""
@@ -21,7 +24,7 @@ STOP_SLACK_S: Final = 30
 """Seconds beyond `stop_timeout` until a stopping daemon is killed."""
 
 DEVICES: Final = {
-    Gpu.NVIDIA: (
+    GpuKind.NVIDIA: (
         "/dev/nvidiactl rw",
         "char-nvidia rw",
         "char-nvidia-frontend rw",
@@ -29,8 +32,8 @@ DEVICES: Final = {
         "char-nvidia-caps r",
         "/dev/nvidia-modeset rw",
     ),
-    Gpu.ROCM: ("/dev/kfd rw", "char-drm rw"),
-    Gpu.WSL: ("/dev/dxg rw",),
+    GpuKind.ROCM: ("/dev/kfd rw", "char-drm rw"),
+    GpuKind.WSL: ("/dev/dxg rw",),
 }
 """Of each kind of GPU; systemd leaves out what a machine does not have."""
 
@@ -62,6 +65,7 @@ def _service(plan: ServicePlan) -> Iterator[str]:
     yield "# The shell's own kill: a small system has no /bin/kill."
     yield "ExecReload=/bin/sh -c 'kill -HUP $$MAINPID'"
     yield f"WatchdogSec={WATCHDOG_S}s"
+    yield f"TimeoutAbortSec={ABORT_S}s"
     yield f"TimeoutStartSec={START_S}s"
     yield f"TimeoutStopSec={int(plan.stop_timeout_s) + STOP_SLACK_S}s"
     yield "Restart=on-failure"

@@ -12,10 +12,12 @@ from contextlib import suppress
 from typing import Final, cast
 
 from aura_daemon.system.oom_kills import oom_kills
-from aura_daemon.system.service_manager import without_manager
 from aura_daemon.workers import stop_signals
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
+
+OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Variables of a service manager, to which a child must not speak."""
 
 REAP_S: Final = 1.0
 """Seconds in which a child that has closed its socket must end, before it is killed."""
@@ -39,7 +41,7 @@ class Child:
                     [*command, str(theirs.fileno()), str(os.getpid()), *options],
                     pass_fds=(theirs.fileno(),),
                     stdin=subprocess.DEVNULL,
-                    env={**without_manager(os.environ), **environment},
+                    env=environment_of(environment),
                 )
         except OSError:
             self.channel.close()
@@ -129,6 +131,12 @@ class Child:
     def _shut_socket(self) -> None:
         with suppress(OSError):  # not connected any more
             self.channel.shutdown(socket.SHUT_RDWR)
+
+
+def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
+    """This process' environment with `environment`, and without what is the daemon's alone."""
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
+    return {**inherited, **environment}
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

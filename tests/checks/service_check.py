@@ -1,7 +1,8 @@
-"""`python -m tests.checks.service_check`: the service under a real systemd, booted for it (`tests.support.booted_systemd`).
+"""`python -m tests.checks.service_check`: the service under a real systemd that is booted for it.
 
 It is installed by our own command, started, watched, hung, killed, reloaded, upgraded, stopped and removed. Needs root.
-Out: a table, as in BENCHMARKS.md; exit code 1 where a step failed, 0 with a reason where nothing can be booted.
+`tests.support.booted_systemd` makes the root, `tests.checks.service_steps` are the steps. Out: a table, as in
+BENCHMARKS.md; exit code 1 where a step failed, 0 with a reason where nothing can be booted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A systemd of its own: a root without a disk image, whose programs are this machine's, booted by systemd-nspawn.
 
-/usr is this machine's, read-only; /etc and /var are new. So nothing is downloaded but, where it is missing, nspawn itself:
+/usr is this machine's, read-only; /etc and /var are new. So nothing is downloaded but nspawn, where it is missing:
 Debian's package would replace this machine's systemd, so it is only unpacked.
 """
 
@@ -110,7 +110,7 @@ class BootedSystemd:
             command.append("--keep-unit")
             prefix = self._in_groups_of_our_own()
         if _has_version_1():
-            variables["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "0"
+            variables["SYSTEMD_NSPAWN_UNIFIED_HIERARCHY"] = "1"
         process = subprocess.Popen(
             [*prefix, *command],
             stdin=subprocess.DEVNULL,

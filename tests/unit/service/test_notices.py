@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.health.listener import HealthWritten, JobStarted, Phase, PhaseChanged
+from aura_daemon.health.listener import DaemonPhase, HealthWritten, JobStarted, PhaseChanged
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.service.notices import SLACK_S, ServiceNotices
-from aura_daemon.system.service_manager import NotifySocket
+from aura_daemon.service.notify_socket import NotifySocket
 from aura_daemon.workers.process import NO_MEMORY
 from aura_daemon.workers.protocol import Finished, Progress
 from tests.support.health_document import health_document
@@ -69,7 +69,7 @@ def notified(tmp_path: Path) -> Iterator[Notified]:
 
 
 def test_each_phase_is_told(notified: Notified) -> None:
-    for phase in (Phase.WATCHING, Phase.RELOADING, Phase.WATCHING, Phase.STOPPING):
+    for phase in (DaemonPhase.WATCHING, DaemonPhase.RELOADING, DaemonPhase.WATCHING, DaemonPhase.STOPPING):
         notified.notices.on_event(PhaseChanged(phase=phase))
     start, ready, reloading, again, stopping = notified.manager.all()
     assert start == {"EXTEND_TIMEOUT_USEC": "600000000"}

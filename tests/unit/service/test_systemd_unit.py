@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.service.plan import WRITTEN_BY, Gpu, Network, ServicePlan
+from aura_daemon.service.plan import WRITTEN_BY, GpuKind, Network, ServicePlan
 from aura_daemon.service.systemd_unit import unit_text
 from tests.unit.service.plans import SYSTEM, USER, changed, lines_of
 
@@ -19,7 +19,7 @@ needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is n
 
 FETCHING = changed(network=Network.FULL)
 SCRAPED = changed(network=Network.LOOPBACK)
-WITH_GPU = changed(gpus=tuple(Gpu), further_groups=("render", "video"))
+WITH_GPU = changed(gpus=tuple(GpuKind), further_groups=("render", "video"))
 ODD = changed(
     inbox='/srv/my "aura" 50%/in box',
     outbox="/srv/other/out$box",

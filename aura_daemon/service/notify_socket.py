@@ -14,16 +14,8 @@ from typing import Final
 
 from loguru import logger
 
-VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Meant for the daemon alone: its children must not speak for it."""
-
 MOST_KEPT: Final = 100
 """Messages that wait for the manager; the oldest go first."""
-
-
-def without_manager(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for children, which must not speak to the service manager."""
-    return {name: value for name, value in environment.items() if name not in VARIABLES}
 
 
 def watchdog_s(environment: Mapping[str, str], pid: int) -> float | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.system.service_manager import NotifySocket, watchdog_s, without_manager
+from aura_daemon.service.notify_socket import NotifySocket, watchdog_s
 from tests.support.notify_manager import NotifyManager, notify_manager
 
 
@@ -78,8 +78,3 @@ def test_a_manager_that_has_gone_is_told_no_more(tmp_path: Path) -> None:
 )
 def test_the_watchdog_is_ours_where_its_process_is(variables: dict[str, str], seconds: float | None) -> None:
     assert watchdog_s(variables, 7) == seconds
-
-
-def test_children_do_not_speak_to_the_manager() -> None:
-    given = {"NOTIFY_SOCKET": "/x", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2", "PATH": "/bin"}
-    assert without_manager(given) == {"PATH": "/bin"}

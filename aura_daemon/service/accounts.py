@@ -1,17 +1,10 @@
-"""Whose account is this: a person's, or one made for a service? In: user ids and names. Out: what the system says."""
+"""Accounts of this machine. In: names, folders. Out: what the system says of them."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-FIRST_PERSON_ID: Final = 1000
-"""User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
-
-DYNAMIC_IDS: Final = range(61184, 65520)
-"""User ids that systemd gives to services with DynamicUser."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,12 +16,6 @@ class Account:
     gid: int
     group: str
     home: Path
-
-
-def is_system_user(uid: int | None = None) -> bool:
-    """Whether an account, by default that of this process, was made for a service; root's was not."""
-    number = uid if uid is not None else effective_uid()
-    return 0 < number < FIRST_PERSON_ID or number in DYNAMIC_IDS
 
 
 def is_root() -> bool:
