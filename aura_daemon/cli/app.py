@@ -164,7 +164,7 @@ class ServiceAction(StrEnum):
 
 @app.command()
 def service(
-    action: Annotated[ServiceAction, typer.Argument(help="`print` shows what `install` would write.")],
+    action: Annotated[ServiceAction, typer.Argument(help="print: what install would write.")],
     config: ConfigOption = None,
     system: Annotated[
         bool | None,

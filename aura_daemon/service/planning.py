@@ -29,15 +29,8 @@ _SIGNS: Final = {GpuKind.NVIDIA: ("nvidiactl", "nvidia0"), GpuKind.ROCM: ("kfd",
 _GROUPS: Final = ("render", "video")
 """Of the devices of AMD's and Intel's GPUs."""
 
-_LOOK: Final = """
-import os, sys
-import aura_daemon
-for place in sys.argv[1:]:
-    needed = os.R_OK | os.X_OK | (os.W_OK if place[0] == "w" else 0) if os.path.isdir(place[1:]) else os.R_OK
-    if not os.access(place[1:], needed):
-        print(place)
-"""
-"""Run as the service's account: prints every place that it may not use."""
+ACCESS_CHILD: Final = "aura_daemon.service.access_child"
+"""Run as the service's account."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +106,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, plan.models) if place is not None]
     try:
         looked = subprocess.run(
-            [plan.command[0], "-c", _LOOK, *wanted],
+            [plan.command[0], "-m", ACCESS_CHILD, *wanted],
             capture_output=True,
             text=True,
             check=False,
@@ -242,7 +235,5 @@ def _notes(plan: ServicePlan, settings: Settings, options: ServiceOptions, file:
         f"It may use the GPU ({', '.join(plan.gpus)})." if plan.gpus else "It runs on the CPU; with a GPU say --gpu."
     )
     if plan.scope is Scope.SYSTEM and plan.state is None:
-        notes.append(
-            f"`state: /var/lib/{plan.name}` in {file} lets `status` and `why` find the journal from any shell."
-        )
+        notes.append(f"`state: /var/lib/{plan.name}` in {file} lets other commands find the journal from any shell.")
     return notes
