@@ -18,8 +18,8 @@ from rich.text import Text
 
 from aura_daemon import file_names
 from aura_daemon.cli import progress_bars
-from aura_daemon.cli.init import called
 from aura_daemon.cli.run import exit_code
+from aura_daemon.cli.setup.init import called
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
 from aura_daemon.daemon.supervisor import SignalHandler

@@ -247,6 +247,14 @@ class JournalQueries:
         )
         return self._sources(query, since, *before, most)
 
+    def latest_in(self, states: Sequence[str], most: int) -> list[tuple[str, str, str]]:
+        """The jobs in some states that came last: id, path of the file, state."""
+        query = (
+            "SELECT jobs.id, sources.path, jobs.state FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            f" WHERE jobs.state IN ({', '.join('?' * len(states))}) ORDER BY jobs.id DESC LIMIT ?"
+        )
+        return [(row[0], os.fsdecode(row[1]), row[2]) for row in self._database.rows(query, (*states, most))]
+
     def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
         """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""
         return recent_failures(self._database, most, among=among)

@@ -99,7 +99,9 @@ class Finished:
     outcome: Outcome
     memory: Memory
     models: tuple[str, ...]
-    """The models that are loaded now, each with its kind of job: `aura-mini (generate)`."""
+    """Names of the models that are loaded now."""
+    model_kinds: tuple[str, ...] = ()
+    """The kind of job that each of these models serves: two of them may have one name."""
     tried: RunConditions | None = None
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0

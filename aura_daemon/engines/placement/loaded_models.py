@@ -58,9 +58,9 @@ class LoadedModels:
         return tuple(loaded.engine.files.name for loaded in self._loaded.values())
 
     @property
-    def keys(self) -> tuple[Key, ...]:
-        """Of all loaded models: the kind of job, and the name."""
-        return tuple(self._loaded)
+    def kinds(self) -> tuple[JobKind, ...]:
+        """The kind of job that each of them serves."""
+        return tuple(kind for kind, _ in self._loaded)
 
     def files(self, key: Key) -> ModelFiles | None:
         """The files of a model that is loaded, on whatever rung."""

@@ -70,7 +70,7 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_caption(worker: ProcessWor
     drawn = messages[-1]
     assert isinstance(drawn, Finished)
     assert isinstance(drawn.outcome, Produced), drawn.outcome
-    assert drawn.models == ("tiny/generator (generate)",)
+    assert drawn.models == ("tiny/generator",)
     assert drawn.memory.resident_bytes > 0
     (payload,) = drawn.outcome.payloads
     assert Image.open(BytesIO(payload.content)).size == (64, 64)
@@ -79,7 +79,8 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_caption(worker: ProcessWor
     worker.submit(Batch(tasks=(task,)))
     (said,) = finished(worker)
     assert isinstance(said.outcome, Produced), said.outcome
-    assert said.models == ("tiny/generator (generate)", "tiny/captioner (caption)")
+    assert said.models == ("tiny/generator", "tiny/captioner")
+    assert said.model_kinds == ("generate", "caption")
 
 
 def test_a_cancelled_drawing_stops_at_a_step_and_the_next_is_drawn_as_ever(worker: ProcessWorker) -> None:

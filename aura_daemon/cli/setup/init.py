@@ -25,7 +25,10 @@ PROGRAM: Final = "aura-daemon"
 
 EXAMPLE: Final = "a small red circle on a blue background"
 
+SERVICE: Final = "Install it as a service now? It watches from then on, after each start of the machine too."
+
 Ask = Callable[[str], str]
+Install = Callable[[Path], int]
 
 STOPPED: Final = 130
 
@@ -53,9 +56,11 @@ def init(
     model: str | None = None,
     asks: bool = True,
     ask: Ask = input,
+    install: Install | None = None,
 ) -> int:
-    """0; 130 after Ctrl-C, when nothing was written. Raises UserError with every problem.
+    """0, or what the service's installation came to; 130 after Ctrl-C. Raises UserError with every problem.
 
+    `install`: makes a service of the configuration; by default as `service install` does.
     `asks`: what was not given is asked for at a terminal; elsewhere what would be proposed is taken.
     """
     place = _place(config)
@@ -76,7 +81,18 @@ def init(
         return STOPPED
     _write(place, answers)
     _print_what_next(place, answers["model"])
-    return 0
+    try:
+        wants_service = is_asking and ask(f"\n{SERVICE} [y/N] ").strip().lower() in ("y", "yes")
+    except (KeyboardInterrupt, EOFError):
+        return STOPPED
+    return (install or _install)(place) if wants_service else 0
+
+
+def _install(place: Path) -> int:
+    from aura_daemon.cli.setup.service import service
+    from aura_daemon.service.planning import ServiceOptions
+
+    return service("install", place, ServiceOptions())
 
 
 def called() -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.init import init
+from aura_daemon.cli.setup.init import init
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import load
 from aura_daemon.errors import UserError
@@ -37,7 +37,7 @@ def answering(*answers: str) -> Callable[[str], str]:
 def test_three_answers_become_a_configuration_that_is_found_from_anywhere(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert init(None, ask=answering("~/drop here", str(tmp_path / "results"), "sd-1.4")) == 0
+    assert init(None, ask=answering("~/drop here", str(tmp_path / "results"), "sd-1.4", "")) == 0
     printed = capsys.readouterr().out
     assert [f"\n{number}. Which" in printed for number in (1, 2, 3)] == [True, True, True]
     assert "aura-daemon fetch\n" in printed
@@ -50,7 +50,7 @@ def test_three_answers_become_a_configuration_that_is_found_from_anywhere(
 
 
 def test_an_empty_answer_takes_what_is_proposed(home: Path) -> None:
-    assert init(None, ask=answering("", "", "")) == 0
+    assert init(None, ask=answering("", "", "", "n")) == 0
     settings = load(None).settings
     assert (settings.inbox, settings.outbox) == (home / "aura" / "inbox", home / "aura" / "outbox")
     assert (settings.generate.model, settings.caption.model) == ("aura-mini", "aura-mini")
@@ -127,3 +127,18 @@ def test_commands_to_paste_are_there_from_here(
     monkeypatch.setattr(sys, "argv", [str(tmp_path / started_as)])
     init(None, asks=False)
     assert f"  {called.format(root=tmp_path)}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "is_installed"), [("y", True), ("Yes", True), ("", False), ("no", False)])
+def test_a_service_is_offered_last_and_made_of_the_file_that_was_written(
+    home: Path, answer: str, is_installed: bool
+) -> None:
+    installed: list[Path] = []
+
+    def install(place: Path) -> int:
+        assert place.is_file()
+        installed.append(place)
+        return 0
+
+    assert init(None, ask=answering("", "", "", answer), install=install) == 0
+    assert installed == ([home / ".config" / "aura-daemon" / "aura.yaml"] if is_installed else [])
