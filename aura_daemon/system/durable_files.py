@@ -12,7 +12,7 @@ import hashlib
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,13 +133,32 @@ def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = Fa
     """
     temp = _prepare(target, temp_folder, is_private=is_private)
     try:
-        with opened_for_writing(temp, is_private=is_private) as file:
-            file.write(content)
-            file.flush()
-            sync(file.fileno())
+        _write_temp(temp, content, is_private=is_private)
         _publish(temp, target, replace=replace)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def write_all(files: Mapping[Path, bytes], *, temp_folder: Path) -> None:
+    """Writes files that belong together, or none of them; they get their names at the end, in their order.
+
+    Raises FileExistsError where a name is taken. A crash between two names leaves the first of them.
+    """
+    temps = {target: _prepare(target, temp_folder, is_private=False) for target in files}
+    published: list[Path] = []
+    try:
+        for target, temp in temps.items():
+            _write_temp(temp, files[target], is_private=False)
+        for target, temp in temps.items():
+            _publish(temp, target, replace=False)
+            published.append(target)
+    except BaseException:
+        for target in published:
+            target.unlink(missing_ok=True)
+        raise
+    finally:
+        for temp in temps.values():
+            temp.unlink(missing_ok=True)
 
 
 def take(source: Path, target: Path, *, below: Path) -> None:
@@ -269,6 +288,13 @@ def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
     make_folder(temp_folder, is_private=is_private)
     make_folder(target.parent, is_private=is_private)
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+
+
+def _write_temp(temp: Path, content: bytes, *, is_private: bool) -> None:
+    with opened_for_writing(temp, is_private=is_private) as file:
+        file.write(content)
+        file.flush()
+        sync(file.fileno())
 
 
 def _publish(temp: Path, target: Path, *, replace: bool) -> None:
