@@ -24,7 +24,7 @@ from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
 from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import JobKind, batch_key
+from aura_daemon.jobs.requests import JobKind, batch_key, engine_kind
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
@@ -173,9 +173,9 @@ class Dispatcher:
         first = self._next_job(time.monotonic(), slot, takes_it=True)
         if first is None:
             return False
-        start = next_start(first.tried, JobKind(first.kind))
+        start = next_start(first.tried, engine_kind(first.request))
         if start is None:  # the job failed on the last rung, and the journal could not record that
-            start = next_start((), JobKind(first.kind))
+            start = next_start((), engine_kind(first.request))
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         batch = self._batch_of(first, self._batch_limit(first, slot, start, measured), start)
@@ -231,7 +231,7 @@ class Dispatcher:
         others = [
             job
             for job in self.journal.queued_like(first, most * 4)
-            if batch_key(job.request) == key and next_start(job.tried, JobKind(job.kind)) == start
+            if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
         ]
         return [first, *others][:most]
 

@@ -21,6 +21,7 @@ IMAGES: Final = {
     JobKind.CAPTION: "images",
     JobKind.GENERATE: "images to start from",
     JobKind.GRID: "pictures of a sheet",
+    JobKind.BENCHMARK: "benchmarks",
 }
 """Claimed images cannot be read: meanwhile jobs of that kind wait."""
 
