@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from aura_daemon.cli.app import RUN_A_DAEMON
+from aura_daemon.cli.app import NOT_ON_WINDOWS
 from tests.support.house import PROMPT, House
 
 ROOT = Path(__file__).parents[2]
@@ -191,7 +191,7 @@ def test_commands_that_only_look_answer_elsewhere(platform: str, house: House) -
 
 
 def test_native_windows_is_told_at_once_that_the_daemon_runs_under_wsl2(house: House) -> None:
-    commands = sorted(RUN_A_DAEMON)
+    commands = sorted(NOT_ON_WINDOWS)
     called = json.loads(ran("win32", CALLED, json.dumps(commands), house=house))
     told = "error: aura-daemon runs on Windows only under WSL2: install it inside, as docs/windows.md says\n"
     assert called == {command: [2, told] for command in commands}
