@@ -60,8 +60,8 @@ ATTRIBUTES: Final = {
 
 ARGUMENTS: Final = frozenset({"dir_fd", "src_dir_fd", "dst_dir_fd", "pass_fds", "preexec_fn", "start_new_session"})
 
-PLACES: Final = re.compile(r"/(proc|sys|dev)(/|$)")
-"""Folders that Linux alone has."""
+PLACES: Final = re.compile(r"/(proc|sys|dev)(/\S*)?")
+"""Folders that Linux alone has, and what lies in them."""
 
 
 def is_special(module: str, name: str) -> bool:
@@ -85,7 +85,7 @@ def uses(file: Path) -> Iterator[str]:
             case ast.keyword(arg=str(name)):
                 found = [name] if name in ARGUMENTS else []
             case ast.Constant(value=str(text)):
-                found = [text] if PLACES.match(text) else []
+                found = [text] if PLACES.fullmatch(text) else []
             case _:
                 continue
         yield from (f"{getattr(node, 'lineno', 0)}: {one}" for one in found)
