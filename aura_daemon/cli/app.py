@@ -114,7 +114,7 @@ def init(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is proposed.")] = False,
 ) -> None:
     """Ask three questions, write a configuration with comments, make its folders, and check it."""
-    from aura_daemon.cli import init
+    from aura_daemon.cli.setup import init
 
     raise typer.Exit(init.init(config, inbox=inbox, outbox=outbox, model=model, asks=not yes))
 
@@ -295,9 +295,50 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
     """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
-    from aura_daemon.cli import doctor
+    from aura_daemon.cli.setup import doctor
 
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
+
+
+class ServiceAction(StrEnum):
+    """What `service` can do."""
+
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    STATUS = "status"
+    PRINT = "print"
+
+
+@app.command()
+def service(
+    action: Annotated[ServiceAction, typer.Argument(help="print: what install would write.")],
+    config: ConfigOption = None,
+    system: Annotated[
+        bool | None,
+        typer.Option("--system/--user", help="The machine's, or your own; default: root's is the machine's."),
+    ] = None,
+    run_as: Annotated[
+        str | None, typer.Option("--run-as", metavar="ACCOUNT", help="With --system; default: the outbox's owner.")
+    ] = None,
+    network: Annotated[
+        bool | None, typer.Option("--network/--no-network", help="Default: if a model must come from a hub.")
+    ] = None,
+    gpu: Annotated[bool | None, typer.Option("--gpu/--cpu", help="Default: if there is one.")] = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", metavar="FOLDER", help="Where models from hubs are (HF_HOME).")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the unit and its folders, for several services.")
+    ] = "aura-daemon",
+) -> None:
+    """Install the daemon as a service of systemd (or launchd), remove it, or say how it is."""
+    from aura_daemon.cli.setup import service
+    from aura_daemon.service.plan import Scope
+    from aura_daemon.service.planning import ServiceOptions
+
+    scope = None if system is None else Scope.SYSTEM if system else Scope.USER
+    options = ServiceOptions(name=name, scope=scope, run_as=run_as, network=network, gpu=gpu, models=models)
+    raise typer.Exit(service.service(action, config, options))
 
 
 @app.command()
@@ -313,7 +354,7 @@ def fetch(
     list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
 ) -> None:
     """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
-    from aura_daemon.cli import fetch
+    from aura_daemon.cli.setup import fetch
 
     raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
 

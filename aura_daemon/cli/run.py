@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import signal
 from pathlib import Path
 
@@ -16,6 +17,7 @@ KILLED = 128
 
 def run(config: Path | None, log_format: str | None, *, makes_folders: bool = False) -> int:
     """Watches until SIGTERM or SIGINT, exit code 0; at SIGHUP the configuration is read again."""
+    faulthandler.enable()  # where it hangs, when the service manager's watchdog ends it by SIGABRT
     supervise(config, log_format, makes_folders=makes_folders, drain=False)
     return 0
 

@@ -25,6 +25,7 @@ from aura_daemon.health.listener import (
     JobDelivered,
     JobFailed,
     JobStarted,
+    PhaseChanged,
     WorkerEnded,
 )
 from aura_daemon.intake.pending import PendingFiles
@@ -35,6 +36,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.clock import SteadyClock, utc_now
+from aura_daemon.system.hardware.host_memory import machine_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
@@ -118,7 +120,7 @@ class HealthRecorder:
                 self._recent_s.append(event.delivered.total_s)
             case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
-            case HealthWritten():
+            case HealthWritten() | PhaseChanged():
                 return
         self._changed = True
 
@@ -194,7 +196,7 @@ class HealthRecorder:
                 worker_bytes=slot.worker.resident_bytes,
                 device_used_bytes=slot.memory.device_used_bytes if slot.memory else None,
                 device_free_bytes=slot.memory.device_free_bytes if slot.memory else None,
-                machine_available_bytes=psutil.virtual_memory().available,
+                machine_available_bytes=machine_memory().available_bytes,
             ),
             last_error=self._last_error,
             job_p50_s=percentile(self._recent_s, 0.5),

@@ -20,7 +20,7 @@ from aura_daemon.metrics.daemon_metrics import CONTENT_TYPE, DaemonMetrics
 from aura_daemon.metrics.http_pages import Pages
 from aura_daemon.metrics.http_server import HttpServer
 
-_MEND_HTTP: Final = "End what listens there, or change `http.listen`; jobs go on meanwhile."
+_MEND_HTTP: Final = "End what listens there, make the socket's folder, or change `http.listen`; jobs go on meanwhile."
 _MEND_TOKEN: Final = "Mend the file; jobs go on meanwhile, and nobody is answered."
 _MEND_TEXTFILE: Final = "Make the folder, or free room there; jobs go on meanwhile."
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.cli.init import init
+from aura_daemon.cli.setup.init import init
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import load
 from aura_daemon.errors import UserError
