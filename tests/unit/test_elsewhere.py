@@ -47,9 +47,10 @@ ATTRIBUTES: Final = {
     "os": re.compile(
         r"O_(?!RDONLY|WRONLY|RDWR|CREAT|EXCL|TRUNC|APPEND)\w+|(get|set)(e?[ug]id|res[ug]id|pgid|sid|groups|priority)"
         r"|fork\w*|forkpty|pipe2?|set_blocking|wait(3|4|id)|kill(pg)?|mk(fifo|nod)|sched_\w+|l?chown|fch(own|mod|dir)"
-        r"|pidfd_open|memfd_create|eventfd\w*|statvfs|uname|nice|openpty|sync|getloadavg|name"
+        r"|sysconf|getgrouplist|initgroups|pidfd_open|memfd_create|eventfd\w*|statvfs|uname|nice|openpty|sync|getloadavg|name"
     ),
     "signal": re.compile(r"SIG(HUP|KILL|USR\d|CHLD|ALRM|STOP|CONT|QUIT|PIPE|URG|BUS)|pthread_\w+|set_wakeup_fd|alarm"),
+    "mmap": re.compile(r"(PROT|MAP|MADV)_\w+"),
     "select": re.compile(r".*"),
     "socket": re.compile(r"AF_UNIX|socketpair|MSG_\w+|SCM_\w+|SO_PEERCRED|fromfd|send_fds|recv_fds"),
     "sys": re.compile(r"platform|getwindowsversion"),
