@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,11 +18,10 @@ from aura_daemon.config.engine import EMBEDDED, Device
 from aura_daemon.config.listening import TcpAddress, UnixAddress, address_of
 from aura_daemon.config.settings import PREFIX, Settings
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service import accounts
-from aura_daemon.service.accounts import Account
 from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
-
-DEV: Final = Path("/dev")
+from aura_daemon.system import accounts
+from aura_daemon.system.accounts import Account
+from aura_daemon.system.hardware.device_files import DEV, are_there
 
 _SIGNS: Final = {GpuKind.NVIDIA: ("nvidiactl", "nvidia0"), GpuKind.ROCM: ("kfd", "dri"), GpuKind.WSL: ("dxg",)}
 """A file of any of these names below /dev means that there is such a GPU."""
@@ -116,7 +115,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
             cwd="/",
             user=account.uid,
             group=account.gid,
-            extra_groups=os.getgrouplist(account.name, account.gid),
+            extra_groups=accounts.groups_of(account),
         )
     except OSError as error:
         looked = subprocess.CompletedProcess([], 1, "", f"{plan.command[0]}: {error.strerror}")
@@ -226,7 +225,7 @@ def _hub_models(settings: Settings) -> Sequence[str]:
 def _gpus(settings: Settings, options: ServiceOptions, dev: Path) -> tuple[GpuKind, ...]:
     if options.gpu is False or (options.gpu is None and settings.device is Device.CPU):
         return ()
-    found = tuple(gpu for gpu, names in _SIGNS.items() if any((dev / name).exists() for name in names))
+    found = tuple(gpu for gpu, names in _SIGNS.items() if are_there(*names, dev=dev))
     if options.gpu and not found:
         return (GpuKind.NVIDIA,)
     return found
@@ -236,9 +235,7 @@ def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
     """Groups of this machine that own the devices: a unit with a group that is missing does not start."""
     if GpuKind.ROCM not in gpus:
         return ()
-    import grp
-
-    known: Mapping[str, object] = {entry.gr_name: entry for entry in grp.getgrall()}
+    known = accounts.group_names()
     return tuple(group for group in _GROUPS if group in known)
 
 
