@@ -6,7 +6,6 @@ stands on a rung of its own: where memory runs out, this size begins anew a rung
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from io import BytesIO
 from statistics import fmean
 from typing import Final, Protocol, TypeAlias
 
+import psutil
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, EngineSettings
@@ -34,6 +34,7 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, attempt_of, next_start
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.hardware.processor import cores
 
 PROMPT: Final = "a photo of an astronaut riding a horse on mars"
 MINI_PROMPT: Final = "a large red circle on a blue background"
@@ -149,7 +150,7 @@ class Benchmark:
         self._notes: list[str] = []
         self._tried: RunConditions | None = None
         """Of the last run."""
-        self._load_average = os.getloadavg()[0]
+        self._load_average = psutil.getloadavg()[0]
 
     def run(self) -> None:
         """Measures every size and finishes the task."""
@@ -290,7 +291,7 @@ class Benchmark:
                 sizes=sizes,
                 not_run=not_run,
                 load_average=round(self._load_average, 2),
-                cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+                cores=cores(),
                 notes=tuple(self._notes),
                 versions=first.versions,
             ),
