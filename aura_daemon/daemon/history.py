@@ -20,7 +20,7 @@ from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -122,6 +122,8 @@ def output_of(job: Job, outbox: Path) -> Path:
     place = outbox / job.folder / job.stem
     if isinstance(job.request, CaptionRequest):
         return _with(place, ".txt")
+    if isinstance(job.request, BenchmarkRequest):
+        return _with(place, ".md")
     formats = [f".{job.request.format}"] if isinstance(job.request, GenerateRequest) and job.request.format else []
     places = [_with(place, extension) for extension in (*formats, *PAYLOAD_EXTENSIONS) if extension != ".txt"]
     return next((found for found in places if os.path.lexists(found)), places[0])

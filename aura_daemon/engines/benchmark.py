@@ -67,7 +67,8 @@ class _Run:
     progress: Callable[[int, int], None]
     clock: Callable[[], float]
     pictures: int
-    tried: RunConditions | None = None
+    tried: RunConditions | None
+    """At first those of the run before: what is as before is not said again."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     step_s: list[float] = field(default_factory=list)
     ended_s: float = 0.0
@@ -77,8 +78,9 @@ class _Run:
         self.reporter.loading(model, done_bytes, total_bytes)
 
     def placed(self, job_ids: Sequence[str], tried: RunConditions) -> None:
-        self.tried = tried
-        self.reporter.placed([self.job_id], tried)
+        before, self.tried = self.tried, tried
+        if before is None or (before.rung, before.extent) != (tried.rung, tried.extent):
+            self.reporter.placed([self.job_id], tried)
 
     def is_cancelled(self, job_id: str) -> bool:
         return self.reporter.is_cancelled(self.job_id)
@@ -226,9 +228,13 @@ class Benchmark:
         def progress(step: int, steps: int) -> None:
             self._reporter.stepped(self._job_id, before * steps + step, in_all * steps)
 
-        pictures = self._request.batch
         return _Run(
-            job_id=self._job_id, reporter=self._reporter, progress=progress, clock=self._clock, pictures=pictures
+            job_id=self._job_id,
+            reporter=self._reporter,
+            progress=progress,
+            clock=self._clock,
+            pictures=self._request.batch,
+            tried=self._tried,
         )
 
     def _tasks(self, size: _Size) -> list[Task]:
