@@ -17,8 +17,12 @@ import typer
 
 from aura_daemon.cli import completing
 from aura_daemon.cli.submit import options as submitting
+from aura_daemon.system import windows
 
 PROGRAM = "aura-daemon"
+
+RUN_A_DAEMON = frozenset({"run", "once", "demo", "cancel", "retry", "bench"})
+"""Commands that do a daemon's work in their own process."""
 
 app = typer.Typer(
     name=PROGRAM,
@@ -314,6 +318,8 @@ def _root(
     given = {"config": str(config or ""), "log_format": str(log_format or "")}
     given = {key: value for key, value in given.items() if value}
     name = context.invoked_subcommand or ""
+    if name in RUN_A_DAEMON:
+        windows.refuse_natively()
     command = getattr(context.command, "commands", {}).get(name)
     if command is not None:
         known = {parameter.name for parameter in command.params}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aura_daemon.errors import BrokenState
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
@@ -14,6 +15,7 @@ from aura_daemon.journal.records import (
     Job,
     RecordedFailure,
     Source,
+    benchmark_of,
     in_64_bits,
     job_of,
     measured_of,
@@ -28,6 +30,9 @@ _READY: Final = (
     " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
 """The condition that every job which a job waits for has ended."""
+
+MOST_BENCHMARKS: Final = 100
+"""Benchmarks of a model that are read: those that can be compared are among them."""
 
 RECENT_SOURCES: Final = 500
 """The files that were claimed last, among which images of a similar name are looked for."""
@@ -204,6 +209,14 @@ class JournalQueries:
     def measured(self, model: str) -> list[Measured]:
         """All measurements of a model, of every device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
+
+    def earlier_benchmarks(self, run: BenchmarkRun) -> tuple[BenchmarkRun, ...]:
+        """The last benchmarks of the same model and kind but this one, of every device, the oldest first."""
+        query = (
+            "SELECT figures FROM benchmarks WHERE model = ? AND kind = ? AND job_id <> ? ORDER BY finished DESC LIMIT ?"
+        )
+        rows = self._database.rows(query, (run.model, run.of, run.id, MOST_BENCHMARKS))
+        return tuple(benchmark_of(row) for row in reversed(rows))
 
     def oldest_queued(self) -> Source | None:
         """The source of the oldest queued job."""
