@@ -50,6 +50,7 @@ class HistoryKind(StrEnum):
     GENERATE = "generate"
     CAPTION = "caption"
     GRID = "grid"
+    BENCHMARK = "benchmark"
 
 
 class ShellName(StrEnum):
