@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.benchmarks.table import page
@@ -155,6 +155,7 @@ def rows_of_tables(text: str) -> list[list[str]]:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
+@settings(max_examples=25)
 def test_of_any_run_every_row_of_a_table_has_as_many_cells_as_its_head(
     one: BenchmarkRun, earlier: list[BenchmarkRun]
 ) -> None:
