@@ -19,7 +19,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
-from aura_daemon.health.listener import JobDelivered, JobFailed, Listener, notify
+from aura_daemon.health.listener import AttemptFailed, FollowUp, JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.requests import JobKind, engine_kind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
@@ -151,7 +151,7 @@ class OutcomeHandler:
         else:
             self.health.error(f"{job.id}: {file_names.escaped(source.path)}: {failure.message}")
             logger.error("{} failed: {}", job.id, failure.told)
-        notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
+        notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure, job=job))
         self.health.change()
 
     def give_back(self) -> None:
@@ -196,24 +196,32 @@ class OutcomeHandler:
         )
         match decision:
             case Retry():
+                follow_up = FollowUp.RETRY
                 journal.give_back(job, count_attempt=True, tried=attempt)
                 logger.warning("{} {}: {}; tried again", job.id, failure.kind, failure.message)
             case GiveBack():
+                follow_up = FollowUp.GIVE_BACK
                 journal.give_back(job, count_attempt=False)
                 logger.info("{} is given back: {}", job.id, failure.message)
             case StepDown(start=start):
+                follow_up = FollowUp.STEP_DOWN
                 journal.give_back(job, count_attempt=False, tried=attempt)
                 where = f"on rung {start.rung}" if start.rung is not None else "anew"
                 logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, where)
             case WaitForModel():
+                follow_up = FollowUp.WAIT_FOR_MODEL
                 journal.give_back(job, count_attempt=False)
                 now = time.monotonic()
                 wait_s = self.holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
                 logger.warning("{} waits {:g} s: {}", job.id, wait_s, failure.told)
             case WaitForMemory():
+                follow_up = FollowUp.WAIT_FOR_MEMORY
                 self._wait_for_memory(ended, failure, attempt)
             case GiveUp(failure=final):
+                follow_up = FollowUp.GIVE_UP
                 self.fail(job, ended.source, final, attempt)
+        told = AttemptFailed(job=job, failure=failure, follow_up=follow_up, tried=ended.tried)
+        notify(self.listeners, told)
 
     def _waited_s(self, ended: EndedJob) -> float:
         """Seconds that a job has waited for memory: since its demand was first refused, or since its claim if later."""

@@ -13,7 +13,6 @@ from io import BytesIO
 from statistics import fmean
 from typing import Final, Protocol, TypeAlias
 
-import psutil
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, EngineSettings
@@ -34,7 +33,7 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, attempt_of, next_start
 from aura_daemon.ladder.prediction import Measured
-from aura_daemon.system.hardware.processor import cores
+from aura_daemon.system.hardware import processor as host_processor
 
 PROMPT: Final = "a photo of an astronaut riding a horse on mars"
 MINI_PROMPT: Final = "a large red circle on a blue background"
@@ -152,7 +151,7 @@ class Benchmark:
         self._notes: list[str] = []
         self._tried: RunConditions | None = None
         """Of the last run."""
-        self._load_average = psutil.getloadavg()[0]
+        self._load_average = host_processor.load_average()
 
     def run(self) -> None:
         """Measures every size and finishes the task."""
@@ -297,7 +296,7 @@ class Benchmark:
                 sizes=sizes,
                 not_run=not_run,
                 load_average=round(self._load_average, 2),
-                cores=cores(),
+                cores=host_processor.cores(),
                 notes=tuple(self._notes),
                 versions=first.versions,
             ),

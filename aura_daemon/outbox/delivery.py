@@ -18,6 +18,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_picture, from_sidecar
@@ -33,9 +34,6 @@ from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt", ".md", ".svg")
 """Of all kinds of jobs; a benchmark has the last two."""
-SIDECAR_EXTENSION: Final = ".json"
-CAPTION_SIDECAR_EXTENSION: Final = ".txt.json"
-"""Of a caption beside a picture that was drawn from a text of the same name, which came before its own picture."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 
@@ -58,9 +56,14 @@ class Delivered:
     job: Job
     payload: Path
     sidecar: Path
-    total_s: float
+    timing: TimingRecord
     differences: tuple[str, ...]
     """In what the result differs from the sidecar or the picture that it repeats."""
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from first sight to the payload in the outbox."""
+        return self.timing.total
 
 
 class Delivery:
@@ -94,7 +97,7 @@ class Delivery:
         extension = produced.payloads[0].extension
         differences = _differences(job, source, produced)
         while True:
-            if (published := self.published(job)) is not None:
+            if (published := self._published(job)) is not None:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
                 return self._delivered(job, extension, published, differences)
             job = self._name(job, produced.payloads)
@@ -110,17 +113,20 @@ class Delivery:
                 self._publish(place, document.to_json())
             except FileExistsError:
                 continue  # another program put a file there between the check and the write: another name
-            return self._delivered(job, extension, document.timing_s.total, differences)
+            return self._delivered(job, extension, document.timing_s, differences)
 
     def published(self, job: Job) -> float | None:
         """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
+        return timing.total if (timing := self._published(job)) is not None else None
+
+    def _published(self, job: Job) -> TimingRecord | None:
         if job.payload_sha256 is None:
             return None
         try:
             document = self._document_at(self._sidecar_path(job))
         except OSError:
             return None
-        return document.timing_s.total if document is not None and document.job_id == job.id else None
+        return document.timing_s if document is not None and document.job_id == job.id else None
 
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""
@@ -261,12 +267,12 @@ class Delivery:
             warnings=(*job.warnings, *differences),
         )
 
-    def _delivered(self, job: Job, extension: str, total_s: float, differences: tuple[str, ...]) -> Delivered:
+    def _delivered(self, job: Job, extension: str, timing: TimingRecord, differences: tuple[str, ...]) -> Delivered:
         return Delivered(
             job=job,
             payload=self._path(job, job.stem + extension),
             sidecar=self._sidecar_path(job),
-            total_s=total_s,
+            timing=timing,
             differences=differences,
         )
 
