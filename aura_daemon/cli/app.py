@@ -21,8 +21,8 @@ from aura_daemon.system import windows
 
 PROGRAM = "aura-daemon"
 
-RUN_A_DAEMON = frozenset({"run", "once", "demo", "cancel", "retry", "bench"})
-"""Commands that do a daemon's work in their own process."""
+NOT_ON_WINDOWS = frozenset({"run", "once", "demo", "cancel", "retry", "doctor", "bench"})
+"""Commands that do a daemon's work in their own process, or tell of the machine on which it runs."""
 
 app = typer.Typer(
     name=PROGRAM,
@@ -79,21 +79,45 @@ ConfigOption = Annotated[
 ]
 LogFormatOption = Annotated[LogFormat | None, typer.Option("--log-format", help="Text for people, JSON for machines.")]
 
+MakeFoldersOption = Annotated[
+    bool, typer.Option("--make-folders", help="Make inbox and outbox where they are missing: for the first start.")
+]
+
 
 @app.command()
-def run(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+def run(
+    config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
+) -> None:
     """Run the daemon: watch the inbox until told to stop."""
     from aura_daemon.cli import run
 
-    raise typer.Exit(run.run(config, log_format))
+    raise typer.Exit(run.run(config, log_format, makes_folders=make_folders))
 
 
 @app.command()
-def once(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
+def once(
+    config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
+) -> None:
     """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
     from aura_daemon.cli import run
 
-    raise typer.Exit(run.once(config, log_format))
+    raise typer.Exit(run.once(config, log_format, makes_folders=make_folders))
+
+
+@app.command()
+def init(
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="The file to write; default: where it is found from anywhere.")
+    ] = None,
+    inbox: Annotated[Path | None, typer.Option(help="The folder to watch.")] = None,
+    outbox: Annotated[Path | None, typer.Option(help="The folder for results.")] = None,
+    model: Annotated[str | None, typer.Option(help="aura-mini, sd-1.4, or any other as in `generate.model`.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is proposed.")] = False,
+) -> None:
+    """Ask three questions, write a configuration with comments, make its folders, and check it."""
+    from aura_daemon.cli.setup import init
+
+    raise typer.Exit(init.init(config, inbox=inbox, outbox=outbox, model=model, asks=not yes))
 
 
 @app.command()
@@ -272,9 +296,68 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
     """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
-    from aura_daemon.cli import doctor
+    from aura_daemon.cli.setup import doctor
 
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
+
+
+class ServiceAction(StrEnum):
+    """What `service` can do."""
+
+    INSTALL = "install"
+    UNINSTALL = "uninstall"
+    STATUS = "status"
+    PRINT = "print"
+
+
+@app.command()
+def service(
+    action: Annotated[ServiceAction, typer.Argument(help="print: what install would write.")],
+    config: ConfigOption = None,
+    system: Annotated[
+        bool | None,
+        typer.Option("--system/--user", help="The machine's, or your own; default: root's is the machine's."),
+    ] = None,
+    run_as: Annotated[
+        str | None, typer.Option("--run-as", metavar="ACCOUNT", help="With --system; default: the outbox's owner.")
+    ] = None,
+    network: Annotated[
+        bool | None, typer.Option("--network/--no-network", help="Default: if a model must come from a hub.")
+    ] = None,
+    gpu: Annotated[bool | None, typer.Option("--gpu/--cpu", help="Default: if there is one.")] = None,
+    models: Annotated[
+        Path | None, typer.Option("--models", metavar="FOLDER", help="Where models from hubs are (HF_HOME).")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the unit and its folders, for several services.")
+    ] = "aura-daemon",
+) -> None:
+    """Install the daemon as a service of systemd (or launchd), remove it, or say how it is."""
+    from aura_daemon.cli.setup import service
+    from aura_daemon.service.plan import Scope
+    from aura_daemon.service.planning import ServiceOptions
+
+    scope = None if system is None else Scope.SYSTEM if system else Scope.USER
+    options = ServiceOptions(name=name, scope=scope, run_as=run_as, network=network, gpu=gpu, models=models)
+    raise typer.Exit(service.service(action, config, options))
+
+
+@app.command()
+def fetch(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MODEL…]", help="As `generate.model` has it; default: all configured."),
+    ] = None,
+    config: ConfigOption = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="You have read the licence: nothing is asked.")
+    ] = False,
+    list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
+) -> None:
+    """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
+    from aura_daemon.cli.setup import fetch
+
+    raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
 
 
 @app.command()
@@ -319,7 +402,7 @@ def _root(
     given = {"config": str(config or ""), "log_format": str(log_format or "")}
     given = {key: value for key, value in given.items() if value}
     name = context.invoked_subcommand or ""
-    if name in RUN_A_DAEMON:
+    if name in NOT_ON_WINDOWS:
         windows.refuse_natively()
     command = getattr(context.command, "commands", {}).get(name)
     if command is not None:

@@ -18,12 +18,12 @@ from typing import Any, Final
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 

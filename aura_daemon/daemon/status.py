@@ -12,8 +12,8 @@ from typing import Any, Final
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Holdup
-from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.journal.records import RecordedFailure
+from aura_daemon.journal.database import FILE_NAME
+from aura_daemon.journal.overview import JournalOverview, RecordedFailure
 from aura_daemon.system import durable_files
 
 RECENT_JOBS: Final = 500
@@ -54,7 +54,7 @@ def read_status(state: Path, *, with_failures: bool = True) -> DaemonStatus:
         if not durable_files.exists(state / FILE_NAME):
             return DaemonStatus(is_running=is_running, health=health, job_counts=None)
     try:
-        journal = Journal(state / FILE_NAME, read_only=True)
+        journal = JournalOverview(state / FILE_NAME)
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
@@ -68,7 +68,7 @@ def _told_together(failures: Iterable[RecordedFailure]) -> tuple[str, ...]:
     """Failures as text; of several jobs of a file with one message the latest, and how many there are."""
     alike: dict[tuple[str, str], list[RecordedFailure]] = {}
     for failed in failures:
-        alike.setdefault((failed.path, failed.failure.message), []).append(failed)
+        alike.setdefault((failed.path, failed.message), []).append(failed)
     return tuple(f"{group[0]}{f' ({len(group)} jobs)' if len(group) > 1 else ''}" for group in alike.values())
 
 

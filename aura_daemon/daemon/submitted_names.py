@@ -15,10 +15,16 @@ from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import AuraError, Problem
 from aura_daemon.file_names import collision_key, escaped
-from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
+from aura_daemon.formats.file_types import (
+    IMAGE_EXTENSIONS,
+    JOB_FILE_EXTENSIONS,
+    SIDECAR_EXTENSION,
+    TABLE_EXTENSIONS,
+    extension_of,
+)
 from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
+from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.system import durable_files
 from aura_daemon.watch import ignored_names
 
