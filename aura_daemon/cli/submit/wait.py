@@ -138,6 +138,7 @@ def _bar_of(seen: Sequence[Outlook]) -> dict[str, Any]:
     )
     going = next((outlook for outlook in seen if outlook.stage is Stage.RUNNING), None)
     going = going or next((outlook for outlook in seen if not outlook.is_over), seen[-1])
-    of_all = f"{sum(outlook.ended for outlook in seen)} of {total} done, " if total > 1 else ""
+    of_all = [f"{sum(outlook.ended for outlook in seen)} of {total} done"] if total > 1 else []
+    rest = [] if of_all and going.stage is Stage.DONE else [going.text]
     is_moving = done > 0 or going.stage is Stage.RUNNING
-    return {"total": total if is_moving else None, "completed": done, "text": of_all + going.text}
+    return {"total": total if is_moving else None, "completed": done, "text": ", ".join(of_all + rest)}

@@ -150,7 +150,7 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
         text += f", {gib(int(done))} of {gib(int(total))}" if total else ""
     else:
         done, total = float(current.step), float(current.steps)
-        text = progress_text(current) if current.steps else "starting"
+        text = progress_text(current)
         text += f", {span(current.eta_s)} to go" if current.eta_s is not None else ""
     bar = Table.grid(padding=(0, 1, 0, 0))
     bar.add_row(ProgressBar(total=total or None, completed=done, width=min(BAR_WIDTH, width // 3)), text)

@@ -180,6 +180,7 @@ CURRENT = CurrentJob(id="1", kind="generate", source="a", step=5, steps=10, eta_
             (4, 1.5, "1 of 4 done, step 5 of 10"),
         ),
         ([Outlook(stage=Stage.FAILED, text="it broke")], (1, 1.0, "it broke")),
+        ([Outlook(stage=Stage.DONE, text="done", jobs=2, ended=2)], (2, 2.0, "2 of 2 done")),
         (
             [
                 Outlook(stage=Stage.DONE, text="done", jobs=2, ended=2),
