@@ -16,7 +16,9 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from aura_daemon.config.amounts import Number, no_boolean
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
@@ -64,18 +66,10 @@ def _listed(value: object) -> object:
     return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
-def _no_boolean(value: object) -> object:
-    """Raises ValueError for `true`, which Python takes for the number 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-NumberOrNull = Annotated[float | None, BeforeValidator(_no_boolean)]
+Whole = Annotated[int, BeforeValidator(no_boolean)]
+WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
+NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 
 
 class GenerateConfig(BaseModel):
@@ -192,9 +186,12 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
+    log_file: Annotated[LogFileConfig, NoDecode] = _section(LogFileConfig(), "log file", "LOG_FILE")
     generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
     caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
     limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
+    hooks: Annotated[HooksConfig, NoDecode] = _section(HooksConfig(), "hooks", "HOOKS")
+    retention: Annotated[RetentionConfig, NoDecode] = _section(RetentionConfig(), "retention", "RETENTION")
 
     @classmethod
     def settings_customise_sources(

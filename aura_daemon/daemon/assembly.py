@@ -24,6 +24,7 @@ from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension, Listener
 from aura_daemon.health.recorder import HealthRecorder
+from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
@@ -43,7 +44,7 @@ from aura_daemon.workers.process import ProcessWorker
 def settings_of(config: Path | None) -> LoadedConfig:
     """The configuration, its folders checked; raises UserError with every problem."""
     loaded = load(config)
-    if problems := check_folders(loaded):
+    if problems := (*check_folders(loaded), *missing_programs(loaded.settings.hooks)):
         raise UserError(problems)
     return loaded
 
@@ -83,7 +84,7 @@ def assemble_daemon(
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
-        extensions = extensions_of(settings, journal=journal, delivery=delivery, drain=drain)
+        extensions = extensions_of(settings, journal=journal, delivery=delivery, pending=intake.pending, drain=drain)
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         health = HealthRecorder(

@@ -23,7 +23,7 @@ from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
-from aura_daemon.health.listener import Extension, HealthWritten, Listener, notify
+from aura_daemon.health.listener import Awaited, Extension, HealthWritten, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import JobState
@@ -124,7 +124,9 @@ class Daemon:
     def turn(self) -> bool:
         """Does everything that can be done now; True where the loop is to end."""
         is_over = self._turn()
+        was_awaited = self.drain and self._is_awaited()
         self._extensions_work()
+        self._is_to_turn_again |= was_awaited and not self._is_awaited()
         return is_over
 
     def _turn(self) -> bool:
@@ -147,7 +149,7 @@ class Daemon:
                 self._hands_over = self._reload()
             if self._hands_over and not self.pool.is_running:
                 return True
-            return self.drain and self._is_drained()
+            return self.drain and self._is_drained() and not self._is_awaited()
         except JournalRefused as error:  # in the middle of a step: everything is recovered as after a crash
             self.health.hold_up(JOURNAL, "the daemon waits", error)
             self._has_recovered = False
@@ -230,6 +232,10 @@ class Daemon:
         if not self.receiver.has_seen_all:
             return False
         return has_failed(OUTBOX) or (self.receiver.has_put_all_away and not self.dispatcher.has_work())
+
+    def _is_awaited(self) -> bool:
+        """Whether an extension (hooks, retention) has work left that a drain waits for."""
+        return any(isinstance(extension, Awaited) and extension.is_busy for extension in self.extensions)
 
     def _wait(self) -> None:
         """Sleeps until a file event, a message, a command, or the next due time."""

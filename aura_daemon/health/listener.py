@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from aura_daemon.health.document import Health
 from aura_daemon.jobs.results import Failure, Produced
@@ -74,6 +74,15 @@ class Extension(Listener, Protocol):
 
     def close(self) -> None:
         """Ends: the daemon stops, or another one with a new configuration follows."""
+
+
+@runtime_checkable
+class Awaited(Protocol):
+    """What an extension offers too whose work a drain waits for."""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is work left that can be done now."""
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:

@@ -188,6 +188,23 @@ CREATE INDEX sources_images ON sources (image_key, path) WHERE kind = 'image';
 """
 """Images are found in whatever spelling and with whatever extension a job file names them."""
 
+_HOOK_EVENTS: Final = """
+CREATE TABLE hook_events (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    recorded_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    outcome TEXT NOT NULL DEFAULT '',
+    done INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX hook_events_open ON hook_events (state, kind, id) WHERE state <> 'ended';
+CREATE INDEX hook_events_subject ON hook_events (subject);
+"""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -201,6 +218,7 @@ MIGRATIONS: Final = (
     _WARNINGS,
     _REFUSED,
     _IMAGE_KEYS,
+    _HOOK_EVENTS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
