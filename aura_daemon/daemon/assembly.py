@@ -34,6 +34,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system import private_state
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
+from aura_daemon.system.log_file import LogFile
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.watch.watcher import Watcher
@@ -52,13 +53,27 @@ def settings_of(config: Path | None) -> LoadedConfig:
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
     """A pool with one child process on this machine; the process starts with the first batch."""
     level = log_level or settings.log_level
-    worker = ProcessWorker(settings.engine(), deadline_s=settings.deadline, log_level=level, log_format=log_format)
+    worker = ProcessWorker(
+        settings.engine(),
+        deadline_s=settings.deadline,
+        log_level=level,
+        log_format=log_format,
+        relays_log=settings.log_file.path is not None,
+    )
     return WorkerPool([worker])
+
+
+def log_file_of(settings: Settings) -> LogFile | None:
+    """The log file; None where the log goes to stderr alone."""
+    kept = settings.log_file
+    if kept.path is None:
+        return None
+    return LogFile(path=Path(kept.path), size_bytes=kept.size, age_s=kept.age, keep=kept.keep)
 
 
 def worker_settings(settings: Settings) -> tuple[object, ...]:
     """The settings that workers are built from: a change of any of them needs new workers."""
-    return settings.engine(), settings.deadline, settings.log_level, settings.log_format
+    return settings.engine(), settings.deadline, settings.log_level, settings.log_format, settings.log_file
 
 
 @contextmanager
