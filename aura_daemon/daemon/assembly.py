@@ -99,8 +99,27 @@ def assemble_daemon(
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
-        extensions = extensions_of(settings, journal=journal, delivery=delivery, pending=intake.pending, drain=drain)
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
+        extensions = extensions_of(
+            settings,
+            journal=journal,
+            delivery=delivery,
+            pending=intake.pending,
+            disposal=disposal,
+            guards=(inbox_guard, outbox_guard),
+            log_file=log_file_of(settings),
+            drain=drain,
+        )
+        extensions = extensions_of(
+            settings,
+            journal=journal,
+            delivery=delivery,
+            pending=intake.pending,
+            disposal=disposal,
+            guards=(inbox_guard, outbox_guard),
+            log_file=log_file_of(settings),
+            drain=drain,
+        )
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         health = HealthRecorder(
             settings=settings,

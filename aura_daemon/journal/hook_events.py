@@ -117,6 +117,20 @@ class HookEvents:
         rows = self._database.rows("SELECT kind, outcome FROM hook_events WHERE subject = ? ORDER BY id", (subject,))
         return [(HookKind(kind), outcome) for kind, outcome in rows]
 
+    def is_open_for(self, source_id: str) -> bool:
+        """Whether a hook of a file or of one of its jobs is still to end."""
+        query = (
+            "SELECT 1 FROM hook_events WHERE state <> 'ended'"
+            " AND subject IN (SELECT id FROM jobs WHERE source_id = ? UNION SELECT ?)"
+        )
+        return self._database.row(query, (source_id, source_id)) is not None
+
+    def forget_before(self, time: float) -> None:
+        """Forgets when nothing was left to do, long ago; the other events go with their files."""
+        query = "DELETE FROM hook_events WHERE state = 'ended' AND kind = 'idle' AND ended_at < ?"
+        with self._database.transaction() as database:
+            database.execute(query, (time,))
+
     def _events(self, query: str, *values: object) -> list[HookEvent]:
         return [
             HookEvent(

@@ -111,6 +111,23 @@ class Journal(JournalQueries):
         with self._database.transaction() as database:
             self._move_source(database, source_id, SourceState.CLOSED)
 
+    def forget(self, source_ids: Iterable[str]) -> None:
+        """Forgets closed files, with their jobs and all that is known of them."""
+        gone: Counter[JobState] = Counter()
+        of_file = "source_id = ?"
+        with self._database.transaction() as database:
+            for source_id in source_ids:
+                failed = "SELECT 1 FROM sources WHERE id = ? AND failure IS NOT NULL"
+                gone[JobState.FAILED] += database.execute(failed, (source_id,)).fetchone() is not None
+                states = database.execute(f"SELECT state FROM jobs WHERE {of_file}", (source_id,)).fetchall()
+                gone.update(JobState(row[0]) for row in states)
+                jobs = f"SELECT id FROM jobs WHERE {of_file}"
+                database.execute(f"DELETE FROM hook_events WHERE subject IN ({jobs} UNION SELECT ?)", (source_id,) * 2)
+                database.execute(f"DELETE FROM named_images WHERE {of_file}", (source_id,))
+                database.execute(f"DELETE FROM jobs WHERE {of_file}", (source_id,))
+                database.execute("DELETE FROM sources WHERE id = ? AND state = 'closed'", (source_id,))
+        self._counts.subtract(gone)
+
     # -- companions ------------------------------------------------------------------------------------------------
 
     def add_companion(self, path: str, size_bytes: int, modified_ns: int) -> None:

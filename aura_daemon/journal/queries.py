@@ -80,6 +80,24 @@ class JournalQueries:
         values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
         return self._database.row(query, values) is not None
 
+    def closed_sources(self, *, after: str, before: str, limit: int) -> list[Source]:
+        """Sources for which nothing is left to do, with ids between two, oldest first; never the newest of all.
+
+        The newest tells which time it was at least, should the clock be set back.
+        """
+        query = (
+            "SELECT * FROM sources WHERE id > ? AND id < ? AND id < (SELECT max(id) FROM sources) AND state = 'closed'"
+            " ORDER BY id LIMIT ?"
+        )
+        return self._sources(query, after, before, limit)
+
+    def used_bytes(self) -> int:
+        """How much of the journal's file is in use; what was deleted leaves room in it, which is used again."""
+        tables = "pragma_page_count, pragma_freelist_count, pragma_page_size"
+        row = self._database.row(f"SELECT (page_count - freelist_count) * page_size FROM {tables}")
+        assert row is not None
+        return int(row[0])
+
     # -- images, and what belongs to them ------------------------------------------------------------------------------
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
