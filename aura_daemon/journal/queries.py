@@ -91,6 +91,10 @@ class JournalQueries:
         )
         return self._sources(query, after, before, limit)
 
+    def size(self) -> tuple[int, int]:
+        """How many files and how many jobs the journal knows."""
+        return size_of(self._database)
+
     def used_bytes(self) -> int:
         """How much of the journal's file is in use; what was deleted leaves room in it, which is used again."""
         tables = "pragma_page_count, pragma_freelist_count, pragma_page_size"
@@ -265,6 +269,13 @@ class JournalQueries:
 
     def _jobs(self, query: str, *values: object) -> list[Job]:
         return [job_of(row) for row in self._database.rows(query, values)]
+
+
+def size_of(database: Database) -> tuple[int, int]:
+    """How many files and how many jobs a journal of any version knows."""
+    row = database.row("SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM jobs)")
+    assert row is not None
+    return row[0], row[1]
 
 
 def _range_below(folder: str) -> tuple[bytes, bytes]:
