@@ -148,7 +148,7 @@ def backup(
 
 @app.command()
 def restore(
-    file: Annotated[Path, typer.Argument(readable=False, help="What `backup` wrote.")], config: ConfigOption = None
+    file: Annotated[Path, typer.Argument(readable=False, help="A backup.")], config: ConfigOption = None
 ) -> None:
     """Put a backup in the place of the journal, which is kept beside it; no daemon may run."""
     from aura_daemon.cli import backup

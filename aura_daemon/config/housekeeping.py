@@ -39,7 +39,7 @@ class KeptFor(BaseModel):
 
 
 def _kept(what: str) -> Any:
-    return Field(KeptFor(), description=f"`age` and `size` of {what}; of what is too much, the oldest goes")
+    return Field(KeptFor(), description=f"age and size of {what}; of what is too much, the oldest goes")
 
 
 class RetentionConfig(BaseModel):

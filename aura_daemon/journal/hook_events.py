@@ -83,8 +83,10 @@ class HookEvents:
 
     def become_idle(self, *, now: float) -> None:
         """Makes `idle` due, behind all other events."""
-        last = "(SELECT max(id) + 1 FROM hook_events)"
-        query = f"UPDATE hook_events SET id = {last}, state = 'due', recorded_at = ? WHERE state = 'gathering'"
+        query = (
+            "UPDATE hook_events SET id = (SELECT max(id) + 1 FROM hook_events), state = 'due', recorded_at = ?"
+            " WHERE state = 'gathering'"
+        )
         with self._database.transaction() as database:
             database.execute(query, (now,))
 

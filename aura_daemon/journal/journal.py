@@ -114,18 +114,14 @@ class Journal(JournalQueries):
     def forget(self, source_ids: Iterable[str]) -> None:
         """Forgets closed files, with their jobs and all that is known of them."""
         gone: Counter[JobState] = Counter()
-        of_file = "source_id = ?"
         with self._database.transaction() as database:
             for source_id in source_ids:
-                failed = "SELECT 1 FROM sources WHERE id = ? AND failure IS NOT NULL"
-                gone[JobState.FAILED] += database.execute(failed, (source_id,)).fetchone() is not None
-                states = database.execute(f"SELECT state FROM jobs WHERE {of_file}", (source_id,)).fetchall()
+                refused = "SELECT 1 FROM sources WHERE id = ? AND failure IS NOT NULL"
+                gone[JobState.FAILED] += database.execute(refused, (source_id,)).fetchone() is not None
+                states = database.execute("SELECT state FROM jobs WHERE source_id = ?", (source_id,)).fetchall()
                 gone.update(JobState(row[0]) for row in states)
-                jobs = f"SELECT id FROM jobs WHERE {of_file}"
-                database.execute(f"DELETE FROM hook_events WHERE subject IN ({jobs} UNION SELECT ?)", (source_id,) * 2)
-                database.execute(f"DELETE FROM named_images WHERE {of_file}", (source_id,))
-                database.execute(f"DELETE FROM jobs WHERE {of_file}", (source_id,))
-                database.execute("DELETE FROM sources WHERE id = ? AND state = 'closed'", (source_id,))
+                for query in _FORGET:
+                    database.execute(query, {"id": source_id})
         self._counts.subtract(gone)
 
     # -- companions ------------------------------------------------------------------------------------------------
@@ -208,6 +204,15 @@ class Journal(JournalQueries):
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         _update(database, "sources", source_id, columns({"state": after, **changes}))
+
+
+_FORGET: Final = (
+    "DELETE FROM hook_events WHERE subject IN (SELECT id FROM jobs WHERE source_id = :id UNION SELECT :id)",
+    "DELETE FROM named_images WHERE source_id = :id",
+    "DELETE FROM jobs WHERE source_id = :id",
+    "DELETE FROM sources WHERE id = :id AND state = 'closed'",
+)
+"""Removes a source with all that is known of it."""
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:

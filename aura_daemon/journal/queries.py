@@ -97,8 +97,10 @@ class JournalQueries:
 
     def used_bytes(self) -> int:
         """How much of the journal's file is in use; what was deleted leaves room in it, which is used again."""
-        tables = "pragma_page_count, pragma_freelist_count, pragma_page_size"
-        row = self._database.row(f"SELECT (page_count - freelist_count) * page_size FROM {tables}")
+        row = self._database.row(
+            "SELECT (page_count - freelist_count) * page_size"
+            " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
         assert row is not None
         return int(row[0])
 
