@@ -21,6 +21,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.problems import capped, nearest, problems_of, shown
+from aura_daemon.system import private_state
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
@@ -72,6 +73,13 @@ def load(config: Path | None) -> LoadedConfig:
         start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
+    for key, name in (("http", "token_file"), ("metrics", "textfile")):
+        section = getattr(settings, key)
+        if (path := getattr(section, name)) is not None:
+            start = Path.cwd() if f"{PREFIX}{key}__{name}".upper() in variables else base
+            resolved[key] = section.model_copy(update={name: start / path})
+    if place is not None and settings.http.token is not None and f"{PREFIX}HTTP__TOKEN" not in variables:
+        _keep_secret(place)
     resolved |= _with_programs(settings, base, variables)
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
@@ -113,6 +121,13 @@ def _read(place: Path) -> Document | None:
             raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])
         found = read
     return found
+
+
+def _keep_secret(place: Path) -> None:
+    """Raises UserError where every user of the machine can read a file that holds a token."""
+    if private_state.is_everybodys(place.stat()):
+        message = f"every user of this machine can read it here: use `http.token_file`, or `chmod o= {place}`"
+        raise UserError([Problem(file=str(place), key="http.token", message=message)])
 
 
 def _given(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:

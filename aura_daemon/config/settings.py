@@ -13,12 +13,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aura_daemon.config.amounts import Number, no_boolean
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
+from aura_daemon.config.listening import address_of, is_guarded
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
@@ -54,9 +64,18 @@ def _folder(value: Path) -> Path:
         raise ValueError(f"must name a folder: {error}") from None
 
 
+def _file(value: Path) -> Path:
+    """As `_folder`."""
+    try:
+        return _folder(value)
+    except ValueError:
+        raise ValueError("must name a file") from None
+
+
 NOT_NAME: Final = re.compile(r"[\x00-\x1f]")
 
 Folder = Annotated[Path, AfterValidator(_folder)]
+File = Annotated[Path, AfterValidator(_file)]
 
 
 def _listed(value: object) -> object:
@@ -126,6 +145,48 @@ class LimitsConfig(BaseModel):
     )
 
 
+class HttpConfig(BaseModel):
+    """The HTTP server that answers `/health` and `/metrics`."""
+
+    model_config = _CONFIG
+    listen: str | None = Field(
+        None, description="an IP address and a port, 127.0.0.1:9750, or a socket, unix:/run/aura/http.sock; or null"
+    )
+    token_file: File | None = Field(None, description="a file that holds the token of those who may ask, or null")
+    token: SecretStr | None = Field(None, description="that token itself, or null; better in a file or a variable")
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            address_of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> Self:
+        has_token = self.token is not None or self.token_file is not None
+        if self.listen is not None and not has_token and not is_guarded(address_of(self.listen)):
+            raise ValueError(
+                f"whoever reaches {self.listen} could read what the daemon does: name `http.token_file`, "
+                "or listen on 127.0.0.1 or a unix socket"
+            )
+        return self
+
+
+class MetricsConfig(BaseModel):
+    """Metrics for Prometheus, without a server."""
+
+    model_config = _CONFIG
+    textfile: File | None = Field(None, description="a file, *.prom, in the folder that node_exporter reads, or null")
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_read(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix != ".prom":
+            raise ValueError("must be called *.prom: node_exporter reads no other file")
+        return value
+
+
 class Settings(BaseSettings):
     """Everything that can be configured; paths are absolute."""
 
@@ -165,7 +226,10 @@ class Settings(BaseSettings):
         None, ge=1, le=1024, description="a whole number of CPU threads from 1 to 1024, or null: one a core"
     )
     memory_fraction: NumberOrNull = Field(
-        None, gt=0, le=1, description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less"
+        None,
+        gt=0,
+        le=1,
+        description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less or in WSL2",
     )
     max_split_size_mb: WholeOrNull = Field(
         None, ge=21, le=100_000, description="a whole number of MiB from 21, or null: 128 on 6 GB and less"
@@ -190,6 +254,8 @@ class Settings(BaseSettings):
     generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
     caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
     limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
+    http: Annotated[HttpConfig, NoDecode] = _section(HttpConfig(), "HTTP server", "HTTP")
+    metrics: Annotated[MetricsConfig, NoDecode] = _section(MetricsConfig(), "metrics", "METRICS")
     hooks: Annotated[HooksConfig, NoDecode] = _section(HooksConfig(), "hooks", "HOOKS")
     retention: Annotated[RetentionConfig, NoDecode] = _section(RetentionConfig(), "retention", "RETENTION")
 

@@ -10,6 +10,7 @@ from loguru import logger
 
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
+from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.commands import CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
@@ -37,15 +38,17 @@ from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.log_file import LogFile
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.wakeup import WakeupPipe
+from aura_daemon.system.windows import is_wsl2
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.process import ProcessWorker
 
 
 def settings_of(config: Path | None) -> LoadedConfig:
-    """The configuration, its folders checked; raises UserError with every problem."""
+    """The configuration, its folders and files checked; raises UserError with every problem."""
     loaded = load(config)
-    if problems := (*check_folders(loaded), *missing_programs(loaded.settings.hooks)):
+    settings = loaded.settings
+    if problems := (*check_folders(loaded), *check_monitoring(settings), *missing_programs(settings.hooks)):
         raise UserError(problems)
     return loaded
 
@@ -100,27 +103,18 @@ def assemble_daemon(
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
-        extensions = extensions_of(
-            settings,
-            journal=journal,
-            delivery=delivery,
-            pending=intake.pending,
-            disposal=disposal,
-            guards=(inbox_guard, outbox_guard),
-            log_file=log_file_of(settings),
-            drain=drain,
-        )
-        extensions = extensions_of(
-            settings,
-            journal=journal,
-            delivery=delivery,
-            pending=intake.pending,
-            disposal=disposal,
-            guards=(inbox_guard, outbox_guard),
-            log_file=log_file_of(settings),
-            drain=drain,
-        )
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
+        extensions = extensions_of(
+            settings,
+            journal=journal,
+            delivery=delivery,
+            holdups=holdups,
+            pending=intake.pending,
+            disposal=disposal,
+            guards=(inbox_guard, outbox_guard),
+            log_file=log_file_of(settings),
+            drain=drain,
+        )
         health = HealthRecorder(
             settings=settings,
             writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),
@@ -157,6 +151,7 @@ def assemble_daemon(
             listeners=listeners,
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
+            gpu_may_spill=is_wsl2(),
         )
         dispatcher = Dispatcher(
             settings=settings,

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from aura_daemon.config.settings import Settings
+from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension
 from aura_daemon.hooks.hooks import Hooks
-from aura_daemon.housekeeping.areas import areas_of
-from aura_daemon.housekeeping.folder_sweep import FolderSweep
-from aura_daemon.housekeeping.journal_sweep import JournalSweep
-from aura_daemon.housekeeping.retention import Retention, Sweep
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.journal.journal import Journal
@@ -26,6 +22,7 @@ def extensions_of(
     *,
     journal: Journal,
     delivery: Delivery,
+    holdups: Holdups,
     pending: PendingFiles,
     disposal: SourceDisposal,
     guards: Sequence[MountGuard],
@@ -33,15 +30,22 @@ def extensions_of(
     drain: bool,
 ) -> tuple[Extension, ...]:
     """The extensions that are configured. `drain`: the daemon ends as soon as nothing is left to do."""
+    return (
+        _hooks(settings, journal, delivery, pending),
+        *_retention(settings, journal, disposal, guards, log_file, drain=drain),
+        *_monitoring(settings, holdups, drain=drain),
+    )
+
+
+def _hooks(settings: Settings, journal: Journal, delivery: Delivery, pending: PendingFiles) -> Hooks:
+    """The hooks; without any, it tells what became of those that an earlier configuration left."""
 
     def is_quiet() -> bool:
         counts = journal.counts()
         return not any(counts[state] for state in OPEN) and not pending.is_settling
 
-    hooks = Hooks(
-        config=settings.hooks, inbox=str(settings.inbox), journal=journal, delivery=delivery, is_quiet=is_quiet
-    )
-    return (hooks, *_retention(settings, journal, disposal, guards, log_file, drain=drain))
+    inbox = str(settings.inbox)
+    return Hooks(config=settings.hooks, inbox=inbox, journal=journal, delivery=delivery, is_quiet=is_quiet)
 
 
 def _retention(
@@ -52,18 +56,19 @@ def _retention(
     log_file: LogFile | None,
     *,
     drain: bool,
-) -> tuple[Retention, ...]:
-    """Nothing where everything is kept for ever."""
-    areas, kept = areas_of(settings, disposal, log_file), settings.retention.journal
-    if not areas and not kept.is_limited:
+) -> tuple[Extension, ...]:
+    """What deletes; nothing where everything is kept for ever."""
+    if not any(kept.is_limited for _, kept in settings.retention):
         return ()
+    from aura_daemon.housekeeping.assembly import retention_of
 
-    def sweeps() -> list[tuple[str, Sweep]]:
-        now = time.time()
-        found: list[tuple[str, Sweep]] = [(area.name, FolderSweep(area=area, now=now)) for area in areas]
-        if kept.is_limited:
-            inbox, outbox = settings.inbox, settings.outbox
-            found.append(("journal", JournalSweep(journal=journal, inbox=inbox, outbox=outbox, kept=kept, now=now)))
-        return found
+    return (retention_of(settings, journal, disposal, guards, log_file, drain=drain),)
 
-    return (Retention(sweeps=sweeps, guards=guards, drain=drain),)
+
+def _monitoring(settings: Settings, holdups: Holdups, *, drain: bool) -> tuple[Extension, ...]:
+    """The HTTP server and the textfile; a run that ends by itself has neither."""
+    if drain or (settings.http.listen is None and settings.metrics.textfile is None):
+        return ()
+    from aura_daemon.metrics.monitoring import Monitoring  # 3 MiB that most daemons do without
+
+    return (Monitoring(settings, holdups),)

@@ -20,6 +20,7 @@ from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
+from aura_daemon.engines.benchmark import Benchmark
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out
@@ -32,18 +33,18 @@ from aura_daemon.engines.placement.device_memory import (
     free_memory,
     memory_figures,
     release,
-    trim,
 )
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices, processor
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import GridRequest, kind_of
+from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.processes import process_memory
 
 AnyFamily: TypeAlias = Family[Any, Any]
 
@@ -102,6 +103,9 @@ class Session:
             for task in left:
                 reporter.finish(task.job_id, self.devices)
             return
+        if left and isinstance(left[0].request, BenchmarkRequest):
+            Benchmark(left[0], reporter, self, self._settings, start=start, measured=measured).run()
+            return
         chooser = RungChooser(
             self.devices,
             self._models,
@@ -115,7 +119,11 @@ class Session:
             )
             self._run(attempt, self.devices)
             left = [task for task in left if not attempt.has_ended(task)]
-        trim()
+        process_memory.trim()
+
+    def forget(self) -> None:
+        """Gives up all models."""
+        self._models.clear()
 
     def _alike(self, tasks: Sequence[Task]) -> list[Task]:
         """The first task and all that may run together with it."""
@@ -232,7 +240,7 @@ class Session:
         self._loading = files.name
         attempt.reporter.loading(files.name)
         engine: Engine = family.load(files, placement)
-        trim()
+        process_memory.trim()
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
         message = "model {} is loaded on {} in {}, rung {}"
@@ -244,7 +252,7 @@ class Session:
         """Other programs that take memory of the GPU, where that can be found out."""
         if not tried.device.startswith("cuda"):
             return ""
-        from aura_daemon.system.nvidia import others
+        from aura_daemon.system.hardware.nvidia import others
 
         card = self.devices.accelerator if isinstance(self.devices, Devices) else None
         return others(os.getpid(), card.uuid if card is not None else "")

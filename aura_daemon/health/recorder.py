@@ -18,7 +18,15 @@ from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
 from aura_daemon.health.heartbeat import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
-from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted
+from aura_daemon.health.listener import (
+    AttemptFailed,
+    Event,
+    HealthWritten,
+    JobDelivered,
+    JobFailed,
+    JobStarted,
+    WorkerEnded,
+)
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.jobs.requests import kind_of
@@ -108,7 +116,7 @@ class HealthRecorder:
                 self._running.pop(event.job_id, None)
             case JobDelivered():
                 self._recent_s.append(event.delivered.total_s)
-            case JobFailed() | Ready():
+            case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
             case HealthWritten():
                 return

@@ -6,8 +6,6 @@ that fails harms no job.
 
 from __future__ import annotations
 
-import os
-import select
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +22,8 @@ from aura_daemon.hooks.process import OK, HookProcess
 from aura_daemon.journal.hook_events import HookEvent, HookKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.system.processes.sessions import environment_bytes
+from aura_daemon.system.wakeup import wait_until_readable
 from aura_daemon.workers.protocol import Progress
 
 AT_ONCE: Final = 2
@@ -117,10 +117,8 @@ class Hooks:
         """Lets running hooks end for a short while, then ends them; those that are due run after the next start."""
         deadline_s = self.clock() + self.close_s
         while self._running and self.clock() < deadline_s:
-            poll = select.poll()
-            for descriptor in self.waitables():
-                poll.register(descriptor, select.POLLIN)
-            poll.poll(1000 * min(deadline_s - self.clock(), *(process.due_in_s() for process in self._running)))
+            most_s = min(deadline_s - self.clock(), *(process.due_in_s() for process in self._running))
+            wait_until_readable(self.waitables(), most_s)
             self._collect()
         for process, event in tuple(self._running.items()):
             self._end(process, event, process.end("it was ended with the daemon"))
@@ -167,7 +165,7 @@ class Hooks:
         try:
             process = HookProcess(
                 command,
-                environment(message, os.environb),
+                environment(message, environment_bytes()),
                 message.content,
                 time_limit_s=self.config.time_limit,
                 clock=self.clock,

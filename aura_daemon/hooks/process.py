@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from typing import IO, Final
+from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.system.processes import sessions
 
 OUTPUT_BYTES: Final = 4096
 """The end of what a hook writes, which is kept."""
@@ -50,31 +47,20 @@ class HookProcess:
         self._time_limit_s = time_limit_s
         self._ended_because = ""
         self._tail = b""
-        with _file_of(content) as standard_input:
-            self._process = subprocess.Popen(
-                command,
-                stdin=standard_input,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                bufsize=0,
-                env=environment,
-                start_new_session=True,
-            )
-        assert self._process.stdout is not None
-        self._output: IO[bytes] | None = self._process.stdout
-        os.set_blocking(self._output.fileno(), False)
-        self._pidfd = _pidfd(self._process.pid)
+        self._process = sessions.started(command, environment, content)
+        self._output = self._process.stdout
+        self._end = sessions.descriptor_of_end(self._process)
 
     def waitables(self) -> list[int]:
         """Descriptors that are readable when it has written something or ended."""
         output = [self._output.fileno()] if self._output is not None else []
-        return [*output, self._pidfd] if self._pidfd is not None else output
+        return [*output, self._end] if self._end is not None else output
 
     def due_in_s(self) -> float:
         """Seconds until its time limit, or until it is to be looked at."""
         limit_s = self._time_limit_s + (TERM_S if self._ended_because else 0.0)
         left_s = max(0.0, self._started_s + limit_s - self._clock())
-        return left_s if self._pidfd is not None else min(left_s, POLL_S)
+        return left_s if self._end is not None else min(left_s, POLL_S)
 
     def poll(self) -> str | None:
         """What became of it, in words (`OK`); None while it runs."""
@@ -83,20 +69,20 @@ class HookProcess:
         if code is None:
             running_s = self._clock() - self._started_s
             if self._ended_because and running_s >= self._time_limit_s + TERM_S:
-                self._signal(signal.SIGKILL)
+                sessions.signal_group(self._process, kills=True)
             elif not self._ended_because and running_s >= self._time_limit_s:
                 self._ended_because = f"it ran for longer than {self._time_limit_s:g} s and was ended"
-                self._signal(signal.SIGTERM)
+                sessions.signal_group(self._process, kills=False)
             return None
         if self._ended_because:
-            self._signal(signal.SIGKILL)  # what it started, and what ignored the first signal
+            sessions.signal_group(self._process, kills=True)  # what it started, and what ignored the first signal
         self._close()
         return self._told(code)
 
     def end(self, because: str) -> str:
         """Kills it with its process group; returns what became of it, in words."""
         self._ended_because = because
-        self._signal(signal.SIGKILL)
+        sessions.signal_group(self._process, kills=True)
         code = self._process.wait()
         self._read()
         self._close()
@@ -131,34 +117,11 @@ class HookProcess:
                 self._output = None
             self._tail = (self._tail + part)[-OUTPUT_BYTES:]
 
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for a group of zombies
-            os.killpg(self._process.pid, number)
-
     def _close(self) -> None:
         """Closes the descriptors; a process that it left in the background may still hold the other end."""
         if self._output is not None:
             self._output.close()
             self._output = None
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
-
-
-def _file_of(content: bytes) -> IO[bytes]:
-    """A file without a name that holds some bytes: a pipe would block where it is not read. In memory on Linux."""
-    if sys.platform == "linux":
-        file: IO[bytes] = os.fdopen(os.memfd_create("aura-daemon-hook", os.MFD_CLOEXEC), "w+b")
-    else:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the caller
-    file.write(content)
-    file.flush()
-    file.seek(0)
-    return file
-
-
-def _pidfd(pid: int) -> int | None:
-    if sys.platform == "linux":
-        with suppress(OSError):  # a kernel before 5.3, or a filter of system calls
-            return os.pidfd_open(pid)
-    return None
+        if self._end is not None:
+            os.close(self._end)
+            self._end = None

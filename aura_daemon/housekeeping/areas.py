@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -13,6 +12,7 @@ from aura_daemon.housekeeping.folder_sweep import Area
 from aura_daemon.outbox import previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.walking import WalkedFolder
 
 _REPORT: Final = b'"schema": "aura-daemon/failure/'
 _HEAD_BYTES: Final = 256
@@ -61,44 +61,31 @@ def areas_of(settings: Settings, disposal: SourceDisposal, log_file: LogFile | N
     return tuple(area for area in areas if area.kept.is_limited)
 
 
-def _each(descriptor: int, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _each(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
     """Every file by itself."""
-    return ((name,) for name in names)
+    return ((name,) for name in folder.names)
 
 
-def _with_reports(descriptor: int, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+def _with_reports(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
     """Failed files with their reports, and reports whose files were taken away; not what somebody else put there.
 
     The report goes last: a file without one would stay for ever.
     """
-    there = frozenset(names)
-    for report in names:
-        if report.endswith(".json") and _is_report(report, descriptor):
+    there = frozenset(folder.names)
+    for report in folder.names:
+        if report.endswith(".json") and _REPORT in folder.head(report, _HEAD_BYTES):
             file = report.removesuffix(".json")
             yield (file, report) if file in there else (report,)
 
 
-def _previews(descriptor: int, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    return ((name,) for name in names if previews.is_ours(name))
+def _previews(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
+    return ((name,) for name in folder.names if previews.is_ours(name))
 
 
 class _Logs:
     def __init__(self, log_file: LogFile) -> None:
         self._log_file = log_file
 
-    def groups(self, descriptor: int, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    def groups(self, folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
         """The log files that were put aside."""
-        return ((file.name,) for file in self._log_file.aside(names))
-
-
-def _is_report(name: str, descriptor: int) -> bool:
-    try:
-        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
-    except OSError:
-        return False
-    try:
-        return _REPORT in os.read(file, _HEAD_BYTES)
-    except OSError:  # a folder
-        return False
-    finally:
-        os.close(file)
+        return ((file.name,) for file in self._log_file.aside(folder.names))

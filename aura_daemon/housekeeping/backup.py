@@ -178,7 +178,7 @@ def _private(part: Path) -> Iterator[None]:
     beside = [part.with_name(part.name + end) for end in ("", "-wal", "-shm", "-journal")]
     for place in beside:
         place.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private_state.FILE_MODE))
+    part.touch(mode=private_state.FILE_MODE, exist_ok=False)
     try:
         yield
     finally:

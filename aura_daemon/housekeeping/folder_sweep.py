@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -20,6 +20,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.config.housekeeping import KeptFor
 from aura_daemon.system import durable_files
+from aura_daemon.system.walking import WalkedFolder, walk
 
 GRAIN_S: Final = 60
 """Files are compared by size in groups of one minute, so that a hundred thousand need no memory."""
@@ -36,9 +37,9 @@ class Area:
     folder: PurePosixPath
     """Below the root; no part of it may be a link."""
     kept: KeptFor
-    groups: Callable[[int, Sequence[str]], Iterator[tuple[str, ...]]]
-    """The names of files in one folder (a descriptor of it, all its names) -> those that are ours, together as they go
-    together, in the order in which they are deleted."""
+    groups: Callable[[WalkedFolder], Iterator[tuple[str, ...]]]
+    """The names of those files in one folder that are ours, together as they go together, in the order in which they
+    are deleted."""
     is_deep: bool = True
     """Whether folders in it are looked into."""
     gone: Callable[[int], None] = lambda freed_bytes: None
@@ -98,20 +99,10 @@ class FolderSweep:
     def _groups(self) -> Iterator[_Group]:
         """What is ours in the area; empty where it does not exist."""
         area = self.area
-        try:
-            with durable_files.folder_of(area.root / area.folder / "x", below=area.root) as top:
-                device = os.fstat(top).st_dev
-                for folder, folders, names, descriptor in os.fwalk(".", dir_fd=top):
-                    here = os.fstat(descriptor)
-                    if here.st_dev != device:  # another file system is mounted there
-                        folders.clear()
-                        continue
-                    folders[:] = sorted(folders) if area.is_deep else []
-                    for group in area.groups(descriptor, sorted(names)):
-                        if (found := _group(folder, descriptor, group)) is not None:
-                            yield found
-        except FileNotFoundError:
-            return
+        for folder in walk(area.root / area.folder, below=area.root, is_deep=area.is_deep):
+            for names in area.groups(folder):
+                if (found := _group(folder, names)) is not None:
+                    yield found
 
     def _delete(self, group: _Group) -> bool:
         shown = file_names.escaped(os.path.normpath(os.path.join(group.folder, group.names[0])))  # noqa: PTH118
@@ -154,7 +145,7 @@ def _boundary(sizes: Counter[int], most_bytes: int | None) -> tuple[int, int]:
     return -1, 0
 
 
-def _group(folder: str, descriptor: int, names: tuple[str, ...]) -> _Group | None:
+def _group(folder: WalkedFolder, names: tuple[str, ...]) -> _Group | None:
     """Files that go together; None where one of them is no regular file or is gone.
 
     Their age counts from their last change of any kind: a file that is archived keeps its old time of modification.
@@ -162,11 +153,11 @@ def _group(folder: str, descriptor: int, names: tuple[str, ...]) -> _Group | Non
     changed_s, size_bytes = 0.0, 0
     for name in names:
         try:
-            status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
         if not stat.S_ISREG(status.st_mode):
             return None
         changed_s = max(changed_s, status.st_mtime, status.st_ctime)
         size_bytes += status.st_size
-    return _Group(folder, descriptor, names, changed_s, size_bytes)
+    return _Group(folder.path, folder.descriptor, names, changed_s, size_bytes)

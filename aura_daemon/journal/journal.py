@@ -14,13 +14,24 @@ from pathlib import Path
 from typing import Final, cast
 
 from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.hook_events import HookEvents, HookKind
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, image_key, in_64_bits, stem_key
+from aura_daemon.journal.records import (
+    Job,
+    NamedImage,
+    Source,
+    benchmark_row,
+    columns,
+    columns_of,
+    image_key,
+    in_64_bits,
+    stem_key,
+)
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
@@ -173,6 +184,11 @@ class Journal(JournalQueries):
     def learn_refusal(self, model: str, conditions: RunConditions) -> None:
         """Records that memory ran out."""
         self._keep(model, after_refusal(self.measured(model), conditions))
+
+    def keep_benchmark(self, run: BenchmarkRun) -> None:
+        """Records what a benchmark measured, once a job: a repetition replaces it."""
+        with self._database.transaction() as database:
+            _insert(database, "benchmarks", benchmark_row(run), verb="INSERT OR REPLACE")
 
     # -- below -----------------------------------------------------------------------------------------------------
 

@@ -188,6 +188,22 @@ CREATE INDEX sources_images ON sources (image_key, path) WHERE kind = 'image';
 """
 """Images are found in whatever spelling and with whatever extension a job file names them."""
 
+_BENCHMARKS: Final = """
+CREATE TABLE benchmarks (
+    job_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    finished TEXT NOT NULL,
+    figures TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX benchmarks_model ON benchmarks (model, kind, finished);
+"""
+"""Earlier benchmarks, so that the next can tell what changed, whatever becomes of the files in the outbox."""
+
 _HOOK_EVENTS: Final = """
 CREATE TABLE hook_events (
     id INTEGER PRIMARY KEY,
@@ -218,6 +234,7 @@ MIGRATIONS: Final = (
     _WARNINGS,
     _REFUSED,
     _IMAGE_KEYS,
+    _BENCHMARKS,
     _HOOK_EVENTS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
@@ -229,7 +246,8 @@ VERSION: Final = len(MIGRATIONS)
 def prepare(database: Database, path: Path, *, read_only: bool) -> None:
     """Brings the tables up to date; raises BrokenState for later ones, JournalRefused for a reader of earlier ones."""
     if not read_only:
-        database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        # macOS's fsync leaves what was written in the disk's own cache; elsewhere fullfsync changes nothing.
+        database.run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA fullfsync = TRUE;")
     row = database.row("PRAGMA user_version")
     version = row[0] if row is not None else 0
     if version > VERSION:

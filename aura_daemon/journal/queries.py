@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aura_daemon.errors import BrokenState
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
@@ -14,6 +15,7 @@ from aura_daemon.journal.records import (
     Job,
     RecordedFailure,
     Source,
+    benchmark_of,
     in_64_bits,
     job_of,
     measured_of,
@@ -28,6 +30,9 @@ _READY: Final = (
     " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
 """The condition that every job which a job waits for has ended."""
+
+MOST_BENCHMARKS: Final = 100
+"""Benchmarks of a model that are read: those that can be compared are among them."""
 
 RECENT_SOURCES: Final = 500
 """The files that were claimed last, among which images of a similar name are looked for."""
@@ -216,9 +221,26 @@ class JournalQueries:
         )
         return self._jobs(query, job.kind, job.model, job.priority, job.id, limit)
 
+    def queued_before(self, job: Job) -> int:
+        """How many queued jobs are before a queued one by priority and age; models that are loaded may change that."""
+        query = (
+            "SELECT count(*) FROM jobs WHERE state = 'queued' AND source_id <> ?"
+            " AND (priority > ? OR (priority = ? AND id < ?))"
+        )
+        row = self._database.row(query, (job.source_id, job.priority, job.priority, job.id))
+        return int(row[0]) if row is not None else 0
+
     def measured(self, model: str) -> list[Measured]:
         """All measurements of a model, of every device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
+
+    def earlier_benchmarks(self, run: BenchmarkRun) -> tuple[BenchmarkRun, ...]:
+        """The last benchmarks of the same model and kind but this one, of every device, the oldest first."""
+        query = (
+            "SELECT figures FROM benchmarks WHERE model = ? AND kind = ? AND job_id <> ? ORDER BY finished DESC LIMIT ?"
+        )
+        rows = self._database.rows(query, (run.model, run.of, run.id, MOST_BENCHMARKS))
+        return tuple(benchmark_of(row) for row in reversed(rows))
 
     def oldest_queued(self) -> Source | None:
         """The source of the oldest queued job."""
@@ -232,6 +254,22 @@ class JournalQueries:
         """The jobs that ended last, latest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return self._jobs(query, limit)
+
+    def ended(self, *, before: tuple[float, str], most: int, kind: str = "", since: float = 0.0) -> list[Job]:
+        """The jobs that ended before a moment and an id of it, latest first."""
+        query = (
+            "SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at >= ? AND kind LIKE ?"
+            " AND (finished_at, id) < (?, ?) ORDER BY finished_at DESC, id DESC LIMIT ?"
+        )
+        return self._jobs(query, since, kind or "%", *before, most)
+
+    def refused(self, *, before: tuple[float, str], most: int, since: float = 0.0) -> list[Source]:
+        """The files that gave no jobs and were claimed before a moment and an id of it, latest first."""
+        query = (
+            "SELECT * FROM sources WHERE failure IS NOT NULL AND claimed_at >= ?"
+            " AND (claimed_at, id) < (?, ?) ORDER BY claimed_at DESC, id DESC LIMIT ?"
+        )
+        return self._sources(query, since, *before, most)
 
     def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
         """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""

@@ -17,8 +17,9 @@ from pydantic import TypeAdapter
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key, escaped
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
+from aura_daemon.jobs.requests import Request, demand_of, model_named
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import ANY, request_from_dict, request_to_dict
@@ -95,7 +96,8 @@ class Job:
     begun: StartedAttempt | None = None
     """The attempt that is running, or ran last."""
     payload_sha256: str | None = None
-    """Hash of the payload that is being published; distinguishes our unfinished delivery from a foreign file."""
+    """Hash of the payload that is being published, of several each with a space between: they distinguish our
+    unfinished delivery from a foreign file."""
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
@@ -103,7 +105,7 @@ class Job:
     @property
     def model(self) -> str:
         """The model that the request names; empty for the configured one."""
-        return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
+        return model_named(self.request)
 
     @property
     def demand(self) -> str:
@@ -153,6 +155,18 @@ def stored_key(key: str) -> str:
     return key.encode("utf-8", "backslashreplace").decode()
 
 
+def benchmark_row(run: BenchmarkRun) -> dict[str, object]:
+    """The columns of a benchmark: what it is found by, and all of it."""
+    found_by = {"job_id": run.id, "kind": run.of, "model": run.model, "device": run.device_name, "dtype": run.dtype}
+    found_by |= {"variant": run.variant, "settings": json.dumps(dict(run.settings)), "finished": run.finished}
+    return {**found_by, "figures": json.dumps(ANY.dump_python(run))}
+
+
+def benchmark_of(row: sqlite3.Row) -> BenchmarkRun:
+    """A row of `benchmarks`."""
+    return _BENCHMARK.validate_python(json.loads(row["figures"]))
+
+
 def columns_of(row: Source | Job | Measured) -> dict[str, object]:
     """The columns of a whole row."""
     return columns({field.name: getattr(row, field.name) for field in fields(row)})
@@ -181,6 +195,7 @@ def measured_of(row: sqlite3.Row) -> Measured:
 _SOURCE: Final = TypeAdapter(Source)
 _JOB: Final = TypeAdapter(Job)
 _MEASURED: Final = TypeAdapter(Measured)
+_BENCHMARK: Final = TypeAdapter(BenchmarkRun)
 
 
 def _column(name: str, value: Any) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -11,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
-from aura_daemon.system.oom_kills import oom_kills
-from aura_daemon.workers import stop_signals
+from aura_daemon.system.processes.child_processes import started
+from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.system.processes.stop_signals import KILL, signal_of
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
 
@@ -31,20 +31,7 @@ class Child:
         *,
         oom_kills: Callable[[], int | None] = oom_kills,
     ) -> None:
-        self.channel, theirs = socket.socketpair()
-        try:
-            with stop_signals.blocked():
-                self._process = subprocess.Popen(
-                    [*command, str(theirs.fileno()), str(os.getpid()), *options],
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    env={**os.environ, **environment},
-                )
-        except OSError:
-            self.channel.close()
-            raise
-        finally:
-            theirs.close()
+        self._process, self.channel = started(command, options, environment)
         self._receiver = MessageReceiver(self.channel)
         self._oom_kills = oom_kills
         self._oom_kills_before = oom_kills()
@@ -80,8 +67,7 @@ class Child:
         """The signal of others that killed the child; None while it runs, and where it ended otherwise."""
         if self._was_killed_here:
             return None
-        code = self._process.poll()
-        return signal.Signals(-code) if code is not None and -code in set(signal.Signals) else None
+        return signal_of(self._process.poll())
 
     @property
     def was_oom_killed(self) -> bool:
@@ -89,7 +75,7 @@ class Child:
 
         The kernel counts such kills for the whole machine; where the counter is missing, any SIGKILL is taken for one.
         """
-        if self.killed_by is not signal.SIGKILL:
+        if self.killed_by not in KILL:
             return False
         before, now = self._oom_kills_before, self._oom_kills()
         return before is None or now is None or now > before
@@ -103,8 +89,8 @@ class Child:
             return "closed its connection without ending, and was killed"
         if code >= 0:
             return f"ended by itself with exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        return f"was killed by signal {-code} ({name})"
+        number = signal_of(code)
+        return f"was killed by signal {-code} ({number.name if number is not None else 'unknown'})"
 
     def end(self, timeout_s: float) -> None:
         """Ends the child: shuts the socket, after `timeout_s` SIGKILL; returns when it has ended."""

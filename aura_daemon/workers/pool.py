@@ -50,6 +50,9 @@ class Slot:
         self.resident_bytes: list[int] = []
         """Memory of the process after each of the last jobs with the present models."""
         self.idle_since_s = time.monotonic()
+        self.has_died = False
+        """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
+        self._pid: int | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -60,10 +63,13 @@ class Slot:
         """Gives the worker a batch; the caller has put its jobs into `running`."""
         self.batch_ids = frozenset(self.running)
         self.worker.submit(batch)
+        self._pid = self.worker.pid
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
-        messages = self.worker.poll()
+        messages, before = self.worker.poll(), self._pid
+        self._pid = self.worker.pid
+        self.has_died = before is not None and self._pid != before
         for message in messages:
             match message:
                 case Ready():
@@ -82,6 +88,7 @@ class Slot:
     def unload(self) -> None:
         """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
+        self._pid = None
         self.ready, self.conditions, self.memory, self.models, self.resident_bytes = None, None, None, (), []
 
 

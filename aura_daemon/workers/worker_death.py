@@ -11,9 +11,9 @@ from typing import Final
 
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
-from aura_daemon.workers.stop_signals import STOP_SIGNALS
+from aura_daemon.system.processes.stop_signals import KILL, STOP_SIGNALS
 
-FROM_OUTSIDE: Final = STOP_SIGNALS | {signal.SIGKILL}
+FROM_OUTSIDE: Final = STOP_SIGNALS | KILL
 """Signals that a process gets from others; the faults of its own code end it with others."""
 
 MOST_EARLY_KILLS: Final = 3

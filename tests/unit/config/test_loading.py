@@ -381,6 +381,8 @@ def test_every_key_of_the_shipped_file_is_commented() -> None:
         "generate",
         "caption",
         "limits",
+        "http",
+        "metrics",
         "hooks",
         "retention",
     }  # their own keys are commented, and a heading stands above them

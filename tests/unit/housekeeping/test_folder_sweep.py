@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from aura_daemon.housekeeping.areas import areas_of
 from aura_daemon.housekeeping.folder_sweep import Area, FolderSweep
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.walking import WalkedFolder
 from tests.conftest import Mount
 from tests.support.house import Door, House
 from tests.support.plain_user import as_a_plain_user
@@ -36,8 +38,8 @@ def put(folder: Path, name: str, *, days: float = 1000, content: bytes = b"x" * 
 
 
 def area(root: Path, **kept: Any) -> Area:
-    def each(descriptor: int, names: Any) -> Any:
-        return ((name,) for name in names)
+    def each(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
+        return ((name,) for name in folder.names)
 
     return Area(name="archive", root=root, folder=PurePosixPath("done"), kept=KeptFor(**kept), groups=each)
 
