@@ -1,7 +1,7 @@
 """Every key of the configuration, with its type, its bounds and its default.
 
-`loading` fills the settings from file and environment; config/aura.yaml shows the keys to people. The docstrings of the
-classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
+`loading` fills the settings from the file, `environment` from variables; config/aura.yaml shows the keys to people. The
+docstrings of the classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aura_daemon.config.amounts import Number, no_boolean
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
@@ -85,7 +84,7 @@ def _listed(value: object) -> object:
     return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Whole = Annotated[int, BeforeValidator(no_boolean)]
 WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
 NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
@@ -187,21 +186,14 @@ class MetricsConfig(BaseModel):
         return value
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be configured; paths are absolute."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        env_ignore_empty=True,
-    )
+    model_config = _CONFIG
     inbox: Folder = Field(Path("inbox"), description="a folder")
     outbox: Folder = Field(Path("outbox"), description="a folder")
     state: Folder | None = Field(None, description="a folder on a local disk, or null")
-    accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    accept: Annotated[tuple[Accept, ...], BeforeValidator(_listed)] = Field(
         tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
     )
     prompt_lines: PromptLines = Field(PromptLines.AUTO, description=f"one of {', '.join(PromptLines)}")
@@ -250,26 +242,14 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
-    log_file: Annotated[LogFileConfig, NoDecode] = _section(LogFileConfig(), "log file", "LOG_FILE")
-    generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
-    caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
-    limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
-    http: Annotated[HttpConfig, NoDecode] = _section(HttpConfig(), "HTTP server", "HTTP")
-    metrics: Annotated[MetricsConfig, NoDecode] = _section(MetricsConfig(), "metrics", "METRICS")
-    hooks: Annotated[HooksConfig, NoDecode] = _section(HooksConfig(), "hooks", "HOOKS")
-    retention: Annotated[RetentionConfig, NoDecode] = _section(RetentionConfig(), "retention", "RETENTION")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment counts before the file, whose keys are the initial values."""
-        return env_settings, init_settings
+    log_file: LogFileConfig = _section(LogFileConfig(), "log file", "LOG_FILE")
+    generate: GenerateConfig = _section(GenerateConfig(), "generator", "GENERATE")
+    caption: CaptionConfig = _section(CaptionConfig(), "captioner", "CAPTION")
+    limits: LimitsConfig = _section(LimitsConfig(), "limits", "LIMITS")
+    http: HttpConfig = _section(HttpConfig(), "HTTP server", "HTTP")
+    metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
+    hooks: HooksConfig = _section(HooksConfig(), "hooks", "HOOKS")
+    retention: RetentionConfig = _section(RetentionConfig(), "retention", "RETENTION")
 
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from aura_daemon.config.settings import Settings
@@ -13,7 +14,9 @@ from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.source_disposal import SourceDisposal
-from aura_daemon.system.log_file import LogFile
+from aura_daemon.service import notify_socket
+from aura_daemon.service.notices import ServiceNotices
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.mount_guard import MountGuard
 
 
@@ -31,10 +34,24 @@ def extensions_of(
 ) -> tuple[Extension, ...]:
     """The extensions that are configured. `drain`: the daemon ends as soon as nothing is left to do."""
     return (
+        *_service_manager(settings),
         _hooks(settings, journal, delivery, pending),
         *_retention(settings, journal, disposal, guards, log_file, drain=drain),
         *_monitoring(settings, holdups, drain=drain),
     )
+
+
+def _service_manager(settings: Settings) -> tuple[Extension, ...]:
+    """What the service manager is told; nothing where none has started the daemon."""
+    if not (to_manager := notify_socket.of_this_process()).is_open:
+        return ()
+    notices = ServiceNotices(
+        to_manager,
+        watchdog_s=notify_socket.watchdog_s(os.environ, os.getpid()),
+        deadline_s=settings.deadline,
+        stop_timeout_s=settings.stop_timeout,
+    )
+    return (notices,)
 
 
 def _hooks(settings: Settings, journal: Journal, delivery: Delivery, pending: PendingFiles) -> Hooks:

@@ -82,8 +82,10 @@ class Hooks:
                 self._is_stopping = document.status in (Status.STOPPING, Status.STOPPED)
             case Progress():
                 pass
+            case _ if self.journal.hook_events.wanted:
+                self._is_to_look = True
             case _:
-                self._is_to_look = bool(self.journal.hook_events.wanted)
+                pass
 
     def waitables(self) -> list[int]:
         """Descriptors of the hooks that run."""

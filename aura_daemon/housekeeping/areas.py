@@ -11,7 +11,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.folder_sweep import Area
 from aura_daemon.outbox import previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
-from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.walking import WalkedFolder
 
 _REPORT: Final = b'"schema": "aura-daemon/failure/'

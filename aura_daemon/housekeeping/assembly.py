@@ -12,7 +12,7 @@ from aura_daemon.housekeeping.journal_sweep import JournalSweep
 from aura_daemon.housekeeping.retention import Retention, Sweep
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
-from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.mount_guard import MountGuard
 
 

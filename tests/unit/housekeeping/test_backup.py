@@ -249,7 +249,7 @@ def test_what_was_under_way_and_has_ended_since_does_not_run_again(worked: House
     assert worked.results() == before
     with closing(worked.journal()) as journal:
         failures = journal.recent_failures(5, among=10)
-    assert {failed.failure.message for failed in failures} == {ENDED_SINCE.message}
+    assert {failed.message for failed in failures} == {ENDED_SINCE.message}
 
 
 def test_hooks_that_were_due_then_do_not_run_once_more(worked: House, backup: Path) -> None:

@@ -16,7 +16,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.areas import areas_of
 from aura_daemon.housekeeping.folder_sweep import Area, FolderSweep
 from aura_daemon.outbox.source_disposal import SourceDisposal
-from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.walking import WalkedFolder
 from tests.conftest import Mount
 from tests.support.house import Door, House

@@ -23,7 +23,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.system import logs
-from aura_daemon.system.log_file import LogFile
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import SLEPT_S, STOP_TOLD_S, ProcessWorker

@@ -14,7 +14,7 @@ from loguru import logger
 from aura_daemon.daemon.assembly import log_file_of
 from aura_daemon.errors import UserError
 from aura_daemon.system import logs
-from aura_daemon.system.log_file import LogFile, Rotation
+from aura_daemon.system.logs import LogFile, Rotation
 from tests.support.house import House
 from tests.support.plain_user import as_a_plain_user
 
