@@ -145,9 +145,8 @@ class Extension(Listener, Protocol):
 class Awaited(Protocol):
     """What an extension offers too whose work a drain waits for."""
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether there is work left that can be done now."""
+    def finishes(self) -> bool:
+        """Told that a drain has nothing else to do; returns whether this has nothing left either."""
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:

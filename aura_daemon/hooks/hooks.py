@@ -65,15 +65,14 @@ class Hooks:
     def __post_init__(self) -> None:
         self.journal.hook_events.wanted = frozenset(self._commands())
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether hooks run or are to run now; `once` waits for them."""
+    def finishes(self) -> bool:
+        """Whether no hook runs or is to run now; `once` waits for them."""
         if self._running:
-            return True
-        if self.clock() < self._not_before_s:
             return False
+        if self.clock() < self._not_before_s:
+            return True
         is_idle = self._is_gathering and self.is_quiet()
-        return self._has_due or is_idle or (self._is_to_look and bool(self.journal.hook_events.wanted))
+        return not (self._has_due or is_idle or self._is_to_look)
 
     def on_event(self, event: Event) -> None:
         """Notes that jobs may have ended, and that the daemon is about to."""

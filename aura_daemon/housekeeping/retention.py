@@ -45,6 +45,7 @@ class Retention:
     guards: Sequence[MountGuard]
     """Of inbox and outbox: in a folder that is not mounted, every file seems to be gone."""
     drain: bool
+    """The daemon ends as soon as nothing is left to do: it sweeps once, then."""
     clock: Callable[[], float] = time.monotonic
     _due_s: float = field(init=False)
     _left: list[tuple[str, Sweep]] = field(init=False, default_factory=list)
@@ -52,12 +53,13 @@ class Retention:
     """Of the first of those that are left."""
 
     def __post_init__(self) -> None:
-        self._due_s = self.clock() + (0.0 if self.drain else FIRST_S)
+        self._due_s = self.clock() + FIRST_S if not self.drain else float("inf")
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a sweep is under way or due; `once` waits for it."""
-        return bool(self._left) or (self.clock() >= self._due_s and not self._absence())
+    def finishes(self) -> bool:
+        """Has a drain sweep once, when all else is done; whether that is over."""
+        if self._due_s == float("inf"):
+            self._due_s = self.clock()
+        return not self._left and (self.clock() < self._due_s or bool(self._absence()))
 
     def on_event(self, event: object) -> None:
         """Nothing: only time makes things old."""
@@ -66,9 +68,11 @@ class Retention:
         """None."""
         return ()
 
-    def due_in_s(self) -> float:
+    def due_in_s(self) -> float | None:
         """Seconds until the next slice or sweep."""
-        return PAUSE_S if self._left else max(0.0, self._due_s - self.clock())
+        if self._left:
+            return PAUSE_S
+        return max(0.0, self._due_s - self.clock()) if self._due_s < float("inf") else None
 
     def work(self) -> None:
         """Does a slice of the sweep that is under way, or begins the one that is due."""

@@ -1,7 +1,7 @@
 """Sets up the log on stderr and in a file, as text or JSON. In: level, format. Out: a line per event, job id first.
 
-loguru puts a file aside as `NAME.<date>.log` when it is large or old. The daemon writes the worker's lines too (`relay`):
-two processes that write one file would lose lines when it is put aside.
+loguru puts a file aside as `NAME.<date>.log` when it is large or old. The daemon writes the worker's lines too
+(`relay`): two processes that write one file would lose lines when it is put aside.
 """
 
 from __future__ import annotations

@@ -130,12 +130,12 @@ def test_hooks_that_fail_harm_no_job_and_are_told(house: House, log: list[str]) 
     assert sum("hook on_" in line and line.startswith("WARNING") for line in log) == 3
 
 
-def test_hundreds_of_jobs_start_a_few_programs_at_a_time(house: House, tmp_path: Path) -> None:
-    house.drop("many.yaml", b"---\n".join(b"prompt: a cat\n" for _ in range(60)))
+def test_many_jobs_start_a_few_programs_at_a_time(house: House, tmp_path: Path) -> None:
+    house.drop("many.yaml", b"---\n".join(b"prompt: a cat\n" for _ in range(24)))
     script = f'mkdir {tmp_path}/$$ && ls {tmp_path} | grep -c "^[0-9]*$" >> {tmp_path}/seen; rmdir {tmp_path}/$$'
     house.drain(hooks={"on_done": ["sh", "-c", script]})
     seen = [int(line) for line in (tmp_path / "seen").read_text().split()]
-    assert len(seen) == 60
+    assert len(seen) == 24
     assert max(seen) <= AT_ONCE
 
 

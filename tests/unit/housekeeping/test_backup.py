@@ -276,8 +276,8 @@ def test_both_are_commands_that_say_what_they_did(
             main()
         assert ended.value.code == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith(f"{backup}: 1 files and 1 jobs, 0.")
-    assert lines[1] == f"{worked.state}: 1 files and 1 jobs, from {backup}"
+    assert lines[0].startswith(f"{backup}: 1 file and 1 job, 0.")
+    assert lines[1] == f"{worked.state}: 1 file and 1 job, from {backup}"
     assert lines[2].startswith(f"the journal until now is kept as {worked.state / FILE_NAME}.before-restore-")
     monkeypatch.setattr("sys.argv", ["aura-daemon", "restore", "/nowhere"])
     with pytest.raises(SystemExit) as ended:

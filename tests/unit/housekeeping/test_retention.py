@@ -53,26 +53,26 @@ def retention(clock: Clock, sweeps: list[tuple[str, Sweep]], *, drain: bool = Fa
 def test_it_works_in_slices_between_which_the_loop_turns(clock: Clock, log: list[str]) -> None:
     sweeps = [("archive", Counted(clock, 3)), ("journal", Counted(clock, 0)), ("logs", Counted(clock, 1))]
     kept = retention(clock, sweeps)
-    assert (kept.due_in_s(), kept.is_busy) == (FIRST_S, False)
+    assert (kept.due_in_s(), kept.finishes()) == (FIRST_S, True)
     kept.work()
     assert not log
     clock.now += FIRST_S
     began = clock.now
     kept.work()
     assert clock.now - began < SLICE_S + 0.015
-    assert (kept.due_in_s(), kept.is_busy) == (PAUSE_S, True)
-    while kept.is_busy:
+    assert (kept.due_in_s(), kept.finishes()) == (PAUSE_S, False)
+    while not kept.finishes():
         kept.work()
     assert [line for line in log if "retention" in line] == [
         "INFO retention: archive: 3 steps",
         "INFO retention: logs: 1 steps",
     ]
-    assert INTERVAL_S - 1 < kept.due_in_s() <= INTERVAL_S
+    assert INTERVAL_S - 1 < (kept.due_in_s() or 0.0) <= INTERVAL_S
 
 
 def test_what_cannot_be_gone_through_does_not_stop_the_others(clock: Clock, log: list[str]) -> None:
     kept = retention(clock, [("archive", Counted(clock, 1, fails=True)), ("logs", Counted(clock, 1))], drain=True)
-    while kept.is_busy:
+    while not kept.finishes():
         kept.work()
     assert log[0] == "WARNING retention: archive cannot be gone through: Permission denied"
     assert log[1] == "INFO retention: logs: 1 steps"
@@ -81,34 +81,36 @@ def test_what_cannot_be_gone_through_does_not_stop_the_others(clock: Clock, log:
 def test_nothing_is_touched_while_a_folder_is_away(clock: Clock, tmp_path: Path) -> None:
     sweep = Counted(clock, 1)
     kept = retention(clock, [("archive", sweep)], drain=True, guards=(MountGuard(tmp_path / "away", tmp_path),))
-    assert not kept.is_busy
+    assert kept.finishes()
     kept.work()
     assert sweep.deleted == 0
 
 
 def test_a_daemon_that_ends_in_the_middle_leaves_the_rest_to_the_next(clock: Clock) -> None:
     kept = retention(clock, [("archive", Counted(clock, 100))], drain=True)
+    assert not kept.finishes()
     kept.work()
     kept.close()
-    assert not kept.is_busy
+    assert kept.finishes()
 
 
 def test_a_drain_deletes_what_is_old_and_never_a_result(house: House, log: list[str]) -> None:
-    house.drop("cat.yaml")
-    house.drop("bad.yaml", b"promt: x\n")
+    house.drop("old.yaml")
     house.drain()
-    assert house.archived() == ["cat.yaml"]
+    assert house.archived() == ["old.yaml"]
     for place in house.outbox.iterdir():
         os.utime(place, (0, 0))
+    house.drop("bad.yaml", b"promt: x\n")
+    house.drop("cat.yaml")
     everything = {key: {"size": 0} for key in ("archive", "failed", "journal", "previews", "logs")}
     with house.daemon(retention=everything) as daemon:
         daemon.run()
         assert daemon.health.disposal.archive_bytes == 0
     assert house.archived() == house.failed() == []
-    assert house.results() == ["cat.json", "cat.png"]
-    assert "INFO retention: archive: 1 file deleted, 0.0 MB freed" in log
+    assert house.results() == ["cat.json", "cat.png", "old.json", "old.png"]
+    assert "INFO retention: archive: 2 files deleted, 0.0 MB freed" in log, "those of this very drain too"
     assert "INFO retention: failed files: 1 file deleted, 0.0 MB freed" in log
-    assert any(line.startswith("INFO retention: journal: 1 file forgotten") for line in log)
+    assert any(line.startswith("INFO retention: journal: 2 files forgotten") for line in log)
 
 
 def test_without_limits_there_is_no_retention(house: House) -> None:
