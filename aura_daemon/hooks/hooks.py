@@ -18,8 +18,8 @@ from aura_daemon.errors import BrokenState
 from aura_daemon.health.document import Status
 from aura_daemon.health.listener import Event, HealthWritten
 from aura_daemon.hooks.message import environment, message_of
-from aura_daemon.hooks.process import OK, HookProcess
-from aura_daemon.journal.hook_events import HookEvent, HookKind
+from aura_daemon.hooks.process import HookProcess
+from aura_daemon.journal.hook_events import HOOK_OK, HookEvent, HookKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system.processes.sessions import environment_bytes
@@ -186,8 +186,8 @@ class Hooks:
         del self._running[process]
         self._is_to_look = True  # `idle` waits for those that run
         said = f" (it said: {process.output})" if process.output else ""
-        self._ended.append((event, outcome if outcome == OK else outcome + said))
-        level = "DEBUG" if outcome == OK else "WARNING"
+        self._ended.append((event, outcome if outcome == HOOK_OK else outcome + said))
+        level = "DEBUG" if outcome == HOOK_OK else "WARNING"
         logger.log(level, "{}: {}{}", _name(event), outcome, said)
 
     def _tell_unrun(self, event: HookEvent, outcome: str) -> None:

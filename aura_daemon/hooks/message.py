@@ -65,8 +65,9 @@ def event_id(event: HookEvent) -> str:
 
 def environment(message: HookMessage, inherited: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     """The whole environment of a hook."""
-    ours = {os.fsencode(name) for name in OURS_ALONE}
-    kept = {name: value for name, value in inherited.items() if name not in ours}
+    ours, prefix = {os.fsencode(name) for name in OURS_ALONE}, os.fsencode(PREFIX)
+    # The daemon may itself have been started by a hook.
+    kept = {name: value for name, value in inherited.items() if name not in ours and not name.startswith(prefix)}
     return kept | {os.fsencode(PREFIX + name): fit(value) for name, value in message.variables.items()}
 
 

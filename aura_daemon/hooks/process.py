@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.journal.hook_events import HOOK_OK
 from aura_daemon.system.processes import sessions
 
 OUTPUT_BYTES: Final = 4096
@@ -25,8 +26,6 @@ TERM_S: Final = 2.0
 
 POLL_S: Final = 0.1
 """How often a hook is looked at where the system has no descriptor for the end of a process."""
-
-OK: Final = "ok"
 
 
 class HookProcess:
@@ -63,7 +62,7 @@ class HookProcess:
         return left_s if self._end is not None else min(left_s, POLL_S)
 
     def poll(self) -> str | None:
-        """What became of it, in words (`OK`); None while it runs."""
+        """What became of it, in words (`HOOK_OK`); None while it runs."""
         self._read()
         code = self._process.poll()
         if code is None:
@@ -98,7 +97,7 @@ class HookProcess:
         if self._ended_because:
             return self._ended_because
         if code == 0:
-            return OK
+            return HOOK_OK
         if code > 0:
             return f"it ended with exit code {code}"
         name = signal.Signals(-code).name if -code in set(signal.Signals) else str(-code)

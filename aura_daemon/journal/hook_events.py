@@ -17,6 +17,10 @@ OUTCOME_CHARACTERS: Final = 500
 """Most characters that are kept of what became of a hook."""
 
 
+HOOK_OK: Final = "ok"
+"""The outcome of a hook that went well; any other is a sentence."""
+
+
 class HookKind(StrEnum):
     """What has happened."""
 

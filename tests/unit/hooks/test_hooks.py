@@ -13,9 +13,10 @@ import pytest
 
 from aura_daemon.config.housekeeping import HooksConfig
 from aura_daemon.config.loading import load
+from aura_daemon.daemon.explain import explain
 from aura_daemon.formats.sidecar_schema import FailureReport, Sidecar
 from aura_daemon.hooks.hooks import AT_ONCE, INTERRUPTED, Hooks
-from aura_daemon.hooks.message import VALUE_BYTES, fit
+from aura_daemon.hooks.message import VALUE_BYTES, HookMessage, environment, fit
 from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.journal.journal import FILE_NAME
@@ -127,6 +128,9 @@ def test_hooks_that_fail_harm_no_job_and_are_told(house: House, log: list[str]) 
         "failed": ["it could not be started: /nowhere/at/all: No such file or directory"],
         "idle": ["it ran for longer than 1 s and was ended"],
     }
+    answer = explain(house.inbox / "cat.yaml", house.settings(), None).text
+    assert answer.partition(" [")[0].endswith("hook on_done: it ended with exit code 3 (it said: first | second)")
+    assert "; its hook on_failed: it could not" in explain(house.inbox / "bad.yaml", house.settings(), None).text
     assert sum("hook on_" in line and line.startswith("WARNING") for line in log) == 3
 
 
@@ -216,6 +220,12 @@ def test_what_runs_when_the_daemon_stops_is_ended_and_what_is_due_waits(house: H
         daemon.shut_down()
     found = outcomes(house)["done"]
     assert sorted(text.partition(" (")[0] for text in found) == ["due"] * 2 + ["it was ended with the daemon"] * 2
+
+
+def test_it_inherits_the_environment_but_for_what_is_the_daemons_alone() -> None:
+    inherited = {b"HOME": b"/root", b"AURA_INBOX": b"/in", b"NOTIFY_SOCKET": b"@x", b"AURADAEMON_CAPTION": b"stale"}
+    given = environment(HookMessage(variables={"EVENT": "idle"}), inherited)
+    assert given == {b"HOME": b"/root", b"AURA_INBOX": b"/in", b"AURADAEMON_EVENT": b"idle"}
 
 
 @pytest.mark.parametrize(
