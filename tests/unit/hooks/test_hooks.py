@@ -18,9 +18,10 @@ from aura_daemon.formats.sidecar_schema import FailureReport, Sidecar
 from aura_daemon.hooks.hooks import AT_ONCE, INTERRUPTED, Hooks
 from aura_daemon.hooks.message import VALUE_BYTES, HookMessage, environment, fit
 from aura_daemon.hooks.programs import missing_programs
-from aura_daemon.jobs.results import FailureKind
+from aura_daemon.jobs.results import FailureKind, Outcome
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
-from tests.support.house import House, fail
+from tests.support.house import PNG, House, fail, is_caption, make
 
 TELL = """
 import json, os, sys
@@ -103,6 +104,33 @@ def test_a_drain_is_idle_once_after_all_other_hooks(house: House, teller: Teller
     assert (teller.told()[-1][0]["DONE"], teller.told()[-1][0]["FAILED"]) == ("5", "1")
     house.drain(hooks=every)
     assert len(teller.told()) == 7
+
+
+def test_a_job_that_waits_for_a_model_is_not_idle(house: House, teller: Teller) -> None:
+    house.drop("cat.yaml")
+    house.drop("photo.png", PNG)
+
+    def play(task: Task) -> Outcome:
+        return fail(FailureKind.MODEL_UNAVAILABLE)(task) if is_caption(task) else make(task)
+
+    assert house.drain(play, hooks={"on_idle": teller.command}).waiting == 1
+    assert teller.told() == []
+    house.drain(hooks={"on_idle": teller.command})
+    ((told, content),) = teller.told()
+    assert (told["EVENT"], told["DONE"], told["FAILED"], content) == ("idle", "2", "0", "")
+
+
+def test_hooks_wait_while_the_outbox_is_away(house: House, teller: Teller) -> None:
+    house.drop("cat.yaml")
+    house.drain(hooks={"on_done": teller.command})
+    kill_at(house, "due")
+    with house.daemon(drain=False, hooks={"on_done": teller.command}) as daemon:
+        house.outbox.rename(house.root / "away")
+        (hooks,) = (extension for extension in daemon.extensions if isinstance(extension, Hooks))
+        hooks.work()
+        assert hooks.waitables() == []
+        (house.root / "away").rename(house.outbox)
+    assert outcomes(house) == {"done": ["due"]}
 
 
 def test_a_cancelled_job_is_no_failure_to_be_told_of(house: House, teller: Teller) -> None:

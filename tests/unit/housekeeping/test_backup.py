@@ -252,6 +252,26 @@ def test_what_was_under_way_and_has_ended_since_does_not_run_again(worked: House
     assert {failed.message for failed in failures} == {ENDED_SINCE.message}
 
 
+def test_a_claimed_file_that_the_backup_does_not_know_is_taken_up(worked: House, backup: Path) -> None:
+    back_up(worked.settings(), backup)
+    interrupted(worked, backup.with_name("later"))
+    put_back(worked, backup)
+    assert worked.drain().done == 3
+    assert set(worked.results()) >= {"one-1.png", "one-2.png", "two.png"}
+
+
+def test_what_was_done_since_and_stays_in_the_inbox_runs_again(house: House, backup: Path) -> None:
+    backup.parent.mkdir()
+    house.drop("cat.yaml")
+    house.drain(sources="keep")
+    back_up(house.settings(), backup)
+    house.drop("dog.yaml")
+    house.drain(sources="keep")
+    put_back(house, backup)
+    assert house.drain(sources="keep").done == 1
+    assert "dog.r2.png" in house.results()
+
+
 def test_hooks_that_were_due_then_do_not_run_once_more(worked: House, backup: Path) -> None:
     with closing(Journal(worked.state / FILE_NAME)) as journal:
         journal.hook_events.wanted = frozenset(HookKind)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.config.housekeeping import KeptFor
+from aura_daemon.daemon.explain import explain
 from aura_daemon.housekeeping.journal_sweep import AT_ONCE, JournalSweep
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import FailureKind
@@ -86,6 +87,34 @@ def test_a_file_that_is_delivered_again_is_known_until_it_is_forgotten_and_then_
     deliver()
     house.drain()
     assert "cat.r2.png" in house.results()
+
+
+def forgotten(house: House) -> None:
+    """Has the journal forget everything but one newer file."""
+    house.drop("newest.yaml")
+    house.drain()
+    opened = Kept(house)
+    opened.sweep(days=31, age="30d")
+    opened.journal.close()
+
+
+def test_what_is_forgotten_was_never_seen_and_its_name_in_other_letters_is_free(house: House) -> None:
+    house.drop("cat.yaml")
+    house.drain()
+    forgotten(house)
+    assert "never seen" in explain(house.inbox / "cat.yaml", house.settings(), None).text
+    house.drop("CAT.yaml")
+    house.drop("cat.yaml", b"prompt: another\n")
+    house.drain()
+    assert {"CAT.png", "cat.png", "cat.r2.png"} <= set(house.results())
+
+
+def test_a_text_that_comes_after_its_forgotten_picture_is_a_prompt(house: House) -> None:
+    house.drop("photo.png", PNG)
+    house.drain()
+    forgotten(house)
+    house.drop("photo.txt", b"a red circle\n")
+    assert house.drain().done == 1
 
 
 def test_a_file_that_stays_in_the_inbox_is_never_forgotten(house: House) -> None:
