@@ -12,6 +12,7 @@ from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.system import durable_files, private_state
+from aura_daemon.system.permissions import user_id
 
 FIRST_PERSON_ID: Final = 1000
 """User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
@@ -86,7 +87,7 @@ def _too_wide(folders: Mapping[str, Path], *, state_is_managed: bool) -> dict[st
     """
     home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - never raises
     wide = {home: "a whole home folder", "/": "the whole file system"}
-    home_may_be_state = state_is_managed or is_system_user(os.geteuid() if hasattr(os, "geteuid") else 0)
+    home_may_be_state = state_is_managed or is_system_user(user_id())
     return {
         key: Problem(
             key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}"

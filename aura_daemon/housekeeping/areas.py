@@ -9,10 +9,10 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.folder_sweep import Area
+from aura_daemon.housekeeping.walking import WalkedFolder
 from aura_daemon.outbox import previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.logs import LogFile
-from aura_daemon.system.walking import WalkedFolder
 
 _REPORT: Final = b'"schema": "aura-daemon/failure/'
 _HEAD_BYTES: Final = 256

@@ -19,8 +19,8 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.housekeeping import KeptFor
+from aura_daemon.housekeeping.walking import WalkedFolder, walk
 from aura_daemon.system import durable_files
-from aura_daemon.system.walking import WalkedFolder, walk
 
 GRAIN_S: Final = 60
 """Files are compared by size in groups of one minute, so that a hundred thousand need no memory."""

@@ -8,20 +8,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.config import folder_checks, loading
 from aura_daemon.config.engine import EMBEDDED, Device
+from aura_daemon.config.listening import TcpAddress, UnixAddress, address_of
 from aura_daemon.config.settings import PREFIX, Settings
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service import accounts
-from aura_daemon.service.accounts import Account
 from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
-
-DEV: Final = Path("/dev")
+from aura_daemon.system import accounts
+from aura_daemon.system.accounts import Account
+from aura_daemon.system.hardware.device_files import DEV, are_there
 
 _SIGNS: Final = {GpuKind.NVIDIA: ("nvidiactl", "nvidia0"), GpuKind.ROCM: ("kfd", "dri"), GpuKind.WSL: ("dxg",)}
 """A file of any of these names below /dev means that there is such a GPU."""
@@ -87,7 +87,8 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
         inbox=os.path.realpath(settings.inbox),
         outbox=os.path.realpath(settings.outbox),
         state=state,
-        read=(sys.prefix, sys.base_prefix, str(file), *_local_models(settings)),
+        read=(sys.prefix, sys.base_prefix, str(file), *_local_models(settings), *_tokens(settings)),
+        written=_monitored(settings),
         models=str(options.models.absolute()) if options.models is not None else None,
         network=network,
         gpus=gpus,
@@ -104,6 +105,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     """Problems of the program, its configuration and its folders for the account of a service; root asks as it."""
     wanted = [f"r{place}" for place in plan.read[2:]]
     wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, plan.models) if place is not None]
+    wanted += [f"w{place}" for place in plan.written if not place.startswith("/run/")]  # systemd makes those
     try:
         looked = subprocess.run(
             [plan.command[0], "-m", ACCESS_CHILD, *wanted],
@@ -113,7 +115,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
             cwd="/",
             user=account.uid,
             group=account.gid,
-            extra_groups=os.getgrouplist(account.name, account.gid),
+            extra_groups=accounts.groups_of(account),
         )
     except OSError as error:
         looked = subprocess.CompletedProcess([], 1, "", f"{plan.command[0]}: {error.strerror}")
@@ -183,9 +185,26 @@ def _account(settings: Settings, options: ServiceOptions, scope: Scope, problems
 
 
 def _network(settings: Settings, options: ServiceOptions) -> Network:
-    """Hubs are reached where a configured model must come from one."""
-    fetches = options.network if options.network is not None else bool(_hub_models(settings))
-    return Network.FULL if fetches else Network.NONE
+    """Hubs are reached where a configured model must come from one, and clients where the HTTP server listens."""
+    if options.network if options.network is not None else bool(_hub_models(settings)):
+        return Network.FULL
+    address = address_of(settings.http.listen) if settings.http.listen is not None else None
+    if not isinstance(address, TcpAddress):
+        return Network.NONE
+    return Network.LOOPBACK if address.is_loopback or options.network is False else Network.FULL
+
+
+def _tokens(settings: Settings) -> Sequence[str]:
+    return [os.fspath(settings.http.token_file)] if settings.http.token_file is not None else []
+
+
+def _monitored(settings: Settings) -> tuple[str, ...]:
+    """The folders of the metrics' textfile and of the HTTP server's socket."""
+    places = [os.fspath(settings.metrics.textfile.parent)] if settings.metrics.textfile is not None else []
+    address = address_of(settings.http.listen) if settings.http.listen is not None else None
+    if isinstance(address, UnixAddress):
+        places.append(os.path.dirname(address.path))  # noqa: PTH120 - a path of the service's system
+    return tuple(places)
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
@@ -206,7 +225,7 @@ def _hub_models(settings: Settings) -> Sequence[str]:
 def _gpus(settings: Settings, options: ServiceOptions, dev: Path) -> tuple[GpuKind, ...]:
     if options.gpu is False or (options.gpu is None and settings.device is Device.CPU):
         return ()
-    found = tuple(gpu for gpu, names in _SIGNS.items() if any((dev / name).exists() for name in names))
+    found = tuple(gpu for gpu, names in _SIGNS.items() if are_there(*names, dev=dev))
     if options.gpu and not found:
         return (GpuKind.NVIDIA,)
     return found
@@ -216,16 +235,16 @@ def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
     """Groups of this machine that own the devices: a unit with a group that is missing does not start."""
     if GpuKind.ROCM not in gpus:
         return ()
-    import grp
-
-    known: Mapping[str, object] = {entry.gr_name: entry for entry in grp.getgrall()}
+    known = accounts.group_names()
     return tuple(group for group in _GROUPS if group in known)
 
 
 def _notes(plan: ServicePlan, settings: Settings, options: ServiceOptions, file: Path) -> Sequence[str]:
     notes = []
     names = ", ".join(_hub_models(settings))
-    if plan.fetches and options.network is None:
+    if plan.fetches and not names and options.network is None:
+        notes.append("It may use the network, because `http.listen` answers other machines.")
+    elif plan.fetches and options.network is None:
         notes.append(
             f"It may use the network, because these models are fetched: {names}. Once they are there: --no-network."
         )

@@ -106,6 +106,9 @@ def _system_only(plan: ServicePlan) -> Iterator[str]:
         yield f"StateDirectory={_specified(folder)}"
         yield "StateDirectoryMode=0700"
     yield f"CacheDirectory={plan.name}"
+    if made := [_specified(below) for place in plan.written if (below := _below(place, "/run"))]:
+        yield f"RuntimeDirectory={' '.join(made)}"
+        yield "RuntimeDirectoryMode=0750"
     yield "# Files of other users are taken as soon as their writers have closed them."
     yield "CapabilityBoundingSet=CAP_LEASE"
     yield "AmbientCapabilities=CAP_LEASE"
@@ -162,7 +165,7 @@ def _written(plan: ServicePlan) -> list[str]:
         places.append(plan.state)
     if plan.models is not None and plan.fetches:
         places.append(plan.models)
-    return places
+    return [*places, *(place for place in plan.written if not _below(place, "/run"))]
 
 
 def _below(place: str, folder: str) -> str:

@@ -24,6 +24,7 @@ WHOLE_PAGES: Final = (
     "docs/sync-tools.md",
     "docs/prompts.md",
     "docs/memory.md",
+    "docs/benchmark.md",
     "docs/hooks.md",
     "docs/housekeeping.md",
 )

@@ -15,9 +15,9 @@ from aura_daemon.config.housekeeping import KeptFor
 from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.areas import areas_of
 from aura_daemon.housekeeping.folder_sweep import Area, FolderSweep
+from aura_daemon.housekeeping.walking import WalkedFolder
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.system.logs import LogFile
-from aura_daemon.system.walking import WalkedFolder
 from tests.conftest import Mount
 from tests.support.house import Door, House
 from tests.support.plain_user import as_a_plain_user

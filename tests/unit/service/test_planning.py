@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.errors import UserError
-from aura_daemon.service import accounts
 from aura_daemon.service.plan import GpuKind, Network, Scope
 from aura_daemon.service.planning import PlannedService, ServiceOptions, not_usable, plan_service, scope_of
+from aura_daemon.system import accounts
 
 AS_USER = ServiceOptions(scope=Scope.USER)
 
@@ -63,9 +63,16 @@ def test_it_runs_this_program_with_this_file(alone: Path) -> None:
         ("caption: {model: blip-base}", None, Network.FULL),
         ("generate: {model: sd-1.4}", False, Network.NONE),
         ("", True, Network.FULL),
+        ("http: {listen: 127.0.0.1:9750}", None, Network.LOOPBACK),
+        ("http: {listen: 'unix:/run/aura/http.sock'}", None, Network.NONE),
+        ("http: {listen: 10.0.0.1:9750, token_file: t}", None, Network.FULL),
+        ("http: {listen: 10.0.0.1:9750, token_file: t}", False, Network.LOOPBACK),
+        ("http: {listen: 127.0.0.1:9750}\ncaption: {model: blip-base}", None, Network.FULL),
     ],
 )
-def test_the_network_is_open_where_models_come_from_a_hub(text: str, network: bool | None, needed: Network) -> None:
+def test_the_network_is_open_where_models_come_from_a_hub_or_somebody_asks_how_the_daemon_is(
+    text: str, network: bool | None, needed: Network
+) -> None:
     assert planned(text, ServiceOptions(scope=Scope.USER, network=network)).plan.network is needed
 
 
@@ -73,6 +80,14 @@ def test_what_was_chosen_for_them_is_told() -> None:
     assert any("sd-1.4" in note and "--no-network" in note for note in planned("generate: {model: sd-1.4}").notes)
     closed = planned("generate: {model: sd-1.4}", ServiceOptions(scope=Scope.USER, network=False))
     assert "Without the network sd-1.4 must be in the folder of models already." in closed.notes
+    asked = planned("http: {listen: 10.0.0.1:9750, token_file: t}")
+    assert "It may use the network, because `http.listen` answers other machines." in asked.notes
+
+
+def test_the_token_is_read_and_the_folders_of_textfile_and_socket_are_written(alone: Path) -> None:
+    plan = planned("http: {listen: 'unix:/run/aura/http.sock', token_file: t}\nmetrics: {textfile: m/a.prom}").plan
+    assert str(alone / "t") in plan.read
+    assert plan.written == (str(alone / "m"), "/run/aura")
 
 
 def test_a_local_model_is_read_and_needs_no_network(alone: Path) -> None:

@@ -19,6 +19,7 @@ needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is n
 
 FETCHING = changed(network=Network.FULL)
 SCRAPED = changed(network=Network.LOOPBACK)
+MONITORED = changed(network=Network.LOOPBACK, written=("/run/aura", "/var/lib/node_exporter/textfile"))
 WITH_GPU = changed(gpus=tuple(GpuKind), further_groups=("render", "video"))
 ODD = changed(
     inbox='/srv/my "aura" 50%/in box',
@@ -33,6 +34,7 @@ PLANS = {
     "managed state": changed(state=None),
     "fetching": FETCHING,
     "scraped": SCRAPED,
+    "monitored": MONITORED,
     "gpu": WITH_GPU,
     "odd names": ODD,
     "in homes": changed(inbox="/home/me/aura/in", outbox="/home/me/aura/out"),
@@ -67,6 +69,13 @@ def test_the_state_folder_is_made_by_systemd_where_it_can(state: str | None, fol
     unit = lines_of(unit_text(changed(state=state)))
     assert unit.get("StateDirectory") == folder
     assert ("-/data/state" in unit["ReadWritePaths"][0].split()) is (folder is None)
+
+
+def test_a_socket_below_run_has_a_folder_of_systemds_and_a_textfile_can_be_written() -> None:
+    unit = lines_of(unit_text(MONITORED))
+    assert (unit["RuntimeDirectory"], unit["RuntimeDirectoryMode"]) == (["aura"], ["0750"])
+    assert unit["ReadWritePaths"] == ["-/srv/aura -/var/lib/node_exporter/textfile"]
+    assert "RuntimeDirectory" not in lines_of(unit_text(SYSTEM))
 
 
 def test_home_is_the_cache_and_not_the_state() -> None:

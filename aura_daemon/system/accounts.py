@@ -1,10 +1,13 @@
-"""Accounts of this machine. In: names, folders. Out: what the system says of them."""
+"""Accounts of this machine. In: names, folders. Out: what the system says of them; nothing on Windows."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from aura_daemon.system.permissions import user_id, user_name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,16 +23,13 @@ class Account:
 
 def is_root() -> bool:
     """Whether this process may do everything."""
-    return effective_uid() == 0
-
-
-def effective_uid() -> int:
-    """The id of the user that this process acts as; -1 on a system without such ids."""
-    return os.geteuid() if hasattr(os, "geteuid") else -1
+    return sys.platform != "win32" and user_id() == 0
 
 
 def account(name: str) -> Account | None:
     """The account of a name; None where there is none."""
+    if sys.platform == "win32":
+        return None
     import grp
     import pwd
 
@@ -46,19 +46,28 @@ def account(name: str) -> Account | None:
 
 def own_account() -> Account | None:
     """The account that this process acts as; None where it has no name."""
-    import pwd
-
-    try:
-        return account(pwd.getpwuid(effective_uid()).pw_name)
-    except KeyError:
-        return None
+    return account(user_name(user_id()))
 
 
 def owner_of(folder: Path) -> Account | None:
     """Whose a folder is; None where it is missing, or its owner has no name."""
-    import pwd
-
     try:
-        return account(pwd.getpwuid(folder.stat().st_uid).pw_name)
-    except (OSError, KeyError):
+        return account(user_name(folder.stat().st_uid))
+    except OSError:
         return None
+
+
+def groups_of(account: Account) -> list[int]:
+    """The numbers of all groups of an account."""
+    if sys.platform == "win32":
+        return []
+    return os.getgrouplist(account.name, account.gid)
+
+
+def group_names() -> frozenset[str]:
+    """The names of all groups of this machine."""
+    if sys.platform == "win32":
+        return frozenset()
+    import grp
+
+    return frozenset(entry.gr_name for entry in grp.getgrall())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from aura_daemon.system.host_memory import from_nodes, machine_memory
 
+from aura_daemon.system.hardware.host_memory import from_nodes, machine_memory
 from tests.support.hidden_proc import HIDE_PROC, can_hide_proc
 
 NODE = """Node {number} MemTotal:       {total} kB
@@ -44,7 +44,8 @@ def test_without_memory_nodes_the_free_pages_count(tmp_path: Path) -> None:
 @pytest.mark.skipif(not can_hide_proc(), reason="needs root and a mount namespace of its own")
 def test_where_proc_shows_processes_alone_it_is_found_all_the_same_and_said_once() -> None:
     program = (
-        "from aura_daemon.system.host_memory import machine_memory as m; print(m().total_bytes == m().total_bytes > 0)"
+        "from aura_daemon.system.hardware.host_memory import machine_memory as m; "
+        "print(m().total_bytes == m().total_bytes > 0)"
     )
     ran = subprocess.run([*HIDE_PROC, sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "True\n"
