@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
+
+from aura_daemon.system.windows import System, this_system
 
 PREFIX: Final = "AURADAEMON_"
 MOST_CHARACTERS: Final = 200
@@ -63,12 +64,12 @@ def texts_of(variables: Mapping[str, str]) -> tuple[str, str]:
     return _shortened(title), _shortened(text)
 
 
-def notifier_for(system: str, title: str, text: str, picture: str = "") -> Notifier:
-    """The program for a system: `linux`, `darwin` or `wsl`."""
+def notifier_for(system: System, title: str, text: str, picture: str = "") -> Notifier:
+    """The program for a system."""
     match system:
-        case "darwin":
+        case System.MACOS:
             return Notifier(command=("osascript", *_APPLE, title, text))
-        case "wsl":
+        case System.WSL2:
             variables = {"AURADAEMON_TITLE": title, "AURADAEMON_TEXT": text}
             variables["WSLENV"] = ":".join(("AURADAEMON_TITLE", "AURADAEMON_TEXT"))
             command = ("powershell.exe", "-NoProfile", "-NonInteractive", "-Command", _WINDOWS)
@@ -83,10 +84,9 @@ def notifier_for(system: str, title: str, text: str, picture: str = "") -> Notif
 def main() -> int:
     """Shows one event."""
     title, text = texts_of(os.environ)
-    system = "wsl" if "microsoft" in platform.release().lower() else sys.platform
     first = os.environ.get(PREFIX + "OUTPUTS", "").partition("\n")[0]
     picture = first if PurePath(first).suffix in PICTURES else ""
-    notifier = notifier_for(system, title, text, picture)
+    notifier = notifier_for(this_system(), title, text, picture)
     program = notifier.command[0]
     if shutil.which(program) is None:
         sys.stderr.write(f"{program} is not there: {notifier.mend}\n")

@@ -9,9 +9,9 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.folder_sweep import Area
-from aura_daemon.housekeeping.walking import WalkedFolder
 from aura_daemon.outbox import previews
 from aura_daemon.outbox.source_disposal import SourceDisposal
+from aura_daemon.system.files.walking import WalkedFolder
 from aura_daemon.system.logs import LogFile
 
 _REPORT: Final = b'"schema": "aura-daemon/failure/'

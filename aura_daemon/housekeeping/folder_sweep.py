@@ -7,10 +7,8 @@ Files that belong together go together. A crash between two steps leaves nothing
 from __future__ import annotations
 
 import os
-import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -19,8 +17,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.housekeeping import KeptFor
-from aura_daemon.housekeeping.walking import WalkedFolder, walk
-from aura_daemon.system import durable_files
+from aura_daemon.system.files.walking import WalkedFolder, remove_if_empty, walk
 
 GRAIN_S: Final = 60
 """Files are compared by size in groups of one minute, so that a hundred thousand need no memory."""
@@ -48,8 +45,7 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    folder: str
-    descriptor: int
+    folder: WalkedFolder
     names: tuple[str, ...]
     changed_s: float
     size_bytes: int
@@ -105,11 +101,10 @@ class FolderSweep:
                     yield found
 
     def _delete(self, group: _Group) -> bool:
-        shown = file_names.escaped(os.path.normpath(os.path.join(group.folder, group.names[0])))  # noqa: PTH118
+        shown = file_names.escaped(os.path.normpath(os.path.join(group.folder.path, group.names[0])))  # noqa: PTH118
         try:
             for name in group.names:
-                with suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=group.descriptor)
+                group.folder.delete(name)
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
@@ -119,7 +114,7 @@ class FolderSweep:
         self.deleted += 1
         self.freed_bytes += group.size_bytes
         self.area.gone(group.size_bytes)
-        self._emptied.add(group.folder)
+        self._emptied.add(group.folder.path)
         return True
 
     def _remove_empty_folders(self) -> None:
@@ -128,11 +123,7 @@ class FolderSweep:
         places = {PurePosixPath(folder) for folder in self._emptied}
         places |= {above for place in places for above in place.parents}
         for place in sorted(places - {PurePosixPath()}, key=lambda place: len(place.parts), reverse=True):
-            with (
-                suppress(OSError),
-                durable_files.folder_of(area.root / area.folder / place, below=area.root) as folder,
-            ):
-                os.rmdir(place.name, dir_fd=folder)
+            remove_if_empty(area.root / area.folder / place, below=area.root)
 
 
 def _boundary(sizes: Counter[int], most_bytes: int | None) -> tuple[int, int]:
@@ -152,12 +143,8 @@ def _group(folder: WalkedFolder, names: tuple[str, ...]) -> _Group | None:
     """
     changed_s, size_bytes = 0.0, 0
     for name in names:
-        try:
-            status = os.stat(name, dir_fd=folder.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
+        if (status := folder.status(name)) is None:
             return None
         changed_s = max(changed_s, status.st_mtime, status.st_ctime)
         size_bytes += status.st_size
-    return _Group(folder.path, folder.descriptor, names, changed_s, size_bytes)
+    return _Group(folder, names, changed_s, size_bytes)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.hooks.desktop_notification import notifier_for, texts_of
+from aura_daemon.system.windows import System
 
 HOSTILE = '"; do shell script "reboot" -- $(reboot) <b>&'
 
@@ -36,12 +37,12 @@ def test_a_long_prompt_is_cut() -> None:
 
 
 def test_hostile_text_is_an_argument_or_a_variable_and_never_a_script() -> None:
-    linux = notifier_for("linux", HOSTILE, HOSTILE, "/a.png").command
+    linux = notifier_for(System.LINUX, HOSTILE, HOSTILE, "/a.png").command
     assert linux[-3:] == ("--", HOSTILE, '"; do shell script "reboot" -- $(reboot) &lt;b&gt;&amp;')
     assert "--icon=/a.png" in linux
-    apple = notifier_for("darwin", HOSTILE, HOSTILE).command
+    apple = notifier_for(System.MACOS, HOSTILE, HOSTILE).command
     assert [part for part in apple if HOSTILE in part] == [HOSTILE, HOSTILE]
-    windows = notifier_for("wsl", HOSTILE, HOSTILE)
+    windows = notifier_for(System.WSL2, HOSTILE, HOSTILE)
     assert not any(HOSTILE in part for part in windows.command)
     assert windows.variables["AURADAEMON_TEXT"] == HOSTILE
 

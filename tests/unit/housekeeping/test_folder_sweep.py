@@ -15,8 +15,8 @@ from aura_daemon.config.housekeeping import KeptFor
 from aura_daemon.config.settings import Settings
 from aura_daemon.housekeeping.areas import areas_of
 from aura_daemon.housekeeping.folder_sweep import Area, FolderSweep
-from aura_daemon.housekeeping.walking import WalkedFolder
 from aura_daemon.outbox.source_disposal import SourceDisposal
+from aura_daemon.system.files.walking import WalkedFolder
 from aura_daemon.system.logs import LogFile
 from tests.conftest import Mount
 from tests.support.house import Door, House

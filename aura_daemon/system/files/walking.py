@@ -1,10 +1,12 @@
-"""Goes through a folder of ours without ever following a link. In: a folder. Out: names, with descriptors to act on."""
+"""Goes through a folder of ours, and deletes in it, without ever following a link. In: a folder. Out: what is in it."""
 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +38,31 @@ class WalkedFolder:
             return b""
         finally:
             os.close(file)
+
+    def status(self, name: str) -> os.stat_result | None:
+        """The status of a regular file in it; None for anything else."""
+        if sys.platform == "win32":
+            raise needs_wsl2()
+        try:
+            status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        return status if stat.S_ISREG(status.st_mode) else None
+
+    def delete(self, name: str) -> None:
+        """Deletes a file in it, where it is still there; raises OSError."""
+        if sys.platform == "win32":
+            raise needs_wsl2()
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=self.descriptor)
+
+
+def remove_if_empty(folder: Path, *, below: Path) -> None:
+    """Removes a folder that holds nothing, unless a link leads there."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    with suppress(OSError), durable_files.folder_of(folder, below=below) as outer:
+        os.rmdir(folder.name, dir_fd=outer)
 
 
 def walk(folder: Path, *, below: Path, is_deep: bool = True) -> Iterator[WalkedFolder]:
