@@ -75,6 +75,7 @@ class HookProcess:
             return None
         if self._ended_because:
             sessions.signal_group(self._process, kills=True)  # what it started, and what ignored the first signal
+        self._read()  # what it wrote since, before it ended
         self._close()
         return self._told(code)
 
