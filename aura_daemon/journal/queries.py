@@ -85,6 +85,30 @@ class JournalQueries:
         values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
         return self._database.row(query, values) is not None
 
+    def closed_sources(self, *, after: str, before: str, limit: int) -> list[Source]:
+        """Sources for which nothing is left to do, with ids between two, oldest first; never the newest of all.
+
+        The newest tells which time it was at least, should the clock be set back.
+        """
+        query = (
+            "SELECT * FROM sources WHERE id > ? AND id < ? AND id < (SELECT max(id) FROM sources) AND state = 'closed'"
+            " ORDER BY id LIMIT ?"
+        )
+        return self._sources(query, after, before, limit)
+
+    def size(self) -> tuple[int, int]:
+        """How many files and how many jobs the journal knows."""
+        return size_of(self._database)
+
+    def used_bytes(self) -> int:
+        """How much of the journal's file is in use; what was deleted leaves room in it, which is used again."""
+        row = self._database.row(
+            "SELECT (page_count - freelist_count) * page_size"
+            " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        assert row is not None
+        return int(row[0])
+
     # -- images, and what belongs to them ------------------------------------------------------------------------------
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
@@ -305,6 +329,13 @@ class JournalQueries:
 
     def _jobs(self, query: str, *values: object) -> list[Job]:
         return [job_of(row) for row in self._database.rows(query, values)]
+
+
+def size_of(database: Database) -> tuple[int, int]:
+    """How many files and how many jobs a journal of any version knows."""
+    row = database.row("SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM jobs)")
+    assert row is not None
+    return row[0], row[1]
 
 
 def _range_below(folder: str) -> tuple[bytes, bytes]:
