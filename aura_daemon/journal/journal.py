@@ -18,6 +18,7 @@ from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.ended import EndedQueries
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.queries import JournalQueries
 from aura_daemon.journal.records import (
@@ -39,7 +40,7 @@ FILE_NAME: Final = "journal.sqlite3"
 """In the state folder."""
 
 
-class Journal(JournalQueries):
+class Journal(JournalQueries, EndedQueries):
     """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
