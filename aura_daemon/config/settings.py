@@ -151,6 +151,14 @@ class LimitsConfig(BaseModel):
     )
 
 
+class GalleryConfig(BaseModel):
+    """The gallery."""
+
+    model_config = _CONFIG
+    outbox: bool = Field(True, description="true or false: write `index.html` and `aura-gallery/` into the outbox")
+    page_size: Whole = Field(48, ge=10, le=100, description="a whole number of results a page from 10 to 100")
+
+
 class HttpConfig(BaseModel):
     """The HTTP server that answers `/health` and `/metrics`."""
 
@@ -261,6 +269,7 @@ class Settings(BaseSettings):
     limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
     http: Annotated[HttpConfig, NoDecode] = _section(HttpConfig(), "HTTP server", "HTTP")
     metrics: Annotated[MetricsConfig, NoDecode] = _section(MetricsConfig(), "metrics", "METRICS")
+    gallery: Annotated[GalleryConfig, NoDecode] = _section(GalleryConfig(), "gallery", "GALLERY")
 
     @classmethod
     def settings_customise_sources(
@@ -285,7 +294,8 @@ class Settings(BaseSettings):
         """The part that a worker gets."""
         parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
-        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
+        thumbnails = {"thumbnails": self.gallery.outbox}
+        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits | thumbnails)
 
     @property
     def state_is_managed(self) -> bool:

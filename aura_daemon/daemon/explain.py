@@ -98,7 +98,8 @@ class _Explainer:
         keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
         if is_out_of_bounds(name):
             return (
-                "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
+                "left alone: hidden, or in `failed/` or `aura-gallery/`, where nothing is looked for;"
+                " rename or move it to have it taken"
             )
         intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
         if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:

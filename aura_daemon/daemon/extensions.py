@@ -13,7 +13,16 @@ def extensions_of(
     settings: Settings, *, journal: Journal, delivery: Delivery, holdups: Holdups, drain: bool
 ) -> tuple[Extension, ...]:
     """The extensions that are configured. `drain`: the daemon ends as soon as nothing is left to do."""
-    return (*_monitoring(settings, holdups, drain=drain),)
+    return (*_gallery(settings, journal, delivery), *_monitoring(settings, holdups, drain=drain))
+
+
+def _gallery(settings: Settings, journal: Journal, delivery: Delivery) -> tuple[Extension, ...]:
+    """The gallery in the outbox."""
+    if not settings.gallery.outbox:
+        return ()
+    from aura_daemon.gallery.gallery import Gallery  # a daemon without one imports no Jinja2
+
+    return (Gallery(journal, delivery, page_size=settings.gallery.page_size),)
 
 
 def _monitoring(settings: Settings, holdups: Holdups, *, drain: bool) -> tuple[Extension, ...]:
