@@ -30,7 +30,7 @@ from aura_daemon.health.document import Health
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed
 from aura_daemon.journal.ended import EndedRow
 from aura_daemon.journal.journal import Journal
-from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.outbox.delivery import Delivered, Delivery
 from aura_daemon.system.clock import utc_now
 
 INDEX_INTERVAL_S: Final = 5.0
@@ -51,8 +51,8 @@ TURN_S: Final = 0.03
 MOST_WAITING_BYTES: Final = 32 << 20
 """Of thumbnails that could not be written yet; the oldest give way to new ones."""
 
-MOST_WAITING_SIDECARS: Final = 200
-"""Sidecars that are kept until their entries are made; further ones are read from the outbox."""
+MOST_FRESH: Final = 200
+"""Results that are kept until their entries are made; further ones are read from journal and outbox."""
 
 _RETRY_FIRST_S: Final = 5.0
 _RETRY_MOST_S: Final = 300.0
@@ -85,8 +85,8 @@ class Gallery:
         self._renderer = Renderer(title=delivery.root.name or "outbox", page_size=page_size)
         self._monotonic = monotonic
         self._now = now
-        self._sidecars: dict[str, Sidecar] = {}
-        """Job id -> sidecar of a job that was delivered just now."""
+        self._fresh: dict[str, tuple[Delivered, Sidecar]] = {}
+        """Job id -> a job that was delivered just now, and its sidecar."""
         self._thumbnails: dict[str, bytes] = {}
         self._health: Health | None = None
         self._window: dict[int, _Shown] = {}
@@ -110,8 +110,8 @@ class Gallery:
         match event:
             case JobDelivered(delivered=delivered, produced=produced):
                 self._is_behind = True
-                if delivered.document is not None and len(self._sidecars) < MOST_WAITING_SIDECARS:
-                    self._sidecars[delivered.job.id] = delivered.document
+                if delivered.document is not None and len(self._fresh) < MOST_FRESH:
+                    self._fresh[delivered.job.id] = delivered, delivered.document
                 if produced.thumbnail:
                     self._keep_thumbnail(delivered.job.id, produced.thumbnail)
             case JobFailed():
@@ -220,7 +220,7 @@ class Gallery:
             del self._window[number]
         self._is_behind = step < last
         if not self._is_behind:
-            self._sidecars.clear()
+            self._fresh.clear()
 
     def _add(self, row: EndedRow) -> None:
         """Puts an entry into the window; a job that was retried leaves its older place."""
@@ -234,6 +234,10 @@ class Gallery:
 
     def _entry(self, row: EndedRow) -> GalleryEntry | None:
         """The entry of something that has ended; None where the journal has forgotten it."""
+        if (fresh := self._fresh.pop(row.id, None)) is not None:
+            delivered, document = fresh
+            size = self._thumbnail_size(row.id)
+            return results.of_result(row.number, delivered.job, delivered.sidecar.name, document, thumbnail_size=size)
         job = self._journal.find_job(row.id)
         try:
             source = self._journal.source(job.source_id if job is not None else row.id)
@@ -241,13 +245,13 @@ class Gallery:
             return None
         if job is None or job.failure is not None:
             return results.of_failure(row.number, source, job)
-        document = self._sidecars.pop(job.id, None)
-        sidecar_name = f"{job.stem}.json"
-        if document is None:
-            sidecar_name, document = self._delivery.sidecar(job)
-        waiting = self._thumbnails.get(job.id)
-        size = webp_size(waiting) if waiting else self._files.thumbnail_size(job.id)
-        return results.of_result(row.number, job, source, sidecar_name, document, thumbnail_size=size)
+        name, found = self._delivery.sidecar(job)
+        size = self._thumbnail_size(job.id)
+        return results.of_result(row.number, job, name, found, thumbnail_size=size, source=source)
+
+    def _thumbnail_size(self, job_id: str) -> tuple[int, int] | None:
+        waiting = self._thumbnails.get(job_id)
+        return webp_size(waiting) if waiting else self._files.thumbnail_size(job_id)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 

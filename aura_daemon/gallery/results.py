@@ -27,13 +27,13 @@ _BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 def of_result(
     number: int,
     job: Job,
-    source: Source,
     sidecar_name: str,
     document: Sidecar | None,
     *,
     thumbnail_size: tuple[int, int] | None,
+    source: Source | None = None,
 ) -> GalleryEntry:
-    """The entry of a job that is done; `document`: None where its sidecar is gone."""
+    """The entry of a job that is done; `document`: None where its sidecar is gone, `source` names its file then."""
     extension = _extension(job, document)
     path = f"{job.folder}/{job.stem}" if job.folder else job.stem
     is_caption = job.kind == JobKind.CAPTION
@@ -55,7 +55,8 @@ def of_result(
     if document is None:
         request = {label: value for label, value in _of_request(job).items() if value not in (None, "")}
         settings = [(label, clean(str(value))) for label, value in request.items()]
-        return replace(entry, prompt=_prompt(job), settings=(*settings, ("File", clean(escaped(source.path)))))
+        file = [("File", clean(escaped(source.path)))] if source is not None else []
+        return replace(entry, prompt=_prompt(job), settings=(*settings, *file))
     return replace(entry, **_of_document(document))
 
 

@@ -60,7 +60,6 @@ def test_a_picture_shows_what_it_was_made_from_and_where_it_lies() -> None:
     entry = of_result(
         3,
         job(DRAWN, folder="pets & co"),
-        SOURCE,
         "cat.json",
         document(DRAWN, outputs=[output]),
         thumbnail_size=(48, 32),
@@ -75,7 +74,7 @@ def test_a_picture_shows_what_it_was_made_from_and_where_it_lies() -> None:
 
 def test_the_job_file_of_a_picture_asks_for_the_same() -> None:
     made = document(DRAWN)
-    entry = of_result(3, job(DRAWN), SOURCE, "cat.json", made, thumbnail_size=None)
+    entry = of_result(3, job(DRAWN), "cat.json", made, thumbnail_size=None)
     spec = validated(yaml.safe_load(entry.job), file="copied.yaml")
     assert isinstance(spec, JobSpec)
     again = request_of(made)
@@ -85,7 +84,7 @@ def test_the_job_file_of_a_picture_asks_for_the_same() -> None:
 
 def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:
     asked = CaptionRequest(image="beach.png")
-    entry = of_result(3, job(asked), SOURCE, "cat.json", document(asked, caption="a beach"), thumbnail_size=(480, 270))
+    entry = of_result(3, job(asked), "cat.json", document(asked, caption="a beach"), thumbnail_size=(480, 270))
     assert (entry.kind, entry.caption, entry.picture, entry.text) == (EntryKind.CAPTION, "a beach", "", "cat.txt")
     assert (entry.width, entry.height) == (480, 270)
     assert entry.job == ""
@@ -102,7 +101,7 @@ def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:
     ids=["picture", "another format", "caption", "sheet"],
 )
 def test_without_its_sidecar_a_result_shows_what_the_journal_knows(request_: Request, address_of: str) -> None:
-    entry = of_result(3, job(request_), SOURCE, "cat.json", None, thumbnail_size=None)
+    entry = of_result(3, job(request_), "cat.json", None, thumbnail_size=None, source=SOURCE)
     assert address_of in (entry.picture, entry.text)
     assert (entry.sidecar, entry.thumbnail, entry.ended) == ("", "", "1970-01-01T00:01:00+00:00")
     assert ("File", "pets/cat.yaml") in entry.settings
@@ -112,9 +111,7 @@ def test_a_sheet_shows_what_lies_on_it() -> None:
     base = document(DRAWN)
     record = GridRecord(cells=["a", "b"], columns=2, column_labels=["steps 4", "steps 8"], row_labels=[])
     made = base.model_copy(update={"request": record, "outputs": [], "rung": ""})
-    entry = of_result(
-        3, job(GridRequest(cells=("a", "b"), columns=2)), SOURCE, "cat.json", made, thumbnail_size=(30, 20)
-    )
+    entry = of_result(3, job(GridRequest(cells=("a", "b"), columns=2)), "cat.json", made, thumbnail_size=(30, 20))
     assert (entry.kind, entry.prompt, entry.ratio_class) == (EntryKind.SHEET, "steps 4, steps 8", "r150")
     assert (entry.stages, dict(entry.settings)["Pictures"]) == ({}, "2")
 
@@ -148,7 +145,7 @@ def test_what_a_sidecar_says_beyond_the_usual_is_shown() -> None:
     )
     timing = base.timing_s.model_copy(update={"total": 300.0, "waited": 12.0})
     full = base.model_copy(update={"request": record, "timing_s": timing, "attempts": 2, "peak_bytes": 1 << 30})
-    shown = dict(of_result(3, job(asked), SOURCE, "cat.json", full, thumbnail_size=None).settings)
+    shown = dict(of_result(3, job(asked), "cat.json", full, thumbnail_size=None).settings)
     assert shown["LoRAs"] == "ink 0.5"
     assert (shown["Took"], shown["Waited"], shown["Attempts"]) == ("4 min 48 s", "12 s", "2")
     assert (shown["Strength"], shown["Clip skip"], shown["Memory"]) == ("0.4", "2", "1.00 GiB")
@@ -158,5 +155,5 @@ def test_what_a_sidecar_says_beyond_the_usual_is_shown() -> None:
 def test_a_copied_prompt_is_read_as_it_was_drawn(prompt: str) -> None:
     made = document(DRAWN)
     drawn = made.model_copy(update={"request": made.request.model_copy(update={"prompt": prompt})})
-    entry = of_result(3, job(DRAWN), SOURCE, "cat.json", drawn, thumbnail_size=None)
+    entry = of_result(3, job(DRAWN), "cat.json", drawn, thumbnail_size=None)
     assert yaml.safe_load(entry.job)["prompt"] == prompt
