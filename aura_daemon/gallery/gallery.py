@@ -16,25 +16,25 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.backoff import Backoff
-from aura_daemon.errors import BrokenState
-from aura_daemon.formats.sidecar_schema import Sidecar
-from aura_daemon.gallery import results
 from aura_daemon.gallery.charts import chart
 from aura_daemon.gallery.entries import GalleryEntry
 from aura_daemon.gallery.files import ForeignIndex, GalleryFiles
 from aura_daemon.gallery.overview import is_other, overview
 from aura_daemon.gallery.paging import INDEX, Page, Paging
 from aura_daemon.gallery.rendering import FRAGMENTS_BYTES, Renderer
-from aura_daemon.gallery.webp_size import webp_size
+from aura_daemon.gallery.results import GalleryResults
 from aura_daemon.health.document import Health
 from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed
 from aura_daemon.journal.ended import EndedRow
 from aura_daemon.journal.journal import Journal
-from aura_daemon.outbox.delivery import Delivered, Delivery
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system.clock import utc_now
 
 INDEX_INTERVAL_S: Final = 5.0
 """Shortest time between two writes of the index: outboxes are often synced."""
+
+NEWS_S: Final = 1.0
+"""How long news are waited for after the first one: as a job ends, the next one begins, and one index tells both."""
 
 REBUILD_INTERVAL_S: Final = 0.1
 """Time between two turns in which pages are made again, as after an update or when someone deleted them."""
@@ -47,12 +47,6 @@ CLOSING_S: Final = 2.0
 
 TURN_S: Final = 0.03
 """Most time of one turn, but for what is begun: a slice, a page."""
-
-MOST_WAITING_BYTES: Final = 32 << 20
-"""Of thumbnails that could not be written yet; the oldest give way to new ones."""
-
-MOST_FRESH: Final = 200
-"""Results that are kept until their entries are made; further ones are read from journal and outbox."""
 
 _RETRY_FIRST_S: Final = 5.0
 _RETRY_MOST_S: Final = 300.0
@@ -85,9 +79,7 @@ class Gallery:
         self._renderer = Renderer(title=delivery.root.name or "outbox", page_size=page_size)
         self._monotonic = monotonic
         self._now = now
-        self._fresh: dict[str, tuple[Delivered, Sidecar]] = {}
-        """Job id -> a job that was delivered just now, and its sidecar."""
-        self._thumbnails: dict[str, bytes] = {}
+        self._results = GalleryResults(journal, delivery, self._files)
         self._health: Health | None = None
         self._window: dict[int, _Shown] = {}
         """Number -> what the index shows."""
@@ -97,7 +89,8 @@ class Gallery:
         """How many pages were written, as they were full."""
         self._missing: deque[Page] = deque()
         self._is_behind = True
-        self._has_changed = True
+        self._news_s: float | None = float("-inf")
+        """Since when the index misses something; None while it misses nothing."""
         self._written_s: float | None = None
         self._rebuilt: tuple[deque[EndedRow], list[str]] | None = None
         """Of the page that is made again: what is left to do, and what is done."""
@@ -110,14 +103,12 @@ class Gallery:
         match event:
             case JobDelivered(delivered=delivered, produced=produced):
                 self._is_behind = True
-                if delivered.document is not None and len(self._fresh) < MOST_FRESH:
-                    self._fresh[delivered.job.id] = delivered, delivered.document
-                if produced.thumbnail:
-                    self._keep_thumbnail(delivered.job.id, produced.thumbnail)
+                self._results.note(delivered, produced)
             case JobFailed():
                 self._is_behind = True
             case HealthWritten(document=document):
-                self._has_changed |= is_other(self._health, document) or not self._files.has_index()
+                if is_other(self._health, document) or not self._files.has_index():
+                    self._note_news()
                 self._health = document
             case _:
                 pass
@@ -131,9 +122,9 @@ class Gallery:
         now_s = self._monotonic()
         if self._backoff.until_s is not None:
             return max(0.0, self._backoff.until_s - now_s)
-        if self._is_behind or self._thumbnails:
+        if self._is_behind or self._results.has_thumbnails:
             return 0.0
-        due = [self._index_due_s()] if self._has_changed else []
+        due = [self._index_due_s(self._news_s)] if self._news_s is not None else []
         due += [self._rebuilt_s + REBUILD_INTERVAL_S] if self._missing else []
         return max(0.0, min(due) - now_s) if due else None
 
@@ -145,9 +136,10 @@ class Gallery:
     def close(self) -> None:
         """Writes what is left, as far as there is time."""
         self._written_s, until_s = None, self._monotonic() + CLOSING_S
+        self._news_s = float("-inf")
         while self._try(self._work, until_s=until_s):
             self._rebuilt_s = 0.0
-            has_work = self._is_behind or self._has_changed or self._missing
+            has_work = self._is_behind or self._news_s is not None or self._missing
             if not has_work or self._monotonic() >= until_s:
                 break
 
@@ -158,8 +150,7 @@ class Gallery:
             work(until_s)
         except ForeignIndex:
             self._tell_of_foreign()
-            self._has_changed = False
-            self._written_s = self._monotonic()
+            self._written_s, self._news_s = self._monotonic(), None
         except OSError as error:
             if self._backoff.failures == 0:
                 logger.warning("the gallery cannot be written: {}; it is tried again", error.strerror or error)
@@ -173,10 +164,8 @@ class Gallery:
     def _work(self, until_s: float) -> None:
         if self._seen < 0:
             self._begin()
-        while self._thumbnails:
-            job_id = next(iter(self._thumbnails))
-            self._files.write_thumbnail(job_id, self._thumbnails[job_id])
-            del self._thumbnails[job_id]
+        while self._results.has_thumbnails:
+            self._results.write_thumbnail()
             if self._monotonic() >= until_s:
                 return
         while self._is_behind:
@@ -187,11 +176,16 @@ class Gallery:
         if self._missing and now_s >= self._rebuilt_s + REBUILD_INTERVAL_S:
             self._rebuild(self._missing[0], until_s)
             self._rebuilt_s = now_s
-        if self._has_changed and now_s >= self._index_due_s():
+        if self._news_s is not None and now_s >= self._index_due_s(self._news_s):
             self._write_index()
 
-    def _index_due_s(self) -> float:
-        return self._written_s + INDEX_INTERVAL_S if self._written_s is not None else float("-inf")
+    def _index_due_s(self, news_s: float) -> float:
+        earliest_s = self._written_s + INDEX_INTERVAL_S if self._written_s is not None else float("-inf")
+        return max(earliest_s, news_s + NEWS_S)
+
+    def _note_news(self) -> None:
+        if self._news_s is None:
+            self._news_s = self._monotonic()
 
     # -- entries -------------------------------------------------------------------------------------------------------
 
@@ -220,38 +214,17 @@ class Gallery:
             del self._window[number]
         self._is_behind = step < last
         if not self._is_behind:
-            self._fresh.clear()
+            self._results.forget()
 
     def _add(self, row: EndedRow) -> None:
         """Puts an entry into the window; a job that was retried leaves its older place."""
-        entry = self._entry(row)
+        entry = self._results.entry(row)
         if entry is None:
             return
         for number in [number for number, shown in self._window.items() if shown.entry.id == row.id]:
             del self._window[number]
         self._window[row.number] = _Shown(entry=entry, fragment=self._renderer.fragment(entry))
-        self._has_changed = True
-
-    def _entry(self, row: EndedRow) -> GalleryEntry | None:
-        """The entry of something that has ended; None where the journal has forgotten it."""
-        if (fresh := self._fresh.pop(row.id, None)) is not None:
-            delivered, document = fresh
-            size = self._thumbnail_size(row.id)
-            return results.of_result(row.number, delivered.job, delivered.sidecar.name, document, thumbnail_size=size)
-        job = self._journal.find_job(row.id)
-        try:
-            source = self._journal.source(job.source_id if job is not None else row.id)
-        except BrokenState:
-            return None
-        if job is None or job.failure is not None:
-            return results.of_failure(row.number, source, job)
-        name, found = self._delivery.sidecar(job)
-        size = self._thumbnail_size(job.id)
-        return results.of_result(row.number, job, name, found, thumbnail_size=size, source=source)
-
-    def _thumbnail_size(self, job_id: str) -> tuple[int, int] | None:
-        waiting = self._thumbnails.get(job_id)
-        return webp_size(waiting) if waiting else self._files.thumbnail_size(job_id)
+        self._note_news()
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
@@ -260,7 +233,7 @@ class Gallery:
         rows, fragments = self._rebuilt or (deque(self._journal.ended_between(page.first, page.last)), [])
         self._rebuilt = rows, fragments
         while rows and (not fragments or self._monotonic() < until_s):
-            if (entry := self._entry(rows.popleft())) is not None:
+            if (entry := self._results.entry(rows.popleft())) is not None:
                 fragments.append(self._renderer.fragment(entry))
         if not rows:
             self._write_page(page, fragments)
@@ -291,15 +264,9 @@ class Gallery:
         content = overview(self._journal, self._health, now=self._now(), total=self._journal.count_ended())
         drawn = chart([self._window[number].entry for number in sorted(self._window)])
         self._files.write_index(self._renderer.index(content, fragments, links, drawn))
-        self._written_s, self._has_changed = self._monotonic(), False
+        self._written_s, self._news_s = self._monotonic(), None
 
     # -- below ---------------------------------------------------------------------------------------------------------
-
-    def _keep_thumbnail(self, job_id: str, content: bytes) -> None:
-        self._thumbnails[job_id] = content
-        waiting = sum(map(len, self._thumbnails.values()))
-        while waiting > MOST_WAITING_BYTES:
-            waiting -= len(self._thumbnails.pop(next(iter(self._thumbnails))))
 
     def _tell_of_foreign(self) -> None:
         if not self._has_told_of_foreign:

@@ -8,12 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.sidecar_schema import GridRecord, LoraRecord, OutputRecord, Sidecar
+from aura_daemon.formats.sidecar_schema import BenchmarkRecord, GridRecord, LoraRecord, OutputRecord, Sidecar
 from aura_daemon.gallery.entries import EntryKind
-from aura_daemon.gallery.results import of_failure, of_result
+from aura_daemon.gallery.made_entries import of_failure, of_result
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobfile.validation import JobSpec, validated
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, ImageFormat, Lora, Request, kind_of
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    ImageFormat,
+    Lora,
+    Request,
+    kind_of,
+)
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
@@ -157,3 +166,16 @@ def test_a_copied_prompt_is_read_as_it_was_drawn(prompt: str) -> None:
     drawn = made.model_copy(update={"request": made.request.model_copy(update={"prompt": prompt})})
     entry = of_result(3, job(DRAWN), "cat.json", drawn, thumbnail_size=None)
     assert yaml.safe_load(entry.job)["prompt"] == prompt
+
+
+BENCHMARK = BenchmarkRequest(picture=GenerateRequest(prompt="a red circle"))
+
+
+def test_a_benchmark_shows_its_drawing() -> None:
+    record = BenchmarkRecord(of="generate", repeats=3, sizes=["512x512", "768x512"], prompt="a red circle")
+    outputs = [OutputRecord(name=f"cat{end}", bytes=1, sha256="", width=None, height=None) for end in (".md", ".svg")]
+    made = document(DRAWN).model_copy(update={"request": record, "outputs": outputs})
+    entry = of_result(3, job(BENCHMARK), "cat.json", made, thumbnail_size=None)
+    assert (entry.kind, entry.picture, entry.job) == (EntryKind.BENCHMARK, "cat.svg", "")
+    assert ("Sizes", "512x512, 768x512") in entry.settings
+    assert of_result(3, job(BENCHMARK), "cat.json", None, thumbnail_size=None).picture == "cat.svg"
