@@ -6,16 +6,27 @@ import os
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.system import durable_files, private_state
+from aura_daemon.system.permissions import user_id
+
+FIRST_PERSON_ID: Final = 1000
+"""User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
+
+DYNAMIC_IDS: Final = range(61184, 65520)
+"""User ids that systemd gives to services with DynamicUser."""
 
 
-def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing."""
-    problems = list(misplaced(loaded))
+def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+    """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing.
+
+    `makes_named`: inbox and outbox are made too where the user has named them.
+    """
+    problems = list(misplaced(loaded, makes_named=makes_named))
     if problems:
         return tuple(problems)
     settings = loaded.settings
@@ -38,21 +49,30 @@ def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing."""
+def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+    """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing.
+
+    `makes_named`: they will be made, so that it is no problem that they are missing.
+    """
     folders = folders_of(loaded.settings)
     problems: list[Problem] = []
     for key, folder in folders.items():
         exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
         if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))
-        elif not exists and key in loaded.named_folders:
-            message = f"{folder} does not exist: make it, or mount what belongs there"
+        elif not exists and key in loaded.named_folders and not makes_named:
+            makes = "`aura-daemon run --make-folders` makes it"
+            message = f"{folder} does not exist: make it, or mount what belongs there ({makes})"
             problems.append(Problem(key=key, message=message))
-    too_wide = _too_wide(folders)
+    too_wide = _too_wide(folders, state_is_managed=loaded.settings.state_is_managed)
     problems.extend(too_wide.values())
     problems.extend(_overlaps({key: folder for key, folder in folders.items() if key not in too_wide}))
     return tuple(problems)
+
+
+def is_system_user(uid: int) -> bool:
+    """Whether an account was made for a service; root's was not."""
+    return 0 < uid < FIRST_PERSON_ID or uid in DYNAMIC_IDS
 
 
 def folders_of(settings: Settings) -> dict[str, Path]:
@@ -60,16 +80,21 @@ def folders_of(settings: Settings) -> dict[str, Path]:
     return {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
 
 
-def _too_wide(folders: Mapping[str, Path]) -> dict[str, Problem]:
-    """Problems of folders such as `inbox: ~`, where the daemon would run, and move away, all files of a home folder."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - never raises
-    wide = {os.path.realpath(home): "a whole home folder", "/": "the whole file system"}
+def _too_wide(folders: Mapping[str, Path], *, state_is_managed: bool) -> dict[str, Problem]:
+    """Problems of folders such as `inbox: ~`, where the daemon would run, and move away, all files of a home folder.
+
+    The home of a system user, made for one service, is often that service's state folder: `/var/lib/NAME`.
+    """
+    home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - never raises
+    wide = {home: "a whole home folder", "/": "the whole file system"}
+    home_may_be_state = state_is_managed or is_system_user(user_id())
     return {
         key: Problem(
             key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}"
         )
         for key, folder in folders.items()
         if (resolved := os.path.realpath(folder)) in wide
+        and not (key == "state" and resolved == home and home != "/" and home_may_be_state)
     }
 
 

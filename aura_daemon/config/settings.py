@@ -1,7 +1,7 @@
 """Every key of the configuration, with its type, its bounds and its default.
 
-`loading` fills the settings from file and environment; config/aura.yaml shows the keys to people. The docstrings of the
-classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
+`loading` fills the settings from the file, `environment` from variables; config/aura.yaml shows the keys to people. The
+docstrings of the classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.config.listening import address_of, is_guarded
@@ -90,7 +89,7 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
@@ -201,21 +200,14 @@ class MetricsConfig(BaseModel):
         return value
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """Everything that can be configured; paths are absolute."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        env_ignore_empty=True,
-    )
+    model_config = _CONFIG
     inbox: Folder = Field(Path("inbox"), description="a folder")
     outbox: Folder = Field(Path("outbox"), description="a folder")
     state: Folder | None = Field(None, description="a folder on a local disk, or null")
-    accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    accept: Annotated[tuple[Accept, ...], BeforeValidator(_listed)] = Field(
         tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
     )
     prompt_lines: PromptLines = Field(PromptLines.AUTO, description=f"one of {', '.join(PromptLines)}")
@@ -264,24 +256,12 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
-    generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
-    caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
-    limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
-    http: Annotated[HttpConfig, NoDecode] = _section(HttpConfig(), "HTTP server", "HTTP")
-    metrics: Annotated[MetricsConfig, NoDecode] = _section(MetricsConfig(), "metrics", "METRICS")
-    gallery: Annotated[GalleryConfig, NoDecode] = _section(GalleryConfig(), "gallery", "GALLERY")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment counts before the file, whose keys are the initial values."""
-        return env_settings, init_settings
+    generate: GenerateConfig = _section(GenerateConfig(), "generator", "GENERATE")
+    caption: CaptionConfig = _section(CaptionConfig(), "captioner", "CAPTION")
+    limits: LimitsConfig = _section(LimitsConfig(), "limits", "LIMITS")
+    http: HttpConfig = _section(HttpConfig(), "HTTP server", "HTTP")
+    metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
+    gallery: GalleryConfig = _section(GalleryConfig(), "gallery", "GALLERY")
 
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:

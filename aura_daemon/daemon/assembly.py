@@ -21,7 +21,7 @@ from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension, Listener
 from aura_daemon.health.recorder import HealthRecorder
@@ -42,10 +42,13 @@ from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.process import ProcessWorker
 
 
-def settings_of(config: Path | None) -> LoadedConfig:
-    """The configuration, its folders and files checked; raises UserError with every problem."""
+def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedConfig:
+    """The configuration, its folders and files checked; raises UserError with every problem.
+
+    `makes_folders`: an inbox and an outbox that are missing are made, even where the configuration names them.
+    """
     loaded = load(config)
-    if problems := (*check_folders(loaded), *check_monitoring(loaded.settings)):
+    if problems := (*check_folders(loaded, makes_named=makes_folders), *check_monitoring(loaded.settings)):
         raise UserError(problems)
     return loaded
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 from collections.abc import Iterator
@@ -15,19 +16,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.open_journal import open_journal
+from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat, JobKind
 from aura_daemon.jobs.results import Failure
-from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
 PAGE: Final = 100
 """Rows that are read at once."""
+
+NOTHING_YET = "nothing has run here yet (no journal in {}): run the daemon"
 
 MOST_CAPTION_BYTES: Final = 10_000
 _LAST_ID: Final = "\U0010ffff"
@@ -103,13 +106,29 @@ def history(settings: Settings, wanted: HistoryFilter | None = None, *, most: in
         return tuple(islice(_History(settings.outbox, journal).entries(wanted), most))
 
 
+def open_journal(state: Path) -> Journal:
+    """The journal, opened for reading; raises UserError where there is none, or none that this program can read."""
+    try:
+        return Journal(state / FILE_NAME, read_only=True)
+    except JournalRefused as error:
+        is_missing = error.errno not in (errno.EPROTO, errno.EACCES, errno.EIO)
+        message = NOTHING_YET.format(state) if is_missing else str(error.strerror)
+        raise UserError([Problem(message=message)]) from None
+
+
 def output_of(job: Job, outbox: Path) -> Path:
     """The result of a job that is done; where it is gone, the name that it most likely had."""
     place = outbox / job.folder / job.stem
-    if isinstance(job.request, CaptionRequest):
-        return _with(place, ".txt")
-    formats = [f".{job.request.format}"] if isinstance(job.request, GenerateRequest) and job.request.format else []
-    places = [_with(place, extension) for extension in (*formats, *PAYLOAD_EXTENSIONS) if extension != ".txt"]
+    match job.request:
+        case CaptionRequest():
+            return _with(place, ".txt")
+        case BenchmarkRequest():
+            return _with(place, ".md")
+        case GenerateRequest(format=wanted):
+            formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
+        case _:
+            formats = dict.fromkeys(ImageFormat)
+    places = [_with(place, f".{image_format}") for image_format in formats]
     return next((found for found in places if os.path.lexists(found)), places[0])
 
 

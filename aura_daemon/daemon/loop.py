@@ -22,7 +22,7 @@ from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
-from aura_daemon.health.listener import Extension, HealthWritten, Listener, notify
+from aura_daemon.health.listener import DaemonPhase, Extension, HealthWritten, Listener, PhaseChanged, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import JobState
@@ -119,6 +119,7 @@ class Daemon:
         """Begins to watch the inbox."""
         self._write_health()
         self.watcher.start()
+        self._tell(DaemonPhase.WATCHING)
 
     def turn(self) -> bool:
         """Does everything that can be done now; True where the loop is to end."""
@@ -143,7 +144,10 @@ class Daemon:
             self._write_health_if_due()
             if self._is_to_reload and not self.holdups.has_failed(JOURNAL):  # the next daemon could not open it
                 self._is_to_reload = False
+                self._tell(DaemonPhase.RELOADING)
                 self._hands_over = self._reload()
+                if not self._hands_over or self.pool.is_running:  # else the daemon that follows at once says so
+                    self._tell(DaemonPhase.WATCHING)
             if self._hands_over and not self.pool.is_running:
                 return True
             return self.drain and self._is_drained()
@@ -253,6 +257,8 @@ class Daemon:
     def shut_down(self) -> None:
         """Starts no more jobs; the running ones end within `stop_timeout` or are queued again."""
         self._hands_over = self._hands_over and not self._is_stopping  # stopped meanwhile: no other daemon takes over
+        if not self._hands_over:
+            self._tell(DaemonPhase.STOPPING)
         self.health.is_stopping = True
         self.health.change()
         with suppress(JournalRefused):  # the next start gives the jobs back all the same, unless memory ran out since
@@ -278,6 +284,9 @@ class Daemon:
     def _extensions_work(self) -> None:
         for extension in self.extensions:
             extension.work()
+
+    def _tell(self, phase: DaemonPhase) -> None:
+        notify(self.listeners, PhaseChanged(phase=phase))
 
     def _write_health_if_due(self) -> None:
         if self.health.due_in_s() <= 0:

@@ -25,6 +25,7 @@ from aura_daemon.engines.failures import broken, failure_of, first_line, is_brok
 from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.interface import DecodedTask, Family
+from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.device_memory import (
     FreeMemory,
@@ -38,7 +39,7 @@ from aura_daemon.engines.placement.devices import Devices, Placement, find_devic
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, kind_of
+from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
@@ -78,6 +79,11 @@ class Session:
     def models(self) -> tuple[str, ...]:
         """Names of the loaded models."""
         return self._models.names
+
+    @property
+    def model_kinds(self) -> tuple[JobKind, ...]:
+        """The kind of job that each loaded model serves."""
+        return self._models.kinds
 
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where the device does not answer any more."""
@@ -243,8 +249,8 @@ class Session:
         process_memory.trim()
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
-        message = "model {} is loaded on {} in {}, rung {}"
-        logger.info(message, files.name, placement.device, placement.dtype, placement.rung)
+        message = "{} model {} is loaded on {} in {}, rung {}"
+        logger.info(message, demand.key[0], files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 
@@ -258,7 +264,9 @@ class Session:
         return others(os.getpid(), card.uuid if card is not None else "")
 
     def _in_words(self, error: Exception, attempt: EngineAttempt) -> Failure:
-        """A failure while a model loads is the model's, so that its jobs wait; any other is the job's, or the GPU's."""
+        """A failure of the machine or of loading lets the model's jobs wait; any other is the job's, or the GPU's."""
+        if not is_out_of_memory(error) and (fault := machine_fault(error)) is not None:
+            return fault
         if is_broken(error):
             self._is_broken = True
             return broken(error)

@@ -94,7 +94,27 @@ class HealthWritten:
     document: Health
 
 
-Event: TypeAlias = Up | JobStarted | JobDelivered | JobFailed | AttemptFailed | WorkerEnded | HealthWritten
+class DaemonPhase(StrEnum):
+    """A part of a daemon's life, as a service manager wants to know it."""
+
+    WATCHING = "watching"
+    """It has begun to watch the inbox; or a configuration that was read again is in force, or refused."""
+    RELOADING = "reloading"
+    """It reads its configuration again."""
+    STOPPING = "stopping"
+    """It was told to stop, and no other daemon follows in this process."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PhaseChanged:
+    """The daemon has entered a phase."""
+
+    phase: DaemonPhase
+
+
+Event: TypeAlias = (
+    Up | JobStarted | JobDelivered | JobFailed | AttemptFailed | WorkerEnded | HealthWritten | PhaseChanged
+)
 """The reports of workers (`workers.protocol`), and the daemon's own events."""
 
 

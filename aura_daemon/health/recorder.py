@@ -16,7 +16,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import (
     AttemptFailed,
@@ -25,6 +25,7 @@ from aura_daemon.health.listener import (
     JobDelivered,
     JobFailed,
     JobStarted,
+    PhaseChanged,
     WorkerEnded,
 )
 from aura_daemon.intake.pending import PendingFiles
@@ -35,6 +36,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.clock import SteadyClock, utc_now
+from aura_daemon.system.hardware.host_memory import machine_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
@@ -91,7 +93,7 @@ class HealthRecorder:
     def _last_failure(self) -> str | None:
         """The last failure of earlier runs that nobody ordered."""
         failures = self.journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS)
-        return next((str(failed) for failed in failures if failed.failure.kind is not FailureKind.CANCELLED), None)
+        return next((str(failed) for failed in failures if failed.kind != FailureKind.CANCELLED), None)
 
     def change(self) -> None:
         """Marks the document as changed."""
@@ -118,7 +120,7 @@ class HealthRecorder:
                 self._recent_s.append(event.delivered.total_s)
             case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
-            case HealthWritten():
+            case HealthWritten() | PhaseChanged():
                 return
         self._changed = True
 
@@ -188,12 +190,13 @@ class HealthRecorder:
             dtype=conditions.dtype if conditions else None,
             rung=conditions.rung if conditions else None,
             models=list(slot.models),
+            model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
                 daemon_bytes=self._process.memory_info().rss,
                 worker_bytes=slot.worker.resident_bytes,
                 device_used_bytes=slot.memory.device_used_bytes if slot.memory else None,
                 device_free_bytes=slot.memory.device_free_bytes if slot.memory else None,
-                machine_available_bytes=psutil.virtual_memory().available,
+                machine_available_bytes=machine_memory().available_bytes,
             ),
             last_error=self._last_error,
             job_p50_s=percentile(self._recent_s, 0.5),

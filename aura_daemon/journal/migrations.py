@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
-from aura_daemon.jobs.requests import demand_of
 from aura_daemon.journal.database import Database
-from aura_daemon.journal.records import image_key
-from aura_daemon.journal.request_json import request_from_dict
 
 _TABLES: Final = """
 CREATE TABLE sources (
@@ -261,8 +258,17 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
             raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
         raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
-        database.define("last_name", lambda path: path.rpartition(b"/")[2])
-        database.define("image_key", lambda path: image_key(os.fsdecode(path)))
-        database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
+        _define_functions(database)
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _define_functions(database: Database) -> None:
+    """The functions that migrations call. What they need is imported here, as readers never migrate."""
+    from aura_daemon.jobs.requests import demand_of
+    from aura_daemon.journal.records import image_key
+    from aura_daemon.journal.request_json import request_from_dict
+
+    database.define("last_name", lambda path: path.rpartition(b"/")[2])
+    database.define("image_key", lambda path: image_key(os.fsdecode(path)))
+    database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))

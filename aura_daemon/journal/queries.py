@@ -11,9 +11,9 @@ from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.overview import RecordedFailure, recent_failures
 from aura_daemon.journal.records import (
     Job,
-    RecordedFailure,
     Source,
     benchmark_of,
     in_64_bits,
@@ -247,22 +247,17 @@ class JournalQueries:
         )
         return self._sources(query, since, *before, most)
 
+    def latest_in(self, states: Sequence[str], most: int) -> list[tuple[str, str, str]]:
+        """The jobs in some states that came last: id, path of the file, state."""
+        query = (
+            "SELECT jobs.id, sources.path, jobs.state FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            f" WHERE jobs.state IN ({', '.join('?' * len(states))}) ORDER BY jobs.id DESC LIMIT ?"
+        )
+        return [(row[0], os.fsdecode(row[1]), row[2]) for row in self._database.rows(query, (*states, most))]
+
     def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
         """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""
-        jobs = [
-            RecordedFailure(
-                id=job.id, path=self.source(job.source_id).path, failure=job.failure, failed_at=job.finished_at or 0.0
-            )
-            for job in self.recent(among)
-            if job.failure is not None
-        ]
-        query = "SELECT * FROM sources WHERE failure IS NOT NULL ORDER BY claimed_at DESC LIMIT ?"
-        refused = [
-            RecordedFailure(id=source.id, path=source.path, failure=source.failure, failed_at=source.claimed_at)
-            for source in self._sources(query, most)
-            if source.failure is not None
-        ]
-        return sorted((*jobs, *refused), key=lambda failed: failed.failed_at, reverse=True)[:most]
+        return recent_failures(self._database, most, among=among)
 
     def all_done(self, source_id: str) -> bool:
         """Whether a source has jobs and every one of them succeeded."""

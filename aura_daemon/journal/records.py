@@ -13,16 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-
 from aura_daemon.errors import Problem
-from aura_daemon.file_names import collision_key, escaped
+from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import Request, demand_of, model_named
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.request_json import ANY, request_from_dict, request_to_dict
+from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
 from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
 
@@ -118,22 +116,6 @@ class Job:
         return f"{self.kind} {self.model}" if self.model else self.kind
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedFailure:
-    """A job that failed for good, or a file that was refused."""
-
-    id: str
-    """Id of the job, or of the file where it has no jobs."""
-    path: str
-    """Path of the file below the inbox."""
-    failure: Failure
-    failed_at: float
-    """Seconds since the epoch."""
-
-    def __str__(self) -> str:
-        return f"{self.id}: {escaped(self.path)}: {self.failure.message}"
-
-
 def in_64_bits(number: int) -> int:
     """A time or inode number folded into the range of a column, which some exceed. Equal numbers stay equal."""
     return (number + (1 << 63)) % (1 << 64) - (1 << 63)
@@ -164,7 +146,8 @@ def benchmark_row(run: BenchmarkRun) -> dict[str, object]:
 
 def benchmark_of(row: sqlite3.Row) -> BenchmarkRun:
     """A row of `benchmarks`."""
-    return _BENCHMARK.validate_python(json.loads(row["figures"]))
+    run: BenchmarkRun = adapter(BenchmarkRun).validate_python(json.loads(row["figures"]))
+    return run
 
 
 def columns_of(row: Source | Job | Measured) -> dict[str, object]:
@@ -179,23 +162,20 @@ def columns(values: Mapping[str, Any]) -> dict[str, object]:
 
 def source_of(row: sqlite3.Row) -> Source:
     """A row of `sources`."""
-    return _SOURCE.validate_python(_fields(row))
+    source: Source = adapter(Source).validate_python(_fields(row))
+    return source
 
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    return _JOB.validate_python(_fields(row))
+    job: Job = adapter(Job).validate_python(_fields(row))
+    return job
 
 
 def measured_of(row: sqlite3.Row) -> Measured:
     """A row of `measured`."""
-    return _MEASURED.validate_python(_fields(row))
-
-
-_SOURCE: Final = TypeAdapter(Source)
-_JOB: Final = TypeAdapter(Job)
-_MEASURED: Final = TypeAdapter(Measured)
-_BENCHMARK: Final = TypeAdapter(BenchmarkRun)
+    measured: Measured = adapter(Measured).validate_python(_fields(row))
+    return measured
 
 
 def _column(name: str, value: Any) -> object:

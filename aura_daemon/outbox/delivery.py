@@ -18,6 +18,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_picture, from_sidecar
@@ -33,9 +34,6 @@ from aura_daemon.system.mount_guard import MountGuard
 
 PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt", ".md", ".svg")
 """Of all kinds of jobs; a benchmark has the last two."""
-SIDECAR_EXTENSION: Final = ".json"
-CAPTION_SIDECAR_EXTENSION: Final = ".txt.json"
-"""Of a caption beside a picture that was drawn from a text of the same name, which came before its own picture."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 

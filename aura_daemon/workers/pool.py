@@ -47,6 +47,7 @@ class Slot:
         """The conditions of the running job, or of the last one."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
+        self.model_kinds: tuple[str, ...] = ()
         self.resident_bytes: list[int] = []
         """Memory of the process after each of the last jobs with the present models."""
         self.idle_since_s = time.monotonic()
@@ -80,7 +81,8 @@ class Slot:
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
-                    self.memory, self.models, self.idle_since_s = message.memory, message.models, time.monotonic()
+                    self.memory, self.models, self.model_kinds = message.memory, message.models, message.model_kinds
+                    self.idle_since_s = time.monotonic()
                 case _:
                     pass
         return messages
@@ -89,7 +91,8 @@ class Slot:
         """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
         self._pid = None
-        self.ready, self.conditions, self.memory, self.models, self.resident_bytes = None, None, None, (), []
+        self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
+        self.models = self.model_kinds = ()
 
 
 class WorkerPool:

@@ -19,6 +19,13 @@ FROM_OUTSIDE: Final = STOP_SIGNALS | KILL
 MOST_EARLY_KILLS: Final = 3
 """Kills in a row, before the worker was ready, after which its jobs wait longer and longer."""
 
+MACHINE_SIGNALS: Final = {
+    "SIGILL": "torch, or a library, uses instructions that this processor lacks: install builds made for it",
+    "SIGSYS": "the service unit forbids a system call that torch needs: widen its SystemCallFilter=",
+    "SIGBUS": "a file that the model is read from could not be read: look at its disk and the system's log",
+}
+"""Signals that end a worker through a fault of the machine, whatever the job: its model is held up -> the mend."""
+
 RESTARTED: Final = "it is started anew for the next job; see the log"
 
 BROKEN_INSTALLATION: Final = (
@@ -62,6 +69,9 @@ class WorkerDeath:
         if self.was_oom_killed and self.placed:
             message = "the kernel's out-of-memory killer took the worker process"
             return Failure(kind=kind_when_killed(self.placed), message=message, mend=RESTARTED)
+        if self.killed_by is not None and (mend := MACHINE_SIGNALS.get(self.killed_by.name)) is not None:
+            message = f"{text}, which is this machine's fault"
+            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=mend)
         if self.was_ready:
             return Failure(kind=FailureKind.CRASHED, message=text, mend=RESTARTED)
         if self.was_oom_killed:

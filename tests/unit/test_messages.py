@@ -19,6 +19,7 @@ import pytest
 import typer
 
 from aura_daemon.cli.app import app
+from aura_daemon.config.engine import ALIASES, EMBEDDED
 from aura_daemon.config.settings import Settings
 from aura_daemon.file_names import FAILED_FOLDER, GALLERY_FOLDER, OWN_FOLDER
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
@@ -33,6 +34,24 @@ LEAST_MESSAGES: Final = 400
 ELSEWHERE: Final = {
     # what other programs call their things
     "OOMPolicy=continue": "a setting of systemd",
+    "MemoryDenyWriteExecute=yes": "a setting of systemd",
+    "ProcSubset=pid": "a setting of systemd",
+    "NOTIFY_SOCKET": "a variable of systemd",
+    "XDG_RUNTIME_DIR": "a variable of a session",
+    "systemd=true": "a setting of WSL2",
+    "systemctl cat": "a command of systemd",
+    "loginctl enable-linger": "a command of systemd",
+    "useradd --system …": "a command of the shell",
+    "--home-dir": "an option of useradd",
+    "--shell": "an option of useradd",
+    "chown -R": "a command of the shell",
+    "python3 -m venv /opt/aura-daemon": "a command of the shell",
+    "nvidia-smi": "a command of NVIDIA's driver",
+    "fs.file": "a setting of the kernel, `fs.file-max`",
+    "constraints.txt": "a file of the project",
+    "AF_UNIX": "a family of addresses",
+    "AF_INET": "a family of addresses",
+    "AF_INET6": "a family of addresses",
     "memory.oom.group": "a file of a control group",
     "fs.inotify.max_user_watches": "a setting of the kernel",
     "fs.inotify.max_user_instances": "a setting of the kernel",
@@ -155,7 +174,9 @@ def commands() -> dict[str, frozenset[str]]:
     """Every command with its options."""
     group: Any = typer.main.get_command(app)
     return {
-        name: frozenset(option for parameter in command.params for option in parameter.opts)
+        name: frozenset(
+            option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+        )
         for name, command in group.commands.items()
     }
 
@@ -201,7 +222,7 @@ def is_known(name: str) -> bool:
     words = {*choices(), "retry", "cancel"}
     files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
     files |= {INDEX, f"{GALLERY_FOLDER}/"}
-    if name in files or name == FOLDER_DEFAULTS or name in ELSEWHERE or name in OF_NEIGHBOURS:
+    if name in files or name == FOLDER_DEFAULTS or name in {EMBEDDED, *ALIASES, *ELSEWHERE} or name in OF_NEIGHBOURS:
         return True
     if not re.search(r"[A-Za-z]", name):  # `{`, `---`, `..`
         return True

@@ -25,6 +25,9 @@ PR_SET_PDEATHSIG: Final = 1
 OOM_SCORE_ADJUSTMENT: Final = 500
 """From -1000 to 1000: the kernel's out-of-memory killer chooses this process before the daemon or a desktop."""
 
+OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Variables of a service manager, to which a child must not speak."""
+
 
 def started(
     command: Sequence[str], options: Sequence[str], environment: Mapping[str, str]
@@ -33,6 +36,7 @@ def started(
 
     The command gets the number of its end's descriptor and this process's pid, then the options.
     """
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
     ours, theirs = socket.socketpair()
     try:
         with stop_signals.blocked():
@@ -40,7 +44,7 @@ def started(
                 [*command, str(theirs.fileno()), str(os.getpid()), *options],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **environment},
+                env={**inherited, **environment},
             )
     except OSError:
         ours.close()

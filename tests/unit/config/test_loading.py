@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon.cli import app
-from aura_daemon.config.folder_checks import check_folders
+from aura_daemon.config.folder_checks import check_folders, is_system_user
 from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
@@ -293,7 +293,11 @@ def test_the_default_folders_are_made(alone: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("inbox: away", "inbox: {here}/away does not exist: make it, or mount what belongs there"),
+        (
+            "inbox: away",
+            "inbox: {here}/away does not exist: make it, or mount what belongs there"
+            " (`aura-daemon run --make-folders` makes it)",
+        ),
         ("outbox: away", "outbox: {here}/away does not exist"),
         ("inbox: file", "inbox: {here}/file is not a folder"),
         ("inbox: dangling", "inbox: {here}/dangling is not a folder"),
@@ -456,6 +460,28 @@ def test_a_whole_home_or_file_system_is_no_inbox_or_outbox(
     (message,) = folder_problems(f"{key}: {wide}\nstate: {tmp_path / 'home' / 'state'}")
     assert message.startswith(f"{key}: /")
     assert f" is {what}: name a folder of its own, for example " in message
+
+
+def test_a_home_folder_is_a_state_folder_where_the_service_manager_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    assert folder_problems(f"state: {home}") == [
+        f"state: {home} is a whole home folder: name a folder of its own, for example {home / 'state'}"
+    ]
+    monkeypatch.setenv("STATE_DIRECTORY", str(home))
+    assert folder_problems("settle: 3") == []
+    (message,) = folder_problems(f"inbox: {home}")
+    assert message.startswith(f"inbox: {home} is a whole home folder")
+
+
+@pytest.mark.parametrize(
+    ("uid", "is_system"),
+    [(0, False), (1, True), (998, True), (1000, False), (61184, True), (65519, True), (65520, False)],
+)
+def test_an_account_below_those_of_people_was_made_for_a_service(uid: int, is_system: bool) -> None:
+    assert is_system_user(uid) is is_system
 
 
 def test_null_for_a_folder_keeps_the_default(alone: Path) -> None:

@@ -13,6 +13,7 @@ from aura_daemon.ladder.rungs import Rung
 from aura_daemon.workers.worker_death import (
     BROKEN_INSTALLATION,
     KILLED_EARLY,
+    MACHINE_SIGNALS,
     MOST_EARLY_KILLS,
     NO_MEMORY_TO_START,
     RESTARTED,
@@ -51,6 +52,9 @@ EXITED = WorkerDeath(ending="ended by itself with exit code 1")
         (replace(KILLED, was_oom_killed=True, placed=(ON_CPU,)), FailureKind.OUT_OF_MEMORY, RESTARTED),
         (replace(KILLED, was_oom_killed=True, placed=(ON_GPU,)), FailureKind.CRASHED, RESTARTED),
         (replace(KILLED, was_oom_killed=True), FailureKind.CRASHED, RESTARTED),
+        (replace(SEGMENT, killed_by=signal.SIGILL), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGILL"]),
+        (replace(SEGMENT, killed_by=signal.SIGSYS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGSYS"]),
+        (replace(SEGMENT, killed_by=signal.SIGBUS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGBUS"]),
     ],
 )
 def test_the_way_a_worker_ended_decides_what_failed(death: WorkerDeath, kind: FailureKind, mend: str) -> None:

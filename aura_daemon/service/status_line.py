@@ -1,0 +1,49 @@
+"""One line on how the daemon is, for `systemctl status`. In: the health document. Out: the line."""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from aura_daemon.health.document import CurrentJob, Health, Status
+
+LONGEST: Final = 200
+"""Characters; the rest is cut."""
+
+
+def status_line(document: Health) -> str:
+    """What the daemon does now, how much waits, and what is held up."""
+    parts = [_now(document)]
+    waiting = document.queue_depth - (document.current.batch if document.current else 0)
+    if waiting > 0:
+        parts.append(f"{waiting} waiting")
+    parts += [f"held up: {holdup.what} ({holdup.reason})" for holdup in document.holdups[:1]]
+    if len(document.holdups) > 1:
+        parts.append(f"{len(document.holdups) - 1} more held up")
+    line = "; ".join(parts)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+
+
+def _now(document: Health) -> str:
+    match document.status:
+        case Status.STARTING | Status.STOPPING | Status.STOPPED:
+            return document.status.value
+        case Status.PAUSED:
+            return "paused: inbox or outbox is away"
+        case Status.OK | Status.DEGRADED:
+            return _job(document.current) if document.current is not None else "idle"
+        case _:
+            assert_never(document.status)
+
+
+def _job(job: CurrentJob) -> str:
+    if job.loading is not None:
+        progress = f"loading {job.loading}"
+        if job.loading_total_bytes:
+            progress += f" {100 * job.loading_done_bytes // job.loading_total_bytes} %"
+    elif job.steps:
+        progress = f"step {job.step} of {job.steps}"
+    else:
+        progress = "starting"
+    others = f" and {job.batch - 1} more" if job.batch > 1 else ""
+    eta = f", {job.eta_s:.0f} s to go" if job.eta_s is not None else ""
+    return f"{job.kind} {job.source}{others}: {progress}{eta}"
