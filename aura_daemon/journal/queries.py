@@ -259,9 +259,11 @@ class JournalQueries:
             query += " AND +jobs.kind = ?"
             values.append(kind)
         if likely:
-            columns = ("jobs.id", "request", "jobs.failure", "CAST(sources.path AS TEXT)", "CAST(stem AS TEXT)")
-            query += f" AND (jobs.kind = 'caption' OR {' OR '.join(f'{column} LIKE ?' for column in columns)})"
-            values += [f"%{likely}%"] * (len(columns) - 1) + [f"%{likely.rpartition('.')[0] or likely}%"]
+            query += (
+                " AND (jobs.kind = 'caption' OR jobs.id LIKE ? OR request LIKE ? OR jobs.failure LIKE ?"
+                " OR CAST(path AS TEXT) LIKE ? OR CAST(stem AS TEXT) LIKE ?)"
+            )
+            values += [f"%{likely}%"] * 4 + [f"%{likely.rpartition('.')[0] or likely}%"]
         query += " ORDER BY finished_at DESC, jobs.id DESC LIMIT ?"
         return self._jobs(query, *values, most)
 
