@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo run once test torture ladder-check gpu-check service-check test-slow lint types contracts check coverage evaluate wheel wheel-check clean help
+.PHONY: demo run once test torture ladder-check gpu-check service-check test-slow lint types contracts check coverage elsewhere evaluate wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -63,12 +63,17 @@ lint: $(INSTALLED_DEV)
 
 types: $(INSTALLED_DEV)
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin
 
 contracts: $(INSTALLED_DEV)
 	$(BIN)/lint-imports
 
-coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) must be covered to the last branch
-	$(BIN)/pytest $$($(BIN)/python -m tests.support.pure_modules) -q --cov-branch --cov-report=term-missing --cov-fail-under=100
+coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) must be covered to the last branch; as on Windows
+	$(BIN)/python -m tests.support.elsewhere win32 -m pytest $$($(BIN)/python -m tests.support.pure_modules) -q --cov-branch --cov-report=term-missing --cov-fail-under=100
+
+elsewhere: $(INSTALLED_DEV) ## the tests of the rules as on macOS
+	$(BIN)/python -m tests.support.elsewhere darwin -m pytest $$($(BIN)/python -m tests.support.pure_modules --tests) -q
 
 evaluate: $(INSTALLED) ## measure the embedded model
 	$(BIN)/python -m aura_daemon.training.evaluate

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import gc
 import os
 import subprocess
@@ -83,6 +82,7 @@ def door(house: House) -> Iterator[Door]:
 @pytest.fixture
 def no_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the kernel refuse leases, as on a network share or for files of other users: writers remain unknown."""
+    import fcntl
 
     def refuse(*_: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.bench.instant import PICTURE_BYTES
+from aura_daemon.system.durable_files import sync_folder
 
 COMMITS: Final = 6
 COMMIT_BYTES: Final = 4_096
@@ -44,10 +45,10 @@ def run(folder: Path, names: list[str]) -> float:
 
 def _claim(inbox: Path, work: Path, name: str) -> None:
     (work / name).mkdir()
-    _sync(work)
+    sync_folder(work)
     (inbox / name).rename(work / name / name)
-    _sync(work / name)
-    _sync(inbox)
+    sync_folder(work / name)
+    sync_folder(inbox)
 
 
 def _publish(outbox: Path, name: str, size_bytes: int) -> None:
@@ -58,20 +59,12 @@ def _publish(outbox: Path, name: str, size_bytes: int) -> None:
         os.fsync(file.fileno())
     os.link(temp, outbox / name)
     temp.unlink()
-    _sync(outbox)
+    sync_folder(outbox)
 
 
 def _archive(work: Path, done: Path, name: str) -> None:
     os.link(work / name / name, done / name)
     (work / name / name).unlink()
-    _sync(done)
-    _sync(work / name)
+    sync_folder(done)
+    sync_folder(work / name)
     (work / name).rmdir()
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

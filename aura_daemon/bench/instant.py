@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced, Resolved, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Up
 
 NAME: Final = "instant"
@@ -25,7 +25,7 @@ class InstantWorker:
     resident_bytes: int | None = None
 
     def __init__(self) -> None:
-        self._reader, self._writer = os.pipe()
+        self._pipe = WakeupPipe()
         self._up: list[Up] = []
 
     @property
@@ -37,26 +37,24 @@ class InstantWorker:
         for task in batch.tasks:
             finished = Finished(job_id=task.job_id, outcome=_produced(task), memory=_MEMORY, models=(NAME,))
             self._up.append(finished)
-        os.write(self._writer, b"!")
+        self._pipe.wake()
 
     def cancel(self, job_id: str) -> None:
         """Every job has ended before it could be cancelled."""
 
     def poll(self) -> list[Up]:
         up, self._up = self._up, []
-        if up:
-            os.read(self._reader, 1)
+        self._pipe.clear()
         return up
 
     def waitables(self) -> list[int]:
-        return [self._reader]
+        return [self._pipe.fileno()]
 
     def unload(self) -> None:
         """No model is loaded."""
 
     def stop(self, timeout_s: float) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
+        self._pipe.close()
 
 
 def _produced(task: Task) -> Produced:

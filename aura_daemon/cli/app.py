@@ -15,8 +15,12 @@ from typing import Annotated
 import typer
 
 from aura_daemon.errors import AuraError, UserError
+from aura_daemon.system import windows
 
 MENDABLE = 2
+
+RUN_A_DAEMON = frozenset({"run", "once", "demo", "cancel", "retry", "bench"})
+"""Commands that do a daemon's work in their own process."""
 
 app = typer.Typer(
     name="aura-daemon",
@@ -236,6 +240,8 @@ def _root(
     given = {"config": str(config or ""), "log_format": str(log_format or "")}
     given = {key: value for key, value in given.items() if value}
     name = context.invoked_subcommand or ""
+    if name in RUN_A_DAEMON:
+        windows.refuse_natively()
     command = getattr(context.command, "commands", {}).get(name)
     if command is not None:
         known = {parameter.name for parameter in command.params}

@@ -30,6 +30,7 @@ from aura_daemon.health.document import Status
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.system import logs
 from aura_daemon.system.filesystems import file_system_of
+from aura_daemon.system.processes.process_memory import peak_at_the_end_of
 from aura_daemon.workers.pool import WorkerPool
 
 START_DEADLINE_S = 30.0
@@ -95,11 +96,10 @@ def measure_drain(place: Path, count: int) -> Drained:
     _fill(settings.inbox, count)
     began_s = time.monotonic()
     with _start(settings, drain=True) as daemon:
-        _, code, usage = os.wait4(daemon.pid, 0)
-        daemon.returncode = os.waitstatus_to_exitcode(code)
+        peak_bytes = peak_at_the_end_of(daemon)
     if daemon.returncode != 0:
         raise RuntimeError(f"the daemon ended with {daemon.returncode}")
-    return Drained(seconds=time.monotonic() - began_s, peak_bytes=usage.ru_maxrss * 1024)
+    return Drained(seconds=time.monotonic() - began_s, peak_bytes=peak_bytes)
 
 
 def measure_bare(place: Path, count: int) -> float:

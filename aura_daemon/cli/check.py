@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, fields
-from io import BytesIO
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -17,29 +16,17 @@ from rich.text import Text
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import path_below
+from aura_daemon.daemon.file_contents import FileContents
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, extension_of
-from aura_daemon.formats.image_ends import ends_properly
-from aura_daemon.formats.image_signatures import ImageSignature, format_of
-from aura_daemon.intake.admission import drawn_seed
-from aura_daemon.intake.catalogue import CatalogueReader
-from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.folder_listings import FolderListings
-from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
-from aura_daemon.jobfile import from_sidecar
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults, regenerates
-from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
-from aura_daemon.jobfile.prompt_lists import reading
+from aura_daemon.jobfile.folder_defaults import is_settings, parse_defaults
+from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
-from aura_daemon.jobs.sources import Accept, SourceKind
+from aura_daemon.jobs.sources import Accept
 from aura_daemon.system import durable_files
-from aura_daemon.system.library_versions import is_installed
 from aura_daemon.system.permissions import why_denied
-from aura_daemon.watch import file_kinds
-from aura_daemon.watch.completeness import CompletenessTracker
-from aura_daemon.watch.decisions import Leave
-from aura_daemon.watch.file_kinds import HEAD_BYTES
 
 FAILED = 1
 
@@ -75,19 +62,16 @@ class _Checker:
     def __init__(self, settings: Settings, *, expand: bool) -> None:
         self._inbox = settings.inbox
         self._expand = expand
-        self._prompt_lines = settings.prompt_lines
-        self._catalogue = CatalogueReader(settings.generate).now()
-        self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
+        self._contents = FileContents(settings, frozenset(Accept))
 
     def check(self, file: Path) -> list[str] | tuple[Problem, ...]:
         """Lines about a valid file, or everything that is wrong with it."""
         name = escaped(str(file))
-        try:
-            # A path outside the inbox has no folders with settings, and neither has the settings' own file.
-            below = "" if is_settings(file.name) else path_below(file.absolute(), self._inbox) or ""
-            folders = self._folder_defaults.above(below)
-        except OSError as error:
-            return (Problem(file=name, message=f"its folder's settings cannot be used: {error.strerror}"),)
+        # A path outside the inbox has no folders with settings, and neither has the settings' own file.
+        below = "" if is_settings(file.name) else path_below(file.absolute(), self._inbox) or ""
+        folders = self._contents.folders_above(below, shown=name)
+        if isinstance(folders, Problem):
+            return (folders,)
         try:
             content = durable_files.read(file, most_bytes=MOST_BYTES).content
         except OSError as error:
@@ -95,7 +79,7 @@ class _Checker:
         if is_settings(file.name):
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
-        found = self._contents(file.name, name, content, folders)
+        found = self._contents.read(file.name, content, folders, shown=name)
         if isinstance(found, tuple):
             return found
         if isinstance(found, str):
@@ -108,41 +92,6 @@ class _Checker:
             *(_job_lines(found) if self._expand else ()),
             *(escaped(f"warning: {name}: {warning}") for warning in warnings),
         ]
-
-    def _contents(
-        self, file_name: str, name: str, content: bytes, folders: tuple[FolderDefaults, ...]
-    ) -> ParsedFile | str | tuple[Problem, ...]:
-        """What a file asks for, or what is wrong with it. `name`: as it is printed."""
-        route = file_kinds.route(file_name, content[:HEAD_BYTES], frozenset(Accept))
-        match route:
-            case SourceKind.JOB_FILE | SourceKind.PROMPT_TEXT | SourceKind.PROMPT_TABLE:
-                parsed = reading.parse(
-                    route,
-                    content,
-                    file=name,
-                    folders=folders,
-                    catalogue=self._catalogue,
-                    draw=drawn_seed,
-                    prompt_lines=self._prompt_lines,
-                )
-                return parsed.problems if isinstance(parsed, RejectedFile) else parsed
-            case SourceKind.SIDECAR:
-                document = from_sidecar.parse(content, file=name, catalogue=self._catalogue)
-                return document if isinstance(document, tuple) else "a sidecar: 1 job, makes the same again"
-            case SourceKind.IMAGE:
-                if format_of(content) is ImageSignature.HEIC and not is_installed("pi_heif"):
-                    return (Problem(file=name, message=f"would be left alone: {UNREAD_HEIC}; {MEND_HEIC}"),)
-                if ends_properly(BytesIO(content)) is False:
-                    return (Problem(file=name, message="the end of the image is missing; the daemon waits for it"),)
-                return "an image: 1 job, draws it again" if regenerates(folders) else "an image: 1 caption job"
-            case Leave():
-                return (Problem(file=name, message=f"would be left alone: {escaped(str(route))}"),)
-            case file_kinds.Mismatch():
-                return (Problem(file=name, message=route.reason),)
-            case file_kinds.Unfinished():
-                return (Problem(file=name, message="is empty or holds nothing but zeros"),)
-            case _:  # pragma: no cover
-                assert_never(route)
 
 
 def _picture_beside(file: Path) -> str:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from aura_daemon.errors import UserError
-from aura_daemon.service import accounts
 from aura_daemon.service.managers import ServiceManager, manager_of
 from aura_daemon.service.plan import Scope
 from aura_daemon.service.planning import ServiceOptions, checked_name, not_usable, plan_service, scope_of
+from aura_daemon.system import accounts
 
 
 def service(action: str, config: Path | None, options: ServiceOptions) -> int:

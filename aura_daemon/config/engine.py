@@ -113,7 +113,7 @@ class EngineSettings:
     dtype: Dtype = Dtype.AUTO
     attention: Attention = Attention.SDPA
     memory_fraction: float | None = None
-    """The share of a GPU's memory to use; None means `SMALL_FRACTION` on small cards, else all of it."""
+    """The share of a GPU's memory to use; None means `SMALL_FRACTION` on small cards and in WSL2, else all of it."""
     max_split_size_mb: int | None = None
     """For CUDA's allocator; None means `SMALL_SPLIT_MB` on small cards, else torch's default."""
     threads: int | None = None
@@ -133,11 +133,14 @@ SMALL_FRACTION: Final = 0.95
 SMALL_SPLIT_MB: Final = 128
 
 
-def memory_fraction(configured: float | None, total_bytes: int) -> float | None:
-    """The share of a card's memory that this process may take; None means all of it."""
+def memory_fraction(configured: float | None, total_bytes: int, *, may_spill: bool = False) -> float | None:
+    """The share of a card's memory that this process may take; None means all of it.
+
+    `may_spill`: the driver gives memory of the host, at a tenth of the speed, where the card's is used up.
+    """
     if configured is not None:
         return configured
-    return SMALL_FRACTION if total_bytes <= SMALL_BYTES else None
+    return SMALL_FRACTION if may_spill or total_bytes <= SMALL_BYTES else None
 
 
 def allocator_options(max_split_size_mb: int | None, total_bytes: int | None) -> str:

@@ -171,7 +171,10 @@ class Settings(BaseSettings):
         None, ge=1, le=1024, description="a whole number of CPU threads from 1 to 1024, or null: one a core"
     )
     memory_fraction: NumberOrNull = Field(
-        None, gt=0, le=1, description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less"
+        None,
+        gt=0,
+        le=1,
+        description="a share of the GPU's memory, above 0 to 1, or null: 0.95 of 6 GB and less or in WSL2",
     )
     max_split_size_mb: WholeOrNull = Field(
         None, ge=21, le=100_000, description="a whole number of MiB from 21, or null: 128 on 6 GB and less"

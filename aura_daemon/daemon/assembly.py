@@ -35,6 +35,7 @@ from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.wakeup import WakeupPipe
+from aura_daemon.system.windows import is_wsl2
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.process import ProcessWorker
@@ -122,6 +123,7 @@ def assemble_daemon(
             listeners=listeners,
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
+            gpu_may_spill=is_wsl2(),
         )
         dispatcher = Dispatcher(
             settings=settings,

@@ -9,8 +9,7 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -18,11 +17,10 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.daemon.commands import Command, CommandAnswer, CommandVerb
+from aura_daemon.system.processes import unix_sockets
 
 NAME: Final = "control.sock"
 MAX_MESSAGE_BYTES: Final = 65_536
-MAX_PATH_BYTES: Final = 100
-"""A socket's path has at most 108 bytes with its final zero (unix(7)); a longer one is opened via /proc/self/fd."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +40,7 @@ class ControlSocket:
         self._socket: socket.socket | None = None
         try:
             (state / NAME).unlink(missing_ok=True)  # left by a killed daemon: this process holds the lock now
-            self._socket = _bound(state, NAME)
+            self._socket = unix_sockets.bound(state, NAME)
         except OSError as error:
             logger.warning("`cancel` and `retry` cannot reach this daemon: {}", error.strerror or error)
 
@@ -72,7 +70,7 @@ class ControlSocket:
         if self._socket is None or "/" in received.reply:
             return
         content = json.dumps({"done": answer.done, "said": answer.lines}).encode()
-        with suppress(OSError), _address(self._state, received.reply) as address:
+        with suppress(OSError), unix_sockets.address(self._state, received.reply) as address:
             self._socket.sendto(content[:MAX_MESSAGE_BYTES], address)
 
     def close(self) -> None:
@@ -89,11 +87,11 @@ def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | N
     reply = f"answer-{os.getpid()}-{secrets.token_hex(4)}.sock"
     if not (state / NAME).exists():
         return None
-    client = _bound(state, reply)
+    client = unix_sockets.bound(state, reply)
     try:
         client.settimeout(timeout_s)
         fields = {"verb": command.verb.value, "name": command.name, "path": command.path, "reply": reply}
-        with _address(state, NAME) as address:
+        with unix_sockets.address(state, NAME) as address:
             client.sendto(json.dumps(fields).encode(), address)
         answer = json.loads(client.recv(MAX_MESSAGE_BYTES))
     except ConnectionRefusedError:
@@ -102,32 +100,3 @@ def ask(state: Path, command: Command, *, timeout_s: float) -> CommandAnswer | N
         client.close()
         (state / reply).unlink(missing_ok=True)
     return CommandAnswer(done=bool(answer["done"]), lines=tuple(answer["said"]))
-
-
-def _bound(state: Path, name: str) -> socket.socket:
-    """A datagram socket under a name in the state folder, which only its owner may use."""
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    mask = os.umask(0o177)
-    try:
-        opened.setblocking(False)
-        with _address(state, name) as address:
-            opened.bind(address)
-    except OSError:
-        opened.close()
-        raise
-    finally:
-        os.umask(mask)
-    return opened
-
-
-@contextmanager
-def _address(folder: Path, name: str) -> Iterator[str]:
-    """A path to a socket that is short enough for the system."""
-    if len(os.fsencode(folder / name)) <= MAX_PATH_BYTES:
-        yield os.fspath(folder / name)
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{descriptor}/{name}"
-    finally:
-        os.close(descriptor)

@@ -30,8 +30,7 @@ from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.permissions import why_denied
-from aura_daemon.watch import completeness
-from aura_daemon.watch.completeness import Writer
+from aura_daemon.system.watching.open_writers import Writer, writer_of
 from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_stamp import FileStamp
 
@@ -176,7 +175,7 @@ def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | N
     try:
         status = file.lstat()
         unchanged_s = max(0.0, time.time() - max(status.st_ctime, status.st_mtime))
-        writer = completeness.writer_of(file)
+        writer = writer_of(file)
         decision = triage.judge(name, FileStamp.of(status), unchanged_s=unchanged_s)
     except OSError as error:
         return f"not taken yet: it cannot be read: {why_denied(error, file)}"

@@ -6,7 +6,6 @@ One thread and one loop. No step blocks for longer than reading or writing a fil
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -30,7 +29,7 @@ from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system.instance_lock import InstanceLock
 from aura_daemon.system.mount_guard import MountGuard
-from aura_daemon.system.wakeup import WakeupPipe
+from aura_daemon.system.wakeup import WakeupPipe, wait_until_readable
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 
@@ -253,10 +252,7 @@ class Daemon:
         if self.pool.is_running or self._is_paused:
             due.append(now + TICK_S)
         wait_s = min([self.health.due_in_s(), *(moment - now for moment in due if moment is not None)])
-        poll = select.poll()
-        for descriptor in descriptors:
-            poll.register(descriptor, select.POLLIN)
-        poll.poll(max(0.0, wait_s) * 1000)
+        wait_until_readable(descriptors, wait_s)
 
     def shut_down(self) -> None:
         """Starts no more jobs; the running ones end within `stop_timeout` or are queued again."""

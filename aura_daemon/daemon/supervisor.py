@@ -19,6 +19,7 @@ from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.errors import UserError
 from aura_daemon.health.listener import Listener
 from aura_daemon.system import logs
+from aura_daemon.system.processes.stop_signals import HANG_UP
 from aura_daemon.workers.pool import WorkerPool
 
 
@@ -109,10 +110,9 @@ class SignalHandler:
         self.stopped_by: signal.Signals | None = None
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        if reloads:
-            signal.signal(signal.SIGHUP, self._reload)
-        elif signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            signal.signal(signal.SIGHUP, self._stop)
+        for number in HANG_UP:
+            if reloads or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._reload if reloads else self._stop)
 
     def watch_over(self, daemon: Daemon) -> None:
         """Directs signals to this daemon, those too that came before."""

@@ -26,6 +26,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
+from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.outbox.delivery import Delivery, JobTimes
 
@@ -82,6 +83,8 @@ class OutcomeHandler:
     """Returns the seconds since a source was claimed."""
     source_ended: Callable[[Source], None]
     """Called with the source of every job that has ended."""
+    gpu_may_spill: bool = False
+    """Where a GPU's memory is used up, its driver gives memory of the host instead (WSL2)."""
     done: int = field(init=False, default=0)
     """Number of delivered jobs."""
     failed: int = field(init=False, default=0)
@@ -113,7 +116,7 @@ class OutcomeHandler:
             return
         self._end_holdup(ended.job.needs, f"{ended.job.needs} works again")
         self._end_holdup(memory_for(ended.job.demand), f"there is memory again for {ended.job.demand}")
-        self._learn(ended, outcome)
+        outcome = self._learned(ended, outcome)
         since_claim_s = max(self.since_claim_s(ended.source), ended.waited_s)
         times = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
         self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, times=times))
@@ -245,16 +248,26 @@ class OutcomeHandler:
         if self.holdups.clear(what):
             logger.info("{}", message)
 
-    def _learn(self, ended: EndedJob, produced: Produced) -> None:
-        """Journals the memory and time that a job took, for later choices of a rung; a refusal is only logged."""
+    def _learned(self, ended: EndedJob, produced: Produced) -> Produced:
+        """Journals the memory and time that a job took, for later choices of a rung; a refusal is only logged.
+
+        Returns the result, with a warning where its steps were far too slow.
+        """
         if ended.tried is None:
-            return
+            return produced
+        model, step_s = model_of(ended.job, self.settings), ended.step_s
+        tried = replace(ended.tried, peak_bytes=produced.peak_bytes)
         try:
-            # The peak of a process that shared its memory with others is not the job's own.
-            tried = replace(ended.tried, peak_bytes=produced.peak_bytes if ended.tried.alone else 0)
-            self.journal.learn(model_of(ended.job, self.settings), tried, step_s=ended.step_s)
+            slow = slow_steps(self.journal.measured(model), tried, step_s=step_s, may_spill=self.gpu_may_spill)
+            if slow is not None and slow.has_spilled:  # it would have run out of memory elsewhere
+                self.journal.learn_refusal(model, tried)
+            else:
+                # The peak of a process that shared its memory with others is not the job's own.
+                self.journal.learn(model, tried if tried.alone else replace(tried, peak_bytes=0), step_s=step_s)
         except JournalRefused as error:
             logger.warning("what {} took is not remembered: {}", ended.job.id, error.strerror)
+            return produced
+        return replace(produced, warnings=(*produced.warnings, slow.warning)) if slow is not None else produced
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; a result that the file system refuses is kept for a later try."""

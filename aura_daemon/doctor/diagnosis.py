@@ -18,6 +18,16 @@ SPARE_DISK_BYTES: Final = 1 << 30
 
 GIB: Final = 1 << 30
 
+WINDOWS_DRIVES: Final = frozenset({"9p", "virtiofs", "drvfs"})
+"""File systems through which WSL2 shows the drives of Windows below /mnt."""
+
+WHY_NOT_WINDOWS: Final = {
+    "inbox": "nobody tells what is written there, so that it is looked at every few seconds, and no file is taken "
+    "before it has been left alone for `settle`",
+    "state": "locks and modes mean little there, and others may read every prompt",
+}
+"""Purpose of a folder -> what is bad about such a drive. An outbox there is slow, and works."""
+
 
 def complaints(document: report.DoctorReport) -> Iterator[Finding]:
     """All findings; those that keep jobs from running come first."""
@@ -32,6 +42,11 @@ def complaints(document: report.DoctorReport) -> Iterator[Finding]:
             yield from _about_plan(answer.plan)
     for disk in document.machine.disks:
         yield from _about_disk(disk)
+        if document.machine.wsl2 and disk.what in WHY_NOT_WINDOWS and disk.file_system in WINDOWS_DRIVES:
+            yield Finding(
+                message=f"{disk.path} ({disk.what}) lies on a drive of Windows: {WHY_NOT_WINDOWS[disk.what]}",
+                mend="name a folder on WSL2's own disk, such as ~/aura; docs/windows.md says how Windows reaches it",
+            )
     if document.machine.inotify is not None:
         yield from _about_inotify(document.machine.inotify)
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import platform
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,16 +14,13 @@ import psutil
 
 from aura_daemon import file_names
 from aura_daemon.doctor import report
-from aura_daemon.system import nvidia
 from aura_daemon.system.filesystems import file_system_of
-from aura_daemon.system.host_memory import host_memory
+from aura_daemon.system.hardware import nvidia, processor
+from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.library_versions import versions
+from aura_daemon.system.watching import inotify_limits
+from aura_daemon.system.windows import is_wsl2
 from aura_daemon.workers.process import CHILD
-
-PROC: Final = Path("/proc")
-
-INOTIFY: Final = "anon_inode:inotify"
-"""The target of the link in /proc for a descriptor of an inotify instance."""
 
 WORKER: Final = CHILD[-1]
 """The module that a worker's command line names."""
@@ -47,22 +43,16 @@ def machine(inbox: Path, folders: Mapping[str, Path], *, daemon_pid: int | None)
         memory=report.MemoryFound.model_validate(host_memory(), from_attributes=True),
         disks=tuple(found for what, folder in folders.items() if (found := disk(what, folder)) is not None),
         inotify=inotify(inbox, daemon_pid=daemon_pid),
+        wsl2=is_wsl2(),
         versions=dict(versions()),
     )
 
 
-def cpu(proc: Path = PROC) -> report.CpuFound:
+def cpu(proc: Path = processor.PROC) -> report.CpuFound:
     """The processor's name and cores, and which of `CPU_FLAGS` it has."""
-    name, flags = platform.processor() or platform.machine(), frozenset[str]()
-    with suppress(OSError):
-        for line in (proc / "cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            key, _, value = (part.strip() for part in line.partition(":"))
-            if key == "model name":
-                name = value
-            elif key in ("flags", "Features"):
-                flags = frozenset(value.split())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return report.CpuFound(name=name, cores=cores, flags=tuple(flag for flag in report.CPU_FLAGS if flag in flags))
+    name, flags = processor.name_and_flags(proc)
+    known = tuple(flag for flag in report.CPU_FLAGS if flag in flags)
+    return report.CpuFound(name=name, cores=processor.cores(), flags=known)
 
 
 def disk(what: str, folder: Path) -> report.DiskFound | None:
@@ -84,21 +74,14 @@ def disk(what: str, folder: Path) -> report.DiskFound | None:
     )
 
 
-def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = PROC) -> report.InotifyFound | None:
+def inotify(inbox: Path, *, daemon_pid: int | None, proc: Path = processor.PROC) -> report.InotifyFound | None:
     """Limits and how much of them is used; None where the system has no inotify."""
-    folder = proc / "sys" / "fs" / "inotify"
-    try:
-        watches, instances, queued = (
-            int((folder / name).read_text(encoding="ascii"))
-            for name in ("max_user_watches", "max_user_instances", "max_queued_events")
-        )
-    except (OSError, ValueError):
+    limits = inotify_limits.limits(proc)
+    if limits is None:
         return None
-    watches_by_instance = list(_instances(proc, except_pid=daemon_pid))
+    watches_by_instance = inotify_limits.watches_by_instance(proc, except_pid=daemon_pid)
     return report.InotifyFound(
-        max_user_watches=watches,
-        max_user_instances=instances,
-        max_queued_events=queued,
+        **limits,
         needed_watches=_count_watched_folders(inbox),
         used_watches=sum(watches_by_instance),
         used_instances=len(watches_by_instance),
@@ -138,21 +121,3 @@ def _count_watched_folders(inbox: Path) -> int:
             inner = (f"{current}/{name}" if current else name for name in names)
             waiting += [path for path in inner if not file_names.is_out_of_bounds(path)]
     return count
-
-
-def _instances(proc: Path, *, except_pid: int | None) -> Iterator[int]:
-    """The number of watches of each inotify instance of this user's processes, as far as /proc may be read."""
-    for process in proc.iterdir():
-        if not process.name.isdigit() or process.name == str(except_pid):
-            continue
-        with suppress(OSError):
-            if process.stat().st_uid != os.getuid():
-                continue
-            for descriptor in (process / "fd").iterdir():
-                with suppress(OSError):
-                    if os.readlink(descriptor) == INOTIFY:  # noqa: PTH115 - the target is no path
-                        yield _watches(process / "fdinfo" / descriptor.name)
-
-
-def _watches(info: Path) -> int:
-    return sum(line.startswith("inotify ") for line in info.read_text(encoding="ascii", errors="replace").splitlines())

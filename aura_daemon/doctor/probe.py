@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from aura_daemon.doctor.report import Finding, ProbeAnswer, ProbeRequest
+from aura_daemon.system.processes.stop_signals import KILL, signal_of
 
 CHILD: Final = (sys.executable, "-m", "aura_daemon.doctor.probe_child")
 
@@ -60,9 +60,9 @@ class TorchProbe:
 def _ending(code: int) -> str:
     if code > 0:
         return f"it ended with exit code {code}"
-    name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-    out_of_memory = ", as the kernel does where memory has run out" if -code == signal.SIGKILL else ""
-    return f"it was killed by signal {-code} ({name}){out_of_memory}"
+    number = signal_of(code)
+    out_of_memory = ", as the kernel does where memory has run out" if number in KILL else ""
+    return f"it was killed by signal {-code} ({number.name if number is not None else 'unknown'}){out_of_memory}"
 
 
 def _failed(reason: str, stderr: bytes | None) -> ProbeFailed:

@@ -9,7 +9,8 @@ import os
 import sys
 
 from aura_daemon.doctor.report import ProbeRequest
-from aura_daemon.workers.child_main import ENVIRONMENT, become_a_child, importing, log_to_stderr
+from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.workers.child_main import ENVIRONMENT, importing, log_to_stderr
 
 
 def main(parent: int) -> None:

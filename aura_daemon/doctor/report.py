@@ -119,6 +119,7 @@ class Machine(_ReportModel):
     memory: MemoryFound
     disks: tuple[DiskFound, ...]
     inotify: InotifyFound | None = Field(description="null where the system has no inotify")
+    wsl2: bool = Field(False, description="this Linux runs inside Windows")
     versions: dict[str, str]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.device_memory import PeakMemory, keep_within_room
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.rung_choice import RungChooser
 from aura_daemon.engines.reporter import Reporter
@@ -57,6 +57,7 @@ class EngineAttempt:
     def place(self, tasks: Sequence[Task], tried: RunConditions, placement: Placement) -> None:
         """Records and reports the conditions under which these tasks are about to run."""
         self._running, self.tried, self.placed_on = tasks, tried, placement
+        keep_within_room(placement)
         self._peak = PeakMemory(placement)
         self.reporter.placed([task.job_id for task in tasks], tried)
 

@@ -6,12 +6,12 @@ Such a fault would fail every job after the other, so it holds up the model unti
 from __future__ import annotations
 
 import errno
-import mmap
 import re
 from typing import Final
 
 from aura_daemon.engines.failures import first_line
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.system.processes.process_memory import may_make_code
 
 NO_CODE: Final = re.compile(r"could not (create|execute) a primitive(?! descriptor)")
 """oneDNN compiles its kernels while it runs, and could not."""
@@ -62,15 +62,6 @@ def machine_fault(error: BaseException) -> Failure | None:
         message=f"this machine cannot run the model: {type(error).__name__}: {first_line(str(error))}",
         mend=mend,
     )
-
-
-def may_make_code() -> bool:
-    """Whether this process may write memory and execute it, which compilers at run time do."""
-    try:
-        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    except (OSError, AttributeError):  # macOS asks for more, and Windows for something else
-        return False
-    return True
 
 
 def _mend(error: BaseException, text: str) -> str | None:

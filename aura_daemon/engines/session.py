@@ -33,7 +33,6 @@ from aura_daemon.engines.placement.device_memory import (
     free_memory,
     memory_figures,
     release,
-    trim,
 )
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices, processor
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
@@ -45,6 +44,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.processes import process_memory
 
 AnyFamily: TypeAlias = Family[Any, Any]
 
@@ -116,7 +116,7 @@ class Session:
             )
             self._run(attempt, self.devices)
             left = [task for task in left if not attempt.has_ended(task)]
-        trim()
+        process_memory.trim()
 
     def _alike(self, tasks: Sequence[Task]) -> list[Task]:
         """The first task and all that may run together with it."""
@@ -233,7 +233,7 @@ class Session:
         self._loading = files.name
         attempt.reporter.loading(files.name)
         engine: Engine = family.load(files, placement)
-        trim()
+        process_memory.trim()
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
         message = "model {} is loaded on {} in {}, rung {}"
@@ -245,7 +245,7 @@ class Session:
         """Other programs that take memory of the GPU, where that can be found out."""
         if not tried.device.startswith("cuda"):
             return ""
-        from aura_daemon.system.nvidia import others
+        from aura_daemon.system.hardware.nvidia import others
 
         card = self.devices.accelerator if isinstance(self.devices, Devices) else None
         return others(os.getpid(), card.uuid if card is not None else "")

@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-import psutil
 from loguru import logger
 from pydantic import ValidationError
 
 from aura_daemon.health.document import Health, Status
 from aura_daemon.system import durable_files, private_state
 from aura_daemon.system.clock import utc_now
+from aura_daemon.system.processes.running import exists
 
 HEARTBEAT_INTERVAL_S: Final = 10.0
 """Longest time between two writes into the state folder while the daemon runs."""
@@ -107,4 +107,4 @@ def age_s(document: Health) -> float:
 
 def is_alive(document: Health) -> bool:
     """Whether the daemon that wrote the document still runs, judged by heartbeat and process table."""
-    return document.status is not Status.STOPPED and age_s(document) < STALE_S and psutil.pid_exists(document.pid)
+    return document.status is not Status.STOPPED and age_s(document) < STALE_S and exists(document.pid)

@@ -27,7 +27,7 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.clock import SteadyClock, utc_now
-from aura_daemon.system.host_memory import machine_memory
+from aura_daemon.system.hardware.host_memory import machine_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from typing import Any, Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.system import durable_files, private_state
+from aura_daemon.system.permissions import user_name
 
 _PASSING: Final = frozenset(
     {
@@ -117,17 +117,9 @@ def _check_reader(path: Path) -> None:
     except PermissionError:
         is_readable = False
     if not is_readable:
-        message = f"{path.parent} is {_owner(path.parent)}'s alone: ask as that user, or read outbox/health.json"
+        owner = user_name(path.parent.stat().st_uid)
+        message = f"{path.parent} is {owner}'s alone: ask as that user, or read outbox/health.json"
         raise JournalRefused(errno.EACCES, f"the journal cannot be read: {message}")
-
-
-def _owner(folder: Path) -> str:
-    """The name of a folder's owner, or their number."""
-    user = folder.stat().st_uid
-    try:
-        return pwd.getpwuid(user).pw_name
-    except KeyError:
-        return f"user {user}"
 
 
 def _open_for_writing(path: Path) -> sqlite3.Connection:
@@ -135,7 +127,7 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
     try:
         private_state.make(path.parent)
         with suppress(FileExistsError):  # SQLite's own files beside it get the same mode
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, private_state.FILE_MODE))
+            path.touch(mode=private_state.FILE_MODE, exist_ok=False)
         return sqlite3.connect(path, timeout=10.0)
     except (OSError, sqlite3.OperationalError) as error:
         remedy = "make room there, or name another folder with `state`"

@@ -192,6 +192,15 @@ class JournalQueries:
         )
         return self._jobs(query, job.kind, job.model, job.priority, job.id, limit)
 
+    def queued_before(self, job: Job) -> int:
+        """How many queued jobs are before a queued one by priority and age; models that are loaded may change that."""
+        query = (
+            "SELECT count(*) FROM jobs WHERE state = 'queued' AND source_id <> ?"
+            " AND (priority > ? OR (priority = ? AND id < ?))"
+        )
+        row = self._database.row(query, (job.source_id, job.priority, job.priority, job.id))
+        return int(row[0]) if row is not None else 0
+
     def measured(self, model: str) -> list[Measured]:
         """All measurements of a model, of every device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
@@ -208,6 +217,22 @@ class JournalQueries:
         """The jobs that ended last, latest first."""
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return self._jobs(query, limit)
+
+    def ended(self, *, before: tuple[float, str], most: int, kind: str = "", since: float = 0.0) -> list[Job]:
+        """The jobs that ended before a moment and an id of it, latest first."""
+        query = (
+            "SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at >= ? AND kind LIKE ?"
+            " AND (finished_at, id) < (?, ?) ORDER BY finished_at DESC, id DESC LIMIT ?"
+        )
+        return self._jobs(query, since, kind or "%", *before, most)
+
+    def refused(self, *, before: tuple[float, str], most: int, since: float = 0.0) -> list[Source]:
+        """The files that gave no jobs and were claimed before a moment and an id of it, latest first."""
+        query = (
+            "SELECT * FROM sources WHERE failure IS NOT NULL AND claimed_at >= ?"
+            " AND (claimed_at, id) < (?, ?) ORDER BY claimed_at DESC, id DESC LIMIT ?"
+        )
+        return self._sources(query, since, *before, most)
 
     def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
         """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from aura_daemon.ladder.attempts import RunConditions, StartedAttempt
-from aura_daemon.system.oom_kills import PROC, boot_id, oom_kills
+from aura_daemon.system.processes.oom_kills import PROC, boot_id, oom_kills
 
 
 def started_attempt(tried: RunConditions | None = None, *, proc: Path = PROC) -> StartedAttempt | None:

@@ -7,11 +7,67 @@ lower the expectation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.prediction import REFUSED, Extent, Measured
-from aura_daemon.ladder.rungs import Rung
+from aura_daemon.ladder.rungs import RUNGS, Rung, at_or_below
+
+TOO_SLOW: Final = 10.0
+"""Factor on the usual time of a step: what a GPU computes in the host's memory takes longer than that."""
+
+COMPARABLE: Final = 4.0
+"""Most times as large, or as small, as another size that tells its usual time: attention grows faster than pixels."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlowSteps:
+    """Steps of a job on a GPU that took far longer than usual."""
+
+    rung: Rung
+    step_s: float
+    usual_s: float
+    has_spilled: bool
+    """The likely cause: the job took memory of the host, because the GPU's was used up."""
+
+    @property
+    def warning(self) -> str:
+        """What happened, why, and what to do about it, on one line."""
+        times = f"a step took {self.step_s:.2g} s instead of {self.usual_s:.2g} s on rung {self.rung}"
+        if self.has_spilled:
+            return (
+                f"{times}: the GPU's memory was used up, and in WSL2 the driver gives memory of the host instead: "
+                "jobs of this size go a rung lower for now; end other programs on the GPU, or lower memory_fraction"
+            )
+        return f"{times}: another program uses the GPU, or heat or a battery holds it back"
+
+
+def slow_steps(
+    measured: Sequence[Measured], conditions: RunConditions, *, step_s: float, may_spill: bool
+) -> SlowSteps | None:
+    """Whether the steps of a job on a GPU took `TOO_SLOW` times the usual; None also where nothing tells the usual.
+
+    The usual is the shortest that was measured near its size on its rung, or on a lower one, where nothing is faster.
+    `may_spill`: the driver gives memory of the host where the GPU's is used up; the job took more than half of the
+    room there was, or memory was not the cause.
+    """
+    load = conditions.extent.load
+    if not step_s or not load or RUNGS[conditions.rung].on_cpu:
+        return None
+    rungs = {rung for rung in at_or_below(conditions.rung, tuple(RUNGS)) if not RUNGS[rung].on_cpu}
+    usual = [
+        one.step_s * load / one.extent.load
+        for one in measured
+        if (one.device, one.dtype, one.variant) == (conditions.device_name, conditions.dtype, conditions.variant)
+        and one.rung in rungs
+        and one.step_s
+        and load / COMPARABLE <= one.extent.load <= load * COMPARABLE
+    ]
+    if not usual or step_s < TOO_SLOW * min(usual):
+        return None
+    has_spilled = may_spill and 2 * conditions.peak_bytes > conditions.room_bytes
+    return SlowSteps(rung=conditions.rung, step_s=step_s, usual_s=min(usual), has_spilled=has_spilled)
 
 
 def after_success(measured: Sequence[Measured], conditions: RunConditions, *, step_s: float) -> tuple[Measured, ...]:

@@ -13,10 +13,11 @@ from typing import Final, Protocol
 
 from aura_daemon.config.settings import xdg_folder
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service import accounts
 from aura_daemon.service.launchd_plist import label, plist_text
 from aura_daemon.service.plan import WRITTEN_BY, Scope, ServicePlan
 from aura_daemon.service.systemd_unit import unit_text
+from aura_daemon.system import accounts
+from aura_daemon.system.permissions import user_id
 
 BOOTED: Final = Path("/run/systemd/system")
 """Is there where systemd is the first process: sd_booted(3)."""
@@ -239,7 +240,7 @@ class Launchd:
 
     @property
     def _domain(self) -> str:
-        return "system" if self.scope is Scope.SYSTEM else f"gui/{accounts.effective_uid()}"
+        return "system" if self.scope is Scope.SYSTEM else f"gui/{user_id()}"
 
     @property
     def _target(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,9 +17,9 @@ from aura_daemon.config import folder_checks, loading
 from aura_daemon.config.engine import EMBEDDED, Device
 from aura_daemon.config.settings import PREFIX, Settings
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.service import accounts
-from aura_daemon.service.accounts import Account
 from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
+from aura_daemon.system import accounts
+from aura_daemon.system.accounts import Account
 
 DEV: Final = Path("/dev")
 
@@ -113,7 +113,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
             cwd="/",
             user=account.uid,
             group=account.gid,
-            extra_groups=os.getgrouplist(account.name, account.gid),
+            extra_groups=accounts.all_groups_of(account),
         )
     except OSError as error:
         looked = subprocess.CompletedProcess([], 1, "", f"{plan.command[0]}: {error.strerror}")
@@ -216,10 +216,7 @@ def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
     """Groups of this machine that own the devices: a unit with a group that is missing does not start."""
     if GpuKind.ROCM not in gpus:
         return ()
-    import grp
-
-    known: Mapping[str, object] = {entry.gr_name: entry for entry in grp.getgrall()}
-    return tuple(group for group in _GROUPS if group in known)
+    return accounts.groups_of(_GROUPS)
 
 
 def _notes(plan: ServicePlan, settings: Settings, options: ServiceOptions, file: Path) -> Sequence[str]:

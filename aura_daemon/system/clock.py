@@ -7,6 +7,7 @@ people come from the wall clock itself.
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime
 
@@ -25,9 +26,9 @@ class SteadyClock:
 
 def suspended_s() -> float:
     """Seconds for which this machine was suspended or hibernated since its start; 0 where the system does not tell."""
-    if not hasattr(time, "CLOCK_BOOTTIME"):
-        return 0.0
-    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())
+    if sys.platform == "linux":
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic())
+    return 0.0
 
 
 def utc_now() -> str:

@@ -11,13 +11,15 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from aura_daemon.system.private_state import FILE_MODE, FOLDER_MODE
+from aura_daemon.system.windows import needs_wsl2
 
 CHUNK_BYTES: Final = 1 << 20
 """Bytes that are copied at once."""
@@ -41,13 +43,8 @@ class Content:
 
 def open_regular(path: Path, *, below: Path | None = None) -> int:
     """Opens a file for reading; raises NotARegularFile, FileNotFoundError or another OSError, and never blocks."""
-    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        if below is None:
-            descriptor = os.open(path, flags)
-        else:
-            with folder_of(path, below=below) as folder:
-                descriptor = os.open(path.name, flags, dir_fd=folder)
+        descriptor = _open(path, below)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise NotARegularFile(error.errno, "not a regular file", os.fspath(path)) from None
@@ -62,7 +59,9 @@ def open_regular(path: Path, *, below: Path | None = None) -> int:
 @contextmanager
 def folder_of(path: Path, *, below: Path) -> Iterator[int]:
     """A descriptor of the folder of a file; raises NotARegularFile where a folder between `below` and it is a link."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    flags = os.O_RDONLY | os.O_DIRECTORY
     descriptor = os.open(below, flags)
     try:
         for name in path.relative_to(below).parts[:-1]:
@@ -134,13 +133,32 @@ def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = Fa
     """
     temp = _prepare(target, temp_folder, is_private=is_private)
     try:
-        with opened_for_writing(temp, is_private=is_private) as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_temp(temp, content, is_private=is_private)
         _publish(temp, target, replace=replace)
     finally:
         temp.unlink(missing_ok=True)
+
+
+def write_all(files: Mapping[Path, bytes], *, temp_folder: Path) -> None:
+    """Writes files that belong together, or none of them; they get their names at the end, in their order.
+
+    Raises FileExistsError where a name is taken. A crash between two names leaves the first of them.
+    """
+    temps = {target: _prepare(target, temp_folder, is_private=False) for target in files}
+    published: list[Path] = []
+    try:
+        for target, temp in temps.items():
+            _write_temp(temp, files[target], is_private=False)
+        for target, temp in temps.items():
+            _publish(temp, target, replace=False)
+            published.append(target)
+    except BaseException:
+        for target in published:
+            target.unlink(missing_ok=True)
+        raise
+    finally:
+        for temp in temps.values():
+            temp.unlink(missing_ok=True)
 
 
 def take(source: Path, target: Path, *, below: Path) -> None:
@@ -192,7 +210,7 @@ def copy(
                 digest.update(chunk)
                 writer.write(chunk)
             writer.flush()
-            os.fsync(writer.fileno())
+            sync(writer.fileno())
         os.utime(temp, ns=(status.st_atime_ns, status.st_mtime_ns))
         if sha256_of(temp) != digest.hexdigest():
             raise OSError(errno.EIO, "the copy does not hold what was written", os.fspath(target))
@@ -204,8 +222,8 @@ def copy(
 
 def opened_for_writing(temp: Path, *, is_private: bool) -> BinaryIO:
     """A new or emptied file; its mode follows the umask, or is 0600."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-    return os.fdopen(os.open(temp, flags, FILE_MODE if is_private else 0o666), "wb")
+    mode = FILE_MODE if is_private else 0o666
+    return open(temp, "wb", opener=lambda path, flags: os.open(path, flags, mode))
 
 
 def make_folder(folder: Path, *, is_private: bool = False) -> None:
@@ -225,13 +243,15 @@ def make_folder(folder: Path, *, is_private: bool = False) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable; does nothing where the file system cannot."""
+    """Makes the names in a folder durable; does nothing where the file system or the system cannot."""
+    if sys.platform == "win32":
+        return
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF, errno.EROFS):
             raise
@@ -239,11 +259,42 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync(descriptor: int) -> None:
+    """Returns when what was written lies on the disk; macOS's fsync leaves it in the disk's own cache."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        with suppress(OSError):  # a file system that knows no such order (network mounts): fsync has to do
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
+
+
+def _open(path: Path, below: Path | None) -> int:
+    if sys.platform == "win32":  # links are looked for before: enough for the commands that read, the only ones there
+        folders = path.parents[: len(path.relative_to(below).parts) - 1] if below is not None else ()
+        if any(place.is_symlink() for place in (path, *folders)):
+            raise OSError(errno.ELOOP, "a link leads there")
+        return os.open(path, os.O_RDONLY | os.O_BINARY)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    if below is None:
+        return os.open(path, flags)
+    with folder_of(path, below=below) as folder:
+        return os.open(path.name, flags, dir_fd=folder)
+
+
 def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
     """Makes the folders for a file to write; returns the temporary path to write to first."""
     make_folder(temp_folder, is_private=is_private)
     make_folder(target.parent, is_private=is_private)
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
+
+
+def _write_temp(temp: Path, content: bytes, *, is_private: bool) -> None:
+    with opened_for_writing(temp, is_private=is_private) as file:
+        file.write(content)
+        file.flush()
+        sync(file.fileno())
 
 
 def _publish(temp: Path, target: Path, *, replace: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import OWN_FOLDER
 from aura_daemon.system.durable_files import is_writable
 from aura_daemon.system.private_state import FILE_MODE
+from aura_daemon.system.windows import needs_wsl2
 
 
 class InstanceLock:
@@ -50,9 +51,13 @@ class InstanceLock:
 
 def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
     """Locks a file and returns its descriptor; raises UserError where another process holds it, or another user."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    import fcntl
+
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, mode)
     except PermissionError:
         message = f"{file} cannot be written: chown all of {file.parent} to the user that runs aura-daemon"
         raise UserError([Problem(key=key, message=message)]) from None

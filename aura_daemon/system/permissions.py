@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 import stat
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 from aura_daemon import file_names
@@ -24,8 +25,25 @@ def why_denied(error: OSError, file: Path, *, writes: bool = False) -> str:
     except OSError:
         return f"{reason}: {file_names.escaped(os.fspath(denying))}"
     subject = "it" if denying == file else f"the folder {file_names.escaped(os.fspath(denying))}"
-    owner, mode, asker = _name(status.st_uid), stat.S_IMODE(status.st_mode), _name(os.geteuid())
+    owner, mode, asker = user_name(status.st_uid), stat.S_IMODE(status.st_mode), user_name(user_id())
     return f"{reason}: {subject} belongs to {owner} with mode {mode:04o}, and aura-daemon runs as {asker}; {mend}"
+
+
+def user_id() -> int:
+    """The number of the user whose rights count; 0 on Windows, as in the status of every file there."""
+    if sys.platform == "win32":
+        return 0
+    return os.geteuid()
+
+
+def user_name(number: int) -> str:
+    """The name of a user, or their number where they have none."""
+    if sys.platform != "win32":
+        import pwd
+
+        with suppress(KeyError):
+            return pwd.getpwuid(number).pw_name
+    return f"user {number}"
 
 
 def _denying(file: Path, *, writes: bool) -> tuple[Path, str]:
@@ -40,10 +58,3 @@ def _denying(file: Path, *, writes: bool) -> tuple[Path, str]:
 
 def _may(path: Path, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
-
-
-def _name(user_id: int) -> str:
-    try:
-        return pwd.getpwuid(user_id).pw_name
-    except KeyError:
-        return f"user {user_id}"

@@ -1,9 +1,14 @@
-"""Wakes a loop that polls descriptors: from a signal handler, or from a thread that has news for it."""
+"""Waits for descriptors, and wakes who waits: from a signal handler, or from a thread that has news."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
+import sys
+from collections.abc import Iterable
+
+from aura_daemon.system.windows import needs_wsl2
 
 
 class WakeupPipe:
@@ -11,6 +16,8 @@ class WakeupPipe:
 
     def __init__(self) -> None:
         self._reader, self._writer = os.pipe()
+        if sys.platform == "win32":
+            raise needs_wsl2()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
 
@@ -35,3 +42,13 @@ class WakeupPipe:
         self._reader = self._writer = -1
         os.close(reader)
         os.close(writer)
+
+
+def wait_until_readable(descriptors: Iterable[int], most_s: float) -> None:
+    """Returns when one of them can be read, or a signal came, or after `most_s`."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    poll.poll(max(0.0, most_s) * 1000)

@@ -4,7 +4,6 @@ A line of the log: stage, step, loss, wall seconds and CPU seconds since the sta
 seconds are the honest figure: divided by the threads they are what the stage takes on an idle machine.
 """
 
-import platform
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, seen_sentences
+from aura_daemon.system.hardware.processor import name_and_flags
 
 LOG_EVERY_STEPS: Final = 100
 
@@ -37,7 +37,7 @@ class TrainingLog:
         self._stage, self._losses = stage, []
         self._wall_s, self._cpu_s = time.monotonic(), time.process_time()
         self._write(
-            f"begin at {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} | {note} | {_processor()},"
+            f"begin at {datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} | {note} | {name_and_flags()[0]},"
             f" {torch.get_num_threads()} threads, torch {torch.__version__}"
         )
 
@@ -83,11 +83,3 @@ def fresh_drawings(
     picks: list[int] = torch.randint(len(known), (count,), generator=dice).tolist()
     sentences = [known[pick] for pick in picks]
     return sentences, render(sentences, dice, height_px=height_px, width_px=width_px)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,27 +1,20 @@
 """Has a file been delivered completely? In: a path, how long the file has looked the same. Out: what it waits for.
 
-Linux grants a read lease only while nobody has the file open for writing (fcntl(2), F_SETLEASE), so that the answer
-needs no waiting. Leases take the file's owner or CAP_LEASE, and a local file system: the kernel knows nothing of
-writers on another machine or behind FUSE (FUSE grants the lease while they write; NFS 4 and SMB may always refuse it).
-Where leases tell nothing, a file is complete when it has not changed for the settle time.
+Where the system knows that nobody has it open for writing, the answer needs no waiting (`system.open_writers`).
+Elsewhere a file is complete when it has not changed for the settle time.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import signal
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from aura_daemon.formats.file_types import LINE_EXTENSIONS, extension_of
 from aura_daemon.system import durable_files
-from aura_daemon.system.filesystems import file_system_of, is_shared
+from aura_daemon.system.watching.open_writers import Writer, writer_of
 from aura_daemon.watch.file_stamp import FileStamp
 
 AFTERTHOUGHT_S: Final = 0.25
@@ -33,14 +26,6 @@ LAST_LINE_S: Final = 2.0
 """How long a closed list of prompts is left alone whose last line has no end. A script that writes a line in pieces
 (`printf 'a cat' >>list.txt`, then `echo ', at night' >>list.txt`) closes the file after each, and half a prompt would
 be drawn. Editors that write no last line feed lose two seconds, no more."""
-
-
-class Writer(StrEnum):
-    """Whether somebody has a file open for writing."""
-
-    NONE = "none"
-    SOMEBODY = "somebody"
-    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,27 +89,3 @@ def _ends_within_a_line(file: Path) -> bool:
         opened.seek(max(0, size_bytes - 2))
         tail = opened.read(2)
     return not tail.rstrip(b"\0").endswith((b"\n", b"\r"))
-
-
-def writer_of(file: Path, file_system: str | None = None) -> Writer:
-    """Whether somebody has a regular file open for writing, where the system tells; raises OSError.
-
-    `file_system`: the kind that the file lies on; None looks it up.
-    """
-    if sys.platform != "linux":
-        return Writer.UNKNOWN
-    descriptor = durable_files.open_regular(file)
-    try:
-        # A file system on a disk of this machine has a major number: its kind need not be looked up.
-        has_disk = os.major(os.fstat(descriptor).st_dev) != 0
-        if not has_disk and is_shared(file_system or file_system_of(Path(os.path.realpath(file)))):
-            return Writer.UNKNOWN
-        # A writer that comes while the lease is held makes the kernel send a signal: SIGURG, which is ignored.
-        fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    except OSError as error:
-        return Writer.SOMEBODY if error.errno == errno.EAGAIN else Writer.UNKNOWN
-    finally:
-        os.close(descriptor)
-    return Writer.NONE

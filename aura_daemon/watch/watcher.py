@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -22,9 +21,9 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.backoff import Backoff
-from aura_daemon.system.filesystems import file_system_of, is_shared
 from aura_daemon.system.permissions import why_denied
-from aura_daemon.watch.events import Events, EventsUnavailable
+from aura_daemon.system.watching.events import Events, EventsUnavailable
+from aura_daemon.system.watching.listening import listen
 from aura_daemon.watch.file_stamp import FileStamp
 
 RELISTEN_FIRST_S: Final = 1.0
@@ -52,24 +51,6 @@ class Observation:
     gone: tuple[str, ...]
     complete: bool
     """Every file was looked at: a name that is not in `seen` does not exist."""
-
-
-def listen(root: Path, file_system: str | None = None) -> Events:
-    """Events of everything below a resolved root; raises EventsUnavailable where the system gives none.
-
-    `file_system`: the kind that the root lies on; None looks it up. Linux's inotify is used directly: that takes no
-    thread, leaves our own folder unwatched, and reports every lost event and every limit.
-    """
-    kind = file_system or file_system_of(root)
-    if is_shared(kind):
-        raise EventsUnavailable(f"{kind} tells nobody here what other machines change")
-    if sys.platform == "linux":
-        from aura_daemon.watch.inotify_events import InotifyEvents
-
-        return InotifyEvents(root)
-    from aura_daemon.watch.watchdog_events import WatchdogEvents
-
-    return WatchdogEvents(root)
 
 
 class Watcher:

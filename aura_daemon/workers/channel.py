@@ -9,7 +9,10 @@ from __future__ import annotations
 import pickle
 import socket
 import struct
+from collections.abc import Callable
 from typing import Final
+
+from aura_daemon.system.processes.child_processes import received_by_now
 
 LENGTH: Final = struct.Struct("!Q")
 CHUNK_BYTES: Final = 1 << 20
@@ -32,22 +35,22 @@ class MessageReceiver:
 
     def take(self) -> list[object]:
         """Every complete message that has arrived; never blocks."""
-        while not self.ended and self._read(socket.MSG_DONTWAIT):
+        while not self.ended and self._read(received_by_now):
             pass
         return self._unpack()
 
     def wait(self) -> list[object]:
         """At least one message, or none once the other side is gone; blocks until then."""
         while not self.ended:
-            self._read(0)
+            self._read(socket.socket.recv)
             if messages := self._unpack():
                 return messages
         return []
 
-    def _read(self, flags: int) -> bool:
+    def _read(self, receive: Callable[[socket.socket, int], bytes]) -> bool:
         """Receives a piece; False where there is none now."""
         try:
-            piece = self._channel.recv(CHUNK_BYTES, flags)
+            piece = receive(self._channel, CHUNK_BYTES)
         except BlockingIOError:
             return False
         except OSError:  # reset: the other side died before it read everything

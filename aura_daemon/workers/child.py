@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -11,13 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, cast
 
-from aura_daemon.system.oom_kills import oom_kills
-from aura_daemon.workers import stop_signals
+from aura_daemon.system.processes.child_processes import started
+from aura_daemon.system.processes.oom_kills import oom_kills
+from aura_daemon.system.processes.stop_signals import KILL, signal_of
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Up
-
-OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Variables of a service manager, to which a child must not speak."""
 
 REAP_S: Final = 1.0
 """Seconds in which a child that has closed its socket must end, before it is killed."""
@@ -34,20 +31,7 @@ class Child:
         *,
         oom_kills: Callable[[], int | None] = oom_kills,
     ) -> None:
-        self.channel, theirs = socket.socketpair()
-        try:
-            with stop_signals.blocked():
-                self._process = subprocess.Popen(
-                    [*command, str(theirs.fileno()), str(os.getpid()), *options],
-                    pass_fds=(theirs.fileno(),),
-                    stdin=subprocess.DEVNULL,
-                    env=environment_of(environment),
-                )
-        except OSError:
-            self.channel.close()
-            raise
-        finally:
-            theirs.close()
+        self._process, self.channel = started(command, options, environment)
         self._receiver = MessageReceiver(self.channel)
         self._oom_kills = oom_kills
         self._oom_kills_before = oom_kills()
@@ -83,8 +67,7 @@ class Child:
         """The signal of others that killed the child; None while it runs, and where it ended otherwise."""
         if self._was_killed_here:
             return None
-        code = self._process.poll()
-        return signal.Signals(-code) if code is not None and -code in set(signal.Signals) else None
+        return signal_of(self._process.poll())
 
     @property
     def was_oom_killed(self) -> bool:
@@ -92,7 +75,7 @@ class Child:
 
         The kernel counts such kills for the whole machine; where the counter is missing, any SIGKILL is taken for one.
         """
-        if self.killed_by is not signal.SIGKILL:
+        if self.killed_by not in KILL:
             return False
         before, now = self._oom_kills_before, self._oom_kills()
         return before is None or now is None or now > before
@@ -106,8 +89,8 @@ class Child:
             return "closed its connection without ending, and was killed"
         if code >= 0:
             return f"ended by itself with exit code {code}"
-        name = signal.Signals(-code).name if -code in set(signal.Signals) else "unknown"
-        return f"was killed by signal {-code} ({name})"
+        number = signal_of(code)
+        return f"was killed by signal {-code} ({number.name if number is not None else 'unknown'})"
 
     def end(self, timeout_s: float) -> None:
         """Ends the child: shuts the socket, after `timeout_s` SIGKILL; returns when it has ended."""
@@ -131,12 +114,6 @@ class Child:
     def _shut_socket(self) -> None:
         with suppress(OSError):  # not connected any more
             self.channel.shutdown(socket.SHUT_RDWR)
-
-
-def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """This process' environment with `environment`, and without what is the daemon's alone."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
-    return {**inherited, **environment}
 
 
 def _send_all(channel: socket.socket, messages: Sequence[object], before: threading.Thread | None) -> None:

@@ -10,34 +10,25 @@ for torch to be imported.
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import logging
 import os
 import queue
-import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import Final, NoReturn, cast
 
 from loguru import logger
 
 from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.system import logs
-from aura_daemon.workers import stop_signals
+from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.channel import MessageReceiver, send
 from aura_daemon.workers.protocol import Batch, Cancel, Configure, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
-
-PR_SET_PDEATHSIG: Final = 1
-"""prctl(2): sets the signal that this process gets when its parent's thread ends."""
-
-OOM_SCORE_ADJUSTMENT: Final = 500
-"""From -1000 to 1000: the kernel's out-of-memory killer chooses this process before the daemon or a desktop."""
 
 ENVIRONMENT: Final = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -65,17 +56,6 @@ def main(arguments: list[str]) -> NoReturn:
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     serve(socket.socket(fileno=given.descriptor), _engines)
-
-
-def become_a_child(parent: int) -> None:
-    """Makes this process end with its parent; ends at once where the parent has ended already."""
-    stop_signals.ignore()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        with suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE_ADJUSTMENT), encoding="ascii")
-    if os.getppid() != parent:
-        sys.exit("the daemon that started this worker is gone")
 
 
 def log_to_stderr(level: str, log_format: str) -> None:
@@ -134,7 +114,7 @@ def _read(channel: socket.socket, inbox: queue.SimpleQueue[object], cancelled: s
 
 def _engines(settings: EngineSettings) -> Runner:
     """Imports torch, which takes seconds. The options of CUDA's allocator, and the threads, must be set before."""
-    from aura_daemon.system.nvidia import first_visible, gpus
+    from aura_daemon.system.hardware.nvidia import first_visible, gpus
 
     cards = gpus() if settings.device in (Device.AUTO, Device.CUDA) else ()
     first = first_visible(cards, os.environ)

@@ -18,7 +18,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.clock import suspended_s
-from aura_daemon.system.oom_kills import oom_kills
+from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
     Batch,

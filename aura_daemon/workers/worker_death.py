@@ -11,18 +11,18 @@ from typing import Final
 
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions, kind_when_killed
-from aura_daemon.workers.stop_signals import STOP_SIGNALS
+from aura_daemon.system.processes.stop_signals import KILL, STOP_SIGNALS
 
-FROM_OUTSIDE: Final = STOP_SIGNALS | {signal.SIGKILL}
+FROM_OUTSIDE: Final = STOP_SIGNALS | KILL
 """Signals that a process gets from others; the faults of its own code end it with others."""
 
 MOST_EARLY_KILLS: Final = 3
 """Kills in a row, before the worker was ready, after which its jobs wait longer and longer."""
 
 MACHINE_SIGNALS: Final = {
-    signal.SIGILL: "torch, or a library, uses instructions that this processor lacks: install builds made for it",
-    signal.SIGSYS: "the service unit forbids a system call that torch needs: widen its SystemCallFilter=",
-    signal.SIGBUS: "a file that the model is read from could not be read: look at its disk and the system's log",
+    "SIGILL": "torch, or a library, uses instructions that this processor lacks: install builds made for it",
+    "SIGSYS": "the service unit forbids a system call that torch needs: widen its SystemCallFilter=",
+    "SIGBUS": "a file that the model is read from could not be read: look at its disk and the system's log",
 }
 """Signals that end a worker through a fault of the machine, whatever the job: its model is held up -> the mend."""
 
@@ -69,9 +69,10 @@ class WorkerDeath:
         if self.was_oom_killed and self.placed:
             message = "the kernel's out-of-memory killer took the worker process"
             return Failure(kind=kind_when_killed(self.placed), message=message, mend=RESTARTED)
-        if self.killed_by in MACHINE_SIGNALS:
+        if self.killed_by is not None and self.killed_by.name in MACHINE_SIGNALS:
+            mend = MACHINE_SIGNALS[self.killed_by.name]
             message = f"{text}, which is this machine's fault"
-            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=MACHINE_SIGNALS[self.killed_by])
+            return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=mend)
         if self.was_ready:
             return Failure(kind=FailureKind.CRASHED, message=text, mend=RESTARTED)
         if self.was_oom_killed:

@@ -6,12 +6,13 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from aura_daemon.ladder.rungs import Rung
@@ -263,3 +264,31 @@ def test_a_cancelled_one_of_a_batch_leaves_the_others(house: House) -> None:
         daemon.turn()
     assert "b.json" in house.results()
     assert house.sidecar("failed/a.yaml.json")["kind"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("may_spill", "cause", "refused_bytes", "learned_s"),
+    [(True, "the driver gives memory of the host instead", 2000, 0.5), (False, "heat or a battery", 0, 6.0)],
+)
+def test_steps_ten_times_as_slow_are_told_and_where_memory_spills_the_rung_counts_as_too_small(
+    house: House, may_spill: bool, cause: str, refused_bytes: int, learned_s: float
+) -> None:
+    def play(task: Task) -> Outcome:
+        made = make(task)
+        assert isinstance(made, Produced)
+        return replace(made, peak_bytes=1500)
+
+    for name, step_s in (("usual.yaml", 0.5), ("slow.yaml", 6.0)):
+        house.drop(name)
+        worker = ScriptedWorker(play, device="cuda:0")
+        worker.step_s = step_s
+        with house.daemon(worker) as daemon:
+            daemon.dispatcher.outcomes.gpu_may_spill = may_spill
+            daemon.run()
+    (warning,) = house.sidecar("slow.json")["warnings"]
+    assert "a step took 6 s instead of 0.5 s on rung resident" in warning
+    assert cause in warning
+    assert house.sidecar("usual.json")["warnings"] == []
+    with closing(house.journal()) as journal:
+        (learned,) = journal.measured("aura-mini")
+    assert (learned.refused_bytes, learned.step_s) == (refused_bytes, learned_s)

@@ -41,6 +41,9 @@ CONTEXT_GIB: Final = 0.5
 """Of a card, what its CUDA context takes."""
 
 STEPS: Final = 4
+
+EDITED: Final = "[a red circle:a blue square:0.5] AND a green ring:0.5"
+"""A prompt of two passes, one of which changes in the middle."""
 BATCH: Final = 4
 BATCHES: Final = (1, 2, 4, 8)
 BATCH_STEPS: Final = 12
@@ -178,7 +181,9 @@ class Card:
             again = self.row(requests_of(size, 1), start=start)
             without = self.last
             changed = self.row(requests_of(size, 1, image="noise.png"), start=start, image=source.getvalue())
-            seen = {"plain": plain, "lora": with_lora, "image": self.last}
+            from_image = self.last
+            edited = self.row(requests_of(size, 1, prompt=EDITED), start=start)
+            seen = {"plain": plain, "lora": with_lora, "image": from_image, "edited": self.last}
             like = first.setdefault(RUNGS[rung].tiles, seen)
             like = like if like is not seen else first[False]
             yield {
@@ -187,9 +192,10 @@ class Card:
                 "off": {name: difference(seen[name], like[name]) for name in seen},
                 "lora_changes": difference(with_lora, plain),
                 "lora_left": difference(without, plain),
+                "edited_changes": difference(self.last, plain),
                 "batch_s": batch["seconds"] / BATCH if batch is not None else 0.0,
                 "batch_rungs": batch["rungs"] if batch is not None else [],
-                "failures": [one["outcome"] for one in (row, lora, again, changed) if one["outcome"] != "done"],
+                "failures": [one["outcome"] for one in (row, lora, again, changed, edited) if one["outcome"] != "done"],
             }
 
     def every_batch(self) -> Iterator[dict[str, Any]]:
@@ -374,11 +380,17 @@ def write_lora(generator: Path, folder: Path) -> None:
 
 
 def requests_of(
-    size: tuple[int, int], batch: int, *, lora: bool = False, image: str | None = None, steps: int = STEPS
+    size: tuple[int, int],
+    batch: int,
+    *,
+    prompt: str = "a red circle",
+    lora: bool = False,
+    image: str | None = None,
+    steps: int = STEPS,
 ) -> list[Request]:
     """Pictures of one size, each of its own seed."""
     plain = GenerateRequest(
-        prompt="a red circle", steps=steps, guidance_scale=7.5, width=size[0], height=size[1], seed=SEED, image=image
+        prompt=prompt, steps=steps, guidance_scale=7.5, width=size[0], height=size[1], seed=SEED, image=image
     )
     loras = (Lora(name=LORA),) if lora else ()
     return [dataclasses.replace(plain, seed=SEED + number, loras=loras) for number in range(batch)]

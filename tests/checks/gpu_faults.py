@@ -17,7 +17,7 @@ import torch
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.ladder.attempts import TOP, Start
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.system.nvidia import others
+from aura_daemon.system.hardware.nvidia import others
 from tests.checks.gpu_card import Card, difference, requests_of
 
 SMALL: Final = (512, 512)

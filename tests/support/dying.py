@@ -29,7 +29,7 @@ from loguru import logger
 from aura_daemon.cli.run import exit_code
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
-from aura_daemon.watch.events import EventsUnavailable
+from aura_daemon.system.watching.events import EventsUnavailable
 from tests.support.house import PNG, House
 
 STEPS: Final[dict[str, tuple[Any, str]]] = {
@@ -147,7 +147,7 @@ def in_a_process(work: Callable[[], int]) -> int:
 def _load() -> None:
     """Loads here, once, what each forked daemon would load: the module of file events, and the C library for it."""
     with suppress(ImportError, EventsUnavailable), TemporaryDirectory() as empty:
-        from aura_daemon.watch.inotify_events import InotifyEvents
+        from aura_daemon.system.watching.inotify_events import InotifyEvents
 
         InotifyEvents(Path(empty)).close()
 

@@ -19,7 +19,8 @@ from aura_daemon.jobs.results import CANCELLED, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.child_main import become_a_child, log_to_stderr, serve
+from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.workers.child_main import log_to_stderr, serve
 from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
 from tests.support.worker_contract import outcome_of

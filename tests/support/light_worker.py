@@ -17,7 +17,8 @@ from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.ladder.rungs import Rung
-from aura_daemon.workers.child_main import become_a_child, serve
+from aura_daemon.system.processes.child_processes import become_a_child
+from aura_daemon.workers.child_main import serve
 from aura_daemon.workers.protocol import Batch, Memory, Ready
 from aura_daemon.workers.runner import BatchReporter
 from tests.support.outcomes import make

@@ -1,7 +1,8 @@
-"""Prints what `make coverage` hands to pytest: the modules of the contract "pure", and where their tests are."""
+"""Prints where the tests of the contract "pure" are, and without `--tests` also its modules, for `make coverage`."""
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def tests_of(module: str) -> Path | None:
 def main() -> None:
     modules = pure_modules()
     tests = sorted({str(found) for module in modules if (found := tests_of(module)) is not None})
-    print(*tests, *(f"--cov={module}" for module in modules))
+    print(*tests, *(f"--cov={module}" for module in modules if sys.argv[1:] != ["--tests"]))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,8 @@ class ScriptedWorker:
         """Memory that every job leaves behind."""
         self.tries: Callable[[RunConditions], RunConditions] = lambda tried: tried
         """Changes the conditions that the worker reports for a batch."""
+        self.step_s = 0.5
+        """How long a step took."""
         self.starts = 0
         """How often the worker was started."""
 
@@ -132,7 +134,9 @@ class ScriptedWorker:
         tried = replace(self._tried_of(batch), peak_bytes=1000)
         self._resident_bytes += self.grows_bytes
         memory = replace(SCRIPT_MEMORY, resident_bytes=self._resident_bytes)
-        self._say(Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=0.5))
+        self._say(
+            Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=self.step_s)
+        )
 
     def _tried_of(self, batch: Batch) -> RunConditions:
         """The conditions of a batch, on the first rung that it may run on."""

@@ -23,7 +23,7 @@ from aura_daemon.engines.images.wide_tiff import joined
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.jobs.results import Failure, FailureKind
-from aura_daemon.system.host_memory import host_memory
+from aura_daemon.system.hardware.host_memory import host_memory
 
 FORMATS: Final = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIC", "PPM")
 """As users are told; no other format is read."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import psutil
@@ -16,7 +14,8 @@ import torch
 
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.ladder.rungs import Storage
-from aura_daemon.system.host_memory import host_memory
+from aura_daemon.system.hardware.host_memory import host_memory
+from aura_daemon.system.processes import process_memory
 
 SAMPLE_S: Final = 0.02
 """Between two samples: less than a layer of a real model takes."""
@@ -73,6 +72,13 @@ def device_room(placement: Placement) -> int:
     return min(room, int(total * placement.fraction)) if placement.fraction is not None else room
 
 
+def keep_within_room(placement: Placement) -> None:
+    """Has torch refuse what the GPU has no room for now, where the driver would give memory of the host instead."""
+    if placement.may_spill:
+        share = device_room(placement) / device_memory(placement)[1]
+        torch.cuda.set_per_process_memory_fraction(min(1.0, share), placement.device)
+
+
 def within_fraction(placement: Placement, amount: int) -> int:
     """At most the share of the GPU's memory that this process is allowed."""
     if placement.fraction is None:
@@ -103,13 +109,7 @@ def release(placement: Placement | None) -> None:
     gc.collect()
     if placement is not None and not placement.on_cpu:
         _backend(placement).empty_cache()
-    trim()
-
-
-def trim() -> None:
-    """Gives freed host memory back to the system: without this it grows under offload (diffusers issue 7970)."""
-    with suppress(OSError, AttributeError):  # AttributeError: a C library without malloc_trim (musl, macOS)
-        ctypes.CDLL(None).malloc_trim(0)
+    process_memory.trim()
 
 
 def wait_for(placement: Placement) -> None:
@@ -156,7 +156,7 @@ class PeakMemory:
         self._sampled = 0
         self._counted = False
         if self._placement.on_cpu:
-            self._counted = not self._without_files and _reset_resident_peak()
+            self._counted = not self._without_files and process_memory.reset_peak()
         elif self._placement.device != "mps":
             _backend(self._placement).reset_peak_memory_stats(self._placement.device)
             self._counted = True
@@ -173,7 +173,7 @@ class PeakMemory:
         if not self._counted:
             return self._sampled
         if self._placement.on_cpu:
-            return _resident_peak()
+            return process_memory.peak_bytes()
         return int(_backend(self._placement).max_memory_allocated(self._placement.device))
 
     def _now(self) -> int:
@@ -186,21 +186,3 @@ class PeakMemory:
 def _backend(placement: Placement) -> Any:
     """`torch.cuda`, or the module of another kind of device."""
     return getattr(torch, placement.device.partition(":")[0])
-
-
-def _reset_resident_peak() -> bool:
-    """Resets the kernel's count; False where the kernel refuses."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
-        return False
-    return _resident_peak() > 0
-
-
-def _resident_peak() -> int:
-    """The kernel's count of the highest resident size, in bytes; 0 on systems without one."""
-    with suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    return 0

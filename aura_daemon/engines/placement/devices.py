@@ -15,6 +15,7 @@ import torch
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, memory_fraction
 from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Processor
 from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
+from aura_daemon.system.windows import is_wsl2
 
 NATIVE_FLAGS: Final = {
     Dtype.FLOAT32: (),
@@ -43,6 +44,8 @@ class Placement:
     """The share of the device's memory that this process may take; None: all."""
     uuid: str = ""
     """Of a CUDA device, as torch gives it; empty where torch gives none."""
+    may_spill: bool = False
+    """The driver gives memory of the host, at a tenth of the speed, where the GPU's is used up (WSL2)."""
     variant: str = EAGER
     """How results are computed (`jobs.results.EAGER`)."""
 
@@ -117,17 +120,24 @@ def find_devices(settings: EngineSettings) -> Devices | Failure:
         return Devices(backend=backend, accelerator=None, cpu=cpu)
     device = "mps" if backend is Backend.MPS else f"{backend}:0"
     name, fraction, uuid = device, None, ""
+    may_spill = backend is Backend.CUDA and is_wsl2()
     if backend is not Backend.MPS:
         torch_backend = getattr(torch, backend)
         name = str(torch_backend.get_device_name(0))
         properties = torch_backend.get_device_properties(0)
-        fraction = memory_fraction(settings.memory_fraction, int(properties.total_memory))
+        fraction = memory_fraction(settings.memory_fraction, int(properties.total_memory), may_spill=may_spill)
         uuid = uuid_of(properties) if backend is Backend.CUDA else ""
         if fraction is not None and backend is Backend.CUDA:
             torch.cuda.set_per_process_memory_fraction(fraction, 0)
     dtype = settings.dtype if settings.dtype is not Dtype.AUTO else Dtype.FLOAT16
     accelerator = Placement(
-        device=device, device_name=name, dtype=dtype, rung=Rung.RESIDENT, fraction=fraction, uuid=uuid
+        device=device,
+        device_name=name,
+        dtype=dtype,
+        rung=Rung.RESIDENT,
+        fraction=fraction,
+        uuid=uuid,
+        may_spill=may_spill,
     )
     return Devices(backend=backend, accelerator=accelerator, cpu=cpu)
 

@@ -174,19 +174,20 @@ CARD_GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("configured", "total_bytes", "fraction"),
+    ("configured", "total_bytes", "may_spill", "fraction"),
     [
-        (None, 4 * CARD_GIB, 0.95),
-        (None, 6 * CARD_GIB, 0.95),
-        (None, SMALL_BYTES + 1, None),
-        (0.5, 4 * CARD_GIB, 0.5),
-        (0.5, 80 * CARD_GIB, 0.5),
+        (None, 4 * CARD_GIB, False, 0.95),
+        (None, 6 * CARD_GIB, False, 0.95),
+        (None, SMALL_BYTES + 1, False, None),
+        (None, 24 * CARD_GIB, True, 0.95),
+        (0.5, 4 * CARD_GIB, False, 0.5),
+        (0.5, 80 * CARD_GIB, True, 0.5),
     ],
 )
-def test_small_cards_are_not_filled_to_the_brim(
-    configured: float | None, total_bytes: int, fraction: float | None
+def test_small_cards_and_those_that_spill_are_not_filled_to_the_brim(
+    configured: float | None, total_bytes: int, may_spill: bool, fraction: float | None
 ) -> None:
-    assert memory_fraction(configured, total_bytes) == fraction
+    assert memory_fraction(configured, total_bytes, may_spill=may_spill) == fraction
 
 
 @pytest.mark.parametrize(

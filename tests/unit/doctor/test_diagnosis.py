@@ -54,9 +54,9 @@ LIMITS = InotifyFound(
 ABSENT = ModelFound(kind=JobKind.GENERATE, name="sd-1.4", presence=ModelPresence.ABSENT, weight_bytes=5 * GB)
 
 
-def disk(what: str, free_bytes: int) -> DiskFound:
+def disk(what: str, free_bytes: int, file_system: str = "ext4") -> DiskFound:
     return DiskFound(
-        what=what, path=f"/{what}", exists=True, free_bytes=free_bytes, total_bytes=99 * GB, file_system="ext4"
+        what=what, path=f"/{what}", exists=True, free_bytes=free_bytes, total_bytes=99 * GB, file_system=file_system
     )
 
 
@@ -87,6 +87,7 @@ def report(
     gpus: tuple[GpuFound, ...] = (),
     disks: tuple[DiskFound, ...] = (),
     inotify: InotifyFound | None = LIMITS,
+    wsl2: bool = False,
     device: str = "auto",
     silent: bool = False,
     **found: Any,
@@ -107,6 +108,7 @@ def report(
             memory=MemoryFound(total_bytes=8 << 30, available_bytes=4 << 30, limit_bytes=None),
             disks=disks,
             inotify=inotify,
+            wsl2=wsl2,
             versions={},
         ),
         findings=None if silent else ProbeAnswer(**{**defaults, **found}),
@@ -176,6 +178,20 @@ def test_a_picture_that_fits_nowhere_is_told_with_both_figures(rung: Rung, memor
 
 def test_a_disk_that_is_nearly_full_is_named() -> None:
     assert "nearly full at /outbox (outbox): 100 MiB are free" in messages(report(disks=(disk("outbox", 100 << 20),)))
+
+
+@pytest.mark.parametrize("what", ["inbox", "state"])
+@pytest.mark.parametrize("kind", ["9p", "virtiofs"])
+def test_inside_windows_an_inbox_or_a_state_folder_on_its_drives_is_told(what: str, kind: str) -> None:
+    (complaint,) = complaints(report(disks=(disk(what, 9 * GB, kind),), wsl2=True))
+    assert f"/{what} ({what}) lies on a drive of Windows" in complaint.message
+    assert "docs/windows.md" in complaint.mend
+
+
+def test_inside_windows_its_own_disk_and_an_outbox_anywhere_are_fine() -> None:
+    disks = (disk("inbox", 9 * GB), disk("outbox", 9 * GB, "9p"), disk("state", 9 * GB))
+    assert messages(report(disks=disks, wsl2=True)) == ""
+    assert messages(report(disks=(disk("inbox", 9 * GB, "9p"),))) == ""  # a virtual machine's share, say
 
 
 def test_too_few_watches_are_told_with_a_limit_that_suffices() -> None:

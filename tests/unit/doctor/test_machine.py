@@ -53,7 +53,7 @@ def test_an_inbox_needs_a_watch_a_folder_but_the_hidden_and_failed(tmp_path: Pat
 
 
 def test_the_daemons_own_watches_are_as_many_as_are_told(tmp_path: Path) -> None:
-    from aura_daemon.watch.inotify_events import InotifyEvents
+    from aura_daemon.system.watching.inotify_events import InotifyEvents
 
     inbox = tmp_path / "inbox"
     for folder in ("a/b", "c", ".aura/done", "failed/x"):

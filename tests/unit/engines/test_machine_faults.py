@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from aura_daemon.engines.machine_faults import machine_fault, may_make_code
+from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.system.processes.process_memory import may_make_code
 from tests.support.forbidden_code import FORBID_CODE, can_forbid_code
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.ladder.attempts import RunConditions
-from aura_daemon.ladder.measurements import after_refusal, after_success, refused_bytes
+from aura_daemon.ladder.measurements import after_refusal, after_success, refused_bytes, slow_steps
 from aura_daemon.ladder.prediction import REFUSED, Measured
 from aura_daemon.ladder.rungs import Rung
 
@@ -154,3 +154,49 @@ def test_a_peak_that_nobody_knows_changes_none_and_only_what_changed_is_told() -
 
 def _kind_of_run(one: Measured) -> tuple[object, ...]:
     return one.rung, one.dtype, one.variant, one.extent
+
+
+def slow(measured: list[Measured], conditions: RunConditions, step_s: float, *, may_spill: bool = True) -> bool | None:
+    """Whether steps were too slow because memory has spilled; None: they were not too slow."""
+    found = slow_steps(measured, conditions, step_s=step_s, may_spill=may_spill)
+    return found.has_spilled if found is not None else None
+
+
+@pytest.mark.parametrize(
+    ("measured", "changes", "step_s", "found"),
+    [
+        ([row(step_s=0.5)], {}, 4.9, None),
+        ([row(step_s=0.5)], {}, 5.0, True),
+        ([row(step_s=0.5)], {"peak_bytes": 500}, 5.0, False),  # half of the room was free
+        ([], {}, 5.0, None),
+        ([row()], {}, 5.0, None),  # only refused so far
+        ([row(step_s=0.5)], {}, 0.0, None),  # of a caption, or of a single step
+        ([row(step_s=0.5)], {"width": 0, "height": 0}, 5.0, None),
+        ([row(step_s=0.5, device="another GPU")], {}, 5.0, None),
+        ([row(step_s=0.5, dtype="bfloat16")], {}, 5.0, None),
+        ([row(step_s=0.5, variant="compiled")], {}, 5.0, None),
+        ([row(step_s=0.5, width=256, height=256)], {}, 19.9, None),  # its steps are taken for four times as long
+        ([row(step_s=0.5, width=256, height=256)], {}, 20.0, True),
+        ([row(step_s=0.5, width=256, height=248)], {}, 99.0, None),  # too small to tell
+        ([row(step_s=0.5, width=1024, height=1032)], {}, 99.0, None),  # too large
+        ([row(step_s=0.5, rung=Rung.MODEL_OFFLOAD)], {}, 5.0, True),  # no lower rung is faster
+        ([row(step_s=0.1)], {"rung": Rung.MODEL_OFFLOAD}, 5.0, None),  # a higher one may be
+        ([row(step_s=0.1, rung=Rung.CPU)], {}, 5.0, None),  # measured on the CPU of that name
+        ([row(step_s=0.1, rung=Rung.CPU)], {"rung": Rung.CPU}, 5.0, None),  # a CPU has other reasons
+    ],
+)
+def test_steps_are_too_slow_from_ten_times_the_usual(
+    measured: list[Measured], changes: dict[str, object], step_s: float, found: bool | None
+) -> None:
+    assert slow(measured, tried(**changes), step_s) is found
+
+
+def test_where_the_driver_refuses_instead_slow_steps_have_another_cause() -> None:
+    measured = [row(step_s=0.5)]
+    assert slow(measured, tried(), 5.0, may_spill=False) is False
+    spilled, other = (slow_steps(measured, tried(), step_s=6.0, may_spill=may) for may in (True, False))
+    assert spilled is not None
+    assert other is not None
+    assert "a step took 6 s instead of 0.5 s on rung resident: the GPU's memory was used up" in spilled.warning
+    assert "memory_fraction" in spilled.warning
+    assert "another program uses the GPU" in other.warning

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.errors import UserError
-from aura_daemon.service import accounts
 from aura_daemon.service.plan import GpuKind, Network, Scope
 from aura_daemon.service.planning import PlannedService, ServiceOptions, not_usable, plan_service, scope_of
+from aura_daemon.system import accounts
 
 AS_USER = ServiceOptions(scope=Scope.USER)
 

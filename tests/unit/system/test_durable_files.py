@@ -194,3 +194,13 @@ def test_a_folder_mounted_read_only_is_not_writable(mount: Mount, tmp_path: Path
     assert not durable_files.is_writable(place)
     with pytest.raises(OSError, match="Read-only"):
         durable_files.write(place / "x", b"x", temp_folder=place / "tmp")
+
+
+def test_files_that_belong_together_come_all_or_none(tmp_path: Path) -> None:
+    first, second, temp = tmp_path / "a" / "job.yaml", tmp_path / "a" / "cat.png", tmp_path / "temp"
+    durable_files.write_all({first: b"1", second: b"2"}, temp_folder=temp)
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
+    first.unlink()
+    with pytest.raises(FileExistsError):
+        durable_files.write_all({first: b"3", second: b"4"}, temp_folder=temp)
+    assert (first.exists(), second.read_bytes(), list(temp.iterdir())) == (False, b"2", [])

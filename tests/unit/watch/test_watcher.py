@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.watch.events import Events, EventsUnavailable
+from aura_daemon.system.watching.events import Events, EventsUnavailable
 from aura_daemon.watch.watcher import Observation, Watcher
 from tests.torture.faults import limit
 

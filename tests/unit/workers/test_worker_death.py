@@ -52,9 +52,9 @@ EXITED = WorkerDeath(ending="ended by itself with exit code 1")
         (replace(KILLED, was_oom_killed=True, placed=(ON_CPU,)), FailureKind.OUT_OF_MEMORY, RESTARTED),
         (replace(KILLED, was_oom_killed=True, placed=(ON_GPU,)), FailureKind.CRASHED, RESTARTED),
         (replace(KILLED, was_oom_killed=True), FailureKind.CRASHED, RESTARTED),
-        (replace(SEGMENT, killed_by=signal.SIGILL), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS[signal.SIGILL]),
-        (replace(SEGMENT, killed_by=signal.SIGSYS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS[signal.SIGSYS]),
-        (replace(SEGMENT, killed_by=signal.SIGBUS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS[signal.SIGBUS]),
+        (replace(SEGMENT, killed_by=signal.SIGILL), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGILL"]),
+        (replace(SEGMENT, killed_by=signal.SIGSYS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGSYS"]),
+        (replace(SEGMENT, killed_by=signal.SIGBUS), FailureKind.MODEL_UNAVAILABLE, MACHINE_SIGNALS["SIGBUS"]),
     ],
 )
 def test_the_way_a_worker_ended_decides_what_failed(death: WorkerDeath, kind: FailureKind, mend: str) -> None:

@@ -82,7 +82,7 @@ def test_a_card_s_uuid_is_text_also_where_torch_has_it_as_an_object_or_not_at_al
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="has no CUDA")
 def test_the_driver_knows_the_card_by_the_uuid_that_torch_says() -> None:
-    from aura_daemon.system import nvidia
+    from aura_daemon.system.hardware import nvidia
 
     if not nvidia.gpus():
         pytest.skip("the driver's library does not answer")

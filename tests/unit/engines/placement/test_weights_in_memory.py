@@ -17,7 +17,7 @@ from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.loading import copy_weights
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Produced
-from aura_daemon.system.host_memory import HostMemory
+from aura_daemon.system.hardware.host_memory import HostMemory
 from tests.support.running import run_alone
 
 pytestmark = [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -92,7 +93,7 @@ def machine_memory(*, nodes: Path = NODES) -> MachineMemory:
 def from_nodes(nodes: Path) -> MachineMemory:
     """The figures of the memory nodes; where there are none, free pages alone count as available."""
     found = [_figures(file.read_text(encoding="ascii")) for file in sorted(nodes.glob("node*/meminfo"))]
-    if not found:
+    if not found and sys.platform != "win32":
         page = os.sysconf("SC_PAGE_SIZE")
         return MachineMemory(
             available_bytes=page * os.sysconf("SC_AVPHYS_PAGES"), total_bytes=page * os.sysconf("SC_PHYS_PAGES")

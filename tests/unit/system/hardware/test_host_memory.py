@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from aura_daemon.system.host_memory import HostMemory, host_memory
+from aura_daemon.system.hardware.host_memory import HostMemory, host_memory
 from tests.support.memorygroup import MemoryGroup, obstacle
 
 MIB = 1 << 20
@@ -150,7 +150,10 @@ def test_files_that_say_nothing_sensible_limit_nothing(kernel: Kernel) -> None:
 
 LIMIT = 300 * MIB
 
-LOOK = "from aura_daemon.system.host_memory import host_memory as m; f = m(); print(f.limit_bytes, f.available_bytes)"
+LOOK = (
+    "from aura_daemon.system.hardware.host_memory import host_memory as m; "
+    "f = m(); print(f.limit_bytes, f.available_bytes)"
+)
 
 
 @pytest.fixture

@@ -7,11 +7,30 @@ obeyed would be gone before the daemon can give its job the time to end.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-STOP_SIGNALS: Final = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
+from aura_daemon.system.windows import needs_wsl2
+
+
+def _those_known_here(*names: str) -> frozenset[signal.Signals]:
+    return frozenset(found for found in signal.Signals if found.name in names)
+
+
+HANG_UP: Final = _those_known_here("SIGHUP")
+"""Windows has none."""
+
+STOP_SIGNALS: Final = HANG_UP | {signal.SIGINT, signal.SIGTERM}
+
+KILL: Final = _those_known_here("SIGKILL")
+"""Windows has none."""
+
+
+def signal_of(exit_code: int | None) -> signal.Signals | None:
+    """The signal that ended a child; None for one that runs, ended by itself, or by a signal without a name."""
+    return signal.Signals(-exit_code) if exit_code is not None and -exit_code in set(signal.Signals) else None
 
 
 @contextmanager
@@ -20,6 +39,8 @@ def blocked() -> Iterator[None]:
 
     A signal to this process waits until the end of the block, or reaches another of its threads.
     """
+    if sys.platform == "win32":
+        raise needs_wsl2()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
@@ -31,4 +52,5 @@ def ignore() -> None:
     """Ignores them in this process for good, those too that have come since it was started."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)

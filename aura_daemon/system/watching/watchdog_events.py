@@ -11,7 +11,8 @@ from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
 
 from aura_daemon.file_names import is_out_of_bounds
-from aura_daemon.watch.events import EventsUnavailable, HeardEvents
+from aura_daemon.system.wakeup import WakeupPipe
+from aura_daemon.system.watching.events import EventsUnavailable, HeardEvents
 
 
 class WatchdogEvents(FileSystemEventHandler):
@@ -20,20 +21,18 @@ class WatchdogEvents(FileSystemEventHandler):
     def __init__(self, root: Path) -> None:
         self._root = os.fspath(root)
         self._noted: deque[tuple[str, bool]] = deque()
-        self._reader, self._writer = os.pipe()
-        os.set_blocking(self._reader, False)
-        os.set_blocking(self._writer, False)
+        self._pipe = WakeupPipe()
         self._observer = Observer()
         try:
             self._observer.schedule(self, self._root, recursive=True)
             self._observer.start()
         except OSError as error:
-            self._close_pipe()
+            self._pipe.close()
             raise EventsUnavailable(error.strerror or str(error)) from None
 
     @property
     def descriptor(self) -> int:
-        return self._reader
+        return self._pipe.fileno()
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         """Notes the paths of one event; runs in watchdog's thread."""
@@ -45,13 +44,10 @@ class WatchdogEvents(FileSystemEventHandler):
         self._noted.append((os.fsdecode(event.src_path), False))
         if is_move:
             self._noted.append((os.fsdecode(event.dest_path), True))
-        with contextlib.suppress(BlockingIOError, OSError):
-            os.write(self._writer, b"!")
+        self._pipe.wake()
 
     def hear(self) -> HeardEvents:
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._reader, 4096):
-                pass
+        self._pipe.clear()
         named: dict[str, bool] = {}
         for _ in range(len(self._noted)):
             place, is_whole = self._noted.popleft()
@@ -65,8 +61,4 @@ class WatchdogEvents(FileSystemEventHandler):
     def close(self) -> None:
         self._observer.stop()
         self._observer.join(timeout=5.0)
-        self._close_pipe()
-
-    def _close_pipe(self) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
+        self._pipe.close()

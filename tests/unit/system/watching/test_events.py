@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from aura_daemon.system.filesystems import file_system_of
-from aura_daemon.watch.events import Events, EventsUnavailable
-from aura_daemon.watch.inotify_events import InotifyEvents
-from aura_daemon.watch.watchdog_events import WatchdogEvents
-from aura_daemon.watch.watcher import listen
+from aura_daemon.system.watching.events import Events, EventsUnavailable
+from aura_daemon.system.watching.inotify_events import InotifyEvents
+from aura_daemon.system.watching.listening import listen
+from aura_daemon.system.watching.watchdog_events import WatchdogEvents
 from tests.conftest import Mount
 
 DEADLINE_S = 20.0

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aura_daemon.system.nvidia import UNKNOWN, Gpu, first_visible, gpus, others
+from aura_daemon.system.hardware.nvidia import UNKNOWN, Gpu, first_visible, gpus, others
 
 GIB = 1 << 30
 UUIDS = ("GPU-8932f937-d72c-4106-c12f-20bd9faed9f6", "GPU-8a1bd0f7-7c1a-4f2c-9d3b-000000000001")
@@ -115,7 +115,7 @@ def test_without_a_driver_it_knows_of_none_and_does_not_fail(monkeypatch: pytest
 
 def test_without_the_package_it_knows_of_none() -> None:
     code = (
-        "import sys; sys.modules['pynvml'] = None; from aura_daemon.system.nvidia import gpus, others; "
+        "import sys; sys.modules['pynvml'] = None; from aura_daemon.system.hardware.nvidia import gpus, others; "
         "print(gpus(), repr(others(1, 'x')))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

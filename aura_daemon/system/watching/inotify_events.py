@@ -13,7 +13,7 @@ from typing import Final
 from inotify_simple import INotify, flags
 
 from aura_daemon.file_names import is_out_of_bounds
-from aura_daemon.watch.events import EventsUnavailable, HeardEvents
+from aura_daemon.system.watching.events import EventsUnavailable, HeardEvents
 
 _MASK: Final = (
     flags.CREATE | flags.MOVED_TO | flags.MOVED_FROM | flags.DELETE | flags.CLOSE_WRITE | flags.ATTRIB

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
@@ -79,6 +80,8 @@ def of_this_process() -> NotifySocket:
 
 
 def _connected(address: str) -> socket.socket | None:
+    if sys.platform == "win32":
+        return None
     if address[0] not in "/@":
         logger.warning("NOTIFY_SOCKET={} is neither a path nor an abstract name: nobody is told", address)
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.system.oom_kills import boot_id, oom_kills
+from aura_daemon.system.processes.oom_kills import boot_id, oom_kills
 
 
 @pytest.mark.parametrize(

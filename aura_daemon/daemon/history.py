@@ -1,0 +1,223 @@
+"""What ended: results and failures, the latest first. In: filters, settings. Out: entries, never printed."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from math import inf
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.daemon.open_journal import open_journal
+from aura_daemon.file_names import escaped
+from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import Failure
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
+from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.system import durable_files
+
+PAGE: Final = 100
+"""Rows that are read at once."""
+
+MOST_CAPTION_BYTES: Final = 10_000
+_LAST_ID: Final = "\U0010ffff"
+
+
+class Ending(StrEnum):
+    """How something ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryFilter:
+    """Which entries are wanted; every condition counts."""
+
+    ending: Ending | None = None
+    kind: JobKind | None = None
+    """A refused file has no kind, and is left out where one is wanted."""
+    text: str = ""
+    """Stands in the file's path, the prompt, the caption, the reason of a failure or a result's name, in any case."""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HistoryEntry:
+    """A job that ended, or a file that was refused."""
+
+    id: str
+    """Of the job, or of the file that was refused."""
+    source: str
+    """Path of the file below the inbox, escaped."""
+    kind: JobKind | None
+    """None for a refused file."""
+    ending: Ending
+    ended_at: datetime
+    total_s: float | None
+    """From its claim to the result; None where it failed."""
+    text: str
+    """The prompt, or the caption; empty for a refused file."""
+    output: Path | None
+    """The result; None where it failed."""
+    sidecar: Path | None
+    """What describes the result, or the report of the failure."""
+    is_there: bool
+    """Whether the result, or the report, lies there still."""
+    failure: Failure | None = None
+
+    def document(self) -> dict[str, Any]:
+        """What `history --json` prints on a line."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "kind": self.kind,
+            "outcome": self.ending,
+            "ended_at": self.ended_at.isoformat(timespec="milliseconds"),
+            "total_s": self.total_s,
+            "text": self.text,
+            "output": _text_of(self.output),
+            "sidecar": _text_of(self.sidecar),
+            "is_there": self.is_there,
+            "failure": {"kind": self.failure.kind, "message": self.failure.message, "mend": self.failure.mend}
+            if self.failure
+            else None,
+        }
+
+
+def history(settings: Settings, wanted: HistoryFilter | None = None, *, most: int) -> tuple[HistoryEntry, ...]:
+    """The last entries that are wanted; raises UserError where no journal can be read."""
+    wanted = wanted or HistoryFilter()
+    with closing(open_journal(settings.state_folder())) as journal:
+        return tuple(islice(_History(settings.outbox, journal).entries(wanted), most))
+
+
+def output_of(job: Job, outbox: Path) -> Path:
+    """The result of a job that is done; where it is gone, the name that it most likely had."""
+    place = outbox / job.folder / job.stem
+    if isinstance(job.request, CaptionRequest):
+        return _with(place, ".txt")
+    formats = [f".{job.request.format}"] if isinstance(job.request, GenerateRequest) and job.request.format else []
+    places = [_with(place, extension) for extension in (*formats, *PAYLOAD_EXTENSIONS) if extension != ".txt"]
+    return next((found for found in places if os.path.lexists(found)), places[0])
+
+
+class _History:
+    def __init__(self, outbox: Path, journal: Journal) -> None:
+        self._outbox = outbox
+        self._journal = journal
+
+    def entries(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
+        """All entries that are wanted, read page by page."""
+        parts = [self._of_jobs(wanted)]
+        if wanted.kind is None and wanted.ending is not Ending.DONE:
+            parts.append(self._of_refused(wanted))
+        needle = wanted.text.casefold()
+        for entry in heapq.merge(*parts, key=lambda entry: entry.ended_at, reverse=True):
+            if not needle or needle in _haystack(entry):
+                yield entry
+
+    def _of_jobs(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
+        before = _end(wanted)
+        while jobs := self._journal.ended(before=before, most=PAGE, kind=wanted.kind or "", since=_start(wanted)):
+            for job in jobs:
+                if wanted.ending is None or (job.state is JobState.DONE) is (wanted.ending is Ending.DONE):
+                    yield self._of_job(job)
+            before = (jobs[-1].finished_at or 0.0, jobs[-1].id)
+
+    def _of_refused(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
+        before = _end(wanted)
+        while sources := self._journal.refused(before=before, most=PAGE, since=_start(wanted)):
+            for source in sources:
+                report = failed_file(self._outbox, source, None).report
+                yield _entry(source.id, source, source.claimed_at, kind=None, failure=source.failure, sidecar=report)
+            before = (sources[-1].claimed_at, sources[-1].id)
+
+    def _of_job(self, job: Job) -> HistoryEntry:
+        source, kind = self._journal.source(job.source_id), JobKind(job.kind)
+        request = job.request
+        text = request.prompt if isinstance(request, GenerateRequest | CaptionRequest) else ""
+        ended_at = job.finished_at or 0.0
+        if job.state is not JobState.DONE:
+            report = failed_file(self._outbox, source, job).report
+            return _entry(job.id, source, ended_at, kind=kind, failure=job.failure, sidecar=report, text=text)
+        output = output_of(job, self._outbox)
+        place = self._outbox / job.folder / job.stem
+        sidecar = _with(place, SIDECAR_EXTENSION)
+        if isinstance(request, CaptionRequest):
+            text = _caption_in(output) or text
+            apart = _with(place, CAPTION_SIDECAR_EXTENSION)
+            sidecar = apart if os.path.lexists(apart) else sidecar
+        return _entry(
+            job.id, source, ended_at, kind=kind, output=output, sidecar=sidecar, text=text, total_s=job.total_s
+        )
+
+
+def _entry(
+    entry_id: str,
+    source: Source,
+    ended_at: float,
+    *,
+    kind: JobKind | None,
+    sidecar: Path,
+    text: str = "",
+    output: Path | None = None,
+    total_s: float | None = None,
+    failure: Failure | None = None,
+) -> HistoryEntry:
+    return HistoryEntry(
+        id=entry_id,
+        source=escaped(source.path),
+        kind=kind,
+        ending=Ending.DONE if failure is None else Ending.FAILED,
+        ended_at=datetime.fromtimestamp(ended_at, UTC),
+        total_s=total_s,
+        text=text,
+        output=output,
+        sidecar=sidecar,
+        is_there=os.path.lexists(output or sidecar),
+        failure=failure,
+    )
+
+
+def _with(place: Path, extension: str) -> Path:
+    """A stem may hold dots, so `with_suffix` will not do."""
+    return place.with_name(place.name + extension)
+
+
+def _caption_in(file: Path) -> str:
+    """The text of a caption; empty where it is gone."""
+    try:
+        return durable_files.read(file, most_bytes=MOST_CAPTION_BYTES).content.decode("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _haystack(entry: HistoryEntry) -> str:
+    name = entry.output.name if entry.output is not None else ""
+    reason = entry.failure.message if entry.failure is not None else ""
+    return "\n".join((entry.id, entry.source, entry.text, name, reason)).casefold()
+
+
+def _text_of(path: Path | None) -> str | None:
+    return escaped(os.fspath(path)) if path is not None else None
+
+
+def _start(wanted: HistoryFilter) -> float:
+    return wanted.since.timestamp() if wanted.since is not None else 0.0
+
+
+def _end(wanted: HistoryFilter) -> tuple[float, str]:
+    """What `journal.ended` takes: everything up to this moment, itself included."""
+    return (wanted.until.timestamp() if wanted.until is not None else inf, _LAST_ID)
