@@ -63,6 +63,8 @@ class ServicePlan:
     """As configured; None: where the service manager, or XDG, has it."""
     read: tuple[str, ...] = ()
     """Other places that must be readable: the program, the configuration, models."""
+    write: tuple[str, ...] = ()
+    """Further folders that are written to."""
     models: str | None = None
     """The folder for models from the hub; None: the service's cache folder, or the user's own."""
     network: Network = Network.NONE
@@ -101,5 +103,11 @@ def common_parent(folders: Sequence[str]) -> str | None:
 
 def lies_in_homes(plan: ServicePlan) -> bool:
     """Whether anything that the service needs lies where people's files lie."""
-    needed = (plan.inbox, plan.outbox, *plan.read, *(place for place in (plan.state, plan.models) if place))
+    needed = (
+        plan.inbox,
+        plan.outbox,
+        *plan.read,
+        *plan.write,
+        *(place for place in (plan.state, plan.models) if place),
+    )
     return any(place.startswith(("/home/", "/root/", "/run/user/")) for place in needed)

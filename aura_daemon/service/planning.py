@@ -103,7 +103,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
 def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     """Problems of the program, its configuration and its folders for the account of a service; root asks as it."""
     wanted = [f"r{place}" for place in plan.read[2:]]
-    wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, plan.models) if place is not None]
+    wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, *plan.write, plan.models) if place is not None]
     try:
         looked = subprocess.run(
             [plan.command[0], "-m", ACCESS_CHILD, *wanted],

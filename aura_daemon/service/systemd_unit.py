@@ -157,7 +157,7 @@ def _install(plan: ServicePlan) -> Iterator[str]:
 
 def _written(plan: ServicePlan) -> list[str]:
     """Folders that the manager does not make itself."""
-    places = [*writable(plan.inbox, plan.outbox)]
+    places = [*writable(plan.inbox, plan.outbox), *plan.write]
     if plan.state is not None and not _below(plan.state, "/var/lib"):
         places.append(plan.state)
     if plan.models is not None and plan.fetches:

@@ -69,6 +69,10 @@ def test_the_state_folder_is_made_by_systemd_where_it_can(state: str | None, fol
     assert ("-/data/state" in unit["ReadWritePaths"][0].split()) is (folder is None)
 
 
+def test_further_folders_are_opened() -> None:
+    assert lines_of(unit_text(changed(write=("/srv/metrics",))))["ReadWritePaths"] == ["-/srv/aura -/srv/metrics"]
+
+
 def test_home_is_the_cache_and_not_the_state() -> None:
     assert lines_of(unit_text(SYSTEM))["Environment"] == [
         "HOME=/var/cache/aura-daemon",
