@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from itertools import count
-from typing import Final
+from typing import Final, Protocol, Self, TypeVar
 
 RESERVED_STEMS: Final = frozenset({"health", "index"})
 """Stems at the top of the outbox that the daemon uses itself."""
@@ -81,6 +81,27 @@ def candidates(stem: str) -> Iterator[str]:
     """Stems to try one after the other: `cat`, `cat.r2`, `cat.r3`, … without end."""
     yield stem
     yield from (f"{stem}.r{number}" for number in count(2))
+
+
+class _Path(Protocol):
+    """A path of `pathlib`, which does I/O and is therefore not imported here."""
+
+    @property
+    def stem(self) -> str: ...
+    @property
+    def suffix(self) -> str: ...
+    def with_name(self, name: str) -> Self: ...
+
+
+AnyPath = TypeVar("AnyPath", bound=_Path)
+
+
+def free_names(place: AnyPath) -> Iterator[AnyPath]:
+    """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …; a long name is cut short where a number follows."""
+    yield place
+    for stem in candidates(output_stem(place.stem, None)):
+        if stem != place.stem:
+            yield place.with_name(stem + place.suffix)
 
 
 def is_reserved_output(folder: str, stem: str) -> bool:

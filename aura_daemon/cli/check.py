@@ -23,7 +23,16 @@ from aura_daemon.formats.file_types import JOB_FILE_EXTENSIONS, extension_of
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.jobfile.folder_defaults import is_settings, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Lora, RegenerateRequest
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    Hires,
+    Lora,
+    RegenerateRequest,
+    Request,
+)
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
@@ -33,7 +42,12 @@ FAILED = 1
 MOST_BYTES: Final = 200_000_000
 """Of a file; a longer one is a problem."""
 
-_VERBS: Final = {GenerateRequest: "draw", CaptionRequest: "caption", RegenerateRequest: "draw again"}
+_VERBS: Final = {
+    GenerateRequest: "draw",
+    CaptionRequest: "caption",
+    RegenerateRequest: "draw again",
+    BenchmarkRequest: "measure",
+}
 
 _ALWAYS_SHOWN: Final = frozenset({"prompt", "seed"})
 """Keys that the line of a job shows even where all jobs of the file agree."""
@@ -129,10 +143,14 @@ def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
     return [key for key in keys if len({getattr(request, key) for request in requests}) > 1]
 
 
-def _job_text(request: CaptionRequest | GenerateRequest | GridRequest | RegenerateRequest, differing: list[str]) -> str:
+def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str:
     match request:
         case RegenerateRequest():
             return f"{request.image or 'the image that is called as the file'}, drawn again"
+        case BenchmarkRequest():
+            sizes = ", ".join(f"{width}x{height}" for width, height in request.sizes) or "the model's own size"
+            what = f"drawing at {sizes}" if request.picture is not None else "captions"
+            return f"benchmark of {what}, {request.repeats} runs each after one to warm up"
         case GridRequest():
             return f"a sheet of {len(request.cells)} pictures"
         case CaptionRequest():

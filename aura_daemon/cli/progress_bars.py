@@ -72,7 +72,7 @@ class ProgressBars(SilentListener):
         match event:
             case JobStarted(job=job, source=source):
                 self._end()  # the bar of an attempt that was given up
-                what = job.request.prompt if isinstance(job.request, GenerateRequest) else "caption"
+                what = job.request.prompt if isinstance(job.request, GenerateRequest) else job.kind
                 self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
                 self._task = self._progress.add_task(self._name, total=None)
             case JobDelivered() | JobFailed():

@@ -6,7 +6,6 @@ import faulthandler
 import signal
 from pathlib import Path
 
-from aura_daemon.cli import progress_bars
 from aura_daemon.daemon.loop import Summary
 from aura_daemon.daemon.supervisor import supervise
 
@@ -16,18 +15,26 @@ KILLED = 128
 """What a shell adds to the number of the signal that ended a program."""
 
 
-def run(config: Path | None, log_format: str | None) -> int:
+def run(config: Path | None, log_format: str | None, *, makes_folders: bool = False) -> int:
     """Watches until SIGTERM or SIGINT, exit code 0; at SIGHUP the configuration is read again."""
     faulthandler.enable()  # where it hangs, when the service manager's watchdog ends it by SIGABRT
-    supervise(config, log_format, drain=False)
+    supervise(config, log_format, makes_folders=makes_folders, drain=False)
     return 0
 
 
-def once(config: Path | None, log_format: str | None) -> int:
+def once(config: Path | None, log_format: str | None, *, makes_folders: bool = False) -> int:
     """Drains the inbox; see the exit codes in `cli.app`."""
+    from aura_daemon.cli import progress_bars  # not for `run`, which would keep rich in memory for months
+
     with progress_bars.for_stderr() as listener:
-        level = listener.worker_log_level
-        summary, stopped_by = supervise(config, log_format, listeners=[listener], worker_log_level=level, drain=True)
+        summary, stopped_by = supervise(
+            config,
+            log_format,
+            listeners=[listener],
+            worker_log_level=listener.worker_log_level,
+            makes_folders=makes_folders,
+            drain=True,
+        )
     return exit_code(summary, stopped_by)
 
 

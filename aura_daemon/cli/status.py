@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from aura_daemon.config.loading import load
-from aura_daemon.daemon.status import progress_text, read_status, since_text
+from aura_daemon.daemon.status import models_text, progress_text, read_status, since_text
 from aura_daemon.errors import with_mend
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
@@ -66,7 +66,7 @@ def _print_health(health: Health, *, is_running: bool) -> None:
             print(f"device     {health.device} ({health.device_name}), {health.dtype}, rung {health.rung}")
         if health.polls_because:
             print(f"watching   by looking again and again: {health.polls_because}")
-        print(f"models     {', '.join(health.models) or 'none loaded'}")
+        print(f"models     {models_text(health)}")
     for copy in health.conflict_copies:
         print(f"conflict   {copy}: left alone, decide which one you want")
     _print_left_alone(health.left_alone)

@@ -14,9 +14,12 @@ from aura_daemon.system import durable_files, private_state
 from aura_daemon.system.accounts import is_system_user
 
 
-def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing."""
-    problems = list(misplaced(loaded))
+def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+    """Problems of the folders; makes the default inbox and outbox and the state folder where they are missing.
+
+    `makes_named`: inbox and outbox are made too where the user has named them.
+    """
+    problems = list(misplaced(loaded, makes_named=makes_named))
     if problems:
         return tuple(problems)
     settings = loaded.settings
@@ -39,16 +42,20 @@ def check_folders(loaded: LoadedConfig) -> tuple[Problem, ...]:
     return tuple(problems)
 
 
-def misplaced(loaded: LoadedConfig) -> tuple[Problem, ...]:
-    """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing."""
+def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
+    """Problems of folders that are too wide, overlap, or are missing though the user named them; makes nothing.
+
+    `makes_named`: they will be made, so that it is no problem that they are missing.
+    """
     folders = folders_of(loaded.settings)
     problems: list[Problem] = []
     for key, folder in folders.items():
         exists, is_folder = os.path.lexists(folder), os.path.isdir(folder)  # noqa: PTH112 - these never raise
         if exists and not is_folder:
             problems.append(Problem(key=key, message=f"{folder} is not a folder"))
-        elif not exists and key in loaded.named_folders:
-            message = f"{folder} does not exist: make it, or mount what belongs there"
+        elif not exists and key in loaded.named_folders and not makes_named:
+            makes = "`aura-daemon run --make-folders` makes it"
+            message = f"{folder} does not exist: make it, or mount what belongs there ({makes})"
             problems.append(Problem(key=key, message=message))
     too_wide = _too_wide(folders, state_is_managed=loaded.settings.state_is_managed)
     problems.extend(too_wide.values())

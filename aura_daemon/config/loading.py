@@ -11,16 +11,19 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from aura_daemon.config import environment
 from aura_daemon.config.engine import ALIASES, EMBEDDED
 from aura_daemon.config.settings import PREFIX, GenerateConfig, Settings, xdg_folder
 from aura_daemon.errors import Problem, UserError
-from aura_daemon.formats import yaml_reader
-from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.problems import capped, nearest, problems_of, shown
+from aura_daemon.system import private_state
+
+if TYPE_CHECKING:
+    from aura_daemon.formats.yaml_reader import Document
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
@@ -47,19 +50,12 @@ def load(config: Path | None) -> LoadedConfig:
     if document is not None:  # YAML reads `~` as null, but its writer means the home folder, which is refused later
         values.update({key: "~" for key in ("inbox", "outbox") if document.written.get(key) == "~"})
     problems = _unknown_variables()
-    # Names with an underscore in front would be taken for pydantic-settings' own arguments.
-    for key in [key for key in values if key.startswith("_")]:
-        del values[key]
-        line = document.lines.get(key) if document is not None else None
-        problems.append(Problem(file=file, line=line, key=key, message="unknown key"))
     try:
-        settings = Settings(**values)  # type: ignore[arg-type]
+        settings = Settings.model_validate(environment.merged(values, os.environ))
     except ValidationError as error:
         lines, written = (document.lines, document.written) if document is not None else ({}, {})
         found = problems_of(error, Settings, file=file, lines=lines, written=written)
-        unknown = {problem.key for problem in problems}
-        located = [_from_environment(problem, error) for problem in found]
-        raise UserError([*(problem for problem in located if problem.key not in unknown), *problems]) from None
+        raise UserError([*(_from_environment(problem, error) for problem in found), *problems]) from None
     if problems:
         raise UserError(problems)
     base, variables = _base_of(place), {name for name, value in os.environ.items() if value}
@@ -72,6 +68,13 @@ def load(config: Path | None) -> LoadedConfig:
         start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
+    for key, name in (("http", "token_file"), ("metrics", "textfile")):
+        section = getattr(settings, key)
+        if (path := getattr(section, name)) is not None:
+            start = Path.cwd() if f"{PREFIX}{key}__{name}".upper() in variables else base
+            resolved[key] = section.model_copy(update={name: start / path})
+    if place is not None and settings.http.token is not None and f"{PREFIX}HTTP__TOKEN" not in variables:
+        _keep_secret(place)
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
     return LoadedConfig(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
@@ -100,6 +103,8 @@ def config_schema() -> dict[str, Any]:
 
 def _read(place: Path) -> Document | None:
     """The file's one document, None where it holds only comments; raises UserError where it cannot be read."""
+    from aura_daemon.formats import yaml_reader  # not where there is no file
+
     try:
         content = place.read_bytes()
     except OSError as error:
@@ -112,6 +117,13 @@ def _read(place: Path) -> Document | None:
             raise UserError([Problem(file=str(place), message="must hold one document, without `---`")])
         found = read
     return found
+
+
+def _keep_secret(place: Path) -> None:
+    """Raises UserError where every user of the machine can read a file that holds a token."""
+    if private_state.is_everybodys(place.stat()):
+        message = f"every user of this machine can read it here: use `http.token_file`, or `chmod o= {place}`"
+        raise UserError([Problem(file=str(place), key="http.token", message=message)])
 
 
 def _given(mapping: Mapping[str, object], model: type[BaseModel]) -> dict[str, object]:
@@ -156,21 +168,12 @@ def _model_from(start: Path, model: str) -> str:
 
 def _unknown_variables() -> list[Problem]:
     """Variables with our prefix that are no keys. Keys are in capitals, so that no two variables mean the same."""
-    known = {CONFIG_VARIABLE, *_variables(Settings, PREFIX)}
+    known = {CONFIG_VARIABLE, *environment.variables()}
     return [
         Problem(key=f"${name}", message="is no key of the configuration", suggestion=nearest(name, known))
         for name in sorted(os.environ)
         if name.upper().startswith(PREFIX) and name not in known and not name.startswith(RESERVED_PREFIX)
     ]
-
-
-def _variables(model: type[BaseModel], prefix: str) -> list[str]:
-    names = []
-    for key, field in model.model_fields.items():
-        names.append(prefix + key.upper())
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            names.extend(_variables(field.annotation, prefix + key.upper() + "__"))
-    return names
 
 
 def _from_environment(problem: Problem, error: ValidationError) -> Problem:

@@ -1,7 +1,7 @@
 """Every key of the configuration, with its type, its bounds and its default.
 
-`loading` fills the settings from file and environment; config/aura.yaml shows the keys to people. The docstrings of the
-classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
+`loading` fills the settings from the file, `environment` from variables; config/aura.yaml shows the keys to people. The
+docstrings of the classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
 """
 
 from __future__ import annotations
@@ -13,10 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.listening import address_of, is_guarded
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
@@ -52,9 +61,18 @@ def _folder(value: Path) -> Path:
         raise ValueError(f"must name a folder: {error}") from None
 
 
+def _file(value: Path) -> Path:
+    """As `_folder`."""
+    try:
+        return _folder(value)
+    except ValueError:
+        raise ValueError("must name a file") from None
+
+
 NOT_NAME: Final = re.compile(r"[\x00-\x1f]")
 
 Folder = Annotated[Path, AfterValidator(_folder)]
+File = Annotated[Path, AfterValidator(_file)]
 
 
 def _listed(value: object) -> object:
@@ -71,7 +89,7 @@ def _no_boolean(value: object) -> object:
     return value
 
 
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]
 WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
@@ -132,21 +150,56 @@ class LimitsConfig(BaseModel):
     )
 
 
-class Settings(BaseSettings):
+class HttpConfig(BaseModel):
+    """The HTTP server that answers `/health` and `/metrics`."""
+
+    model_config = _CONFIG
+    listen: str | None = Field(
+        None, description="an IP address and a port, 127.0.0.1:9750, or a socket, unix:/run/aura/http.sock; or null"
+    )
+    token_file: File | None = Field(None, description="a file that holds the token of those who may ask, or null")
+    token: SecretStr | None = Field(None, description="that token itself, or null; better in a file or a variable")
+
+    @field_validator("listen")
+    @classmethod
+    def _is_an_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            address_of(value)
+        return value
+
+    @model_validator(mode="after")
+    def _is_guarded(self) -> Self:
+        has_token = self.token is not None or self.token_file is not None
+        if self.listen is not None and not has_token and not is_guarded(address_of(self.listen)):
+            raise ValueError(
+                f"whoever reaches {self.listen} could read what the daemon does: name `http.token_file`, "
+                "or listen on 127.0.0.1 or a unix socket"
+            )
+        return self
+
+
+class MetricsConfig(BaseModel):
+    """Metrics for Prometheus, without a server."""
+
+    model_config = _CONFIG
+    textfile: File | None = Field(None, description="a file, *.prom, in the folder that node_exporter reads, or null")
+
+    @field_validator("textfile")
+    @classmethod
+    def _is_read(cls, value: Path | None) -> Path | None:
+        if value is not None and value.suffix != ".prom":
+            raise ValueError("must be called *.prom: node_exporter reads no other file")
+        return value
+
+
+class Settings(BaseModel):
     """Everything that can be configured; paths are absolute."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="forbid",
-        env_prefix=PREFIX,
-        env_nested_delimiter="__",
-        env_parse_none_str="null",
-        env_ignore_empty=True,
-    )
+    model_config = _CONFIG
     inbox: Folder = Field(Path("inbox"), description="a folder")
     outbox: Folder = Field(Path("outbox"), description="a folder")
     state: Folder | None = Field(None, description="a folder on a local disk, or null")
-    accept: Annotated[tuple[Accept, ...], NoDecode, BeforeValidator(_listed)] = Field(
+    accept: Annotated[tuple[Accept, ...], BeforeValidator(_listed)] = Field(
         tuple(Accept), min_length=1, description=f"a list of one or more of {', '.join(Accept)}"
     )
     prompt_lines: PromptLines = Field(PromptLines.AUTO, description=f"one of {', '.join(PromptLines)}")
@@ -195,21 +248,11 @@ class Settings(BaseSettings):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
-    generate: Annotated[GenerateConfig, NoDecode] = _section(GenerateConfig(), "generator", "GENERATE")
-    caption: Annotated[CaptionConfig, NoDecode] = _section(CaptionConfig(), "captioner", "CAPTION")
-    limits: Annotated[LimitsConfig, NoDecode] = _section(LimitsConfig(), "limits", "LIMITS")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment counts before the file, whose keys are the initial values."""
-        return env_settings, init_settings
+    generate: GenerateConfig = _section(GenerateConfig(), "generator", "GENERATE")
+    caption: CaptionConfig = _section(CaptionConfig(), "captioner", "CAPTION")
+    limits: LimitsConfig = _section(LimitsConfig(), "limits", "LIMITS")
+    http: HttpConfig = _section(HttpConfig(), "HTTP server", "HTTP")
+    metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
 
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:

@@ -10,6 +10,7 @@ from loguru import logger
 
 from aura_daemon.config.folder_checks import check_folders
 from aura_daemon.config.loading import LoadedConfig, load
+from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.commands import CommandHandler
 from aura_daemon.daemon.control_socket import ControlSocket
@@ -20,7 +21,7 @@ from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import UserError
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension, Listener
 from aura_daemon.health.recorder import HealthRecorder
@@ -41,10 +42,13 @@ from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.process import ProcessWorker
 
 
-def settings_of(config: Path | None) -> LoadedConfig:
-    """The configuration, its folders checked; raises UserError with every problem."""
+def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedConfig:
+    """The configuration, its folders and files checked; raises UserError with every problem.
+
+    `makes_folders`: an inbox and an outbox that are missing are made, even where the configuration names them.
+    """
     loaded = load(config)
-    if problems := check_folders(loaded):
+    if problems := (*check_folders(loaded, makes_named=makes_folders), *check_monitoring(loaded.settings)):
         raise UserError(problems)
     return loaded
 
@@ -84,9 +88,9 @@ def assemble_daemon(
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
-        extensions = extensions_of(settings, journal=journal, delivery=delivery, drain=drain)
-        disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
+        extensions = extensions_of(settings, journal=journal, delivery=delivery, holdups=holdups, drain=drain)
+        disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         health = HealthRecorder(
             settings=settings,
             writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),

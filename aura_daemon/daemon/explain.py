@@ -18,21 +18,14 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import progress_text, since_text
 from aura_daemon.errors import JournalRefused
 from aura_daemon.file_names import escaped, is_out_of_bounds
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
-from aura_daemon.intake.assembly import assemble_intake
-from aura_daemon.intake.triage import Triage
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
-from aura_daemon.system.clock import SteadyClock
-from aura_daemon.system.permissions import why_denied
-from aura_daemon.system.watching.open_writers import Writer, writer_of
-from aura_daemon.watch.decisions import Leave, Wait
-from aura_daemon.watch.file_stamp import FileStamp
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +93,7 @@ class _Explainer:
             return (
                 "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
             )
-        intake = assemble_intake(settings, self._journal, now=SteadyClock().now, keeps=keeps)
-        if (obstacle := _obstacle(settings.inbox / name, name, intake.triage, settings.settle)) is None:
+        if (obstacle := _obstacle(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"
         if keeps and source is not None and obstacle.startswith("left alone: done already"):
             return self._claimed(source, None)
@@ -168,8 +160,17 @@ def _holdup(health: Health | None, *names: str) -> str:
     return next((f"{holdup.reason}{since_text(holdup)}" for holdup in holdups if holdup.what in names), "")
 
 
-def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | None:
-    """Why a file is not taken; None where nothing speaks against it."""
+def _obstacle(name: str, settings: Settings, journal: Journal, *, keeps: bool) -> str | None:
+    """Why a file in the inbox is not taken; None where nothing speaks against it. `keeps`: sources stay there."""
+    # Imported here, as what judges files is slow to import, and most questions are about files that were taken.
+    from aura_daemon.intake.triage import assemble_judging
+    from aura_daemon.system.clock import SteadyClock
+    from aura_daemon.system.permissions import why_denied
+    from aura_daemon.system.watching.open_writers import Writer, writer_of
+    from aura_daemon.watch.decisions import Leave, Wait
+    from aura_daemon.watch.file_stamp import FileStamp
+
+    triage, file = assemble_judging(settings, journal, now=SteadyClock().now, keeps=keeps).triage, settings.inbox / name
     if (left_alone := triage.by_name(name)) is not None:
         return f"left alone: {left_alone}"
     try:
@@ -185,6 +186,6 @@ def _obstacle(file: Path, name: str, triage: Triage, settle_s: float) -> str | N
         return "not taken yet: a writer has it open"
     if isinstance(decision, Wait):
         return f"not taken yet: {decision.reason}"
-    if writer is Writer.UNKNOWN and unchanged_s < settle_s:
+    if writer is Writer.UNKNOWN and unchanged_s < settings.settle:
         return f"not taken yet: it changed {unchanged_s:.1f} s ago, and may still grow"
     return None

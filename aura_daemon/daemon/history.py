@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import heapq
 import os
 from collections.abc import Iterator
@@ -15,19 +16,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.open_journal import open_journal
+from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
-from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import CAPTION_SIDECAR_EXTENSION, PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
+from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
 PAGE: Final = 100
 """Rows that are read at once."""
+
+NOTHING_YET = "nothing has run here yet (no journal in {}): run the daemon"
 
 MOST_CAPTION_BYTES: Final = 10_000
 _LAST_ID: Final = "\U0010ffff"
@@ -101,6 +105,16 @@ def history(settings: Settings, wanted: HistoryFilter | None = None, *, most: in
     wanted = wanted or HistoryFilter()
     with closing(open_journal(settings.state_folder())) as journal:
         return tuple(islice(_History(settings.outbox, journal).entries(wanted), most))
+
+
+def open_journal(state: Path) -> Journal:
+    """The journal, opened for reading; raises UserError where there is none, or none that this program can read."""
+    try:
+        return Journal(state / FILE_NAME, read_only=True)
+    except JournalRefused as error:
+        is_missing = error.errno not in (errno.EPROTO, errno.EACCES, errno.EIO)
+        message = NOTHING_YET.format(state) if is_missing else str(error.strerror)
+        raise UserError([Problem(message=message)]) from None
 
 
 def output_of(job: Job, outbox: Path) -> Path:

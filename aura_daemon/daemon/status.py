@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Holdup
-from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.journal.records import RecordedFailure
+from aura_daemon.journal.database import FILE_NAME
+from aura_daemon.journal.overview import JournalOverview, RecordedFailure
 from aura_daemon.system import durable_files
 
 RECENT_JOBS: Final = 500
@@ -45,7 +46,7 @@ class DaemonStatus:
         }
 
 
-def read_status(state: Path) -> DaemonStatus:
+def read_status(state: Path, *, with_failures: bool = True) -> DaemonStatus:
     """Reads the state folder; neither a daemon nor a model is needed."""
     health = heartbeat.read(state)
     is_running = health is not None and heartbeat.is_alive(health)
@@ -53,11 +54,12 @@ def read_status(state: Path) -> DaemonStatus:
         if not durable_files.exists(state / FILE_NAME):
             return DaemonStatus(is_running=is_running, health=health, job_counts=None)
     try:
-        journal = Journal(state / FILE_NAME, read_only=True)
+        journal = JournalOverview(state / FILE_NAME)
     except JournalRefused as error:
         return DaemonStatus(is_running=is_running, health=health, job_counts=None, journal_error=str(error.strerror))
     with closing(journal):
-        failures = _told_together(journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS))[:MOST_FAILURES]
+        recent = journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS) if with_failures else []
+        failures = _told_together(recent)[:MOST_FAILURES]
         counts = {state.value: count for state, count in journal.counts().items()}
     return DaemonStatus(is_running=is_running, health=health, job_counts=counts, recent_failures=failures)
 
@@ -66,7 +68,7 @@ def _told_together(failures: Iterable[RecordedFailure]) -> tuple[str, ...]:
     """Failures as text; of several jobs of a file with one message the latest, and how many there are."""
     alike: dict[tuple[str, str], list[RecordedFailure]] = {}
     for failed in failures:
-        alike.setdefault((failed.path, failed.failure.message), []).append(failed)
+        alike.setdefault((failed.path, failed.message), []).append(failed)
     return tuple(f"{group[0]}{f' ({len(group)} jobs)' if len(group) > 1 else ''}" for group in alike.values())
 
 
@@ -79,6 +81,12 @@ def running_health(state: Path) -> Health | None:
 def progress_text(current: CurrentJob) -> str:
     """How far the running job is."""
     return f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+
+
+def models_text(health: Health) -> str:
+    """The loaded models, each with the kind of job it serves: `generate: aura-mini, caption: aura-mini`."""
+    kinds = (f"{kind}: " for kind in health.model_kinds)
+    return ", ".join(kind + name for kind, name in zip_longest(kinds, health.models, fillvalue="")) or "none loaded"
 
 
 def since_text(holdup: Holdup) -> str:

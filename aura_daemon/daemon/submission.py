@@ -7,42 +7,29 @@ is told before anything is written. Its file gets a fresh name: neither the inbo
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeAlias
 
-from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import path_below
 from aura_daemon.daemon.file_contents import FileContents
-from aura_daemon.errors import AuraError, Problem, UserError
-from aura_daemon.file_names import collision_key, escaped
+from aura_daemon.daemon.submitted_names import fresh_stems, placed, slug
+from aura_daemon.errors import Problem, UserError
+from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
-from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import from_picture
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.validation import RegenerateSpec
 from aura_daemon.jobs.sources import Accept
-from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION
 from aura_daemon.system import durable_files
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.permissions import why_denied
-from aura_daemon.watch import ignored_names
-
-MOST_NAME_CHARACTERS: Final = 48
-"""Of a name that is made from a prompt."""
-
-_TAGS: Final = re.compile(r"<[^<>]*>|__[^_]+__|[{}]")
-_WORDS: Final = re.compile(r"[^\W_]+")
 
 _ROLES: Final = {"image": "", "mask": "-mask"}
 """The keys that pictures are given for, and what is put behind their names."""
@@ -115,7 +102,7 @@ class Submission:
         before it; without one it is called as the prompt or the picture.
         """
         pictures = pictures or {}
-        place = self._place(name, _telling(keys, pictures))
+        place = placed(self._settings, name, _telling(keys, pictures))
         if isinstance(place, Problem):
             return (place,)
         folder, stem = place
@@ -170,7 +157,7 @@ class Submission:
     def of_content(self, file_name: str, content: bytes, *, shown: str, name: str = "") -> Draft | tuple[Problem, ...]:
         """The bytes of a file, as of standard input; its name tells what it is. `shown`: the file in problems."""
         extension = extension_of(file_name)
-        place = self._place(name, file_name.removesuffix(file_name[len(file_name) - len(extension) :]) or file_name)
+        place = placed(self._settings, name, file_name[: len(file_name) - len(extension)])
         if isinstance(place, Problem):
             return (place,)
         folder, stem = place
@@ -187,7 +174,7 @@ class Submission:
         """
         root = self._settings.inbox
         temp_folder = root / f".submit-{secrets.token_hex(8)}"
-        for stem in self._fresh_stems(draft):
+        for stem in fresh_stems(self._settings, draft.folder, draft.stem, lambda stem: next(iter(draft.files(stem)))):
             files = {
                 f"{draft.folder}/{name}" if draft.folder else name: data for name, data in draft.files(stem).items()
             }
@@ -205,29 +192,6 @@ class Submission:
             return Submitted(path=next(iter(files)), jobs=draft.jobs, warnings=draft.warnings)
         raise AssertionError("names do not end")  # pragma: no cover
 
-    def _place(self, name: str, telling: str) -> tuple[str, str] | Problem:
-        """Folder and stem of a draft, from a wanted name or what tells most; or why the name cannot be had."""
-        if not name:
-            return "", file_names.output_stem(_sane(telling), None)
-        path = PurePosixPath(name.strip())
-        end = extension_of(path.name)
-        if end in (*JOB_FILE_EXTENSIONS, *TABLE_EXTENSIONS, *IMAGE_EXTENSIONS, ".txt"):
-            path = path.with_name(path.name[: -len(end)])
-        shown = escaped(name)
-        text = path.as_posix()
-        if path.is_absolute() or ".." in path.parts or "\\" in name or file_names.is_out_of_bounds(f"{text}.yaml"):
-            return Problem(key="name", message="must stay in the inbox: no absolute, hidden or `..` path", given=shown)
-        if not path.name or NOT_TEXT.search(text) or any(file_names.portable(part) != part for part in path.parts):
-            message = 'must be a name that every system can hold: no control character and none of <>:"|?*\\'
-            return Problem(key="name", message=message, given=shown)
-        settings = self._settings
-        if ignored := ignored_names.verdict(f"{text}.yaml", ignore=settings.ignore, take=settings.take):
-            return Problem(key="name", message=f"such a file would be left alone: {ignored}", given=shown)
-        if durable_files.leads_astray((settings.inbox / path).parent, below=settings.inbox):
-            return Problem(key="name", message="a link on the way leads out of the inbox", given=shown)
-        stem = file_names.output_stem(path.name.lstrip("_") or "job", None)
-        return "" if len(path.parts) == 1 else path.parent.as_posix(), stem
-
     def _checked(
         self, folder: str, file_name: str, content: bytes, *, shown: str
     ) -> ParsedFile | str | tuple[Problem, ...]:
@@ -241,34 +205,6 @@ class Submission:
             shown = escaped(picture.name)
             if isinstance(found := self._pictures.read(picture.name, picture.content, (), shown=shown), tuple):
                 yield from found
-
-    def _fresh_stems(self, draft: Draft) -> Iterator[str]:
-        """The stem and, where something has it, the stem with a number."""
-        taken = self._stems_in(draft.folder)
-        stems = (draft.stem if number == 1 else f"{draft.stem}-{number}" for number in count(1))
-        return (stem for stem in stems if collision_key(stem) not in taken and not self._is_known(draft, stem))
-
-    def _stems_in(self, folder: str) -> set[str]:
-        """The names in a folder of the inbox, with and without extensions, as keys of which equal ones collide."""
-        try:
-            names = [entry.name for entry in (self._settings.inbox / folder).iterdir()]
-        except OSError:  # it is not there yet; whatever else is wrong with it, the write tells
-            return set()
-        return {collision_key(stem) for name in names for stem in (name, name.rpartition(".")[0])}
-
-    def _is_known(self, draft: Draft, stem: str) -> bool:
-        """Whether a file of this name came before, as far as this user may know, or results of this name are there."""
-        place = self._settings.outbox / file_names.portable_folder(draft.folder)
-        ends = ("", "-1", *PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION, "-1" + SIDECAR_EXTENSION)
-        if any(os.path.lexists(place / (stem + end)) for end in ends):
-            return True
-        first = next(iter(draft.files(stem)))
-        with (
-            suppress(AuraError, OSError),
-            closing(Journal(self._settings.state_folder() / FILE_NAME, read_only=True)) as journal,
-        ):
-            return journal.latest_source(f"{draft.folder}/{first}" if draft.folder else first) is not None
-        return False
 
 
 def _draft(folder: str, stem: str, files: Callable[[str], Files], found: ParsedFile | str) -> Draft:
@@ -318,20 +254,4 @@ def _telling(keys: Mapping[str, Any], pictures: Mapping[str, Picture]) -> str:
     picture = pictures.get("image")
     prompt = str(keys.get("prompt") or "")
     is_about_picture = picture is not None and (keys.get("task") not in (None, "generate") or not prompt)
-    return PurePosixPath(picture.name).stem if picture is not None and is_about_picture else _slug(prompt)
-
-
-def _slug(prompt: str) -> str:
-    """The first words of a prompt, in small letters, joined by `-`."""
-    words = _WORDS.findall(unicodedata.normalize("NFC", _TAGS.sub(" ", prompt)).lower())
-    slug = ""
-    for word in words:
-        if slug and len(slug) + len(word) >= MOST_NAME_CHARACTERS:
-            break
-        slug += f"-{word}" if slug else word[:MOST_NAME_CHARACTERS]
-    return slug
-
-
-def _sane(stem: str) -> str:
-    """A stem that is a name on every system, and that is neither hidden nor private."""
-    return file_names.portable(NOT_TEXT.sub("-", stem).strip(" .-_~#@$")).strip(" .-") or "job"
+    return PurePosixPath(picture.name).stem if picture is not None and is_about_picture else slug(prompt)

@@ -29,13 +29,15 @@ def supervise(
     *,
     listeners: Sequence[Listener] = (),
     worker_log_level: str | None = None,
+    makes_folders: bool = False,
     drain: bool,
 ) -> tuple[Summary, signal.Signals | None]:
     """Runs daemons until one is told to stop or, with `drain`, has nothing left to do.
 
     Returns the summary, and the signal that stopped the last daemon. `worker_log_level`: None means as configured.
+    `makes_folders`: as in `settings_of`, at the start; a configuration that is read again names folders that are there.
     """
-    loaded = settings_of(config)
+    loaded = settings_of(config, makes_folders=makes_folders)
     pool = _configured_pool(loaded, log_format, worker_log_level)
     handler = SignalHandler(reloads=not drain and not os.isatty(0))
     done = failed = 0

@@ -21,10 +21,10 @@ from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
-from aura_daemon.health.listener import JobStarted, Listener, notify
+from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import JobKind, batch_key
+from aura_daemon.jobs.requests import JobKind, batch_key, engine_kind
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
@@ -112,9 +112,11 @@ class Dispatcher:
                         self._finish(slot, message)
                     case _:
                         pass
+            if slot.has_died:
+                notify(self.listeners, WorkerEnded(why=WorkerEnd.DIED))
             if slot.is_idle and slot.worker.pid is not None and grows(slot.resident_bytes):
                 logger.warning("the worker's memory grows from job to job: it is started anew")
-                self._unload(slot)
+                self._unload(slot, WorkerEnd.GROWN)
 
     def unload(self) -> None:
         """Unloads the models of workers that have been idle for `unload_after`."""
@@ -123,7 +125,7 @@ class Dispatcher:
             is_loaded = slot.is_idle and slot.worker.pid is not None
             if is_loaded and after_s is not None and time.monotonic() - slot.idle_since_s >= after_s:
                 logger.info("nothing to do for {:g} s: the models are unloaded", after_s)
-                self._unload(slot)
+                self._unload(slot, WorkerEnd.IDLE)
 
     def cancel(self, job: Job, source: Source) -> tuple[bool, str]:
         """Ends an open job for good. Returns whether that was possible, and a text; raises JournalRefused."""
@@ -156,8 +158,9 @@ class Dispatcher:
         except JournalRefused as error:
             logger.warning("{}", error.strerror)
 
-    def _unload(self, slot: Slot) -> None:
+    def _unload(self, slot: Slot, why: WorkerEnd) -> None:
         slot.unload()
+        notify(self.listeners, WorkerEnded(why=why))
         self.health.change()
 
     def _is_free(self, slot: Slot) -> bool:
@@ -170,9 +173,9 @@ class Dispatcher:
         first = self._next_job(time.monotonic(), slot, takes_it=True)
         if first is None:
             return False
-        start = next_start(first.tried, JobKind(first.kind))
+        start = next_start(first.tried, engine_kind(first.request))
         if start is None:  # the job failed on the last rung, and the journal could not record that
-            start = next_start((), JobKind(first.kind))
+            start = next_start((), engine_kind(first.request))
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         batch = self._batch_of(first, self._batch_limit(first, slot, start, measured), start)
@@ -228,7 +231,7 @@ class Dispatcher:
         others = [
             job
             for job in self.journal.queued_like(first, most * 4)
-            if batch_key(job.request) == key and next_start(job.tried, JobKind(job.kind)) == start
+            if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
         ]
         return [first, *others][:most]
 

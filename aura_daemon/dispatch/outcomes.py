@@ -14,13 +14,14 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.benchmarks.pages import with_pages
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
-from aura_daemon.health.listener import JobDelivered, JobFailed, Listener, notify
+from aura_daemon.health.listener import AttemptFailed, FollowUp, JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.requests import JobKind, engine_kind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -29,6 +30,7 @@ from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
 from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.outbox.delivery import Delivery, JobTimes
+from aura_daemon.system.clock import utc_now
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures of a job that was placed which show that its model is there: jobs that waited for the model go on."""
@@ -114,6 +116,9 @@ class OutcomeHandler:
         if not isinstance(outcome, Produced):
             self.conclude(ended, outcome)
             return
+        if outcome.benchmark is not None:
+            run = replace(outcome.benchmark, id=ended.job.id, finished=utc_now())
+            outcome = replace(outcome, benchmark=run)
         self._end_holdup(ended.job.needs, f"{ended.job.needs} works again")
         self._end_holdup(memory_for(ended.job.demand), f"there is memory again for {ended.job.demand}")
         outcome = self._learned(ended, outcome)
@@ -146,7 +151,7 @@ class OutcomeHandler:
         else:
             self.health.error(f"{job.id}: {file_names.escaped(source.path)}: {failure.message}")
             logger.error("{} failed: {}", job.id, failure.told)
-        notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure))
+        notify(self.listeners, JobFailed(id=job.id, source=source, failure=failure, job=job))
         self.health.change()
 
     def give_back(self) -> None:
@@ -182,7 +187,7 @@ class OutcomeHandler:
         tried = (*job.tried, attempt) if attempt is not None else job.tried
         decision = decide(
             failure,
-            kind=JobKind(job.kind),
+            kind=engine_kind(job.request),
             tried=tried,
             attempts=job.attempts,
             attempts_allowed=self.settings.attempts,
@@ -191,24 +196,32 @@ class OutcomeHandler:
         )
         match decision:
             case Retry():
+                follow_up = FollowUp.RETRY
                 journal.give_back(job, count_attempt=True, tried=attempt)
                 logger.warning("{} {}: {}; tried again", job.id, failure.kind, failure.message)
             case GiveBack():
+                follow_up = FollowUp.GIVE_BACK
                 journal.give_back(job, count_attempt=False)
                 logger.info("{} is given back: {}", job.id, failure.message)
             case StepDown(start=start):
+                follow_up = FollowUp.STEP_DOWN
                 journal.give_back(job, count_attempt=False, tried=attempt)
                 where = f"on rung {start.rung}" if start.rung is not None else "anew"
                 logger.warning("{} {}: {}; goes on {}", job.id, failure.kind, failure.message, where)
             case WaitForModel():
+                follow_up = FollowUp.WAIT_FOR_MODEL
                 journal.give_back(job, count_attempt=False)
                 now = time.monotonic()
                 wait_s = self.holdups.fail(job.needs, reason=failure.message, mend=failure.mend, now=now)
                 logger.warning("{} waits {:g} s: {}", job.id, wait_s, failure.told)
             case WaitForMemory():
+                follow_up = FollowUp.WAIT_FOR_MEMORY
                 self._wait_for_memory(ended, failure, attempt)
             case GiveUp(failure=final):
+                follow_up = FollowUp.GIVE_UP
                 self.fail(job, ended.source, final, attempt)
+        told = AttemptFailed(job=job, failure=failure, follow_up=follow_up, tried=ended.tried)
+        notify(self.listeners, told)
 
     def _waited_s(self, ended: EndedJob) -> float:
         """Seconds that a job has waited for memory: since its demand was first refused, or since its claim if later."""
@@ -271,10 +284,13 @@ class OutcomeHandler:
 
     def _deliver(self, result: _Undelivered) -> None:
         """Publishes a result; a result that the file system refuses is kept for a later try."""
-        journal, job_id = self.journal, result.job.id
+        journal, job_id, produced = self.journal, result.job.id, result.produced
         try:
             job = journal.job(job_id)  # an earlier try may have changed it
-            delivered = self.delivery.deliver(job, result.source, result.produced, result.times)
+            if (run := produced.benchmark) is not None:
+                journal.keep_benchmark(run)
+                produced = with_pages(produced, journal.earlier_benchmarks(run))
+            delivered = self.delivery.deliver(job, result.source, produced, result.times)
             journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
         except OSError as error:
             self._undelivered[job_id] = result
@@ -284,9 +300,9 @@ class OutcomeHandler:
         self._end_holdup(OUTBOX, _OUTBOX_WORKS)
         self.done += 1
         self.source_ended(result.source)
-        self._warn(delivered.job, (*result.produced.warnings, *delivered.differences))
+        self._warn(delivered.job, (*produced.warnings, *delivered.differences))
         logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
-        notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
+        notify(self.listeners, JobDelivered(delivered=delivered, produced=produced))
 
     def _warn(self, job: Job, warnings: Sequence[str]) -> None:
         """Logs each warning once for all jobs of a file that follow one another; each sidecar has them all."""
@@ -300,10 +316,10 @@ class OutcomeHandler:
 
 def model_of(job: Job, settings: Settings) -> str:
     """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
-    match JobKind(job.kind):
+    match engine_kind(job.request):
         case JobKind.GENERATE:
             return job.model or settings.generate.model
         case JobKind.CAPTION:
             return job.model or settings.caption.model
-        case JobKind.GRID:
+        case JobKind.GRID | JobKind.BENCHMARK:
             return ""

@@ -20,6 +20,7 @@ from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
+from aura_daemon.engines.benchmark import Benchmark
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out
@@ -38,7 +39,7 @@ from aura_daemon.engines.placement.devices import Devices, Placement, find_devic
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import GridRequest, kind_of
+from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
@@ -79,6 +80,11 @@ class Session:
         """Names of the loaded models."""
         return self._models.names
 
+    @property
+    def model_kinds(self) -> tuple[JobKind, ...]:
+        """The kind of job that each loaded model serves."""
+        return self._models.kinds
+
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where the device does not answer any more."""
         if self._is_broken or isinstance(self.devices, Failure):
@@ -103,6 +109,9 @@ class Session:
             for task in left:
                 reporter.finish(task.job_id, self.devices)
             return
+        if left and isinstance(left[0].request, BenchmarkRequest):
+            Benchmark(left[0], reporter, self, self._settings, start=start, measured=measured).run()
+            return
         chooser = RungChooser(
             self.devices,
             self._models,
@@ -117,6 +126,10 @@ class Session:
             self._run(attempt, self.devices)
             left = [task for task in left if not attempt.has_ended(task)]
         process_memory.trim()
+
+    def forget(self) -> None:
+        """Gives up all models."""
+        self._models.clear()
 
     def _alike(self, tasks: Sequence[Task]) -> list[Task]:
         """The first task and all that may run together with it."""
@@ -236,8 +249,8 @@ class Session:
         process_memory.trim()
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
-        message = "model {} is loaded on {} in {}, rung {}"
-        logger.info(message, files.name, placement.device, placement.dtype, placement.rung)
+        message = "{} model {} is loaded on {} in {}, rung {}"
+        logger.info(message, demand.key[0], files.name, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 

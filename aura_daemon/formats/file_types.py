@@ -9,6 +9,8 @@ HEALTH_SCHEMA: Final = "aura-daemon/health/1"
 FAILURE_SCHEMA: Final = "aura-daemon/failure/1"
 JOB_FILE_EXTENSIONS: Final = (".yaml", ".yml")
 SIDECAR_EXTENSION: Final = ".json"
+CAPTION_SIDECAR_EXTENSION: Final = ".txt.json"
+"""Of a caption beside a picture that was drawn from a text of the same name, which came before its own picture."""
 TABLE_EXTENSIONS: Final = (".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 """Of tables of prompts; a `.json` may be a sidecar instead."""
 LINE_EXTENSIONS: Final = (".txt", ".csv", ".tsv", ".jsonl", ".ndjson")

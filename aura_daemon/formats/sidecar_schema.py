@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+from aura_daemon.formats.benchmark_schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.requests import ImageFormat, Metadata
@@ -92,7 +93,37 @@ class GridRecord(_Record):
     cell_labels: list[str] = Field([], description="where columns and rows have none")
 
 
-RequestRecord: TypeAlias = Annotated[GenerateRecord | CaptionRecord | GridRecord, Field(discriminator="task")]
+class BenchmarkRecord(_Record):
+    """What was measured: the keys of a job file that measures it again."""
+
+    task: Literal["benchmark"] = "benchmark"
+    of: Literal["generate", "caption"]
+    repeats: int = Field(description="runs of each size that count")
+    sizes: list[str] | None = Field(None, description="width and height in pixels, as 512x512")
+    batch: int | None = Field(None, description="pictures of one run")
+    prompt: str
+    negative_prompt: str | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: str | None = None
+    seed: int | None = None
+    model: str | None = Field(None, description="where the job named one")
+    loras: list[LoraRecord] | None = None
+    hires: HiresRecord | None = None
+    clip_skip: int | None = None
+    format: ImageFormat | None = None
+    quality: int | None = None
+    metadata: Metadata | None = None
+    max_new_tokens: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_keys_of_the_other_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in serialize(self).items() if value is not None}
+
+
+RequestRecord: TypeAlias = Annotated[
+    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord, Field(discriminator="task")
+]
 
 
 class SourceRecord(_Record):
@@ -180,6 +211,9 @@ class Sidecar(_Page):
     defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
     regenerated_from: str | None = Field(None, description="name of the picture whose embedded settings were drawn")
     caption: str | None = Field(description="the caption, for a caption job")
+    benchmark: BenchmarkResultRecord | None = Field(
+        None, description="the figures, for a benchmark; else left out", exclude_if=lambda value: value is None
+    )
     model: ModelRecord
     ingredients: list[IngredientRecord] = Field([], description="LoRAs, textual inversions and images it was made with")
     prompt_windows: int = Field(1, description="of 77 tokens each, that the prompt took")

@@ -100,7 +100,8 @@ class Health(BaseModel):
     device_name: str | None
     dtype: str | None
     rung: str | None = Field(description="of the ladder, that the last job ran on")
-    models: list[str]
+    models: list[str] = Field(description="the loaded models")
+    model_kinds: list[str] = Field(default=[], description="the kind of job that each of them serves")
     memory: MemoryRecord
     last_error: str | None
     job_p50_s: float | None = Field(description="median time from first sight to delivery, last 200 jobs")

@@ -21,11 +21,18 @@ IMAGES: Final = {
     JobKind.CAPTION: "images",
     JobKind.GENERATE: "images to start from",
     JobKind.GRID: "pictures of a sheet",
+    JobKind.BENCHMARK: "benchmarks",
 }
 """Claimed images cannot be read: meanwhile jobs of that kind wait."""
 
 SOURCES: Final = "sources"
 """Sources cannot be read into the state folder, or cannot be moved to where they belong."""
+
+HTTP: Final = "http"
+"""The server of `/health` and `/metrics` cannot listen where it is told to: meanwhile nobody is answered."""
+
+TEXTFILE: Final = "textfile"
+"""The metrics cannot be written for node_exporter: meanwhile it serves old ones."""
 
 _MEMORY: Final = MEMORY_FOR.format("")
 

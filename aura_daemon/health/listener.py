@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 from aura_daemon.health.document import Health
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.outbox.delivery import Delivered
 from aura_daemon.workers.protocol import Up
 
@@ -41,6 +42,49 @@ class JobFailed:
     """Id of the job, or of the file where it has no jobs."""
     source: Source
     failure: Failure
+    job: Job | None = None
+    """None: the file was refused, it holds no job that can run."""
+
+
+class FollowUp(StrEnum):
+    """What follows from a failed attempt, decided by `dispatch.retry_policy`."""
+
+    RETRY = "retry"
+    GIVE_BACK = "give_back"
+    STEP_DOWN = "step_down"
+    WAIT_FOR_MODEL = "wait_for_model"
+    WAIT_FOR_MEMORY = "wait_for_memory"
+    GIVE_UP = "give_up"
+    """A `JobFailed` tells of it too."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AttemptFailed:
+    """An attempt of a job failed, or was refused before it began, and what follows is journaled."""
+
+    job: Job
+    failure: Failure
+    follow_up: FollowUp
+    tried: RunConditions | None
+    """None where it ended before a rung was chosen."""
+
+
+class WorkerEnd(StrEnum):
+    """Why a worker ended while the daemon goes on; the next job starts another."""
+
+    DIED = "died"
+    """It crashed, was killed from outside, or was ended at its deadline."""
+    GROWN = "grown"
+    """Its memory grew from job to job."""
+    IDLE = "idle"
+    """There was nothing to do for `unload_after`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerEnded:
+    """A worker's process has ended."""
+
+    why: WorkerEnd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,7 +112,9 @@ class PhaseChanged:
     phase: DaemonPhase
 
 
-Event: TypeAlias = Up | JobStarted | JobDelivered | JobFailed | HealthWritten | PhaseChanged
+Event: TypeAlias = (
+    Up | JobStarted | JobDelivered | JobFailed | AttemptFailed | WorkerEnded | HealthWritten | PhaseChanged
+)
 """The reports of workers (`workers.protocol`), and the daemon's own events."""
 
 

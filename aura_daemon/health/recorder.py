@@ -16,9 +16,18 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused
 from aura_daemon.formats.file_types import HEALTH_SCHEMA
 from aura_daemon.health.document import CurrentJob, Health, Holdup, MemoryRecord, eta_s, percentile, status_of
-from aura_daemon.health.heartbeat import HealthWriter
+from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import JOURNAL, Holdups
-from aura_daemon.health.listener import Event, HealthWritten, JobDelivered, JobFailed, JobStarted, PhaseChanged
+from aura_daemon.health.listener import (
+    AttemptFailed,
+    Event,
+    HealthWritten,
+    JobDelivered,
+    JobFailed,
+    JobStarted,
+    PhaseChanged,
+    WorkerEnded,
+)
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import OPEN
 from aura_daemon.jobs.requests import kind_of
@@ -84,7 +93,7 @@ class HealthRecorder:
     def _last_failure(self) -> str | None:
         """The last failure of earlier runs that nobody ordered."""
         failures = self.journal.recent_failures(RECENT_JOBS, among=RECENT_JOBS)
-        return next((str(failed) for failed in failures if failed.failure.kind is not FailureKind.CANCELLED), None)
+        return next((str(failed) for failed in failures if failed.kind != FailureKind.CANCELLED), None)
 
     def change(self) -> None:
         """Marks the document as changed."""
@@ -109,7 +118,7 @@ class HealthRecorder:
                 self._running.pop(event.job_id, None)
             case JobDelivered():
                 self._recent_s.append(event.delivered.total_s)
-            case JobFailed() | Ready():
+            case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
             case HealthWritten() | PhaseChanged():
                 return
@@ -181,6 +190,7 @@ class HealthRecorder:
             dtype=conditions.dtype if conditions else None,
             rung=conditions.rung if conditions else None,
             models=list(slot.models),
+            model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
                 daemon_bytes=self._process.memory_info().rss,
                 worker_bytes=slot.worker.resident_bytes,

@@ -1,4 +1,4 @@
-"""Settings and a journal -> the parts of the intake, joined. For the daemon, and for `why`, which needs no daemon."""
+"""Settings and a journal -> the parts of the intake, joined."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from aura_daemon.intake.admission import Admission
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
-from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.late_pictures import LatePictures
-from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.pending import PendingFiles
-from aura_daemon.intake.triage import Triage
+from aura_daemon.intake.triage import Triage, assemble_judging
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
-from aura_daemon.system.library_versions import is_installed
-from aura_daemon.watch.completeness import CompletenessTracker
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,47 +45,19 @@ def assemble_intake(
 ) -> IntakeParts:
     """The parts, joined.
 
-    `now`: seconds since the epoch. `keeps`: sources stay where they are. `drain`: the daemon ends when the inbox is
-    empty. `catalogue`: what job files may name at the moment; by default what the configured folders hold.
-    `reads_heic`: by default whether the decoder is installed.
+    `now`, `keeps`, `drain`, `reads_heic`: as in `triage`. `catalogue`: what job files may name at the moment; by
+    default what the configured folders hold.
     """
-    claims = Claims(settings.inbox, settings.state_folder(), journal, keeps=keeps, now=now)
-    listings = FolderListings(settings.inbox, now=now)
-    image_lookup = ImageLookup(claims, journal, listings, companions=settings.companions)
-    wait_s = settings.reference_wait
-    if drain:  # a script does not wait for as long as a daemon that goes on
-        wait_s = min(wait_s, settings.incomplete_after)
-    tracker = CompletenessTracker(settings.settle, now=now)
-    pairing = Pairing(
-        settings.inbox,
-        image_lookup,
-        journal,
-        tracker,
-        pair_wait_s=settings.pair_wait,
-        incomplete_after_s=settings.incomplete_after,
-    )
-    defaults = FolderDefaultsReader(settings.inbox, tracker)
-    triage = Triage(
-        settings,
-        image_lookup,
-        pairing,
-        defaults,
-        journal,
-        listings,
-        keeps=keeps,
-        reference_wait_s=wait_s,
-        reads_heic=is_installed("pi_heif") if reads_heic is None else reads_heic,
-        now=now,
-    )
-    input_images = InputImages(claims, image_lookup, journal)
+    judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)
+    input_images = InputImages(judging.claims, judging.image_lookup, journal)
     catalogue = catalogue or CatalogueReader(settings.generate).now
     return IntakeParts(
-        pending=PendingFiles(settings.inbox, triage, settle_s=settings.settle),
-        triage=triage,
-        claims=claims,
-        late_pictures=LatePictures(claims, journal),
-        image_lookup=image_lookup,
+        pending=PendingFiles(settings.inbox, judging.triage, settle_s=settings.settle),
+        triage=judging.triage,
+        claims=judging.claims,
+        late_pictures=LatePictures(judging.claims, journal),
+        image_lookup=judging.image_lookup,
         input_images=input_images,
-        folder_defaults=defaults,
-        admission=Admission(settings, claims, input_images, defaults, journal, catalogue),
+        folder_defaults=judging.folder_defaults,
+        admission=Admission(settings, judging.claims, input_images, judging.folder_defaults, journal, catalogue),
     )

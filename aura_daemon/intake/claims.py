@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
+from aura_daemon.file_names import free_names
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Source, in_64_bits
@@ -207,14 +208,6 @@ class Claims:
 def is_others_link(status: os.stat_result, inbox: Path) -> bool:
     """Whether a file is a hard link to a file of another owner, who may not mean it to be read here."""
     return status.st_nlink > 1 and status.st_uid not in (user_id(), inbox.stat().st_uid)
-
-
-def free_names(place: Path) -> Iterator[Path]:
-    """`cat.yaml`, `cat.r2.yaml`, `cat.r3.yaml`, …; a long name is cut short where a number follows."""
-    yield place
-    for stem in file_names.candidates(file_names.output_stem(place.stem, None)):
-        if stem != place.stem:
-            yield place.with_name(stem + place.suffix)
 
 
 def new_id(now: float) -> str:

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final, TypeAlias
 
 from aura_daemon import file_names
-from aura_daemon.file_names import collision_key
+from aura_daemon.file_names import collision_key, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
-from aura_daemon.intake.claims import Claims, free_names
+from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.journal.journal import Journal
 from aura_daemon.problems import nearest_name

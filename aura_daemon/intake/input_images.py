@@ -16,7 +16,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
@@ -186,7 +186,7 @@ def _names_in(request: Request) -> tuple[str | None, ...]:
     match request:
         case CaptionRequest():
             return (request.image,)
-        case GridRequest():
+        case GridRequest() | BenchmarkRequest():
             return ()
         case GenerateRequest():
             return tuple(name for name in (request.image, request.mask) if name is not None)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
+from aura_daemon.jobfile.keys.benchmark import BENCHMARK, benchmark_model
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import with_meaning
@@ -98,9 +99,9 @@ def prompt_lines_of(folders: Sequence[FolderDefaults], configured: PromptLines) 
 def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequence[FolderDefaults]) -> dict[str, object]:
     """The keys of a job, with the settings that its folders, the nearest first, add."""
     merged = dict(keys)
-    fields = KEYS & (RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]).model_fields.keys()
+    fields = KEYS & _model(task, keys).model_fields.keys()
     without_use = frozenset({"strength"}) if merged.get("image") is None else frozenset()
-    needs_one_seed = task == REGENERATE
+    needs_one_seed = task in (REGENERATE, BENCHMARK)
     for defaults in folders:
         settled = SIZE if any(merged.get(key) is not None for key in SIZE) else frozenset()
         numbered = _settled_seeds(merged)
@@ -110,6 +111,13 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
             if key in fields and is_free and merged.get(key) is None:
                 merged[key] = value
     return merged
+
+
+def _model(task: str, keys: Mapping[str, object]) -> type[BaseModel]:
+    """The model of a job's keys."""
+    if task == BENCHMARK:
+        return benchmark_model(keys)
+    return RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]
 
 
 def _settled_seeds(keys: Mapping[str, object]) -> frozenset[str]:

@@ -45,6 +45,8 @@ def _is_refused(jobs: JobPlans, added: Iterator[Sequence[Problem]]) -> bool:
 
 def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     """The names in one document that has not been checked yet."""
+    if keys.get("task") == JobKind.BENCHMARK:
+        return
     image, mask = keys.get("image"), keys.get("mask")
     _, first = next(rows(keys))
     if task_of(first) != JobKind.GENERATE:

@@ -18,6 +18,7 @@ from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
 from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, regenerates
+from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.remarks import remarks_on_request, remarks_on_texts
@@ -130,7 +131,7 @@ class JobPlans:
             self._found.append(_PlannedDocument(plan=plan, text=text, lines=lines, warnings=warnings))
             return ()
 
-        if task_of(keys) == REGENERATE:
+        if task_of(keys) in (REGENERATE, BENCHMARK):
             spec = self._validated(keys, lines=lines, written=written)
             for key in TEXTS:
                 warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from aura_daemon.jobfile.keys.benchmark import BenchmarkJob, CaptionBenchmarkJob
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
@@ -27,7 +28,8 @@ PROSE: Final = frozenset(
 
 def job_schema() -> dict[str, Any]:
     """JSON Schema of one document of a job file."""
-    jobs = [model.model_json_schema() for model in (GenerateJob, CaptionJob, RegenerateJob)]
+    models = GenerateJob, CaptionJob, RegenerateJob, BenchmarkJob, CaptionBenchmarkJob
+    jobs = [model.model_json_schema() for model in models]
     definitions = {name: rule for job in jobs for name, rule in job.pop("$defs", {}).items()}
     return {
         "$id": "urn:aura-daemon:job:1",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
@@ -21,7 +21,14 @@ from aura_daemon.formats.prompts.prompt_tags import (
     without_comments,
 )
 from aura_daemon.jobfile.catalogue import Catalogue, problems_of_names
-from aura_daemon.jobfile.folder_defaults import FolderDefaults, with_folder_defaults
+from aura_daemon.jobfile.folder_defaults import SIZE, FolderDefaults, with_folder_defaults
+from aura_daemon.jobfile.keys.benchmark import (
+    BENCHMARK,
+    BenchmarkJob,
+    BenchmarkKeys,
+    CaptionBenchmarkJob,
+    benchmark_model,
+)
 from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, scheduler_meant, task_meant, with_meaning
@@ -30,13 +37,15 @@ from aura_daemon.jobs.lora_names import loras_meant
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Lora, RegenerateRequest, Request
 from aura_daemon.problems import MISSING, cut, nearest, problems_of, shown
 
-TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE)
+TASKS: Final = (JobKind.GENERATE, JobKind.CAPTION, REGENERATE, BENCHMARK)
 """The values of `task`."""
 
 TEXTS: Final = ("prompt", "negative_prompt")
 """Keys whose text is drawn."""
 
-_MODELS: Final[Mapping[str, type[GenerateJob | CaptionJob | RegenerateKeys]]] = {
+_Model: TypeAlias = type[GenerateJob | CaptionJob | RegenerateKeys | BenchmarkKeys]
+
+_MODELS: Final[Mapping[str, _Model]] = {
     JobKind.GENERATE: GenerateJob,
     JobKind.CAPTION: CaptionJob,
     REGENERATE: RegenerateJob,
@@ -87,7 +96,7 @@ def validated(
         suggestion = "" if advice else task_meant(str(task)) or nearest(str(task), TASKS)
         line = lines.get("task")
         return (Problem(file=file, line=line, key="task", message=message, given=given, suggestion=suggestion),)
-    model = _MODELS[str(task)]
+    model = _model_of(str(task), mapping)
     # A key without a value counts as no key, if the schema knows the key.
     own = {key: value for key, value in mapping.items() if value is not None or key not in model.model_fields}
     keys = with_folder_defaults(own, str(task), folders)
@@ -95,14 +104,18 @@ def validated(
         job = model.model_validate(keys)
     except ValidationError as error:
         problems = problems_of(error, model, file=file, lines=lines, written=written)
-        names = problems_of_names(_names_of(own), catalogue, file=file) if model is GenerateJob else ()
+        names = problems_of_names(_names_of(own), catalogue, file=file) if model in (GenerateJob, BenchmarkJob) else ()
         explained = [_explained(problem, mapping, str(task), written.get(problem.key, "")) for problem in problems]
         meant = {problem.suggestion for problem in explained}
         return (
             *(problem for problem in explained if problem.key not in meant or not problem.message.startswith(MISSING)),
             *(_located(problem, own, lines, ()) for problem in names),
         )
-    named = replace(_names_of(keys), prompt=job.prompt) if isinstance(job, RegenerateKeys) else job.request()
+    named: Request
+    if isinstance(job, RegenerateKeys):
+        named = replace(_names_of(keys), prompt=job.prompt)
+    else:
+        named = job.settings() if isinstance(job, BenchmarkKeys) else job.request()
     if is_template and isinstance(named, GenerateRequest):
         named = replace(named, prompt=_settled(named.prompt), negative_prompt=_settled(named.negative_prompt))
     request = with_loras_of_prompt(named, file=file, lines=lines, catalogue=catalogue)
@@ -116,7 +129,16 @@ def validated(
         drawn = {key: value for key, value in keys.items() if key not in not_drawn}
         drawn |= {key: without_comments(str(drawn[key])).text.strip() for key in TEXTS if drawn.get(key) is not None}
         return RegenerateSpec(request=RegenerateRequest(image=job.image, keys=drawn), priority=job.priority)
+    if isinstance(job, BenchmarkKeys):
+        asked = job.request()
+        picture = request if isinstance(request, GenerateRequest) else None
+        return JobSpec(request=replace(asked, picture=picture), priority=job.priority)
     return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+
+
+def _model_of(task: str, keys: Mapping[str, object]) -> _Model:
+    """The model of a job's keys."""
+    return benchmark_model(keys) if task == BENCHMARK else _MODELS[task]
 
 
 def task_of(keys: Mapping[str, object]) -> object:
@@ -168,6 +190,12 @@ _OPEN_YET: Final = re.compile(r"[{|}\\]|__")
 """What stands in a tag that is not settled yet."""
 
 
+_KNOWN: Final = frozenset(
+    key for model in (GenerateJob, CaptionJob, BenchmarkJob, CaptionBenchmarkJob) for key in model.model_fields
+)
+"""The keys of any task."""
+
+
 _NO_LORA: Final = (
     "holds what is no `<lora:NAME>` nor `<lora:NAME:WEIGHT>` with one WEIGHT"
     f" from -{MOST_LORA_WEIGHT} to {MOST_LORA_WEIGHT}: text encoder and U-Net have the same here"
@@ -176,13 +204,15 @@ _NO_LORA: Final = (
 
 def _explained(problem: Problem, mapping: Mapping[str, object], task: str, written: str) -> Problem:
     """Adds what pydantic cannot know: a key of another task, a missing prompt, a ratio that is no near match."""
-    known = GenerateJob.model_fields.keys() | CaptionJob.model_fields.keys()
-    if problem.message.startswith("unknown key") and problem.key in known:
-        message = f"`{problem.key}` does not go with `task: {task}`"
+    model = _model_of(task, mapping)
+    if problem.message.startswith("unknown key") and problem.key in _KNOWN:
+        advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
+        of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
+        message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")
     if problem.message.startswith("unknown key"):
         path = problem.key.split(".")
-        return with_meaning(problem, _MODELS[task].model_fields) if len(path) == 1 else problem
+        return with_meaning(problem, model.model_fields) if len(path) == 1 else problem
     if problem.message == MISSING and written.startswith("#"):
         message = f"{MISSING}: to YAML `{written}` is a comment; a text that begins with `#` needs quotes around it"
         return replace(problem, message=message)

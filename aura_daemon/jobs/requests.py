@@ -17,6 +17,8 @@ class JobKind(StrEnum):
     CAPTION = "caption"
     GRID = "grid"
     """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
+    BENCHMARK = "benchmark"
+    """How fast pictures or captions are made on this machine."""
 
 
 class ImageFormat(StrEnum):
@@ -131,7 +133,27 @@ class GridRequest:
     cell_labels: tuple[str, ...] = ()
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BenchmarkRequest:
+    """How fast pictures or captions are made: `picture` or `caption` is what every run asks for."""
+
+    picture: GenerateRequest | None = None
+    """A blank prompt means one that suits the model; the size is one of `sizes`."""
+    caption: CaptionRequest | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
+    """Width and height in pixels; empty for the model's own size."""
+    repeats: int = 3
+    """Runs of each size that count, after one to warm up."""
+    batch: int = 1
+    """Pictures of one run."""
+
+    @property
+    def settings(self) -> GenerateRequest | CaptionRequest:
+        """What every run asks for."""
+        return self.picture or self.caption or CaptionRequest()
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -153,8 +175,21 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.CAPTION
         case GridRequest():
             return JobKind.GRID
+        case BenchmarkRequest():
+            return JobKind.BENCHMARK
         case _:
             assert_never(request)
+
+
+def engine_kind(request: Request) -> JobKind:
+    """The kind of job whose models a request needs: a benchmark needs those of what it measures."""
+    return kind_of(request.settings if isinstance(request, BenchmarkRequest) else request)
+
+
+def model_named(request: Request) -> str:
+    """The model that a request names; empty for the configured one."""
+    inner = request.settings if isinstance(request, BenchmarkRequest) else request
+    return (inner.model or "") if isinstance(inner, GenerateRequest) else ""
 
 
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
@@ -173,7 +208,7 @@ def batch_key(request: Request) -> Request | None:
     match request:
         case CaptionRequest():
             return replace(request, image=None)
-        case GridRequest():
+        case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():
             if request.image is not None or request.hires is not None:
@@ -203,6 +238,9 @@ def demand_of(request: Request) -> str:
             return "caption"
         case GridRequest():
             return "grid"
+        case BenchmarkRequest():
+            sizes = (f"{width}x{height}" for width, height in request.sizes)
+            return " ".join(["benchmark", demand_of(request.settings), *sizes])
         case GenerateRequest():
             return " ".join(["generate", *_demand_words(request)])
         case _:  # pragma: no cover

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 
 EAGER: Final = "eager"
@@ -57,7 +58,18 @@ class ResolvedCaption:
     max_new_tokens: int
 
 
-Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedBenchmark:
+    """A benchmark with every default filled in."""
+
+    settings: ResolvedGenerate | ResolvedCaption
+    sizes: tuple[tuple[int, int], ...]
+    """Empty for captions."""
+    repeats: int
+    batch: int
+
+
+Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,6 +147,10 @@ class EngineTiming:
     denoised_s: float = 0.0
     decoded_s: float = 0.0
     """From latents to an image file, or from embeddings to text."""
+    checked_s: float = 0.0
+    """The part of `decoded_s` that the safety checker took."""
+    filed_s: float = 0.0
+    """The part of `decoded_s` in which the pixels became a file."""
 
 
 class IngredientKind(StrEnum):
@@ -192,6 +208,10 @@ class Produced:
     """Number of windows of 77 tokens that the prompt takes."""
     warnings: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
+    benchmark: BenchmarkRun | None = None
+    """What a benchmark measured; its payloads are made of that and `earlier` before they are delivered."""
+    earlier: tuple[BenchmarkRun, ...] = ()
+    """Earlier benchmarks of the same model, the oldest first."""
 
 
 Outcome: TypeAlias = Produced | Failure

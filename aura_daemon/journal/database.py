@@ -18,6 +18,9 @@ from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.system import durable_files, private_state
 from aura_daemon.system.permissions import user_name
 
+FILE_NAME: Final = "journal.sqlite3"
+"""In the state folder."""
+
 _PASSING: Final = frozenset(
     {
         sqlite3.SQLITE_FULL,

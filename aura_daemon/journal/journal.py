@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
 from aura_daemon.jobs.results import Failure
+from aura_daemon.journal.database import FILE_NAME as FILE_NAME  # for all who open a journal
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.migrations import prepare
+from aura_daemon.journal.overview import counts_of
 from aura_daemon.journal.queries import JournalQueries
-from aura_daemon.journal.records import Job, NamedImage, Source, columns, columns_of, image_key, in_64_bits, stem_key
+from aura_daemon.journal.records import (
+    Job,
+    NamedImage,
+    Source,
+    benchmark_row,
+    columns,
+    columns_of,
+    image_key,
+    in_64_bits,
+    stem_key,
+)
 from aura_daemon.ladder.attempts import Attempt, RunConditions, StartedAttempt, with_attempt
 from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
-
-FILE_NAME: Final = "journal.sqlite3"
-"""In the state folder."""
 
 
 class Journal(JournalQueries):
@@ -40,8 +48,7 @@ class Journal(JournalQueries):
         super().__init__(Database(path, read_only=read_only))
         try:
             prepare(self._database, path, read_only=read_only)
-            rows = self._database.rows("SELECT state, count(*) FROM jobs GROUP BY state")
-            refused = self._database.rows("SELECT count(*) FROM sources WHERE failure IS NOT NULL")
+            self._counts = counts_of(self._database)
         except JournalRefused as error:
             self._database.close()
             if read_only:
@@ -50,8 +57,6 @@ class Journal(JournalQueries):
         except BaseException:
             self._database.close()
             raise
-        self._counts: Counter[JobState] = Counter({JobState(row[0]): row[1] for row in rows})
-        self._counts[JobState.FAILED] += refused[0][0]
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""
@@ -153,6 +158,11 @@ class Journal(JournalQueries):
     def learn_refusal(self, model: str, conditions: RunConditions) -> None:
         """Records that memory ran out."""
         self._keep(model, after_refusal(self.measured(model), conditions))
+
+    def keep_benchmark(self, run: BenchmarkRun) -> None:
+        """Records what a benchmark measured, once a job: a repetition replaces it."""
+        with self._database.transaction() as database:
+            _insert(database, "benchmarks", benchmark_row(run), verb="INSERT OR REPLACE")
 
     # -- below -----------------------------------------------------------------------------------------------------
 

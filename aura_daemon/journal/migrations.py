@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
-from aura_daemon.jobs.requests import demand_of
 from aura_daemon.journal.database import Database
-from aura_daemon.journal.records import image_key
-from aura_daemon.journal.request_json import request_from_dict
 
 _TABLES: Final = """
 CREATE TABLE sources (
@@ -188,6 +185,22 @@ CREATE INDEX sources_images ON sources (image_key, path) WHERE kind = 'image';
 """
 """Images are found in whatever spelling and with whatever extension a job file names them."""
 
+_BENCHMARKS: Final = """
+CREATE TABLE benchmarks (
+    job_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    model TEXT NOT NULL,
+    device TEXT NOT NULL,
+    dtype TEXT NOT NULL,
+    variant TEXT NOT NULL,
+    settings TEXT NOT NULL,
+    finished TEXT NOT NULL,
+    figures TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX benchmarks_model ON benchmarks (model, kind, finished);
+"""
+"""Earlier benchmarks, so that the next can tell what changed, whatever becomes of the files in the outbox."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -201,6 +214,7 @@ MIGRATIONS: Final = (
     _WARNINGS,
     _REFUSED,
     _IMAGE_KEYS,
+    _BENCHMARKS,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 
@@ -222,8 +236,17 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
             raise JournalRefused(errno.ENOENT, "the journal holds nothing yet")
         raise JournalRefused(errno.EPROTO, "the journal is of an earlier release: run the daemon")
     if version < VERSION:
-        database.define("last_name", lambda path: path.rpartition(b"/")[2])
-        database.define("image_key", lambda path: image_key(os.fsdecode(path)))
-        database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))
+        _define_functions(database)
         steps = "".join(MIGRATIONS[version:])
         database.run(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
+
+
+def _define_functions(database: Database) -> None:
+    """The functions that migrations call. What they need is imported here, as readers never migrate."""
+    from aura_daemon.jobs.requests import demand_of
+    from aura_daemon.journal.records import image_key
+    from aura_daemon.journal.request_json import request_from_dict
+
+    database.define("last_name", lambda path: path.rpartition(b"/")[2])
+    database.define("image_key", lambda path: image_key(os.fsdecode(path)))
+    database.define("demand_of", lambda text: demand_of(request_from_dict(json.loads(text))))

@@ -7,13 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aura_daemon.errors import BrokenState
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.overview import RecordedFailure, recent_failures
 from aura_daemon.journal.records import (
     Job,
-    RecordedFailure,
     Source,
+    benchmark_of,
     in_64_bits,
     job_of,
     measured_of,
@@ -28,6 +30,9 @@ _READY: Final = (
     " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
 )
 """The condition that every job which a job waits for has ended."""
+
+MOST_BENCHMARKS: Final = 100
+"""Benchmarks of a model that are read: those that can be compared are among them."""
 
 RECENT_SOURCES: Final = 500
 """The files that were claimed last, among which images of a similar name are looked for."""
@@ -205,6 +210,14 @@ class JournalQueries:
         """All measurements of a model, of every device."""
         return [measured_of(row) for row in self._database.rows("SELECT * FROM measured WHERE model = ?", (model,))]
 
+    def earlier_benchmarks(self, run: BenchmarkRun) -> tuple[BenchmarkRun, ...]:
+        """The last benchmarks of the same model and kind but this one, of every device, the oldest first."""
+        query = (
+            "SELECT figures FROM benchmarks WHERE model = ? AND kind = ? AND job_id <> ? ORDER BY finished DESC LIMIT ?"
+        )
+        rows = self._database.rows(query, (run.model, run.of, run.id, MOST_BENCHMARKS))
+        return tuple(benchmark_of(row) for row in reversed(rows))
+
     def oldest_queued(self) -> Source | None:
         """The source of the oldest queued job."""
         query = (
@@ -234,22 +247,17 @@ class JournalQueries:
         )
         return self._sources(query, since, *before, most)
 
+    def latest_in(self, states: Sequence[str], most: int) -> list[tuple[str, str, str]]:
+        """The jobs in some states that came last: id, path of the file, state."""
+        query = (
+            "SELECT jobs.id, sources.path, jobs.state FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            f" WHERE jobs.state IN ({', '.join('?' * len(states))}) ORDER BY jobs.id DESC LIMIT ?"
+        )
+        return [(row[0], os.fsdecode(row[1]), row[2]) for row in self._database.rows(query, (*states, most))]
+
     def recent_failures(self, most: int, *, among: int) -> list[RecordedFailure]:
         """The last failures, latest first: of the `among` jobs that ended last, and of the files that were refused."""
-        jobs = [
-            RecordedFailure(
-                id=job.id, path=self.source(job.source_id).path, failure=job.failure, failed_at=job.finished_at or 0.0
-            )
-            for job in self.recent(among)
-            if job.failure is not None
-        ]
-        query = "SELECT * FROM sources WHERE failure IS NOT NULL ORDER BY claimed_at DESC LIMIT ?"
-        refused = [
-            RecordedFailure(id=source.id, path=source.path, failure=source.failure, failed_at=source.claimed_at)
-            for source in self._sources(query, most)
-            if source.failure is not None
-        ]
-        return sorted((*jobs, *refused), key=lambda failed: failed.failed_at, reverse=True)[:most]
+        return recent_failures(self._database, most, among=among)
 
     def all_done(self, source_id: str) -> bool:
         """Whether a source has jobs and every one of them succeeded."""

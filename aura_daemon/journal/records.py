@@ -13,15 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from pydantic import TypeAdapter
-
 from aura_daemon.errors import Problem
-from aura_daemon.file_names import collision_key, escaped
+from aura_daemon.file_names import collision_key
+from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import GenerateRequest, Request, demand_of
+from aura_daemon.jobs.requests import Request, demand_of, model_named
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
-from aura_daemon.journal.request_json import ANY, request_from_dict, request_to_dict
+from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
 from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.prediction import Measured
 
@@ -95,7 +94,8 @@ class Job:
     begun: StartedAttempt | None = None
     """The attempt that is running, or ran last."""
     payload_sha256: str | None = None
-    """Hash of the payload that is being published; distinguishes our unfinished delivery from a foreign file."""
+    """Hash of the payload that is being published, of several each with a space between: they distinguish our
+    unfinished delivery from a foreign file."""
     failure: Failure | None = None
     finished_at: float | None = None
     total_s: float | None = None
@@ -103,7 +103,7 @@ class Job:
     @property
     def model(self) -> str:
         """The model that the request names; empty for the configured one."""
-        return (self.request.model or "") if isinstance(self.request, GenerateRequest) else ""
+        return model_named(self.request)
 
     @property
     def demand(self) -> str:
@@ -114,22 +114,6 @@ class Job:
     def needs(self) -> str:
         """What the job cannot run without: the engine of its kind, with the model where the request names one."""
         return f"{self.kind} {self.model}" if self.model else self.kind
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordedFailure:
-    """A job that failed for good, or a file that was refused."""
-
-    id: str
-    """Id of the job, or of the file where it has no jobs."""
-    path: str
-    """Path of the file below the inbox."""
-    failure: Failure
-    failed_at: float
-    """Seconds since the epoch."""
-
-    def __str__(self) -> str:
-        return f"{self.id}: {escaped(self.path)}: {self.failure.message}"
 
 
 def in_64_bits(number: int) -> int:
@@ -153,6 +137,19 @@ def stored_key(key: str) -> str:
     return key.encode("utf-8", "backslashreplace").decode()
 
 
+def benchmark_row(run: BenchmarkRun) -> dict[str, object]:
+    """The columns of a benchmark: what it is found by, and all of it."""
+    found_by = {"job_id": run.id, "kind": run.of, "model": run.model, "device": run.device_name, "dtype": run.dtype}
+    found_by |= {"variant": run.variant, "settings": json.dumps(dict(run.settings)), "finished": run.finished}
+    return {**found_by, "figures": json.dumps(ANY.dump_python(run))}
+
+
+def benchmark_of(row: sqlite3.Row) -> BenchmarkRun:
+    """A row of `benchmarks`."""
+    run: BenchmarkRun = adapter(BenchmarkRun).validate_python(json.loads(row["figures"]))
+    return run
+
+
 def columns_of(row: Source | Job | Measured) -> dict[str, object]:
     """The columns of a whole row."""
     return columns({field.name: getattr(row, field.name) for field in fields(row)})
@@ -165,22 +162,20 @@ def columns(values: Mapping[str, Any]) -> dict[str, object]:
 
 def source_of(row: sqlite3.Row) -> Source:
     """A row of `sources`."""
-    return _SOURCE.validate_python(_fields(row))
+    source: Source = adapter(Source).validate_python(_fields(row))
+    return source
 
 
 def job_of(row: sqlite3.Row) -> Job:
     """A row of `jobs`."""
-    return _JOB.validate_python(_fields(row))
+    job: Job = adapter(Job).validate_python(_fields(row))
+    return job
 
 
 def measured_of(row: sqlite3.Row) -> Measured:
     """A row of `measured`."""
-    return _MEASURED.validate_python(_fields(row))
-
-
-_SOURCE: Final = TypeAdapter(Source)
-_JOB: Final = TypeAdapter(Job)
-_MEASURED: Final = TypeAdapter(Measured)
+    measured: Measured = adapter(Measured).validate_python(_fields(row))
+    return measured
 
 
 def _column(name: str, value: Any) -> object:

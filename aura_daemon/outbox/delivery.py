@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_picture, from_sidecar
@@ -31,10 +32,8 @@ from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
 from aura_daemon.system.mount_guard import MountGuard
 
-PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt")
-SIDECAR_EXTENSION: Final = ".json"
-CAPTION_SIDECAR_EXTENSION: Final = ".txt.json"
-"""Of a caption beside a picture that was drawn from a text of the same name, which came before its own picture."""
+PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt", ".md", ".svg")
+"""Of all kinds of jobs; a benchmark has the last two."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 
@@ -57,9 +56,14 @@ class Delivered:
     job: Job
     payload: Path
     sidecar: Path
-    total_s: float
+    timing: TimingRecord
     differences: tuple[str, ...]
     """In what the result differs from the sidecar or the picture that it repeats."""
+
+    @property
+    def total_s(self) -> float:
+        """Seconds from first sight to the payload in the outbox."""
+        return self.timing.total
 
 
 class Delivery:
@@ -90,35 +94,39 @@ class Delivery:
         """Publishes one result. `job` is running, or delivering if the file system refused an earlier try."""
         started_s = self._monotonic()
         self.presence.require()
-        payload = produced.payloads[0]
+        extension = produced.payloads[0].extension
         differences = _differences(job, source, produced)
         while True:
-            if (published := self.published(job)) is not None:
+            if (published := self._published(job)) is not None:
                 job = self._decide(job, job.stem, job.payload_sha256 or "")
-                return self._delivered(job, payload.extension, published, differences)
-            job, is_published = self._name(job, payload)
+                return self._delivered(job, extension, published, differences)
+            job = self._name(job, produced.payloads)
             place = self._sidecar_path(job)
             try:
                 if self._overwrites:
                     place.unlink(missing_ok=True)  # it describes the payload that is replaced now
-                if not is_published:
-                    self._publish(self._path(job, job.stem + payload.extension), payload.content)
+                for payload in produced.payloads:
+                    if not self._is_ours(job, payload.extension):  # else it is there from before a crash
+                        self._publish(self._path(job, job.stem + payload.extension), payload.content)
                 delivered_s = self._monotonic() - started_s
                 document = self._document(job, source, produced, times, delivered_s, differences)
                 self._publish(place, document.to_json())
             except FileExistsError:
                 continue  # another program put a file there between the check and the write: another name
-            return self._delivered(job, payload.extension, document.timing_s.total, differences)
+            return self._delivered(job, extension, document.timing_s, differences)
 
     def published(self, job: Job) -> float | None:
         """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
+        return timing.total if (timing := self._published(job)) is not None else None
+
+    def _published(self, job: Job) -> TimingRecord | None:
         if job.payload_sha256 is None:
             return None
         try:
             document = self._document_at(self._sidecar_path(job))
         except OSError:
             return None
-        return document.timing_s.total if document is not None and document.job_id == job.id else None
+        return document.timing_s if document is not None and document.job_id == job.id else None
 
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""
@@ -150,17 +158,23 @@ class Delivery:
 
     # -- naming ----------------------------------------------------------------------------------------------------
 
-    def _name(self, job: Job, payload: Payload) -> tuple[Job, bool]:
-        """Decides the stem in the journal; the second value: the payload is there already, from before a crash."""
-        sha256 = hashlib.sha256(payload.content).hexdigest()
-        lacks_sidecar = not os.path.lexists(self._sidecar_path(job))
-        if lacks_sidecar and job.payload_sha256 == sha256 and self._is_ours(job, payload.extension):
-            return self._decide(job, job.stem, sha256), True
+    def _name(self, job: Job, payloads: Sequence[Payload]) -> Job:
+        """Decides the stem in the journal: the same as before where payloads of this delivery are there already."""
+        sha256 = " ".join(hashlib.sha256(payload.content).hexdigest() for payload in payloads)
+        if job.payload_sha256 == sha256 and self._can_continue(job, payloads):
+            return self._decide(job, job.stem, sha256)
         self.retract(job)
         for stem in file_names.candidates(job.stem):
             if not self._is_taken(job, stem):
-                return self._decide(job, stem, sha256), False
+                return self._decide(job, stem, sha256)
         raise AssertionError("candidates never end")
+
+    def _can_continue(self, job: Job, payloads: Sequence[Payload]) -> bool:
+        """Whether a delivery that was interrupted has left payloads, and nothing else has come in its way."""
+        if os.path.lexists(self._sidecar_path(job)):
+            return False
+        there = [one for one in payloads if os.path.lexists(self._path(job, job.stem + one.extension))]
+        return bool(there) and all(self._is_ours(job, one.extension) for one in there)
 
     def _decide(self, job: Job, stem: str, sha256: str) -> Job:
         decided = self._journal.deliver(job, stem=stem, payload_sha256=sha256)
@@ -168,11 +182,11 @@ class Delivery:
         return decided
 
     def _is_ours(self, job: Job, extension: str) -> bool:
-        """Whether this job wrote the payload under the decided name."""
+        """Whether this job wrote the payload, or one of them, under the decided name."""
         if job.payload_sha256 is None:
             return False
         try:
-            return durable_files.sha256_of(self._path(job, job.stem + extension)) == job.payload_sha256
+            return durable_files.sha256_of(self._path(job, job.stem + extension)) in job.payload_sha256.split()
         except OSError:
             return False
 
@@ -253,12 +267,12 @@ class Delivery:
             warnings=(*job.warnings, *differences),
         )
 
-    def _delivered(self, job: Job, extension: str, total_s: float, differences: tuple[str, ...]) -> Delivered:
+    def _delivered(self, job: Job, extension: str, timing: TimingRecord, differences: tuple[str, ...]) -> Delivered:
         return Delivered(
             job=job,
             payload=self._path(job, job.stem + extension),
             sidecar=self._sidecar_path(job),
-            total_s=total_s,
+            timing=timing,
             differences=differences,
         )
 
@@ -269,6 +283,8 @@ def _embedded(job: Job) -> EmbeddedSettings | None:
 
 def _differences(job: Job, source: Source, produced: Produced) -> tuple[str, ...]:
     """In what a result differs from the sidecar or the picture that it repeats."""
+    if produced.benchmark is not None:  # it says itself what has changed
+        return ()
     earlier = from_sidecar.parse(job.text, file=source.path) if source.kind is SourceKind.SIDECAR else None
     of_sidecar = from_sidecar.differences(earlier, produced) if isinstance(earlier, Sidecar) else ()
     embedded = _embedded(job)

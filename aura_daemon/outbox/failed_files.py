@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.file_names import free_names
 from aura_daemon.formats import file_types
-from aura_daemon.intake.claims import free_names
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source

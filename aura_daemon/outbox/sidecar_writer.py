@@ -12,13 +12,25 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.requests import GridRequest
-from aura_daemon.jobs.results import AppliedDefaults, Failure, Produced, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.results import (
+    AppliedDefaults,
+    Failure,
+    Produced,
+    ResolvedBenchmark,
+    ResolvedCaption,
+    ResolvedGenerate,
+)
 from aura_daemon.ladder.attempts import Attempt
+from aura_daemon.outbox.benchmark_record import benchmark_request, benchmark_result
 
 
-def request_record(produced: Produced) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord:
+def request_record(
+    produced: Produced,
+) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord | schema.BenchmarkRecord:
     """The resolved request, as the sidecar holds it."""
     match produced.resolved:
+        case ResolvedBenchmark() as benchmark:
+            return benchmark_request(benchmark)
         case GridRequest() as grid:
             return schema.GridRecord.model_validate(grid)
         case ResolvedCaption() as caption:
@@ -64,6 +76,7 @@ def sidecar(
         defaults=[schema.DefaultsRecord.model_validate(folder) for folder in defaults],
         regenerated_from=regenerated_from,
         caption=produced.text if isinstance(request, schema.CaptionRecord) else None,
+        benchmark=benchmark_result(run, produced.earlier) if (run := produced.benchmark) is not None else None,
         model=schema.ModelRecord(name=produced.model, sha256=produced.model_sha256),
         ingredients=[schema.IngredientRecord.model_validate(file) for file in produced.ingredients],
         prompt_windows=produced.windows,

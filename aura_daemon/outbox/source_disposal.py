@@ -15,7 +15,8 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.intake.claims import Claims, free_names
+from aura_daemon.file_names import free_names
+from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.results import CANCELLED, Failure

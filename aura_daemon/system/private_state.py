@@ -7,7 +7,9 @@ made, whose unit says who may enter (systemd's StateDirectoryMode).
 
 from __future__ import annotations
 
+import os
 import stat
+import sys
 from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
@@ -53,6 +55,11 @@ def tighten(folder: Path, *, is_managed: bool) -> None:
         _tighten(place)
     if not is_managed and len(ours) == len(places):
         _tighten(folder)
+
+
+def is_everybodys(status: os.stat_result) -> bool:
+    """Whether every user of the machine can read a file; on Windows modes say nothing of that."""
+    return sys.platform != "win32" and bool(status.st_mode & stat.S_IROTH)
 
 
 def _tighten(place: Path) -> None:

@@ -54,6 +54,6 @@ class EngineRunner:
             resident_bytes=figures.resident_bytes,
         )
 
-    def models(self) -> tuple[str, ...]:
-        """Names of the loaded models."""
-        return self._session.models
+    def models(self) -> tuple[tuple[str, str], ...]:
+        """Kind of job and name of each loaded model."""
+        return tuple(zip(self._session.model_kinds, self._session.models, strict=True))

@@ -47,9 +47,13 @@ class Slot:
         """The conditions of the running job, or of the last one."""
         self.memory: Memory | None = None
         self.models: tuple[str, ...] = ()
+        self.model_kinds: tuple[str, ...] = ()
         self.resident_bytes: list[int] = []
         """Memory of the process after each of the last jobs with the present models."""
         self.idle_since_s = time.monotonic()
+        self.has_died = False
+        """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
+        self._pid: int | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -60,10 +64,13 @@ class Slot:
         """Gives the worker a batch; the caller has put its jobs into `running`."""
         self.batch_ids = frozenset(self.running)
         self.worker.submit(batch)
+        self._pid = self.worker.pid
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
-        messages = self.worker.poll()
+        messages, before = self.worker.poll(), self._pid
+        self._pid = self.worker.pid
+        self.has_died = before is not None and self._pid != before
         for message in messages:
             match message:
                 case Ready():
@@ -74,7 +81,8 @@ class Slot:
                     if message.models != self.models:
                         self.resident_bytes = []
                     self.resident_bytes = [*self.resident_bytes, message.memory.resident_bytes][-MEMORY_SAMPLES:]
-                    self.memory, self.models, self.idle_since_s = message.memory, message.models, time.monotonic()
+                    self.memory, self.models, self.model_kinds = message.memory, message.models, message.model_kinds
+                    self.idle_since_s = time.monotonic()
                 case _:
                     pass
         return messages
@@ -82,7 +90,9 @@ class Slot:
     def unload(self) -> None:
         """Ends the idle worker to release its memory; the next batch restarts it."""
         self.worker.unload()
-        self.ready, self.conditions, self.memory, self.models, self.resident_bytes = None, None, None, (), []
+        self._pid = None
+        self.ready, self.conditions, self.memory, self.resident_bytes = None, None, None, []
+        self.models = self.model_kinds = ()
 
 
 class WorkerPool:

@@ -100,6 +100,8 @@ class Finished:
     memory: Memory
     models: tuple[str, ...]
     """Names of the models that are loaded now."""
+    model_kinds: tuple[str, ...] = ()
+    """The kind of job that each of these models serves: two of them may have one name."""
     tried: RunConditions | None = None
     """How it ran; None where it did not come to that."""
     step_s: float = 0.0

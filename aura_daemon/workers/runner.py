@@ -47,9 +47,17 @@ class BatchReporter:
         if job_id in self._finished:
             return
         self._finished.add(job_id)
-        memory, models = self._runner.memory(), self._runner.models()
+        loaded = self._runner.models()
         self._send_up(
-            Finished(job_id=job_id, outcome=outcome, memory=memory, models=models, tried=tried, step_s=step_s)
+            Finished(
+                job_id=job_id,
+                outcome=outcome,
+                memory=self._runner.memory(),
+                models=tuple(name for _, name in loaded),
+                model_kinds=tuple(kind for kind, _ in loaded),
+                tried=tried,
+                step_s=step_s,
+            )
         )
         if isinstance(outcome, Failure) and outcome.kind is FailureKind.CRASHED:
             os._exit(BROKEN)
@@ -67,5 +75,5 @@ class Runner(Protocol):
     def memory(self) -> Memory:
         """Memory as it is now."""
 
-    def models(self) -> tuple[str, ...]:
-        """Names of the loaded models."""
+    def models(self) -> tuple[tuple[str, str], ...]:
+        """Kind of job and name of each loaded model."""

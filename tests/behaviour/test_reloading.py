@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,31 @@ def test_a_stop_right_after_the_signal_is_a_stop(configured: Configured) -> None
     configured.write(sources="delete")
     os.kill(configured.program.pid, signal.SIGHUP)
     assert configured.program.end() == 0
+
+
+def test_the_http_server_listens_where_the_changed_configuration_says(configured: Configured) -> None:
+    house, program = configured.house, configured.program
+
+    def answers(name: str, path: str) -> int | None:
+        """The code of an answer through a socket; None where nobody listens."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            try:
+                client.connect(str(house.root / name))
+            except OSError:
+                return None
+            client.settimeout(60)
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            return int(client.makefile("rb").readline().split()[1])
+
+    for name, before in (("one.sock", "none.sock"), ("two.sock", "one.sock")):
+        configured.write(http=f"{{listen: 'unix:{house.root / name}'}}")
+        configured.hang_up("the configuration was read again; changed: http")
+        program.until(lambda name=name: answers(name, "/metrics") == 200)
+        program.until(lambda name=name: answers(name, "/health") == 200)
+        assert answers(before, "/metrics") is None
+    configured.write(http="{listen: 0.0.0.0:9750}")
+    configured.hang_up("the configuration is refused, the old one stays: ")
+    assert "name `http.token_file`" in program.log()
+    assert answers("two.sock", "/metrics") == 200
+    assert program.end() == 0
+    assert not (house.root / "two.sock").exists()

@@ -50,6 +50,7 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.deliver": (Journal, "deliver"),
     "journal.finish": (Journal, "finish"),
     "journal.fail": (Journal, "fail"),
+    "journal.keep_benchmark": (Journal, "keep_benchmark"),
     "journal.close_source": (Journal, "close_source"),
 }
 """Name of a step -> its owner and attribute."""

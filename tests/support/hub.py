@@ -19,6 +19,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 REVISION = "main"
+LARGE = (".safetensors", ".bin", ".ckpt")
+"""Files that the hub keeps apart, and whose sha256 it tells."""
 
 
 @dataclass
@@ -31,6 +33,13 @@ class Repository:
     """How many downloads of weights break in their middle before one goes through."""
     failing: bool = False
     """Weights answer HTTP 503."""
+    refusal: int = 0
+    """Weights answer this status once `cuts` are used up; 0: they are given."""
+    wrong: int = 0
+    """How many downloads of weights bring other bytes of the same length before right ones come."""
+    card: dict[str, str] = field(default_factory=dict)
+    """What the page of the model says at its top."""
+    gated_status: int = 401
     revisions: tuple[str, ...] = (REVISION,)
 
     @property
@@ -49,7 +58,7 @@ class Hub:
     url: str
     repositories: dict[str, Repository] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    """`GET /path` of every request so far."""
+    """`GET /path` of every request so far, with the range where one was asked for."""
 
     def add(self, name: str, folder: Path, **options: Any) -> Repository:
         """Publishes a folder as `owner/name`."""
@@ -113,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def _answer(self) -> None:
-        self._hub.requests.append(f"{self.command} {self.path}")
+        self._hub.requests.append(f"{self.command} {self.path} {self.headers.get('Range', '')}".rstrip())
         parts = [unquote(part) for part in urlsplit(self.path).path.strip("/").split("/")]
         if parts[:2] == ["api", "models"] and len(parts) >= 4:
             self._api("/".join(parts[2:4]), parts[4:])
@@ -133,7 +142,15 @@ class _Handler(BaseHTTPRequestHandler):
             self._json([_entry(path, content) for path, content in repository.files.items()])
         else:
             siblings = [{"rfilename": path} for path in repository.files]
-            self._json({"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings})
+            self._json(
+                {
+                    "id": name,
+                    "modelId": name,
+                    "sha": repository.commit,
+                    "siblings": siblings,
+                    "cardData": repository.card,
+                }
+            )
 
     def _resolve(self, name: str, revision: str, path: str) -> None:
         """A file, or the part of it that `Range` asks for."""
@@ -143,11 +160,13 @@ class _Handler(BaseHTTPRequestHandler):
         elif revision not in (*repository.revisions, repository.commit):
             self._error(404, "RevisionNotFound")
         elif repository.gated:
-            self._error(401, "GatedRepo")
+            self._error(repository.gated_status, "GatedRepo")
         elif path not in repository.files:
             self._error(404, "EntryNotFound")
         elif repository.failing and self.command == "GET" and path.endswith(".safetensors"):
             self._error(503, "")
+        elif repository.refusal and not repository.cuts and self.command == "GET" and path.endswith(".safetensors"):
+            self._error(repository.refusal, "")
         else:
             self._file(repository, path)
 
@@ -169,6 +188,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(content[first : (first + len(content)) // 2])
             self.close_connection = True
             return
+        if repository.wrong and path.endswith(".safetensors"):
+            repository.wrong -= 1
+            content = content[:-1] + bytes([content[-1] ^ 1])
         self.wfile.write(content[first:])
 
     def _json(self, answer: object) -> None:
@@ -190,4 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
 def _entry(path: str, content: bytes) -> dict[str, object]:
     """One file as the hub's tree lists it."""
     oid = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return {"type": "file", "path": path, "size": len(content), "oid": oid}
+    entry: dict[str, object] = {"type": "file", "path": path, "size": len(content), "oid": oid}
+    if path.endswith(LARGE):
+        entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 134}
+    return entry

@@ -73,8 +73,8 @@ class ScriptRunner:
     def memory(self) -> Memory:
         return Memory(device_used_bytes=1, device_free_bytes=2, resident_bytes=3)
 
-    def models(self) -> tuple[str, ...]:
-        return ("light",)
+    def models(self) -> tuple[tuple[str, str], ...]:
+        return (("generate", "light"),)
 
 
 def start(settings: EngineSettings) -> ScriptRunner:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
-from aura_daemon.jobs.requests import GenerateRequest, GridRequest
+from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.requests import BenchmarkRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,
     Outcome,
     Payload,
     Produced,
     Resolved,
+    ResolvedBenchmark,
     ResolvedCaption,
     ResolvedGenerate,
 )
 from aura_daemon.jobs.tasks import Task
+from tests.support.benchmark_runs import run, size
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
 """Bytes that intake takes for a whole image; the scripted worker does not decode them."""
@@ -42,6 +46,9 @@ def make(task: Task) -> Outcome:
         cells = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
         payload = Payload(extension=".png", content=PNG[:8] + cells.encode() + PNG[-12:], width=64, height=64)
         return produced(payload, request)
+    if isinstance(request, BenchmarkRequest):
+        sizes = [size(width, height) for width, height in request.sizes or ((512, 512),)]
+        return measured(run(*sizes))
     assert task.image is not None
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
     resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
@@ -64,6 +71,23 @@ def produced(payload: Payload, resolved: Resolved, *, text: str = "") -> Produce
         text=text,
         versions=(("torch", "2"),),
     )
+
+
+def measured(benchmark: BenchmarkRun) -> Produced:
+    """What a worker makes of a benchmark, before its pages are made."""
+    drawn = ResolvedGenerate(
+        prompt="a red circle",
+        negative_prompt="",
+        steps=25,
+        guidance_scale=9.0,
+        scheduler="euler",
+        seed=42,
+        width=benchmark.sizes[0].width,
+        height=benchmark.sizes[0].height,
+    )
+    sizes = tuple((one.width, one.height) for one in benchmark.sizes)
+    resolved = ResolvedBenchmark(settings=drawn, sizes=sizes, repeats=benchmark.repeats, batch=1)
+    return replace(produced(Payload(extension=".md", content=b""), resolved), payloads=(), benchmark=benchmark)
 
 
 def sha256(content: bytes) -> str:

@@ -21,7 +21,10 @@ NOT_TESTED: Final = "not tested: "
 WHOLE_PAGES: Final = ("docs/contract.md", "docs/folders.md", "docs/sync-tools.md", "docs/prompts.md", "docs/memory.md")
 """Every bullet, table row and paragraph of these pages stands in the table."""
 
-SECTIONS: Final = {"README.md": ("The first job", "What you drop, and what you get")}
+SECTIONS: Final = {
+    "README.md": ("The first job", "What you drop, and what you get"),
+    "docs/monitoring.md": ("Without a server: node_exporter's textfile", "Over HTTP", "Who may ask"),
+}
 """Of these pages, the sections."""
 
 NO_PROMISES: Final = ("How the promise is tested",)

@@ -19,6 +19,7 @@ import pytest
 import typer
 
 from aura_daemon.cli.app import app
+from aura_daemon.config.engine import ALIASES, EMBEDDED
 from aura_daemon.config.settings import Settings
 from aura_daemon.file_names import FAILED_FOLDER, OWN_FOLDER
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
@@ -65,6 +66,9 @@ ELSEWHERE: Final = {
     "sys.exit": "Python, in a program that `bench` starts",
     "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
     "parse": "a function, in an exception for programmers",
+    "chmod o= …": "a command of the shell",
+    "openssl rand -hex 32": "a command of OpenSSL",
+    "node_exporter": "a program of Prometheus",
     "HF_ENDPOINT": "a variable of huggingface_hub",
     "HF_HOME": "a variable of huggingface_hub",
     "HF_HUB_OFFLINE": "a variable of huggingface_hub",
@@ -216,7 +220,7 @@ def is_known(name: str) -> bool:
     """Whether something that a message names is there."""
     words = {*choices(), "retry", "cancel"}
     files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
-    if name in files or name == FOLDER_DEFAULTS or name in ELSEWHERE or name in OF_NEIGHBOURS:
+    if name in files or name == FOLDER_DEFAULTS or name in {EMBEDDED, *ALIASES, *ELSEWHERE} or name in OF_NEIGHBOURS:
         return True
     if not re.search(r"[A-Za-z]", name):  # `{`, `---`, `..`
         return True

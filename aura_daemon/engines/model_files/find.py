@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
-from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, FetchedModel, cached, fetch
+from aura_daemon.engines.model_files.hub import PINNED, AbsentModel, Choose, FetchedModel, cached, fetch
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.single_file import find_checkpoint
 from aura_daemon.engines.model_files.weights import (
@@ -73,6 +73,31 @@ def look_for_model(
     return _find(settings, model_format, half, None)
 
 
+def is_on_hub(name: str) -> bool:
+    """Whether a model with this name would come from the hub."""
+    path = Path(name).expanduser()
+    is_here = name == EMBEDDED or path.is_dir() or path.suffix in SINGLE_FILES
+    return name in ALIASES or (not is_here and _may_be_on_hub(name))
+
+
+def _may_be_on_hub(name: str) -> bool:
+    return not name.startswith(("/", ".", "~")) and name.count("/") == 1
+
+
+def hub_name(settings: ModelSettings) -> tuple[str, str | None]:
+    """Repository and revision of a model on the hub."""
+    return ALIASES.get(settings.model, settings.model), settings.revision or PINNED.get(settings.model)
+
+
+def chosen_by(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Choose:
+    """What chooses the files of a model on the hub."""
+
+    def choose(folder: Path, names: tuple[str, ...]) -> WeightFiles | Failure:
+        return _weights_of(settings.model, folder, names, model_format, half, settings.allow_pickle)
+
+    return choose
+
+
 def _find(
     settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
@@ -80,7 +105,7 @@ def _find(
     name = settings.model
     path = model_format.embedded if name == EMBEDDED else Path(name).expanduser()
     if name in ALIASES:
-        return _from_hub(settings, ALIASES[name], model_format, half, reporter)
+        return _from_hub(settings, model_format, half, reporter)
     if path.is_dir():
         weights = _weights_of(name, path, names_below(path), model_format, half, settings.allow_pickle)
         return weights if isinstance(weights, Failure) else _checked(name, path, weights, reporter)
@@ -88,21 +113,16 @@ def _find(
         return _from_file(settings, path, model_format, reporter)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
-    if name.startswith(("/", ".", "~")) or name.count("/") != 1:
+    if not _may_be_on_hub(name):
         mend = f"known short names: {EMBEDDED}, {', '.join(ALIASES)}"
         return unavailable(name, "there is no such folder or file here", mend)
-    return _from_hub(settings, name, model_format, half, reporter)
+    return _from_hub(settings, model_format, half, reporter)
 
 
 def _from_hub(
-    settings: ModelSettings, repository: str, model_format: ModelFormat, half: bool, reporter: Reporter | None
+    settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None
 ) -> ModelFiles | Failure | AbsentModel:
-    name = settings.model
-    revision = settings.revision or PINNED.get(name)
-
-    def choose(folder: Path, names: tuple[str, ...]) -> WeightFiles | Failure:
-        return _weights_of(name, folder, names, model_format, half, settings.allow_pickle)
-
+    name, (repository, revision), choose = settings.model, hub_name(settings), chosen_by(settings, model_format, half)
     if reporter is None:
         fetched = cached(name, repository, revision, choose)
     else:

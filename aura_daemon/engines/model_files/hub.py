@@ -8,16 +8,18 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 import httpx2
-from huggingface_hub import constants, errors, get_cached_repo_tree, snapshot_download
+from huggingface_hub import HfApi, constants, errors, get_cached_repo_tree, snapshot_download
+from huggingface_hub.hf_api import RepoFile
 from tqdm.std import tqdm  # type: ignore[import-untyped]
 
+from aura_daemon.engines.model_files.downloads import DamagedDownload, LargeFile, download
 from aura_daemon.engines.model_files.weights import SMALL_FILES, WeightFiles, names_below, unavailable
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.results import Failure
@@ -72,6 +74,8 @@ def fetch(
         if isinstance(weights := choose(folder, tuple(sizes)), Failure):
             return weights
         total = sum(sizes[name] for name in weights.names)
+        large = missing_files(repository, folder, weights.names)
+        download(repository, folder.name, large, _reported(model, total, reporter))
         snapshot_download(
             repository,
             revision=folder.name,
@@ -81,6 +85,17 @@ def fetch(
     except EXPECTED as error:
         return unavailable(model, *explain(error, repository, revision or DEFAULT_REVISION))
     return FetchedModel(folder=folder, weights=weights)
+
+
+def missing_files(repository: str, folder: Path, names: Iterable[str]) -> list[LargeFile]:
+    """Those of the named files that are not in the cache, and whose sha256 the hub tells; it is asked where any is."""
+    missing = {name for name in names if not (folder / name).exists()}
+    tree = HfApi().list_repo_tree(repository, recursive=True, revision=folder.name) if missing else ()
+    return [
+        LargeFile(path=file.path, size_bytes=file.size, sha256=file.lfs.sha256)
+        for file in tree
+        if isinstance(file, RepoFile) and file.path in missing and file.lfs is not None
+    ]
 
 
 def cached(model: str, repository: str, revision: str | None, choose: Choose) -> FetchedModel | Failure | AbsentModel:
@@ -147,6 +162,8 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
         if isinstance(cause, PermissionError):
             mend = "mend its permissions, or set HF_HOME to another folder"
             return f"no right to write to {constants.HF_HUB_CACHE}", mend
+        if isinstance(cause, DamagedDownload):
+            return f"what {place} sends is damaged: {_line(cause)}", "check the network, or HF_ENDPOINT and its mirror"
         if isinstance(cause, errors.OfflineModeIsEnabled):
             mend = f"unset HF_HUB_OFFLINE once, or run `hf download {repository}` and bring its cache here"
             return "it is not in the cache, and HF_HUB_OFFLINE forbids to fetch it", mend
@@ -226,6 +243,21 @@ def _silent() -> type[Any]:
             super().__init__(*args, **options)
 
     return NoReport
+
+
+def _reported(model: str, total_bytes: int, reporter: Reporter) -> Callable[[int], None]:
+    """Counts bytes, and reports them now and then."""
+    done, reported_at = 0, 0.0
+
+    def read(amount: int) -> None:
+        nonlocal done, reported_at
+        done += amount
+        now = time.monotonic()
+        if now - reported_at >= REPORT_EVERY_S or done >= total_bytes:
+            reported_at = now
+            reporter.loading(model, max(0, min(done, total_bytes)), total_bytes)
+
+    return read
 
 
 def _counter(model: str, total_bytes: int, reporter: Reporter) -> type[Any]:

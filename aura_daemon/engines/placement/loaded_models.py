@@ -57,6 +57,11 @@ class LoadedModels:
         """Of all loaded models."""
         return tuple(loaded.engine.files.name for loaded in self._loaded.values())
 
+    @property
+    def kinds(self) -> tuple[JobKind, ...]:
+        """The kind of job that each of them serves."""
+        return tuple(kind for kind, _ in self._loaded)
+
     def files(self, key: Key) -> ModelFiles | None:
         """The files of a model that is loaded, on whatever rung."""
         return self._loaded[key].engine.files if key in self._loaded else None

@@ -32,7 +32,7 @@ from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
-from aura_daemon.jobs.results import CANCELLED, EngineTiming, Failure, FailureKind, Payload, Produced
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
 
 BLACK: Final = "the picture is black, in float32 too: the prompt may ask for that, or the weights are damaged"
@@ -164,13 +164,15 @@ class Generator:
                 message=f"the model made no picture but NaN in {self.placement.dtype}",
                 mend="set dtype: float32; if that does not help, the weights are damaged",
             )
+        clock.ended("decoded_s")
         picture, is_black = drawn
         picture, flagged = self._guard.checked(picture)
+        clock.ended("checked_s")
         text, packet = encode.described(resolved, model=self.files.name, model_sha256=self.files.sha256)
         file = encode.encoded(picture, resolved, text, packet)
         if isinstance(file, Failure):
             return file
-        clock.ended("decoded_s")
+        clock.ended("filed_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
         start = task.start
@@ -193,7 +195,7 @@ class Generator:
             rung=self.placement.rung,
             variant=self.placement.variant,
             batch_size=batch_size,
-            timing=EngineTiming(**clock.seconds),
+            timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
             ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),

@@ -8,10 +8,10 @@ from typing import Final
 
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
-from aura_daemon.jobs.results import Ingredient, ResolvedGenerate
+from aura_daemon.jobs.results import EngineTiming, Ingredient, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
 
-PHASES: Final = ("encoded_s", "denoised_s", "decoded_s")
+PHASES: Final = ("encoded_s", "denoised_s", "decoded_s", "checked_s", "filed_s")
 """Fields of `EngineTiming`."""
 
 
@@ -32,6 +32,11 @@ class _PhaseClock:
         now = time.monotonic()
         self.seconds[phase] += now - self.since_s
         self.since_s = now
+
+    def timing(self) -> EngineTiming:
+        """The phases; decoding includes those that end with the file."""
+        decoded_s = self.seconds["decoded_s"] + self.seconds["checked_s"] + self.seconds["filed_s"]
+        return EngineTiming(**self.seconds | {"decoded_s": decoded_s})
 
     def first_step_ended(self) -> None:
         self.first_step_s = time.monotonic() - self.since_s

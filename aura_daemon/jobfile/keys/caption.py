@@ -25,7 +25,7 @@ class CaptionJob(BaseModel):
             ]
         },
     )
-    task: _Caption = Field("caption", description="`generate`, `caption` or `regenerate`")
+    task: _Caption = Field("caption", description="`generate`, `caption`, `regenerate` or `benchmark`")
     image: types.ImageName | None = types.image_field("without it the image that is called as the job file")
     prompt: types.Beginning = Field(
         "", description="text of at most 500 characters: how the caption begins", json_schema_extra=types.as_text()

@@ -19,6 +19,7 @@ _TASKS: Final = {
     JobKind.CAPTION: (
         "interrogate img2txt image2text image_to_text i2t describe clip blip captioning interrogation vqa tag tagger"
     ),
+    JobKind.BENCHMARK: "bench benchmarking speed speed_test speedtest performance perf timing",
     "regenerate": "redo redraw again remake pnginfo png_info",
 }
 """Our task -> words that mean the same."""

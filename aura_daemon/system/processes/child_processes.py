@@ -22,11 +22,11 @@ from aura_daemon.system.windows import needs_wsl2
 PR_SET_PDEATHSIG: Final = 1
 """prctl(2): sets the signal that this process gets when its parent's thread ends."""
 
-OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
-"""Variables of a service manager, to which a child must not speak."""
-
 OOM_SCORE_ADJUSTMENT: Final = 500
 """From -1000 to 1000: the kernel's out-of-memory killer chooses this process before the daemon or a desktop."""
+
+OF_THE_DAEMON: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
+"""Variables of a service manager, to which a child must not speak."""
 
 
 def started(
@@ -36,6 +36,7 @@ def started(
 
     The command gets the number of its end's descriptor and this process's pid, then the options.
     """
+    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
     ours, theirs = socket.socketpair()
     try:
         with stop_signals.blocked():
@@ -43,7 +44,7 @@ def started(
                 [*command, str(theirs.fileno()), str(os.getpid()), *options],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env=environment_of(environment),
+                env={**inherited, **environment},
             )
     except OSError:
         ours.close()
@@ -51,12 +52,6 @@ def started(
     finally:
         theirs.close()
     return process, ours
-
-
-def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
-    """This process' environment with `environment`, and without what is the daemon's alone."""
-    inherited = {name: value for name, value in os.environ.items() if name not in OF_THE_DAEMON}
-    return {**inherited, **environment}
 
 
 def received_by_now(channel: socket.socket, most_bytes: int) -> bytes:

@@ -63,13 +63,40 @@ def test_no_light_command_imports_anything_heavy(program: Program, arguments: li
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize(("module", "needless"), [("status", "jobfile.validation"), ("why", "daemon.loop")])
-def test_a_question_imports_no_more_than_its_answer_takes(program: Program, module: str, needless: str) -> None:
-    asked = f"import sys; from aura_daemon.cli import {module}; print('aura_daemon.{needless}' in sys.modules)"
+NEEDLESS = ("asyncio", "loguru", "psutil", "rich", "ssl", "yaml", "aura_daemon.intake", "aura_daemon.jobfile")
+"""What no answer about the daemon takes; it would make the answer late, or keep memory for months."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needless"),
+    [
+        (["status"], (*NEEDLESS, "aura_daemon.journal.records", "aura_daemon.ladder")),
+        (["status", "--json"], (*NEEDLESS, "aura_daemon.journal.records", "aura_daemon.ladder")),
+        (["why", "cat.yaml"], (*NEEDLESS, "aura_daemon.health.recorder")),
+        (["why", "waiting.yaml"], ("psutil", "rich", "aura_daemon.intake.admission")),
+    ],
+)
+def test_a_question_imports_no_more_than_its_answer_takes(
+    loaded: Program, arguments: list[str], needless: tuple[str, ...]
+) -> None:
+    loaded.house.drop("waiting.yaml", b"task: caption\nimage: never.png\n")
+    ran = subprocess.run(
+        [sys.executable, "-c", SPY.format(heavy=(*HEAVY, *needless)), *arguments],
+        cwd=loaded.house.root,
+        env=loaded.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "IMPORTED\n"), ran.stdout
+
+
+def test_the_daemon_keeps_nothing_of_the_terminal_in_memory(program: Program) -> None:
+    asked = "import sys; from aura_daemon.cli import run; print({'rich', 'torch'} & set(sys.modules))"
     ran = subprocess.run(
         [sys.executable, "-c", asked], env=program.environment(), capture_output=True, text=True, check=True
     )
-    assert ran.stdout == "False\n"
+    assert ran.stdout == "set()\n"
 
 
 def test_help_names_every_command(program: Program) -> None:
@@ -326,3 +353,12 @@ def test_the_paths_of_a_fresh_folder_are_made(house: House, tmp_path: Path) -> N
     )
     assert ran.returncode == 0, ran.stderr
     assert {path.name for path in fresh.iterdir()} == {"inbox", "outbox"}
+
+
+def test_named_folders_are_made_where_that_is_asked_for(house: House) -> None:
+    program = Program(house, REAL, AURA_OUTBOX=str(house.root / "new" / "out"))
+    ran = program.call("once")
+    assert (ran.returncode, "--make-folders` makes it" in ran.stderr) == (2, True)
+    assert program.call("once", "--make-folders").returncode == 0
+    assert (house.root / "new" / "out" / "health.json").is_file()
+    assert program.call("once").returncode == 0

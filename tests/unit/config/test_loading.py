@@ -293,7 +293,11 @@ def test_the_default_folders_are_made(alone: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("inbox: away", "inbox: {here}/away does not exist: make it, or mount what belongs there"),
+        (
+            "inbox: away",
+            "inbox: {here}/away does not exist: make it, or mount what belongs there"
+            " (`aura-daemon run --make-folders` makes it)",
+        ),
         ("outbox: away", "outbox: {here}/away does not exist"),
         ("inbox: file", "inbox: {here}/file is not a folder"),
         ("inbox: dangling", "inbox: {here}/dangling is not a folder"),
@@ -374,7 +378,13 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
 
 def test_every_key_of_the_shipped_file_is_commented() -> None:
     lines = SHIPPED.read_text(encoding="utf-8").splitlines()
-    bare = {"generate", "caption", "limits"}  # their own keys are commented, and a heading stands above them
+    bare = {
+        "generate",
+        "caption",
+        "limits",
+        "http",
+        "metrics",
+    }  # their own keys are commented, and a heading stands above them
     previous = ""
     for line in lines:
         key = re.match(r" *([a-z_]+):", line)

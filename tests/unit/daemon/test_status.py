@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from aura_daemon.cli.status import status
-from aura_daemon.daemon.status import DaemonStatus, read_status
+from aura_daemon.daemon.status import DaemonStatus, models_text, read_status
 from aura_daemon.health.document import Holdup
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
+from tests.unit.health.test_heartbeat import document
 
 MISSPELT = b"promt: a small red circle on a blue background\n"
 REASON = "line 1: promt: unknown key; did you mean `prompt`?"
@@ -137,3 +138,15 @@ def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) 
     assert told_now.endswith(": big.yaml: no good")
     with house.daemon() as daemon:
         assert daemon.health.document().last_error == told_now
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names", "text"),
+    [
+        (["generate", "caption"], ["aura-mini", "aura-mini"], "generate: aura-mini, caption: aura-mini"),
+        ([], ["aura-mini"], "aura-mini"),  # told by a daemon that knows no kinds
+        ([], [], "none loaded"),
+    ],
+)
+def test_loaded_models_of_one_name_are_told_apart(kinds: list[str], names: list[str], text: str) -> None:
+    assert models_text(document().model_copy(update={"models": names, "model_kinds": kinds})) == text

@@ -13,7 +13,7 @@ import pytest
 
 from aura_daemon.health import heartbeat as health
 from aura_daemon.health.document import Health, MemoryRecord, Status
-from aura_daemon.health.heartbeat import CHANGE_INTERVAL_S, HEARTBEAT_INTERVAL_S, HealthWriter
+from aura_daemon.health.health_writer import CHANGE_INTERVAL_S, HEARTBEAT_INTERVAL_S, HealthWriter
 from aura_daemon.system.clock import utc_now
 
 

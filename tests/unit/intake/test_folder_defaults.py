@@ -9,7 +9,7 @@ import pytest
 
 from aura_daemon.cli.run import exit_code
 from aura_daemon.health.document import Health
-from aura_daemon.health.heartbeat import CHANGE_INTERVAL_S
+from aura_daemon.health.health_writer import CHANGE_INTERVAL_S
 from aura_daemon.intake.triage import ReadyToClaim
 from aura_daemon.jobfile.folder_defaults import FILE_NAME
 from aura_daemon.watch.decisions import Leave, Wait

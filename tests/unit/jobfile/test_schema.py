@@ -103,10 +103,18 @@ RANGES = st.builds(
     PADDING,
 )
 SEEDS = st.integers(0, 2**63 - 1) | st.lists(st.integers(0, 2**63 - 1) | NUMBERS, max_size=3) | RANGES
+SIZES = st.builds(
+    lambda start, width, sign, height, end: f"{start}{width}{sign}{height}{end}",
+    PADDING,
+    st.sampled_from([63, 64, 99, 100, 512, 999, 1000, 2048, 2049, "0512", "\u0665\u0661\u0662"]),
+    st.sampled_from(["x", "X", " x ", "\u00d7", "*", ":", "xx", "\n x"]),
+    st.sampled_from([64, 768, 2048, 4096]),
+    PADDING,
+)
 LORAS = some_of(name=mostly(TEXTS | LONG), weight=mostly(st.floats(-4, 4)))
 
 VALUES = {
-    "task": mostly(st.sampled_from(["generate", "caption", "regenerate"])),
+    "task": mostly(st.sampled_from(["generate", "caption", "regenerate", "benchmark"])),
     "prompt": mostly(TEXTS | LONG),
     "negative_prompt": mostly(TEXTS | LONG),
     "aspect_ratio": mostly(RATIOS),
@@ -134,6 +142,10 @@ VALUES = {
     "output": mostly(TEXTS | TEMPLATES | LONG),
     "tags": mostly(st.lists(TEXTS | LONG, max_size=3) | st.just(["ink"] * 51)),
     "notes": mostly(TEXTS | LONG),
+    "of": mostly(st.sampled_from(["generate", "caption", "Caption", "pictures"])),
+    "sizes": mostly(SIZES | st.integers(64, 2048) | st.lists(SIZES | st.integers(60, 2050), max_size=9)),
+    "repeats": mostly(st.integers(1, 20)),
+    "batch": mostly(st.integers(1, 8)),
     "stepz": ANYTHING,
 }
 VALUES["matrix"] = mostly(
@@ -159,6 +171,10 @@ def some(*keys: str) -> st.SearchStrategy[dict[str, Any]]:
 DOCUMENTS = st.one_of(
     some(*VALUES),
     some(*VALUES).map(lambda rest: {**rest, "task": "regenerate"}),
+    some(*VALUES).map(lambda rest: {**rest, "task": "benchmark"}),
+    some("prompt", "max_new_tokens", "repeats", "priority", "sizes").map(
+        lambda rest: {**rest, "task": "benchmark", "of": "caption"}
+    ),
     st.builds(lambda prompt, rest: {"prompt": prompt, **rest}, VALUES["prompt"], some(*list(VALUES)[:10])),
     st.builds(
         lambda image, rest: {"image": image, **rest},

@@ -120,10 +120,10 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ("prompt: x\naspect_ratio: 16:10", "`width` and `height` give any other size (given: 16:10)"),
         (
             "task: capton\nimage: a.png",
-            "task: must be one of generate, caption, regenerate (given: capton); did you mean `caption`?",
+            "task: must be one of generate, caption, regenerate, benchmark (given: capton); did you mean `caption`?",
         ),
         ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
-        ("task: [a]", "task: must be one of generate, caption, regenerate (given: [a])"),
+        ("task: [a]", "task: must be one of generate, caption, regenerate, benchmark (given: [a])"),
         ("task: caption\nimage: a.png\nsteps: 4", "cat.yaml:3: steps: `steps` does not go with `task: caption`"),
         ("prompt: x\nmask: a.png", "`mask` goes with `image`: name the image that it is about"),
         ("prompt: x\nstrength: 0.5", "`strength` goes with `image`: name the image that it is about"),

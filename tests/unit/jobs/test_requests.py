@@ -2,7 +2,19 @@
 
 import pytest
 
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, Request, kind_of
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    JobKind,
+    Request,
+    batch_key,
+    demand_of,
+    engine_kind,
+    kind_of,
+    model_named,
+)
 from aura_daemon.jobs.results import Payload
 from aura_daemon.jobs.tasks import Task
 
@@ -13,6 +25,7 @@ from aura_daemon.jobs.tasks import Task
         (GenerateRequest(prompt="x"), JobKind.GENERATE),
         (CaptionRequest(), JobKind.CAPTION),
         (GridRequest(cells=("a", "b"), columns=2), JobKind.GRID),
+        (BenchmarkRequest(), JobKind.BENCHMARK),
     ],
 )
 def test_a_request_tells_its_engine(request_: Request, kind: JobKind) -> None:
@@ -26,3 +39,19 @@ def test_a_payload_does_not_print_its_bytes() -> None:
 def test_a_task_does_not_print_the_bytes_that_it_carries() -> None:
     task = Task(job_id="a", request=CaptionRequest(), image=b"secret", mask=b"secret", cells=(b"secret",))
     assert "secret" not in repr(task)
+
+
+DRAWING = BenchmarkRequest(picture=GenerateRequest(prompt="", model="sd-1.4"), sizes=((512, 512), (768, 512)))
+
+
+def test_a_benchmark_needs_the_engine_and_the_model_of_what_it_measures() -> None:
+    assert (engine_kind(DRAWING), model_named(DRAWING)) == (JobKind.GENERATE, "sd-1.4")
+    captions = BenchmarkRequest(caption=CaptionRequest())
+    assert (engine_kind(captions), model_named(captions)) == (JobKind.CAPTION, "")
+    assert engine_kind(BenchmarkRequest()) is JobKind.CAPTION
+    assert (engine_kind(GenerateRequest(prompt="x")), model_named(CaptionRequest())) == (JobKind.GENERATE, "")
+
+
+def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
+    assert batch_key(DRAWING) is None
+    assert demand_of(DRAWING) == "benchmark generate sd-1.4 512x512 768x512"

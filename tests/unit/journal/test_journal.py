@@ -19,10 +19,12 @@ from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.migrations import MIGRATIONS, VERSION
+from aura_daemon.journal.queries import MOST_BENCHMARKS
 from aura_daemon.journal.records import Job, Source, in_64_bits
 from aura_daemon.ladder.attempts import Attempt, StartedAttempt
 from aura_daemon.ladder.rungs import Rung
 from tests.conftest import Mount
+from tests.support.benchmark_runs import run, size
 from tests.unit.ladder.test_measurements import row as measured
 from tests.unit.ladder.test_measurements import tried
 
@@ -681,3 +683,24 @@ def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, path
         other.execute("UPDATE jobs SET defaults = '[]'")
     assert journal.job("job-1") == row
     assert journal.counts()[JobState.QUEUED] == 1
+
+
+def test_benchmarks_of_a_model_are_found_whatever_became_of_their_jobs_the_oldest_first(journal: Journal) -> None:
+    runs = [run(id=f"job-{number}", finished=f"2026-11-2{number}T08:00:00+00:00") for number in range(3)]
+    for one in (runs[2], runs[0], runs[1], run(id="other", model="other"), run(id="captions", of="caption")):
+        journal.keep_benchmark(one)
+    assert journal.earlier_benchmarks(run(id="now")) == tuple(runs)
+    assert journal.earlier_benchmarks(runs[1]) == (runs[0], runs[2])
+
+
+def test_a_benchmark_that_is_run_again_replaces_what_an_interrupted_attempt_measured(journal: Journal) -> None:
+    journal.keep_benchmark(run(size(512, 512, 9.0), id="a"))
+    journal.keep_benchmark(run(size(512, 512, 1.0), id="a"))
+    assert journal.earlier_benchmarks(run(id="b")) == (run(size(512, 512, 1.0), id="a"),)
+
+
+def test_of_many_benchmarks_the_last_are_read(journal: Journal) -> None:
+    for number in range(MOST_BENCHMARKS + 5):
+        journal.keep_benchmark(run(id=f"{number:03}", finished=f"{number:04}"))
+    found = journal.earlier_benchmarks(run(id="now"))
+    assert [one.id for one in found] == [f"{number:03}" for number in range(5, MOST_BENCHMARKS + 5)]

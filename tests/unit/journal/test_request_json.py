@@ -12,6 +12,7 @@ from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
     CaptionRequest,
     EmbeddedSettings,
     GenerateRequest,
@@ -77,13 +78,22 @@ CAPTION = st.builds(
 )
 
 
+BENCHMARK = st.builds(
+    BenchmarkRequest,
+    picture=GENERATE,
+    sizes=st.lists(st.tuples(st.integers(64, 2048), st.integers(64, 2048)), max_size=3).map(tuple),
+    repeats=st.integers(1, 20),
+    batch=st.integers(1, 8),
+) | st.builds(BenchmarkRequest, caption=CAPTION)
+
+
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
     of_the_file = {"task", "count", "matrix", "grid", "priority"}
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded"}
 
 
-@given(GENERATE | AGAIN | CAPTION | GRID)
+@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK)
 @settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))

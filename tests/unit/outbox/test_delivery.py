@@ -114,7 +114,9 @@ def test_a_result_is_its_payload_and_a_sidecar_that_speaks_the_truth_about_it(do
     assert list(door.outbox.temp_folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("taken", ["cat.png", "cat.json", "cat.txt", "cat.jpg", "cat.webp", "cat.avif"])
+@pytest.mark.parametrize(
+    "taken", ["cat.png", "cat.json", "cat.txt", "cat.jpg", "cat.webp", "cat.avif", "cat.md", "cat.svg"]
+)
 def test_a_name_that_is_taken_is_left_and_the_stem_changes_for_payload_and_sidecar(door: Door, taken: str) -> None:
     (door.house.outbox / taken).write_bytes(b"theirs")
     deliver(door, *running(door))
@@ -244,6 +246,83 @@ def test_a_killed_delivery_is_taken_up_in_every_format_and_leaves_none_of_anothe
     assert delivered(now).payload.read_bytes() == content
     assert door.house.results() == sorted(["cat.json", f"cat.{now}"])
     assert door.house.sidecar("cat.json")["outputs"][0]["name"] == f"cat.{now}"
+
+
+def pages(*contents: bytes) -> tuple[Payload, ...]:
+    """The payloads of a benchmark."""
+    return tuple(
+        Payload(extension=extension, content=content)
+        for extension, content in zip((".md", ".svg"), contents, strict=True)
+    )
+
+
+def test_several_payloads_are_there_before_their_sidecar_which_names_them_all(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    produced = replace(result(door, source, job), payloads=pages(b"# table", b"<svg/>"))
+    cut(2, after=False)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(job, source, produced, CLOCKED)
+    assert door.house.results() == ["cat.md", "cat.svg"]
+    cut(99, after=False)
+    delivered = door.outbox.deliver(restarted(door, job), source, produced, CLOCKED)
+    assert delivered.payload == door.house.outbox / "cat.md"
+    outputs = door.house.sidecar("cat.json")["outputs"]
+    assert [(one["name"], one["sha256"]) for one in outputs] == [
+        ("cat.md", sha256(b"# table")),
+        ("cat.svg", sha256(b"<svg/>")),
+    ]
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["same", "other-bytes"])
+@pytest.mark.parametrize(("step", "after"), [(step, after) for step in range(3) for after in (False, True)])
+def test_a_killed_delivery_of_several_payloads_is_taken_up_under_the_same_name(
+    door: Door, cut: Any, step: int, after: bool, changed: bool
+) -> None:
+    source, job = running(door)
+    produced = replace(result(door, source, job), payloads=pages(b"# table", b"<svg/>"))
+    cut(step, after=after)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(job, source, produced, CLOCKED)
+    cut(99, after=False)
+    again = replace(produced, payloads=pages(b"# another", b"<svg>2</svg>")) if changed else produced
+    delivered = door.outbox.deliver(restarted(door, job), source, again, CLOCKED)
+    assert door.house.results() == ["cat.json", "cat.md", "cat.svg"]
+    for output in door.house.sidecar("cat.json")["outputs"]:
+        assert output["sha256"] == sha256((door.house.outbox / output["name"]).read_bytes())
+    assert delivered.sidecar.name == "cat.json"
+
+
+@pytest.mark.parametrize("overwrites", [False, True])
+def test_of_several_payloads_one_whose_name_is_taken_meanwhile_moves_them_all(
+    house: House, overwrites: bool, cut: Any
+) -> None:
+    door = Door(house, overwrites=overwrites)
+    source, job = running(door)
+    produced = replace(result(door, source, job), payloads=pages(b"# table", b"<svg/>"))
+    cut(1, after=False)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(job, source, produced, CLOCKED)
+    cut(99, after=False)
+    (house.outbox / "cat.svg").write_bytes(b"theirs")
+    door.outbox.deliver(restarted(door, job), source, produced, CLOCKED)
+    if overwrites:
+        assert house.results() == ["cat.json", "cat.md", "cat.svg"]
+        assert (house.outbox / "cat.svg").read_bytes() == b"<svg/>"
+    else:
+        assert house.results() == ["cat.r2.json", "cat.r2.md", "cat.r2.svg", "cat.svg"]
+        assert (house.outbox / "cat.svg").read_bytes() == b"theirs"
+    door.close()
+
+
+def test_of_several_payloads_all_are_taken_back_where_the_job_fails_in_the_end(door: Door, cut: Any) -> None:
+    source, job = running(door)
+    cut(2, after=False)
+    with pytest.raises(PowerCut):
+        door.outbox.deliver(
+            job, source, replace(result(door, source, job), payloads=pages(b"# table", b"<svg/>")), CLOCKED
+        )
+    door.outbox.retract(door.journal.job(job.id))
+    assert door.house.results() == []
 
 
 def test_a_payload_of_any_format_whose_job_fails_in_the_end_is_taken_back(door: Door, cut: Any) -> None:

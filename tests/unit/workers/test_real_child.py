@@ -80,6 +80,7 @@ def test_a_prompt_becomes_a_picture_and_the_picture_a_caption(worker: ProcessWor
     (said,) = finished(worker)
     assert isinstance(said.outcome, Produced), said.outcome
     assert said.models == ("tiny/generator", "tiny/captioner")
+    assert said.model_kinds == ("generate", "caption")
 
 
 def test_a_cancelled_drawing_stops_at_a_step_and_the_next_is_drawn_as_ever(worker: ProcessWorker) -> None:

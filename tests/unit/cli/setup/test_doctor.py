@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from aura_daemon.cli import app
-from aura_daemon.cli.doctor import doctor
+from aura_daemon.cli.setup.doctor import doctor
 from aura_daemon.doctor import machine
 from aura_daemon.doctor.probe import TorchProbe
 from aura_daemon.doctor.report import (

@@ -1,0 +1,44 @@
+"""Figures as people read them. In: seconds, bytes, rates. Out: text with three digits that count."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_TIMES: Final = "×"
+
+
+def seconds_text(seconds: float) -> str:
+    """`1.25 s`, `12.5 ms`, `3 min 20 s`."""
+    if seconds >= 120:
+        minutes, rest = divmod(round(seconds), 60)
+        return f"{minutes} min {rest} s"
+    return f"{number_text(seconds)} s" if seconds >= 0.9995 else f"{number_text(seconds * 1000)} ms"
+
+
+def number_text(number: float) -> str:
+    """Three digits that count: `431`, `43.1`, `4.31`."""
+    if number == 0:
+        return "0"
+    digits = 0 if number >= 99.95 else 1 if number >= 9.995 else 2
+    return f"{number:,.{digits}f}"
+
+
+def bytes_text(amount_bytes: int) -> str:
+    """`512 MiB`, `3.21 GiB`."""
+    mebibytes = amount_bytes / (1 << 20)
+    return f"{number_text(mebibytes / 1024)} GiB" if mebibytes >= 1000 else f"{number_text(mebibytes)} MiB"
+
+
+def share_text(share: float) -> str:
+    """`12 %`."""
+    return f"{round(share * 100)} %"
+
+
+def size_text(name: str) -> str:
+    """A size with the sign that people use: `512×512`."""
+    return name.replace("x", _TIMES) if name[:1].isdigit() else name
+
+
+def minute_text(stamp: str) -> str:
+    """The beginning of a stamp (ISO 8601), to the minute: `2026-11-27 22:30`."""
+    return stamp[:16].replace("T", " ")

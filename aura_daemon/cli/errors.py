@@ -1,0 +1,91 @@
+"""Every error of the command line, on one line with its mend. In: what runs. Out: an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from aura_daemon.errors import AuraError, UserError, with_mend
+from aura_daemon.file_names import escaped
+
+if TYPE_CHECKING:
+    from typer.exceptions import TyperException
+
+MENDABLE = 2
+STOPPED = 130
+UNREAD = 141
+"""What a shell reports of a program whose reader has ended: 128 and the number of SIGPIPE."""
+
+_MENDS: Final = {
+    errno.ENOSPC: "make room on that disk",
+    errno.EROFS: "mount it writable, or name another folder",
+    errno.EACCES: "run it as the owner, or mend the permissions",
+    errno.EPERM: "run it as the owner, or mend the permissions",
+    errno.EMFILE: "raise the limit of open files",
+}
+
+
+def exit_code_of(run: Callable[[], object]) -> int:
+    """Runs the command line; its exit code."""
+    from typer.exceptions import Abort, TyperException
+
+    try:
+        try:
+            code = run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _leave_stdout()
+        return UNREAD
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # which typer ends with 1, as if a job had failed
+            return UNREAD
+        raise
+    except TyperException as error:
+        if "\n" in error.format_message():  # no command at all: the help
+            print(error.format_message())
+            return MENDABLE
+        return _told([_usage(error)])
+    except UserError as error:
+        return _told(str(problem) for problem in error.problems)
+    except AuraError as error:
+        return _told([str(error)])
+    except (Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        return STOPPED
+    except OSError as error:
+        _leave_stdout()  # it may be what is full
+        return _told([_of_system(error)])
+    return code if isinstance(code, int) else 0
+
+
+def _told(lines: Iterable[str]) -> int:
+    for line in lines:
+        print(f"error: {line}", file=sys.stderr)
+    return MENDABLE
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the command line, and where it is described."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "aura-daemon"
+    return f"{message[:1].lower()}{message[1:]}; `{command} --help` tells more"
+
+
+def _of_system(error: OSError) -> str:
+    """What the system refused, with the file and, for what is common, the mend."""
+    reason = error.strerror or str(error)
+    place = escaped(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else ""
+    mend = _MENDS.get(error.errno or 0, "")
+    return with_mend(f"{place}: {reason}" if place else reason, mend)
+
+
+def _leave_stdout() -> None:
+    """Nothing more is written at the exit of the interpreter, which would complain again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,107 @@
+"""What the health document says, as metrics. In: the document. Out: gauges, whose labels are closed choices. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+
+from aura_daemon.health.document import MEMORY_FOR, Health, Status
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.ladder.rungs import Rung
+
+PREFIX: Final = "aura_daemon_"
+
+
+class HoldupKind(StrEnum):
+    """What waits: the names of hold-ups hold models and sizes, of which there are any number."""
+
+    MODEL = "model"
+    MEMORY = "memory"
+    OUTBOX = "outbox"
+    JOURNAL = "journal"
+    SOURCES = "sources"
+    IMAGES = "images"
+    FOLDER_SETTINGS = "folder_settings"
+    OTHER = "other"
+
+
+_BY_NAME: Final = {
+    "outbox": HoldupKind.OUTBOX,
+    "journal": HoldupKind.JOURNAL,
+    "sources": HoldupKind.SOURCES,
+    "images": HoldupKind.IMAGES,
+    "images to start from": HoldupKind.IMAGES,
+    "pictures of a sheet": HoldupKind.IMAGES,
+    "folder settings": HoldupKind.FOLDER_SETTINGS,
+}
+_MEMORY: Final = MEMORY_FOR.format("")
+
+
+def holdup_kind(what: str) -> HoldupKind:
+    """The kind of a hold-up by its name."""
+    if what.startswith(_MEMORY):
+        return HoldupKind.MEMORY
+    if what.split(" ")[0] in tuple(JobKind):
+        return HoldupKind.MODEL
+    return _BY_NAME.get(what, HoldupKind.OTHER)
+
+
+def gauges_of(document: Health) -> Iterator[Metric]:
+    """The metrics that tell how the daemon is now."""
+    yield _one(
+        "heartbeat_timestamp_seconds",
+        "When the daemon last said how it is, in seconds since 1970; older than half a minute: it does not run.",
+        datetime.fromisoformat(document.heartbeat).timestamp(),
+    )
+    yield _choice("status", "1 for the status that the daemon has.", "status", tuple(Status), document.status)
+    yield _choice("rung", "1 for the rung of the ladder that the last job ran on.", "rung", tuple(Rung), document.rung)
+    yield _each("journal_jobs", "Jobs in the journal, by state.", "state", document.jobs)
+    yield _one("queue_jobs", "Jobs that have not ended.", document.queue_depth)
+    yield _one(
+        "queue_oldest_seconds",
+        "For how long the oldest waiting file has waited; 0 where none waits.",
+        document.oldest_waiting_s or 0.0,
+    )
+    yield _one("unsettled_files", "Files that still arrive, or wait for something.", document.unsettled_files)
+    yield _one("left_alone_files", "Files in the inbox that are no jobs.", sum(document.left_alone.values()))
+    copies = len(document.conflict_copies)
+    yield _one("conflict_copies", "Copies made by sync tools in the inbox, for you to decide.", copies)
+    held = Counter(holdup_kind(holdup.what) for holdup in document.holdups)
+    yield _each("holdups", "What is held up and tried again later.", "what", {kind: held[kind] for kind in HoldupKind})
+    yield _each("memory_bytes", "Memory of the processes, of the device and of the machine.", "of", _memory(document))
+    yield _one("archive_bytes", "Size of the archived sources.", document.archive_bytes)
+    yield _one("polling", "1 where the inbox is polled: no file events there.", bool(document.polls_because))
+
+
+def _memory(document: Health) -> dict[str, int]:
+    """Bytes by whose memory it is, as far as that is known."""
+    memory = document.memory
+    known = {
+        "daemon": memory.daemon_bytes,
+        "worker": memory.worker_bytes,
+        "device_used": memory.device_used_bytes,
+        "device_free": memory.device_free_bytes,
+        "machine_available": memory.machine_available_bytes,
+    }
+    return {name: size for name, size in known.items() if size is not None}
+
+
+def _one(name: str, told: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, told, value=value)
+
+
+def _each(name: str, told: str, label: str, values: dict[str, int]) -> Metric:
+    family = GaugeMetricFamily(PREFIX + name, told, labels=[label])
+    for key, value in values.items():
+        family.add_metric([str(key)], value)
+    return family
+
+
+def _choice(name: str, told: str, label: str, choices: tuple[str, ...], chosen: str | None) -> Metric:
+    return _each(name, told, label, {choice: int(choice == chosen) for choice in choices})
