@@ -35,7 +35,7 @@ class Network(StrEnum):
     LOOPBACK = "loopback"
     """This machine alone, which reads health and metrics."""
     FULL = "full"
-    """Hubs too, from which models are fetched."""
+    """Others too: hubs from which models are fetched, or whoever reads health and metrics from elsewhere."""
 
 
 class GpuKind(StrEnum):
@@ -64,10 +64,12 @@ class ServicePlan:
     read: tuple[str, ...] = ()
     """Other places that must be readable: the program, the configuration, models."""
     write: tuple[str, ...] = ()
-    """Further folders that are written to."""
+    """Further folders that are written to; those below /run are made."""
     models: str | None = None
     """The folder for models from the hub; None: the service's cache folder, or the user's own."""
     network: Network = Network.NONE
+    fetches: bool = False
+    """Whether models may be fetched."""
     gpus: tuple[GpuKind, ...] = ()
     user: str = ""
     """The account that it runs as; empty in the scope of a user."""
@@ -77,11 +79,6 @@ class ServicePlan:
     stop_timeout_s: float = 30.0
     home: str | None = None
     """The home folder of its user."""
-
-    @property
-    def fetches(self) -> bool:
-        """Whether models may be fetched."""
-        return self.network is Network.FULL
 
 
 def writable(inbox: str, outbox: str) -> tuple[str, ...]:

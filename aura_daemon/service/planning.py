@@ -15,6 +15,7 @@ from typing import Final
 
 from aura_daemon.config import folder_checks, loading
 from aura_daemon.config.engine import EMBEDDED, Device
+from aura_daemon.config.listening import TcpAddress, UnixAddress, address_of
 from aura_daemon.config.settings import PREFIX, Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
@@ -77,7 +78,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
     if problems or owner is None:
         raise UserError(problems)
     gpus = _gpus(settings, options, dev)
-    network = _network(settings, options)
+    fetches = options.network if options.network is not None else bool(_hub_models(settings))
     state = os.fspath(settings.state) if settings.state is not None else None
     plan = ServicePlan(
         name=name,
@@ -87,9 +88,11 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
         inbox=os.path.realpath(settings.inbox),
         outbox=os.path.realpath(settings.outbox),
         state=state,
-        read=(sys.prefix, sys.base_prefix, str(file), *_local_models(settings)),
+        read=(sys.prefix, sys.base_prefix, str(file), *_read(settings)),
         models=str(options.models.absolute()) if options.models is not None else None,
-        network=network,
+        write=tuple(_written(settings)),
+        network=_network(settings, fetches=fetches),
+        fetches=fetches,
         gpus=gpus,
         user=owner.name if scope is Scope.SYSTEM else "",
         group=owner.group if scope is Scope.SYSTEM else "",
@@ -103,7 +106,12 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
 def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     """Problems of the program, its configuration and its folders for the account of a service; root asks as it."""
     wanted = [f"r{place}" for place in plan.read[2:]]
-    wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, *plan.write, plan.models) if place is not None]
+    wanted += [
+        f"w{place}"
+        for place in (plan.inbox, plan.outbox, *plan.write, plan.models)
+        if place is not None
+        if not place.startswith("/run/")
+    ]
     try:
         looked = subprocess.run(
             [plan.command[0], "-m", ACCESS_CHILD, *wanted],
@@ -124,7 +132,11 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     problems = []
     for line in looked.stdout.splitlines():
         verb, place = ("write to" if line[0] == "w" else "read"), line[1:]
-        mend = f"chown -R {account.name}:{account.group} {place}" if line[0] == "w" else f"chmod a+rX {place}"
+        mend = (
+            f"chown -R {account.name}:{account.group} {place}"
+            if line[0] == "w"
+            else f"chgrp {account.group} {place} && chmod g+rX {place}"
+        )
         message = f"{account.name} may not {verb} {place}: `{mend}`, and let it enter the folders above"
         problems.append(Problem(key="--run-as", message=message))
     return problems
@@ -182,18 +194,30 @@ def _account(settings: Settings, options: ServiceOptions, scope: Scope, problems
     return owner
 
 
-def _network(settings: Settings, options: ServiceOptions) -> Network:
-    """Hubs are reached where a configured model must come from one."""
-    fetches = options.network if options.network is not None else bool(_hub_models(settings))
-    return Network.FULL if fetches else Network.NONE
+def _network(settings: Settings, *, fetches: bool) -> Network:
+    """Hubs are reached where a configured model must come from one; health and metrics may be read."""
+    address = address_of(settings.http.listen) if settings.http.listen is not None else None
+    is_served = isinstance(address, TcpAddress)
+    if fetches or (isinstance(address, TcpAddress) and not address.is_loopback):
+        return Network.FULL
+    return Network.LOOPBACK if is_served else Network.NONE
+
+
+def _written(settings: Settings) -> Sequence[str]:
+    """Folders of the socket of the HTTP server, and of the file of metrics."""
+    address = address_of(settings.http.listen) if settings.http.listen is not None else None
+    places = [Path(address.path)] if isinstance(address, UnixAddress) else []
+    places += [settings.metrics.textfile] if settings.metrics.textfile is not None else []
+    return tuple(dict.fromkeys(os.fspath(place.parent) for place in places))
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
     return (settings.generate.model, *settings.generate.models, settings.caption.model)
 
 
-def _local_models(settings: Settings) -> Sequence[str]:
+def _read(settings: Settings) -> Sequence[str]:
     folders = [settings.generate.loras, settings.generate.embeddings, settings.generate.wildcards]
+    folders.append(settings.http.token_file)
     named = [model for model in _models(settings) if Path(model).is_absolute()]
     return tuple(dict.fromkeys([*named, *(os.fspath(folder) for folder in folders if folder is not None)]))
 

@@ -105,6 +105,8 @@ def _system_only(plan: ServicePlan) -> Iterator[str]:
     if folder:
         yield f"StateDirectory={_specified(folder)}"
         yield "StateDirectoryMode=0700"
+    if run := [_specified(below) for place in plan.write if (below := _below(place, "/run"))]:
+        yield f"RuntimeDirectory={' '.join(run)}"
     yield f"CacheDirectory={plan.name}"
     yield "# Files of other users are taken as soon as their writers have closed them."
     yield "CapabilityBoundingSet=CAP_LEASE"
@@ -157,7 +159,7 @@ def _install(plan: ServicePlan) -> Iterator[str]:
 
 def _written(plan: ServicePlan) -> list[str]:
     """Folders that the manager does not make itself."""
-    places = [*writable(plan.inbox, plan.outbox), *plan.write]
+    places = [*writable(plan.inbox, plan.outbox), *(place for place in plan.write if not _below(place, "/run"))]
     if plan.state is not None and not _below(plan.state, "/var/lib"):
         places.append(plan.state)
     if plan.models is not None and plan.fetches:

@@ -33,6 +33,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def configured(text: str = "") -> Path:
     file = Path("aura.yaml").absolute()
     file.write_text(f"inbox: inbox\noutbox: outbox\n{text}")
+    file.chmod(0o600)  # one that holds a token must be closed
     return file
 
 
@@ -63,10 +64,18 @@ def test_it_runs_this_program_with_this_file(alone: Path) -> None:
         ("caption: {model: blip-base}", None, Network.FULL),
         ("generate: {model: sd-1.4}", False, Network.NONE),
         ("", True, Network.FULL),
+        ("http: {listen: 127.0.0.1:9750}", None, Network.LOOPBACK),
+        ("http: {listen: unix:/run/aura/http.sock}", None, Network.NONE),
+        ("http: {listen: 0.0.0.0:9750, token: 0123456789abcdef0123456789abcdef}", None, Network.FULL),
     ],
 )
 def test_the_network_is_open_where_models_come_from_a_hub(text: str, network: bool | None, needed: Network) -> None:
     assert planned(text, ServiceOptions(scope=Scope.USER, network=network)).plan.network is needed
+
+
+def test_folders_of_the_socket_and_of_metrics_are_written(alone: Path) -> None:
+    text = f"http: {{listen: unix:/run/aura/http.sock}}\nmetrics: {{textfile: {alone}/metrics/aura.prom}}"
+    assert planned(text).plan.write == ("/run/aura", f"{alone}/metrics")
 
 
 def test_what_was_chosen_for_them_is_told() -> None:

@@ -17,7 +17,7 @@ from tests.unit.service.plans import SYSTEM, USER, changed, lines_of
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed (package systemd)")
 
-FETCHING = changed(network=Network.FULL)
+FETCHING = changed(network=Network.FULL, fetches=True)
 SCRAPED = changed(network=Network.LOOPBACK)
 WITH_GPU = changed(gpus=tuple(GpuKind), further_groups=("render", "video"))
 ODD = changed(
@@ -27,6 +27,7 @@ ODD = changed(
     state="/data/state",
     models="/data/models",
     network=Network.FULL,
+    fetches=True,
 )
 PLANS = {
     "cpu": SYSTEM,
@@ -37,7 +38,7 @@ PLANS = {
     "odd names": ODD,
     "in homes": changed(inbox="/home/me/aura/in", outbox="/home/me/aura/out"),
     "user": USER,
-    "user with models": changed(USER, models="/home/me/models", network=Network.FULL),
+    "user with models": changed(USER, models="/home/me/models", network=Network.FULL, fetches=True),
 }
 every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
@@ -70,7 +71,9 @@ def test_the_state_folder_is_made_by_systemd_where_it_can(state: str | None, fol
 
 
 def test_further_folders_are_opened() -> None:
-    assert lines_of(unit_text(changed(write=("/srv/metrics",))))["ReadWritePaths"] == ["-/srv/aura -/srv/metrics"]
+    unit = lines_of(unit_text(changed(write=("/srv/metrics", "/run/aura"))))
+    assert unit["ReadWritePaths"] == ["-/srv/aura -/srv/metrics"]
+    assert unit["RuntimeDirectory"] == ["aura"]
 
 
 def test_home_is_the_cache_and_not_the_state() -> None:
@@ -147,7 +150,13 @@ def test_systemd_has_nothing_to_say_about_it(plan: ServicePlan, tmp_path: Path) 
 @needs_systemd
 @pytest.mark.parametrize(
     ("plan", "most"),
-    [(SYSTEM, 1.0), (FETCHING, 1.6), (SCRAPED, 1.6), (WITH_GPU, 1.0), (changed(WITH_GPU, network=Network.FULL), 1.8)],
+    [
+        (SYSTEM, 1.0),
+        (FETCHING, 1.6),
+        (SCRAPED, 1.6),
+        (WITH_GPU, 1.0),
+        (changed(WITH_GPU, network=Network.FULL, fetches=True), 1.8),
+    ],
     ids=["cpu", "fetching", "scraped", "gpu", "gpu fetching"],
 )
 def test_little_is_exposed(plan: ServicePlan, most: float, tmp_path: Path) -> None:
