@@ -11,6 +11,7 @@ from typing import Final
 
 from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, share_text, size_text
 from aura_daemon.benchmarks.comparison import (
+    LIBRARIES,
     Changed,
     FigureChange,
     changed,
@@ -92,6 +93,9 @@ def _explained(run: BenchmarkRun) -> Iterator[str]:
     of = "" if run.of == "caption" else " of each size"
     yield f"Medians of {times}{of}, after the first, which warms up; it began with no model loaded."
     yield f"Load average before: {number_text(run.load_average)} on {run.cores} core{'s' * (run.cores != 1)}."
+    libraries = [f"{name.replace('_', '-')} {_code(version)}" for name, version in run.versions if name in LIBRARIES]
+    if libraries:
+        yield f"Versions: {', '.join(libraries)}."
     yield "Beside this page lie a chart and the sidecar with all figures, which, dropped into the inbox, runs it again."
 
 

@@ -21,8 +21,8 @@ from aura_daemon.system import windows
 
 PROGRAM = "aura-daemon"
 
-RUN_A_DAEMON = frozenset({"run", "once", "demo", "cancel", "retry", "bench"})
-"""Commands that do a daemon's work in their own process."""
+NOT_ON_WINDOWS = frozenset({"run", "once", "demo", "cancel", "retry", "doctor", "bench"})
+"""Commands that do a daemon's work in their own process, or tell of the machine on which it runs."""
 
 app = typer.Typer(
     name=PROGRAM,
@@ -50,6 +50,7 @@ class HistoryKind(StrEnum):
     GENERATE = "generate"
     CAPTION = "caption"
     GRID = "grid"
+    BENCHMARK = "benchmark"
 
 
 class ShellName(StrEnum):
@@ -401,7 +402,7 @@ def _root(
     given = {"config": str(config or ""), "log_format": str(log_format or "")}
     given = {key: value for key, value in given.items() if value}
     name = context.invoked_subcommand or ""
-    if name in RUN_A_DAEMON:
+    if name in NOT_ON_WINDOWS:
         windows.refuse_natively()
     command = getattr(context.command, "commands", {}).get(name)
     if command is not None:

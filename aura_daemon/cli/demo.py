@@ -19,6 +19,7 @@ from rich.text import Text
 from aura_daemon import file_names
 from aura_daemon.cli import progress_bars
 from aura_daemon.cli.run import exit_code
+from aura_daemon.cli.setup.init import called
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
 from aura_daemon.daemon.supervisor import SignalHandler
@@ -47,7 +48,7 @@ def demo(config: Path | None, log_format: str | None) -> int:
             summary = daemon.run()
     results.print()
     print(f"\nhealth: {shown(settings.outbox / 'health.json')}")
-    print("next: `make run` or `aura-daemon run`, then drop files into the inbox")
+    print(f"next: `make run` or `{called()} run`, then drop files into the inbox")
     # Jobs that an earlier run left in the queue are listed, but their failures are not those of the examples.
     return exit_code(replace(summary, failed=summary.failed - results.earlier_failed), stopper.stopped_by)
 

@@ -6,12 +6,19 @@ import os
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.system import durable_files, private_state
-from aura_daemon.system.accounts import is_system_user
+from aura_daemon.system.permissions import user_id
+
+FIRST_PERSON_ID: Final = 1000
+"""User ids from which on accounts are people's, on every usual Linux (UID_MIN of login.defs)."""
+
+DYNAMIC_IDS: Final = range(61184, 65520)
+"""User ids that systemd gives to services with DynamicUser."""
 
 
 def check_folders(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Problem, ...]:
@@ -63,6 +70,11 @@ def misplaced(loaded: LoadedConfig, *, makes_named: bool = False) -> tuple[Probl
     return tuple(problems)
 
 
+def is_system_user(uid: int) -> bool:
+    """Whether an account was made for a service; root's was not."""
+    return 0 < uid < FIRST_PERSON_ID or uid in DYNAMIC_IDS
+
+
 def folders_of(settings: Settings) -> dict[str, Path]:
     """The folders by their keys."""
     return {"inbox": settings.inbox, "outbox": settings.outbox, "state": settings.state_folder()}
@@ -75,7 +87,7 @@ def _too_wide(folders: Mapping[str, Path], *, state_is_managed: bool) -> dict[st
     """
     home = os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 - never raises
     wide = {home: "a whole home folder", "/": "the whole file system"}
-    home_may_be_state = state_is_managed or is_system_user()
+    home_may_be_state = state_is_managed or is_system_user(user_id())
     return {
         key: Problem(
             key=key, message=f"{folder} is {wide[resolved]}: name a folder of its own, for example {folder / key}"

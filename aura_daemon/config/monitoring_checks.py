@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from typing import Final
 
-from loguru import logger
-
 from aura_daemon.config.settings import HttpConfig, Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import durable_files, private_state
@@ -51,14 +49,17 @@ def token_of(http: HttpConfig) -> bytes | None:
     return token.encode()
 
 
+def is_open_secret(http: HttpConfig) -> bool:
+    """Whether every user of this machine can read the file of the token; raises OSError."""
+    return http.token_file is not None and private_state.is_everybodys(http.token_file.stat())
+
+
 def _content(file: Path) -> str:
     try:
         read = durable_files.read(file, most_bytes=MOST_TOKEN_BYTES + 2)
     except OSError as error:
         message = f"{file} cannot be read: {error.strerror or error}; {_MAKE_ONE}"
         raise UserError([Problem(key="http.token_file", message=message)]) from None
-    if private_state.is_everybodys(read.status):
-        logger.warning("every user of this machine can read the token in {}: `chmod o= …`", file)
     return read.content.decode("ascii", errors="replace")
 
 

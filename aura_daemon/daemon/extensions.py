@@ -9,8 +9,8 @@ from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension
 from aura_daemon.journal.journal import Journal
 from aura_daemon.outbox.delivery import Delivery
+from aura_daemon.service import notify_socket
 from aura_daemon.service.notices import ServiceNotices
-from aura_daemon.system.processes import notify_socket
 
 
 def extensions_of(

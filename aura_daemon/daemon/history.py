@@ -20,11 +20,10 @@ from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
@@ -120,10 +119,16 @@ def open_journal(state: Path) -> Journal:
 def output_of(job: Job, outbox: Path) -> Path:
     """The result of a job that is done; where it is gone, the name that it most likely had."""
     place = outbox / job.folder / job.stem
-    if isinstance(job.request, CaptionRequest):
-        return _with(place, ".txt")
-    formats = [f".{job.request.format}"] if isinstance(job.request, GenerateRequest) and job.request.format else []
-    places = [_with(place, extension) for extension in (*formats, *PAYLOAD_EXTENSIONS) if extension != ".txt"]
+    match job.request:
+        case CaptionRequest():
+            return _with(place, ".txt")
+        case BenchmarkRequest():
+            return _with(place, ".md")
+        case GenerateRequest(format=wanted):
+            formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
+        case _:
+            formats = dict.fromkeys(ImageFormat)
+    places = [_with(place, f".{image_format}") for image_format in formats]
     return next((found for found in places if os.path.lexists(found)), places[0])
 
 

@@ -6,7 +6,6 @@ stands on a rung of its own: where memory runs out, this size begins anew a rung
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,6 +33,7 @@ from aura_daemon.jobs.results import (
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import Attempt, RunConditions, Start, attempt_of, next_start
 from aura_daemon.ladder.prediction import Measured
+from aura_daemon.system.hardware import processor as host_processor
 
 PROMPT: Final = "a photo of an astronaut riding a horse on mars"
 MINI_PROMPT: Final = "a large red circle on a blue background"
@@ -67,7 +67,8 @@ class _Run:
     progress: Callable[[int, int], None]
     clock: Callable[[], float]
     pictures: int
-    tried: RunConditions | None = None
+    tried: RunConditions | None
+    """At first those of the run before: what is as before is not said again."""
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     step_s: list[float] = field(default_factory=list)
     ended_s: float = 0.0
@@ -77,8 +78,9 @@ class _Run:
         self.reporter.loading(model, done_bytes, total_bytes)
 
     def placed(self, job_ids: Sequence[str], tried: RunConditions) -> None:
-        self.tried = tried
-        self.reporter.placed([self.job_id], tried)
+        before, self.tried = self.tried, tried
+        if before is None or (before.rung, before.extent) != (tried.rung, tried.extent):
+            self.reporter.placed([self.job_id], tried)
 
     def is_cancelled(self, job_id: str) -> bool:
         return self.reporter.is_cancelled(self.job_id)
@@ -149,7 +151,7 @@ class Benchmark:
         self._notes: list[str] = []
         self._tried: RunConditions | None = None
         """Of the last run."""
-        self._load_average = os.getloadavg()[0]
+        self._load_average = host_processor.load_average()
 
     def run(self) -> None:
         """Measures every size and finishes the task."""
@@ -226,9 +228,13 @@ class Benchmark:
         def progress(step: int, steps: int) -> None:
             self._reporter.stepped(self._job_id, before * steps + step, in_all * steps)
 
-        pictures = self._request.batch
         return _Run(
-            job_id=self._job_id, reporter=self._reporter, progress=progress, clock=self._clock, pictures=pictures
+            job_id=self._job_id,
+            reporter=self._reporter,
+            progress=progress,
+            clock=self._clock,
+            pictures=self._request.batch,
+            tried=self._tried,
         )
 
     def _tasks(self, size: _Size) -> list[Task]:
@@ -290,7 +296,7 @@ class Benchmark:
                 sizes=sizes,
                 not_run=not_run,
                 load_average=round(self._load_average, 2),
-                cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+                cores=host_processor.cores(),
                 notes=tuple(self._notes),
                 versions=first.versions,
             ),

@@ -58,9 +58,8 @@ ALWAYS: Final = ("settled", "waited", "delivered")
 STAGES: Final = {
     JobKind.GENERATE: (*ALWAYS, "loaded", "encoded", "denoised", "decoded"),
     JobKind.CAPTION: (*ALWAYS, "loaded", "encoded", "decoded"),
-    JobKind.GRID: ALWAYS,
 }
-"""Those of each kind."""
+"""Those of the kinds that have more."""
 
 
 class DaemonMetrics:
@@ -104,9 +103,9 @@ class DaemonMetrics:
             buckets=BUCKETS_S,
             registry=registry,
         )
-        for kind, stages in STAGES.items():
+        for kind in JobKind:
             self._seconds.labels(kind)
-            for stage in stages:
+            for stage in STAGES.get(kind, ALWAYS):
                 self._stages.labels(kind, stage)
         registry.register(self)
 
@@ -130,7 +129,7 @@ class DaemonMetrics:
                 kind = delivered.job.kind
                 self._jobs.labels(kind, DONE).inc()
                 self._seconds.labels(kind).observe(delivered.timing.total)
-                for stage in STAGES[JobKind(kind)]:
+                for stage in STAGES.get(JobKind(kind), ALWAYS):
                     seconds = getattr(delivered.timing, stage)
                     if seconds or stage in ALWAYS:  # a model that is loaded takes no time to load
                         self._stages.labels(kind, stage).observe(seconds)

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from aura_daemon.health.document import MEMORY_FOR, Health, Status
+from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.rungs import Rung
 
@@ -32,13 +33,11 @@ class HoldupKind(StrEnum):
 
 
 _BY_NAME: Final = {
-    "outbox": HoldupKind.OUTBOX,
-    "journal": HoldupKind.JOURNAL,
-    "sources": HoldupKind.SOURCES,
-    "images": HoldupKind.IMAGES,
-    "images to start from": HoldupKind.IMAGES,
-    "pictures of a sheet": HoldupKind.IMAGES,
+    OUTBOX: HoldupKind.OUTBOX,
+    JOURNAL: HoldupKind.JOURNAL,
+    SOURCES: HoldupKind.SOURCES,
     "folder settings": HoldupKind.FOLDER_SETTINGS,
+    **dict.fromkeys(IMAGES.values(), HoldupKind.IMAGES),
 }
 _MEMORY: Final = MEMORY_FOR.format("")
 

@@ -9,7 +9,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.config.listening import Address, TcpAddress, address_of
-from aura_daemon.config.monitoring_checks import token_of
+from aura_daemon.config.monitoring_checks import is_open_secret, token_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
 from aura_daemon.health.document import Status
@@ -20,7 +20,7 @@ from aura_daemon.metrics.daemon_metrics import CONTENT_TYPE, DaemonMetrics
 from aura_daemon.metrics.http_pages import Pages
 from aura_daemon.metrics.http_server import HttpServer
 
-_MEND_HTTP: Final = "End what listens there, or change `http.listen`; jobs go on meanwhile."
+_MEND_HTTP: Final = "End what listens there, make the socket's folder, or change `http.listen`; jobs go on meanwhile."
 _MEND_TOKEN: Final = "Mend the file; jobs go on meanwhile, and nobody is answered."
 _MEND_TEXTFILE: Final = "Make the folder, or free room there; jobs go on meanwhile."
 
@@ -81,6 +81,7 @@ class Monitoring:
                 metrics=self._metrics.render,
                 metrics_type=CONTENT_TYPE,
             )
+            is_open = is_open_secret(self._settings.http)
             self._server = HttpServer(address, pages)
         except UserError as error:  # the token was there when the configuration was read
             self._hold_up(HTTP, str(error), _MEND_TOKEN, now)
@@ -91,6 +92,9 @@ class Monitoring:
         self._holdups.clear(HTTP)
         guarded = "those who know the token" if token is not None else "this machine"
         logger.info("/health and /metrics are answered to {} on {}", guarded, self._server.name)
+        if is_open:
+            file = self._settings.http.token_file
+            logger.warning("every user of this machine can read the token in {}: `chmod o= …`", file)
 
     def _write(self, now: float) -> None:
         self._written_s, self._has_news = now, False

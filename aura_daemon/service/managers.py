@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from aura_daemon.service.plan import WRITTEN_BY, Scope, ServicePlan
 from aura_daemon.service.systemd_unit import unit_text
 from aura_daemon.system import accounts
 from aura_daemon.system.permissions import user_id
+from aura_daemon.system.windows import System, needs_wsl2, this_system
 
 BOOTED: Final = Path("/run/systemd/system")
 """Is there where systemd is the first process: sd_booted(3)."""
@@ -52,11 +52,15 @@ class ServiceManager(Protocol):
 
 def manager_of(name: str, scope: Scope) -> ServiceManager:
     """This system's manager; raises UserError where none is known."""
-    if sys.platform == "darwin":
-        return Launchd(name, scope)
-    if sys.platform.startswith("linux"):
-        return Systemd(name, scope)
-    raise UserError([Problem(key="service", message=f"no manager of services is known on {sys.platform}")])
+    match this_system():
+        case System.LINUX | System.WSL2:
+            return Systemd(name, scope)
+        case System.MACOS:
+            return Launchd(name, scope)
+        case System.WINDOWS:
+            raise needs_wsl2()
+        case System.OTHER:
+            raise UserError([Problem(key="service", message="no manager of services is known on this system")])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
 from aura_daemon.health.listener import DaemonPhase, Event, FileHandled, HealthWritten, JobStarted, PhaseChanged
+from aura_daemon.service.notify_socket import NotifySocket
 from aura_daemon.service.status_line import status_line
-from aura_daemon.system.processes.notify_socket import NotifySocket
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
 from aura_daemon.workers.silence import Silence
 

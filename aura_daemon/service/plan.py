@@ -35,7 +35,7 @@ class Network(StrEnum):
     LOOPBACK = "loopback"
     """This machine alone, which reads health and metrics."""
     FULL = "full"
-    """Others too: hubs from which models are fetched, or whoever reads health and metrics from elsewhere."""
+    """Hubs too, from which models are fetched, or whoever reads health and metrics from elsewhere."""
 
 
 class GpuKind(StrEnum):
@@ -63,13 +63,11 @@ class ServicePlan:
     """As configured; None: where the service manager, or XDG, has it."""
     read: tuple[str, ...] = ()
     """Other places that must be readable: the program, the configuration, models."""
-    write: tuple[str, ...] = ()
-    """Further folders that are written to; those below /run are made."""
+    written: tuple[str, ...] = ()
+    """Other folders that are written to: of the metrics' textfile, of the HTTP server's socket."""
     models: str | None = None
     """The folder for models from the hub; None: the service's cache folder, or the user's own."""
     network: Network = Network.NONE
-    fetches: bool = False
-    """Whether models may be fetched."""
     gpus: tuple[GpuKind, ...] = ()
     user: str = ""
     """The account that it runs as; empty in the scope of a user."""
@@ -79,6 +77,11 @@ class ServicePlan:
     stop_timeout_s: float = 30.0
     home: str | None = None
     """The home folder of its user."""
+
+    @property
+    def fetches(self) -> bool:
+        """Whether models may be fetched."""
+        return self.network is Network.FULL
 
 
 def writable(inbox: str, outbox: str) -> tuple[str, ...]:
@@ -104,7 +107,7 @@ def lies_in_homes(plan: ServicePlan) -> bool:
         plan.inbox,
         plan.outbox,
         *plan.read,
-        *plan.write,
+        *plan.written,
         *(place for place in (plan.state, plan.models) if place),
     )
     return any(place.startswith(("/home/", "/root/", "/run/user/")) for place in needed)

@@ -21,8 +21,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.service.plan import NAME, GpuKind, Network, Scope, ServicePlan
 from aura_daemon.system import accounts
 from aura_daemon.system.accounts import Account
-
-DEV: Final = Path("/dev")
+from aura_daemon.system.hardware.device_files import DEV, are_there
 
 _SIGNS: Final = {GpuKind.NVIDIA: ("nvidiactl", "nvidia0"), GpuKind.ROCM: ("kfd", "dri"), GpuKind.WSL: ("dxg",)}
 """A file of any of these names below /dev means that there is such a GPU."""
@@ -78,7 +77,7 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
     if problems or owner is None:
         raise UserError(problems)
     gpus = _gpus(settings, options, dev)
-    fetches = options.network if options.network is not None else bool(_hub_models(settings))
+    network = _network(settings, options)
     state = os.fspath(settings.state) if settings.state is not None else None
     plan = ServicePlan(
         name=name,
@@ -88,11 +87,10 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
         inbox=os.path.realpath(settings.inbox),
         outbox=os.path.realpath(settings.outbox),
         state=state,
-        read=(sys.prefix, sys.base_prefix, str(file), *_read(settings)),
+        read=(sys.prefix, sys.base_prefix, str(file), *_local_models(settings), *_tokens(settings)),
+        written=_monitored(settings),
         models=str(options.models.absolute()) if options.models is not None else None,
-        write=tuple(_written(settings)),
-        network=_network(settings, fetches=fetches),
-        fetches=fetches,
+        network=network,
         gpus=gpus,
         user=owner.name if scope is Scope.SYSTEM else "",
         group=owner.group if scope is Scope.SYSTEM else "",
@@ -106,12 +104,8 @@ def plan_service(config: Path | None, options: ServiceOptions, *, dev: Path = DE
 def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     """Problems of the program, its configuration and its folders for the account of a service; root asks as it."""
     wanted = [f"r{place}" for place in plan.read[2:]]
-    wanted += [
-        f"w{place}"
-        for place in (plan.inbox, plan.outbox, *plan.write, plan.models)
-        if place is not None
-        if not place.startswith("/run/")
-    ]
+    wanted += [f"w{place}" for place in (plan.inbox, plan.outbox, plan.models) if place is not None]
+    wanted += [f"w{place}" for place in plan.written if not place.startswith("/run/")]  # systemd makes those
     try:
         looked = subprocess.run(
             [plan.command[0], "-m", ACCESS_CHILD, *wanted],
@@ -121,7 +115,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
             cwd="/",
             user=account.uid,
             group=account.gid,
-            extra_groups=accounts.all_groups_of(account),
+            extra_groups=accounts.groups_of(account),
         )
     except OSError as error:
         looked = subprocess.CompletedProcess([], 1, "", f"{plan.command[0]}: {error.strerror}")
@@ -194,30 +188,35 @@ def _account(settings: Settings, options: ServiceOptions, scope: Scope, problems
     return owner
 
 
-def _network(settings: Settings, *, fetches: bool) -> Network:
-    """Hubs are reached where a configured model must come from one; health and metrics may be read."""
-    address = address_of(settings.http.listen) if settings.http.listen is not None else None
-    is_served = isinstance(address, TcpAddress)
-    if fetches or (isinstance(address, TcpAddress) and not address.is_loopback):
+def _network(settings: Settings, options: ServiceOptions) -> Network:
+    """Hubs are reached where a configured model must come from one, and clients where the HTTP server listens."""
+    if options.network if options.network is not None else bool(_hub_models(settings)):
         return Network.FULL
-    return Network.LOOPBACK if is_served else Network.NONE
-
-
-def _written(settings: Settings) -> Sequence[str]:
-    """Folders of the socket of the HTTP server, and of the file of metrics."""
     address = address_of(settings.http.listen) if settings.http.listen is not None else None
-    places = [Path(address.path)] if isinstance(address, UnixAddress) else []
-    places += [settings.metrics.textfile] if settings.metrics.textfile is not None else []
-    return tuple(dict.fromkeys(os.fspath(place.parent) for place in places))
+    if not isinstance(address, TcpAddress):
+        return Network.NONE
+    return Network.LOOPBACK if address.is_loopback or options.network is False else Network.FULL
+
+
+def _tokens(settings: Settings) -> Sequence[str]:
+    return [os.fspath(settings.http.token_file)] if settings.http.token_file is not None else []
+
+
+def _monitored(settings: Settings) -> tuple[str, ...]:
+    """The folders of the metrics' textfile and of the HTTP server's socket."""
+    places = [os.fspath(settings.metrics.textfile.parent)] if settings.metrics.textfile is not None else []
+    address = address_of(settings.http.listen) if settings.http.listen is not None else None
+    if isinstance(address, UnixAddress):
+        places.append(os.path.dirname(address.path))  # noqa: PTH120 - a path of the service's system
+    return tuple(places)
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
     return (settings.generate.model, *settings.generate.models, settings.caption.model)
 
 
-def _read(settings: Settings) -> Sequence[str]:
+def _local_models(settings: Settings) -> Sequence[str]:
     folders = [settings.generate.loras, settings.generate.embeddings, settings.generate.wildcards]
-    folders.append(settings.http.token_file)
     named = [model for model in _models(settings) if Path(model).is_absolute()]
     return tuple(dict.fromkeys([*named, *(os.fspath(folder) for folder in folders if folder is not None)]))
 
@@ -230,7 +229,7 @@ def _hub_models(settings: Settings) -> Sequence[str]:
 def _gpus(settings: Settings, options: ServiceOptions, dev: Path) -> tuple[GpuKind, ...]:
     if options.gpu is False or (options.gpu is None and settings.device is Device.CPU):
         return ()
-    found = tuple(gpu for gpu, names in _SIGNS.items() if any((dev / name).exists() for name in names))
+    found = tuple(gpu for gpu, names in _SIGNS.items() if are_there(*names, dev=dev))
     if options.gpu and not found:
         return (GpuKind.NVIDIA,)
     return found
@@ -240,13 +239,16 @@ def _device_groups(gpus: Sequence[GpuKind]) -> tuple[str, ...]:
     """Groups of this machine that own the devices: a unit with a group that is missing does not start."""
     if GpuKind.ROCM not in gpus:
         return ()
-    return accounts.groups_of(_GROUPS)
+    known = accounts.group_names()
+    return tuple(group for group in _GROUPS if group in known)
 
 
 def _notes(plan: ServicePlan, settings: Settings, options: ServiceOptions, file: Path) -> Sequence[str]:
     notes = []
     names = ", ".join(_hub_models(settings))
-    if plan.fetches and options.network is None:
+    if plan.fetches and not names and options.network is None:
+        notes.append("It may use the network, because `http.listen` answers other machines.")
+    elif plan.fetches and options.network is None:
         notes.append(
             f"It may use the network, because these models are fetched: {names}. Once they are there: --no-network."
         )

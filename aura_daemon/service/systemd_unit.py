@@ -105,9 +105,10 @@ def _system_only(plan: ServicePlan) -> Iterator[str]:
     if folder:
         yield f"StateDirectory={_specified(folder)}"
         yield "StateDirectoryMode=0700"
-    if run := [_specified(below) for place in plan.write if (below := _below(place, "/run"))]:
-        yield f"RuntimeDirectory={' '.join(run)}"
     yield f"CacheDirectory={plan.name}"
+    if made := [_specified(below) for place in plan.written if (below := _below(place, "/run"))]:
+        yield f"RuntimeDirectory={' '.join(made)}"
+        yield "RuntimeDirectoryMode=0750"
     yield "# Files of other users are taken as soon as their writers have closed them."
     yield "CapabilityBoundingSet=CAP_LEASE"
     yield "AmbientCapabilities=CAP_LEASE"
@@ -159,12 +160,12 @@ def _install(plan: ServicePlan) -> Iterator[str]:
 
 def _written(plan: ServicePlan) -> list[str]:
     """Folders that the manager does not make itself."""
-    places = [*writable(plan.inbox, plan.outbox), *(place for place in plan.write if not _below(place, "/run"))]
+    places = [*writable(plan.inbox, plan.outbox)]
     if plan.state is not None and not _below(plan.state, "/var/lib"):
         places.append(plan.state)
     if plan.models is not None and plan.fetches:
         places.append(plan.models)
-    return places
+    return [*places, *(place for place in plan.written if not _below(place, "/run"))]
 
 
 def _below(place: str, folder: str) -> str:

@@ -301,6 +301,8 @@ def _publish(temp: Path, target: Path, *, replace: bool) -> None:
     """Gives a complete file its final name and removes the old one."""
     if replace:
         temp.replace(target)
+    elif sys.platform == "win32":
+        temp.rename(target)  # which replaces nothing there
     else:
         try:
             os.link(temp, target, follow_symlinks=False)

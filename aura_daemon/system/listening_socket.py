@@ -34,7 +34,10 @@ class ListeningSocket:
     def on_tcp(cls, host: str, port: int) -> ListeningSocket:
         """Listens on an IP address; raises OSError where something else does, or the system refuses."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return cls(socket.create_server((host, port), family=family, backlog=BACKLOG))
+        try:
+            return cls(socket.create_server((host, port), family=family, backlog=BACKLOG))
+        except OSError as error:  # it tells the address twice
+            raise OSError(error.errno, os.strerror(error.errno or 0)) from None
 
     @classmethod
     def on_unix(cls, file: Path) -> ListeningSocket:

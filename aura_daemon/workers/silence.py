@@ -57,8 +57,11 @@ class Silence:
         self._heard_s = self._now_s
 
     def placed(self) -> None:
-        """The next step will be the first of its kind: what precedes it is not its duration."""
-        self._stepped_s = None
+        """The next step will be the first of its kind: what precedes it is not its duration, and its pace is unknown.
+
+        A benchmark goes from small pictures to large ones, whose first step may take longer than all those before.
+        """
+        self._stepped_s = self._longest_step_s = None
 
     def stepped(self) -> None:
         """The worker has made a step."""

@@ -69,8 +69,7 @@ class WorkerDeath:
         if self.was_oom_killed and self.placed:
             message = "the kernel's out-of-memory killer took the worker process"
             return Failure(kind=kind_when_killed(self.placed), message=message, mend=RESTARTED)
-        if self.killed_by is not None and self.killed_by.name in MACHINE_SIGNALS:
-            mend = MACHINE_SIGNALS[self.killed_by.name]
+        if self.killed_by is not None and (mend := MACHINE_SIGNALS.get(self.killed_by.name)) is not None:
             message = f"{text}, which is this machine's fault"
             return Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=mend)
         if self.was_ready:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from aura_daemon.daemon.history import history
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
@@ -39,6 +40,7 @@ def test_a_benchmark_becomes_a_table_a_chart_and_a_sidecar(house: House) -> None
     assert "512×512" in table
     assert Xml.parse(house.outbox / "speed.svg").getroot().tag.endswith("svg")
     assert [size["width"] for size in document["benchmark"]["sizes"]] == [512, 768]
+    assert [entry.output for entry in history(house.settings(), most=9)] == [house.outbox / "speed.md"]
 
 
 def test_the_next_one_tells_what_changed_though_the_files_of_the_first_are_gone(house: House) -> None:

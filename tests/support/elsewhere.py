@@ -47,8 +47,8 @@ POSIX_ONLY: Final[dict[ModuleType, tuple[str, ...]]] = {
         *("getuid", "geteuid", "getgid", "getegid", "getgroups", "getpgid", "getpgrp", "getsid", "getpriority"),
         *("setuid", "seteuid", "setgid", "setegid", "setgroups", "setpgid", "setsid", "setpriority", "nice"),
         *("fork", "forkpty", "openpty", "wait", "wait3", "wait4", "waitid", "killpg", "mkfifo", "mknod", "chown"),
-        *("lchown", "fchown", "fchmod", "fchdir", "pipe2", "get_blocking", "set_blocking", "sendfile", "statvfs"),
-        *("fstatvfs", "uname", "getloadavg", "sync", "fdatasync", "register_at_fork", "preadv", "pwritev", "lockf"),
+        *("lchown", "fchown", "fchmod", "fchdir", "pipe2", "get_blocking", "set_blocking", "sendfile"),
+        *("uname", "getloadavg", "sync", "fdatasync", "register_at_fork", "preadv", "pwritev", "lockf"),
     ),
     select: ("poll",),
     signal: (

@@ -18,7 +18,7 @@ from typing import Final
 
 import pytest
 
-from aura_daemon.cli.app import RUN_A_DAEMON
+from aura_daemon.cli.app import NOT_ON_WINDOWS
 from tests.support.house import PROMPT, House
 
 ROOT = Path(__file__).parents[2]
@@ -47,9 +47,10 @@ ATTRIBUTES: Final = {
     "os": re.compile(
         r"O_(?!RDONLY|WRONLY|RDWR|CREAT|EXCL|TRUNC|APPEND)\w+|(get|set)(e?[ug]id|res[ug]id|pgid|sid|groups|priority)"
         r"|fork\w*|forkpty|pipe2?|set_blocking|wait(3|4|id)|kill(pg)?|mk(fifo|nod)|sched_\w+|l?chown|fch(own|mod|dir)"
-        r"|pidfd_open|memfd_create|eventfd\w*|statvfs|uname|nice|openpty|sync|getloadavg|name"
+        r"|sysconf|getgrouplist|initgroups|pidfd_open|memfd_create|eventfd\w*|statvfs|uname|nice|openpty|sync|getloadavg|name"
     ),
     "signal": re.compile(r"SIG(HUP|KILL|USR\d|CHLD|ALRM|STOP|CONT|QUIT|PIPE|URG|BUS)|pthread_\w+|set_wakeup_fd|alarm"),
+    "mmap": re.compile(r"(PROT|MAP|MADV)_\w+"),
     "select": re.compile(r".*"),
     "socket": re.compile(r"AF_UNIX|socketpair|MSG_\w+|SCM_\w+|SO_PEERCRED|fromfd|send_fds|recv_fds"),
     "sys": re.compile(r"platform|getwindowsversion"),
@@ -60,8 +61,8 @@ ATTRIBUTES: Final = {
 
 ARGUMENTS: Final = frozenset({"dir_fd", "src_dir_fd", "dst_dir_fd", "pass_fds", "preexec_fn", "start_new_session"})
 
-PLACES: Final = re.compile(r"/(proc|sys|dev)(/|$)")
-"""Folders that Linux alone has."""
+PLACES: Final = re.compile(r"/(proc|sys|dev)(/\S*)?")
+"""Folders that Linux alone has, and what lies in them."""
 
 
 def is_special(module: str, name: str) -> bool:
@@ -85,7 +86,7 @@ def uses(file: Path) -> Iterator[str]:
             case ast.keyword(arg=str(name)):
                 found = [name] if name in ARGUMENTS else []
             case ast.Constant(value=str(text)):
-                found = [text] if PLACES.match(text) else []
+                found = [text] if PLACES.fullmatch(text) else []
             case _:
                 continue
         yield from (f"{getattr(node, 'lineno', 0)}: {one}" for one in found)
@@ -193,7 +194,7 @@ def test_commands_that_only_look_answer_elsewhere(platform: str, house: House) -
 
 
 def test_native_windows_is_told_at_once_that_the_daemon_runs_under_wsl2(house: House) -> None:
-    commands = sorted(RUN_A_DAEMON)
+    commands = sorted(NOT_ON_WINDOWS)
     called = json.loads(ran("win32", CALLED, json.dumps(commands), house=house))
     told = "error: aura-daemon runs on Windows only under WSL2: install it inside, as docs/windows.md says\n"
     assert called == {command: [2, told] for command in commands}

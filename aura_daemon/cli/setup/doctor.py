@@ -122,7 +122,7 @@ def _facts(document: report.DoctorReport) -> Iterator[tuple[str, str]]:
         instances = f"{inotify.used_instances:,} of other programs, {inotify.max_user_instances:,} allowed"
         yield "inotify", f"instances: {instances}; a queue holds {inotify.max_queued_events:,} events"
     if machine.wsl2:
-        yield "system", "Linux inside Windows (WSL2); memory is what .wslconfig gives it, the GPU is Windows'"
+        yield "system", "Linux inside Windows (WSL2); memory is what .wslconfig gives it, Windows drives the GPU"
     yield "python", f"{versions['python']}, aura-daemon {versions['aura_daemon']}, {versions['platform']}"
     yield "libraries", ", ".join(f"{name} {versions[name]}" for name in LIBRARIES)
     for model in answer.models if answer is not None else ():

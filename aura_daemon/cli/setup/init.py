@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,9 +21,14 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.system import durable_files
 
+PROGRAM: Final = "aura-daemon"
+
 EXAMPLE: Final = "a small red circle on a blue background"
 
+SERVICE: Final = "Install it as a service now? It watches from then on, after each start of the machine too."
+
 Ask = Callable[[str], str]
+Install = Callable[[Path], int]
 
 STOPPED: Final = 130
 
@@ -50,9 +56,11 @@ def init(
     model: str | None = None,
     asks: bool = True,
     ask: Ask = input,
+    install: Install | None = None,
 ) -> int:
-    """0; 130 after Ctrl-C, when nothing was written. Raises UserError with every problem.
+    """0, or what the service's installation came to; 130 after Ctrl-C. Raises UserError with every problem.
 
+    `install`: makes a service of the configuration; by default as `service install` does.
     `asks`: what was not given is asked for at a terminal; elsewhere what would be proposed is taken.
     """
     place = _place(config)
@@ -73,7 +81,28 @@ def init(
         return STOPPED
     _write(place, answers)
     _print_what_next(place, answers["model"])
-    return 0
+    try:
+        wants_service = is_asking and ask(f"\n{SERVICE} [y/N] ").strip().lower() in ("y", "yes")
+    except (KeyboardInterrupt, EOFError):
+        return STOPPED
+    return (install or _install)(place) if wants_service else 0
+
+
+def _install(place: Path) -> int:
+    from aura_daemon.cli.setup.service import service
+    from aura_daemon.service.planning import ServiceOptions
+
+    return service("install", place, ServiceOptions())
+
+
+def called() -> str:
+    """How this program is called from here: a virtual environment need not be on the path."""
+    if shutil.which(PROGRAM):
+        return PROGRAM
+    program = Path(sys.argv[0]).absolute()
+    if program.name == "__main__.py":
+        return " ".join((shlex.quote(sys.executable), "-m", "aura_daemon"))
+    return shlex.quote(str(program.relative_to(Path.cwd()) if program.is_relative_to(Path.cwd()) else program))
 
 
 def _place(config: Path | None) -> Path:
@@ -127,15 +156,16 @@ def _print_what_next(place: Path, model: str) -> None:
     counts, _ = find(None)
     option = ""
     if counts != place:
-        option = f" --config {escaped(str(place))}"
+        option = f" --config {shlex.quote(str(place))}"
         if counts is not None:
             print(f"in this folder {escaped(str(counts))} counts before it: say{option}, or work elsewhere")
+    program = called()
     steps = [
-        (f"aura-daemon{option} run", "watches the inbox until Ctrl-C"),
-        (f"aura-daemon{option} service install", "watches from now on, after each start of the machine too"),
+        (f"{program}{option} run", "watches the inbox until Ctrl-C"),
+        (f"{program}{option} service install", "watches from now on, after each start of the machine too"),
     ]
     if model != EMBEDDED:
-        steps.insert(0, (f"aura-daemon{option} fetch", "fetches the models now; else the first job does"))
+        steps.insert(0, (f"{program}{option} fetch", "fetches the models now; else the first job does"))
     example = f"echo '{EXAMPLE}' > {shlex.quote(str(settings.inbox / 'first.txt'))}"
     steps.append((example, "a first prompt; its picture appears in the outbox"))
     print("next:")

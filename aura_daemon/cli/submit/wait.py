@@ -124,7 +124,7 @@ class _Notice:
         self._is_said = False
 
     def __call__(self, looks: Mapping[str, Outlook]) -> None:
-        if not self._is_said and any(not outlook.is_daemon_running for outlook in looks.values()):
+        if not self._is_said and any(not (outlook.is_daemon_running or outlook.is_over) for outlook in looks.values()):
             self._is_said = True
             print(START_IT, file=sys.stderr, flush=True)
 

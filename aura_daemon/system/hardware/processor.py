@@ -1,4 +1,4 @@
-"""The processor: its name, what it can do, and how many cores this process may use."""
+"""The processor: its name, what it can do, how many cores this process may use, and how busy they are."""
 
 from __future__ import annotations
 
@@ -30,3 +30,10 @@ def cores() -> int:
     if sys.platform == "linux":
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def load_average() -> float:
+    """How many threads computed, or waited for the disk, in the last minute; 0 on Windows, which counts none."""
+    if sys.platform == "win32":
+        return 0.0
+    return os.getloadavg()[0]

@@ -1,4 +1,4 @@
-"""The memory of processes: the highest that this one had, and that of a child that ended; giving it back; code."""
+"""The memory of processes: the highest of this one, and of a child that ended; giving it back; making code in it."""
 
 from __future__ import annotations
 
@@ -38,17 +38,6 @@ def peak_bytes() -> int:
     return 0
 
 
-def may_make_code() -> bool:
-    """Whether this process may write memory and execute it, which compilers at run time do; True where nobody knows."""
-    if sys.platform != "linux":
-        return True
-    try:
-        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
-    except OSError:
-        return False
-    return True
-
-
 def peak_at_the_end_of(process: subprocess.Popen[bytes]) -> int:
     """Waits for a child; the highest resident bytes that it, or a child of its own, ever had."""
     if sys.platform == "win32":
@@ -56,3 +45,14 @@ def peak_at_the_end_of(process: subprocess.Popen[bytes]) -> int:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def may_make_code() -> bool:
+    """Whether this process may write memory and execute it, which compilers at run time do."""
+    if sys.platform == "win32":
+        return False
+    try:
+        mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC).close()
+    except OSError:  # macOS asks for more
+        return False
+    return True

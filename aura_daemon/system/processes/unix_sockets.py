@@ -35,6 +35,20 @@ def bound(folder: Path, name: str) -> socket.socket:
     return opened
 
 
+def connected(place: str) -> socket.socket:
+    """A datagram socket that sends to a path, or to an abstract name, and never blocks; raises OSError."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    opened.setblocking(False)
+    try:
+        opened.connect(place)
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
 @contextmanager
 def address(folder: Path, name: str) -> Iterator[str]:
     """A path to a socket that is short enough for the system."""

@@ -108,6 +108,14 @@ def test_text_with_markup_stays_text_and_long_text_is_cut() -> None:
     assert texts(found)[0].endswith("…")
 
 
+def test_it_has_colours_for_a_light_and_for_a_dark_page() -> None:
+    style = drawn(run()).findtext(f"{SVG}style") or ""
+    light, _, dark = style.partition("@media (prefers-color-scheme: dark)")
+    for part in ("text {", ".page {", ".soft {", ".rule {", ".dot {"):
+        assert part in light
+        assert part in dark
+
+
 def test_it_fetches_nothing_and_runs_nothing() -> None:
     text = chart(run(), [run(id="1")])
     assert "href" not in text

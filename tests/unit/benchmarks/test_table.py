@@ -63,6 +63,11 @@ def test_on_a_gpu_no_threads_are_told() -> None:
     assert "float32 on `cuda:0` · 25 steps" in text
 
 
+def test_it_names_the_versions_that_its_figures_depend_on() -> None:
+    assert "Versions: aura-daemon `0.1.0`, torch `2.9.1`." in page(run(), [])
+    assert "Versions" not in page(run(versions=()), [])
+
+
 def test_nothing_is_remarked_on_where_all_was_quiet() -> None:
     assert "Before you compare" not in page(run(), [])
 

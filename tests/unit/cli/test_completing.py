@@ -13,6 +13,7 @@ import pytest
 
 from aura_daemon.cli.app import PROGRAM, app
 from aura_daemon.cli.completing import COMPLETE
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
 from tests.support.programs import DEADLINE_S, REAL, ROOT, Program
@@ -65,7 +66,7 @@ def completed(lived_in: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (["st"], ["status"]),
         (["status", "--w"], ["--watch"]),
         (["schema", ""], ["job", "config", "defaults", "sidecar", "health"]),
-        (["history", "--kind", ""], ["generate", "caption", "grid"]),
+        (["history", "--kind", ""], list(JobKind)),
         (["submit", "x", "--aspect", "16"], ["16:9"]),
         (["submit", "x", "--scheduler", "ddi"], ["ddim"]),
         (["submit", "x", "--model", ""], ["aura-mini"]),

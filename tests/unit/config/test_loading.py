@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon.cli import app
-from aura_daemon.config.folder_checks import check_folders
+from aura_daemon.config.folder_checks import check_folders, is_system_user
 from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import UserError
@@ -473,6 +473,14 @@ def test_a_home_folder_is_a_state_folder_where_the_service_manager_says_so(
     assert folder_problems("settle: 3") == []
     (message,) = folder_problems(f"inbox: {home}")
     assert message.startswith(f"inbox: {home} is a whole home folder")
+
+
+@pytest.mark.parametrize(
+    ("uid", "is_system"),
+    [(0, False), (1, True), (998, True), (1000, False), (61184, True), (65519, True), (65520, False)],
+)
+def test_an_account_below_those_of_people_was_made_for_a_service(uid: int, is_system: bool) -> None:
+    assert is_system_user(uid) is is_system
 
 
 def test_null_for_a_folder_keeps_the_default(alone: Path) -> None:

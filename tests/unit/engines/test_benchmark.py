@@ -176,8 +176,10 @@ def run_of(listener: Listener) -> BenchmarkRun:
 
 def test_each_size_begins_without_a_model_warms_up_and_is_run_again() -> None:
     engines = Scripted()
-    run = run_of(benchmark(engines, sizes=((512, 512), (768, 512))))
+    listener = benchmark(engines, sizes=((512, 512), (768, 512)))
+    run = run_of(listener)
     assert engines.forgotten == 2
+    assert [tried.width for _, tried in listener.placed_together] == [512, 768]
     assert [task.request.width for task in engines.tasks if isinstance(task.request, GenerateRequest)] == [
         *[512] * 3,
         *[768] * 3,

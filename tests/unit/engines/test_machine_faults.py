@@ -11,7 +11,6 @@ import pytest
 
 from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.jobs.results import FailureKind
-from aura_daemon.system.processes.process_memory import may_make_code
 from tests.support.forbidden_code import FORBID_CODE, can_forbid_code
 
 
@@ -52,10 +51,6 @@ def test_what_would_fail_every_job_holds_up_the_model(error: Exception, mend: st
 )
 def test_what_may_be_the_jobs_own_fault_is_not_the_machines(error: Exception) -> None:
     assert machine_fault(error) is None
-
-
-def test_an_ordinary_process_may_make_code() -> None:
-    assert may_make_code()
 
 
 @pytest.mark.skipif(not can_forbid_code(), reason="this kernel has no prctl(PR_SET_MDWE)")

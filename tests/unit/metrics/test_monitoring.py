@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -70,7 +71,7 @@ def says(daemon: Daemon, place: Path, status: str) -> int:
 
 
 def test_a_running_daemon_says_how_it_is_and_what_it_did(house: House) -> None:
-    place = house.root / "http.sock"
+    place, threads = house.root / "http.sock", threading.active_count()
     house.drop("cat.yaml")
     with running(house, http={"listen": f"unix:{place}"}) as daemon:
         assert says(daemon, place, "ok") == 200
@@ -80,6 +81,7 @@ def test_a_running_daemon_says_how_it_is_and_what_it_did(house: House) -> None:
         house.inbox.rename(house.root / "away")
         assert says(daemon, place, "paused") == 503
         (house.root / "away").rename(house.inbox)
+        assert threading.active_count() == threads
     assert not place.exists()
 
 

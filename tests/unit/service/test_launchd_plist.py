@@ -29,11 +29,9 @@ def test_the_machines_daemon_has_an_account() -> None:
 
 
 def test_models_may_be_fetched_into_a_folder() -> None:
-    fetching = plistlib.loads(plist_text(changed(USER, network=Network.FULL, fetches=True, models="/m")).encode())
+    fetching = plistlib.loads(plist_text(changed(USER, network=Network.FULL, models="/m")).encode())
     assert fetching["EnvironmentVariables"] == {"HF_HOME": "/m"}
-    assert "EnvironmentVariables" not in plistlib.loads(
-        plist_text(changed(USER, network=Network.FULL, fetches=True)).encode()
-    )
+    assert "EnvironmentVariables" not in plistlib.loads(plist_text(changed(USER, network=Network.FULL)).encode())
 
 
 def test_hostile_names_stay_text() -> None:

@@ -13,7 +13,7 @@ from aura_daemon.jobs.results import CANCELLED
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.service.notices import SLACK_S, ServiceNotices
-from aura_daemon.system.processes.notify_socket import NotifySocket
+from aura_daemon.service.notify_socket import NotifySocket
 from aura_daemon.workers.process import NO_MEMORY
 from aura_daemon.workers.protocol import Finished, Progress
 from tests.support.health_document import health_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aura_daemon.service.plan import NAME, common_parent, lies_in_homes, writable
+from aura_daemon.service.plan import NAME, Network, common_parent, lies_in_homes, writable
 from tests.unit.service.plans import SYSTEM, USER, changed
 
 
@@ -38,3 +38,7 @@ def test_whether_anything_lies_among_peoples_files_is_known() -> None:
 @pytest.mark.parametrize(("name", "is_good"), [("aura", True), ("a-2_b", True), ("Aura", False), ("../x", False)])
 def test_a_name_is_one_of_a_folder(name: str, is_good: bool) -> None:
     assert bool(NAME.fullmatch(name)) is is_good
+
+
+def test_models_are_fetched_over_the_full_network_only() -> None:
+    assert [changed(network=network).fetches for network in Network] == [False, False, True]

@@ -33,7 +33,6 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def configured(text: str = "") -> Path:
     file = Path("aura.yaml").absolute()
     file.write_text(f"inbox: inbox\noutbox: outbox\n{text}")
-    file.chmod(0o600)  # one that holds a token must be closed
     return file
 
 
@@ -65,23 +64,30 @@ def test_it_runs_this_program_with_this_file(alone: Path) -> None:
         ("generate: {model: sd-1.4}", False, Network.NONE),
         ("", True, Network.FULL),
         ("http: {listen: 127.0.0.1:9750}", None, Network.LOOPBACK),
-        ("http: {listen: unix:/run/aura/http.sock}", None, Network.NONE),
-        ("http: {listen: 0.0.0.0:9750, token: 0123456789abcdef0123456789abcdef}", None, Network.FULL),
+        ("http: {listen: 'unix:/run/aura/http.sock'}", None, Network.NONE),
+        ("http: {listen: 10.0.0.1:9750, token_file: t}", None, Network.FULL),
+        ("http: {listen: 10.0.0.1:9750, token_file: t}", False, Network.LOOPBACK),
+        ("http: {listen: 127.0.0.1:9750}\ncaption: {model: blip-base}", None, Network.FULL),
     ],
 )
-def test_the_network_is_open_where_models_come_from_a_hub(text: str, network: bool | None, needed: Network) -> None:
+def test_the_network_is_open_where_models_come_from_a_hub_or_somebody_asks_how_the_daemon_is(
+    text: str, network: bool | None, needed: Network
+) -> None:
     assert planned(text, ServiceOptions(scope=Scope.USER, network=network)).plan.network is needed
-
-
-def test_folders_of_the_socket_and_of_metrics_are_written(alone: Path) -> None:
-    text = f"http: {{listen: unix:/run/aura/http.sock}}\nmetrics: {{textfile: {alone}/metrics/aura.prom}}"
-    assert planned(text).plan.write == ("/run/aura", f"{alone}/metrics")
 
 
 def test_what_was_chosen_for_them_is_told() -> None:
     assert any("sd-1.4" in note and "--no-network" in note for note in planned("generate: {model: sd-1.4}").notes)
     closed = planned("generate: {model: sd-1.4}", ServiceOptions(scope=Scope.USER, network=False))
     assert "Without the network sd-1.4 must be in the folder of models already." in closed.notes
+    asked = planned("http: {listen: 10.0.0.1:9750, token_file: t}")
+    assert "It may use the network, because `http.listen` answers other machines." in asked.notes
+
+
+def test_the_token_is_read_and_the_folders_of_textfile_and_socket_are_written(alone: Path) -> None:
+    plan = planned("http: {listen: 'unix:/run/aura/http.sock', token_file: t}\nmetrics: {textfile: m/a.prom}").plan
+    assert str(alone / "t") in plan.read
+    assert plan.written == (str(alone / "m"), "/run/aura")
 
 
 def test_a_local_model_is_read_and_needs_no_network(alone: Path) -> None:

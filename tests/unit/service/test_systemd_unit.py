@@ -17,8 +17,9 @@ from tests.unit.service.plans import SYSTEM, USER, changed, lines_of
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed (package systemd)")
 
-FETCHING = changed(network=Network.FULL, fetches=True)
+FETCHING = changed(network=Network.FULL)
 SCRAPED = changed(network=Network.LOOPBACK)
+MONITORED = changed(network=Network.LOOPBACK, written=("/run/aura", "/var/lib/node_exporter/textfile"))
 WITH_GPU = changed(gpus=tuple(GpuKind), further_groups=("render", "video"))
 ODD = changed(
     inbox='/srv/my "aura" 50%/in box',
@@ -27,18 +28,18 @@ ODD = changed(
     state="/data/state",
     models="/data/models",
     network=Network.FULL,
-    fetches=True,
 )
 PLANS = {
     "cpu": SYSTEM,
     "managed state": changed(state=None),
     "fetching": FETCHING,
     "scraped": SCRAPED,
+    "monitored": MONITORED,
     "gpu": WITH_GPU,
     "odd names": ODD,
     "in homes": changed(inbox="/home/me/aura/in", outbox="/home/me/aura/out"),
     "user": USER,
-    "user with models": changed(USER, models="/home/me/models", network=Network.FULL, fetches=True),
+    "user with models": changed(USER, models="/home/me/models", network=Network.FULL),
 }
 every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 
@@ -70,10 +71,11 @@ def test_the_state_folder_is_made_by_systemd_where_it_can(state: str | None, fol
     assert ("-/data/state" in unit["ReadWritePaths"][0].split()) is (folder is None)
 
 
-def test_further_folders_are_opened() -> None:
-    unit = lines_of(unit_text(changed(write=("/srv/metrics", "/run/aura"))))
-    assert unit["ReadWritePaths"] == ["-/srv/aura -/srv/metrics"]
-    assert unit["RuntimeDirectory"] == ["aura"]
+def test_a_socket_below_run_has_a_folder_of_systemds_and_a_textfile_can_be_written() -> None:
+    unit = lines_of(unit_text(MONITORED))
+    assert (unit["RuntimeDirectory"], unit["RuntimeDirectoryMode"]) == (["aura"], ["0750"])
+    assert unit["ReadWritePaths"] == ["-/srv/aura -/var/lib/node_exporter/textfile"]
+    assert "RuntimeDirectory" not in lines_of(unit_text(SYSTEM))
 
 
 def test_home_is_the_cache_and_not_the_state() -> None:
@@ -150,13 +152,7 @@ def test_systemd_has_nothing_to_say_about_it(plan: ServicePlan, tmp_path: Path) 
 @needs_systemd
 @pytest.mark.parametrize(
     ("plan", "most"),
-    [
-        (SYSTEM, 1.0),
-        (FETCHING, 1.6),
-        (SCRAPED, 1.6),
-        (WITH_GPU, 1.0),
-        (changed(WITH_GPU, network=Network.FULL, fetches=True), 1.8),
-    ],
+    [(SYSTEM, 1.0), (FETCHING, 1.6), (SCRAPED, 1.6), (WITH_GPU, 1.0), (changed(WITH_GPU, network=Network.FULL), 1.8)],
     ids=["cpu", "fetching", "scraped", "gpu", "gpu fetching"],
 )
 def test_little_is_exposed(plan: ServicePlan, most: float, tmp_path: Path) -> None:

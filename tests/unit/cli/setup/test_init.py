@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    program = tmp_path / "bin" / "aura-daemon"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
     (tmp_path / "home").mkdir()
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -32,7 +37,7 @@ def answering(*answers: str) -> Callable[[str], str]:
 def test_three_answers_become_a_configuration_that_is_found_from_anywhere(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert init(None, ask=answering("~/drop here", str(tmp_path / "results"), "sd-1.4")) == 0
+    assert init(None, ask=answering("~/drop here", str(tmp_path / "results"), "sd-1.4", "")) == 0
     printed = capsys.readouterr().out
     assert [f"\n{number}. Which" in printed for number in (1, 2, 3)] == [True, True, True]
     assert "aura-daemon fetch\n" in printed
@@ -45,7 +50,7 @@ def test_three_answers_become_a_configuration_that_is_found_from_anywhere(
 
 
 def test_an_empty_answer_takes_what_is_proposed(home: Path) -> None:
-    assert init(None, ask=answering("", "", "")) == 0
+    assert init(None, ask=answering("", "", "", "n")) == 0
     settings = load(None).settings
     assert (settings.inbox, settings.outbox) == (home / "aura" / "inbox", home / "aura" / "outbox")
     assert (settings.generate.model, settings.caption.model) == ("aura-mini", "aura-mini")
@@ -105,3 +110,35 @@ def test_a_configuration_that_counts_more_in_this_folder_is_named(capsys: pytest
     Path("config", "aura.yaml").write_text("")
     assert init(None, asks=False) == 0
     assert "config/aura.yaml counts before it: say --config" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("started_as", "called"),
+    [
+        ("work/.venv/bin/aura-daemon", ".venv/bin/aura-daemon run"),
+        ("far/bin/aura-daemon", "{root}/far/bin/aura-daemon run"),
+        ("far/aura_daemon/__main__.py", f"{sys.executable} -m aura_daemon run"),
+    ],
+)
+def test_commands_to_paste_are_there_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], started_as: str, called: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / started_as)])
+    init(None, asks=False)
+    assert f"  {called.format(root=tmp_path)}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("answer", "is_installed"), [("y", True), ("Yes", True), ("", False), ("no", False)])
+def test_a_service_is_offered_last_and_made_of_the_file_that_was_written(
+    home: Path, answer: str, is_installed: bool
+) -> None:
+    installed: list[Path] = []
+
+    def install(place: Path) -> int:
+        assert place.is_file()
+        installed.append(place)
+        return 0
+
+    assert init(None, ask=answering("", "", "", answer), install=install) == 0
+    assert installed == ([home / ".config" / "aura-daemon" / "aura.yaml"] if is_installed else [])

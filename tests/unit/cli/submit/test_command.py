@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from aura_daemon.cli.submit.wait import _bar_of
-from aura_daemon.daemon import waiting
+from aura_daemon.cli.submit.wait import _bar_of, wait_for
 from aura_daemon.daemon.waiting import Outlook, Stage
 from aura_daemon.health.document import CurrentJob
 from aura_daemon.jobs.results import FailureKind
@@ -36,32 +35,9 @@ def written(house: House, name: str) -> dict[str, Any]:
 
 def test_every_option_is_the_key_that_it_is_called_as(call: Call, house: House) -> None:
     options = [
-        "--aspect",
-        "16:9",
-        "--steps",
-        "8",
-        "--seed",
-        "1-3",
-        "--negative",
-        "blur",
-        "--guidance",
-        "6.5",
-        "--scheduler",
-        "ddim",
-        "--priority",
-        "2",
-        "--set",
-        "format=webp",
-        "--set",
-        "hires.scale=2",
-        "--set",
-        "hires.strength=0.4",
-        "--set",
-        "tags=[a,b]",
-        "--set",
-        "notes=1984",
-        "--name",
-        "boat",
+        *("--aspect", "16:9", "--steps", "8", "--seed", "1-3", "--negative", "blur", "--guidance", "6.5"),
+        *("--scheduler", "ddim", "--priority", "2", "--set", "format=webp", "--set", "hires.scale=2"),
+        *("--set", "hires.strength=0.4", "--set", "tags=[a,b]", "--set", "notes=1984", "--name", "boat"),
     ]
     code, out, err = call("submit", "a boat", *options)
     assert (code, out) == (0, "boat.yaml: 3 jobs handed in\n")
@@ -148,7 +124,7 @@ def test_standard_input_is_prompts_or_a_job_file(
     [
         ([], "standard input: is empty"),
         (["--yaml"], "standard input: is empty"),
-        (["--steps", "3"], "prompt: must say what to draw"),
+        (["--steps", "3"], "prompt: must be text of 1 to"),
     ],
 )
 def test_standard_input_that_holds_nothing_is_told(
@@ -220,13 +196,20 @@ def test_a_bar_counts_ended_jobs_and_the_steps_of_the_running_one(
     assert (found["total"], found["completed"], found["text"]) == bar
 
 
-def test_files_that_have_ended_are_waited_for_no_longer(call: Call, house: House) -> None:
-    from aura_daemon.cli.submit.wait import wait_for
-
+def test_in_the_end_paths_go_to_standard_output_and_reasons_to_standard_error(
+    house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
     house.drop("cat.yaml", b"prompt: x\ncount: 2\n")
     house.drain()
     house.drop("dog.yaml")
     house.drain(fail(FailureKind.UNEXPECTED, "it broke", "mend it"))
+    capsys.readouterr()
     assert wait_for(["cat.yaml"], house.settings(), as_json=False) == 0
+    assert capsys.readouterr() == (f"{house.outbox / 'cat-1.png'}\n{house.outbox / 'cat-2.png'}\n", "")
+    assert wait_for(["dog.yaml"], house.settings(), as_json=False) == 1
+    assert capsys.readouterr() == ("", "failed: dog.yaml: it broke. Mend it\n")
     assert wait_for(["cat.yaml", "dog.yaml"], house.settings(), as_json=True) == 1
-    assert waiting.PATIENCE_S > 0
+    cat, dog = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (cat["outcome"], len(cat["outputs"]), dog["outcome"]) == ("done", 2, "failed")
+    assert dog["failures"][0]["mend"] == "mend it"
+    assert dog["failures"][0]["report"].endswith("failed/dog.yaml.json")

@@ -43,8 +43,10 @@ def test_without_memory_nodes_the_free_pages_count(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not can_hide_proc(), reason="needs root and a mount namespace of its own")
 def test_where_proc_shows_processes_alone_it_is_found_all_the_same_and_said_once() -> None:
-    twice = "print(machine_memory().total_bytes == machine_memory().total_bytes > 0)"
-    program = f"from aura_daemon.system.hardware.host_memory import machine_memory; {twice}"
+    program = (
+        "from aura_daemon.system.hardware.host_memory import machine_memory as m; "
+        "print(m().total_bytes == m().total_bytes > 0)"
+    )
     ran = subprocess.run([*HIDE_PROC, sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout == "True\n"
     assert ran.stderr.count("ProcSubset=pid") == 1

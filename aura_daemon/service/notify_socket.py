@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
 from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
 from loguru import logger
+
+from aura_daemon.system.processes import unix_sockets
 
 MOST_KEPT: Final = 100
 """Messages that wait for the manager; the oldest go first."""
@@ -80,17 +81,11 @@ def of_this_process() -> NotifySocket:
 
 
 def _connected(address: str) -> socket.socket | None:
-    if sys.platform == "win32":
-        return None
     if address[0] not in "/@":
         logger.warning("NOTIFY_SOCKET={} is neither a path nor an abstract name: nobody is told", address)
         return None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    connection.setblocking(False)
     try:
-        connection.connect("\0" + address[1:] if address[0] == "@" else address)
+        return unix_sockets.connected("\0" + address[1:] if address[0] == "@" else address)
     except OSError as error:
-        connection.close()
         logger.warning("the service manager cannot be told anything: {}: {}", address, error.strerror)
         return None
-    return connection

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.system.processes.notify_socket import NotifySocket, watchdog_s
+from aura_daemon.service.notify_socket import NotifySocket, watchdog_s
 from tests.support.notify_manager import NotifyManager, notify_manager
 
 
