@@ -87,6 +87,7 @@ def told(name: str, step: Callable[[], str]) -> bool:
     try:
         result, failed = step(), False
     except Exception as error:  # noqa: BLE001 - every end of a step is a row of the table
+        time.sleep(3.0)  # what its log says of it
         state = run("systemctl", "show", UNIT, "--property=ActiveState,SubState,Result,MainPID,Job").stdout.split()
         result, failed = f"**failed**: {type(error).__name__}: {error} ({' '.join(state)})", True
     tell({"step": name, "result": result, "seconds": time.monotonic() - began_s, "failed": failed})
