@@ -52,6 +52,7 @@ def main() -> None:
         ("hardening, seen from inside", closed, True),
         ("a prompt dropped", picture, True),
         ("a file of another user dropped", leased, False),
+        ("left alone for longer than a scan of the inbox", left_alone, False),
         ("hung (SIGSTOP to the main process)", hung, True),
         ("killed in a job (SIGKILL to the main process)", killed, False),
         ("its worker killed in a job", worker_killed, False),
@@ -169,6 +170,14 @@ def leased() -> str:
     until(lambda: (OUTBOX / "guest.json").exists(), "guest.json")
     expect(claimed_s < 1.5, f"claimed after {claimed_s:.2f} s: no lease")
     return f"claimed {claimed_s:.2f} s after its writer closed it, by a lease (CAP_LEASE)"
+
+
+def left_alone() -> str:
+    before, restarts = shown("MainPID"), shown("NRestarts")
+    time.sleep(90.0)  # scan_interval is 60 s
+    expect(is_active() and (shown("MainPID"), shown("NRestarts")) == (before, restarts), "it ended")
+    expect("Traceback" not in journal(), "an exception is in the log")
+    return "active, the same process, no exception"
 
 
 def hung() -> str:
