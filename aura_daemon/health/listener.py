@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from aura_daemon.health.document import Health
 from aura_daemon.jobs.results import Failure, Produced
@@ -139,6 +139,14 @@ class Extension(Listener, Protocol):
 
     def close(self) -> None:
         """Ends: the daemon stops, or another one with a new configuration follows."""
+
+
+@runtime_checkable
+class Awaited(Protocol):
+    """What an extension offers too whose work a drain waits for."""
+
+    def finishes(self) -> bool:
+        """Told that a drain has nothing else to do; returns whether this has nothing left either."""
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:
