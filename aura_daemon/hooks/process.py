@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from aura_daemon import file_names
@@ -23,6 +25,9 @@ OUTPUT_LINES: Final = 5
 
 TERM_S: Final = 2.0
 """Seconds from SIGTERM at the time limit to SIGKILL."""
+
+REAP_S: Final = 1.0
+"""Seconds in which a killed hook must end, else it is left."""
 
 POLL_S: Final = 0.1
 """How often a hook is looked at where the system has no descriptor for the end of a process."""
@@ -81,12 +86,12 @@ class HookProcess:
 
     def end(self, because: str) -> str:
         """Kills it with its process group; returns what became of it, in words."""
-        self._ended_because = because
         sessions.signal_group(self._process, kills=True)
-        code = self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # it waits for a disk that is gone: nothing ends it
+            self._process.wait(REAP_S)
         self._read()
         self._close()
-        return self._told(code)
+        return because
 
     @property
     def output(self) -> str:
