@@ -144,6 +144,14 @@ class LimitsConfig(BaseModel):
     )
 
 
+class GalleryConfig(BaseModel):
+    """The gallery."""
+
+    model_config = _CONFIG
+    outbox: bool = Field(True, description="true or false: write `index.html` and `aura-gallery/` into the outbox")
+    page_size: Whole = Field(48, ge=10, le=100, description="a whole number of results a page from 10 to 100")
+
+
 class HttpConfig(BaseModel):
     """The HTTP server that answers `/health` and `/metrics`."""
 
@@ -250,6 +258,7 @@ class Settings(BaseModel):
     metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
     hooks: HooksConfig = _section(HooksConfig(), "hooks", "HOOKS")
     retention: RetentionConfig = _section(RetentionConfig(), "retention", "RETENTION")
+    gallery: GalleryConfig = _section(GalleryConfig(), "gallery", "GALLERY")
 
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:
@@ -262,7 +271,8 @@ class Settings(BaseModel):
         """The part that a worker gets."""
         parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
-        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
+        thumbnails = {"thumbnails": self.gallery.outbox}
+        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits | thumbnails)
 
     @property
     def state_is_managed(self) -> bool:

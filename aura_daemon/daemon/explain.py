@@ -92,7 +92,8 @@ class _Explainer:
         keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
         if is_out_of_bounds(name):
             return (
-                "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
+                "left alone: hidden, or in `failed/` or `aura-gallery/`, where nothing is looked for;"
+                " rename or move it to have it taken"
             )
         if (obstacle := _obstacle(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"

@@ -37,6 +37,7 @@ def extensions_of(
         *_service_manager(settings),
         _hooks(settings, journal, delivery, pending),
         *_retention(settings, journal, disposal, guards, log_file, drain=drain),
+        *_gallery(settings, journal, delivery),
         *_monitoring(settings, holdups, drain=drain),
     )
 
@@ -80,6 +81,15 @@ def _retention(
     from aura_daemon.housekeeping.assembly import retention_of
 
     return (retention_of(settings, journal, disposal, guards, log_file, drain=drain),)
+
+
+def _gallery(settings: Settings, journal: Journal, delivery: Delivery) -> tuple[Extension, ...]:
+    """The gallery in the outbox."""
+    if not settings.gallery.outbox:
+        return ()
+    from aura_daemon.gallery.gallery import Gallery  # a daemon without one imports no Jinja2
+
+    return (Gallery(journal, delivery, page_size=settings.gallery.page_size),)
 
 
 def _monitoring(settings: Settings, holdups: Holdups, *, drain: bool) -> tuple[Extension, ...]:

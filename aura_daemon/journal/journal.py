@@ -19,6 +19,7 @@ from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.database import FILE_NAME as FILE_NAME  # for all who open a journal
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.ended import EndedQueries
 from aura_daemon.journal.hook_events import HookEvents, HookKind
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.overview import counts_of
@@ -39,7 +40,7 @@ from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
 
 
-class Journal(JournalQueries):
+class Journal(JournalQueries, EndedQueries):
     """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:

@@ -255,13 +255,38 @@ class JournalQueries:
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return self._jobs(query, limit)
 
-    def ended(self, *, before: tuple[float, str], most: int, kind: str = "", since: float = 0.0) -> list[Job]:
-        """The jobs that ended before a moment and an id of it, latest first."""
+    def ended(
+        self,
+        *,
+        before: tuple[float, str],
+        most: int,
+        since: float = 0.0,
+        kind: str = "",
+        state: str = "",
+        likely: str = "",
+    ) -> list[Job]:
+        """The jobs that ended before a moment and an id of it, latest first.
+
+        `likely`: leaves out jobs in whose columns this text certainly does not stand, nor, in the name of the result,
+        what is before its last dot. What a caption says is no column.
+        """
         query = (
-            "SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at >= ? AND kind LIKE ?"
-            " AND (finished_at, id) < (?, ?) ORDER BY finished_at DESC, id DESC LIMIT ?"
+            "SELECT jobs.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            " WHERE finished_at IS NOT NULL AND finished_at >= ? AND (finished_at, jobs.id) < (?, ?)"
         )
-        return self._jobs(query, since, kind or "%", *before, most)
+        values: list[object] = [since, *before]
+        if state:
+            # Nearly all jobs are done: to sort those would take longer than to walk along the times.
+            query += " AND +jobs.state = ?" if state == JobState.DONE else " AND jobs.state = ?"
+            values.append(state)
+        if kind:
+            query += " AND +jobs.kind = ?"
+            values.append(kind)
+        if likely:
+            columns = ("jobs.id", "request", "jobs.failure", "CAST(sources.path AS TEXT)", "CAST(stem AS TEXT)")
+            query += f" AND (jobs.kind = 'caption' OR {' OR '.join(f'{column} LIKE ?' for column in columns)})"
+            values += [f"%{likely}%"] * (len(columns) - 1) + [f"%{likely.rpartition('.')[0] or likely}%"]
+        return self._jobs(f"{query} ORDER BY finished_at DESC, jobs.id DESC LIMIT ?", *values, most)
 
     def refused(self, *, before: tuple[float, str], most: int, since: float = 0.0) -> list[Source]:
         """The files that gave no jobs and were claimed before a moment and an id of it, latest first."""

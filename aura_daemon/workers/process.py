@@ -8,16 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, assert_never
-
-import psutil
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.clock import suspended_s
+from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
@@ -113,10 +111,7 @@ class ProcessWorker:
     @property
     def resident_bytes(self) -> int | None:
         """Resident memory of the child; None while none is running."""
-        pid = self.pid
-        with suppress(psutil.Error):
-            return psutil.Process(pid).memory_info().rss if pid is not None else None
-        return None
+        return process_memory.resident_bytes(self.pid) if self.pid is not None else None
 
     def waitables(self) -> list[int]:
         """The descriptor of the socket, readable when the child has sent a message or died."""

@@ -149,7 +149,13 @@ def in_a_process(work: Callable[[], int]) -> int:
 
 @cache
 def _load() -> None:
-    """Loads here, once, what each forked daemon would load: the module of file events, and the C library for it."""
+    """Loads here, once, what each forked daemon would load: file events and the C library for them, the gallery."""
+    from aura_daemon.gallery import gallery
+    from aura_daemon.gallery.rendering import templates
+
+    assert gallery
+    for name in templates().list_templates(extensions=["jinja"]):
+        templates().get_template(name)
     with suppress(ImportError, EventsUnavailable), TemporaryDirectory() as empty:
         from aura_daemon.system.watching.inotify_events import InotifyEvents
 
