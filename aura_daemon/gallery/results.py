@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from aura_daemon.errors import BrokenState
+from aura_daemon.formats.file_types import SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.gallery import made_entries
 from aura_daemon.gallery.entries import GalleryEntry
@@ -75,9 +76,14 @@ class GalleryResults:
             return None
         if job is None or job.failure is not None:
             return made_entries.of_failure(row.number, source, job)
-        name, found = self._delivery.sidecar(job)
+        try:
+            found = self._delivery.sidecar_of(job)
+        except OSError:
+            found = None
+        name = found[0].name if found is not None else job.stem + SIDECAR_EXTENSION
         size = self._thumbnail_size(job.id)
-        return made_entries.of_result(row.number, job, name, found, thumbnail_size=size, source=source)
+        told = found[1] if found is not None else None
+        return made_entries.of_result(row.number, job, name, told, thumbnail_size=size, source=source)
 
     def _thumbnail_size(self, job_id: str) -> tuple[int, int] | None:
         waiting = self._thumbnails.get(job_id)

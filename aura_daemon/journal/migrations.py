@@ -201,6 +201,22 @@ CREATE INDEX benchmarks_model ON benchmarks (model, kind, finished);
 """
 """Earlier benchmarks, so that the next can tell what changed, whatever becomes of the files in the outbox."""
 
+_HOOK_EVENTS: Final = """
+CREATE TABLE hook_events (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    recorded_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    outcome TEXT NOT NULL DEFAULT '',
+    done INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX hook_events_open ON hook_events (state, kind, id) WHERE state <> 'ended';
+CREATE INDEX hook_events_subject ON hook_events (subject);
+"""
 _ENDED: Final = """
 CREATE TABLE ended (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -236,6 +252,7 @@ MIGRATIONS: Final = (
     _REFUSED,
     _IMAGE_KEYS,
     _BENCHMARKS,
+    _HOOK_EVENTS,
     _ENDED,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""

@@ -131,14 +131,17 @@ class Delivery:
             return None
         return document.timing_s if document is not None and document.job_id == job.id else None
 
-    def sidecar(self, job: Job) -> tuple[str, Sidecar | None]:
-        """The name of a delivered job's sidecar in its folder, and what it says; None where it is gone."""
-        place = self._sidecar_path(job)
-        try:
-            document = self._document_at(place)
-        except OSError:
-            return place.name, None
-        return place.name, document if document is not None and document.job_id == job.id else None
+    def sidecar_of(self, job: Job) -> tuple[Path, Sidecar] | None:
+        """The sidecar of a job that is done, and where it lies; None where somebody has taken it away."""
+        for extension in (SIDECAR_EXTENSION, CAPTION_SIDECAR_EXTENSION):
+            place = self._path(job, job.stem + extension)
+            try:
+                document = self._document_at(place)
+            except FileNotFoundError:
+                continue
+            if document is not None and document.job_id == job.id:
+                return place, document
+        return None
 
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""

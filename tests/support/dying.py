@@ -27,6 +27,7 @@ from typing import Any, Final
 from loguru import logger
 
 from aura_daemon.cli.run import exit_code
+from aura_daemon.journal.hook_events import HookEvents
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 from aura_daemon.system.watching.events import EventsUnavailable
@@ -52,6 +53,8 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.fail": (Journal, "fail"),
     "journal.keep_benchmark": (Journal, "keep_benchmark"),
     "journal.close_source": (Journal, "close_source"),
+    "hook_events.start": (HookEvents, "start"),
+    "hook_events.end": (HookEvents, "end"),
 }
 """Name of a step -> its owner and attribute."""
 

@@ -63,6 +63,12 @@ ELSEWHERE: Final = {
     "model_index.json": "a file of a model, as diffusers writes it",
     "aura.json": "the file that tells aura-mini from other models",
     "sm_86": "a compute capability of NVIDIA's",
+    "chmod +x": "a command of the shell",
+    "--url": "an option of a hook that is shipped",
+    "--secret-file": "an option of a hook that is shipped",
+    "aura_daemon.hooks.webhook": "a module, run as a program",
+    "AURADAEMON_TITLE": "a variable of a hook that is shipped",
+    "AURADAEMON_TEXT": "a variable of a hook that is shipped",
     "sys.argv": "Python, in a program that `bench` starts",
     "sys.exit": "Python, in a program that `bench` starts",
     "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
@@ -126,7 +132,9 @@ _SMALL_WORDS: Final = frozenset(
 )
 
 _BACKTICKS: Final = re.compile(r"`([^`]+)`")
-_SQL: Final = re.compile(r"\s*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE)\b")
+_SQL: Final = re.compile(
+    r"[\s…]*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE|CAST)\b"
+)
 _SNAKE: Final = re.compile(r"(?<![\w.$/…-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w(./])")
 _DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![\w(/])")
 _SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
