@@ -17,6 +17,7 @@ from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
 from aura_daemon.mcp_server.questions import LookQuestion
 from aura_daemon.mcp_server.scaling import ShownPicture, shown_picture
+from aura_daemon.problems import cut
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 
@@ -38,11 +39,11 @@ def look(call: Call, wanted: LookQuestion) -> Answer:
         content = _content(outbox, name, limits.image_bytes)
         shown = shown_picture(content, most_px=wanted.most_px, most_pixels=limits.image_pixels)
         if isinstance(shown, Problem):
-            raise UserError([Problem(file=escaped(name), message=shown.message)])
+            raise UserError([Problem(file=cut(name), message=shown.message)])
         return _picture(name, shown, _sidecar(outbox, name))
     if extension not in TEXTS:
         message = f"is no result that can be looked at: pictures and {', '.join(sorted(TEXTS))} can"
-        raise UserError([Problem(file=escaped(name), message=message)])
+        raise UserError([Problem(file=cut(name), message=message)])
     text = _content(outbox, name, MOST_CHARACTERS * 4, cuts=True).decode("utf-8", "replace")[:MOST_CHARACTERS].strip()
     sidecar = None if extension == SIDECAR_EXTENSION else _sidecar(outbox, name)
     data = Look(
@@ -94,10 +95,10 @@ def _content(outbox: Path, name: str, most_bytes: int, *, cuts: bool = False) ->
         content = durable_files.read(outbox / name, most_bytes=most_bytes + 1, below=outbox).content
     except OSError as error:
         reason = why_denied(error, outbox / name)
-        raise UserError([Problem(file=escaped(name), message=f"cannot be read: {reason}")]) from None
+        raise UserError([Problem(file=cut(name), message=f"cannot be read: {reason}")]) from None
     if len(content) > most_bytes and not cuts:
         message = f"is larger than {most_bytes:,} bytes (limits.image_bytes)"
-        raise UserError([Problem(file=escaped(name), message=message)])
+        raise UserError([Problem(file=cut(name), message=message)])
     return content[:most_bytes]
 
 
