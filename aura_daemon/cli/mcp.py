@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.config.settings import PREFIX
 from aura_daemon.errors import Problem, UserError
 
 MEND: Final = 'pip install "aura-daemon[mcp]"'
@@ -33,7 +35,11 @@ def mcp(config: Path | None) -> int:
 
 
 def registration(config: Path | None) -> str:
-    """What to write into the configuration of an agent's program."""
-    options = ["--config", str(config.absolute())] if config is not None else []
-    entry = {"command": shutil.which("aura-daemon") or "aura-daemon", "args": ["mcp", *options]}
+    """What to write into the configuration of an agent's program, which hands few variables of the environment on."""
+    program = shutil.which("aura-daemon")
+    words = ["mcp", *(["--config", str(config.absolute())] if config is not None else [])]
+    entry: dict[str, object] = {"command": program or sys.executable}
+    entry["args"] = words if program else ["-m", "aura_daemon", *words]
+    if variables := {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}:
+        entry["env"] = variables
     return json.dumps({"mcpServers": {"aura-daemon": entry}}, indent=2)

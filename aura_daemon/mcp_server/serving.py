@@ -5,6 +5,7 @@ The SDK keeps standard output for the protocol while it serves: whatever else is
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -41,6 +42,8 @@ NAME: Final = "aura-daemon"
 def serve(config: Path | None) -> None:
     """Serves until standard input ends; raises UserError where the configuration is wrong at the start."""
     load(config)
+    # Ctrl-C ends it at once: the thread that reads standard input cannot be asked to, and nothing here needs an end.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     anyio.run(_serve, server_of(config))
 
 
