@@ -45,7 +45,7 @@ class FailedJob(AnswerData):
     mend: str
 
 
-class Progress(AnswerData):
+class FileProgress(AnswerData):
     """How far a file is."""
 
     file: str

@@ -15,7 +15,7 @@ from aura_daemon.daemon.status import running_health
 from aura_daemon.daemon.waiting import LOOK_INTERVAL_S, Outlook, Patience, Stage, outlook
 from aura_daemon.errors import Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
-from aura_daemon.mcp_server.answers import Answer, FailedJob, Progress
+from aura_daemon.mcp_server.answers import Answer, FailedJob, FileProgress
 from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
 from aura_daemon.mcp_server.questions import WaitQuestion
@@ -74,7 +74,7 @@ class _Telling:
 def _answer(file: str, seen: Outlook, outbox: Path) -> Answer:
     results = [escaped(os.path.relpath(output, outbox)) for output in seen.outputs]
     failures = [FailedJob(id=part.id, reason=part.failure.message, mend=part.failure.mend) for part in seen.failures]
-    data = Progress(
+    data = FileProgress(
         file=escaped(file),
         stage=seen.stage,
         text=seen.text,

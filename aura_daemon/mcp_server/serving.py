@@ -60,8 +60,11 @@ def server_of(config: Path | None) -> Server[dict[str, Any]]:
 
 
 async def _serve(server: Server[dict[str, Any]]) -> None:
-    async with stdio_server() as (reader, writer):
-        await server.run(reader, writer, server.create_initialization_options())
+    try:
+        async with stdio_server() as (reader, writer):
+            await server.run(reader, writer, server.create_initialization_options())
+    except* BrokenPipeError:
+        pass  # the agent's program has ended, and nobody is there to be told
 
 
 async def _list_tools(_: ServerRequestContext[Any], __: PaginatedRequestParams | None) -> ListToolsResult:

@@ -16,9 +16,9 @@ from aura_daemon.mcp_server.answers import (
     Answer,
     AnswerData,
     DaemonAnswer,
+    FileProgress,
     HandedIn,
     Look,
-    Progress,
     Reason,
     ResultList,
 )
@@ -122,7 +122,7 @@ TOOLS: Final[tuple[ServedTool[Any], ...]] = (
         description="Waits until a file that was handed in is done, and returns its results and failures."
         " When the time is up it returns how far the file is: call it again to go on.",
         question=WaitQuestion,
-        answer=Progress,
+        answer=FileProgress,
         carry_out=following.wait,
     ),
     ServedTool(

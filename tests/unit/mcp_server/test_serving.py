@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import jsonschema
@@ -11,8 +12,9 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import Tool
 
 from aura_daemon.mcp_server.serving import server_of
+from aura_daemon.mcp_server.tools import TOOLS
 from tests.support.agents import Ask, config_of, with_client
-from tests.support.house import House
+from tests.support.house import PNG, House
 
 READING = {"wait", "look", "status", "why", "results"}
 
@@ -63,3 +65,23 @@ def test_a_file_in_the_way_is_told(house: House, ask: Ask) -> None:
     reply = ask("submit_prompt", prompt="x", name="cats/x")
     assert reply.is_refused
     assert "cannot be written" in reply.text
+
+
+def test_every_answer_is_as_its_schema_says(house: House, ask: Ask) -> None:
+    schemas = {tool.name: tool.output_schema for tool in (tool.published() for tool in TOOLS)}
+    house.drop("cat.yaml")
+    house.drain()
+    (house.outbox / "notes.txt").write_text("a note")
+    picture = {"data": base64.b64encode(PNG).decode()}
+    arguments: dict[str, dict[str, object]] = {
+        "submit_prompt": {"prompt": "x"},
+        "submit_picture": {"picture": picture},
+        "wait": {"file": "cat.yaml"},
+        "look": {"result": "notes.txt"},
+        "why": {"file": "cat.yaml"},
+    }
+    for name, schema in schemas.items():
+        reply = ask(name, **arguments.get(name, {}))
+        assert reply.text
+        assert schema is not None
+        jsonschema.validate(reply.data, schema)
