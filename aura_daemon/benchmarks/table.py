@@ -92,6 +92,9 @@ def _explained(run: BenchmarkRun) -> Iterator[str]:
     times = "1 run" if run.repeats == 1 else f"{run.repeats} runs"
     of = "" if run.of == "caption" else " of each size"
     yield f"Medians of {times}{of}, after the first, which warms up; it began with no model loaded."
+    batch = max(one.batch for one in run.sizes)
+    if batch > 1:
+        yield f"First run and stages are of {batch} images together."
     yield f"Load average before: {number_text(run.load_average)} on {run.cores} core{'s' * (run.cores != 1)}."
     libraries = [f"{name.replace('_', '-')} {_code(version)}" for name, version in run.versions if name in LIBRARIES]
     if libraries:

@@ -26,6 +26,8 @@ def mcp(config: Path | None) -> int:
     if int(version.partition(".")[0]) < LEAST_VERSION:
         message = f"the MCP SDK that is installed, mcp {version}, is too old: {MEND}"
         raise UserError([Problem(message=message)])
+    if sys.stdin is None or sys.stdout is None:
+        raise UserError([Problem(message="standard input and output are closed: an agent's program has to hold them")])
     if sys.stdin.isatty():
         print(f"waits for an agent's program; this makes one start it:\n{registration(config)}", file=sys.stderr)
     from aura_daemon.mcp_server.serving import serve

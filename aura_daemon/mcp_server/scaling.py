@@ -47,7 +47,7 @@ def shown_picture(content: bytes, *, most_px: int, most_pixels: int) -> ShownPic
             return Problem(message=message)
         kind = opened.format or ""
         if max(size) <= most_px and len(content) <= MOST_PLAIN_BYTES and kind in _PLAIN:
-            opened.verify()
+            opened.load()  # whether it is there to its end
             return ShownPicture(content=content, mime_type=f"image/{kind.lower()}", size=size, shown=size)
         opened.draft("RGB", (most_px, most_px))
         picture = ImageOps.exif_transpose(opened)

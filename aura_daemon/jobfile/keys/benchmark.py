@@ -7,6 +7,7 @@ name an image, or that are about the result's files; one of captions takes those
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
@@ -53,8 +54,6 @@ _OF: Final = "what is measured: `generate` or `caption`"
 
 def _sizes_of(value: object) -> tuple[tuple[int, int], ...]:
     """The sizes, each once; raises ValueError with what is allowed."""
-    if value is None:
-        return ()
     listed = value if isinstance(value, list | tuple) else [value]
     if not 1 <= len(listed) <= MOST_SIZES:
         raise ValueError(f"holds {len(listed):,} sizes; it must be {_SIZES}")
@@ -90,7 +89,7 @@ Sizes = Annotated[
 ]
 
 
-class BenchmarkKeys(BaseModel):
+class BenchmarkKeys(BaseModel, ABC):
     """How fast this machine is with a model."""
 
     model_config = types.CONFIG
@@ -104,9 +103,9 @@ class BenchmarkKeys(BaseModel):
         inner = {"picture": settings} if isinstance(settings, GenerateRequest) else {"caption": settings}
         return BenchmarkRequest(**shared_fields(self, BenchmarkRequest), **inner)
 
+    @abstractmethod
     def settings(self) -> GenerateRequest | CaptionRequest:
         """What every run asks for."""
-        raise NotImplementedError
 
 
 class _PictureKeys(BenchmarkKeys):

@@ -6,7 +6,7 @@ from itertools import pairwise
 from xml.etree import ElementTree as Xml
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.benchmarks.chart import WIDTH_PX, chart
@@ -93,7 +93,8 @@ def test_labels_of_lines_that_meet_do_not_cover_each_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds_of_one", "most"), [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.01")]
+    ("seconds_of_one", "most"),
+    [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.01"), (300.0, "0.2")],
 )
 def test_the_scale_of_the_lines_ends_at_a_round_number(seconds_of_one: float, most: str) -> None:
     one = run(size(512, 512, seconds_of_one))
@@ -124,6 +125,7 @@ def test_it_fetches_nothing_and_runs_nothing() -> None:
 
 
 @given(RUNS, st.lists(RUNS, max_size=3))
+@settings(max_examples=25)
 def test_any_run_is_well_formed_and_within_its_page(one: BenchmarkRun, earlier: list[BenchmarkRun]) -> None:
     svg = drawn(one, *earlier, one)
     assert svg.tag == f"{SVG}svg"

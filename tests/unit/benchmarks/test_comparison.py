@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.benchmarks.comparison import (
@@ -128,6 +128,7 @@ def test_a_stage_that_takes_next_to_nothing_is_not_there() -> None:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
+@settings(max_examples=25)
 def test_a_run_beside_itself_has_not_changed(one: object, others: list[object]) -> None:
     assert changed(one, one) == ()  # type: ignore[arg-type]
     changes = figure_changes(one, one)  # type: ignore[arg-type]
@@ -135,6 +136,7 @@ def test_a_run_beside_itself_has_not_changed(one: object, others: list[object]) 
 
 
 @given(RUNS, RUNS)
+@settings(max_examples=25)
 def test_what_went_up_went_down_the_other_way_round(one: object, other: object) -> None:
     there = figure_changes(one, other)  # type: ignore[arg-type]
     back = figure_changes(other, one)  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aura_daemon.benchmarks.table import page
@@ -45,6 +45,7 @@ def test_of_a_batch_it_tells_the_time_of_one_picture_and_how_many_went_at_once()
     text = page(run(size(512, 512, 4.0, batch=4, together=2)), [])
     assert cells(text, "time of one image") == ["1.00 s"]
     assert cells(text, "drawn at once") == ["2"]
+    assert "First run and stages are of 4 images together." in text
     assert "- 512×512: memory was enough for 2 of 4 images at once" in text
 
 
@@ -155,6 +156,7 @@ def rows_of_tables(text: str) -> list[list[str]]:
 
 
 @given(RUNS, st.lists(RUNS, max_size=4))
+@settings(max_examples=25)
 def test_of_any_run_every_row_of_a_table_has_as_many_cells_as_its_head(
     one: BenchmarkRun, earlier: list[BenchmarkRun]
 ) -> None:

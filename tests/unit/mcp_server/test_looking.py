@@ -99,6 +99,7 @@ def test_a_sidecar_that_is_none_hides_no_picture(house: House, ask: Ask, sidecar
         ("../secret.txt", "must be a name below the outbox"),
         ("noise.png", "cannot be read as a picture"),
         ("cut.png", "cannot be read as a picture"),
+        ("cut.jpg", "cannot be read as a picture"),
         ("program.exe", "is no result that can be looked at"),
         ("fifo.txt", "cannot be read"),
     ],
@@ -110,6 +111,7 @@ def test_nothing_else_can_be_looked_at(house: House, ask: Ask, name: str, reason
     (house.outbox / "linked").symlink_to(house.root)
     (house.outbox / "noise.png").write_bytes(b"noise" * 100)
     (house.outbox / "cut.png").write_bytes(picture("png", (2000, 100))[:5000])
+    (house.outbox / "cut.jpg").write_bytes(picture("jpeg", (400, 400))[:5000])
     (house.outbox / "program.exe").write_bytes(b"MZ")
     os.mkfifo(house.outbox / "fifo.txt")
     reply = ask("look", result=name)
