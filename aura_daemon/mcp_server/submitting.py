@@ -57,10 +57,13 @@ def _submitted(
     problems = [problem for problem in found.values() if isinstance(problem, Problem)]
     twice = sorted(more.keys() & {*keys, *found})
     problems += [Problem(key=f"settings.{key}", message="is there twice: as an argument too") for key in twice]
-    if problems := [*misplaced(call.loaded), *problems]:
+    misplaced_folders = misplaced(call.loaded)
+    if not misplaced_folders and not settings.inbox.exists():
+        # The default one. Agents' programs start servers anywhere: an inbox made there would be nobody's.
+        message = f"{settings.inbox} does not exist: start the daemon once, or name its configuration with --config"
+        misplaced_folders = (Problem(key="inbox", message=message),)
+    if problems := [*misplaced_folders, *problems]:
         raise UserError(problems)
-    if not settings.inbox.exists():  # the default one: a missing folder with a name of its own is a problem
-        durable_files.make_folder(settings.inbox)
     desk = Submission(settings)
     pictures = {role: picture for role, picture in found.items() if isinstance(picture, Picture)}
     draft = desk.of_keys({**keys, **more}, pictures, name=name)

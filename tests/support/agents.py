@@ -66,9 +66,9 @@ Ask: TypeAlias = Callable[..., Reply]
 """The name of a tool, and its arguments -> what an agent gets."""
 
 
-def asking(house: House, **settings: Any) -> Ask:
+def asking(config: Path) -> Ask:
     """Asks one question a session of a server in this process."""
-    server = server_of(config_of(house, **settings))
+    server = server_of(config)
 
     def ask(tool: str, /, **arguments: Any) -> Reply:
         return reply_of(with_client(server, lambda client: client.call_tool(tool, arguments)))

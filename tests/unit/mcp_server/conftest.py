@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.agents import Ask, asking
+from tests.support.agents import Ask, asking, config_of
 from tests.support.house import House
 
 
 @pytest.fixture
 def ask(house: House) -> Ask:
     """Asks one question a session."""
-    return asking(house)
+    return asking(config_of(house))

@@ -9,7 +9,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from tests.support.agents import Ask, asking
+from tests.support.agents import Ask, asking, config_of
 from tests.support.house import PNG, House
 
 
@@ -123,5 +123,5 @@ def test_nothing_else_can_be_looked_at(house: House, ask: Ask, name: str, reason
 
 def test_a_picture_of_too_many_pixels_is_not_unpacked(house: House) -> None:
     (house.outbox / "cat.png").write_bytes(picture("png", (200, 200)))
-    reply = asking(house, limits={"image_pixels": 10_000})("look", result="cat.png")
+    reply = asking(config_of(house, limits={"image_pixels": 10_000}))("look", result="cat.png")
     assert "the picture has 40,000 pixels, more than 10,000 (limits.image_pixels)" in reply.text

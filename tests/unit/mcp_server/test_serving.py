@@ -13,7 +13,7 @@ from mcp_types import Tool
 
 from aura_daemon.mcp_server.serving import server_of
 from aura_daemon.mcp_server.tools import TOOLS
-from tests.support.agents import Ask, config_of, with_client
+from tests.support.agents import Ask, asking, config_of, with_client
 from tests.support.house import PNG, House
 
 READING = {"wait", "look", "status", "why", "results"}
@@ -58,6 +58,14 @@ def test_a_folder_that_is_away_is_told(house: House, ask: Ask) -> None:
     reply = ask("submit_prompt", prompt="x")
     assert reply.is_refused
     assert f"inbox: {house.inbox} does not exist" in reply.text
+
+
+def test_no_inbox_is_made_where_an_agents_program_happens_to_run(house: House) -> None:
+    config_of(house).write_text(f"outbox: {house.outbox}\nstate: {house.state}\n")
+    house.inbox.rmdir()
+    ask = asking(house.root / "agents.yaml")
+    assert "name its configuration with --config" in ask("submit_prompt", prompt="x").text
+    assert not house.inbox.exists()
 
 
 def test_a_file_in_the_way_is_told(house: House, ask: Ask) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.agents import Ask, asking
+from tests.support.agents import Ask, asking, config_of
 from tests.support.house import PNG, House
 
 DATA = base64.b64encode(PNG).decode()
@@ -83,7 +83,7 @@ def test_no_other_picture_can_be_named(house: House, ask: Ask, picture: Any, rea
 
 
 def test_a_picture_is_held_to_the_limit_of_the_configuration(house: House) -> None:
-    ask = asking(house, limits={"image_bytes": 1000})
+    ask = asking(config_of(house, limits={"image_bytes": 1000}))
     (house.outbox / "large.png").write_bytes(PNG + bytes(2000))
     for picture in ({"data": base64.b64encode(PNG + bytes(2000)).decode()}, {"result": "large.png"}):
         assert "is larger than 1,000 bytes (limits.image_bytes)" in ask("submit_picture", picture=picture).text
@@ -125,7 +125,7 @@ def test_what_a_job_file_may_not_ask_for_is_refused(
 
 def test_a_configuration_that_changes_counts_from_the_next_call_on(house: House, ask: Ask) -> None:
     assert ask("submit_prompt", prompt="x", model="sd-1.4").is_refused
-    ask = asking(house, generate={"models": ["sd-1.4"]})
+    ask = asking(config_of(house, generate={"models": ["sd-1.4"]}))
     assert not ask("submit_prompt", prompt="x", model="sd-1.4").is_refused
     (house.root / "agents.yaml").write_text("inbox: [")
     assert "agents.yaml" in ask("submit_prompt", prompt="x").text

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from aura_daemon.jobs.results import FailureKind
-from tests.support.agents import Ask, asking
+from tests.support.agents import Ask, asking, config_of
 from tests.support.house import House, fail
 
 
 def test_status_says_what_to_start_and_what_may_be_asked_for(house: House) -> None:
-    reply = asking(house, generate={"models": ["sd-1.4"]})("status")
+    reply = asking(config_of(house, generate={"models": ["sd-1.4"]}))("status")
     assert reply.data["is_daemon_running"] is False
     assert reply.data["problem"].startswith("no daemon runs: start `aura-daemon run`")
     assert reply.data["models"] == ["aura-mini", "sd-1.4"]
