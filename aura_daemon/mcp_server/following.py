@@ -29,7 +29,7 @@ NUDGE: Final = 0.001
 
 async def wait(call: Call, wanted: WaitQuestion) -> Answer:
     """Waits until a file's jobs have ended, nothing moves, or the time is up; raises UserError for a bad name."""
-    file = name_below("file", wanted.file, root="inbox")
+    file = name_below("file", wanted.file, call.settings.inbox, root="inbox")
     if isinstance(file, Problem):
         raise UserError([file])
     look = partial(_look, file, call.settings)

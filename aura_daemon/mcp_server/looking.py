@@ -31,7 +31,7 @@ MOST_SIDECAR_BYTES: Final = 1 << 20
 def look(call: Call, wanted: LookQuestion) -> Answer:
     """Reads a result; raises UserError where there is none, or where it is no picture and no text."""
     outbox, limits = call.settings.outbox, call.settings.limits
-    name = name_below("result", wanted.result, root="outbox")
+    name = name_below("result", wanted.result, outbox, root="outbox")
     if isinstance(name, Problem):
         raise UserError([name])
     extension = extension_of(name)

@@ -1,18 +1,20 @@
 """Names that agents give: of files below the inbox or the outbox, and of nothing else. In: a name. Out: it, or why not.
 
-A name is refused by what it says, before anything is looked for; whoever reads the file follows no link (`below=`).
+A name is refused by what it says, before anything is looked for, and where a link leads it out: not even whether a file
+is there is told then. Whoever reads the file follows no link at all (`below=`).
 """
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.problems import cut
+from aura_daemon.system.durable_files import leads_astray
 
 
-def name_below(key: str, name: str, *, root: str) -> str | Problem:
+def name_below(key: str, name: str, folder: Path, *, root: str) -> str | Problem:
     """A name in its plain form: `./cats//tom.png` is `cats/tom.png`. `root`: `inbox` or `outbox`, for the problem."""
     path = PurePosixPath(name.strip())
     plain = path.as_posix()
@@ -24,6 +26,8 @@ def name_below(key: str, name: str, *, root: str) -> str | Problem:
     if is_out_of_bounds(plain):
         message = f"hidden files and `failed/` of the {root} are not for agents: `why` and `results` tell what failed"
         return Problem(key=key, message=message, given=cut(name))
+    if leads_astray((folder / plain).parent, below=folder):
+        return Problem(key=key, message=f"a link on the way leads out of the {root}", given=cut(name))
     return plain
 
 

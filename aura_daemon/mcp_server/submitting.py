@@ -89,7 +89,7 @@ def _picture(key: str, given: GivenPicture, settings: Settings) -> Picture | Pro
     if given.data is not None:
         return _picture_of_data(key, given.data, most_bytes)
     root, folder = ("inbox", settings.inbox) if given.file is not None else ("outbox", settings.outbox)
-    name = name_below(f"{key}.{sources[0]}", given.file or given.result or "", root=root)
+    name = name_below(f"{key}.{sources[0]}", given.file or given.result or "", folder, root=root)
     if isinstance(name, Problem):
         return name
     if extension_of(name) not in IMAGE_EXTENSIONS:

@@ -53,7 +53,7 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
 def why(call: Call, wanted: WhyQuestion) -> Answer:
     """Why a file is where it is; raises UserError for a name that leads out of the inbox."""
     settings = call.settings
-    file = name_below("file", wanted.file, root="inbox")
+    file = name_below("file", wanted.file, settings.inbox, root="inbox")
     if isinstance(file, Problem):
         raise UserError([file])
     found = explain(settings.inbox / file, settings, running_health(settings.state_folder()))

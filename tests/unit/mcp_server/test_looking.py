@@ -94,7 +94,9 @@ def test_a_sidecar_that_is_none_hides_no_picture(house: House, ask: Ask, sidecar
     [
         ("gone.png", "cannot be read"),
         ("link.png", "cannot be read"),
-        ("linked/secret.txt", "cannot be read"),
+        ("linked/secret.txt", "a link on the way leads out of the outbox"),
+        ("linked/gone.txt", "a link on the way leads out of the outbox"),
+        ("within/cat.txt", "cannot be read"),
         ("link.txt", "cannot be read"),
         ("../secret.txt", "must be a name below the outbox"),
         ("noise.png", "cannot be read as a picture"),
@@ -109,6 +111,7 @@ def test_nothing_else_can_be_looked_at(house: House, ask: Ask, name: str, reason
     (house.outbox / "link.txt").symlink_to(house.root / "secret.txt")
     (house.outbox / "link.png").symlink_to(house.root / "secret.txt")
     (house.outbox / "linked").symlink_to(house.root)
+    (house.outbox / "within").symlink_to(house.outbox)
     (house.outbox / "noise.png").write_bytes(b"noise" * 100)
     (house.outbox / "cut.png").write_bytes(picture("png", (2000, 100))[:5000])
     (house.outbox / "cut.jpg").write_bytes(picture("jpeg", (400, 400))[:5000])

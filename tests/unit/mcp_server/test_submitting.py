@@ -62,7 +62,7 @@ def test_a_result_is_captioned_and_a_picture_of_the_inbox_is_drawn_from(house: H
         ({"file": "/etc/hostname.png"}, "must be a name below the inbox"),
         ({"result": "../inbox/photo.png"}, "must be a name below the outbox"),
         ({"result": "link.png"}, "cannot be read"),
-        ({"result": "linked/photo.png"}, "cannot be read"),
+        ({"result": "linked/photo.png"}, "a link on the way leads out of the outbox"),
         ({"result": "folder.png"}, "cannot be read"),
         ({"result": "cat.json"}, "must be the name of a picture"),
         ({"path": "photo.png"}, "unknown key"),
