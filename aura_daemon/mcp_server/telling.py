@@ -41,7 +41,8 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
         problem=found.journal_error or ("" if found.is_running else START_IT),
     )
     counts = ", ".join(f"{count} {state}" for state, count in data.jobs.items() if count)
-    lines = [f"daemon: {data.status or 'not running'}; jobs: {counts or 'none'}"]
+    nothing = "not known" if found.journal_error else "none"
+    lines = [f"daemon: {data.status or 'not running'}; jobs: {counts or nothing}"]
     lines += [f"running: {data.running}"] if data.running else []
     lines += [f"held up: {one.what}: {with_mend(one.reason, one.mend)}" for one in data.held_up]
     lines += [f"failed: {failure}" for failure in data.recent_failures]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 from aura_daemon.jobs.results import FailureKind
+from aura_daemon.journal.journal import FILE_NAME
 from tests.support.agents import Ask, asking, config_of
 from tests.support.house import House, fail
 
@@ -22,6 +26,18 @@ def test_status_counts_jobs_and_names_failures(house: House, ask: Ask) -> None:
     assert reply.data["jobs"]["failed"] == 1
     assert "cat.yaml: it went wrong" in reply.data["recent_failures"][0]
     assert "failed: " in reply.text
+
+
+def test_a_journal_that_cannot_be_read_is_told(house: House, ask: Ask) -> None:
+    with closing(sqlite3.connect(house.state / FILE_NAME)) as journal:
+        journal.execute("PRAGMA user_version = 1")
+    reply = ask("status")
+    assert "jobs: not known" in reply.text
+    assert reply.data["problem"] == "the journal is of an earlier release: run the daemon"
+    (house.state / FILE_NAME).write_bytes(b"no journal" * 1000)
+    for tool in ("status", "results"):
+        assert ask(tool).is_refused
+        assert "is damaged or no journal" in ask(tool).text
 
 
 def test_why_answers_as_the_command_does(house: House, ask: Ask) -> None:
