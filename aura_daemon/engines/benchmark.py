@@ -267,6 +267,7 @@ class Benchmark:
             first,
             payloads=(),
             text="",
+            thumbnail=b"",
             resolved=ResolvedBenchmark(
                 settings=resolved,
                 sizes=(*drawn_sizes, *((one.width, one.height) for one in not_run)),
