@@ -288,7 +288,7 @@ class OutcomeHandler:
             job = journal.job(job_id)  # an earlier try may have changed it
             if (run := produced.benchmark) is not None:
                 journal.keep_benchmark(run)
-                from aura_daemon.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
+                from aura_daemon.formats.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
 
                 produced = with_pages(produced, journal.earlier_benchmarks(run))
             delivered = self.delivery.deliver(job, result.source, produced, result.times)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.benchmarks.chart import WIDTH_PX, chart
+from aura_daemon.formats.benchmarks.chart import WIDTH_PX, chart
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
-from tests.unit.benchmarks.any_run import RUNS
+from tests.unit.formats.benchmarks.any_run import RUNS
 
 SVG = "{http://www.w3.org/2000/svg}"
 

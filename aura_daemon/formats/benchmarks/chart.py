@@ -11,10 +11,10 @@ from itertools import pairwise
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, size_text
-from aura_daemon.benchmarks.comparison import STAGES, comparable, per_minute_words, stages_of
-from aura_daemon.benchmarks.table import conditions
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.benchmarks.comparison import STAGES, comparable, per_minute_words, stages_of
+from aura_daemon.formats.benchmarks.table import conditions
+from aura_daemon.formats.readable import bytes_text, minute_text, number_text, seconds_text, shortened, size_text
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 
 WIDTH_PX: Final = 760
@@ -200,5 +200,4 @@ def _write(svg: Xml.Element, x: float, y: float, text: str, kind: str = "") -> N
 
 
 def _short(text: str) -> str:
-    line = " ".join(escaped(text).split())
-    return line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
+    return shortened(" ".join(escaped(text).split()), _MOST_CHARACTERS)
