@@ -36,14 +36,6 @@ def _now(document: Health) -> str:
 
 
 def _job(job: CurrentJob) -> str:
-    if job.loading is not None:
-        progress = f"loading {job.loading}"
-        if job.loading_total_bytes:
-            progress += f" {100 * job.loading_done_bytes // job.loading_total_bytes} %"
-    elif job.steps:
-        progress = f"step {job.step} of {job.steps}"
-    else:
-        progress = "starting"
     others = f" and {job.batch - 1} more" if job.batch > 1 else ""
     eta = f", {job.eta_s:.0f} s to go" if job.eta_s is not None else ""
-    return f"{job.kind} {job.source}{others}: {progress}{eta}"
+    return f"{job.kind} {job.source}{others}: {job.progress}{eta}"

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from aura_daemon.cli.results.history import table
 from aura_daemon.daemon.history import HistoryEntry
-from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text
+from aura_daemon.daemon.status import DaemonStatus, models_text
 from aura_daemon.errors import with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.readable import bytes_text
@@ -146,7 +146,7 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
         text += f", {bytes_text(int(done))} of {bytes_text(int(total))}" if total else ""
     else:
         done, total = float(current.step), float(current.steps)
-        text = progress_text(current)
+        text = current.progress
         text += f", {span(current.eta_s)} to go" if current.eta_s is not None else ""
     bar = Table.grid(padding=(0, 1, 0, 0))
     bar.add_column()
