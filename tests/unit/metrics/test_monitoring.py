@@ -94,6 +94,17 @@ def test_with_a_token_only_those_who_know_it_are_answered(house: House) -> None:
         assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 200
 
 
+def test_a_changed_token_counts_from_the_next_start(house: House) -> None:
+    place, file, changed = house.root / "http.sock", house.root / "token", TOKEN[::-1]
+    file.write_text(TOKEN)
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        file.write_text(changed)
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 200
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 401
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {changed}")[0] == 200
+
+
 def test_a_drain_neither_listens_nor_writes_and_nothing_is_on_by_default(house: House, door: Door) -> None:
     def extensions(*, drain: bool, **changes: Any) -> list[str]:
         made = extensions_of(
