@@ -1,4 +1,4 @@
-"""The command line: argv -> exit code. The commands, as help lists them; each imports its module when it is called.
+"""The command line: argv -> exit code. Each command imports its module when it is called.
 
 Exit codes: 0 success; 1 a job or file failed, or (`doctor`) something should be mended; 2 the user has something to
 mend (command line, configuration, folders); 3 (`once`, `submit --wait`) only jobs are left that wait for a model;
@@ -15,9 +15,10 @@ from typing import Annotated, Final
 
 import typer
 
-from aura_daemon.cli import completing
 from aura_daemon.cli.arguments import jobs, running, setup
 from aura_daemon.cli.arguments.shared import ConfigOption, LogFormatOption
+from aura_daemon.cli.shell import completing
+from aura_daemon.cli.shell.command_list import SectionedGroup
 from aura_daemon.system import windows
 
 PROGRAM = "aura-daemon"
@@ -27,7 +28,8 @@ NOT_ON_WINDOWS = frozenset({"run", "once", "demo", "cancel", "retry", "doctor", 
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Watches a folder: prompts become images, images become captions, on whatever memory there is.",
+    cls=SectionedGroup,
+    help="Watches a folder: prompts become pictures, pictures become captions, in whatever memory there is.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -44,7 +46,7 @@ class ShellName(StrEnum):
 
 
 def completion(shell: Annotated[ShellName, typer.Argument(help="The shell that is to complete.")]) -> None:
-    """Print what makes a shell complete this command, its options and your jobs."""
+    """Print what has your shell complete all of this."""
     os.environ[completing.COMPLETE] = f"source_{shell}"
     app(prog_name=PROGRAM)
 
@@ -72,8 +74,6 @@ COMMANDS: Final[dict[str, Callable[..., None]]] = {
     "schema": setup.schema,
     "bench": running.bench,
 }
-"""In the order in which help lists them."""
-
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 

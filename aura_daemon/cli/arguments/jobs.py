@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from aura_daemon.cli import completing
 from aura_daemon.cli.arguments.shared import ConfigOption
+from aura_daemon.cli.shell import completing
 from aura_daemon.cli.submit import options as submitting
 
 
@@ -24,8 +24,8 @@ class HistoryKind(StrEnum):
 
 JOBS_HELP = "Ids as they stand in the log, or files as they lay in the inbox."
 
-OpenJobs = Annotated[list[str], typer.Argument(metavar="JOB…", help=JOBS_HELP, autocompletion=completing.open_jobs)]
-FailedJobs = Annotated[list[str], typer.Argument(metavar="JOB…", help=JOBS_HELP, autocompletion=completing.failed_jobs)]
+OpenJobs = Annotated[list[str], typer.Argument(metavar="JOB", help=JOBS_HELP, autocompletion=completing.open_jobs)]
+FailedJobs = Annotated[list[str], typer.Argument(metavar="JOB", help=JOBS_HELP, autocompletion=completing.failed_jobs)]
 
 
 def check(
@@ -38,7 +38,7 @@ def check(
         bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
     ] = False,
 ) -> None:
-    """Validate files without running them."""
+    """Say what is wrong with files, without running them."""
     from aura_daemon.cli import check
 
     raise typer.Exit(check.check(files, config, expand=expand))
@@ -67,7 +67,7 @@ def submit(
     as_json: Annotated[bool, typer.Option("--json", help="An object for each file, one a line.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put jobs into the inbox: prompts, pictures, files. With --wait: 1 where one fails, 3 where one cannot run now."""
+    """Put prompts, pictures and files into the inbox. With --wait: 1 where one fails, 3 where one cannot run now."""
     from aura_daemon.cli.submit import command
 
     words = {"aspect_ratio": aspect, "steps": steps, "seed": seed, "count": count, "negative_prompt": negative}
@@ -87,7 +87,7 @@ def submit(
 
 
 def history(
-    words: Annotated[list[str], typer.Argument(metavar="[TEXT]…", help="In prompt, caption, file or reason.")] = [],  # noqa: B006
+    words: Annotated[list[str], typer.Argument(metavar="TEXT", help="In prompt, caption, file or reason.")] = [],  # noqa: B006
     kind: Annotated[HistoryKind | None, typer.Option("--kind", help="Only such jobs.")] = None,
     failed: Annotated[bool | None, typer.Option("--failed/--done", help="Only what failed, or what did not.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="2026-05-31, '2026-05-31 18:00', 2h, 3d.")] = None,
@@ -96,7 +96,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="An object for each, one a line.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List what ended, the latest first."""
+    """List results and failures, the latest first."""
     from aura_daemon.cli.results import history
 
     wanted = history.wanted(" ".join(words), kind=kind, failed=failed, since=since, until=until)
@@ -110,7 +110,7 @@ def open_result(
     config: ConfigOption = None,
     prints: Annotated[bool, typer.Option("--print", help="Print its path, and open nothing.")] = False,
 ) -> None:
-    """Open the newest result, or another one, in the program for it."""
+    """Open the newest result, or another one."""
     from aura_daemon.cli.results import open_result
 
     raise typer.Exit(open_result.open_result(which, config, prints=prints))
@@ -132,7 +132,7 @@ def why(
 
 
 def cancel(jobs: OpenJobs, config: ConfigOption = None) -> None:
-    """Cancel jobs that are not done yet; their files go to `failed/`."""
+    """End jobs that are not done yet. Their files go to `failed/`."""
     from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.commands import CommandVerb
 
@@ -140,7 +140,7 @@ def cancel(jobs: OpenJobs, config: ConfigOption = None) -> None:
 
 
 def retry(jobs: FailedJobs, config: ConfigOption = None) -> None:
-    """Queue failed jobs again; their files are taken back from `failed/`."""
+    """Queue failed jobs again. Their files are taken back from `failed/`."""
     from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.commands import CommandVerb
 

@@ -13,7 +13,7 @@ from aura_daemon.cli.arguments.shared import ConfigOption, LogFormatOption, Make
 def run(
     config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
 ) -> None:
-    """Run the daemon: watch the inbox until told to stop."""
+    """Watch the inbox until it is stopped."""
     from aura_daemon.cli import run
 
     raise typer.Exit(run.run(config, log_format, makes_folders=make_folders))
@@ -22,14 +22,14 @@ def run(
 def once(
     config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
 ) -> None:
-    """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
+    """Drain the inbox and exit. 0: all is well; 1: a job failed; 3: only jobs wait that lack a model or memory."""
     from aura_daemon.cli import run
 
     raise typer.Exit(run.once(config, log_format, makes_folders=make_folders))
 
 
 def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
-    """Put the shipped examples into the inbox, drain it, and say where each result is."""
+    """Run the shipped examples. They go into the inbox; at the end you see where each result is."""
     from aura_daemon.cli import demo
 
     raise typer.Exit(demo.demo(config, log_format))
@@ -51,19 +51,19 @@ def status(
 
 
 def mcp(config: ConfigOption = None) -> None:
-    """Serve agents over the Model Context Protocol, on standard input and output."""
+    """Serve AI agents over the Model Context Protocol. It speaks on standard input and output."""
     from aura_daemon.cli import mcp
 
     raise typer.Exit(mcp.mcp(config))
 
 
 def bench(
-    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken and what a job costs, no model.")],
+    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken, what a job costs; no model.")],
     files: Annotated[int, typer.Option(min=1, help="Files to drain.")] = 1000,
     latencies: Annotated[int, typer.Option(min=1, help="Files delivered one by one.")] = 200,
     folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
 ) -> None:
-    """Measure this machine."""
+    """Measure how soon files are taken on this disk. How fast models are is measured by a job: docs/benchmark.md."""
     from aura_daemon.cli import bench
 
     raise typer.Exit(bench.intake(files, latencies, folder))

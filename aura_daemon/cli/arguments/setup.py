@@ -39,7 +39,7 @@ def init(
     model: Annotated[str | None, typer.Option(help="aura-mini, sd-1.4, or any other as in `generate.model`.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is proposed.")] = False,
 ) -> None:
-    """Ask three questions, write a configuration with comments, make its folders, and check it."""
+    """Ask three questions and write a configuration. Its folders are made, and all of it is checked."""
     from aura_daemon.cli.setup import init
 
     raise typer.Exit(init.init(config, inbox=inbox, outbox=outbox, model=model, asks=not yes))
@@ -49,7 +49,7 @@ def backup(
     file: Annotated[Path, typer.Argument(readable=False, help="Where the backup goes; replaces an earlier one.")],
     config: ConfigOption = None,
 ) -> None:
-    """Write the journal to a file, checked; the daemon may run."""
+    """Write the journal to a file. The daemon may run meanwhile; the file is checked."""
     from aura_daemon.cli import backup
 
     raise typer.Exit(backup.backup(file, config))
@@ -58,7 +58,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(readable=False, help="A backup.")], config: ConfigOption = None
 ) -> None:
-    """Put a backup in the place of the journal, which is kept beside it; no daemon may run."""
+    """Put a backup in the place of the journal. No daemon may run; the old journal is kept beside it."""
     from aura_daemon.cli import backup
 
     raise typer.Exit(backup.restore(file, config))
@@ -67,7 +67,7 @@ def restore(
 def doctor(
     config: ConfigOption = None,
     plan: Annotated[
-        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, as 912x512.")
+        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, such as 912x512.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, max=16, help="So many pictures at once.")] = 1,
     model: Annotated[
@@ -75,7 +75,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
-    """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
+    """Say what this machine is, and what should be mended. Then the exit code is 1. --plan: where a job would start."""
     from aura_daemon.cli.setup import doctor
 
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
@@ -102,7 +102,7 @@ def service(
         str, typer.Option("--name", help="Of the unit and its folders, for several services.")
     ] = "aura-daemon",
 ) -> None:
-    """Install the daemon as a service of systemd (or launchd), remove it, or say how it is."""
+    """Install the daemon as a service, remove it, say how it is. Of systemd, or of launchd on a Mac."""
     from aura_daemon.cli.setup import service
     from aura_daemon.service.plan import Scope
     from aura_daemon.service.planning import ServiceOptions
@@ -115,7 +115,7 @@ def service(
 def fetch(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL…]", help="As `generate.model` has it; default: all configured."),
+        typer.Argument(metavar="MODEL", help="As `generate.model` has it; default: all configured."),
     ] = None,
     config: ConfigOption = None,
     accept_licence: Annotated[
@@ -123,14 +123,14 @@ def fetch(
     ] = False,
     list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
 ) -> None:
-    """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
+    """Fetch models before a job needs them. You see licence and size first; what comes is checked."""
     from aura_daemon.cli.setup import fetch
 
     raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
 
 
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
-    """Print a JSON Schema."""
+    """Print the JSON Schema of a document."""
     from aura_daemon.cli import schema
 
     raise typer.Exit(schema.schema(name))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from aura_daemon.cli import completing
+from aura_daemon.cli.shell import completing
 
 
 class LogFormat(StrEnum):
