@@ -52,3 +52,13 @@ def minute_text(stamp: str) -> str:
 def shortened(text: str, most: int) -> str:
     """A text of at most `most` characters; `…` stands for what was cut."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def rounded_up(number: float) -> float:
+    """A round number that is not smaller: 1, 1.5, 2, 3, 4, 6 or 8 by a power of ten, so that its half is round too."""
+    unit = 0.001
+    while True:
+        for factor in (1, 1.5, 2, 3, 4, 6, 8):
+            if unit * factor >= number:
+                return unit * factor
+        unit *= 10

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aura_daemon.formats.readable import seconds_text
+from aura_daemon.formats.readable import rounded_up, seconds_text
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry
 from aura_daemon.ladder.rungs import Rung
 
@@ -76,7 +76,7 @@ def chart(entries: Sequence[GalleryEntry]) -> Chart | None:
     measured = [entry for entry in entries if entry.stages and entry.kind is not EntryKind.FAILURE][-MOST_BARS:]
     if len(measured) < 2:
         return None
-    most_s = _round_up(max(sum(entry.stages.values()) for entry in measured))
+    most_s = rounded_up(max(sum(entry.stages.values()) for entry in measured))
     order = {rung.value: place for place, rung in enumerate(Rung)}
     rungs = sorted({entry.rung for entry in measured}, key=lambda rung: (order.get(rung, len(order)), rung))
     rows = {rung: RUNGS_TOP + place * RUNG_ROW for place, rung in enumerate(rungs)}
@@ -122,16 +122,6 @@ def _column(entry: GalleryEntry, x: float, step: float, most_s: float, rung_y: f
     )
     title = f"{entry.name}: {told}; rung {entry.rung}"
     return Column(title=title, bars=tuple(bars), rung_x=round(x + step / 2, 1), rung_y=rung_y)
-
-
-def _round_up(seconds: float) -> float:
-    """A round number that is not smaller: 1, 2, 3, 4, 6 or 8 by a power of ten, so that its half is round too."""
-    unit = 0.001
-    while True:
-        for factor in (1, 2, 3, 4, 6, 8):
-            if unit * factor >= seconds:
-                return unit * factor
-        unit *= 10
 
 
 def _tick(seconds: float) -> str:
