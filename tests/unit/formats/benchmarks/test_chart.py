@@ -94,7 +94,7 @@ def test_labels_of_lines_that_meet_do_not_cover_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("seconds_of_one", "most"),
-    [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.0008"), (300.0, "0.2")],
+    [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.001"), (300.0, "0.2")],
 )
 def test_the_scale_of_the_lines_ends_at_a_round_number(seconds_of_one: float, most: str) -> None:
     one = run(size(512, 512, seconds_of_one))
