@@ -15,9 +15,12 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 
+import pillow_heif
 import pytest
+from PIL import Image
 
 from tests.support.programs import DEADLINE_S, LIGHT, REAL
 from tests.support.recipes import Desk, recipes
@@ -26,6 +29,22 @@ from tests.torture.tools import free_port, wait_for_port
 RECIPES = recipes()
 
 real = pytest.param(REAL, marks=pytest.mark.slow)
+
+
+UNFINISHED = (
+    ".syncthing.IMG_0001.JPG.tmp",
+    "~syncthing~IMG_0001.JPG.tmp",
+    ".IMG_0001.JPG.~4f2a",
+    "IMG_0001.JPG.part",
+    "IMG_0001.JPG.filepart",
+    "IMG_0001.JPG.!sync",
+    "IMG_0001.JPG.tmp",
+)
+"""What a photo is called while Syncthing-Fork, Nextcloud, Resilio Sync and others transfer it."""
+
+PHOTO, HEIC = BytesIO(), BytesIO()
+Image.new("RGB", (96, 64), "red").save(PHOTO, "JPEG")
+pillow_heif.from_pillow(Image.new("RGB", (96, 64), "blue")).save(HEIC)
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
@@ -105,6 +124,28 @@ def test_cron_understands_the_line(tmp_path: Path) -> None:
     if "invalid option" in asked.stderr:
         pytest.skip("this crontab cannot check without installing")
     assert asked.returncode == 0, asked.stderr
+
+
+@pytest.mark.parametrize("module", [LIGHT, real])
+def test_what_the_apps_of_phones_write_is_taken_when_it_is_there_under_its_name(desk: Desk) -> None:
+    for folder in ("~/aura/inbox", "~/aura/outbox"):
+        desk.place(folder).mkdir(parents=True)
+    desk.follow(*RECIPES["A phone"])
+    for name in UNFINISHED:
+        desk.place(f"~/aura/inbox/{name}").write_bytes(PHOTO.getvalue())
+    desk.type("aura-daemon once")
+    assert desk.files("~/aura/inbox") == sorted(name for name in UNFINISHED if not name.startswith("."))
+    assert desk.files("~/aura/outbox") == ["health.json"], "half a photo was taken"
+    for name in UNFINISHED:
+        desk.place(f"~/aura/inbox/{name}").rename(desk.place("~/aura/inbox/IMG_0001.JPG"))
+    desk.place("~/aura/inbox/IMG_0002.HEIC").write_bytes(HEIC.getvalue())
+    desk.place("~/aura/inbox/CAT.TXT").write_bytes(b"a small red circle on a blue background")
+    desk.type("aura-daemon once")
+    results = set(desk.files("~/aura/outbox"))
+    assert {"IMG_0001.txt", "IMG_0001.json", "IMG_0002.txt", "IMG_0002.json", "CAT.png", "CAT.json"} <= results
+    assert desk.files("~/aura/inbox") == ["CAT.TXT", "IMG_0001.JPG", "IMG_0002.HEIC"], (
+        "nothing disappears from the phone"
+    )
 
 
 # -- with real tools ---------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,11 +41,19 @@ podman logs aura
 """
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that others may enter, unlike pytest's."""
+    with tempfile.TemporaryDirectory(prefix="aura-container-", ignore_cleanup_errors=True) as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(2400)
 @pytest.mark.skipif(bool(obstacle()), reason=obstacle())
-def test_the_image_is_built_and_makes_a_picture_as_the_page_says(tmp_path: Path) -> None:
-    person = RootlessPodman(folder=tmp_path / "person")
+def test_the_image_is_built_and_makes_a_picture_as_the_page_says(folder: Path) -> None:
+    person = RootlessPodman(folder=folder / "person")
     person.make()
     repository = person.home / "repository"
     for name in ("aura_daemon", "config"):
@@ -51,7 +61,7 @@ def test_the_image_is_built_and_makes_a_picture_as_the_page_says(tmp_path: Path)
     for name in BUILT_FROM:
         shutil.copy(ROOT / name, repository / name)
     if person.run(f"timeout 60 podman pull --quiet {BASE}", timeout_s=90).returncode != 0:
-        tar = stand_in(tmp_path)
+        tar = stand_in(folder)
         imported = person.run(f"podman import --quiet {tar} {BASE}", timeout_s=300)
         assert imported.returncode == 0, imported.stderr
     built = person.run(f"cd ~/repository\n{BUILD}", timeout_s=1500)

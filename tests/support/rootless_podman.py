@@ -1,8 +1,8 @@
 """A person without root who has podman: for tests that root runs, where nothing else is as podman wants it.
 
-Each script runs in mount and process namespaces of its own, so that nothing of it stays: with an account that is made up,
-with control groups of version 2 alone, which podman's runtime wants and many machines lack, and within the limits of this
-process. What pip is told on this machine holds in images that are built, too.
+Each script runs in mount and process namespaces of its own, so that nothing of it stays: with an account that is made
+up, with control groups of version 2 alone, which podman's runtime wants and many machines lack, and within the limits
+of this process. What pip is told on this machine holds in images that are built, too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from typing import Final
 
 NUMBER: Final = 4242
 """Of the made-up account."""
+
+ALONE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 _START: Final = """
 set -e
@@ -47,6 +49,7 @@ class RootlessPodman:
     """The account; all it has lies below one folder."""
 
     folder: Path
+    """That everybody may enter."""
 
     @property
     def home(self) -> Path:
@@ -74,16 +77,12 @@ class RootlessPodman:
         self._write("home/.config/containers/storage.conf", '[storage]\ndriver = "overlay"\n')
         for place in (self.folder, *self.folder.rglob("*")):
             os.chown(place, NUMBER, NUMBER)
-        for place in (self.folder, *self.folder.parents):  # pytest's own folders are root's alone
-            if not place.stat().st_mode & 0o001:
-                place.chmod(place.stat().st_mode | 0o011)
 
     def run(self, script: str, *, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Runs a script as this account; whatever it leaves running ends with it."""
         self._write("script", script)
         return subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-            + ["bash", "-c", _START.format(number=NUMBER), "bash", self.folder],
+            [*ALONE, "bash", "-c", _START.format(number=NUMBER), "bash", self.folder],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
