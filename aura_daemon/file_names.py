@@ -17,6 +17,10 @@ OWN_FOLDER: Final = ".aura"
 FAILED_FOLDER: Final = "failed"
 """The folder below the outbox for failed sources; a folder of that name in an inbox is never read."""
 
+GALLERY_FOLDER: Final = "aura-gallery"
+"""The folder below an outbox for the gallery's pages and thumbnails; a folder of that name is never read, wherever it
+lies: an outbox can be an inbox, or lie in one."""
+
 MOST_NAME_BYTES: Final = 255
 """Most bytes of one name, on all common file systems."""
 
@@ -39,10 +43,10 @@ _ROOM_FOR_SUFFIX_BYTES: Final = 40
 
 
 def is_out_of_bounds(path: str) -> bool:
-    """Whether a path is never read: a part of it is hidden, or it lies in `failed/` at the top."""
+    """Whether a path is never read: a part of it is hidden or the gallery's, or it lies in `failed/` at the top."""
     parts = path.split("/")
     in_failed = len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER
-    return in_failed or any(part.startswith(".") for part in parts)
+    return in_failed or any(part.startswith(".") or part.casefold() == GALLERY_FOLDER for part in parts)
 
 
 def output_stem(source_stem: str, number: int | str | None) -> str:
@@ -63,11 +67,16 @@ def portable(name: str) -> str:
 
 
 def portable_folder(path: str) -> str:
-    """A path of folders below the outbox that Windows can hold too, and that does not become `failed/`."""
-    parts = [portable(part).rstrip(". ") or "-" for part in path.split("/")] if path else []
+    """A path of folders below the outbox that Windows can hold too, and that does not become a folder of ours."""
+    parts = [not_ours(portable(part).rstrip(". ") or "-") for part in path.split("/")] if path else []
     if parts and parts[0].casefold() == FAILED_FOLDER:
         parts[0] += "-"
     return "/".join(parts)
+
+
+def not_ours(name: str) -> str:
+    """A name that is not that of the gallery's folder."""
+    return name + "-" if name.casefold() == GALLERY_FOLDER else name
 
 
 def failed_path(path: str) -> str:

@@ -14,6 +14,9 @@ NAME: Final = "instant"
 PICTURE_BYTES: Final = 8_192
 """About the size of a picture by aura-mini; the bytes are zeros."""
 
+THUMBNAIL_BYTES: Final = 12_000
+"""About the size of the thumbnail of a picture of 512 x 512."""
+
 _MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_bytes=0)
 _READY: Final = Ready(device="none", device_name=NAME, dtype="none", rung="none", versions=())
 
@@ -89,4 +92,5 @@ def _produced(task: Task) -> Produced:
         batch_size=1,
         timing=EngineTiming(),
         peak_bytes=0,
+        thumbnail=bytes(THUMBNAIL_BYTES),
     )

@@ -284,6 +284,27 @@ def retry(jobs: FailedJobs, config: ConfigOption = None) -> None:
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(readable=False, help="Where the backup goes; replaces an earlier one.")],
+    config: ConfigOption = None,
+) -> None:
+    """Write the journal to a file, checked; the daemon may run."""
+    from aura_daemon.cli import backup
+
+    raise typer.Exit(backup.backup(file, config))
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(readable=False, help="A backup.")], config: ConfigOption = None
+) -> None:
+    """Put a backup in the place of the journal, which is kept beside it; no daemon may run."""
+    from aura_daemon.cli import backup
+
+    raise typer.Exit(backup.restore(file, config))
+
+
+@app.command()
 def doctor(
     config: ConfigOption = None,
     plan: Annotated[

@@ -10,9 +10,6 @@ from dataclasses import astuple, fields
 from pathlib import Path
 from typing import Final, assert_never
 
-from rich.console import Console
-from rich.text import Text
-
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import path_below
@@ -125,6 +122,9 @@ def _summary(parsed: ParsedFile) -> str:
 
 def _job_lines(parsed: ParsedFile) -> Iterator[str]:
     """For each job its number, its seed, the keys in which jobs of the file differ, and its prompt; then the sheets."""
+    from rich.console import Console  # for `--expand` alone
+    from rich.text import Text
+
     width = Console().width if sys.stdout.isatty() else None
     requests = [job.spec.request for job in parsed.jobs]
     differing = _differing([request for request in requests if isinstance(request, GenerateRequest)])

@@ -37,7 +37,8 @@ def exit_code_of(run: Callable[[], object]) -> int:
         try:
             code = run()
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # a shell may have closed it: `>&-`
+                sys.stdout.flush()
     except BrokenPipeError:
         _leave_stdout()
         return UNREAD
@@ -87,5 +88,5 @@ def _of_system(error: OSError) -> str:
 
 def _leave_stdout() -> None:
     """Nothing more is written at the exit of the interpreter, which would complain again."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

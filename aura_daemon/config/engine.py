@@ -124,6 +124,8 @@ class EngineSettings:
     caption: CaptionSettings = CaptionSettings()
     max_image_bytes: int = 100_000_000
     max_image_pixels: int = 250_000_000
+    thumbnails: bool = False
+    """Whether each result comes with a small picture for the gallery."""
 
 
 SMALL_BYTES: Final = 6_500_000_000

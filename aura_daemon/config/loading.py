@@ -75,6 +75,7 @@ def load(config: Path | None) -> LoadedConfig:
             resolved[key] = section.model_copy(update={name: start / path})
     if place is not None and settings.http.token is not None and f"{PREFIX}HTTP__TOKEN" not in variables:
         _keep_secret(place)
+    resolved |= _with_programs(settings, base, variables)
     defaults = {"inbox": Path("inbox"), "outbox": Path("outbox")}
     named = frozenset(key for key in defaults if getattr(settings, key) != defaults[key])
     return LoadedConfig(settings=settings.model_copy(update=resolved), origin=origin, named_folders=named)
@@ -157,6 +158,25 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     folders = {key: start(key) / folder for key, folder in configured.items() if folder is not None}
     models = tuple(_model_from(start("models"), model) for model in section.models)
     return section.model_copy(update={**folders, "models": models})
+
+
+def _with_programs(settings: Settings, base: Path, variables: set[str]) -> dict[str, object]:
+    """The hooks' programs and the log file, made absolute; a program without a slash is looked for in $PATH."""
+
+    def start(section: str, key: str) -> Path:
+        return Path.cwd() if f"{PREFIX}{section}__{key}".upper() in variables else base
+
+    hooks = {}
+    for key in ("on_done", "on_failed", "on_idle"):
+        program, *arguments = getattr(settings.hooks, key) or ("",)
+        if "/" in program:
+            hooks[key] = (str(start("hooks", key) / Path(program).expanduser()), *arguments)
+    path = settings.log_file.path
+    log = {"path": str(start("log_file", "path") / Path(path).expanduser())} if path is not None else {}
+    return {
+        "hooks": settings.hooks.model_copy(update=hooks),
+        "log_file": settings.log_file.model_copy(update=log),
+    }
 
 
 def _model_from(start: Path, model: str) -> str:

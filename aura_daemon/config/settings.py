@@ -24,7 +24,9 @@ from pydantic import (
     model_validator,
 )
 
+from aura_daemon.config.amounts import Number, no_boolean
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.listening import address_of, is_guarded
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
@@ -82,18 +84,10 @@ def _listed(value: object) -> object:
     return [word for word in re.split(r"[\s,\[\]\"']+", value) if word]
 
 
-def _no_boolean(value: object) -> object:
-    """Raises ValueError for `true`, which Python takes for the number 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not true or false")
-    return value
-
-
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-WholeOrNull = Annotated[int | None, BeforeValidator(_no_boolean)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-NumberOrNull = Annotated[float | None, BeforeValidator(_no_boolean)]
+Whole = Annotated[int, BeforeValidator(no_boolean)]
+WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
+NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 
 
 class GenerateConfig(BaseModel):
@@ -148,6 +142,14 @@ class LimitsConfig(BaseModel):
     image_pixels: Whole = Field(
         _ENGINE.max_image_pixels, ge=64, le=1_000_000_000, description="a number of pixels from 64 to 1000000000"
     )
+
+
+class GalleryConfig(BaseModel):
+    """The gallery."""
+
+    model_config = _CONFIG
+    outbox: bool = Field(True, description="true or false: write `index.html` and `aura-gallery/` into the outbox")
+    page_size: Whole = Field(48, ge=10, le=100, description="a whole number of results a page from 10 to 100")
 
 
 class HttpConfig(BaseModel):
@@ -248,11 +250,15 @@ class Settings(BaseModel):
         "INFO", description=f"one of {', '.join(ALLOWED_LEVELS)}"
     )
     log_format: Literal["text", "json"] = Field("text", description="text or json")
+    log_file: LogFileConfig = _section(LogFileConfig(), "log file", "LOG_FILE")
     generate: GenerateConfig = _section(GenerateConfig(), "generator", "GENERATE")
     caption: CaptionConfig = _section(CaptionConfig(), "captioner", "CAPTION")
     limits: LimitsConfig = _section(LimitsConfig(), "limits", "LIMITS")
     http: HttpConfig = _section(HttpConfig(), "HTTP server", "HTTP")
     metrics: MetricsConfig = _section(MetricsConfig(), "metrics", "METRICS")
+    hooks: HooksConfig = _section(HooksConfig(), "hooks", "HOOKS")
+    retention: RetentionConfig = _section(RetentionConfig(), "retention", "RETENTION")
+    gallery: GalleryConfig = _section(GalleryConfig(), "gallery", "GALLERY")
 
     @model_validator(mode="after")
     def _first_wait_is_shortest(self) -> Self:
@@ -265,7 +271,8 @@ class Settings(BaseModel):
         """The part that a worker gets."""
         parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
-        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits)
+        thumbnails = {"thumbnails": self.gallery.outbox}
+        return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits | thumbnails)
 
     @property
     def state_is_managed(self) -> bool:

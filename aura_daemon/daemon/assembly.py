@@ -25,6 +25,7 @@ from aura_daemon.health.health_writer import HealthWriter
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension, Listener
 from aura_daemon.health.recorder import HealthRecorder
+from aura_daemon.hooks.programs import missing_programs
 from aura_daemon.intake.assembly import assemble_intake
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.outbox.delivery import Delivery
@@ -34,6 +35,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy, choose
 from aura_daemon.system import private_state
 from aura_daemon.system.clock import SteadyClock
 from aura_daemon.system.instance_lock import InstanceLock
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.mount_guard import MountGuard
 from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.system.windows import is_wsl2
@@ -48,7 +50,9 @@ def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedCo
     `makes_folders`: an inbox and an outbox that are missing are made, even where the configuration names them.
     """
     loaded = load(config)
-    if problems := (*check_folders(loaded, makes_named=makes_folders), *check_monitoring(loaded.settings)):
+    settings = loaded.settings
+    problems = (*check_folders(loaded, makes_named=makes_folders), *check_monitoring(settings))
+    if problems := (*problems, *missing_programs(settings.hooks)):
         raise UserError(problems)
     return loaded
 
@@ -56,13 +60,27 @@ def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedCo
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
     """A pool with one child process on this machine; the process starts with the first batch."""
     level = log_level or settings.log_level
-    worker = ProcessWorker(settings.engine(), deadline_s=settings.deadline, log_level=level, log_format=log_format)
+    worker = ProcessWorker(
+        settings.engine(),
+        deadline_s=settings.deadline,
+        log_level=level,
+        log_format=log_format,
+        relays_log=settings.log_file.path is not None,
+    )
     return WorkerPool([worker])
+
+
+def log_file_of(settings: Settings) -> LogFile | None:
+    """The log file; None where the log goes to stderr alone."""
+    kept = settings.log_file
+    if kept.path is None:
+        return None
+    return LogFile(path=Path(kept.path), size_bytes=kept.size, age_s=kept.age, keep=kept.keep)
 
 
 def worker_settings(settings: Settings) -> tuple[object, ...]:
     """The settings that workers are built from: a change of any of them needs new workers."""
-    return settings.engine(), settings.deadline, settings.log_level, settings.log_format
+    return settings.engine(), settings.deadline, settings.log_level, settings.log_format, settings.log_file
 
 
 @contextmanager
@@ -88,9 +106,19 @@ def assemble_daemon(
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
         delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
-        holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
-        extensions = extensions_of(settings, journal=journal, delivery=delivery, holdups=holdups, drain=drain)
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
+        holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
+        extensions = extensions_of(
+            settings,
+            journal=journal,
+            delivery=delivery,
+            holdups=holdups,
+            pending=intake.pending,
+            disposal=disposal,
+            guards=(inbox_guard, outbox_guard),
+            log_file=log_file_of(settings),
+            drain=drain,
+        )
         health = HealthRecorder(
             settings=settings,
             writer=HealthWriter(state, delivery.write_page, outbox_interval_s=settings.health_interval),

@@ -22,6 +22,7 @@ from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EX
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.journal.hook_events import HOOK_OK
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
@@ -91,7 +92,8 @@ class _Explainer:
         keeps = choose(settings.sources, settings.inbox).disposition is SourcePolicy.KEEP
         if is_out_of_bounds(name):
             return (
-                "left alone: hidden, or in `failed/`, where nothing is looked for; rename or move it to have it taken"
+                "left alone: hidden, or in `failed/` or `aura-gallery/`, where nothing is looked for;"
+                " rename or move it to have it taken"
             )
         if (obstacle := _obstacle(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"
@@ -109,7 +111,7 @@ class _Explainer:
 
     def _claimed(self, source: Source, health: Health | None) -> str:
         if source.failure is not None:
-            return f"failed: {source.failure.message}{self._see_report(source, None)}"
+            return f"failed: {source.failure.message}{self._see_report(source, None)}{self._hook(source.id)}"
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
             return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
@@ -122,6 +124,15 @@ class _Explainer:
         """Where the report of a failure lies; empty where it is not written yet, or gone."""
         report = failed_file(self._settings.outbox, source, job).report
         return f" (see {escaped(str(report))})" if report.exists() else ""
+
+    def _hook(self, subject: str) -> str:
+        """What became of the hook of a job or a refused file, unless it went well."""
+        told = (
+            f"; its hook on_{kind}: {outcome or 'it has not ended yet'}"
+            for kind, outcome in self._journal.hook_events.outcomes_of(subject)
+            if outcome != HOOK_OK
+        )
+        return "".join(told)
 
     def _job(self, source: Source, job: Job, health: Health | None) -> str:
         place = escaped(str(self._settings.outbox / job.folder / job.stem))
@@ -138,10 +149,11 @@ class _Explainer:
                 return f"being delivered as {place}"
             case JobState.DONE:
                 is_apart = os.path.lexists(self._settings.outbox / job.folder / (job.stem + CAPTION_SIDECAR_EXTENSION))
-                return f"done, see {place}{CAPTION_SIDECAR_EXTENSION if is_apart else SIDECAR_EXTENSION}"
+                sidecar = place + (CAPTION_SIDECAR_EXTENSION if is_apart else SIDECAR_EXTENSION)
+                return f"done, see {sidecar}{self._hook(job.id)}"
             case JobState.FAILED:
                 message = job.failure.message if job.failure else "unknown"
-                return f"failed: {message}{self._see_report(source, job)}"
+                return f"failed: {message}{self._see_report(source, job)}{self._hook(job.id)}"
             case _:  # pragma: no cover
                 assert_never(job.state)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import heapq
 import os
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, Generate
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
@@ -33,6 +35,9 @@ PAGE: Final = 100
 NOTHING_YET = "nothing has run here yet (no journal in {}): run the daemon"
 
 MOST_CAPTION_BYTES: Final = 10_000
+_PLAIN: Final = re.compile(r"[ !#-\[\]-~]*")
+"""Texts that stand in JSON as they are, and whose case SQLite knows: the journal looks for them itself."""
+
 _LAST_ID: Final = "\U0010ffff"
 
 
@@ -149,10 +154,11 @@ class _History:
 
     def _of_jobs(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
         before = _end(wanted)
-        while jobs := self._journal.ended(before=before, most=PAGE, kind=wanted.kind or "", since=_start(wanted)):
-            for job in jobs:
-                if wanted.ending is None or (job.state is JobState.DONE) is (wanted.ending is Ending.DONE):
-                    yield self._of_job(job)
+        kind, state, likely = wanted.kind or "", wanted.ending or "", _likely(wanted.text)
+        while jobs := self._journal.ended(
+            before=before, most=PAGE, since=_start(wanted), kind=kind, state=state, likely=likely
+        ):
+            yield from map(self._of_job, jobs)
             before = (jobs[-1].finished_at or 0.0, jobs[-1].id)
 
     def _of_refused(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
@@ -227,6 +233,12 @@ def _haystack(entry: HistoryEntry) -> str:
     name = entry.output.name if entry.output is not None else ""
     reason = entry.failure.message if entry.failure is not None else ""
     return "\n".join((entry.id, entry.source, entry.text, name, reason)).casefold()
+
+
+def _likely(text: str) -> str:
+    """What the journal can look for itself; empty where it might leave out what is wanted: a part of an extension."""
+    is_of_extension = any(text.casefold() in extension for extension in PAYLOAD_EXTENSIONS)
+    return text if _PLAIN.fullmatch(text) and not is_of_extension else ""
 
 
 def _text_of(path: Path | None) -> str | None:

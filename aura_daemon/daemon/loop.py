@@ -22,7 +22,7 @@ from aura_daemon.daemon.receiver import Receiver
 from aura_daemon.dispatch.dispatcher import Dispatcher
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, SOURCES, Holdups
-from aura_daemon.health.listener import DaemonPhase, Extension, HealthWritten, Listener, PhaseChanged, notify
+from aura_daemon.health.listener import Awaited, DaemonPhase, Extension, HealthWritten, Listener, PhaseChanged, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import JobState
@@ -38,6 +38,9 @@ _STUCK: Final = (JOURNAL, OUTBOX, SOURCES, *IMAGES.values())
 
 TICK_S: Final = 1.0
 """Longest time between two turns of the loop while a job runs, so that deadlines are noticed."""
+
+LAST_TICK_S: Final = 0.05
+"""The same while only an extension has work left in a drain."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +84,8 @@ class Daemon:
     _reload: Callable[[], bool] = field(init=False, default=lambda: False)
     _has_recovered: bool = field(init=False, default=False)
     _is_to_turn_again: bool = field(init=False, default=False)
+    _is_waited_for: bool = field(init=False, default=False)
+    """Nothing but an extension keeps a drain from its end."""
     _absences: list[str] = field(init=False, default_factory=list)
     """Why the inbox or the outbox cannot be used now; empty where both can."""
 
@@ -129,7 +134,7 @@ class Daemon:
 
     def _turn(self) -> bool:
         self.wakeup.clear()
-        self._is_to_turn_again = False
+        self._is_to_turn_again = self._is_waited_for = False
         try:
             self._look_after_folders()
             for received in self.control_socket.receive():
@@ -150,7 +155,7 @@ class Daemon:
                     self._tell(DaemonPhase.WATCHING)
             if self._hands_over and not self.pool.is_running:
                 return True
-            return self.drain and self._is_drained()
+            return self.drain and self._is_drained() and self._have_finished()
         except JournalRefused as error:  # in the middle of a step: everything is recovered as after a crash
             self.health.hold_up(JOURNAL, "the daemon waits", error)
             self._has_recovered = False
@@ -234,6 +239,13 @@ class Daemon:
             return False
         return has_failed(OUTBOX) or (self.receiver.has_put_all_away and not self.dispatcher.has_work())
 
+    def _have_finished(self) -> bool:
+        """Whether no extension (hooks, retention) has work left that a drain waits for."""
+        for extension in self.extensions:
+            if isinstance(extension, Awaited) and not extension.finishes():
+                self._is_waited_for = True
+        return not self._is_waited_for
+
     def _wait(self) -> None:
         """Sleeps until a file event, a message, a command, or the next due time."""
         if self._is_to_turn_again:
@@ -251,6 +263,8 @@ class Daemon:
             descriptors += self.watcher.waitables()
         if self.pool.is_running or self._is_paused:
             due.append(now + TICK_S)
+        if self._is_waited_for:
+            due.append(now + LAST_TICK_S)
         wait_s = min([self.health.due_in_s(), *(moment - now for moment in due if moment is not None)])
         wait_until_readable(descriptors, wait_s)
 

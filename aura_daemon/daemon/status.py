@@ -80,7 +80,9 @@ def running_health(state: Path) -> Health | None:
 
 def progress_text(current: CurrentJob) -> str:
     """How far the running job is."""
-    return f"loading {current.loading}" if current.loading else f"step {current.step} of {current.steps}"
+    if current.loading:
+        return f"loading {current.loading}"
+    return f"step {current.step} of {current.steps}" if current.steps else "starting"
 
 
 def models_text(health: Health) -> str:

@@ -14,7 +14,7 @@ from loguru import logger
 from aura_daemon import __version__
 from aura_daemon.config.loading import LoadedConfig
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of, worker_settings
+from aura_daemon.daemon.assembly import assemble_daemon, local_workers, log_file_of, settings_of, worker_settings
 from aura_daemon.daemon.loop import Daemon, Summary
 from aura_daemon.errors import UserError
 from aura_daemon.health.listener import Listener
@@ -62,7 +62,7 @@ def _configured_pool(loaded: LoadedConfig, log_format: str | None, worker_log_le
     """Sets up the log and the workers as configured."""
     settings = loaded.settings
     chosen = log_format or settings.log_format
-    logs.set_up(settings.log_level, chosen)
+    logs.set_up(settings.log_level, chosen, log_file=log_file_of(settings))
     logger.info("aura-daemon {}, configured by {}", __version__, loaded.origin)
     return local_workers(settings, chosen, worker_log_level)
 

@@ -14,7 +14,6 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
-from aura_daemon.benchmarks.pages import with_pages
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
@@ -289,6 +288,8 @@ class OutcomeHandler:
             job = journal.job(job_id)  # an earlier try may have changed it
             if (run := produced.benchmark) is not None:
                 journal.keep_benchmark(run)
+                from aura_daemon.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
+
                 produced = with_pages(produced, journal.earlier_benchmarks(run))
             delivered = self.delivery.deliver(job, result.source, produced, result.times)
             journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)

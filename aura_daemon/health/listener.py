@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from aura_daemon.health.document import Health
 from aura_daemon.jobs.results import Failure, Produced
@@ -94,6 +94,13 @@ class HealthWritten:
     document: Health
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileHandled:
+    """A file was claimed and its jobs journaled, or its source put away: one of thousands in a turn of the loop."""
+
+    source: Source
+
+
 class DaemonPhase(StrEnum):
     """A part of a daemon's life, as a service manager wants to know it."""
 
@@ -113,7 +120,15 @@ class PhaseChanged:
 
 
 Event: TypeAlias = (
-    Up | JobStarted | JobDelivered | JobFailed | AttemptFailed | WorkerEnded | HealthWritten | PhaseChanged
+    Up
+    | JobStarted
+    | JobDelivered
+    | JobFailed
+    | AttemptFailed
+    | WorkerEnded
+    | HealthWritten
+    | PhaseChanged
+    | FileHandled
 )
 """The reports of workers (`workers.protocol`), and the daemon's own events."""
 
@@ -139,6 +154,14 @@ class Extension(Listener, Protocol):
 
     def close(self) -> None:
         """Ends: the daemon stops, or another one with a new configuration follows."""
+
+
+@runtime_checkable
+class Awaited(Protocol):
+    """What an extension offers too whose work a drain waits for."""
+
+    def finishes(self) -> bool:
+        """Told that a drain has nothing else to do; returns whether this has nothing left either."""
 
 
 def notify(listeners: Iterable[Listener], event: Event) -> None:

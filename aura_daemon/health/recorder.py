@@ -8,7 +8,6 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
-import psutil
 from loguru import logger
 
 from aura_daemon import __version__, file_names
@@ -21,6 +20,7 @@ from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import (
     AttemptFailed,
     Event,
+    FileHandled,
     HealthWritten,
     JobDelivered,
     JobFailed,
@@ -37,6 +37,7 @@ from aura_daemon.outbox.source_disposal import SourceDisposal
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system.clock import SteadyClock, utc_now
 from aura_daemon.system.hardware.host_memory import machine_memory
+from aura_daemon.system.processes import process_memory
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
@@ -80,7 +81,6 @@ class HealthRecorder:
     is_stopping: bool = field(init=False, default=False)
     is_stopped: bool = field(init=False, default=False)
     _recent_s: deque[float] = field(init=False)
-    _process: psutil.Process = field(init=False, default_factory=psutil.Process)
     _running: dict[str, _RunningJob] = field(init=False, default_factory=dict)
     _last_error: str | None = field(init=False, default=None)
     _changed: bool = field(init=False, default=True)
@@ -120,7 +120,7 @@ class HealthRecorder:
                 self._recent_s.append(event.delivered.total_s)
             case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
-            case HealthWritten() | PhaseChanged():
+            case HealthWritten() | PhaseChanged() | FileHandled():
                 return
         self._changed = True
 
@@ -192,7 +192,7 @@ class HealthRecorder:
             models=list(slot.models),
             model_kinds=list(slot.model_kinds),
             memory=MemoryRecord(
-                daemon_bytes=self._process.memory_info().rss,
+                daemon_bytes=process_memory.resident_bytes(os.getpid()) or 0,
                 worker_bytes=slot.worker.resident_bytes,
                 device_used_bytes=slot.memory.device_used_bytes if slot.memory else None,
                 device_free_bytes=slot.memory.device_free_bytes if slot.memory else None,

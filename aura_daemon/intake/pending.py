@@ -16,6 +16,7 @@ from typing import Final, assert_never
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.triage import COPY_IT, ReadyToClaim, Triage
 from aura_daemon.jobfile.folder_defaults import is_settings
 from aura_daemon.jobs.sources import SourceKind
@@ -144,7 +145,8 @@ class PendingFiles:
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
         self._triage.look()
-        due = self.due(now)
+        # Images come after the job files that name them, which are judged in the same moment.
+        due = sorted(self.due(now), key=lambda path: extension_of(path) in IMAGE_EXTENSIONS)
         claimable = [file for path in due if (file := self._judge(path, now)) is not None]
         if self._has_seen_all and len(due) < AT_ONCE:  # else more of the same kind may follow
             self._tell()

@@ -212,6 +212,8 @@ class Produced:
     """What a benchmark measured; its payloads are made of that and `earlier` before they are delivered."""
     earlier: tuple[BenchmarkRun, ...] = ()
     """Earlier benchmarks of the same model, the oldest first."""
+    thumbnail: bytes = field(default=b"", repr=False)
+    """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
 
 
 Outcome: TypeAlias = Produced | Failure

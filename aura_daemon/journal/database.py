@@ -10,13 +10,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.system import durable_files, private_state
-from aura_daemon.system.permissions import user_name
+from aura_daemon.system.permissions import may_read, may_update, user_name, why_denied
 
 FILE_NAME: Final = "journal.sqlite3"
 """In the state folder."""
@@ -75,6 +75,20 @@ class Database:
             found: sqlite3.Row | None = self._connection.execute(query, values).fetchone()
             return found
 
+    def copy_into(self, target: Path) -> None:
+        """Copies everything, as it is at one moment, into a new file, which is checked and durable.
+
+        Others may write meanwhile. Raises JournalRefused where the disk refuses, BrokenState for a damaged copy.
+        """
+        with self._errors_translated("copied"), closing(sqlite3.connect(target, isolation_level=None)) as copy:
+            self._connection.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+            found = [row[0] for row in copy.execute("PRAGMA integrity_check(3)")]
+        if found != ["ok"]:
+            raise BrokenState(f"{self._path} is damaged: {'; '.join(found)}")
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Writes everything or nothing; raises JournalRefused where the disk refuses the write."""
@@ -116,7 +130,7 @@ def _check_reader(path: Path) -> None:
     """Raises JournalRefused for a user who may not read the file; SQLite would call it missing."""
     try:
         # Not by opening it: to close a file gives up the locks that this process has on it.
-        is_readable = os.access(path, os.R_OK) or not durable_files.exists(path)
+        is_readable = may_read(path) or not durable_files.exists(path)
     except PermissionError:
         is_readable = False
     if not is_readable:
@@ -131,7 +145,13 @@ def _open_for_writing(path: Path) -> sqlite3.Connection:
         private_state.make(path.parent)
         with suppress(FileExistsError):  # SQLite's own files beside it get the same mode
             path.touch(mode=private_state.FILE_MODE, exist_ok=False)
+        for place in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+            if durable_files.exists(place) and not may_update(place):  # as after a start by root; SQLite names no file
+                denied = PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+                raise BrokenState(f"the journal: {place}: {why_denied(denied, place, updates=True)}")
         return sqlite3.connect(path, timeout=10.0)
+    except PermissionError as error:
+        raise BrokenState(f"the journal: {path}: {why_denied(error, path, writes=True)}") from None
     except (OSError, sqlite3.OperationalError) as error:
         remedy = "make room there, or name another folder with `state`"
         raise BrokenState(f"{path} cannot be opened for writing ({error}): {remedy}") from None

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Final, cast
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import SOURCE_TRANSITIONS, JobState, SourceState, is_legal
-from aura_daemon.jobs.results import Failure
+from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.journal.database import FILE_NAME as FILE_NAME  # for all who open a journal
 from aura_daemon.journal.database import Database
+from aura_daemon.journal.ended import EndedQueries
+from aura_daemon.journal.hook_events import HookEvents, HookKind
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.overview import counts_of
 from aura_daemon.journal.queries import JournalQueries
@@ -36,7 +40,7 @@ from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
 
 
-class Journal(JournalQueries):
+class Journal(JournalQueries, EndedQueries):
     """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
@@ -46,6 +50,7 @@ class Journal(JournalQueries):
         """
         self.is_read_only = read_only
         super().__init__(Database(path, read_only=read_only))
+        self.hook_events = HookEvents(self._database)
         try:
             prepare(self._database, path, read_only=read_only)
             self._counts = counts_of(self._database)
@@ -91,6 +96,8 @@ class Journal(JournalQueries):
             for image in named:
                 row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
                 database.execute("INSERT OR IGNORE INTO named_images VALUES (?, ?, ?, ?)", row)
+            if source.failure is not None:
+                self.hook_events.record(database, HookKind.FAILED, source.id, now=source.claimed_at)
         self._counts[JobState.QUEUED] += len(jobs)
         self._counts[JobState.FAILED] += source.failure is not None
 
@@ -111,6 +118,19 @@ class Journal(JournalQueries):
         """Records that nothing is left to do for a file."""
         with self._database.transaction() as database:
             self._move_source(database, source_id, SourceState.CLOSED)
+
+    def forget(self, source_ids: Iterable[str]) -> None:
+        """Forgets closed files, with their jobs and all that is known of them."""
+        gone: Counter[JobState] = Counter()
+        with self._database.transaction() as database:
+            for source_id in source_ids:
+                refused = "SELECT 1 FROM sources WHERE id = ? AND failure IS NOT NULL"
+                gone[JobState.FAILED] += database.execute(refused, (source_id,)).fetchone() is not None
+                states = database.execute("SELECT state FROM jobs WHERE source_id = ?", (source_id,)).fetchall()
+                gone.update(JobState(row[0]) for row in states)
+                for query in _FORGET:
+                    database.execute(query, {"id": source_id})
+        self._counts.subtract(gone)
 
     # -- companions ------------------------------------------------------------------------------------------------
 
@@ -143,11 +163,14 @@ class Journal(JournalQueries):
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
         """Records that the sidecar is in the outbox."""
-        return self._move(job, JobState.DONE, finished_at=now, total_s=total_s)
+        return self._move(job, JobState.DONE, HookKind.DONE, finished_at=now, total_s=total_s)
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
         """Records a failure after which the job is not tried again."""
-        return self._move(job, JobState.FAILED, failure=failure, finished_at=now, tried=with_attempt(job.tried, tried))
+        # Whoever cancels a job knows of it.
+        told = None if failure.kind is FailureKind.CANCELLED else HookKind.FAILED
+        tries = with_attempt(job.tried, tried)
+        return self._move(job, JobState.FAILED, told, failure=failure, finished_at=now, tried=tries)
 
     # -- what was measured -------------------------------------------------------------------------------------------
 
@@ -166,13 +189,18 @@ class Journal(JournalQueries):
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _move(self, job: Job, after: JobState, **changes: object) -> Job:
-        """Makes one legal transition and changes further fields; raises BrokenState for an illegal one."""
+    def _move(self, job: Job, after: JobState, hook: HookKind | None = None, **changes: object) -> Job:
+        """Makes one legal transition and changes further fields; raises BrokenState for an illegal one.
+
+        `hook`: what hooks are told of it.
+        """
         with self._database.transaction() as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
             _update(database, "jobs", job.id, columns({"state": after, **changes}))
+            if hook is not None:
+                self.hook_events.record(database, hook, job.id, now=cast(float, changes["finished_at"]))
             # The job is read before the commit: a disk that fails afterwards must not hide that the step was taken.
             moved = self.job(job.id)
         self._counts[before] -= 1
@@ -189,6 +217,15 @@ class Journal(JournalQueries):
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         _update(database, "sources", source_id, columns({"state": after, **changes}))
+
+
+_FORGET: Final = (
+    "DELETE FROM hook_events WHERE subject IN (SELECT id FROM jobs WHERE source_id = :id UNION SELECT :id)",
+    "DELETE FROM named_images WHERE source_id = :id",
+    "DELETE FROM jobs WHERE source_id = :id",
+    "DELETE FROM sources WHERE id = :id AND state = 'closed'",
+)
+"""Removes a source with all that is known of it."""
 
 
 def _insert(database: sqlite3.Connection, table: str, row: Mapping[str, object], *, verb: str = "INSERT") -> None:

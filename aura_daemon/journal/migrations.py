@@ -201,6 +201,43 @@ CREATE INDEX benchmarks_model ON benchmarks (model, kind, finished);
 """
 """Earlier benchmarks, so that the next can tell what changed, whatever becomes of the files in the outbox."""
 
+_HOOK_EVENTS: Final = """
+CREATE TABLE hook_events (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    state TEXT NOT NULL,
+    recorded_at REAL NOT NULL,
+    started_at REAL,
+    ended_at REAL,
+    outcome TEXT NOT NULL DEFAULT '',
+    done INTEGER NOT NULL DEFAULT 0,
+    failed INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX hook_events_open ON hook_events (state, kind, id) WHERE state <> 'ended';
+CREATE INDEX hook_events_subject ON hook_events (subject);
+"""
+_ENDED: Final = """
+CREATE TABLE ended (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE
+);
+INSERT INTO ended (id) SELECT id FROM (
+    SELECT id, finished_at AS ended_at FROM jobs WHERE state IN ('done', 'failed')
+    UNION ALL SELECT id, claimed_at FROM sources WHERE failure IS NOT NULL
+) ORDER BY ended_at, id;
+CREATE TRIGGER job_ended AFTER UPDATE OF state ON jobs
+    WHEN NEW.state IN ('done', 'failed') AND OLD.state <> NEW.state
+    BEGIN DELETE FROM ended WHERE id = NEW.id; INSERT INTO ended (id) VALUES (NEW.id); END;
+CREATE TRIGGER source_refused AFTER UPDATE OF failure ON sources WHEN NEW.failure IS NOT NULL
+    BEGIN DELETE FROM ended WHERE id = NEW.id; INSERT INTO ended (id) VALUES (NEW.id); END;
+CREATE TRIGGER job_forgotten AFTER DELETE ON jobs BEGIN DELETE FROM ended WHERE id = OLD.id; END;
+CREATE TRIGGER source_forgotten AFTER DELETE ON sources BEGIN DELETE FROM ended WHERE id = OLD.id; END;
+"""
+"""Numbers what has ended in its order, whatever the clock did; the pages of the gallery go by these numbers.
+
+SQLite numbers it in the transaction that ends a job, and never gives a number twice."""
+
 MIGRATIONS: Final = (
     _TABLES,
     _ORDER_AND_FOLDERS,
@@ -215,6 +252,8 @@ MIGRATIONS: Final = (
     _REFUSED,
     _IMAGE_KEYS,
     _BENCHMARKS,
+    _HOOK_EVENTS,
+    _ENDED,
 )
 """The steps from each version to the next; the first n of them were applied to a journal of version n."""
 

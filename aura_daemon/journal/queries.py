@@ -85,6 +85,30 @@ class JournalQueries:
         values = (os.fsencode(source.path), source.sha256, source.modified_ns, source.id)
         return self._database.row(query, values) is not None
 
+    def closed_sources(self, *, after: str, before: str, limit: int) -> list[Source]:
+        """Sources for which nothing is left to do, with ids between two, oldest first; never the newest of all.
+
+        The newest tells which time it was at least, should the clock be set back.
+        """
+        query = (
+            "SELECT * FROM sources WHERE id > ? AND id < ? AND id < (SELECT max(id) FROM sources) AND state = 'closed'"
+            " ORDER BY id LIMIT ?"
+        )
+        return self._sources(query, after, before, limit)
+
+    def size(self) -> tuple[int, int]:
+        """How many files and how many jobs the journal knows."""
+        return size_of(self._database)
+
+    def used_bytes(self) -> int:
+        """How much of the journal's file is in use; what was deleted leaves room in it, which is used again."""
+        row = self._database.row(
+            "SELECT (page_count - freelist_count) * page_size"
+            " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        assert row is not None
+        return int(row[0])
+
     # -- images, and what belongs to them ------------------------------------------------------------------------------
 
     def is_companion(self, path: str, size_bytes: int, modified_ns: int) -> bool:
@@ -231,13 +255,41 @@ class JournalQueries:
         query = "SELECT * FROM jobs WHERE finished_at IS NOT NULL ORDER BY finished_at DESC LIMIT ?"
         return self._jobs(query, limit)
 
-    def ended(self, *, before: tuple[float, str], most: int, kind: str = "", since: float = 0.0) -> list[Job]:
-        """The jobs that ended before a moment and an id of it, latest first."""
+    def ended(
+        self,
+        *,
+        before: tuple[float, str],
+        most: int,
+        since: float = 0.0,
+        kind: str = "",
+        state: str = "",
+        likely: str = "",
+    ) -> list[Job]:
+        """The jobs that ended before a moment and an id of it, latest first.
+
+        `likely`: leaves out jobs in whose columns this text certainly does not stand, nor, in the name of the result,
+        what is before its last dot. What a caption says is no column.
+        """
         query = (
-            "SELECT * FROM jobs WHERE finished_at IS NOT NULL AND finished_at >= ? AND kind LIKE ?"
-            " AND (finished_at, id) < (?, ?) ORDER BY finished_at DESC, id DESC LIMIT ?"
+            "SELECT jobs.* FROM jobs JOIN sources ON sources.id = jobs.source_id"
+            " WHERE finished_at IS NOT NULL AND finished_at >= ? AND (finished_at, jobs.id) < (?, ?)"
         )
-        return self._jobs(query, since, kind or "%", *before, most)
+        values: list[object] = [since, *before]
+        if state:
+            # Nearly all jobs are done: to sort those would take longer than to walk along the times.
+            query += " AND +jobs.state = ?" if state == JobState.DONE else " AND jobs.state = ?"
+            values.append(state)
+        if kind:
+            query += " AND +jobs.kind = ?"
+            values.append(kind)
+        if likely:
+            query += (
+                " AND (jobs.kind = 'caption' OR jobs.id LIKE ? OR request LIKE ? OR jobs.failure LIKE ?"
+                " OR CAST(path AS TEXT) LIKE ? OR CAST(stem AS TEXT) LIKE ?)"
+            )
+            values += [f"%{likely}%"] * 4 + [f"%{likely.rpartition('.')[0] or likely}%"]
+        query += " ORDER BY finished_at DESC, jobs.id DESC LIMIT ?"
+        return self._jobs(query, *values, most)
 
     def refused(self, *, before: tuple[float, str], most: int, since: float = 0.0) -> list[Source]:
         """The files that gave no jobs and were claimed before a moment and an id of it, latest first."""
@@ -280,6 +332,13 @@ class JournalQueries:
 
     def _jobs(self, query: str, *values: object) -> list[Job]:
         return [job_of(row) for row in self._database.rows(query, values)]
+
+
+def size_of(database: Database) -> tuple[int, int]:
+    """How many files and how many jobs a journal of any version knows."""
+    row = database.row("SELECT (SELECT count(*) FROM sources), (SELECT count(*) FROM jobs)")
+    assert row is not None
+    return row[0], row[1]
 
 
 def _range_below(folder: str) -> tuple[bytes, bytes]:

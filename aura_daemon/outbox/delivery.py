@@ -11,7 +11,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -59,6 +59,8 @@ class Delivered:
     timing: TimingRecord
     differences: tuple[str, ...]
     """In what the result differs from the sidecar or the picture that it repeats."""
+    document: Sidecar | None = None
+    """The sidecar; None where it was written before a crash."""
 
     @property
     def total_s(self) -> float:
@@ -113,7 +115,8 @@ class Delivery:
                 self._publish(place, document.to_json())
             except FileExistsError:
                 continue  # another program put a file there between the check and the write: another name
-            return self._delivered(job, extension, document.timing_s, differences)
+            delivered = self._delivered(job, extension, document.timing_s, differences)
+            return replace(delivered, document=document)
 
     def published(self, job: Job) -> float | None:
         """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
@@ -127,6 +130,18 @@ class Delivery:
         except OSError:
             return None
         return document.timing_s if document is not None and document.job_id == job.id else None
+
+    def sidecar_of(self, job: Job) -> tuple[Path, Sidecar] | None:
+        """The sidecar of a job that is done, and where it lies; None where somebody has taken it away."""
+        for extension in (SIDECAR_EXTENSION, CAPTION_SIDECAR_EXTENSION):
+            place = self._path(job, job.stem + extension)
+            try:
+                document = self._document_at(place)
+            except FileNotFoundError:
+                continue
+            if document is not None and document.job_id == job.id:
+                return place, document
+        return None
 
     def payload(self, job: Job) -> bytes | None:
         """The picture or text that a job delivered; None if the file is gone or has changed."""
@@ -148,10 +163,11 @@ class Delivery:
                 return f"{file_names.escaped(str(folder))} is a link that leads out of it"
         return ""
 
-    def write_page(self, name: str, content: bytes) -> None:
-        """Writes a page of our own (health, gallery) at the top of the outbox, and replaces its predecessor."""
+    def write_page(self, name: str, content: bytes, *, is_durable: bool = True) -> None:
+        """Writes a page of our own (health, gallery), by its path below the outbox, and replaces its predecessor."""
         self.presence.require()
-        durable_files.write(self.root / name, content, temp_folder=self.temp_folder, replace=True)
+        target, temp_folder = self.root / name, self.temp_folder
+        durable_files.write(target, content, temp_folder=temp_folder, replace=True, is_durable=is_durable)
 
     def _publish(self, target: Path, content: bytes) -> None:
         durable_files.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)

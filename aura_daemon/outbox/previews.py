@@ -48,9 +48,14 @@ class Previews:
         """Removes the previews that a killed daemon left."""
         with suppress(OSError):
             for place in self._folder.iterdir():
-                if _OURS.fullmatch(place.name):
+                if is_ours(place.name):
                     place.unlink()
             self._folder.rmdir()
 
     def _place(self, job: Job) -> Path:
         return self._folder / f"{file_names.output_stem(job.stem, None)}.{job.id}.jpg"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a file in the folder is a preview; any other belongs to someone else."""
+    return _OURS.fullmatch(name) is not None

@@ -127,15 +127,27 @@ def is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def write(target: Path, content: bytes, *, temp_folder: Path, replace: bool = False, is_private: bool = False) -> None:
+def write(
+    target: Path,
+    content: bytes,
+    *,
+    temp_folder: Path,
+    replace: bool = False,
+    is_private: bool = False,
+    is_durable: bool = True,
+) -> None:
     """Writes a file completely or not at all; raises FileExistsError where the name is taken, unless `replace`.
 
+    A file that can be made again need not be durable: a power cut may leave it empty (`replace` only).
     `temp_folder` must be on the target's file system. The mode follows the umask, or is 0600 (`is_private`).
     """
     temp = _prepare(target, temp_folder, is_private=is_private)
     try:
-        _write_temp(temp, content, is_private=is_private)
-        _publish(temp, target, replace=replace)
+        _write_temp(temp, content, is_private=is_private, is_durable=is_durable)
+        if is_durable:
+            _publish(temp, target, replace=replace)
+        else:
+            temp.replace(target)
     finally:
         temp.unlink(missing_ok=True)
 
@@ -291,11 +303,12 @@ def _prepare(target: Path, temp_folder: Path, *, is_private: bool) -> Path:
     return temp_folder / f"{os.getpid()}-{hashlib.sha256(os.fsencode(target)).hexdigest()[:16]}.tmp"
 
 
-def _write_temp(temp: Path, content: bytes, *, is_private: bool) -> None:
+def _write_temp(temp: Path, content: bytes, *, is_private: bool, is_durable: bool = True) -> None:
     with opened_for_writing(temp, is_private=is_private) as file:
         file.write(content)
-        file.flush()
-        sync(file.fileno())
+        if is_durable:
+            file.flush()
+            sync(file.fileno())
 
 
 def _publish(temp: Path, target: Path, *, replace: bool) -> None:

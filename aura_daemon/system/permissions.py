@@ -11,15 +11,15 @@ from pathlib import Path
 from aura_daemon import file_names
 
 
-def why_denied(error: OSError, file: Path, *, writes: bool = False) -> str:
+def why_denied(error: OSError, file: Path, *, writes: bool = False, updates: bool = False) -> str:
     """The error in words; where access was denied, also who owns what denies it, its mode, and who asked.
 
-    `writes`: the file was to be moved or made, which its folder allows or denies.
+    `writes`: the file was to be moved or made, which its folder allows or denies. `updates`: it was to be written to.
     """
     reason = error.strerror or str(error)
     if not isinstance(error, PermissionError):
         return reason
-    denying, mend = _denying(file, writes=writes)
+    denying, mend = _denying(file, writes=writes, updates=updates)
     try:
         status = denying.lstat()
     except OSError:
@@ -46,12 +46,22 @@ def user_name(number: int) -> str:
     return f"user {number}"
 
 
-def _denying(file: Path, *, writes: bool) -> tuple[Path, str]:
+def may_read(file: Path) -> bool:
+    """Whether this process may read a file."""
+    return _may(file, os.R_OK)
+
+
+def may_update(file: Path) -> bool:
+    """Whether this process may read and write a file."""
+    return _may(file, os.R_OK | os.W_OK)
+
+
+def _denying(file: Path, *, writes: bool, updates: bool) -> tuple[Path, str]:
     """The first folder on the way that denies access, else the file; and what to do."""
     for folder in reversed(file.parents):
         if not _may(folder, os.X_OK | (os.W_OK if writes and folder == file.parent else 0)):
             return folder, "chmod or chown that folder"
-    if _may(file, os.R_OK):
+    if may_update(file) if updates else _may(file, os.R_OK):
         return file, "its file system or a security module forbids it"
     return file, "chmod or chown it"
 

@@ -46,6 +46,7 @@ _NO_PROMPTS: Final = "a table, but not clearly of prompts"
 _NAME_PROMPTS: Final = (
     "if it is one, its first line names a column `prompt`, and none of training data (caption, completion, …)"
 )
+_INDEX: Final = "index.html"
 _OWN_SCHEMAS: Final = "aura-daemon/"
 
 
@@ -84,6 +85,8 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Leave:
     """What a file claims to be by its name (without folders), before it is opened."""
     extension = extension_of(name)
     kind = _KINDS.get(extension)
+    if name.casefold() == _INDEX:
+        return Leave(reason="an `index.html`, as a daemon's gallery has one", is_usual=True)
     if kind is None:
         reason = f"not a kind of file it knows ({extension or 'no extension'})"
         return Leave(reason=reason, mend=other_kinds.mend_of(extension))

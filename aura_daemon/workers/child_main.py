@@ -19,7 +19,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NoReturn, cast
+from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from loguru import logger
 
@@ -27,8 +27,11 @@ from aura_daemon.config.engine import Device, EngineSettings, allocator_options
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.channel import MessageReceiver, send
-from aura_daemon.workers.protocol import Batch, Cancel, Configure, Up
+from aura_daemon.workers.protocol import Batch, Cancel, Configure, LogLine, Up
 from aura_daemon.workers.runner import BatchReporter, Runner
+
+if TYPE_CHECKING:
+    from loguru import Message
 
 ENVIRONMENT: Final = {
     "DISABLE_SAFETENSORS_CONVERSION": "1",
@@ -50,17 +53,19 @@ def main(arguments: list[str]) -> NoReturn:
     parser.add_argument("parent", type=int)
     parser.add_argument("--log-level", default="INFO")
     parser.add_argument("--log-format", choices=("text", "json"), default="text")
+    parser.add_argument("--relay-log", action="store_true", help="send the log to the daemon too")
     given = parser.parse_args(arguments)
     become_a_child(given.parent)
     log_to_stderr(given.log_level, given.log_format)
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    serve(socket.socket(fileno=given.descriptor), _engines)
+    relayed_level = given.log_level if given.relay_log else None
+    serve(socket.socket(fileno=given.descriptor), _engines, relayed_level=relayed_level)
 
 
 def log_to_stderr(level: str, log_format: str) -> None:
     """Sets up loguru on stderr; `logging` and `warnings` of libraries are logged as DEBUG, their errors as ERROR."""
-    logs.set_up(level, log_format, prefix="worker: ")
+    logs.set_up(level, log_format, prefix=logs.WORKER)
     logging.basicConfig(handlers=[_ToLoguru()], level=logging.WARNING, force=True)
     logging.captureWarnings(True)
 
@@ -79,8 +84,13 @@ def importing() -> Iterator[None]:
         gc.enable()
 
 
-def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> NoReturn:
-    """Reads Configure, starts the runner and runs batches; this process ends when the daemon closes the socket."""
+def serve(
+    channel: socket.socket, start: Callable[[EngineSettings], Runner], *, relayed_level: str | None = None
+) -> NoReturn:
+    """Reads Configure, starts the runner and runs batches; this process ends when the daemon closes the socket.
+
+    `relayed_level`: lines of the log from this level on are sent to the daemon; None: no lines.
+    """
     channel.set_inheritable(False)
     inbox: queue.SimpleQueue[object] = queue.SimpleQueue()
     cancelled: set[str] = set()
@@ -94,6 +104,12 @@ def serve(channel: socket.socket, start: Callable[[EngineSettings], Runner]) -> 
         except OSError:  # the daemon is gone
             os._exit(1)
 
+    if relayed_level is not None:
+
+        def relay(message: Message) -> None:
+            report(LogLine(level=message.record["level"].name, message=message.rstrip("\n")))
+
+        logs.send(relay, relayed_level)
     runner = start(cast(Configure, inbox.get()).settings)
     report(runner.ready())
     while True:

@@ -8,16 +8,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Final, assert_never
-
-import psutil
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.clock import suspended_s
+from aura_daemon.system.processes import process_memory
 from aura_daemon.system.processes.oom_kills import oom_kills
 from aura_daemon.workers.child import Child
 from aura_daemon.workers.protocol import (
@@ -26,6 +24,7 @@ from aura_daemon.workers.protocol import (
     Configure,
     Finished,
     Loading,
+    LogLine,
     Memory,
     Placed,
     Progress,
@@ -61,6 +60,7 @@ class ProcessWorker:
         deadline_s: float,
         log_level: str = "INFO",
         log_format: str = "text",
+        relays_log: bool = False,
         environment: Mapping[str, str] | None = None,
         command: Sequence[str] = CHILD,
         clock: Callable[[], float] = time.monotonic,
@@ -70,13 +70,15 @@ class ProcessWorker:
         """`deadline_s`: a child that sends no message for so long is killed; sooner once the time of a step is known
         (`silence_s`).
 
-        `environment`: added to that of this process. `command`: run with descriptor, pid and options appended.
+        `relays_log`: the child's log goes to the log file of this process too. `environment`: added to that of this
+        process. `command`: run with descriptor, pid and options appended.
         `oom_kills`: counts the processes that the kernel killed for want of memory. `suspended_s`: seconds for which
         the machine has been suspended since it was started.
         """
         self._settings = settings
         self._silence = Silence(deadline_s, clock)
-        self._options = ("--log-level", log_level, "--log-format", log_format)
+        relay = ("--relay-log",) if relays_log else ()
+        self._options = ("--log-level", log_level, "--log-format", log_format, *relay)
         self._environment = dict(environment or {})
         self._command = tuple(command)
         self._clock = clock
@@ -109,10 +111,7 @@ class ProcessWorker:
     @property
     def resident_bytes(self) -> int | None:
         """Resident memory of the child; None while none is running."""
-        pid = self.pid
-        with suppress(psutil.Error):
-            return psutil.Process(pid).memory_info().rss if pid is not None else None
-        return None
+        return process_memory.resident_bytes(self.pid) if self.pid is not None else None
 
     def waitables(self) -> list[int]:
         """The descriptor of the socket, readable when the child has sent a message or died."""
@@ -197,6 +196,11 @@ class ProcessWorker:
                 self._silence.stepped()
             case Loading():
                 pass
+            case LogLine(level=level, message=text):
+                from aura_daemon.system import logs  # commands that start no worker need not import loguru
+
+                logs.relay(level, text, prefix=logs.WORKER)
+                return
             case _:
                 assert_never(message)
         self._reports.append(message)

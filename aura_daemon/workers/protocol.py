@@ -1,7 +1,7 @@
 """The typed messages that cross to a worker and back, and the interface every worker keeps.
 
 Down: `Configure` once, then a `Batch` at a time, `Cancel` at any time. Up: `Ready`, `Placed`, `Loading`, `Progress`,
-`Finished`.
+`Finished`; `LogLine` where the log is a file too.
 A worker that dies says nothing; the process worker notices and reports a `Failure` for what was running.
 """
 
@@ -108,8 +108,16 @@ class Finished:
     """Seconds a step took; 0 where nothing was drawn."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogLine:
+    """A line of the worker's log, for the log file, which the daemon writes."""
+
+    level: str
+    message: str
+
+
 Down: TypeAlias = Configure | Batch | Cancel
-Up: TypeAlias = Ready | Placed | Loading | Progress | Finished
+Up: TypeAlias = Ready | Placed | Loading | Progress | Finished | LogLine
 
 
 class Worker(Protocol):

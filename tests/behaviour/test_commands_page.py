@@ -28,7 +28,7 @@ def test_the_examples_of_the_page_run(
     program.chmod(0o755)
     (house.root / "photo.png").write_bytes(PNG)
     (house.root / "jobs.yaml").write_text("prompt: a cat\n")
-    daemon = Program(house, LIGHT)
+    daemon = Program(house, LIGHT, AURA_PAIR_WAIT="2")
     path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
     for name, value in {**daemon.environment(), "PATH": path}.items():
         monkeypatch.setenv(name, value)

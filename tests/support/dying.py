@@ -27,6 +27,7 @@ from typing import Any, Final
 from loguru import logger
 
 from aura_daemon.cli.run import exit_code
+from aura_daemon.journal.hook_events import HookEvents
 from aura_daemon.journal.journal import Journal
 from aura_daemon.system import durable_files
 from aura_daemon.system.watching.events import EventsUnavailable
@@ -52,6 +53,8 @@ STEPS: Final[dict[str, tuple[Any, str]]] = {
     "journal.fail": (Journal, "fail"),
     "journal.keep_benchmark": (Journal, "keep_benchmark"),
     "journal.close_source": (Journal, "close_source"),
+    "hook_events.start": (HookEvents, "start"),
+    "hook_events.end": (HookEvents, "end"),
 }
 """Name of a step -> its owner and attribute."""
 
@@ -146,7 +149,13 @@ def in_a_process(work: Callable[[], int]) -> int:
 
 @cache
 def _load() -> None:
-    """Loads here, once, what each forked daemon would load: the module of file events, and the C library for it."""
+    """Loads here, once, what each forked daemon would load: file events and the C library for them, the gallery."""
+    from aura_daemon.gallery import gallery
+    from aura_daemon.gallery.rendering import templates
+
+    assert gallery
+    for name in templates().list_templates(extensions=["jinja"]):
+        templates().get_template(name)
     with suppress(ImportError, EventsUnavailable), TemporaryDirectory() as empty:
         from aura_daemon.system.watching.inotify_events import InotifyEvents
 

@@ -101,8 +101,10 @@ class House:
         return Journal(self.state / FILE_NAME, read_only=True)
 
     def results(self) -> list[str]:
-        """All visible files of the outbox except `failed/` and the health document."""
-        return [name for name in self.visible(self.outbox) if not name.startswith("failed/") and name != "health.json"]
+        """All visible files of the outbox except `failed/`, the health document and the gallery."""
+        ours = ("failed/", "aura-gallery/")
+        others = [name for name in self.visible(self.outbox) if not name.startswith(ours)]
+        return [name for name in others if name not in ("health.json", "index.html")]
 
     def failed(self) -> list[str]:
         """All visible files in `failed/`."""

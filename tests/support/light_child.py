@@ -13,6 +13,8 @@ import sys
 import time
 from dataclasses import replace
 
+from loguru import logger
+
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import CANCELLED, Outcome
@@ -52,6 +54,8 @@ class ScriptRunner:
             on_gpu = replace(TRIED, device="cuda:0", rung=Rung.RESIDENT)
             reporter.placed([job_id], on_gpu if script.endswith("GPU") else TRIED)
             time.sleep(600)
+        if script == "log":
+            logger.info("{} is drawn with <braces> {{}}", job_id)
         if script == "raise":
             raise ValueError("raised on request")
         if script == "exit":
@@ -84,4 +88,4 @@ def start(settings: EngineSettings) -> ScriptRunner:
 if __name__ == "__main__":
     become_a_child(int(sys.argv[2]))
     log_to_stderr("INFO", "text")
-    serve(socket.socket(fileno=DESCRIPTOR), start)
+    serve(socket.socket(fileno=DESCRIPTOR), start, relayed_level="INFO" if "--relay-log" in sys.argv else None)

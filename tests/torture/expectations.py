@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from aura_daemon.file_names import GALLERY_FOLDER
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS
+from aura_daemon.gallery.paging import INDEX
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Source
@@ -285,6 +287,9 @@ class Expectations:
                     fates.update(self._fates_told_by(json.loads(content)["source"]))
                     if not (self.house.outbox / path.removesuffix(".json")).is_file():
                         yield f"{path} lacks its file"
+            elif path == INDEX or path.startswith(f"{GALLERY_FOLDER}/"):
+                if path.endswith(".html") and not content.endswith(b"</html>\n"):
+                    yield f"{path} is half a page"
             elif path.endswith(".json"):
                 document = json.loads(content)
                 if path == "health.json":

@@ -25,6 +25,8 @@ WHOLE_PAGES: Final = (
     "docs/prompts.md",
     "docs/memory.md",
     "docs/benchmark.md",
+    "docs/hooks.md",
+    "docs/housekeeping.md",
 )
 """Every bullet, table row and paragraph of these pages stands in the table."""
 

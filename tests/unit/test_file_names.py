@@ -260,6 +260,9 @@ def test_what_could_fool_a_reader_of_the_log_is_escaped(name: str, shown: str) -
         ("Failed/x", True),
         ("failed", False),
         ("a/failed/x", False),
+        ("aura-gallery/thumbnails/20260101/x.webp", True),
+        ("outboxes/one/Aura-Gallery/x", True),
+        ("aura-gallery-2/x", False),
         ("..", True),
     ],
 )
@@ -317,6 +320,7 @@ def test_outputs_have_names_that_windows_can_hold(name: str, portable: str) -> N
         ("trips./NUL", "trips/NUL_"),
         ("a. . /b ", "a/b"),
         ("failed.", "failed-"),
+        ("pets/aura-gallery", "pets/aura-gallery-"),
         ("x/failed.", "x/failed"),
         (" / ", "-/-"),
         ("a:b/c?", "a-b/c-"),

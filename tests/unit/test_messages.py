@@ -21,8 +21,9 @@ import typer
 from aura_daemon.cli.app import app
 from aura_daemon.config.engine import ALIASES, EMBEDDED
 from aura_daemon.config.settings import Settings
-from aura_daemon.file_names import FAILED_FOLDER, OWN_FOLDER
+from aura_daemon.file_names import FAILED_FOLDER, GALLERY_FOLDER, OWN_FOLDER
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
+from aura_daemon.gallery.paging import INDEX
 from aura_daemon.jobfile.folder_defaults import FILE_NAME as FOLDER_DEFAULTS
 from aura_daemon.jobfile.schema import job_schema
 
@@ -62,6 +63,12 @@ ELSEWHERE: Final = {
     "model_index.json": "a file of a model, as diffusers writes it",
     "aura.json": "the file that tells aura-mini from other models",
     "sm_86": "a compute capability of NVIDIA's",
+    "chmod +x": "a command of the shell",
+    "--url": "an option of a hook that is shipped",
+    "--secret-file": "an option of a hook that is shipped",
+    "aura_daemon.hooks.webhook": "a module, run as a program",
+    "AURADAEMON_TITLE": "a variable of a hook that is shipped",
+    "AURADAEMON_TEXT": "a variable of a hook that is shipped",
     "sys.argv": "Python, in a program that `bench` starts",
     "sys.exit": "Python, in a program that `bench` starts",
     "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
@@ -125,7 +132,9 @@ _SMALL_WORDS: Final = frozenset(
 )
 
 _BACKTICKS: Final = re.compile(r"`([^`]+)`")
-_SQL: Final = re.compile(r"\s*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE)\b")
+_SQL: Final = re.compile(
+    r"[\s…]*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE|CAST)\b"
+)
 _SNAKE: Final = re.compile(r"(?<![\w.$/…-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w(./])")
 _DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![\w(/])")
 _SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
@@ -220,6 +229,7 @@ def is_known(name: str) -> bool:
     """Whether something that a message names is there."""
     words = {*choices(), "retry", "cancel"}
     files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
+    files |= {INDEX, f"{GALLERY_FOLDER}/"}
     if name in files or name == FOLDER_DEFAULTS or name in {EMBEDDED, *ALIASES, *ELSEWHERE} or name in OF_NEIGHBOURS:
         return True
     if not re.search(r"[A-Za-z]", name):  # `{`, `---`, `..`

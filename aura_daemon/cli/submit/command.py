@@ -15,7 +15,7 @@ from aura_daemon.config.folder_checks import misplaced
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.status import running_health
 from aura_daemon.daemon.submission import Draft, Picture, Submission, picture_at
-from aura_daemon.daemon.waiting import START_IT
+from aura_daemon.daemon.waiting import START_IT, outlooks
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
@@ -64,7 +64,8 @@ def submit(wanted: Wanted, config: Path | None, *, wait: bool, as_json: bool) ->
     for warning in dict.fromkeys(f"{one.path}: {warning}" for one in submitted for warning in one.warnings):
         print(escaped(f"warning: {warning}"), file=sys.stderr)
     if wait:
-        return wait_for([one.path for one in submitted], settings, as_json=as_json)
+        paths = [one.path for one in submitted]
+        return wait_for(paths, outlooks(paths, settings), as_json=as_json)
     for one in submitted:
         jobs = f"{one.jobs} job{'s' * (one.jobs != 1)}"
         document = {"file": escaped(one.path), "jobs": one.jobs, "warnings": one.warnings}

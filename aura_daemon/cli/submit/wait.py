@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
-from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.waiting import START_IT, Outlook, Stage, outlooks
+from aura_daemon.daemon.waiting import START_IT, Outlook, Stage
 from aura_daemon.errors import with_mend
 from aura_daemon.file_names import escaped
 
@@ -27,15 +26,16 @@ MOST_BARS: Final = 8
 Show: TypeAlias = Callable[[Mapping[str, Outlook]], None]
 
 
-def wait_for(paths: Sequence[str], settings: Settings, *, as_json: bool) -> int:
+def wait_for(paths: Sequence[str], looks: Iterable[Mapping[str, Outlook]], *, as_json: bool) -> int:
     """Shows how it goes on stderr, where that is a terminal, and prints the paths of the results, or a document a file.
 
-    0; 1 where something failed, 3 where something cannot be done now, 130 after Ctrl-C.
+    `looks`: as `waiting.outlooks` gives them.
+    Returns 0; 1 where something failed, 3 where something cannot be done now, 130 after Ctrl-C.
     """
-    last: dict[str, Outlook] = {}
+    last: Mapping[str, Outlook] = {}
     try:
         with _bars(paths) as show:
-            for last in outlooks(paths, settings):
+            for last in looks:
                 show(last)
     except KeyboardInterrupt:
         names = " ".join(path for path in paths if path not in last or not last[path].is_over)
@@ -138,6 +138,7 @@ def _bar_of(seen: Sequence[Outlook]) -> dict[str, Any]:
     )
     going = next((outlook for outlook in seen if outlook.stage is Stage.RUNNING), None)
     going = going or next((outlook for outlook in seen if not outlook.is_over), seen[-1])
-    of_all = f"{sum(outlook.ended for outlook in seen)} of {total} done, " if total > 1 else ""
+    of_all = [f"{sum(outlook.ended for outlook in seen)} of {total} done"] if total > 1 else []
+    rest = [] if of_all and going.stage is Stage.DONE else [going.text]
     is_moving = done > 0 or going.stage is Stage.RUNNING
-    return {"total": total if is_moving else None, "completed": done, "text": of_all + going.text}
+    return {"total": total if is_moving else None, "completed": done, "text": ", ".join(of_all + rest)}

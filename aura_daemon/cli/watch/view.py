@@ -115,9 +115,9 @@ def _head(seen: Seen, width: int) -> Table:
 
 
 def _going_on(seen: Seen, width: int) -> Table:
-    rows = Table.grid(padding=(0, 2, 0, 0))
-    rows.add_column(style="dim", no_wrap=True)
-    rows.add_column(no_wrap=True, overflow="ellipsis")
+    rows = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    rows.add_column(style="dim", no_wrap=True, width=7)
+    rows.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     health, counts = seen.status.health, seen.status.job_counts
     if health is not None and seen.status.is_running:
         for number, line in enumerate(_running(health.current, width)):
@@ -150,9 +150,11 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
         text += f", {gib(int(done))} of {gib(int(total))}" if total else ""
     else:
         done, total = float(current.step), float(current.steps)
-        text = progress_text(current) if current.steps else "starting"
+        text = progress_text(current)
         text += f", {span(current.eta_s)} to go" if current.eta_s is not None else ""
     bar = Table.grid(padding=(0, 1, 0, 0))
+    bar.add_column()
+    bar.add_column(no_wrap=True, overflow="ellipsis")
     bar.add_row(ProgressBar(total=total or None, completed=done, width=min(BAR_WIDTH, width // 3)), text)
     yield bar
 

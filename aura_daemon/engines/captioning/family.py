@@ -9,6 +9,7 @@ from aura_daemon.config.engine import CaptionSettings, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner
 from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
+from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
@@ -71,4 +72,6 @@ class Blip:
             assert isinstance(task.request, CaptionRequest)
             read = decoded.picture
             produced = engine.describe(read.image, task.request, peak)
-            yield TaskResult(task=task, outcome=replace(produced, warnings=(*read.warnings, *produced.warnings)))
+            small = thumbnail(read.image, wanted=self._settings.thumbnails)
+            told = replace(produced, warnings=(*read.warnings, *produced.warnings), thumbnail=small)
+            yield TaskResult(task=task, outcome=told)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
+from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.jobs.requests import GridRequest
 from aura_daemon.jobs.results import EngineTiming, Failure, FailureKind, Payload, Produced
@@ -68,6 +69,7 @@ def laid_out(
         timing=EngineTiming(decoded_s=time.monotonic() - began_s),
         peak_bytes=peak.highest_bytes(),
         versions=versions(),
+        thumbnail=thumbnail(sheet, wanted=settings.thumbnails),
     )
 
 

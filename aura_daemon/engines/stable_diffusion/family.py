@@ -79,7 +79,9 @@ class StableDiffusion:
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""
-        return Generator(files, placement, self.configured(files.name), self._settings.attention)
+        configured = self.configured(files.name)
+        attention, thumbnails = self._settings.attention, self._settings.thumbnails
+        return Generator(files, placement, configured, attention, thumbnails=thumbnails)
 
     def run(
         self, engine: Generator, tasks: Sequence[Decoded], reporter: Reporter, peak: PeakMemory

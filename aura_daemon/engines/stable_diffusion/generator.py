@@ -18,6 +18,7 @@ from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, Attention, GenerateSettings, Safety
 from aura_daemon.engines.images import encode
+from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
@@ -60,9 +61,12 @@ class Generator:
         configured: GenerateSettings,
         attention: Attention,
         wait: Callable[[Placement], None] = wait_for,
+        *,
+        thumbnails: bool = False,
     ) -> None:
         """Loads; raises what diffusers raises. `wait` returns when a device has finished."""
         self._wait = wait
+        self._thumbnails = thumbnails
         self.files = files
         self.placement = placement
         self._configured = configured
@@ -172,6 +176,7 @@ class Generator:
         file = encode.encoded(picture, resolved, text, packet)
         if isinstance(file, Failure):
             return file
+        small = thumbnail(picture, wanted=self._thumbnails)
         clock.ended("filed_s")
         extension = f".{resolved.format}"
         black = BLACK if is_black and not flagged else ""
@@ -201,6 +206,7 @@ class Generator:
             ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
             windows=encoded.windows,
             versions=versions(),
+            thumbnail=small,
         )
 
     def preview(self, latents: torch.Tensor) -> bytes:

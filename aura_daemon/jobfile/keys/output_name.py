@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from aura_daemon.file_names import FAILED_FOLDER, output_stem, portable
+from aura_daemon.file_names import FAILED_FOLDER, not_ours, output_stem, portable
 from aura_daemon.jobs.text_patterns import CONTROL, SPACE
 
 FIELDS: Final = {
@@ -47,7 +47,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
         given = values[name]
         return f"{given:{width}d}" if isinstance(given, int) and width else _fit(str(given))
 
-    parts = [_name(re.sub(_FIELD, value, part)) for part in template.strip().split("/")]
+    parts = [not_ours(_name(re.sub(_FIELD, value, part))) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
         parts[0] += "-"
     return "/".join(parts[:-1]), parts[-1]

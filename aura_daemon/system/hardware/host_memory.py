@@ -18,7 +18,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
-import psutil
 from loguru import logger
 
 GroupFiles: TypeAlias = tuple[tuple[str, ...], str, tuple[str, str]]
@@ -35,9 +34,10 @@ Above `memory.high` (systemd's MemoryHigh) no process is killed. But the kernel 
 ever longer, until it takes only a few hundred KiB a second: a job in that state does not end.
 """
 
+MEMINFO: Final = Path("/proc/meminfo")
 NODES: Final = Path("/sys/devices/system/node")
 
-_FIGURE: Final = re.compile(r"^Node \d+ (?P<key>[\w()]+): +(?P<kib>\d+) kB$", re.MULTILINE)
+_FIGURE: Final = re.compile(r"^(?:Node \d+ )?(?P<key>[\w()]+): +(?P<kib>\d+) kB$", re.MULTILINE)
 
 _RECLAIMED: Final = ("MemFree", "Active(file)", "Inactive(file)", "SReclaimable")
 """What the kernel can give to programs: free pages, and caches."""
@@ -82,12 +82,17 @@ def host_memory(*, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgro
 
 def machine_memory(*, nodes: Path = NODES) -> MachineMemory:
     """The machine's memory now; without /proc/meminfo it is added up from the memory nodes, which is said once."""
-    try:
+    if sys.platform != "linux":
+        import psutil  # large, and not needed on Linux
+
         machine = psutil.virtual_memory()
-    except (OSError, psutil.Error) as error:
+        return MachineMemory(available_bytes=int(machine.available), total_bytes=int(machine.total))
+    try:
+        figures = _figures(MEMINFO.read_text(encoding="ascii"))
+    except OSError as error:
         _say_once(str(error))
         return from_nodes(nodes)
-    return MachineMemory(available_bytes=int(machine.available), total_bytes=int(machine.total))
+    return MachineMemory(available_bytes=figures["MemAvailable"], total_bytes=figures["MemTotal"])
 
 
 def from_nodes(nodes: Path) -> MachineMemory:

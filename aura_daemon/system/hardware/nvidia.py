@@ -11,8 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
-import psutil
-
 try:
     import pynvml
 except ImportError:  # torch was installed by other means, without this library
@@ -102,6 +100,8 @@ def _uuid(card: object) -> str:
 
 
 def _users(card: object) -> Iterator[tuple[int, str, int]]:
+    import psutil  # large, and not needed without a card
+
     with suppress(pynvml.NVMLError):  # not supported on every card
         for process in pynvml.nvmlDeviceGetComputeRunningProcesses(card):
             name = "a process"

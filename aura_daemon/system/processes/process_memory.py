@@ -20,6 +20,22 @@ def trim() -> None:
             ctypes.CDLL(None).malloc_trim(0)
 
 
+def resident_bytes(pid: int) -> int | None:
+    """What a process holds of the machine's memory now; None where it is gone, or not ours to ask."""
+    if sys.platform == "linux":
+        try:
+            pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        except (OSError, IndexError):
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    import psutil  # large, and not needed on Linux
+
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return None
+
+
 def reset_peak() -> bool:
     """Resets the kernel's count; False where the kernel refuses, or has none."""
     try:

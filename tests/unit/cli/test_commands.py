@@ -92,7 +92,7 @@ def test_a_question_imports_no_more_than_its_answer_takes(
 
 
 def test_the_daemon_keeps_nothing_of_the_terminal_in_memory(program: Program) -> None:
-    asked = "import sys; from aura_daemon.cli import run; print({'rich', 'torch'} & set(sys.modules))"
+    asked = "import sys; from aura_daemon.cli import run; print({'psutil', 'rich', 'torch'} & set(sys.modules))"
     ran = subprocess.run(
         [sys.executable, "-c", asked], env=program.environment(), capture_output=True, text=True, check=True
     )

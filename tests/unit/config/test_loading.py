@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from aura_daemon.cli import app
+from aura_daemon.config.amounts import bytes_of
 from aura_daemon.config.folder_checks import check_folders, is_system_user
 from aura_daemon.config.loading import LoadedConfig, config_schema, find, load
 from aura_daemon.config.settings import Settings
@@ -371,8 +372,10 @@ def test_the_shipped_file_holds_every_key_at_its_default() -> None:
     written = flat(yaml.safe_load(SHIPPED.read_text(encoding="utf-8")))
     expected = keys_of(Settings)
     assert list(written) == list(expected)
-    for key in ("accept", "companions", "ignore", "take", "generate.models"):
+    hooks = [key for key in expected if key.startswith("hooks.on_")]
+    for key in ("accept", "companions", "ignore", "take", "generate.models", *hooks):
         assert written.pop(key) == [str(word) for word in expected.pop(key)]
+    assert bytes_of(written.pop("log_file.size")) == expected.pop("log_file.size")
     assert written == {key: str(value) if isinstance(value, Path) else value for key, value in expected.items()}
 
 
@@ -384,6 +387,9 @@ def test_every_key_of_the_shipped_file_is_commented() -> None:
         "limits",
         "http",
         "metrics",
+        "hooks",
+        "retention",
+        "gallery",
     }  # their own keys are commented, and a heading stands above them
     previous = ""
     for line in lines:

@@ -62,6 +62,11 @@ def entry_of(house: House, source: str) -> HistoryEntry:
         ({"text": "it broke"}, ["dog.yaml"]),
         ({"text": "steps: must"}, ["bad.yaml"]),
         ({"text": "unicorn"}, []),
+        ({"text": "Cat.Png"}, ["cat.yaml"]),
+        ({"text": "png"}, ["photo.png", "cat.yaml"]),
+        ({"text": ".txt"}, ["photo.png"]),
+        ({"text": "\\"}, []),
+        ({"text": "Dog.yaml"}, ["dog.yaml"]),
     ],
 )
 def test_filters_find(lived_in: House, wanted: dict[str, Any], sources: list[str]) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from aura_daemon.cli.status import status
-from aura_daemon.daemon.status import DaemonStatus, models_text, read_status
-from aura_daemon.health.document import Holdup
+from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text, read_status
+from aura_daemon.health.document import CurrentJob, Holdup
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
 from tests.unit.health.test_heartbeat import document
@@ -150,3 +150,11 @@ def test_the_last_error_names_the_file_before_and_after_a_restart(house: House) 
 )
 def test_loaded_models_of_one_name_are_told_apart(kinds: list[str], names: list[str], text: str) -> None:
     assert models_text(document().model_copy(update={"models": names, "model_kinds": kinds})) == text
+
+
+@pytest.mark.parametrize(
+    ("steps", "loading", "text"), [(0, None, "starting"), (0, "sd-1.4", "loading sd-1.4"), (8, None, "step 0 of 8")]
+)
+def test_progress_is_told_from_the_start(steps: int, loading: str | None, text: str) -> None:
+    current = CurrentJob(id="1", kind="generate", source="a", step=0, steps=steps, eta_s=None, loading=loading)
+    assert progress_text(current) == text

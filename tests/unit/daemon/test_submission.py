@@ -48,7 +48,7 @@ def test_a_prompt_becomes_a_job_file_that_is_called_as_it(house: House) -> None:
 def test_what_is_handed_in_runs(house: House) -> None:
     handed_in(house, {"prompt": "a red circle", "count": 2})
     handed_in(house, {"task": "caption", "prompt": "a photo of"}, image=CAT)
-    assert house.drain(pair_wait=0.5).done == 3
+    assert house.drain().done == 3
     assert house.results() == [
         *("a-red-circle-1.json", "a-red-circle-1.png", "a-red-circle-2.json", "a-red-circle-2.png"),
         *("cat.json", "cat.txt"),
@@ -153,7 +153,7 @@ def test_a_picture_to_start_from_and_its_mask_go_with_their_job(house: House) ->
         "image": "a-cat.png",
         "mask": "a-cat-mask.png",
     }
-    assert house.drain(pair_wait=0.5).done == 1
+    assert house.drain().done == 1
 
 
 def test_a_file_is_copied_and_stays_where_it_is(house: House) -> None:
@@ -164,7 +164,7 @@ def test_a_file_is_copied_and_stays_where_it_is(house: House) -> None:
     assert isinstance(draft, Draft)
     assert desk.deliver(draft).path == "holiday.png"
     assert place.read_bytes() == (house.inbox / "holiday.png").read_bytes() == PNG
-    assert house.drain(pair_wait=0.5).done == 1
+    assert house.drain().done == 1
 
 
 def test_a_job_file_takes_the_images_along_that_lie_beside_it(house: House) -> None:
@@ -178,7 +178,7 @@ def test_a_job_file_takes_the_images_along_that_lie_beside_it(house: House) -> N
     assert draft.pictures == (elsewhere / "in" / "cat.png",)
     assert desk.deliver(draft).path == "mine/mine.yaml"
     assert house.waiting() == ["mine/in/cat.png", "mine/mine.yaml"]
-    assert house.drain(pair_wait=0.5).done == 2
+    assert house.drain().done == 2
     assert house.results() == ["mine/mine-1.json", "mine/mine-1.txt", "mine/mine-2.json", "mine/mine-2.png"]
 
 

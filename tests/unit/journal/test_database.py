@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.journal.database import Database
+from tests.support.plain_user import NOBODY, as_a_plain_user
 
 
 @pytest.fixture
@@ -73,3 +76,31 @@ def test_a_place_that_takes_no_journal_is_told_with_the_mend(tmp_path: Path) -> 
         Database(tmp_path / "state" / "journal.sqlite3", read_only=False)
     with pytest.raises(JournalRefused, match="cannot be opened"):
         Database(tmp_path / "nothing" / "journal.sqlite3", read_only=True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a file")
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm"])
+def test_a_file_that_root_left_in_a_users_folder_is_told_with_its_owner_and_the_mend(
+    place_for_all: Path, ending: str
+) -> None:
+    path = place_for_all / "state" / "journal.sqlite3"
+    with closing(Database(path, read_only=False)) as database:
+        database.run("PRAGMA journal_mode = WAL; CREATE TABLE a (b)")
+    left = path.with_name(path.name + ending)
+    left.touch(mode=0o600)
+    with as_a_plain_user(owning=place_for_all):
+        os.seteuid(0)
+        os.chown(left, 0, -1)
+        os.seteuid(NOBODY)
+        with pytest.raises(BrokenState) as refused:
+            Database(path, read_only=False)
+    message = str(refused.value)
+    assert message.startswith(f"the journal: {left}: Permission denied: it belongs to root with mode 0600")
+    assert message.endswith("and aura-daemon runs as nobody; chmod or chown it")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can leave a folder")
+def test_a_state_folder_that_may_not_be_written_is_told_with_its_owner_and_the_mend(place_for_all: Path) -> None:
+    mend = r"belongs to \w+ with mode 0755.*chmod or chown that folder"
+    with as_a_plain_user(), pytest.raises(BrokenState, match=mend):
+        Database(place_for_all / "journal.sqlite3", read_only=False)

@@ -173,3 +173,9 @@ def test_a_name_stands_for_a_kind_whatever_the_file_holds(name: str, kind: Sourc
 @settings(max_examples=25)
 def test_every_file_has_a_route(name: str, head: bytes) -> None:
     assert isinstance(route(name, head, ALL), SourceKind | Leave | Mismatch | Unfinished)
+
+
+def test_an_index_as_a_gallery_has_one_is_left_alone_quietly() -> None:
+    found = route("index.html", b"<!doctype html>", ALL)
+    assert isinstance(found, Leave)
+    assert found.is_usual

@@ -17,10 +17,13 @@ from typing import Any
 
 import psutil
 import pytest
+from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
+from aura_daemon.system import logs
+from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import SLEPT_S, STOP_TOLD_S, ProcessWorker
@@ -391,3 +394,23 @@ def test_a_child_that_dies_while_it_starts_is_not_its_jobs_fault() -> None:
     assert failure.kind is FailureKind.MODEL_UNAVAILABLE
     assert "exit code 4, before it was ready" in failure.message
     assert worker.idle
+
+
+def test_the_log_of_the_child_goes_to_the_log_file_of_the_daemon(
+    light: Callable[..., ProcessWorker], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log_file = LogFile(path=tmp_path / "aura.log", size_bytes=None, age_s=None, keep=1)
+    logs.set_up("INFO", "text", log_file=log_file)
+    try:
+        worker = light(relays_log=True)
+        worker.submit(batch_of("log"))
+        wait_for(worker, Finished, 1)
+        logger.info("and the daemon goes on")
+    finally:
+        logger.remove()
+    lines = [line[20:] for line in log_file.path.read_text(encoding="utf-8").splitlines()]
+    assert [line for line in lines if "INFO" in line] == [
+        "INFO    worker: job-1 is drawn with <braces> {}",
+        "INFO    and the daemon goes on",
+    ]
+    assert capfd.readouterr().err.count("is drawn") == 1, "the child has told stderr itself"

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from aura_daemon.cli.submit.wait import _bar_of, wait_for
-from aura_daemon.daemon.waiting import Outlook, Stage
+from aura_daemon.daemon.waiting import Outlook, Stage, outlooks
 from aura_daemon.health.document import CurrentJob
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import PNG, House, fail
@@ -180,6 +180,7 @@ CURRENT = CurrentJob(id="1", kind="generate", source="a", step=5, steps=10, eta_
             (4, 1.5, "1 of 4 done, step 5 of 10"),
         ),
         ([Outlook(stage=Stage.FAILED, text="it broke")], (1, 1.0, "it broke")),
+        ([Outlook(stage=Stage.DONE, text="done", jobs=2, ended=2)], (2, 2.0, "2 of 2 done")),
         (
             [
                 Outlook(stage=Stage.DONE, text="done", jobs=2, ended=2),
@@ -196,6 +197,10 @@ def test_a_bar_counts_ended_jobs_and_the_steps_of_the_running_one(
     assert (found["total"], found["completed"], found["text"]) == bar
 
 
+def waited(house: House, paths: list[str], *, as_json: bool) -> int:
+    return wait_for(paths, outlooks(paths, house.settings()), as_json=as_json)
+
+
 def test_in_the_end_paths_go_to_standard_output_and_reasons_to_standard_error(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -204,12 +209,19 @@ def test_in_the_end_paths_go_to_standard_output_and_reasons_to_standard_error(
     house.drop("dog.yaml")
     house.drain(fail(FailureKind.UNEXPECTED, "it broke", "mend it"))
     capsys.readouterr()
-    assert wait_for(["cat.yaml"], house.settings(), as_json=False) == 0
+    assert waited(house, ["cat.yaml"], as_json=False) == 0
     assert capsys.readouterr() == (f"{house.outbox / 'cat-1.png'}\n{house.outbox / 'cat-2.png'}\n", "")
-    assert wait_for(["dog.yaml"], house.settings(), as_json=False) == 1
+    assert waited(house, ["dog.yaml"], as_json=False) == 1
     assert capsys.readouterr() == ("", "failed: dog.yaml: it broke. Mend it\n")
-    assert wait_for(["cat.yaml", "dog.yaml"], house.settings(), as_json=True) == 1
+    assert waited(house, ["cat.yaml", "dog.yaml"], as_json=True) == 1
     cat, dog = map(json.loads, capsys.readouterr().out.splitlines())
     assert (cat["outcome"], len(cat["outputs"]), dog["outcome"]) == ("done", 2, "failed")
     assert dog["failures"][0]["mend"] == "mend it"
     assert dog["failures"][0]["report"].endswith("failed/dog.yaml.json")
+
+
+def test_a_wait_that_is_stuck_ends_with_3_and_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    stuck = Outlook(stage=Stage.HELD_UP, text="no model here. Fetch it", is_stuck=True)
+    looks = iter([{"cat.yaml": Outlook(stage=Stage.QUEUED, text="queued")}, {"cat.yaml": stuck}])
+    assert wait_for(["cat.yaml"], looks, as_json=False) == 3
+    assert capsys.readouterr() == ("", "waits: cat.yaml: no model here. Fetch it (it stays in the queue)\n")

@@ -106,9 +106,12 @@ def test_a_paused_daemon_says_why() -> None:
 @pytest.mark.parametrize("height", [8, 24, 60])
 def test_no_line_is_wider_than_the_terminal_and_the_view_fits_its_height(width: int, height: int) -> None:
     left_alone = {"not a kind of file it knows": 2}
-    look = seen(health(current=DRAWING, left_alone=left_alone, conflict_copies=["a.sync-conflict"]))
+    long = {"models": ["owner/a-model-with-a-long-name"] * 2, "device": "cuda:0", "device_name": "a GPU of 2026"}
+    look = seen(health(current=DRAWING, **long, left_alone=left_alone, conflict_copies=["a.sync-conflict"]))
     lines = plain(look, width=width, height=height)
     assert max(map(len, lines)) <= width
+    if width >= 32:
+        assert {"running", "queue", "memory", "models", "so far", "folders"} <= {line[:7].rstrip() for line in lines}
     if height >= 24 and width >= 44:
         assert len(lines) <= height
 

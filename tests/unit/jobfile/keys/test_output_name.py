@@ -32,6 +32,7 @@ VALUES = {
         ("{model}/{prompt}", "CompVis-stable-diffusion-v1-4", "a-red-circle-on-blue"),
         (" a/b/c ", "a/b", "c"),
         ("failed/x", "failed-", "x"),
+        ("pets/Aura-Gallery/x", "pets/Aura-Gallery-", "x"),
         ("x/failed/y", "x/failed", "y"),
         ("aux/{stem}", "aux_", "cat"),
     ],

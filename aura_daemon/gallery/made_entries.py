@@ -1,0 +1,219 @@
+"""The entries of results and failures. In: a job, its source, its sidecar. Out: an entry."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final, assert_never
+
+from aura_daemon.file_names import FAILED_FOLDER, escaped
+from aura_daemon.formats.sidecar_schema import BenchmarkRecord, CaptionRecord, GenerateRecord, GridRecord, Sidecar
+from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
+from aura_daemon.gallery.paging import thumbnail_name
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.results import FailureKind
+from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.journal.records import Job, Source
+
+_DRAWING: Final = ".svg"
+"""Of a benchmark, which has a table and figures too."""
+
+_BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
+"""Signs that YAML reads as line breaks or refuses, and JSON does not escape."""
+
+
+def of_result(
+    number: int,
+    job: Job,
+    sidecar_name: str,
+    document: Sidecar | None,
+    *,
+    thumbnail_size: tuple[int, int] | None,
+    source: Source | None = None,
+) -> GalleryEntry:
+    """The entry of a job that is done; `document`: None where its sidecar is gone, `source` names its file then."""
+    extension = _extension(job, document)
+    path = f"{job.folder}/{job.stem}" if job.folder else job.stem
+    is_caption = job.kind == JobKind.CAPTION
+    width, height = thumbnail_size or ((8, 5) if is_caption else (1, 1))
+    entry = GalleryEntry(
+        number=number,
+        id=job.id,
+        kind=_kind(job),
+        width=width,
+        height=height,
+        name=escaped(job.stem + extension),
+        folder=escaped(job.folder),
+        ended=document.finished if document is not None else _stamp(job.finished_at or 0.0),
+        picture="" if is_caption else address(path + extension),
+        text=address(path + extension) if is_caption else "",
+        thumbnail=address(thumbnail_name(job.id)) if thumbnail_size is not None else "",
+        sidecar=address(f"{job.folder}/{sidecar_name}" if job.folder else sidecar_name) if document is not None else "",
+    )
+    if document is None:
+        request = {label: value for label, value in _of_request(job).items() if value not in (None, "")}
+        settings = [(label, clean(str(value))) for label, value in request.items()]
+        file = [("File", clean(escaped(source.path)))] if source is not None else []
+        return replace(entry, prompt=_prompt(job), settings=(*settings, *file))
+    return replace(entry, **_of_document(document))
+
+
+def of_failure(number: int, source: Source, job: Job | None) -> GalleryEntry:
+    """The entry of a job that failed for good, or of a file that was refused."""
+    failure = job.failure if job is not None else source.failure
+    ended = job.finished_at if job is not None else source.claimed_at
+    folder, _, name = source.path.rpartition("/")
+    is_own_text = job is not None and source.kind is SourceKind.JOB_FILE
+    cancelled = failure is not None and failure.kind is FailureKind.CANCELLED
+    problems = tuple(clean(str(problem)) for problem in source.problems) if job is None else ()
+    rows = {"Kind": "cancelled" if cancelled else failure.kind.replace("_", " ") if failure is not None else ""}
+    rows |= {"File": source.path, "Attempts": str(job.attempts) if job is not None else ""}
+    rows["Now in"] = f"{FAILED_FOLDER}/ of the outbox, with a report beside it"
+    return GalleryEntry(
+        number=number,
+        id=job.id if job is not None else source.id,
+        kind=EntryKind.FAILURE,
+        name=clean(escaped(name)),
+        folder=clean(escaped(folder)),
+        ended=_stamp(ended or 0.0),
+        width=8,
+        height=5,
+        prompt=_prompt(job) if job is not None else "",
+        reason=clean(failure.message) if failure is not None else "",
+        mend=clean(failure.mend) if failure is not None else "",
+        settings=tuple((label, clean(escaped(value))) for label, value in rows.items() if value),
+        job=job.text.decode("utf-8", "replace").strip() + "\n" if job is not None and is_own_text else "",
+        warnings=problems if len(problems) > 1 else (),
+    )
+
+
+def _kind(job: Job) -> EntryKind:
+    match JobKind(job.kind):
+        case JobKind.GENERATE:
+            return EntryKind.PICTURE
+        case JobKind.CAPTION:
+            return EntryKind.CAPTION
+        case JobKind.GRID:
+            return EntryKind.SHEET
+        case JobKind.BENCHMARK:
+            return EntryKind.BENCHMARK
+        case kind:
+            assert_never(kind)
+
+
+def _extension(job: Job, document: Sidecar | None) -> str:
+    """The extension of what a job delivered."""
+    if document is not None and document.outputs:
+        extensions = [dot + end for stem, dot, end in (one.name.rpartition(".") for one in document.outputs) if stem]
+        drawn = [extension for extension in extensions if extension == _DRAWING]
+        return next(iter((*drawn, *extensions)), "")
+    if isinstance(job.request, GenerateRequest):
+        return f".{job.request.format or 'png'}"
+    match job.request:
+        case CaptionRequest():
+            return ".txt"
+        case BenchmarkRequest():
+            return _DRAWING
+        case _:
+            return ".png"
+
+
+def _prompt(job: Job) -> str:
+    return clean(job.request.prompt) if isinstance(job.request, GenerateRequest) else ""
+
+
+def _of_request(job: Job) -> dict[str, object]:
+    """Settings of a job, as far as it named them."""
+    if not isinstance(job.request, GenerateRequest):
+        return {}
+    request = job.request
+    return {
+        "Seed": request.seed,
+        "Steps": request.steps,
+        "Guidance": request.guidance_scale,
+        "Sampler": request.scheduler,
+        "Model": request.model,
+    }
+
+
+def _of_document(document: Sidecar) -> dict[str, Any]:
+    """What a sidecar says."""
+    output = document.outputs[0] if document.outputs else None
+    figures: dict[str, Any] = {
+        "rung": clean(document.rung),
+        "stages": {stage: getattr(document.timing_s, stage) for stage in STAGES} if document.rung else {},
+        "warnings": tuple(map(clean, document.warnings)),
+    }
+    if output is not None and output.width and output.height:
+        figures |= {"width": output.width, "height": output.height}
+    rows: dict[str, object] = {}
+    match document.request:
+        case GenerateRecord() as made:
+            figures |= {"prompt": clean(made.prompt), "negative": clean(made.negative_prompt), "job": _job_file(made)}
+            rows = _drawn(made)
+        case CaptionRecord() as made:
+            figures["caption"] = clean(document.caption or "")
+            rows = {"Image": made.image or "", "Begins with": made.prompt, "Most tokens": made.max_new_tokens}
+        case GridRecord() as made:
+            rows = {"Pictures": len(made.cells), "Columns": made.columns}
+            figures["prompt"] = clean(", ".join(made.column_labels or made.row_labels or made.cell_labels))
+        case BenchmarkRecord() as made:
+            figures |= {"prompt": clean(f"Benchmark of {document.model.name}"), "width": 16, "height": 9}
+            rows = {"Of": made.of, "Sizes": ", ".join(made.sizes or ()), "Runs of each": made.repeats}
+        case made:
+            assert_never(made)
+    rows |= {
+        "Model": document.model.name,
+        "Device": " ".join(filter(None, (document.device, document.dtype))),
+        "Rung": document.rung,
+        "Took": _seconds(document.timing_s.total - document.timing_s.waited - document.timing_s.settled),
+        "Waited": _seconds(document.timing_s.waited) if document.timing_s.waited >= 1 else "",
+        "Attempts": document.attempts if document.attempts > 1 else "",
+        "Memory": f"{document.peak_bytes / 2**30:.2f} GiB" if document.peak_bytes else "",
+        "File": document.source.name,
+    }
+    shown = {label: value for label, value in rows.items() if value not in ("", None)}
+    figures["settings"] = tuple((label, clean(str(value))) for label, value in shown.items())
+    return figures
+
+
+def _drawn(made: GenerateRecord) -> dict[str, object]:
+    """The rows of a picture's settings."""
+    return {
+        "Seed": made.seed,
+        "Steps": made.steps,
+        "Guidance": f"{made.guidance_scale:g}",
+        "Sampler": made.scheduler,
+        "Size": f"{made.width} × {made.height}",
+        "LoRAs": ", ".join(f"{lora.name} {lora.weight:g}" for lora in made.loras),
+        "From": made.image or "",
+        "Strength": f"{made.strength:g}" if made.strength is not None else "",
+        "Second pass": f"× {made.hires.scale:g}, {made.hires.strength:g}" if made.hires is not None else "",
+        "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
+        "Tags": ", ".join(made.tags),
+        "Notes": made.notes,
+    }
+
+
+def _job_file(made: GenerateRecord) -> str:
+    """A job file for the same picture."""
+    keys = made.model_dump(mode="json", exclude={"task"})
+    # JSON's values are YAML's, and written ten times as fast as by PyYAML.
+    return "".join(f"{key}: {_in_yaml(value)}\n" for key, value in keys.items() if value not in ("", []))
+
+
+def _in_yaml(value: object) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _seconds(seconds: float) -> str:
+    if seconds >= 90:
+        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _stamp(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="seconds")

@@ -1,0 +1,74 @@
+"""What the index shows beside the results: status, hold-ups, queue. In: journal, health document. Out: its content."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aura_daemon.file_names import escaped
+from aura_daemon.gallery.entries import clean
+from aura_daemon.gallery.rendering import IndexContent, QueueRow
+from aura_daemon.health.document import Health, Holdup, Status
+from aura_daemon.jobs.lifecycle import OPEN
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import Job
+
+MOST_QUEUED: Final = 6
+MOST_HOLDUPS: Final = 8
+LONGEST_TEXT: Final = 160
+LONGEST_REASON: Final = 400
+
+_WORDS: Final = {
+    JobKind.GENERATE: "picture",
+    JobKind.CAPTION: "caption",
+    JobKind.GRID: "sheet",
+    JobKind.BENCHMARK: "benchmark",
+}
+
+
+def overview(journal: Journal, health: Health | None, *, now: str, total: int) -> IndexContent:
+    """The content of the index but for the results. `now`: UTC, ISO 8601."""
+    current = health.current if health is not None and health.status is not Status.STOPPED else None
+    running = journal.find_job(current.id) if current is not None else None
+    counts = journal.counts()
+    return IndexContent(
+        now=now,
+        status=health.status if health is not None else "",
+        holdups=[_told(holdup) for holdup in health.holdups[:MOST_HOLDUPS]] if health is not None else (),
+        current=_row(journal, running) if running is not None and running.state in OPEN else None,
+        queue=[_row(journal, job) for job in journal.next_queued(MOST_QUEUED)],
+        depth=sum(counts[state] for state in OPEN),
+        total=total,
+    )
+
+
+def is_other(before: Health | None, after: Health) -> bool:
+    """Whether the index has something else to tell; the steps of a job are not worth another copy to sync."""
+    return before is None or _key(before) != _key(after)
+
+
+def _key(health: Health) -> tuple[object, ...]:
+    current = health.current.id if health.current is not None else ""
+    return health.status, current, health.queue_depth, [(holdup.what, holdup.reason) for holdup in health.holdups]
+
+
+def _row(journal: Journal, job: Job) -> QueueRow:
+    source = escaped(journal.source(job.source_id).path)
+    match job.request:
+        case GenerateRequest(prompt=prompt):
+            what = prompt
+        case CaptionRequest(image=image):
+            what = image or source
+        case _:
+            what = source
+    return QueueRow(kind=_WORDS[JobKind(job.kind)], what=_cut(what), source=_cut(source))
+
+
+def _told(holdup: Holdup) -> Holdup:
+    what, reason, mend = (_cut(text, LONGEST_REASON) for text in (holdup.what, holdup.reason, holdup.mend))
+    return holdup.model_copy(update={"what": what, "reason": reason, "mend": mend})
+
+
+def _cut(text: str, most: int = LONGEST_TEXT) -> str:
+    shown = clean(text)
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
