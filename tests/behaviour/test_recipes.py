@@ -66,6 +66,28 @@ def desk(tmp_path: Path, module: str) -> Iterator[Desk]:
     person.leave()
 
 
+def test_no_recipe_has_a_block_that_is_not_run() -> None:
+    """A block that is added here needs a test that follows it."""
+    assert {heading: [block.language for block in blocks] for heading, blocks in RECIPES.items() if blocks} == {
+        "Syncthing": ["sh", "yaml", "sh"],
+        "rclone bisync": ["sh", "yaml", "sh"],
+        "A NAS share": ["fstab", "sh", "yaml"],
+        "Two daemons in a chain": ["yaml", "yaml", "sh"],
+        "cron": ["cron", "yaml"],
+        "A container": ["sh", "sh"],
+        "A phone": ["yaml"],
+    }
+
+
+@needs("findmnt")
+def test_the_lines_for_fstab_are_such(tmp_path: Path) -> None:
+    block, *_ = RECIPES["A NAS share"]
+    (tmp_path / "fstab").write_text(block.text)
+    asked = ["findmnt", "--tab-file", tmp_path / "fstab", "--noheadings", "--raw", "--output", "SOURCE,TARGET,FSTYPE"]
+    found = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert found.splitlines() == ["//nas/aura /srv/nas cifs", "nas:/aura /srv/nfs nfs"]
+
+
 @pytest.mark.parametrize("module", [LIGHT, real])
 def test_what_one_daemon_draws_the_next_one_captions(desk: Desk, module: str) -> None:
     desk.follow(*RECIPES["Two daemons in a chain"])
@@ -171,13 +193,19 @@ def test_syncthing_brings_prompts_here_and_pictures_there(tmp_path: Path) -> Non
         laptop.follow(on_the_laptop, SERVER=ids[0])
         for desk, other, port in ((server, ids[1], ports[1]), (laptop, ids[0], ports[0])):
             desk.type(f"syncthing cli config devices {other} addresses add tcp://127.0.0.1:{port}")
-        server.type("aura-daemon run &")
+        server.type("aura-daemon run & echo $! > ~/daemon.pid")
         laptop.drop("~/aura/inbox/cat.yaml")
         laptop.until_there("~/aura/outbox/cat.png", "~/aura/outbox/cat.json")
         assert "sources are treated as `keep`" in server.log()
         assert laptop.files("~/aura/inbox") == ["cat.yaml"], "what was dropped stays"
         assert not laptop.place("~/aura/inbox/.aura").exists(), "the daemon's own files went to the laptop"
         assert not laptop.place("~/aura/outbox/.aura").exists(), "the daemon's own files went to the laptop"
+        server.type("kill $(cat ~/daemon.pid); while kill -0 $(cat ~/daemon.pid); do sleep 0.1; done")
+        laptop.drop("~/aura/inbox/dog.yaml")
+        server.until_there("~/aura/inbox/dog.yaml")
+        server.type("aura-daemon once", AURA_SOURCES="archive")
+        laptop.until(lambda: "dog.yaml" not in laptop.files("~/aura/inbox"), "what is done did not disappear")
+        laptop.until_there("~/aura/outbox/dog.png")
     finally:
         laptop.leave()
         server.leave()
@@ -227,6 +255,13 @@ def test_rclone_bisync_brings_prompts_here_and_pictures_there(desk: Desk, tmp_pa
     desk.follow(again)
     assert desk.files("~/aura/inbox") == ["RCLONE_TEST", "dog.yaml"]
     assert desk.files("~/aura/outbox/failed") == []
+    desk.drop("~/aura/inbox/bird.yaml")
+    desk.drop("~/aura/inbox/cow.yaml")
+    desk.follow(again)
+    for name in ("bird", "cow", "dog"):  # as `sources: archive` would
+        desk.place(f"~/aura/inbox/{name}.yaml").unlink()
+    with pytest.raises(AssertionError, match="too many deletes"):
+        desk.follow(again)
 
 
 @pytest.mark.slow
