@@ -101,6 +101,8 @@ def test_what_one_daemon_draws_the_next_one_captions(desk: Desk, module: str) ->
     desk.until_there("~/aura/captions/dog.json")
     of_pictures = ["cat.json", "cat.txt", "dog.json", "dog.txt"]
     assert results_in(desk, "~/aura/captions") == of_pictures, "the gallery of the first one is nothing to caption"
+    desk.type("aura-daemon service print --user --name aura-draw --config ~/aura/draw/aura.yaml > ~/unit")
+    assert f"--config {desk.home}/aura/draw/aura.yaml" in (desk.home / "unit").read_text()
     assert {"cat.png", "cat.json", "dog.png", "failed/bad.yaml"} <= set(desk.files("~/aura/pictures"))
     assert json.loads(desk.place("~/aura/captions/health.json").read_bytes())["jobs"]["failed"] == 0
 
