@@ -81,6 +81,9 @@ class RootlessPodman:
     def run(self, script: str, *, timeout_s: float) -> subprocess.CompletedProcess[str]:
         """Runs a script as this account; whatever it leaves running ends with it."""
         self._write("script", script)
+        shutil.rmtree(self.folder / "run")  # as after a start of the machine: the processes noted there are gone
+        (self.folder / "run").mkdir(mode=0o700)
+        os.chown(self.folder / "run", NUMBER, NUMBER)
         return subprocess.run(
             [*ALONE, "bash", "-c", _START.format(number=NUMBER), "bash", self.folder],
             stdin=subprocess.DEVNULL,
