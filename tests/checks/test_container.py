@@ -28,6 +28,7 @@ PACKAGES = "python3,python3-venv,ca-certificates"
 JOB = "prompt: a small red circle on a blue background"
 
 AFTERWARDS = """
+echo "steps: 0" > ~/aura/inbox/bad.yaml
 echo "{job}" > ~/aura/inbox/cat.yaml
 for second in $(seq 120); do test -e ~/aura/outbox/cat.json && break; sleep 1; done
 echo "who: $(podman exec aura id -u)"
@@ -71,12 +72,13 @@ def test_the_image_is_built_and_makes_a_picture_as_the_page_says(folder: Path) -
     assert {"who: 10001", "health: well", "ended: 0"} <= set(ran.stdout.splitlines()), said
     outbox = person.home / "aura" / "outbox"
     assert (outbox / "cat.png").read_bytes().startswith(b"\x89PNG")
+    assert (outbox / "failed" / "bad.yaml.json").exists(), "across two mounts"
     assert {place.stat().st_uid for place in outbox.iterdir()} == {NUMBER}, "outside, results are the person's own"
     assert (person.home / "touched").read_text().count("Read-only file system") == 2
     assert re.search(r"^CapBnd:\s0+$", (person.home / "status").read_text(), re.MULTILINE)
     assert re.search(r"^NoNewPrivs:\s1$", (person.home / "status").read_text(), re.MULTILINE)
     assert (person.home / "net").read_text().split() == ["lo"]
-    assert "stopped: 1 done, 0 failed" in said
+    assert "stopped: 1 done, 1 failed" in said
 
 
 def stand_in(folder: Path) -> Path:
