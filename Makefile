@@ -53,7 +53,7 @@ service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted fo
 	$(BIN)/python -m tests.checks.service_check $(SERVICE_ARGS)
 
 recipes-check: $(INSTALLED_DEV) ## docs/recipes.md as written, with the tools that are installed: minutes, the container as root
-	$(BIN)/pytest tests/behaviour/test_recipes.py tests/checks/test_container.py -v $(PYTEST_ARGS)
+	$(BIN)/pytest tests/behaviour/test_recipes.py tests/checks/test_recipe_tools.py tests/checks/test_container.py -v $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

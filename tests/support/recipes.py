@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 from tests.support.programs import LIGHT, ROOT
 
@@ -49,6 +52,12 @@ def recipes() -> dict[str, tuple[Block, ...]]:
         heading: tuple(Block(language=language, text=text) for language, text in _FENCE.findall(section))
         for heading, section in _SECTION.findall(page)
     }
+
+
+def needs(*programs: str) -> pytest.MarkDecorator:
+    """Skips a test where one of the programs is missing, and says which."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
 
 class Desk:
