@@ -43,6 +43,7 @@ def produced_of(
         first,
         payloads=(),
         text="",
+        thumbnail=b"",
         resolved=ResolvedBenchmark(
             settings=resolved,
             sizes=(*drawn_sizes, *((one.width, one.height) for one in not_run)),
