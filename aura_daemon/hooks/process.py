@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -23,6 +24,9 @@ OUTPUT_LINES: Final = 5
 
 TERM_S: Final = 2.0
 """Seconds from SIGTERM at the time limit to SIGKILL."""
+
+KILL_S: Final = 2.0
+"""Seconds from SIGKILL until a hook is left alone: another user's (sudo), or one that waits for a dead mount."""
 
 POLL_S: Final = 0.1
 """How often a hook is looked at where the system has no descriptor for the end of a process."""
@@ -57,8 +61,10 @@ class HookProcess:
 
     def due_in_s(self) -> float:
         """Seconds until its time limit, or until it is to be looked at."""
-        limit_s = self._time_limit_s + (TERM_S if self._ended_because else 0.0)
-        left_s = max(0.0, self._started_s + limit_s - self._clock())
+        running_s, limit_s = self._clock() - self._started_s, self._time_limit_s
+        if self._ended_because:
+            limit_s += TERM_S if running_s < self._time_limit_s + TERM_S else TERM_S + KILL_S
+        left_s = max(0.0, limit_s - running_s)
         return left_s if self._end is not None else min(left_s, POLL_S)
 
     def poll(self) -> str | None:
@@ -67,6 +73,8 @@ class HookProcess:
         code = self._process.poll()
         if code is None:
             running_s = self._clock() - self._started_s
+            if self._ended_because and running_s >= self._time_limit_s + TERM_S + KILL_S:
+                return self._left_alone()
             if self._ended_because and running_s >= self._time_limit_s + TERM_S:
                 sessions.signal_group(self._process, kills=True)
             elif not self._ended_because and running_s >= self._time_limit_s:
@@ -83,7 +91,10 @@ class HookProcess:
         """Kills it with its process group; returns what became of it, in words."""
         self._ended_because = because
         sessions.signal_group(self._process, kills=True)
-        code = self._process.wait()
+        try:
+            code = self._process.wait(timeout=KILL_S)
+        except subprocess.TimeoutExpired:
+            return self._left_alone()
         self._read()
         self._close()
         return self._told(code)
@@ -93,6 +104,11 @@ class HookProcess:
         """The last lines that it wrote, on one line."""
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return file_names.escaped(" | ".join(lines[-OUTPUT_LINES:]))
+
+    def _left_alone(self) -> str:
+        self._read()
+        self._close()
+        return f"{self._ended_because}, but cannot be: it is left alone"
 
     def _told(self, code: int) -> str:
         if self._ended_because:

@@ -58,6 +58,7 @@ class JournalSweep:
     def _forget_before(self, time: float, *, most_bytes: int | None) -> Iterator[None]:
         """Forgets files that were done before a time; with `most_bytes` only until the journal is as small."""
         after = ""
+        time = max(0.0, time)  # an age may reach back to before there were years
         before = f"{datetime.fromtimestamp(time, UTC):%Y%m%dT%H%M%S}" if most_bytes is None else _LAST
         while most_bytes is None or self.journal.used_bytes() > most_bytes:
             sources = self.journal.closed_sources(after=after, before=before, limit=AT_ONCE)

@@ -70,6 +70,11 @@ def test_what_was_done_long_ago_is_forgotten_but_for_the_newest(kept: Kept) -> N
     assert kept.journal.counts()[JobState.DONE] == 1, "as counted anew"
 
 
+@pytest.mark.parametrize("age", ["100000w", "10000000d"])
+def test_an_age_from_before_there_were_years_forgets_nothing(kept: Kept, age: str) -> None:
+    assert kept.sweep(age=age).deleted == 0
+
+
 def test_a_file_that_is_delivered_again_is_known_until_it_is_forgotten_and_then_runs_again(house: House) -> None:
     def deliver() -> None:
         os.utime(house.drop("cat.yaml"), (1000, 1000))
