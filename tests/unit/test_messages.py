@@ -132,7 +132,9 @@ _SMALL_WORDS: Final = frozenset(
 )
 
 _BACKTICKS: Final = re.compile(r"`([^`]+)`")
-_SQL: Final = re.compile(r"[\s…]*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE|CAST)\b")
+_SQL: Final = re.compile(
+    r"[\s…]*(SELECT|CREATE|INSERT|UPDATE|DELETE|ALTER|PRAGMA|DROP|AND|BEGIN|FROM|ORDER|WHERE|CAST)\b"
+)
 _SNAKE: Final = re.compile(r"(?<![\w.$/…-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w(./])")
 _DOTTED: Final = re.compile(r"(?<![\w./…-])[a-z][a-z_]*(?:\.[a-z][a-z_]*)+(?![\w(/])")
 _SET: Final = re.compile(r"\b(?:[Ss]et|[Rr]aise|[Ll]ower|[Uu]nset|[Cc]orrect) ([a-z_.]*[a-z]: \w+)")
