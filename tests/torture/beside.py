@@ -49,8 +49,14 @@ def variables(house: House) -> dict[str, str]:
     found = {THUMBNAILS: "1"}
     for section, keys in settings(house).items():
         for key, value in keys.items():
-            told = str(value) if isinstance(value, Path) else json.dumps(value)
-            found[f"AURA_{section}__{key}".upper()] = told
+            name = f"AURA_{section}__{key}".upper()
+            match value:
+                case {"age": age}:
+                    found[f"{name}__AGE"] = age
+                case Path():
+                    found[name] = str(value)
+                case _:
+                    found[name] = json.dumps(value)
     return found
 
 
