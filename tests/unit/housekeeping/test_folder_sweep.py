@@ -231,3 +231,11 @@ def test_only_log_files_that_were_put_aside_go(house: House, door: Door) -> None
     log_file = LogFile(path=logs / "aura.log", size_bytes=None, age_s=None, keep=5)
     assert swept(areas(door, log_file, logs={"age": "1d"})["logs"]).deleted == 1
     assert left(logs) == ["aura.2026-11-01.txt", "aura.log", "other.log"]
+
+
+def test_many_files_of_the_users_own_in_failed_are_gone_through_in_small_steps_and_stay(door: Door) -> None:
+    for number in range(200):
+        put(door.house.outbox / "failed", f"mine-{number}.json")
+    sweep = FolderSweep(area=areas(door, failed={"age": "1d"})["failed files"], now=NOW)
+    assert len(list(sweep.steps())) == 200
+    assert (sweep.deleted, len(door.house.failed())) == (0, 200)
