@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import pytest
 
@@ -10,6 +12,7 @@ from aura_daemon.errors import BrokenState, JournalRefused
 from aura_daemon.health.guarded import Guarded
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import DaemonPhase, Event, PhaseChanged
+from aura_daemon.journal.journal import FILE_NAME
 from tests.support.house import House
 
 
@@ -113,3 +116,14 @@ def test_every_extension_of_a_daemon_is_guarded(house: House) -> None:
     with house.daemon(drain=False, **changes) as daemon:
         assert len(daemon.extensions) == 4
         assert all(isinstance(extension, Guarded) for extension in daemon.extensions)
+
+
+def test_an_event_that_no_program_knows_ends_no_daemon_and_keeps_no_job_from_its_end(house: House) -> None:
+    house.drop("cat.yaml")
+    house.drain(hooks={"on_done": ["true"]})
+    with closing(sqlite3.connect(house.state / FILE_NAME)) as database, database:
+        database.execute("UPDATE hook_events SET kind = 'of tomorrow', state = 'due'")
+    house.drop("dog.yaml")
+    with house.daemon(hooks={"on_done": ["true"]}) as daemon:
+        assert (daemon.run().done, daemon.holdups.has_failed("Hooks")) == (1, True)
+    assert house.results() == ["cat.json", "cat.png", "dog.json", "dog.png"]
