@@ -382,6 +382,14 @@ def fetch(
 
 
 @app.command()
+def mcp(config: ConfigOption = None) -> None:
+    """Serve agents over the Model Context Protocol, on standard input and output."""
+    from aura_daemon.cli import mcp
+
+    raise typer.Exit(mcp.mcp(config))
+
+
+@app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
     """Print a JSON Schema."""
     from aura_daemon.cli import schema

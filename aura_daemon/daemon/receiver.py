@@ -11,7 +11,7 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import JOURNAL, SOURCES, Holdups
-from aura_daemon.health.listener import JobFailed, Listener, notify
+from aura_daemon.health.listener import FileHandled, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.admission import Admission
@@ -131,6 +131,7 @@ class Receiver:
                 refusal = f"{file_names.escaped(source.path)} cannot be put where it belongs", error
                 continue
             del self._ended[source.id]
+            notify(self.listeners, FileHandled(source=source))
         if refusal is not None:
             self.health.hold_up(SOURCES, *refusal)
         elif not self._unadmitted and self.holdups.clear(SOURCES):
@@ -159,6 +160,7 @@ class Receiver:
                 return
             source = self.journal.source(source.id)
         self._ended[source.id] = source
+        notify(self.listeners, FileHandled(source=source))
         if source.failure is not None:
             self.failed += 1
             self.health.error(f"{source.id}: {file_names.escaped(source.path)}: {source.failure.message}")

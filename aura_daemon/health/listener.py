@@ -94,6 +94,13 @@ class HealthWritten:
     document: Health
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileHandled:
+    """A file was claimed and its jobs journaled, or its source put away: one of thousands in a turn of the loop."""
+
+    source: Source
+
+
 class DaemonPhase(StrEnum):
     """A part of a daemon's life, as a service manager wants to know it."""
 
@@ -113,7 +120,15 @@ class PhaseChanged:
 
 
 Event: TypeAlias = (
-    Up | JobStarted | JobDelivered | JobFailed | AttemptFailed | WorkerEnded | HealthWritten | PhaseChanged
+    Up
+    | JobStarted
+    | JobDelivered
+    | JobFailed
+    | AttemptFailed
+    | WorkerEnded
+    | HealthWritten
+    | PhaseChanged
+    | FileHandled
 )
 """The reports of workers (`workers.protocol`), and the daemon's own events."""
 

@@ -20,6 +20,7 @@ from aura_daemon.health.holdups import JOURNAL, Holdups
 from aura_daemon.health.listener import (
     AttemptFailed,
     Event,
+    FileHandled,
     HealthWritten,
     JobDelivered,
     JobFailed,
@@ -119,7 +120,7 @@ class HealthRecorder:
                 self._recent_s.append(event.delivered.total_s)
             case JobFailed() | AttemptFailed() | WorkerEnded() | Ready():
                 pass
-            case HealthWritten() | PhaseChanged():
+            case HealthWritten() | PhaseChanged() | FileHandled():
                 return
         self._changed = True
 

@@ -25,8 +25,8 @@ OUTPUT_LINES: Final = 5
 TERM_S: Final = 2.0
 """Seconds from SIGTERM at the time limit to SIGKILL."""
 
-KILL_S: Final = 2.0
-"""Seconds from SIGKILL until a hook is left alone: another user's (sudo), or one that waits for a dead mount."""
+REAP_S: Final = 1.0
+"""Seconds in which a killed hook must end, else it is left: another user\'s (sudo), or one on a disk that is gone."""
 
 POLL_S: Final = 0.1
 """How often a hook is looked at where the system has no descriptor for the end of a process."""
@@ -46,8 +46,10 @@ class HookProcess:
     ) -> None:
         """Starts it, with `content` on its standard input; raises OSError where that is impossible."""
         self._clock = clock
-        self._started_s = clock()
         self._time_limit_s = time_limit_s
+        self._due_s = clock() + time_limit_s
+        """When it is to be ended, by the next means."""
+        self._is_killed = False
         self._ended_because = ""
         self._tail = b""
         self._process = sessions.started(command, environment, content)
@@ -61,10 +63,7 @@ class HookProcess:
 
     def due_in_s(self) -> float:
         """Seconds until its time limit, or until it is to be looked at."""
-        running_s, limit_s = self._clock() - self._started_s, self._time_limit_s
-        if self._ended_because:
-            limit_s += TERM_S if running_s < self._time_limit_s + TERM_S else TERM_S + KILL_S
-        left_s = max(0.0, limit_s - running_s)
+        left_s = max(0.0, self._due_s - self._clock())
         return left_s if self._end is not None else min(left_s, POLL_S)
 
     def poll(self) -> str | None:
@@ -72,14 +71,8 @@ class HookProcess:
         self._read()
         code = self._process.poll()
         if code is None:
-            running_s = self._clock() - self._started_s
-            if self._ended_because and running_s >= self._time_limit_s + TERM_S + KILL_S:
-                return self._left_alone()
-            if self._ended_because and running_s >= self._time_limit_s + TERM_S:
-                sessions.signal_group(self._process, kills=True)
-            elif not self._ended_because and running_s >= self._time_limit_s:
-                self._ended_because = f"it ran for longer than {self._time_limit_s:g} s and was ended"
-                sessions.signal_group(self._process, kills=False)
+            if (now_s := self._clock()) >= self._due_s:
+                return self._hasten(now_s)
             return None
         if self._ended_because:
             sessions.signal_group(self._process, kills=True)  # what it started, and what ignored the first signal
@@ -92,18 +85,31 @@ class HookProcess:
         self._ended_because = because
         sessions.signal_group(self._process, kills=True)
         try:
-            code = self._process.wait(timeout=KILL_S)
+            self._process.wait(REAP_S)
         except subprocess.TimeoutExpired:
             return self._left_alone()
         self._read()
         self._close()
-        return self._told(code)
+        return because
 
     @property
     def output(self) -> str:
         """The last lines that it wrote, on one line."""
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return file_names.escaped(" | ".join(lines[-OUTPUT_LINES:]))
+
+    def _hasten(self, now_s: float) -> str | None:
+        """Does the next thing that makes it end; returns what became of it where nothing is left to do."""
+        if not self._ended_because:
+            self._ended_because = f"it ran for longer than {self._time_limit_s:g} s and was ended"
+            sessions.signal_group(self._process, kills=False)
+            self._due_s = now_s + TERM_S
+        elif not self._is_killed:
+            sessions.signal_group(self._process, kills=True)
+            self._is_killed, self._due_s = True, now_s + REAP_S
+        else:
+            return self._left_alone()
+        return None
 
     def _left_alone(self) -> str:
         self._read()

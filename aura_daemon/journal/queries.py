@@ -283,10 +283,13 @@ class JournalQueries:
             query += " AND +jobs.kind = ?"
             values.append(kind)
         if likely:
-            columns = ("jobs.id", "request", "jobs.failure", "CAST(sources.path AS TEXT)", "CAST(stem AS TEXT)")
-            query += f" AND (jobs.kind = 'caption' OR {' OR '.join(f'{column} LIKE ?' for column in columns)})"
-            values += [f"%{likely}%"] * (len(columns) - 1) + [f"%{likely.rpartition('.')[0] or likely}%"]
-        return self._jobs(f"{query} ORDER BY finished_at DESC, jobs.id DESC LIMIT ?", *values, most)
+            query += (
+                " AND (jobs.kind = 'caption' OR jobs.id LIKE ? OR request LIKE ? OR jobs.failure LIKE ?"
+                " OR CAST(path AS TEXT) LIKE ? OR CAST(stem AS TEXT) LIKE ?)"
+            )
+            values += [f"%{likely}%"] * 4 + [f"%{likely.rpartition('.')[0] or likely}%"]
+        query += " ORDER BY finished_at DESC, jobs.id DESC LIMIT ?"
+        return self._jobs(query, *values, most)
 
     def refused(self, *, before: tuple[float, str], most: int, since: float = 0.0) -> list[Source]:
         """The files that gave no jobs and were claimed before a moment and an id of it, latest first."""

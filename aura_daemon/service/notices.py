@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, assert_never
 
-from aura_daemon.health.listener import DaemonPhase, Event, HealthWritten, JobStarted, PhaseChanged
+from aura_daemon.health.listener import DaemonPhase, Event, FileHandled, HealthWritten, JobStarted, PhaseChanged
 from aura_daemon.service.notify_socket import NotifySocket
 from aura_daemon.service.status_line import status_line
 from aura_daemon.workers.protocol import Finished, Loading, Placed, Progress, Ready
@@ -66,6 +66,8 @@ class ServiceNotices:
             case Finished():
                 self._running.discard(event.job_id)
                 self._silence.heard()
+            case FileHandled():
+                self.work()  # thousands of files in one turn are progress, too
             case Progress() | Loading() | Placed() | Ready():
                 self._silence.heard()
             case _:

@@ -126,7 +126,9 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     problems = []
     for line in looked.stdout.splitlines():
         verb, place = ("write to" if line[0] == "w" else "read"), line[1:]
-        mend = f"chown -R {account.name}:{account.group} {place}" if line[0] == "w" else f"chmod a+rX {place}"
+        owns = f"chown -R {account.name}:{account.group} {place}"
+        may_read = f"chgrp {account.group} {place} && chmod g+rX {place}"
+        mend = owns if line[0] == "w" else may_read
         message = f"{account.name} may not {verb} {place}: `{mend}`, and let it enter the folders above"
         problems.append(Problem(key="--run-as", message=message))
     return problems

@@ -11,8 +11,8 @@ from typing import Final, assert_never
 
 from aura_daemon.service.plan import WRITTEN_BY, GpuKind, Network, Scope, ServicePlan, lies_in_homes, writable
 
-WATCHDOG_S: Final = 90
-"""Seconds without a turn of the daemon's loop after which systemd restarts it."""
+WATCHDOG_S: Final = 180
+"""Seconds without a turn of the daemon's loop, or a file, after which systemd restarts it: a slow NAS is no fault."""
 
 ABORT_S: Final = 10
 """Seconds that a hung daemon has to say in the log where it hangs, before it is killed."""

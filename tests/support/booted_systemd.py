@@ -190,8 +190,11 @@ def python_of(root: BootedSystemd, *, sources: Path, place: str = "/opt/aura-dae
     packages = [path for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
     for number, path in enumerate(packages):
         seen[f"/opt/packages-{number}"] = path
-    seen["/opt/source"] = str(sources)
     root.seen = seen
+    for name in ("aura_daemon", "tests"):  # copied: a checkout may be closed to every other account
+        ignored = shutil.ignore_patterns("__pycache__", "corpus", "field")
+        shutil.copytree(sources / name, root.root / "opt/source" / name, ignore=ignored)
+    subprocess.run(["chmod", "-R", "a+rX", str(root.root / "opt/source")], check=True)
     folder = root.root / place.strip("/")
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/python").symlink_to(home)

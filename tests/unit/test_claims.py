@@ -32,6 +32,7 @@ WHOLE_PAGES: Final = (
 
 SECTIONS: Final = {
     "README.md": ("The first job", "What you drop, and what you get"),
+    "docs/agents.md": ("Setting it up", "The tools", "What is refused"),
     "docs/monitoring.md": ("Without a server: node_exporter's textfile", "Over HTTP", "Who may ask"),
 }
 """Of these pages, the sections."""

@@ -2,6 +2,7 @@
 
 import unicodedata
 from itertools import islice
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import given, settings
@@ -372,3 +373,23 @@ def test_the_users_globs_are_matched_against_the_name_and_the_path() -> None:
     assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["prompt-*.txt"])
     assert ignored_names.is_to_be_taken("set/prompt-1.txt", ["set/*"])
     assert not ignored_names.is_to_be_taken("set/cat.txt", ["prompt-*.txt"])
+
+
+@pytest.mark.parametrize(
+    ("place", "names"),
+    [
+        ("a/cat.yaml", ["cat.yaml", "cat.r2.yaml", "cat.r3.yaml"]),
+        ("a/cat", ["cat", "cat.r2", "cat.r3"]),
+    ],
+)
+def test_names_are_tried_in_the_same_folder_one_after_the_other(place: str, names: list[str]) -> None:
+    found = list(islice(file_names.free_names(PurePosixPath(place)), 3))
+    assert [path.parent.name for path in found] == ["a"] * 3
+    assert [path.name for path in found] == names
+
+
+def test_a_long_name_is_cut_short_where_a_number_follows() -> None:
+    first, *others = islice(file_names.free_names(PurePosixPath("x" * 250 + ".yaml")), 12)
+    assert first.name == "x" * 250 + ".yaml"
+    assert all(len(other.name) <= file_names.MOST_NAME_BYTES for other in others)
+    assert len({first, *others}) == 12

@@ -26,6 +26,7 @@ from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS
 from aura_daemon.gallery.paging import INDEX
 from aura_daemon.jobfile.folder_defaults import FILE_NAME as FOLDER_DEFAULTS
 from aura_daemon.jobfile.schema import job_schema
+from aura_daemon.mcp_server.tools import TOOLS
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "aura_daemon"
@@ -225,9 +226,15 @@ def choices() -> frozenset[str]:
     return frozenset((*choices_in(job_schema()), *choices_in(Settings.model_json_schema()), "regenerate"))
 
 
+@cache
+def tools() -> frozenset[str]:
+    """The tools for agents, and what they take: `wait`, `timeout_s`."""
+    return frozenset(name for tool in TOOLS for name in (tool.name, *tool.question.model_fields))
+
+
 def is_known(name: str) -> bool:
     """Whether something that a message names is there."""
-    words = {*choices(), "retry", "cancel"}
+    words = {*choices(), *tools(), "retry", "cancel"}
     files = {*IMAGE_EXTENSIONS, *JOB_FILE_EXTENSIONS, ".txt", ".json", ".safetensors", f"{FAILED_FOLDER}/", OWN_FOLDER}
     files |= {INDEX, f"{GALLERY_FOLDER}/"}
     if name in files or name == FOLDER_DEFAULTS or name in {EMBEDDED, *ALIASES, *ELSEWHERE} or name in OF_NEIGHBOURS:

@@ -63,6 +63,7 @@ def test_what_was_done_long_ago_is_forgotten_but_for_the_newest(kept: Kept) -> N
     assert sweep.deleted == 2
     assert kept.paths() == ["newest.yaml"]
     assert kept.journal.counts()[JobState.DONE] == 1
+    assert kept.journal.count_ended() == 1, "the gallery shows no more"
     assert kept.journal.last_claim() > 0
     assert sweep.told().startswith("2 files forgotten, ")
     kept.journal.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.health.listener import DaemonPhase, HealthWritten, JobStarted, PhaseChanged
+from aura_daemon.health.listener import DaemonPhase, FileHandled, HealthWritten, JobStarted, PhaseChanged
 from aura_daemon.jobs.requests import GenerateRequest, kind_of
 from aura_daemon.jobs.results import CANCELLED
 from aura_daemon.jobs.sources import SourceKind
@@ -90,6 +90,13 @@ def test_every_turn_feeds_the_watchdog_three_times_in_its_time(notified: Notifie
     assert notified.notices.due_in_s() == 3.0
     notified.now_s += 2.0
     assert notified.notices.due_in_s() == 1.0
+
+
+def test_a_turn_that_takes_thousands_of_files_is_progress(notified: Notified) -> None:
+    for _ in range(9):
+        notified.now_s += 1.0
+        notified.notices.on_event(FileHandled(source=SOURCE))
+    assert notified.manager.said("WATCHDOG") == ["1"] * 3
 
 
 def test_a_loop_that_does_not_turn_feeds_nothing(notified: Notified) -> None:

@@ -49,7 +49,7 @@ def test_every_unit_says_who_wrote_it_and_how_the_daemon_is_watched(plan: Servic
     text = unit_text(plan)
     unit = lines_of(text)
     assert WRITTEN_BY in text.splitlines()[0]
-    assert (unit["Type"], unit["NotifyAccess"], unit["WatchdogSec"]) == (["notify"], ["main"], ["90s"])
+    assert (unit["Type"], unit["NotifyAccess"], unit["WatchdogSec"]) == (["notify"], ["main"], ["180s"])
     assert (unit["Restart"], unit["RestartPreventExitStatus"]) == (["on-failure"], ["2"])
     assert (unit["OOMPolicy"], unit["KillMode"], unit["LimitCORE"]) == (["continue"], ["mixed"], ["0"])
     assert "MemoryDenyWriteExecute" not in unit

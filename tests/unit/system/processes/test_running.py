@@ -23,6 +23,6 @@ def test_a_process_of_another_user_exists() -> None:
     assert exists(os.getppid())
 
 
-@pytest.mark.parametrize("number", [0, -1, -os.getpid(), 1 << 70])
+@pytest.mark.parametrize("number", [0, -1, -1000, 1 << 70])
 def test_no_process_has_such_a_number(number: int) -> None:
     assert not exists(number)

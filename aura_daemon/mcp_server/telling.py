@@ -1,0 +1,91 @@
+"""`status`, `why`, `results`: what the daemon does and did. In: arguments. Out: answers; nothing is changed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aura_daemon.daemon.explain import explain
+from aura_daemon.daemon.history import Ending, HistoryEntry, HistoryFilter, history
+from aura_daemon.daemon.status import progress_text, read_status, running_health
+from aura_daemon.daemon.waiting import START_IT
+from aura_daemon.errors import Problem, UserError, with_mend
+from aura_daemon.file_names import escaped
+from aura_daemon.journal.database import FILE_NAME
+from aura_daemon.mcp_server.answers import Answer, DaemonAnswer, Ended, HeldUp, Reason, ResultList
+from aura_daemon.mcp_server.calls import Call
+from aura_daemon.mcp_server.names import name_below
+from aura_daemon.mcp_server.questions import ResultsQuestion, StatusQuestion, WhyQuestion
+
+
+def status(call: Call, wanted: StatusQuestion) -> Answer:
+    """How the daemon is."""
+    settings = call.settings
+    found = read_status(settings.state_folder())
+    health = found.health if found.is_running else None
+    current = health.current if health is not None else None
+    generate = settings.generate
+    data = DaemonAnswer(
+        is_daemon_running=found.is_running,
+        status=health.status if health is not None else None,
+        inbox=escaped(os.fspath(settings.inbox)),
+        outbox=escaped(os.fspath(settings.outbox)),
+        models=list(dict.fromkeys((generate.model, *generate.models))),
+        jobs=found.job_counts or {},
+        running=f"{current.source} ({current.kind}): {progress_text(current)}" if current is not None else "",
+        held_up=[
+            HeldUp(what=holdup.what, reason=holdup.reason, mend=holdup.mend)
+            for holdup in (health.holdups if health is not None else ())
+        ],
+        recent_failures=list(found.recent_failures),
+        problem=found.journal_error or ("" if found.is_running else START_IT),
+    )
+    counts = ", ".join(f"{count} {state}" for state, count in data.jobs.items() if count)
+    nothing = "not known" if found.journal_error else "none"
+    lines = [f"daemon: {data.status or 'not running'}; jobs: {counts or nothing}"]
+    lines += [f"running: {data.running}"] if data.running else []
+    lines += [f"held up: {one.what}: {with_mend(one.reason, one.mend)}" for one in data.held_up]
+    lines += [f"failed: {failure}" for failure in data.recent_failures]
+    lines += [f"to do: {data.problem}"] if data.problem else []
+    lines.append(f"models: {', '.join(data.models)}; inbox: {data.inbox}; outbox: {data.outbox}")
+    return Answer(data=data, text="\n".join(lines))
+
+
+def why(call: Call, wanted: WhyQuestion) -> Answer:
+    """Why a file is where it is; raises UserError for a name that leads out of the inbox."""
+    settings = call.settings
+    file = name_below("file", wanted.file, settings.inbox, root="inbox")
+    if isinstance(file, Problem):
+        raise UserError([file])
+    found = explain(settings.inbox / file, settings, running_health(settings.state_folder()))
+    return Answer(data=Reason(file=escaped(file), text=found.text, is_known=found.is_known), text=found.text)
+
+
+def results(call: Call, wanted: ResultsQuestion) -> Answer:
+    """What ended, the latest first; nothing where nothing has run yet."""
+    settings = call.settings
+    found: tuple[HistoryEntry, ...] = ()
+    if (settings.state_folder() / FILE_NAME).exists():
+        chosen = HistoryFilter(
+            ending=wanted.outcome, kind=wanted.kind, text=wanted.text, since=wanted.since, until=wanted.until
+        )
+        found = history(settings, chosen, most=wanted.limit)
+    ended = [_ended(entry, settings.outbox) for entry in found]
+    lines = [f"{one.result or one.file}: {one.outcome}: {' '.join((one.reason or one.text).split())}" for one in ended]
+    return Answer(data=ResultList(results=ended), text="\n".join(lines) or "nothing that ended is so")
+
+
+def _ended(entry: HistoryEntry, outbox: Path) -> Ended:
+    failure, output = entry.failure, entry.output
+    return Ended(
+        id=entry.id,
+        file=entry.source,
+        kind=entry.kind,
+        outcome=entry.ending,
+        ended_at=entry.ended_at.isoformat(timespec="seconds"),
+        total_s=entry.total_s,
+        text=entry.text,
+        result=escaped(os.path.relpath(output, outbox)) if output is not None else None,
+        is_there=entry.is_there and entry.ending is Ending.DONE,
+        reason=with_mend(failure.message, failure.mend) if failure is not None else "",
+    )
