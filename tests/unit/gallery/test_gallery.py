@@ -24,6 +24,7 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system.mount_guard import MountGuard
 from tests.support.house import PNG, House
 from tests.support.pictured import pictured
+from tests.torture import beside
 
 SMALL = {"outbox": True, "page_size": 10}
 SHORT_INDEX = 300_000
@@ -168,6 +169,17 @@ def test_killed_before_anything_was_written_the_next_daemon_catches_up(house: Ho
     house.drain(pictured, gallery=SMALL)
     assert len(pages_of(house)) == 2
     assert index_of(house).count('<li class="tile') == 15
+
+
+def test_while_pages_are_made_again_no_link_leads_nowhere(house: House) -> None:
+    drop_many(house, 65)
+    house.drain(pictured, gallery={"outbox": False})
+    clock = Hand()
+    with opened(house, clock) as gallery:
+        for _ in range(8):
+            gallery.work()
+            clock.now_s += 1.0
+            assert [told for told in beside.complaints(house, hooks_are_over=False) if "leads to" in told] == []
 
 
 def test_a_stand_in_that_a_crash_left_is_not_taken_for_the_page(house: House) -> None:
