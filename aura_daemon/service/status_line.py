@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
+from aura_daemon import file_names
 from aura_daemon.health.document import CurrentJob, Health, Status
 
 LONGEST: Final = 200
@@ -19,7 +20,7 @@ def status_line(document: Health) -> str:
     parts += [f"held up: {holdup.what} ({holdup.reason})" for holdup in document.holdups[:1]]
     if len(document.holdups) > 1:
         parts.append(f"{len(document.holdups) - 1} more held up")
-    line = "; ".join(parts)
+    line = file_names.escaped("; ".join(parts))  # a reason may hold anything, and a line break would begin a new order
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
