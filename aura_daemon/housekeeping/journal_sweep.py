@@ -20,8 +20,8 @@ from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
-AT_ONCE: Final = 20
-"""Files that are looked at in one step, and forgotten in one transaction."""
+AT_ONCE: Final = 5
+"""Files that are looked at in one step, and forgotten in one transaction: failed ones take 3 ms each."""
 
 _LAST: Final = "~"
 """Sorts behind every id."""
