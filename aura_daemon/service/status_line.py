@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
+from aura_daemon import file_names
 from aura_daemon.formats.readable import shortened
 from aura_daemon.health.document import CurrentJob, Health, Status
 
@@ -20,7 +21,9 @@ def status_line(document: Health) -> str:
     parts += [f"held up: {holdup.what} ({holdup.reason})" for holdup in document.holdups[:1]]
     if len(document.holdups) > 1:
         parts.append(f"{len(document.holdups) - 1} more held up")
-    return shortened("; ".join(parts), LONGEST)
+    line = "; ".join(parts)
+    # A reason may hold anything, and a line break would begin a new order.
+    return shortened(file_names.escaped(line), LONGEST)
 
 
 def _now(document: Health) -> str:
