@@ -207,9 +207,7 @@ class Hooks:
             del self._ended[0]
 
     def _commands(self) -> Mapping[HookKind, tuple[str, ...]]:
-        config = self.config
-        commands = {HookKind.DONE: config.on_done, HookKind.FAILED: config.on_failed, HookKind.IDLE: config.on_idle}
-        return {kind: command for kind, command in commands.items() if command}
+        return {HookKind(kind): command for kind, command in self.config.commands.items()}
 
 
 def _name(event: HookEvent) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, assert_never
 
 from aura_daemon import file_names
+from aura_daemon.formats.readable import shortened
 from aura_daemon.health.document import CurrentJob, Health, Status
 
 LONGEST: Final = 200
@@ -20,8 +21,9 @@ def status_line(document: Health) -> str:
     parts += [f"held up: {holdup.what} ({holdup.reason})" for holdup in document.holdups[:1]]
     if len(document.holdups) > 1:
         parts.append(f"{len(document.holdups) - 1} more held up")
-    line = file_names.escaped("; ".join(parts))  # a reason may hold anything, and a line break would begin a new order
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    line = "; ".join(parts)
+    # A reason may hold anything, and a line break would begin a new order.
+    return shortened(file_names.escaped(line), LONGEST)
 
 
 def _now(document: Health) -> str:
@@ -37,14 +39,6 @@ def _now(document: Health) -> str:
 
 
 def _job(job: CurrentJob) -> str:
-    if job.loading is not None:
-        progress = f"loading {job.loading}"
-        if job.loading_total_bytes:
-            progress += f" {100 * job.loading_done_bytes // job.loading_total_bytes} %"
-    elif job.steps:
-        progress = f"step {job.step} of {job.steps}"
-    else:
-        progress = "starting"
     others = f" and {job.batch - 1} more" if job.batch > 1 else ""
     eta = f", {job.eta_s:.0f} s to go" if job.eta_s is not None else ""
-    return f"{job.kind} {job.source}{others}: {progress}{eta}"
+    return f"{job.kind} {job.source}{others}: {job.progress}{eta}"

@@ -85,6 +85,17 @@ def test_a_running_daemon_says_how_it_is_and_what_it_did(house: House) -> None:
     assert not place.exists()
 
 
+def test_a_changed_token_counts_from_the_next_start(house: House) -> None:
+    place, file, changed = house.root / "http.sock", house.root / "token", TOKEN[::-1]
+    file.write_text(TOKEN)
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        file.write_text(changed)
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 200
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 401
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {changed}")[0] == 200
+
+
 def test_with_a_token_only_those_who_know_it_are_answered(house: House) -> None:
     place, file = house.root / "http.sock", house.root / "token"
     file.write_text(TOKEN + "\n")
