@@ -32,8 +32,6 @@ _MENDS: Final = {
 
 def exit_code_of(run: Callable[[], object]) -> int:
     """Runs the command line; its exit code."""
-    from typer.exceptions import Abort, TyperException
-
     try:
         try:
             code = run()
@@ -47,7 +45,7 @@ def exit_code_of(run: Callable[[], object]) -> int:
         if isinstance(end.__context__, BrokenPipeError):  # which typer ends with 1, as if a job had failed
             return UNREAD
         raise
-    except TyperException as error:
+    except _typer_errors("TyperException") as error:
         if error.format_message().startswith("Usage:"):  # no command at all: the help
             print(error.format_message())
             return MENDABLE
@@ -56,13 +54,25 @@ def exit_code_of(run: Callable[[], object]) -> int:
         return _told(str(problem) for problem in error.problems)
     except AuraError as error:
         return _told([str(error)])
-    except (Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
-        return STOPPED
+    except KeyboardInterrupt:
+        return _stopped()
+    except _typer_errors("Abort"):
+        return _stopped()
     except OSError as error:
         _leave_stdout()  # it may be what is full
         return _told([_of_system(error)])
     return code if isinstance(code, int) else 0
+
+
+def _stopped() -> int:
+    print("stopped", file=sys.stderr)
+    return STOPPED
+
+
+def _typer_errors(name: str) -> tuple[type[TyperException], ...]:
+    """An exception of typer's; nothing where typer was not imported, so that nothing can have raised it."""
+    module = sys.modules.get("typer.exceptions")
+    return (getattr(module, name),) if module is not None else ()
 
 
 def _told(lines: Iterable[str]) -> int:

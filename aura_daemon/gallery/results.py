@@ -33,20 +33,23 @@ class GalleryResults:
         self._journal = journal
         self._delivery = delivery
         self._files = files
-        self._fresh: dict[str, tuple[Delivered, Sidecar]] = {}
-        """Job id -> a job that was delivered just now, and its sidecar."""
+        self._fresh: dict[str, tuple[Delivered, Sidecar, tuple[int, int] | None]] = {}
+        """Job id -> a job that was delivered just now, its sidecar, and the size of its thumbnail."""
         self._thumbnails: dict[str, bytes] = {}
         """Job id -> a thumbnail that is not written yet."""
 
     def note(self, delivered: Delivered, produced: Produced) -> None:
         """Keeps what is at hand of a result."""
         if delivered.document is not None and len(self._fresh) < MOST_FRESH:
-            self._fresh[delivered.job.id] = delivered, delivered.document
+            size = webp_size(produced.thumbnail) if produced.thumbnail else None
+            self._fresh[delivered.job.id] = delivered, delivered.document, size
         if produced.thumbnail:
             self._thumbnails[delivered.job.id] = produced.thumbnail
             waiting = sum(map(len, self._thumbnails.values()))
             while waiting > MOST_WAITING_BYTES:
-                waiting -= len(self._thumbnails.pop(next(iter(self._thumbnails))))
+                lost = next(iter(self._thumbnails))
+                waiting -= len(self._thumbnails.pop(lost))
+                self._fresh.pop(lost, None)
 
     def forget(self) -> None:
         """Every entry is made: what is left is of jobs that ended again since."""
@@ -66,8 +69,8 @@ class GalleryResults:
     def entry(self, row: EndedRow) -> GalleryEntry | None:
         """The entry of something that has ended; None where the journal has forgotten it."""
         if (fresh := self._fresh.pop(row.id, None)) is not None:
-            (delivered, document), size = fresh, self._thumbnail_size(row.id)
-            name = delivered.sidecar.name
+            delivered, document, size = fresh
+            name, size = delivered.sidecar.name, size or self._thumbnail_size(row.id)
             return made_entries.of_result(row.number, delivered.job, name, document, thumbnail_size=size)
         job = self._journal.find_job(row.id)
         try:

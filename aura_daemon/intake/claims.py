@@ -90,8 +90,8 @@ class Claims:
     def file_of(self, source: Source) -> Path:
         """Where the bytes of a source are, or were; raises OSError where the file system cannot tell."""
         other = self.copied_claims if self.work == self.renamed_claims else self.renamed_claims
-        work = other if durable_files.exists(other / source.id / source.path) else self.work
-        return work / source.id / source.path
+        work = other if durable_files.exists(Path(other, source.id, source.path)) else self.work
+        return Path(work, source.id, source.path)
 
     def is_copy(self, file: Path) -> bool:
         """Whether a claimed file is only a copy of one that stays in the inbox."""
@@ -100,7 +100,7 @@ class Claims:
     def forget(self, source_id: str, path: str) -> None:
         """Removes the empty folders of a claim; leaves those that hold a file."""
         for work in (self.renamed_claims, self.copied_claims):
-            inner = (work / source_id / path).parent
+            inner = Path(work, source_id, path).parent
             while inner != work:
                 try:
                     inner.rmdir()

@@ -189,14 +189,12 @@ def _column(name: str, value: Any) -> object:
 
 
 def _fields(row: sqlite3.Row) -> dict[str, object]:
-    return {name: _field(name, row[name]) for name in row.keys()}  # noqa: SIM118 (iterating over a row gives values)
-
-
-def _field(name: str, value: Any) -> object:
-    if value is None:
-        return None
-    if name in _PATHS:
-        return os.fsdecode(value)
-    if name == "request":
-        return request_from_dict(json.loads(value))
-    return json.loads(value) if name in _JSON else value
+    found: dict[str, Any] = dict(zip(row.keys(), row, strict=True))
+    for name in _PATHS & found.keys():
+        found[name] = os.fsdecode(found[name])
+    for name in _JSON & found.keys():
+        value = found[name]
+        found[name] = () if value == "[]" else value and json.loads(value)  # most lists are empty
+    if "request" in found:
+        found["request"] = request_from_dict(json.loads(found["request"]))
+    return found

@@ -214,7 +214,9 @@ class Delivery:
         if self._overwrites:
             return any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
-        return any(os.path.lexists(self._path(job, name + extension)) for name in similar for extension in extensions)
+        folder = os.fspath(self._path(job, ""))
+        names = (name + extension for name in similar for extension in extensions)
+        return any(os.path.lexists(f"{folder}/{name}") for name in names)  # a path object each takes as long again
 
     def _had_its_text_drawn(self, job: Job) -> bool:
         """Whether a caption's image came after its text was taken for a prompt; the caption has the text's name."""
@@ -245,7 +247,7 @@ class Delivery:
         return document if isinstance(document, Sidecar) else None
 
     def _path(self, job: Job, name: str) -> Path:
-        return self.root / job.folder / name
+        return Path(self.root, job.folder, name)
 
     # -- the document ----------------------------------------------------------------------------------------------
 
