@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo run once test torture ladder-check gpu-check service-check test-slow lint types contracts check coverage elsewhere evaluate wheel wheel-check clean help
+.PHONY: demo run once test torture ladder-check gpu-check service-check recipes-check test-slow lint types contracts check coverage elsewhere evaluate wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ gpu-check: $(INSTALLED_DEV) ## the ladder on a GPU made small: minutes, 2.4 GB o
 
 service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted for it: root, minutes; SERVICE_ARGS=--short
 	$(BIN)/python -m tests.checks.service_check $(SERVICE_ARGS)
+
+recipes-check: $(INSTALLED_DEV) ## docs/recipes.md as written, with the tools that are installed: minutes, the container as root
+	$(BIN)/pytest tests/behaviour/test_recipes.py tests/checks/test_recipe_tools.py tests/checks/test_container.py -v $(PYTEST_ARGS)
 
 test-slow: $(INSTALLED_DEV) ## real-size models, minutes of work
 	$(BIN)/pytest -m slow $(PYTEST_ARGS)

@@ -64,4 +64,7 @@ class BrokenState(AuraError):
 
 def with_mend(message: str, mend: str) -> str:
     """What went wrong and what the user can do, as two sentences."""
-    return f"{message.rstrip('.')}. {mend[0].upper()}{mend[1:]}" if mend else message
+    if not mend:
+        return message
+    end = "" if message.endswith(("?", "!")) else "."
+    return f"{message.rstrip('.')}{end} {mend[0].upper()}{mend[1:]}"

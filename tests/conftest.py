@@ -34,6 +34,7 @@ LONG = (
     "tests/unit/engines/stable_diffusion/loras/test_lora.py",
     "tests/behaviour/test_contract.py",
     "tests/behaviour/test_waiting.py",
+    "tests/behaviour/test_recipes.py",
     "tests/field/test_field.py",
 )
 """Test files that run for 10 s or more on a quiet core, the longest first."""

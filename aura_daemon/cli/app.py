@@ -15,7 +15,8 @@ from typing import Annotated
 
 import typer
 
-from aura_daemon.cli import completing
+from aura_daemon.cli.shell import completing
+from aura_daemon.cli.shell.command_list import SectionedGroup
 from aura_daemon.cli.submit import options as submitting
 from aura_daemon.system import windows
 
@@ -26,7 +27,8 @@ NOT_ON_WINDOWS = frozenset({"run", "once", "demo", "cancel", "retry", "doctor", 
 
 app = typer.Typer(
     name=PROGRAM,
-    help="Watches a folder: prompts become images, images become captions, on whatever memory there is.",
+    cls=SectionedGroup,
+    help="Watches a folder: prompts become pictures, pictures become captions, in whatever memory there is.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -88,7 +90,7 @@ MakeFoldersOption = Annotated[
 def run(
     config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
 ) -> None:
-    """Run the daemon: watch the inbox until told to stop."""
+    """Watch the inbox until it is stopped."""
     from aura_daemon.cli import run
 
     raise typer.Exit(run.run(config, log_format, makes_folders=make_folders))
@@ -98,7 +100,7 @@ def run(
 def once(
     config: ConfigOption = None, log_format: LogFormatOption = None, make_folders: MakeFoldersOption = False
 ) -> None:
-    """Drain the inbox and exit: 0 all well, 1 some job failed, 3 only jobs are left that wait for a model."""
+    """Drain the inbox and exit. 0: all is well; 1: a job failed; 3: only jobs wait that lack a model or memory."""
     from aura_daemon.cli import run
 
     raise typer.Exit(run.once(config, log_format, makes_folders=make_folders))
@@ -114,7 +116,7 @@ def init(
     model: Annotated[str | None, typer.Option(help="aura-mini, sd-1.4, or any other as in `generate.model`.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: what is not given is proposed.")] = False,
 ) -> None:
-    """Ask three questions, write a configuration with comments, make its folders, and check it."""
+    """Ask three questions and write a configuration. Its folders are made, and all of it is checked."""
     from aura_daemon.cli.setup import init
 
     raise typer.Exit(init.init(config, inbox=inbox, outbox=outbox, model=model, asks=not yes))
@@ -122,7 +124,7 @@ def init(
 
 @app.command()
 def demo(config: ConfigOption = None, log_format: LogFormatOption = None) -> None:
-    """Put the shipped examples into the inbox, drain it, and say where each result is."""
+    """Run the shipped examples. They go into the inbox; at the end you see where each result is."""
     from aura_daemon.cli import demo
 
     raise typer.Exit(demo.demo(config, log_format))
@@ -139,7 +141,7 @@ def check(
         bool, typer.Option("--expand", help="A line for each job: seed, what differs, prompt; seeds may be drawn.")
     ] = False,
 ) -> None:
-    """Validate files without running them."""
+    """Say what is wrong with files, without running them."""
     from aura_daemon.cli import check
 
     raise typer.Exit(check.check(files, config, expand=expand))
@@ -169,7 +171,7 @@ def submit(
     as_json: Annotated[bool, typer.Option("--json", help="An object for each file, one a line.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Put jobs into the inbox: prompts, pictures, files. With --wait: 1 where one fails, 3 where one cannot run now."""
+    """Put prompts, pictures and files into the inbox. With --wait: 1 where one fails, 3 where one cannot run now."""
     from aura_daemon.cli.submit import command
 
     words = {"aspect_ratio": aspect, "steps": steps, "seed": seed, "count": count, "negative_prompt": negative}
@@ -206,7 +208,7 @@ def status(
 
 @app.command()
 def history(
-    words: Annotated[list[str], typer.Argument(metavar="[TEXT]…", help="In prompt, caption, file or reason.")] = [],  # noqa: B006
+    words: Annotated[list[str], typer.Argument(metavar="TEXT", help="In prompt, caption, file or reason.")] = [],  # noqa: B006
     kind: Annotated[HistoryKind | None, typer.Option("--kind", help="Only such jobs.")] = None,
     failed: Annotated[bool | None, typer.Option("--failed/--done", help="Only what failed, or what did not.")] = None,
     since: Annotated[str | None, typer.Option(metavar="WHEN", help="2026-05-31, '2026-05-31 18:00', 2h, 3d.")] = None,
@@ -215,7 +217,7 @@ def history(
     as_json: Annotated[bool, typer.Option("--json", help="An object for each, one a line.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """List what ended, the latest first."""
+    """List results and failures, the latest first."""
     from aura_daemon.cli.results import history
 
     wanted = history.wanted(" ".join(words), kind=kind, failed=failed, since=since, until=until)
@@ -230,7 +232,7 @@ def open_result(
     config: ConfigOption = None,
     prints: Annotated[bool, typer.Option("--print", help="Print its path, and open nothing.")] = False,
 ) -> None:
-    """Open the newest result, or another one, in the program for it."""
+    """Open the newest result, or another one."""
     from aura_daemon.cli.results import open_result
 
     raise typer.Exit(open_result.open_result(which, config, prints=prints))
@@ -238,7 +240,7 @@ def open_result(
 
 @app.command()
 def completion(shell: Annotated[ShellName, typer.Argument(help="The shell that is to complete.")]) -> None:
-    """Print what makes a shell complete this command, its options and your jobs."""
+    """Print what has your shell complete all of this."""
     os.environ[completing.COMPLETE] = f"source_{shell}"
     app(prog_name=PROGRAM)
 
@@ -261,13 +263,13 @@ def why(
 
 JOBS_HELP = "Ids as they stand in the log, or files as they lay in the inbox."
 
-OpenJobs = Annotated[list[str], typer.Argument(metavar="JOB…", help=JOBS_HELP, autocompletion=completing.open_jobs)]
-FailedJobs = Annotated[list[str], typer.Argument(metavar="JOB…", help=JOBS_HELP, autocompletion=completing.failed_jobs)]
+OpenJobs = Annotated[list[str], typer.Argument(metavar="JOB", help=JOBS_HELP, autocompletion=completing.open_jobs)]
+FailedJobs = Annotated[list[str], typer.Argument(metavar="JOB", help=JOBS_HELP, autocompletion=completing.failed_jobs)]
 
 
 @app.command()
 def cancel(jobs: OpenJobs, config: ConfigOption = None) -> None:
-    """Cancel jobs that are not done yet; their files go to `failed/`."""
+    """End jobs that are not done yet. Their files go to `failed/`."""
     from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.commands import CommandVerb
 
@@ -276,7 +278,7 @@ def cancel(jobs: OpenJobs, config: ConfigOption = None) -> None:
 
 @app.command()
 def retry(jobs: FailedJobs, config: ConfigOption = None) -> None:
-    """Queue failed jobs again; their files are taken back from `failed/`."""
+    """Queue failed jobs again. Their files are taken back from `failed/`."""
     from aura_daemon.cli import cancel_retry
     from aura_daemon.daemon.commands import CommandVerb
 
@@ -288,7 +290,7 @@ def backup(
     file: Annotated[Path, typer.Argument(readable=False, help="Where the backup goes; replaces an earlier one.")],
     config: ConfigOption = None,
 ) -> None:
-    """Write the journal to a file, checked; the daemon may run."""
+    """Write the journal to a file. The daemon may run meanwhile; the file is checked."""
     from aura_daemon.cli import backup
 
     raise typer.Exit(backup.backup(file, config))
@@ -298,7 +300,7 @@ def backup(
 def restore(
     file: Annotated[Path, typer.Argument(readable=False, help="A backup.")], config: ConfigOption = None
 ) -> None:
-    """Put a backup in the place of the journal, which is kept beside it; no daemon may run."""
+    """Put a backup in the place of the journal. No daemon may run; the old journal is kept beside it."""
     from aura_daemon.cli import backup
 
     raise typer.Exit(backup.restore(file, config))
@@ -308,7 +310,7 @@ def restore(
 def doctor(
     config: ConfigOption = None,
     plan: Annotated[
-        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, as 912x512.")
+        str | None, typer.Option("--plan", metavar="WIDTHxHEIGHT", help="The ladder for a size, such as 912x512.")
     ] = None,
     batch: Annotated[int, typer.Option("--batch", min=1, max=16, help="So many pictures at once.")] = 1,
     model: Annotated[
@@ -316,7 +318,7 @@ def doctor(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of it, as JSON.")] = False,
 ) -> None:
-    """Say what this machine is, what should be mended (then 1), and with --plan where a job would start."""
+    """Say what this machine is, and what should be mended. Then the exit code is 1. --plan: where a job would start."""
     from aura_daemon.cli.setup import doctor
 
     raise typer.Exit(doctor.doctor(config, plan=plan, batch=batch, model=model, as_json=as_json))
@@ -353,7 +355,7 @@ def service(
         str, typer.Option("--name", help="Of the unit and its folders, for several services.")
     ] = "aura-daemon",
 ) -> None:
-    """Install the daemon as a service of systemd (or launchd), remove it, or say how it is."""
+    """Install the daemon as a service, remove it, say how it is. Of systemd, or of launchd on a Mac."""
     from aura_daemon.cli.setup import service
     from aura_daemon.service.plan import Scope
     from aura_daemon.service.planning import ServiceOptions
@@ -367,7 +369,7 @@ def service(
 def fetch(
     models: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[MODEL…]", help="As `generate.model` has it; default: all configured."),
+        typer.Argument(metavar="MODEL", help="As `generate.model` has it; default: all configured."),
     ] = None,
     config: ConfigOption = None,
     accept_licence: Annotated[
@@ -375,7 +377,7 @@ def fetch(
     ] = False,
     list_only: Annotated[bool, typer.Option("--list", help="Say which models are here; fetch nothing.")] = False,
 ) -> None:
-    """Fetch models before a job needs them: their licence first, then what is missing of them, checked."""
+    """Fetch models before a job needs them. You see licence and size first; what comes is checked."""
     from aura_daemon.cli.setup import fetch
 
     raise typer.Exit(fetch.fetch(models or [], config, accepts_licence=accept_licence, lists=list_only))
@@ -383,7 +385,7 @@ def fetch(
 
 @app.command()
 def mcp(config: ConfigOption = None) -> None:
-    """Serve agents over the Model Context Protocol, on standard input and output."""
+    """Serve AI agents over the Model Context Protocol. It speaks on standard input and output."""
     from aura_daemon.cli import mcp
 
     raise typer.Exit(mcp.mcp(config))
@@ -391,7 +393,7 @@ def mcp(config: ConfigOption = None) -> None:
 
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) -> None:
-    """Print a JSON Schema."""
+    """Print the JSON Schema of a document."""
     from aura_daemon.cli import schema
 
     raise typer.Exit(schema.schema(name))
@@ -399,12 +401,12 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which document.")]) 
 
 @app.command()
 def bench(
-    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken and what a job costs, no model.")],
+    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken, what a job costs; no model.")],
     files: Annotated[int, typer.Option(min=1, help="Files to drain.")] = 1000,
     latencies: Annotated[int, typer.Option(min=1, help="Files delivered one by one.")] = 200,
     folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
 ) -> None:
-    """Measure this machine."""
+    """Measure how soon files are taken on this disk. How fast models are is measured by a job: docs/benchmark.md."""
     from aura_daemon.cli import bench
 
     raise typer.Exit(bench.intake(files, latencies, folder))

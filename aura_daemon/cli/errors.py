@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -45,7 +46,7 @@ def exit_code_of(run: Callable[[], object]) -> int:
             return UNREAD
         raise
     except _typer_errors("TyperException") as error:
-        if "\n" in error.format_message():  # no command at all: the help
+        if error.format_message().startswith("Usage:"):  # no command at all: the help
             print(error.format_message())
             return MENDABLE
         return _told([_usage(error)])
@@ -82,10 +83,13 @@ def _told(lines: Iterable[str]) -> int:
 
 def _usage(error: TyperException) -> str:
     """What is wrong with the command line, and where it is described."""
-    message = " ".join(error.format_message().split()).rstrip(".")
+    message = " ".join(error.format_message().split()).replace(". Choose from: ", ": one of ").rstrip(".")
+    if message.endswith("?"):
+        message = re.sub(r"\. (Did you mean .*)\?", lambda found: f"; d{found[1][1:]}?", message)
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "aura-daemon"
-    return f"{message[:1].lower()}{message[1:]}; `{command} --help` tells more"
+    end = " " if message.endswith("?") else "; "
+    return f"{message[:1].lower()}{message[1:]}{end}`{command} --help` tells more"
 
 
 def _of_system(error: OSError) -> str:

@@ -15,8 +15,8 @@ _UNITS_BYTES: Final = {
 }  # fmt: skip
 _AMOUNT: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([a-z]*)\s*", re.IGNORECASE)
 
-AGE: Final = "an age as 30d (s, min, h, d, w or y), or null: for ever"
-SIZE: Final = "a size as 10 GB (kB, MB, GB, TB, KiB, MiB, GiB, TiB), or null: as much as there is"
+AGE: Final = "an age such as 30d (s, min, h, d, w or y), or null: for ever"
+SIZE: Final = "a size such as 10 GB (kB, MB, GB, TB, KiB, MiB, GiB, TiB), or null: as much as there is"
 
 
 def no_boolean(value: object) -> object:

@@ -10,7 +10,7 @@ from aura_daemon.config.amounts import AGE, SIZE, Age, Number, Size
 
 _CONFIG: Final = ConfigDict(frozen=True, extra="forbid")
 
-_COMMAND: Final = "a list: a program and its arguments, run without a shell; or an empty one"
+_COMMAND: Final = "a list, [program, argument, …], which no shell reads, or an empty one"
 
 
 class HooksConfig(BaseModel):
@@ -59,5 +59,5 @@ class LogFileConfig(BaseModel):
     model_config = _CONFIG
     path: str | None = Field(None, description="a file, or null: the log goes to stderr alone")
     size: Size = Field(10_000_000, description="a size as 10 MB: a larger file is put aside, or null: never")
-    age: Age = Field(None, description="an age as 7d: an older file is put aside, or null: never")
+    age: Age = Field(None, description="an age such as 7d: an older file is put aside, or null: never")
     keep: int = Field(5, ge=0, le=10_000, description="a whole number of files put aside, from 0 to 10000")

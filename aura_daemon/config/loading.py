@@ -205,6 +205,10 @@ def _from_environment(problem: Problem, error: ValidationError) -> Problem:
         if variable is not None:
             inputs = {".".join(map(str, fault["loc"])): fault["input"] for fault in error.errors(include_url=False)}
             given = shown(inputs[problem.key]) if problem.given and problem.key in inputs else problem.given
-            return replace(problem, file="", line=None, key=f"${variable}", given=given)
+            message = problem.message
+            is_text = isinstance(inputs.get(problem.key), str) and problem.key == key
+            if is_text and message.startswith("must be a list"):
+                message += '; in a variable as JSON has it, ["one", "two"]'
+            return replace(problem, file="", line=None, key=f"${variable}", message=message, given=given)
         key = key.rpartition(".")[0]
     return problem

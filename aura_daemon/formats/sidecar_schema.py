@@ -99,7 +99,7 @@ class BenchmarkRecord(_Record):
     task: Literal["benchmark"] = "benchmark"
     of: Literal["generate", "caption"]
     repeats: int = Field(description="runs of each size that count")
-    sizes: list[str] | None = Field(None, description="width and height in pixels, as 512x512")
+    sizes: list[str] | None = Field(None, description="width and height in pixels, such as 512x512")
     batch: int | None = Field(None, description="pictures of one run")
     prompt: str
     negative_prompt: str | None = None

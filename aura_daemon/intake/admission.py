@@ -126,7 +126,8 @@ class Admission:
         """Journals every problem of a file that a person wrote."""
         first = problems[0].within(file_names.escaped(source.path))
         message = first if len(problems) == 1 else f"{len(problems)} problems; the first: {first}"
-        mend = "Mend what the list of problems names, then move the file back into the inbox."
+        what = "it" if len(problems) == 1 else "what the list of problems names"
+        mend = f"Mend {what}, then move the file back into the inbox."
         return self._refuse(source, message, mend, problems)
 
     def _most_bytes(self, path: str, head: bytes) -> int:

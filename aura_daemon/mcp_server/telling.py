@@ -72,7 +72,7 @@ def results(call: Call, wanted: ResultsQuestion) -> Answer:
         found = history(settings, chosen, most=wanted.limit)
     ended = [_ended(entry, settings.outbox) for entry in found]
     lines = [f"{one.result or one.file}: {one.outcome}: {' '.join((one.reason or one.text).split())}" for one in ended]
-    return Answer(data=ResultList(results=ended), text="\n".join(lines) or "nothing that ended is so")
+    return Answer(data=ResultList(results=ended), text="\n".join(lines) or "nothing that ended matches")
 
 
 def _ended(entry: HistoryEntry, outbox: Path) -> Ended:

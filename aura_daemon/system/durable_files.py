@@ -24,8 +24,9 @@ from aura_daemon.system.windows import needs_wsl2
 CHUNK_BYTES: Final = 1 << 20
 """Bytes that are copied at once."""
 
-_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS})
-"""Errors of `link` on file systems without hard links (FAT, some network mounts)."""
+_NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EIO})
+"""Errors of `link` on file systems without hard links (FAT, some network mounts). rclone's mounts say EIO; where a disk
+is broken, the rename that is tried instead says so."""
 
 
 class NotARegularFile(OSError):

@@ -369,7 +369,8 @@ def _is_text(path: str) -> bool:
 
 
 def _can_be_named(path: str) -> bool:
-    return PurePosixPath(path).name == "a.png"
+    """Whether `NAMING` may mean an image: where there is no a.png, A.png is taken for it."""
+    return PurePosixPath(path).name.lower() == "a.png"
 
 
 def _stem(path: str) -> str:

@@ -25,6 +25,7 @@ WHOLE_PAGES: Final = (
     "docs/prompts.md",
     "docs/memory.md",
     "docs/benchmark.md",
+    "docs/recipes.md",
     "docs/hooks.md",
     "docs/housekeeping.md",
 )
@@ -37,7 +38,7 @@ SECTIONS: Final = {
 }
 """Of these pages, the sections."""
 
-NO_PROMISES: Final = ("How the promise is tested",)
+NO_PROMISES: Final = ("How the promise is tested", "What was run")
 """Sections that tell of tests and of figures."""
 
 

@@ -42,7 +42,7 @@ def history(wanted: HistoryFilter, config: Path | None, *, most: int, as_json: b
             print(json.dumps(entry.document(), ensure_ascii=False))
         return 0
     if not found:
-        print("nothing has ended yet" if wanted == HistoryFilter() else "nothing that ended is so", file=sys.stderr)
+        print("nothing has ended yet" if wanted == HistoryFilter() else "nothing that ended matches", file=sys.stderr)
         return 0
     console = Console(highlight=False)
     if not console.is_terminal:

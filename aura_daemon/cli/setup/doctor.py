@@ -64,13 +64,13 @@ def requested_plan(settings: Settings, plan: str | None, batch: int, model: str 
     allowed = (settings.generate.model, *settings.generate.models)
     problems = []
     if plan is None and (model is not None or batch != 1):
-        problems.append(Problem(key="--plan", message="is needed with --model and --batch, as 912x512"))
+        problems.append(Problem(key="--plan", message="is needed with --model and --batch, such as 912x512"))
     if model is not None and model not in allowed:
         problems.append(Problem(key="--model", given=repr(model), message=f"must be one of {', '.join(allowed)}"))
     size = re.fullmatch(r"\s*(\d{1,5})\s*[x×X*]\s*(\d{1,5})\s*", plan or "")
     sides = [int(side) for side in size.groups()] if size is not None else []
     if plan is not None and not (sides and all(MULTIPLE_PX <= side <= MOST_PX for side in sides)):
-        message = f"must be width and height in pixels, {MULTIPLE_PX} to {MOST_PX} each, as 912x512"
+        message = f"must be width and height in pixels, {MULTIPLE_PX} to {MOST_PX} each, such as 912x512"
         problems.append(Problem(key="--plan", given=repr(plan), message=message))
     if problems:
         raise UserError(problems)

@@ -163,7 +163,7 @@ class _Drafting:
             keys[key] = word if key in _AS_TEXT else self._value(key, word)
         if self._wanted.size is not None:
             if (size := _SIZE.fullmatch(self._wanted.size)) is None:
-                message = "must be WIDTHxHEIGHT in pixels, as 912x512"
+                message = "must be WIDTHxHEIGHT in pixels, such as 912x512"
                 self._problems.append(Problem(key="size", message=message, given=self._wanted.size))
             else:
                 keys |= {"width": int(size[1]), "height": int(size[2])}

@@ -7,14 +7,14 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from aura_daemon.cli import completing
+from aura_daemon.cli.shell import completing
 
 _Text: TypeAlias = str | None
 
 Things = Annotated[
     list[str],
     typer.Argument(
-        metavar="PROMPT|FILE|-…",
+        metavar="PROMPT|FILE|-",
         help="Prompts in quotes; pictures, job files, lists of prompts; `-` for standard input.",
         autocompletion=completing.files,
     ),
@@ -30,7 +30,7 @@ Aspect = Annotated[
         autocompletion=completing.aspect_ratios,
     ),
 ]
-Size = Annotated[_Text, typer.Option("--size", metavar="WIDTHxHEIGHT", help="In pixels, as 912x512.")]
+Size = Annotated[_Text, typer.Option("--size", metavar="WIDTHxHEIGHT", help="In pixels, such as 912x512.")]
 Steps = Annotated[_Text, typer.Option("--steps", metavar="N", help="1 to 150.")]
 Seed = Annotated[_Text, typer.Option("--seed", metavar="N", help="A number, or several: 1-4.")]
 Count = Annotated[_Text, typer.Option("--count", "--num-images", metavar="N", help="So many pictures.")]

@@ -8,9 +8,10 @@ import sys
 import pytest
 import typer.main
 
-from aura_daemon.cli import completing, entry
+from aura_daemon.cli import entry
 from aura_daemon.cli.app import app
 from aura_daemon.cli.entry import Plain, plain
+from aura_daemon.cli.shell import completing
 from tests.support.house import House
 from tests.support.programs import REAL, Program
 

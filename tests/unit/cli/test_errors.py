@@ -38,8 +38,9 @@ def test_a_wrong_option_is_one_line_that_names_the_help(call: Call, command: str
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["stauts"], "no such command 'stauts'. Did you mean 'status'?"),
+        (["stauts"], "no such command 'stauts'; did you mean 'status'? `aura-daemon --help` tells more\n"),
         (["check"], "missing argument 'files'"),
+        (["schema"], "missing argument 'name': one of job, config, defaults, sidecar, health; `aura-daemon schema"),
         (["schema", "jobb"], "'jobb' is not one of 'job', 'config'"),
         (["doctor", "--batch", "x"], "invalid value for '--batch'"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
@@ -49,7 +50,7 @@ def test_a_wrong_option_is_one_line_that_names_the_help(call: Call, command: str
         (["submit", "a", "red", "cat"], 'put the prompt in quotes: aura-daemon submit "a red cat"'),
         (["submit", "cat.png"], "cat.png: cannot be read: No such file"),
         (["submit", "a cat", "--steps", "900"], "steps: must be a whole number from 1 to 150 (given: 900)"),
-        (["submit", "a cat", "--size", "big"], "size: must be WIDTHxHEIGHT in pixels, as 912x512 (given: big)"),
+        (["submit", "a cat", "--size", "big"], "size: must be WIDTHxHEIGHT in pixels, such as 912x512 (given: big)"),
         (["submit", "a cat", "--set", "hires.scale=9"], "hires.scale: must be a number from 1 to 4"),
         (["submit", "a cat", "--set", "steps"], "set: must be KEY=VALUE (given: steps)"),
         (["submit", "a cat", "--set", "loras=[x"], "loras: is no value as YAML has it (given: [x)"),

@@ -29,7 +29,7 @@ def test_an_age_is_a_number_and_a_unit(written: object, seconds: float | None) -
 
 @pytest.mark.parametrize("written", [30, "30", "d", "", "-1d", "0d", "3 moons", True, ["1d"]])
 def test_what_is_no_age_is_refused_with_an_example(written: object) -> None:
-    with pytest.raises(ValueError, match="an age as 30d"):
+    with pytest.raises(ValueError, match="an age such as 30d"):
         seconds_of(written)
 
 
@@ -46,7 +46,7 @@ def test_a_size_is_a_number_and_a_unit(written: object, count: int | None) -> No
 
 @pytest.mark.parametrize("written", ["lots", "10 XB", -1, True, 1.5, ""])
 def test_what_is_no_size_is_refused_with_an_example(written: object) -> None:
-    with pytest.raises(ValueError, match="a size as 10 GB"):
+    with pytest.raises(ValueError, match="a size such as 10 GB"):
         bytes_of(written)
 
 
@@ -74,5 +74,5 @@ def test_an_age_in_a_file_and_in_a_variable(tmp_path: Path, monkeypatch: pytest.
     assert (retention.archive.age, retention.archive.size) == (30 * DAY_S, 5 * 10**9)
     assert (retention.failed.age, retention.failed.size) == (None, 10**9)
     (tmp_path / "aura.yaml").write_text("retention:\n  archive: {age: 30}\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"aura.yaml:2: retention.archive.age: must be an age as 30d.*\(given: 30\)"):
+    with pytest.raises(UserError, match=r"yaml:2: retention.archive.age: must be an age such as 30d.*\(given: 30\)"):
         load(tmp_path / "aura.yaml")

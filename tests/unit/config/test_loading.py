@@ -243,6 +243,8 @@ def test_a_mistake_in_the_file_is_said_with_file_line_and_key(text: str, words: 
             "[broken",
             '$AURA_ACCEPT: must be a list of one or more of prompt, image, sidecar (given: "broken")',
         ),
+        ("AURA_GENERATE__MODELS", "sd-1.4", 'in a variable as JSON has it, ["one", "two"] (given: "sd-1.4")'),
+        ("AURA_HOOKS__ON_DONE", "[tell, me]", 'in a variable as JSON has it, ["one", "two"] (given: "[tell, me]")'),
         ("AURA_ACCEPT", ",", "$AURA_ACCEPT: must be a list"),
         ("AURA_INBOX", "~nobody-of-that-name", "$AURA_INBOX: must name a folder"),
     ],

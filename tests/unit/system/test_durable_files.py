@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import stat
@@ -52,6 +53,21 @@ def test_nothing_that_exists_is_replaced(tmp_path: Path, temp: Path) -> None:
         durable_files.write(target, b"ours", temp_folder=temp)
     assert target.read_bytes() == b"theirs"
     assert list(temp.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EIO])
+def test_where_there_are_no_hard_links_it_is_renamed_and_still_replaces_nothing(
+    tmp_path: Path, temp: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*paths: object, **options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "cat.png"
+    durable_files.write(target, b"ours", temp_folder=temp)
+    with pytest.raises(FileExistsError):
+        durable_files.write(target, b"other", temp_folder=temp)
+    assert (target.read_bytes(), list(temp.iterdir())) == (b"ours", [])
 
 
 def test_a_dangling_link_counts_as_something_that_exists(tmp_path: Path, temp: Path) -> None:

@@ -88,7 +88,7 @@ def test_it_prints_a_line_an_entry_and_json_on_request(call: Call, house: House)
     code, out, err = call("history", "--json", "a", "CAT")
     (line,) = out.splitlines()
     assert (code, err, json.loads(line)["output"]) == (0, "", str(house.outbox / "cat.png"))
-    assert call("history", "unicorn") == (0, "", "nothing that ended is so\n")
+    assert call("history", "unicorn") == (0, "", "nothing that ended matches\n")
 
 
 def test_open_prints_the_result_and_says_why_it_was_not_opened(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pytest
 
 from aura_daemon.cli.app import PROGRAM, app
-from aura_daemon.cli.completing import COMPLETE
+from aura_daemon.cli.shell.completing import COMPLETE
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
