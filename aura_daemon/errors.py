@@ -6,6 +6,7 @@ bad job file) are no exceptions: they are returned, see `jobs.results.Failure`.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -56,6 +57,11 @@ class UserError(AuraError):
 
 class JournalRefused(AuraError, OSError):
     """The journal's disk refuses (full, read-only, broken): nothing was changed, and a later try may succeed."""
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no journal yet, for a reader."""
+        return self.errno == errno.ENOENT
 
 
 class BrokenState(AuraError):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from aura_daemon.config.loading import load
-from aura_daemon.daemon.status import models_text, progress_text, read_status, since_text
+from aura_daemon.daemon.status import models_text, read_status, since_text
 from aura_daemon.errors import with_mend
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import Health
@@ -61,7 +61,7 @@ def _print_health(health: Health, *, is_running: bool) -> None:
         arriving = f", {health.unsettled_files} still arriving" if health.unsettled_files else ""
         print(f"queue      {sum(health.jobs.get(state, 0) for state in OPEN)}{arriving}")
         if health.current is not None:
-            print(f"running    {health.current.source} ({health.current.kind}): {progress_text(health.current)}")
+            print(f"running    {health.current.source} ({health.current.kind}): {health.current.progress}")
         if health.device is not None:
             print(f"device     {health.device} ({health.device_name}), {health.dtype}, rung {health.rung}")
         if health.polls_because:

@@ -7,7 +7,11 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, WithJsonSchema
 
-_UNITS_S: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_557_600}
+_UNITS_S: Final = {
+    "s": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86_400, "day": 86_400,
+    "w": 604_800, "week": 604_800, "y": 31_557_600, "year": 31_557_600,
+}  # fmt: skip
+"""Each may end in `s`."""
 _UNITS_BYTES: Final = {
     "": 1, "b": 1,
     "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
@@ -30,13 +34,18 @@ def seconds_of(value: object) -> object:
     """An age in seconds; raises ValueError for what is none. A number without a unit is refused: it could be days."""
     if value is None:
         return None
-    found = _AMOUNT.fullmatch(value) if isinstance(value, str) else None
-    unit = found[2].lower() if found is not None else ""
-    unit = unit if unit in _UNITS_S else unit.removesuffix("s").replace("hour", "h").replace("day", "d")
-    unit = unit.replace("week", "w").replace("year", "y").replace("minute", "min")
-    if found is None or unit not in _UNITS_S or float(found[1]) == 0:
+    if not isinstance(value, str) or not (seconds := duration_s(value)):
         raise ValueError(f"must be {AGE}")
-    return float(found[1]) * _UNITS_S[unit]
+    return seconds
+
+
+def duration_s(text: str) -> float | None:
+    """Seconds of `30d`, `2 hours`, `1.5h`; None for any other text."""
+    if (found := _AMOUNT.fullmatch(text)) is None:
+        return None
+    unit = found[2].lower()
+    unit_s = _UNITS_S.get(unit) or _UNITS_S.get(unit.removesuffix("s"))
+    return float(found[1]) * unit_s if unit_s else None
 
 
 def bytes_of(value: object) -> object:

@@ -24,6 +24,12 @@ class HooksConfig(BaseModel):
         30, ge=1, le=3600, description="a number of seconds from 1 to 3600: a hook that runs for longer is ended"
     )
 
+    @property
+    def commands(self) -> dict[str, tuple[str, ...]]:
+        """What happened (`done`, `failed`, `idle`) -> what is run; without those for which nothing is."""
+        named = {"done": self.on_done, "failed": self.on_failed, "idle": self.on_idle}
+        return {kind: command for kind, command in named.items() if command}
+
 
 class KeptFor(BaseModel):
     """How long something is kept, and how much of it."""

@@ -167,9 +167,9 @@ def _with_programs(settings: Settings, base: Path, variables: set[str]) -> dict[
         return Path.cwd() if f"{PREFIX}{section}__{key}".upper() in variables else base
 
     hooks = {}
-    for key in ("on_done", "on_failed", "on_idle"):
-        program, *arguments = getattr(settings.hooks, key) or ("",)
+    for kind, (program, *arguments) in settings.hooks.commands.items():
         if "/" in program:
+            key = f"on_{kind}"
             hooks[key] = (str(start("hooks", key) / Path(program).expanduser()), *arguments)
     path = settings.log_file.path
     log = {"path": str(start("log_file", "path") / Path(path).expanduser())} if path is not None else {}

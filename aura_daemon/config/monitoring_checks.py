@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.config.settings import HttpConfig, Settings
+from aura_daemon.config.monitoring import HttpConfig
+from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.system import durable_files, private_state
 

@@ -1,4 +1,4 @@
-"""Every key of the configuration, with its type, its bounds and its default.
+"""Every key of the configuration, with its type, its bounds and its default; those of a subject stand beside it.
 
 `loading` fills the settings from the file, `environment` from variables; config/aura.yaml shows the keys to people. The
 docstrings of the classes, and of the enumerations in `engine`, are descriptions in the JSON Schema.
@@ -13,21 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from aura_daemon.config.amounts import Number, no_boolean
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
-from aura_daemon.config.listening import address_of, is_guarded
+from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
+from aura_daemon.config.paths import Folder
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
@@ -50,31 +42,6 @@ def _seconds(default: float, *, least: float = 0.0, most: float = _DAY_S, what: 
 def _section(default: BaseModel, what: str, key: str) -> Any:
     variable = f"{PREFIX}{key}__KEY"
     return Field(default, description=f"keys of the {what}, one below the other; a variable holds one key, {variable}")
-
-
-def _folder(value: Path) -> Path:
-    """A path with `~` replaced; raises ValueError where it names no folder."""
-    text = os.fspath(value)
-    if text in ("", ".") or NOT_NAME.search(text):
-        raise ValueError("must name a folder")
-    try:
-        return value.expanduser()
-    except RuntimeError as error:
-        raise ValueError(f"must name a folder: {error}") from None
-
-
-def _file(value: Path) -> Path:
-    """As `_folder`."""
-    try:
-        return _folder(value)
-    except ValueError:
-        raise ValueError("must name a file") from None
-
-
-NOT_NAME: Final = re.compile(r"[\x00-\x1f]")
-
-Folder = Annotated[Path, AfterValidator(_folder)]
-File = Annotated[Path, AfterValidator(_file)]
 
 
 def _listed(value: object) -> object:
@@ -150,48 +117,6 @@ class GalleryConfig(BaseModel):
     model_config = _CONFIG
     outbox: bool = Field(True, description="true or false: write `index.html` and `aura-gallery/` into the outbox")
     page_size: Whole = Field(48, ge=10, le=100, description="a whole number of results a page from 10 to 100")
-
-
-class HttpConfig(BaseModel):
-    """The HTTP server that answers `/health` and `/metrics`."""
-
-    model_config = _CONFIG
-    listen: str | None = Field(
-        None, description="an IP address and a port, 127.0.0.1:9750, or a socket, unix:/run/aura/http.sock; or null"
-    )
-    token_file: File | None = Field(None, description="a file that holds the token of those who may ask, or null")
-    token: SecretStr | None = Field(None, description="that token itself, or null; better in a file or a variable")
-
-    @field_validator("listen")
-    @classmethod
-    def _is_an_address(cls, value: str | None) -> str | None:
-        if value is not None:
-            address_of(value)
-        return value
-
-    @model_validator(mode="after")
-    def _is_guarded(self) -> Self:
-        has_token = self.token is not None or self.token_file is not None
-        if self.listen is not None and not has_token and not is_guarded(address_of(self.listen)):
-            raise ValueError(
-                f"whoever reaches {self.listen} could read what the daemon does: name `http.token_file`, "
-                "or listen on 127.0.0.1 or a unix socket"
-            )
-        return self
-
-
-class MetricsConfig(BaseModel):
-    """Metrics for Prometheus, without a server."""
-
-    model_config = _CONFIG
-    textfile: File | None = Field(None, description="a file, *.prom, in the folder that node_exporter reads, or null")
-
-    @field_validator("textfile")
-    @classmethod
-    def _is_read(cls, value: Path | None) -> Path | None:
-        if value is not None and value.suffix != ".prom":
-            raise ValueError("must be called *.prom: node_exporter reads no other file")
-        return value
 
 
 class Settings(BaseModel):

@@ -5,7 +5,6 @@ The answer comes from the journal, the inbox and the health document; neither a 
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from contextlib import closing
@@ -15,10 +14,9 @@ from pathlib import Path
 from typing import assert_never
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.daemon.status import progress_text, since_text
+from aura_daemon.daemon.status import since_text
 from aura_daemon.errors import JournalRefused
 from aura_daemon.file_names import escaped, is_out_of_bounds
-from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.jobs.lifecycle import JobState, SourceState
@@ -26,6 +24,7 @@ from aura_daemon.journal.hook_events import HOOK_OK
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.outbox.result_files import sidecar_path_of
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
 
 
@@ -46,9 +45,8 @@ def explain(path: Path, settings: Settings, health: Health | None) -> Explanatio
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
     except JournalRefused as error:
-        if error.errno in (errno.EPROTO, errno.EACCES):
-            return _unknown(name, str(error.strerror))
-        return _unknown(name, "nothing has run here yet; run the daemon, or `aura-daemon check`")
+        nothing_yet = "nothing has run here yet; run the daemon, or `aura-daemon check`"
+        return _unknown(name, nothing_yet if error.is_missing else str(error.strerror))
     with closing(journal):
         answer = _Explainer(settings, journal, health).answer(name)
     if answer is None:
@@ -135,7 +133,6 @@ class _Explainer:
         return "".join(told)
 
     def _job(self, source: Source, job: Job, health: Health | None) -> str:
-        place = escaped(str(self._settings.outbox / job.folder / job.stem))
         match job.state:
             case JobState.QUEUED:
                 reason = _holdup(health, job.needs, memory_for(job.demand), OUTBOX, JOURNAL)
@@ -144,12 +141,11 @@ class _Explainer:
                 if health is None or health.current is None or health.current.id != job.id:
                     return f"running (attempt {job.attempts})"
                 rung = f" on rung {health.rung}" if health.rung else ""
-                return f"running{rung}: {progress_text(health.current)} (attempt {job.attempts})"
+                return f"running{rung}: {health.current.progress} (attempt {job.attempts})"
             case JobState.DELIVERING:
-                return f"being delivered as {place}"
+                return f"being delivered as {escaped(str(self._settings.outbox / job.folder / job.stem))}"
             case JobState.DONE:
-                is_apart = os.path.lexists(self._settings.outbox / job.folder / (job.stem + CAPTION_SIDECAR_EXTENSION))
-                sidecar = place + (CAPTION_SIDECAR_EXTENSION if is_apart else SIDECAR_EXTENSION)
+                sidecar = escaped(str(sidecar_path_of(job, self._settings.outbox)))
                 return f"done, see {sidecar}{self._hook(job.id)}"
             case JobState.FAILED:
                 message = job.failure.message if job.failure else "unknown"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 
 from aura_daemon.config.settings import Settings
+from aura_daemon.health.guarded import Guarded
 from aura_daemon.health.holdups import Holdups
 from aura_daemon.health.listener import Extension
 from aura_daemon.hooks.hooks import Hooks
@@ -31,15 +32,16 @@ def extensions_of(
     guards: Sequence[MountGuard],
     log_file: LogFile | None,
     drain: bool,
-) -> tuple[Extension, ...]:
+) -> tuple[Guarded, ...]:
     """The extensions that are configured. `drain`: the daemon ends as soon as nothing is left to do."""
-    return (
+    extensions: tuple[Extension, ...] = (
         *_service_manager(settings),
         _hooks(settings, journal, delivery, pending),
         *_retention(settings, journal, disposal, guards, log_file, drain=drain),
         *_gallery(settings, journal, delivery),
         *_monitoring(settings, holdups, drain=drain),
     )
+    return tuple(Guarded(extension, holdups) for extension in extensions)
 
 
 def _service_manager(settings: Settings) -> tuple[Extension, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import heapq
 import os
 import re
@@ -19,14 +18,14 @@ from typing import Any, Final
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
-from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat, JobKind
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.outbox.result_files import output_of, sidecar_path_of
 from aura_daemon.system import durable_files
 
 PAGE: Final = 100
@@ -116,25 +115,8 @@ def open_journal(state: Path) -> Journal:
     try:
         return Journal(state / FILE_NAME, read_only=True)
     except JournalRefused as error:
-        is_missing = error.errno not in (errno.EPROTO, errno.EACCES, errno.EIO)
-        message = NOTHING_YET.format(state) if is_missing else str(error.strerror)
+        message = NOTHING_YET.format(state) if error.is_missing else str(error.strerror)
         raise UserError([Problem(message=message)]) from None
-
-
-def output_of(job: Job, outbox: Path) -> Path:
-    """The result of a job that is done; where it is gone, the name that it most likely had."""
-    place = outbox / job.folder / job.stem
-    match job.request:
-        case CaptionRequest():
-            return _with(place, ".txt")
-        case BenchmarkRequest():
-            return _with(place, ".md")
-        case GenerateRequest(format=wanted):
-            formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
-        case _:
-            formats = dict.fromkeys(ImageFormat)
-    places = [_with(place, f".{image_format}") for image_format in formats]
-    return next((found for found in places if os.path.lexists(found)), places[0])
 
 
 class _History:
@@ -178,12 +160,9 @@ class _History:
             report = failed_file(self._outbox, source, job).report
             return _entry(job.id, source, ended_at, kind=kind, failure=job.failure, sidecar=report, text=text)
         output = output_of(job, self._outbox)
-        place = self._outbox / job.folder / job.stem
-        sidecar = _with(place, SIDECAR_EXTENSION)
+        sidecar = sidecar_path_of(job, self._outbox)
         if isinstance(request, CaptionRequest):
             text = _caption_in(output) or text
-            apart = _with(place, CAPTION_SIDECAR_EXTENSION)
-            sidecar = apart if os.path.lexists(apart) else sidecar
         return _entry(
             job.id, source, ended_at, kind=kind, output=output, sidecar=sidecar, text=text, total_s=job.total_s
         )
@@ -214,11 +193,6 @@ def _entry(
         is_there=os.path.lexists(output or sidecar),
         failure=failure,
     )
-
-
-def _with(place: Path, extension: str) -> Path:
-    """A stem may hold dots, so `with_suffix` will not do."""
-    return place.with_name(place.name + extension)
 
 
 def _caption_in(file: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health import heartbeat
-from aura_daemon.health.document import CurrentJob, Health, Holdup
+from aura_daemon.health.document import Health, Holdup
 from aura_daemon.journal.database import FILE_NAME
 from aura_daemon.journal.overview import JournalOverview, RecordedFailure
 from aura_daemon.system import durable_files
@@ -76,13 +76,6 @@ def running_health(state: Path) -> Health | None:
     """The health document of the daemon that runs; None where none runs."""
     health = heartbeat.read(state)
     return health if health is not None and heartbeat.is_alive(health) else None
-
-
-def progress_text(current: CurrentJob) -> str:
-    """How far the running job is."""
-    if current.loading:
-        return f"loading {current.loading}"
-    return f"step {current.step} of {current.steps}" if current.steps else "starting"
 
 
 def models_text(health: Health) -> str:

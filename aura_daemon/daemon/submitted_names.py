@@ -16,10 +16,8 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import AuraError, Problem
 from aura_daemon.file_names import collision_key, escaped
 from aura_daemon.formats.file_types import (
-    IMAGE_EXTENSIONS,
-    JOB_FILE_EXTENSIONS,
     SIDECAR_EXTENSION,
-    TABLE_EXTENSIONS,
+    SUBMITTED_EXTENSIONS,
     extension_of,
 )
 from aura_daemon.formats.plain_text import NOT_TEXT
@@ -41,7 +39,7 @@ def placed(settings: Settings, name: str, telling: str) -> tuple[str, str] | Pro
         return "", file_names.output_stem(sane(telling), None)
     path = PurePosixPath(name.strip())
     end = extension_of(path.name)
-    if end in (*JOB_FILE_EXTENSIONS, *TABLE_EXTENSIONS, *IMAGE_EXTENSIONS, ".txt"):
+    if end in SUBMITTED_EXTENSIONS:
         path = path.with_name(path.name[: -len(end)])
     shown = escaped(name)
     text = path.as_posix()

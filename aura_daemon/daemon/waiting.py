@@ -6,7 +6,6 @@ again.
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +17,7 @@ from typing import Final
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.explain import explain
-from aura_daemon.daemon.history import output_of
-from aura_daemon.daemon.status import progress_text, running_health
+from aura_daemon.daemon.status import running_health
 from aura_daemon.errors import JournalRefused, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.health.document import CurrentJob, Health, Holdup, Status
@@ -29,6 +27,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.outbox.result_files import output_of
 
 LOOK_INTERVAL_S: Final = 0.25
 """How often `outlooks` looks: the health document is written at most twice a second."""
@@ -100,9 +99,9 @@ def outlook(path: str, settings: Settings, health: Health | None) -> Outlook:
     try:
         journal = Journal(settings.state_folder() / FILE_NAME, read_only=True)
     except JournalRefused as error:
-        if error.errno in (errno.EPROTO, errno.EACCES):
-            return Outlook(stage=Stage.ARRIVING, text=str(error.strerror), is_daemon_running=False)
-        return _unclaimed(path, settings, health)
+        if error.is_missing:
+            return _unclaimed(path, settings, health)
+        return Outlook(stage=Stage.ARRIVING, text=str(error.strerror), is_daemon_running=False)
     with closing(journal):
         if (source := journal.latest_source(path)) is None:
             return _unclaimed(path, settings, health)
@@ -203,7 +202,7 @@ def _running(seen: Outlook, job: Job, health: Health) -> Outlook:
     if current is None or not (current.id == job.id or current.batch > 1):  # of a batch the first one is told
         return replace(seen, stage=Stage.RUNNING, text="running")
     eta = f", {current.eta_s:.0f} s to go" if current.eta_s is not None else ""
-    return replace(seen, stage=Stage.RUNNING, current=current, text=progress_text(current) + eta)
+    return replace(seen, stage=Stage.RUNNING, current=current, text=current.progress + eta)
 
 
 def _holdup(health: Health, *names: str) -> Holdup | None:

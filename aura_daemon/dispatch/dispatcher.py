@@ -14,9 +14,10 @@ from loguru import logger
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.dispatch.batching import most_together
+from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
-from aura_daemon.dispatch.outcomes import EndedJob, OutcomeHandler, model_of
+from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
 from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import JournalRefused

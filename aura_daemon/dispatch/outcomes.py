@@ -15,17 +15,18 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
+from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
 from aura_daemon.health.listener import AttemptFailed, FollowUp, JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
-from aura_daemon.jobs.requests import JobKind, engine_kind
+from aura_daemon.jobs.requests import engine_kind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder import shortage
-from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
+from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
 from aura_daemon.outbox.delivery import Delivery, JobTimes
@@ -34,32 +35,9 @@ from aura_daemon.system.clock import utc_now
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
 """Failures of a job that was placed which show that its model is there: jobs that waited for the model go on."""
 
-_ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
-"""Failures that are recorded as an attempt, after which there may be another."""
-
 _OUTBOX_WORKS: Final = "the outbox takes files again"
 
 _MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself as soon as there is enough."
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class EndedJob:
-    """A job that has ended, and how it was run; `tried` is None where it ended before a rung was chosen."""
-
-    job: Job
-    source: Source
-    waited_s: float = 0.0
-    """Seconds from the claim to the start of the attempt."""
-    attempt_s: float = 0.0
-    """Seconds from the start of the attempt to its end."""
-    tried: RunConditions | None = None
-    step_s: float = 0.0
-
-    def attempt(self, failure: Failure) -> Attempt | None:
-        """The failed attempt; None for failures that do not count as one."""
-        if failure.kind not in _ATTEMPTED:
-            return None
-        return attempt_of(self.tried, kind=failure.kind, reason=failure.message, seconds=self.attempt_s)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -288,7 +266,7 @@ class OutcomeHandler:
             job = journal.job(job_id)  # an earlier try may have changed it
             if (run := produced.benchmark) is not None:
                 journal.keep_benchmark(run)
-                from aura_daemon.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
+                from aura_daemon.formats.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
 
                 produced = with_pages(produced, journal.earlier_benchmarks(run))
             delivered = self.delivery.deliver(job, result.source, produced, result.times)
@@ -313,14 +291,3 @@ class OutcomeHandler:
             if warning not in self._warned:
                 logger.warning("{} {}", job.id, warning)
         self._warned.update(warnings)
-
-
-def model_of(job: Job, settings: Settings) -> str:
-    """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
-    match engine_kind(job.request):
-        case JobKind.GENERATE:
-            return job.model or settings.generate.model
-        case JobKind.CAPTION:
-            return job.model or settings.caption.model
-        case JobKind.GRID | JobKind.BENCHMARK:
-            return ""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from aura_daemon.doctor.report import Finding, ProbeAnswer, ProbeRequest
 from aura_daemon.system.processes.stop_signals import KILL, signal_of
 
-CHILD: Final = (sys.executable, "-m", "aura_daemon.doctor.probe_child")
+CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.doctor.probe_child")
 
 PATIENCE_S: Final = 180.0
 """torch and diffusers may have to come from a slow disk; a driver that hangs never answers."""

@@ -20,7 +20,7 @@ from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
-from aura_daemon.engines.benchmark import Benchmark
+from aura_daemon.engines.benchmark.benchmark import Benchmark
 from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
 from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out

@@ -21,6 +21,9 @@ IMAGE_EXTENSIONS: Final = (
     *(".pnm", ".ppm", ".pgm", ".pbm"),
 )
 
+SUBMITTED_EXTENSIONS: Final = frozenset((*JOB_FILE_EXTENSIONS, *TABLE_EXTENSIONS, *IMAGE_EXTENSIONS, ".txt"))
+"""Of all files that ask for jobs."""
+
 FURTHER_IMAGES: Final = (
     ".jif .jxl .jp2 .j2k .apng .ico .tga .dds .psd .psb .xcf .kra .clip .svg .exr .hdr .pcx .qoi .eps .ai .icns .wmf"
     " .emf"

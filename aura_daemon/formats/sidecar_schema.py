@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from aura_daemon.formats.benchmark_schema import BenchmarkResultRecord
+from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.requests import ImageFormat, Metadata

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from aura_daemon.formats.readable import rounded_up, seconds_text
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry
 from aura_daemon.ladder.rungs import Rung
 
@@ -75,7 +76,7 @@ def chart(entries: Sequence[GalleryEntry]) -> Chart | None:
     measured = [entry for entry in entries if entry.stages and entry.kind is not EntryKind.FAILURE][-MOST_BARS:]
     if len(measured) < 2:
         return None
-    most_s = _round_up(max(sum(entry.stages.values()) for entry in measured))
+    most_s = rounded_up(max(sum(entry.stages.values()) for entry in measured))
     order = {rung.value: place for place, rung in enumerate(Rung)}
     rungs = sorted({entry.rung for entry in measured}, key=lambda rung: (order.get(rung, len(order)), rung))
     rows = {rung: RUNGS_TOP + place * RUNG_ROW for place, rung in enumerate(rungs)}
@@ -85,14 +86,19 @@ def chart(entries: Sequence[GalleryEntry]) -> Chart | None:
     )
     ways = [f"{'L' if place else 'M'}{column.rung_x:g} {column.rung_y:g}" for place, column in enumerate(columns)]
     stages = tuple(
-        StageRow(stage=stage, name=NAMES[stage], median=_told(statistics.median(times)), longest=_told(max(times)))
+        StageRow(
+            stage=stage,
+            name=NAMES[stage],
+            median=seconds_text(statistics.median(times)),
+            longest=seconds_text(max(times)),
+        )
         for stage in STAGES
         if max(times := [entry.stages[stage] for entry in measured]) >= 0.0005
     )
     medians = ", ".join(f"{row.name} {row.median}" for row in stages)
     return Chart(
         columns=columns,
-        ticks=tuple((TOP + HEIGHT * (1 - share), _told(most_s * share)) for share in (0, 0.5, 1)),
+        ticks=tuple((TOP + HEIGHT * (1 - share), _tick(most_s * share)) for share in (0, 0.5, 1)),
         rungs=tuple((rows[rung], rung) for rung in rungs),
         stages=stages,
         path="".join(ways),
@@ -111,22 +117,13 @@ def _column(entry: GalleryEntry, x: float, step: float, most_s: float, rung_y: f
         y -= height
         width = round(min(step - gap, 28.0), 1)
         bars.append(Bar(stage=stage, x=round(x + (step - width) / 2, 1), y=round(y, 1), width=width, height=height))
-    told = ", ".join(f"{NAMES[stage]} {_told(entry.stages[stage])}" for stage in STAGES if entry.stages[stage] > 0)
+    told = ", ".join(
+        f"{NAMES[stage]} {seconds_text(entry.stages[stage])}" for stage in STAGES if entry.stages[stage] > 0
+    )
     title = f"{entry.name}: {told}; rung {entry.rung}"
     return Column(title=title, bars=tuple(bars), rung_x=round(x + step / 2, 1), rung_y=rung_y)
 
 
-def _round_up(seconds: float) -> float:
-    """A round number that is not smaller: 1, 2, 3, 4, 6 or 8 by a power of ten, so that its half is round too."""
-    unit = 0.001
-    while True:
-        for factor in (1, 2, 3, 4, 6, 8):
-            if unit * factor >= seconds:
-                return unit * factor
-        unit *= 10
-
-
-def _told(seconds: float) -> str:
-    if seconds == 0:
-        return "0"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+def _tick(seconds: float) -> str:
+    """A round number of seconds, without zeros behind the point."""
+    return "0" if seconds == 0 else f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"

@@ -12,6 +12,8 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import quote
 
+from aura_daemon.formats.readable import shortened
+
 STAGES: Final = ("loaded", "encoded", "denoised", "decoded", "delivered")
 """Fields of a sidecar's `timing_s` that the chart shows, in their order."""
 
@@ -105,15 +107,11 @@ def address(path: str) -> str:
     return quote(path.encode("utf-8", "surrogateescape"), safe="/")
 
 
-def shortened(entry: GalleryEntry, most: int) -> GalleryEntry:
+def shortened_entry(entry: GalleryEntry, most: int) -> GalleryEntry:
     """An entry none of whose texts is longer than `most` characters; what was cut has no job file to copy."""
-    texts: dict[str, Any] = {name: _cut(getattr(entry, name), most) for name in _TEXTS}
-    settings = tuple((label, _cut(value, most)) for label, value in entry.settings)
-    warnings = tuple(_cut(warning, most) for warning in entry.warnings[:8])
+    texts: dict[str, Any] = {name: shortened(getattr(entry, name), most) for name in _TEXTS}
+    settings = tuple((label, shortened(value, most)) for label, value in entry.settings)
+    warnings = tuple(shortened(warning, most) for warning in entry.warnings[:8])
     is_cut = len(entry.job) > 2 * most or any(getattr(entry, name) != text for name, text in texts.items())
     job = "" if is_cut else entry.job
     return replace(entry, **texts, settings=settings, warnings=warnings, job=job, is_cut=is_cut)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -6,6 +6,7 @@ missing. A file called `index.html` that is not ours is never replaced.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,7 @@ class GalleryFiles:
 
     def pages(self) -> list[str]:
         """Names of the full pages that are there."""
+        self._require_own(self._root / PAGES)
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(self._root / PAGES) as entries:
             return [one.name for one in entries if page_named(one.name) and one.stat().st_size >= LEAST_PAGE_BYTES]
         return []
@@ -90,7 +92,13 @@ class GalleryFiles:
         return webp_size(head)
 
     def _write(self, name: str, content: bytes) -> None:
+        self._require_own((self._root / name).parent)
         self._delivery.write_page(name, content, is_durable=False)
+
+    def _require_own(self, folder: Path) -> None:
+        """Raises NotARegularFile where a link leads out of the outbox: nothing is written or removed elsewhere."""
+        if durable_files.leads_astray(folder, below=self._root):
+            raise durable_files.NotARegularFile(errno.ELOOP, f"a link leads out of the outbox: {folder}", str(folder))
 
     def _identity(self) -> tuple[int, int, int] | None:
         try:

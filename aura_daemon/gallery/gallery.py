@@ -241,13 +241,18 @@ class Gallery:
             self._rebuilt = None
 
     def _write_page(self, page: Page, fragments: Sequence[str]) -> None:
-        """Writes a full page, and before it what stands for the next one: no link leads nowhere."""
+        """Writes a full page, and before it what stands for those beside it: no link leads nowhere."""
         paging = Paging(size=self._size, ended=page.last)
         newer, older = paging.newer(page), paging.older(page)
-        if newer.last > self._seen and not self._files.holds_for(newer.name):
-            self._files.write_page(newer.name, self._renderer.redirect())
+        self._stand_in(newer, *([older] if older is not None else []))
         content = self._renderer.page(page, list(reversed(fragments)), newer=newer, older=older)
         self._files.write_page(page.name, content)
+
+    def _stand_in(self, *pages: Page) -> None:
+        """Writes what stands for pages that are not full or not made again yet: it leads to the index."""
+        for page in pages:
+            if not self._files.holds_for(page.name):
+                self._files.write_page(page.name, self._renderer.redirect())
 
     def _write_index(self) -> None:
         paging = Paging(size=self._size, ended=self._seen)
@@ -260,10 +265,11 @@ class Gallery:
                 break
             fragments.append(fragment)
             first = number
-        links = [page.name for page in paging.behind_index(first)]
+        links = paging.behind_index(first)
+        self._stand_in(*links)
         content = overview(self._journal, self._health, now=self._now(), total=self._journal.count_ended())
         drawn = chart([self._window[number].entry for number in sorted(self._window)])
-        self._files.write_index(self._renderer.index(content, fragments, links, drawn))
+        self._files.write_index(self._renderer.index(content, fragments, [page.name for page in links], drawn))
         self._written_s, self._news_s = self._monotonic(), None
 
     # -- below ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, assert_never
 
 from aura_daemon.file_names import FAILED_FOLDER, escaped
+from aura_daemon.formats.readable import bytes_text, seconds_text
 from aura_daemon.formats.sidecar_schema import BenchmarkRecord, CaptionRecord, GenerateRecord, GridRecord, Sidecar
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
 from aura_daemon.gallery.paging import thumbnail_name
@@ -171,10 +172,10 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
         "Model": document.model.name,
         "Device": " ".join(filter(None, (document.device, document.dtype))),
         "Rung": document.rung,
-        "Took": _seconds(document.timing_s.total - document.timing_s.waited - document.timing_s.settled),
-        "Waited": _seconds(document.timing_s.waited) if document.timing_s.waited >= 1 else "",
+        "Took": seconds_text(document.timing_s.total - document.timing_s.waited - document.timing_s.settled),
+        "Waited": seconds_text(document.timing_s.waited) if document.timing_s.waited >= 1 else "",
         "Attempts": document.attempts if document.attempts > 1 else "",
-        "Memory": f"{document.peak_bytes / 2**30:.2f} GiB" if document.peak_bytes else "",
+        "Memory": bytes_text(document.peak_bytes) if document.peak_bytes else "",
         "File": document.source.name,
     }
     shown = {label: value for label, value in rows.items() if value not in ("", None)}
@@ -210,12 +211,6 @@ def _job_file(made: GenerateRecord) -> str:
 def _in_yaml(value: object) -> str:
     text = _in_json(value)
     return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-
-
-def _seconds(seconds: float) -> str:
-    if seconds >= 90:
-        return f"{int(seconds // 60)} min {int(seconds % 60)} s"
-    return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 def _stamp(moment: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.readable import shortened
 from aura_daemon.gallery.entries import clean
 from aura_daemon.gallery.rendering import IndexContent, QueueRow
 from aura_daemon.health.document import Health, Holdup, Status
@@ -70,5 +71,4 @@ def _told(holdup: Holdup) -> Holdup:
 
 
 def _cut(text: str, most: int = LONGEST_TEXT) -> str:
-    shown = clean(text)
-    return shown if len(shown) <= most else shown[: most - 1] + "…"
+    return shortened(clean(text), most)

@@ -19,7 +19,7 @@ from markupsafe import Markup
 
 from aura_daemon import __version__
 from aura_daemon.gallery.charts import Chart
-from aura_daemon.gallery.entries import GalleryEntry, ratios, shortened
+from aura_daemon.gallery.entries import GalleryEntry, ratios, shortened_entry
 from aura_daemon.gallery.paging import PAGES, Page
 from aura_daemon.health.document import Holdup
 
@@ -75,7 +75,7 @@ class Renderer:
         """The HTML of one entry; texts are cut until the entry takes no more than its share of the index."""
         most = LONGEST_TEXT
         while True:
-            text = self._render("entry.html.jinja", e=shortened(entry, most), root=_ROOT_MARK)
+            text = self._render("entry.html.jinja", e=shortened_entry(entry, most), root=_ROOT_MARK)
             if len(text.encode()) <= self._most_bytes or most <= 16:
                 return text
             most //= 2

@@ -47,6 +47,14 @@ class CurrentJob(BaseModel):
     loading_done_bytes: int = 0
     loading_total_bytes: int = 0
 
+    @property
+    def progress(self) -> str:
+        """How far the job is, in words."""
+        if self.loading:
+            total = self.loading_total_bytes
+            return f"loading {self.loading}" + (f" {100 * self.loading_done_bytes // total} %" if total else "")
+        return f"step {self.step} of {self.steps}" if self.steps else "starting"
+
 
 class Holdup(BaseModel):
     """Something that waits for a mend, and when it is tried again."""

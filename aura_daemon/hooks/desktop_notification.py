@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Final
 
+from aura_daemon.formats.readable import shortened
 from aura_daemon.system.windows import System, this_system
 
 PREFIX: Final = "AURADAEMON_"
@@ -96,8 +97,7 @@ def main() -> int:
 
 
 def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_CHARACTERS else line[: MOST_CHARACTERS - 1] + "…"
+    return shortened(" ".join(text.split()), MOST_CHARACTERS)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ that fails harms no job.
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,9 @@ RETRY_S: Final = 10.0
 
 CLOSE_S: Final = 5.0
 """How long hooks that run may take to end when the daemon stops."""
+
+PASSING: Final = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC})
+"""Why a program could not be started that can be started later: too many processes or files, no memory."""
 
 INTERRUPTED: Final = "it may have run: the daemon was ended while it ran, and it is not run again"
 
@@ -172,6 +176,9 @@ class Hooks:
                 clock=self.clock,
             )
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno in PASSING:
+                events.give_back(event)
+                raise
             reason = error.strerror if isinstance(error, OSError) else str(error)
             self._tell_unrun(event, f"it could not be started: {command[0]}: {reason}")
             return
@@ -200,9 +207,7 @@ class Hooks:
             del self._ended[0]
 
     def _commands(self) -> Mapping[HookKind, tuple[str, ...]]:
-        config = self.config
-        commands = {HookKind.DONE: config.on_done, HookKind.FAILED: config.on_failed, HookKind.IDLE: config.on_idle}
-        return {kind: command for kind, command in commands.items() if command}
+        return {HookKind(kind): command for kind, command in self.config.commands.items()}
 
 
 def _name(event: HookEvent) -> str:

@@ -11,7 +11,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 from aura_daemon import file_names
@@ -27,7 +26,7 @@ TERM_S: Final = 2.0
 """Seconds from SIGTERM at the time limit to SIGKILL."""
 
 REAP_S: Final = 1.0
-"""Seconds in which a killed hook must end, else it is left."""
+"""Seconds in which a killed hook must end, else it is left: another user\'s (sudo), or one on a disk that is gone."""
 
 POLL_S: Final = 0.1
 """How often a hook is looked at where the system has no descriptor for the end of a process."""
@@ -47,8 +46,10 @@ class HookProcess:
     ) -> None:
         """Starts it, with `content` on its standard input; raises OSError where that is impossible."""
         self._clock = clock
-        self._started_s = clock()
         self._time_limit_s = time_limit_s
+        self._due_s = clock() + time_limit_s
+        """When it is to be ended, by the next means."""
+        self._is_killed = False
         self._ended_because = ""
         self._tail = b""
         self._process = sessions.started(command, environment, content)
@@ -62,8 +63,7 @@ class HookProcess:
 
     def due_in_s(self) -> float:
         """Seconds until its time limit, or until it is to be looked at."""
-        limit_s = self._time_limit_s + (TERM_S if self._ended_because else 0.0)
-        left_s = max(0.0, self._started_s + limit_s - self._clock())
+        left_s = max(0.0, self._due_s - self._clock())
         return left_s if self._end is not None else min(left_s, POLL_S)
 
     def poll(self) -> str | None:
@@ -71,12 +71,8 @@ class HookProcess:
         self._read()
         code = self._process.poll()
         if code is None:
-            running_s = self._clock() - self._started_s
-            if self._ended_because and running_s >= self._time_limit_s + TERM_S:
-                sessions.signal_group(self._process, kills=True)
-            elif not self._ended_because and running_s >= self._time_limit_s:
-                self._ended_because = f"it ran for longer than {self._time_limit_s:g} s and was ended"
-                sessions.signal_group(self._process, kills=False)
+            if (now_s := self._clock()) >= self._due_s:
+                return self._hasten(now_s)
             return None
         if self._ended_because:
             sessions.signal_group(self._process, kills=True)  # what it started, and what ignored the first signal
@@ -86,9 +82,12 @@ class HookProcess:
 
     def end(self, because: str) -> str:
         """Kills it with its process group; returns what became of it, in words."""
+        self._ended_because = because
         sessions.signal_group(self._process, kills=True)
-        with suppress(subprocess.TimeoutExpired):  # it waits for a disk that is gone: nothing ends it
+        try:
             self._process.wait(REAP_S)
+        except subprocess.TimeoutExpired:
+            return self._left_alone()
         self._read()
         self._close()
         return because
@@ -98,6 +97,24 @@ class HookProcess:
         """The last lines that it wrote, on one line."""
         lines = [line.strip() for line in self._tail.decode(errors="replace").splitlines() if line.strip()]
         return file_names.escaped(" | ".join(lines[-OUTPUT_LINES:]))
+
+    def _hasten(self, now_s: float) -> str | None:
+        """Does the next thing that makes it end; returns what became of it where nothing is left to do."""
+        if not self._ended_because:
+            self._ended_because = f"it ran for longer than {self._time_limit_s:g} s and was ended"
+            sessions.signal_group(self._process, kills=False)
+            self._due_s = now_s + TERM_S
+        elif not self._is_killed:
+            sessions.signal_group(self._process, kills=True)
+            self._is_killed, self._due_s = True, now_s + REAP_S
+        else:
+            return self._left_alone()
+        return None
+
+    def _left_alone(self) -> str:
+        self._read()
+        self._close()
+        return f"{self._ended_because}, but cannot be: it is left alone"
 
     def _told(self, code: int) -> str:
         if self._ended_because:

@@ -10,11 +10,10 @@ from aura_daemon.errors import Problem
 
 def missing_programs(config: HooksConfig) -> tuple[Problem, ...]:
     """Problems of hooks that could never run."""
-    named = {"on_done": config.on_done, "on_failed": config.on_failed, "on_idle": config.on_idle}
     return tuple(
-        Problem(key=f"hooks.{key}", message=_problem(command[0]))
-        for key, command in named.items()
-        if command and (not command[0] or shutil.which(command[0]) is None)
+        Problem(key=f"hooks.on_{kind}", message=_problem(command[0]))
+        for kind, command in config.commands.items()
+        if not command[0] or shutil.which(command[0]) is None
     )
 
 

@@ -76,10 +76,12 @@ def _with_reports(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
         if report.endswith(".json") and _REPORT in folder.head(report, _HEAD_BYTES):
             file = report.removesuffix(".json")
             yield (file, report) if file in there else (report,)
+        else:
+            yield ()
 
 
 def _previews(folder: WalkedFolder) -> Iterator[tuple[str, ...]]:
-    return ((name,) for name in folder.names if previews.is_ours(name))
+    return ((name,) if previews.is_ours(name) else () for name in folder.names)
 
 
 class _Logs:

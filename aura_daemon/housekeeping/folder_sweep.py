@@ -36,7 +36,7 @@ class Area:
     kept: KeptFor
     groups: Callable[[WalkedFolder], Iterator[tuple[str, ...]]]
     """The names of those files in one folder that are ours, together as they go together, in the order in which they
-    are deleted."""
+    are deleted. No names at all for a file that is not ours: looking at it is a step, too."""
     is_deep: bool = True
     """Whether folders in it are looked into."""
     gone: Callable[[int], None] = lambda freed_bytes: None
@@ -74,11 +74,14 @@ class FolderSweep:
         sizes: Counter[int] = Counter()
         if kept.size is not None:
             for group in self._groups():
-                if group.changed_s >= oldest_s:
+                if group is not None and group.changed_s >= oldest_s:
                     sizes[group.minute] += group.size_bytes
                 yield
         boundary, excess_bytes = _boundary(sizes, kept.size)
         for group in self._groups():
+            if group is None:
+                yield
+                continue
             is_too_much = group.minute < boundary or (group.minute == boundary and excess_bytes > 0)
             if group.changed_s < oldest_s:
                 self._delete(group)
@@ -92,13 +95,12 @@ class FolderSweep:
         files = "1 file" if self.deleted == 1 else f"{self.deleted:,} files"
         return f"{files} deleted, {self.freed_bytes / 1e6:,.1f} MB freed"
 
-    def _groups(self) -> Iterator[_Group]:
-        """What is ours in the area; empty where it does not exist."""
+    def _groups(self) -> Iterator[_Group | None]:
+        """What is ours in the area, and None for what is not; empty where it does not exist."""
         area = self.area
         for folder in walk(area.root / area.folder, below=area.root, is_deep=area.is_deep):
             for names in area.groups(folder):
-                if (found := _group(folder, names)) is not None:
-                    yield found
+                yield _group(folder, names)
 
     def _delete(self, group: _Group) -> bool:
         shown = file_names.escaped(os.path.normpath(os.path.join(group.folder.path, group.names[0])))  # noqa: PTH118
@@ -142,6 +144,8 @@ def _group(folder: WalkedFolder, names: tuple[str, ...]) -> _Group | None:
     Their age counts from their last change of any kind: a file that is archived keeps its old time of modification.
     """
     changed_s, size_bytes = 0.0, 0
+    if not names:
+        return None
     for name in names:
         if (status := folder.status(name)) is None:
             return None

@@ -20,8 +20,8 @@ from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.system import durable_files
 
-AT_ONCE: Final = 20
-"""Files that are looked at in one step, and forgotten in one transaction."""
+AT_ONCE: Final = 5
+"""Files that are looked at in one step, and forgotten in one transaction: failed ones take 3 ms each."""
 
 _LAST: Final = "~"
 """Sorts behind every id."""
@@ -58,6 +58,7 @@ class JournalSweep:
     def _forget_before(self, time: float, *, most_bytes: int | None) -> Iterator[None]:
         """Forgets files that were done before a time; with `most_bytes` only until the journal is as small."""
         after = ""
+        time = max(0.0, time)  # an age may reach back to before there were years
         before = f"{datetime.fromtimestamp(time, UTC):%Y%m%dT%H%M%S}" if most_bytes is None else _LAST
         while most_bytes is None or self.journal.used_bytes() > most_bytes:
             sources = self.journal.closed_sources(after=after, before=before, limit=AT_ONCE)

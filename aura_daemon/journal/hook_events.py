@@ -112,6 +112,11 @@ class HookEvents:
         with self._database.transaction() as database:
             database.execute("UPDATE hook_events SET state = 'started', started_at = ? WHERE id = ?", (now, event.id))
 
+    def give_back(self, event: HookEvent) -> None:
+        """Makes an event due again whose hook was to start and has certainly not."""
+        with self._database.transaction() as database:
+            database.execute("UPDATE hook_events SET state = 'due', started_at = NULL WHERE id = ?", (event.id,))
+
     def end(self, event: HookEvent, outcome: str, *, now: float) -> None:
         """Records what became of a hook, in words."""
         query = "UPDATE hook_events SET state = 'ended', ended_at = ?, outcome = ? WHERE id = ?"

@@ -21,6 +21,7 @@ from aura_daemon.journal.database import FILE_NAME as FILE_NAME  # for all who o
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.ended import EndedQueries
 from aura_daemon.journal.hook_events import HookEvents, HookKind
+from aura_daemon.journal.image_queries import ImageQueries
 from aura_daemon.journal.migrations import prepare
 from aura_daemon.journal.overview import counts_of
 from aura_daemon.journal.queries import JournalQueries
@@ -40,7 +41,7 @@ from aura_daemon.ladder.measurements import after_refusal, after_success
 from aura_daemon.ladder.prediction import Measured
 
 
-class Journal(JournalQueries, EndedQueries):
+class Journal(JournalQueries, ImageQueries, EndedQueries):
     """The record of all sources and jobs. Each method is one transaction, or raises JournalRefused."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:

@@ -71,11 +71,11 @@ class Look(AnswerData):
 
     result: str
     kind: ResultKind
-    width: int | None = Field(description="pixels of the picture as it lies there")
-    height: int | None
-    shown_width: int | None = Field(description="pixels of the picture as it was handed over")
-    shown_height: int | None
-    text: str = Field(description="the text of a caption; empty for a picture")
+    width: int | None = Field(None, description="pixels of the picture as it lies there")
+    height: int | None = None
+    shown_width: int | None = Field(None, description="pixels of the picture as it was handed over")
+    shown_height: int | None = None
+    text: str = Field("", description="the text of a caption; empty for a picture")
     sidecar: dict[str, Any] | None = Field(description="what was asked for and how it went")
 
 

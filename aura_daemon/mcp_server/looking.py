@@ -46,16 +46,7 @@ def look(call: Call, wanted: LookQuestion) -> Answer:
         raise UserError([Problem(file=cut(name), message=message)])
     text = _content(outbox, name, MOST_CHARACTERS * 4, cuts=True).decode("utf-8", "replace")[:MOST_CHARACTERS].strip()
     sidecar = None if extension == SIDECAR_EXTENSION else _sidecar(outbox, name)
-    data = Look(
-        result=escaped(name),
-        kind=ResultKind.TEXT,
-        width=None,
-        height=None,
-        shown_width=None,
-        shown_height=None,
-        text=text,
-        sidecar=sidecar,
-    )
+    data = Look(result=escaped(name), kind=ResultKind.TEXT, text=text, sidecar=sidecar)
     return Answer(data=data, text=text)
 
 
@@ -68,7 +59,6 @@ def _picture(name: str, shown: ShownPicture, sidecar: dict[str, Any] | None) -> 
         height=height,
         shown_width=shown_width,
         shown_height=shown_height,
-        text="",
         sidecar=sidecar,
     )
     scaled = "" if shown.size == shown.shown else f", shown at {shown_width}x{shown_height}"

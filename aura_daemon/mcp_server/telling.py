@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aura_daemon.daemon.explain import explain
 from aura_daemon.daemon.history import Ending, HistoryEntry, HistoryFilter, history
-from aura_daemon.daemon.status import progress_text, read_status, running_health
+from aura_daemon.daemon.status import read_status, running_health
 from aura_daemon.daemon.waiting import START_IT
 from aura_daemon.errors import Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
@@ -32,7 +32,7 @@ def status(call: Call, wanted: StatusQuestion) -> Answer:
         outbox=escaped(os.fspath(settings.outbox)),
         models=list(dict.fromkeys((generate.model, *generate.models))),
         jobs=found.job_counts or {},
-        running=f"{current.source} ({current.kind}): {progress_text(current)}" if current is not None else "",
+        running=f"{current.source} ({current.kind}): {current.progress}" if current is not None else "",
         held_up=[
             HeldUp(what=holdup.what, reason=holdup.reason, mend=holdup.mend)
             for holdup in (health.holdups if health is not None else ())

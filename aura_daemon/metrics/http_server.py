@@ -123,8 +123,8 @@ class HttpServer:
             if len(self._connections) >= MOST_CONNECTIONS:
                 self._close(self._connections[0])
             connection = _Connection(socket=opened, deadline_s=self._clock() + REQUEST_S)
-            self._connections.append(connection)
             self._selector.register(opened, selectors.EVENT_READ, connection)
+            self._connections.append(connection)
 
     def _go_on(self, connection: _Connection) -> None:
         """Receives or sends a part; whatever a client's socket says ends this client only."""

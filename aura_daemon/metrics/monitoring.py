@@ -8,6 +8,7 @@ from typing import Final
 
 from loguru import logger
 
+from aura_daemon import file_names
 from aura_daemon.config.listening import Address, TcpAddress, address_of
 from aura_daemon.config.monitoring_checks import is_open_secret, token_of
 from aura_daemon.config.settings import Settings
@@ -101,7 +102,7 @@ class Monitoring:
         if self._textfile is None:
             return
         try:
-            textfile.write(self._textfile, self._metrics.render(daemon=self._textfile.stem))
+            textfile.write(self._textfile, self._metrics.render(daemon=file_names.escaped(self._textfile.stem)))
         except OSError as error:
             reason = f"{self._textfile} cannot be written: {error.strerror or error}"
             self._hold_up(TEXTFILE, reason, _MEND_TEXTFILE, now)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from aura_daemon.benchmarks.comparison import STAGES, changed, comparable, figure_changes, previous
-from aura_daemon.formats import benchmark_schema as schema
+from aura_daemon.formats.benchmarks import schema
+from aura_daemon.formats.benchmarks.comparison import STAGES, changed, comparable, figure_changes, previous
 from aura_daemon.formats.sidecar_schema import BenchmarkRecord, HiresRecord, LoraRecord
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 from aura_daemon.jobs.results import ResolvedBenchmark, ResolvedCaption

@@ -176,9 +176,8 @@ class Systemd:
                 "WSL2 put `[boot]` and `systemd=true` into /etc/wsl.conf; in a container run `aura-daemon run` itself"
             )
             raise UserError([Problem(key=key, message=message)])
-        if changes and self.scope is Scope.SYSTEM and not accounts.is_root():
-            message = "only root may change the machine's services: say it again with sudo, or --user for your own"
-            raise UserError([Problem(key=key, message=message)])
+        if changes:
+            _require_root(self.scope)
         if self.scope is Scope.USER and not os.environ.get("XDG_RUNTIME_DIR"):
             message = "there is no session of this user ($XDG_RUNTIME_DIR is not set): log in as that user, not by su"
             raise UserError([Problem(key=key, message=message)])
@@ -252,12 +251,18 @@ class Launchd:
 
     def check(self, *, changes: bool = True) -> None:
         """Only root may change the machine's."""
-        if changes and self.scope is Scope.SYSTEM and not accounts.is_root():
-            message = "only root may change the machine's services: say it again with sudo, or --user for your own"
-            raise UserError([Problem(key="--system", message=message)])
+        if changes:
+            _require_root(self.scope)
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return _call(["launchctl", *arguments])
+
+
+def _require_root(scope: Scope) -> None:
+    """Raises UserError where this user may not change such services."""
+    if scope is Scope.SYSTEM and not accounts.is_root():
+        message = "only root may change the machine's services: say it again with sudo, or --user for your own"
+        raise UserError([Problem(key="--system", message=message)])
 
 
 def _write(file: Path, text: str) -> None:

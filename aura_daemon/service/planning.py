@@ -108,7 +108,7 @@ def not_usable(plan: ServicePlan, account: Account) -> list[Problem]:
     wanted += [f"w{place}" for place in plan.written if not place.startswith("/run/")]  # systemd makes those
     try:
         looked = subprocess.run(
-            [plan.command[0], "-m", ACCESS_CHILD, *wanted],
+            [plan.command[0], "-P", "-m", ACCESS_CHILD, *wanted],
             capture_output=True,
             text=True,
             check=False,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
+from aura_daemon import file_names
+from aura_daemon.formats.readable import shortened
 from aura_daemon.health.document import CurrentJob, Health, Status
 
 LONGEST: Final = 200
@@ -20,7 +22,8 @@ def status_line(document: Health) -> str:
     if len(document.holdups) > 1:
         parts.append(f"{len(document.holdups) - 1} more held up")
     line = "; ".join(parts)
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    # A reason may hold anything, and a line break would begin a new order.
+    return shortened(file_names.escaped(line), LONGEST)
 
 
 def _now(document: Health) -> str:
@@ -36,14 +39,6 @@ def _now(document: Health) -> str:
 
 
 def _job(job: CurrentJob) -> str:
-    if job.loading is not None:
-        progress = f"loading {job.loading}"
-        if job.loading_total_bytes:
-            progress += f" {100 * job.loading_done_bytes // job.loading_total_bytes} %"
-    elif job.steps:
-        progress = f"step {job.step} of {job.steps}"
-    else:
-        progress = "starting"
     others = f" and {job.batch - 1} more" if job.batch > 1 else ""
     eta = f", {job.eta_s:.0f} s to go" if job.eta_s is not None else ""
-    return f"{job.kind} {job.source}{others}: {progress}{eta}"
+    return f"{job.kind} {job.source}{others}: {job.progress}{eta}"

@@ -34,7 +34,8 @@ from aura_daemon.workers.protocol import (
 from aura_daemon.workers.silence import Silence
 from aura_daemon.workers.worker_death import BROKEN_INSTALLATION, RESTARTED, WorkerDeath, after_suspension
 
-CHILD: Final = (sys.executable, "-m", "aura_daemon.workers.child_main")
+CHILD: Final = (sys.executable, "-P", "-m", "aura_daemon.workers.child_main")
+"""`-P`: no module is taken from the folder in which the daemon was started, which may be an inbox."""
 
 STOP_TOLD_S: Final = 0.5
 """Seconds in which the daemon learns of a stop whose signal, or kill, reached its worker first."""

@@ -21,14 +21,14 @@ from tests.support import dying
 from tests.support.house import House
 from tests.support.light_daemon import DIE_AT
 from tests.support.programs import ROOT, Program
-from tests.torture.ledger import Ledger, Verdict, living, place_of
+from tests.torture.ledger import Ledger, Verdict, living, place_of, torture_program
 
 
 def killed_at_random(house: House, times: int) -> Verdict:
     """kill -9 at random instants while files arrive; then one daemon finishes."""
     ledger, dice = Ledger(house), random.Random(0)
     for number in range(times):
-        program = Program(house)
+        program = torture_program(house)
         program.start("run")
         for file in range(3):
             name = f"{number}-{file}.{'png' if file == 2 else 'yaml'}"
@@ -61,9 +61,9 @@ def _killed_every_time(root: Path, times: int, moment: str) -> tuple[str, Verdic
         dying.fill(house)
         for name, content, documents in dying.FILES:
             ledger.note(name, content, documents=documents)
-        if Program(house, **{DIE_AT: house.root.name}).call("once").returncode != -signal.SIGKILL:
+        if torture_program(house, **{DIE_AT: house.root.name}).call("once").returncode != -signal.SIGKILL:
             break
-        code = Program(house).call("once").returncode
+        code = torture_program(house).call("once").returncode
         survived = ledger.verdict()
         survived.wrong += [] if code in (0, FAILED) else [f"exit code {code}"]  # one of the files is no job
         left = [name for name in (*house.temporary(), *house.waiting()) if name != dying.COMPANION[0]]
@@ -220,7 +220,7 @@ def clock_jumps(house: House) -> Verdict:
     ledger = Ledger(house)
     for shift in ("-1d", "+1d", "+0", "-1d"):
         _drop(house, ledger, 3, prefix=shift.strip("+-"))
-        program = Program(house)
+        program = torture_program(house)
         command = ["faketime", "-f", shift, *_command(program), "once"]
         subprocess.run(command, env=program.environment(), cwd=house.root, check=True, capture_output=True, timeout=90)
     return ledger.verdict()
@@ -311,7 +311,7 @@ def _drop(house: House, ledger: Ledger, count: int, *, prefix: str = "") -> None
 
 
 def _finish(house: House) -> None:
-    ran = Program(house).call("once")
+    ran = torture_program(house).call("once")
     assert ran.returncode == 0, ran.stderr
 
 

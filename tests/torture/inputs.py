@@ -23,8 +23,8 @@ from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 from tests.corpus import inputs
 from tests.support.house import House
-from tests.support.programs import REAL, Program
-from tests.torture.ledger import Ledger, Verdict
+from tests.support.programs import REAL
+from tests.torture.ledger import Ledger, Verdict, torture_program
 
 ALL = frozenset(Accept)
 PIECES = (b"\0" * 8, b"\xff" * 8, b": ", b"- ", b"\n", b"---\n", b"&a ", b"*a", b"!!", b"[{", b"\\u0000")
@@ -45,7 +45,7 @@ def whole_corpus(house: House) -> Verdict:
         else:
             ledger.note(name, content, documents=documents_in(name, content))
     patience = {"AURA_INCOMPLETE_AFTER": "2", "AURA_REFERENCE_WAIT": "2", "AURA_PAIR_WAIT": "0.5"}
-    program = Program(house, REAL, **patience)
+    program = torture_program(house, REAL, **patience)
     program.start("run")
     try:
         ledger.wait(program, patience_s=600.0)

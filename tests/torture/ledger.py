@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tests.support.house import PNG, House, sha256
-from tests.support.programs import Program
+from tests.support.programs import LIGHT, Program
+from tests.torture import beside
 
 FATE_DEADLINE_S = 60.0
 
@@ -98,14 +99,15 @@ class Ledger:
             assert program.process is None or program.process.poll() is None, program.log()
             time.sleep(0.05)
 
-    def verdict(self) -> Verdict:
-        """Checks the contract."""
+    def verdict(self, *, hooks_are_over: bool = True) -> Verdict:
+        """Checks the contract. `hooks_are_over`: the last daemon was a drain."""
         fates = self.fates()
         verdict = Verdict(tried=len(self._delivered))
         verdict.lost = [name for wanted, name in self._delivered.items() if not fates[wanted]]
         verdict.doubled = [name for wanted, name in self._delivered.items() if fates[wanted] > 1]
         strangers = fates.keys() - self._delivered
         verdict.wrong = [*self._half_written(), *(f"nobody sent {sha[:12]}" for sha, _ in strangers)]
+        verdict.wrong += beside.complaints(self.house, hooks_are_over=hooks_are_over)
         return verdict
 
     def _half_written(self) -> list[str]:
@@ -126,7 +128,7 @@ def living(
 ) -> Verdict:
     """Runs a daemon, does `work` to it, and returns the verdict."""
     ledger = Ledger(house)
-    program = Program(house, under=under, **variables)
+    program = torture_program(house, under=under, **variables)
     program.start("run")
     try:
         program.until(lambda: program.health().get("status") == "ok")
@@ -136,7 +138,12 @@ def living(
     finally:
         program.end() if program.process is not None and program.process.poll() is None else None
         program.close()
-    return ledger.verdict()
+    return ledger.verdict(hooks_are_over=False)
+
+
+def torture_program(house: House, module: str = LIGHT, *, under: tuple[str, ...] = (), **changes: str) -> Program:
+    """The daemon with everything on: gallery, hooks, retention, metrics."""
+    return Program(house, module, under=under, **(beside.variables(house) | changes))
 
 
 def place_of(path: Path) -> Path:

@@ -34,6 +34,7 @@ from aura_daemon.outbox.source_policy import SourcePolicy
 from tests.support import dying
 from tests.support.house import PNG, House
 from tests.support.steps import sidecar_bytes
+from tests.torture import beside
 from tests.torture.expectations import WHOLE, Expectations, is_report
 from tests.torture.runs import Run, Span, live, without_outbox
 
@@ -237,6 +238,7 @@ class Contract(RuleBasedStateMachine):
                 self.live(Run())
                 self.live(Run())
                 self.demand("\n".join(self.expectations.last_complaints()))
+                self.demand("\n".join(beside.complaints(self.house, hooks_are_over=True)))
         finally:
             shutil.rmtree(self.house.root)
 
@@ -247,6 +249,7 @@ class Contract(RuleBasedStateMachine):
         self.is_quiet = run == Run()
         self.expectations, complaint = live(run, self.expectations)
         self.demand(complaint)
+        self.demand("\n".join(beside.hook_complaints(self.house, are_over=False)))
 
     def demand(self, complaint: str) -> None:
         """Fails where there is a complaint."""

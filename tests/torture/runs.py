@@ -14,16 +14,18 @@ import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from aura_daemon.daemon.loop import Daemon
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome
+from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.jobs.tasks import Task
 from tests.support import dying
 from tests.support.house import make
+from tests.support.light_worker import THUMBNAIL
 from tests.support.sqlite_faults import sqlite_faults
+from tests.torture import beside
 from tests.torture.expectations import Expectations
 
 BROKEN = 99
@@ -106,7 +108,7 @@ class _Life:
         try:
             with (
                 sqlite_faults() as self._faults,
-                house.daemon(self._play, sources=self._expectations.disposition) as daemon,
+                house.daemon(self._play, sources=self._expectations.disposition, **beside.settings(house)) as daemon,
             ):
                 self._daemon = daemon
                 dying.attend(self._hear)
@@ -117,7 +119,10 @@ class _Life:
 
     def _play(self, task: Task) -> Outcome:
         kind = next(self._outcomes)
-        return make(task) if kind is None else Failure(kind=kind, message="it went wrong", mend="mend it")
+        outcome = make(task)
+        if kind is None and isinstance(outcome, Produced):
+            return replace(outcome, thumbnail=THUMBNAIL)
+        return outcome if kind is None else Failure(kind=kind, message="it went wrong", mend="mend it")
 
     def _hear(self, moment: str) -> None:
         if self._is_heard:  # a step of the user or of a check

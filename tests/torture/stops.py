@@ -13,8 +13,8 @@ from typing import Final
 import psutil
 
 from tests.support.house import House
-from tests.support.programs import DEADLINE_S, Program
-from tests.torture.ledger import Ledger, Verdict
+from tests.support.programs import DEADLINE_S
+from tests.torture.ledger import Ledger, Verdict, torture_program
 
 MOST_APART_S: Final = 0.2
 """Seconds between two signals of one stop."""
@@ -83,7 +83,7 @@ def stopped_at_random(house: House, times: int) -> Verdict:
     for number in range(times):
         if number >= times // 2:
             gate.touch()
-        program = Program(house, under=("setsid",), AURA_ATTEMPTS="1")
+        program = torture_program(house, under=("setsid",), AURA_ATTEMPTS="1")
         program.start("run")
         for file in range(3):
             name = f"{number}-{file}.{'png' if file == 2 else 'yaml'}"
@@ -99,7 +99,7 @@ def stopped_at_random(house: House, times: int) -> Verdict:
         program.process.wait(DEADLINE_S)
         _, alive = psutil.wait_procs(children, timeout=DEADLINE_S)
         assert not alive, "a worker outlives its daemon"
-    code = Program(house).call("once").returncode
+    code = torture_program(house).call("once").returncode
     verdict = ledger.verdict()
     verdict.wrong += [] if code == 0 else [f"exit code {code}"]
     verdict.wrong += [f"failed: {name}" for name in house.failed()]

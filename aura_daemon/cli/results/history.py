@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from aura_daemon.config.amounts import duration_s
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.history import Ending, HistoryEntry, HistoryFilter
 from aura_daemon.daemon.history import history as entries_of
@@ -28,9 +29,6 @@ WIDE: Final = 72
 MIDDLING: Final = 44
 UNLIMITED: Final = 500
 """Columns where the output is no terminal."""
-
-_AGO: Final = re.compile(r"(\d+)\s*([smhdw])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def history(wanted: HistoryFilter, config: Path | None, *, most: int, as_json: bool) -> int:
@@ -66,8 +64,9 @@ def wanted(text: str, *, kind: str | None, failed: bool | None, since: str | Non
 def moment(key: str, text: str, *, now: datetime) -> datetime:
     """A date, a date with a time, a time of today, or how long ago: `2h`."""
     word = text.strip()
-    if (ago := _AGO.fullmatch(word)) is not None:
-        return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    if (ago_s := duration_s(word)) is not None:
+        with suppress(OverflowError):
+            return now - timedelta(seconds=ago_s)
     words = {"now": now, "today": _midnight(now), "yesterday": _midnight(now) - timedelta(days=1)}
     if word in words:
         return words[word]

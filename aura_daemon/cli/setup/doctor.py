@@ -21,6 +21,7 @@ from aura_daemon.doctor.doctor import Doctor
 from aura_daemon.doctor.probe import TorchProbe
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.readable import download_text
 from aura_daemon.jobs.sampling import MOST_PX, MULTIPLE_PX, round_px
 
 UNWELL: Final = 1
@@ -151,9 +152,9 @@ def _torch(answer: report.ProbeAnswer) -> Iterator[str]:
 def _model(model: report.ModelFound) -> str:
     match model.presence:
         case report.ModelPresence.HERE:
-            return f"here, {_size(model.weight_bytes)}, {escaped(model.folder)}"
+            return f"here, {download_text(model.weight_bytes)}, {escaped(model.folder)}"
         case report.ModelPresence.ABSENT:
-            size = f"{_size(model.weight_bytes)} are" if model.weight_bytes else "it is"
+            size = f"{download_text(model.weight_bytes)} are" if model.weight_bytes else "it is"
             return f"not on this machine, {size} fetched for its first job"
         case report.ModelPresence.WRONG:
             return "cannot be used, see below"
@@ -201,10 +202,6 @@ def _fits(step: report.LadderStep, plan: report.LadderPlan) -> str:
 
 def _gib(size_bytes: int) -> str:
     return f"{size_bytes / (1 << 30):.1f} GiB"
-
-
-def _size(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.1f} MB"
 
 
 def _seconds(duration_s: float) -> str:

@@ -26,6 +26,7 @@ from aura_daemon.engines.model_files.offer import Licence, Offer, licence_of, of
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.errors import AuraError, Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.readable import download_text
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
 
@@ -154,7 +155,7 @@ def _fetch(model: _Wanted, half: bool, *, accepts_licence: bool) -> int:
 
 
 def _done(found: ModelFiles) -> int:
-    print(f"{found.name}: here and whole, {_size(found.size_bytes)} in {escaped(str(found.folder))}")
+    print(f"{found.name}: here and whole, {download_text(found.size_bytes)} in {escaped(str(found.folder))}")
     return 0
 
 
@@ -168,9 +169,9 @@ def _print_offer(name: str, offer: Offer) -> None:
     print(f"{name}: {offer.repository} at {offer.commit[:12]}\n")
     for line in _licence_lines(offer.licence):
         print(escaped(line))
-    begun = "" if offer.missing_bytes == offer.total_bytes else f", {_size(offer.missing_bytes)} of it missing"
-    print(f"\nfiles      {len(offer.files)} of weights in {precision}, {_size(offer.total_bytes)}{begun}")
-    print(f"room       {_size(offer.free_bytes)} free at {escaped(str(offer.cache))}", flush=True)
+    begun = "" if offer.missing_bytes == offer.total_bytes else f", {download_text(offer.missing_bytes)} of it missing"
+    print(f"\nfiles      {len(offer.files)} of weights in {precision}, {download_text(offer.total_bytes)}{begun}")
+    print(f"room       {download_text(offer.free_bytes)} free at {escaped(str(offer.cache))}", flush=True)
 
 
 def _licence_lines(licence: Licence) -> Iterator[str]:
@@ -189,7 +190,7 @@ def _consents(name: str, offer: Offer) -> bool:
         mend = f"nobody can be asked here: read it, and say `aura-daemon fetch {name} --accept-licence`"
         print(f"error: the licence must be accepted; {mend}", file=sys.stderr)
         return False
-    answer = input(f"\nAccept this licence, and fetch {_size(offer.missing_bytes)}? [y/N] ")
+    answer = input(f"\nAccept this licence, and fetch {download_text(offer.missing_bytes)}? [y/N] ")
     return answer.strip().lower() in ("y", "yes")
 
 
@@ -206,7 +207,7 @@ def _presence(model: _Wanted) -> str:
     for half in (True, False):
         match look_for_model(model.settings, model.formats[0], half):
             case ModelFiles() as files:
-                return f"here, {_size(files.size_bytes)} in {escaped(str(files.checkpoint or files.folder))}"
+                return f"here, {download_text(files.size_bytes)} in {escaped(str(files.checkpoint or files.folder))}"
             case Failure() as failure:
                 return with_mend(failure.message.removeprefix(f"model {model.name}: "), failure.mend)
             case AbsentModel():
@@ -242,7 +243,7 @@ class _Lines(_Reporter):
         tenth = done_bytes * 10 // total_bytes if total_bytes else -1
         if tenth > self._told:
             self._told = tenth
-            print(f"{model}: {tenth * 10} % of {_size(total_bytes)}", file=sys.stderr, flush=True)
+            print(f"{model}: {tenth * 10} % of {download_text(total_bytes)}", file=sys.stderr, flush=True)
 
 
 class _Bar(_Reporter):
@@ -269,8 +270,3 @@ def _bar() -> Iterator[_Bar | _Lines]:
     )
     with Progress(*columns, console=console, transient=True) as progress:
         yield _Bar(progress)
-
-
-def _size(size_bytes: int) -> str:
-    """As disks and downloads are counted: in powers of ten."""
-    return f"{size_bytes / 1e9:.1f} GB" if size_bytes >= 1e8 else f"{size_bytes / 1e6:.1f} MB"

@@ -18,7 +18,7 @@ from aura_daemon.daemon.submission import Draft, Picture, Submission, picture_at
 from aura_daemon.daemon.waiting import START_IT, outlooks
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
-from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, JOB_FILE_EXTENSIONS, TABLE_EXTENSIONS, extension_of
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, SUBMITTED_EXTENSIONS, extension_of
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.jobfile.parser import documents_of
 from aura_daemon.jobfile.schema import TEXT_KEYS
@@ -31,7 +31,6 @@ MOST_INPUT_BYTES: Final = 1 << 21
 _AS_TEXT: Final = frozenset({"negative_prompt", "aspect_ratio", "scheduler", "model"})
 """Options whose words are values as they stand; the others are read as YAML reads them."""
 
-_FILES: Final = frozenset((*JOB_FILE_EXTENSIONS, *TABLE_EXTENSIONS, *IMAGE_EXTENSIONS, ".txt"))
 _SIZE: Final = re.compile(r"\s*(\d+)\s*[xX×]\s*(\d+)\s*")
 
 
@@ -103,7 +102,7 @@ class _Drafting:
     @staticmethod
     def _is_file(thing: str) -> bool:
         """Whether a word names a file, be it there or not."""
-        return thing == STANDARD_INPUT or extension_of(thing) in _FILES or Path(thing[:4096]).exists()
+        return thing == STANDARD_INPUT or extension_of(thing) in SUBMITTED_EXTENSIONS or Path(thing[:4096]).exists()
 
     def _draft(self, thing: str) -> Draft | None:
         try:

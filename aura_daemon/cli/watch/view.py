@@ -15,9 +15,10 @@ from rich.text import Text
 
 from aura_daemon.cli.results.history import table
 from aura_daemon.daemon.history import HistoryEntry
-from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text
+from aura_daemon.daemon.status import DaemonStatus, models_text
 from aura_daemon.errors import with_mend
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.readable import bytes_text
 from aura_daemon.health import heartbeat
 from aura_daemon.health.document import CurrentJob, Health, Status
 from aura_daemon.jobs.lifecycle import OPEN
@@ -92,11 +93,6 @@ def span(seconds: float) -> str:
     return f"{whole} s"
 
 
-def gib(count: int) -> str:
-    """Bytes as people read them."""
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
-
-
 def _head(seen: Seen, width: int) -> Table:
     health = seen.status.health
     text = Text("aura-daemon  ", "bold")
@@ -147,10 +143,10 @@ def _running(current: CurrentJob | None, width: int) -> Iterator[RenderableType]
     if current.loading:
         done, total = float(current.loading_done_bytes), float(current.loading_total_bytes)
         text = f"loading {current.loading}"
-        text += f", {gib(int(done))} of {gib(int(total))}" if total else ""
+        text += f", {bytes_text(int(done))} of {bytes_text(int(total))}" if total else ""
     else:
         done, total = float(current.step), float(current.steps)
-        text = progress_text(current)
+        text = current.progress
         text += f", {span(current.eta_s)} to go" if current.eta_s is not None else ""
     bar = Table.grid(padding=(0, 1, 0, 0))
     bar.add_column()
@@ -171,11 +167,11 @@ def _queue(health: Health) -> Text:
 
 def _memory(health: Health) -> Text:
     memory = health.memory
-    parts = [f"worker {gib(memory.worker_bytes)}"] if memory.worker_bytes else []
+    parts = [f"worker {bytes_text(memory.worker_bytes)}"] if memory.worker_bytes else []
     used, free = memory.device_used_bytes, memory.device_free_bytes
     if used is not None and free is not None and health.device not in (None, "cpu"):
-        parts.append(f"{health.device} {gib(used)} of {gib(used + free)}")
-    return Text("  ".join([*parts, f"free {gib(memory.machine_available_bytes)}"]))
+        parts.append(f"{health.device} {bytes_text(used)} of {bytes_text(used + free)}")
+    return Text("  ".join([*parts, f"free {bytes_text(memory.machine_available_bytes)}"]))
 
 
 def _so_far(counts: dict[str, int], health: Health | None) -> Text:

@@ -40,12 +40,12 @@ class WalkedFolder:
             os.close(file)
 
     def status(self, name: str) -> os.stat_result | None:
-        """The status of a regular file in it; None for anything else."""
+        """The status of a regular file in it; None for anything else, and in a folder that may not be entered."""
         if sys.platform == "win32":
             raise needs_wsl2()
         try:
             status = os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return None
         return status if stat.S_ISREG(status.st_mode) else None
 

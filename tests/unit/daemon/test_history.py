@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aura_daemon.daemon import history as module
-from aura_daemon.daemon.history import Ending, HistoryEntry, HistoryFilter, history, output_of
+from aura_daemon.daemon.history import Ending, HistoryEntry, HistoryFilter, history
 from aura_daemon.errors import UserError
 from aura_daemon.jobs.requests import (
-    BenchmarkRequest,
-    CaptionRequest,
-    GenerateRequest,
-    GridRequest,
-    ImageFormat,
     JobKind,
-    Request,
 )
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.journal.records import Job
 from tests.support.house import PNG, House, fail, is_caption, make
 
 
@@ -139,23 +131,3 @@ def test_captions_and_pictures_of_one_file_are_both_there(house: House) -> None:
     house.drop("cat.yaml")
     house.drain(play)
     assert sorted(found(house)) == ["cat.yaml", "photo.png"]
-
-
-@pytest.mark.parametrize(
-    ("request_", "names", "found"),
-    [
-        (GenerateRequest(prompt="x", format=ImageFormat.WEBP), ["cat.png", "cat.webp"], "cat.webp"),
-        (GenerateRequest(prompt="x"), ["cat.jpg", "cat.txt"], "cat.jpg"),
-        (GenerateRequest(prompt="x", format=ImageFormat.JPG), [], "cat.jpg"),
-        (CaptionRequest(image="cat.png"), ["cat.png"], "cat.txt"),
-        (BenchmarkRequest(), ["cat.svg", "cat.md"], "cat.md"),
-        (GridRequest(cells=(), columns=1), ["cat.webp"], "cat.webp"),
-    ],
-)
-def test_the_output_of_a_job_is_what_lies_there_else_what_was_asked_for(
-    tmp_path: Path, request_: Request, names: list[str], found: str
-) -> None:
-    for name in names:
-        (tmp_path / name).touch()
-    job = Job(id="1", source_id="1", number=None, kind="x", request=request_, text=b"", folder="", stem="cat")
-    assert output_of(job, tmp_path) == tmp_path / found

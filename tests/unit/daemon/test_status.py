@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.cli.status import status
-from aura_daemon.daemon.status import DaemonStatus, models_text, progress_text, read_status
+from aura_daemon.daemon.status import DaemonStatus, models_text, read_status
 from aura_daemon.health.document import CurrentJob, Holdup
 from aura_daemon.jobs.results import FailureKind
 from tests.support.house import House, fail
@@ -157,4 +157,4 @@ def test_loaded_models_of_one_name_are_told_apart(kinds: list[str], names: list[
 )
 def test_progress_is_told_from_the_start(steps: int, loading: str | None, text: str) -> None:
     current = CurrentJob(id="1", kind="generate", source="a", step=0, steps=steps, eta_s=None, loading=loading)
-    assert progress_text(current) == text
+    assert current.progress == text

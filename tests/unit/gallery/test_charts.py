@@ -43,8 +43,8 @@ def test_stages_that_took_no_time_are_not_in_the_legend() -> None:
     one = GalleryEntry(number=1, id="a", kind=EntryKind.PICTURE, name="a.png", stages=stages, rung="cpu")
     drawn = chart([one, one])
     assert drawn is not None
-    assert [(row.name, row.median) for row in drawn.stages] == [("denoise", "12 s")]
-    assert "denoise 12 s" in drawn.summary
+    assert [(row.name, row.median) for row in drawn.stages] == [("denoise", "12.0 s")]
+    assert "denoise 12.0 s" in drawn.summary
 
 
 def test_results_that_took_no_time_at_all_are_drawn_too() -> None:

@@ -5,7 +5,7 @@ from urllib.parse import unquote_to_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.gallery.entries import EntryKind, GalleryEntry, address, clean, ratio_class, ratios, shortened
+from aura_daemon.gallery.entries import EntryKind, GalleryEntry, address, clean, ratio_class, ratios, shortened_entry
 
 
 @given(st.text(st.characters(), max_size=40))
@@ -34,6 +34,6 @@ def test_every_shape_has_its_class(width: int, height: int) -> None:
 
 def test_a_long_text_is_cut_and_then_nothing_is_there_to_copy() -> None:
     entry = GalleryEntry(number=1, id="a", kind=EntryKind.PICTURE, name="a.png", prompt="x" * 500, job="prompt: x\n")
-    cut = shortened(entry, 100)
+    cut = shortened_entry(entry, 100)
     assert (len(cut.prompt), cut.job, cut.is_cut) == (100, "", True)
-    assert shortened(entry, 1000) == entry
+    assert shortened_entry(entry, 1000) == entry

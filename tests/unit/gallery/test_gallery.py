@@ -24,6 +24,7 @@ from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.system.mount_guard import MountGuard
 from tests.support.house import PNG, House
 from tests.support.pictured import pictured
+from tests.torture import beside
 
 SMALL = {"outbox": True, "page_size": 10}
 SHORT_INDEX = 300_000
@@ -170,6 +171,17 @@ def test_killed_before_anything_was_written_the_next_daemon_catches_up(house: Ho
     assert index_of(house).count('<li class="tile') == 15
 
 
+def test_while_pages_are_made_again_no_link_leads_nowhere(house: House) -> None:
+    drop_many(house, 65)
+    house.drain(pictured, gallery={"outbox": False})
+    clock = Hand()
+    with opened(house, clock) as gallery:
+        for _ in range(8):
+            gallery.work()
+            clock.now_s += 1.0
+            assert [told for told in beside.complaints(house, hooks_are_over=False) if "leads to" in told] == []
+
+
 def test_a_stand_in_that_a_crash_left_is_not_taken_for_the_page(house: House) -> None:
     drop_many(house, 25)
     house.drain(pictured, gallery=SMALL)
@@ -238,6 +250,41 @@ def test_an_index_of_the_users_own_is_left_alone_and_told_once(house: House, log
     house.drain(pictured, gallery=SMALL)
     assert index_of(house) == "<h1>my own page</h1>"
     assert len([line for line in log if "is not ours" in line]) == 1
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a link", "a link to nowhere"])
+def test_whatever_stands_in_the_place_of_the_index_stays(house: House, kind: str) -> None:
+    elsewhere, index = house.root / "elsewhere", house.outbox / "index.html"
+    if kind == "a folder":
+        index.mkdir()
+    else:
+        index.symlink_to(elsewhere)
+    if kind == "a link":
+        elsewhere.write_text("mine", "utf-8")
+    drop_many(house, 3)
+    assert house.drain(pictured, gallery=SMALL).done == 3
+    assert index.is_dir() if kind == "a folder" else index.is_symlink()
+    assert elsewhere.exists() == (kind == "a link")
+    assert not elsewhere.exists() or elsewhere.read_text("utf-8") == "mine"
+
+
+@pytest.mark.parametrize("linked", ["aura-gallery", "aura-gallery/pages", "aura-gallery/thumbnails"])
+def test_a_link_out_of_the_outbox_lets_nothing_be_written_or_removed_there(
+    house: House, log: list[str], linked: str
+) -> None:
+    elsewhere = house.root / "elsewhere"
+    of_another_size = "results-0000001-0000005.html"
+    for place in (elsewhere / "pages" / of_another_size, elsewhere / of_another_size):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(b"mine" * 3000)
+    before = sorted(elsewhere.rglob("*"))
+    link = house.outbox / linked
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    drop_many(house, 12)
+    assert house.drain(pictured, gallery=SMALL).done == 12
+    assert sorted(elsewhere.rglob("*")) == before
+    assert sum("a link leads out of the outbox" in line for line in log) == 1
 
 
 def test_an_outbox_that_refuses_disturbs_no_job_and_is_tried_again_quietly(house: House, log: list[str]) -> None:

@@ -156,7 +156,7 @@ def test_what_a_sidecar_says_beyond_the_usual_is_shown() -> None:
     full = base.model_copy(update={"request": record, "timing_s": timing, "attempts": 2, "peak_bytes": 1 << 30})
     shown = dict(of_result(3, job(asked), "cat.json", full, thumbnail_size=None).settings)
     assert shown["LoRAs"] == "ink 0.5"
-    assert (shown["Took"], shown["Waited"], shown["Attempts"]) == ("4 min 48 s", "12 s", "2")
+    assert (shown["Took"], shown["Waited"], shown["Attempts"]) == ("4 min 48 s", "12.0 s", "2")
     assert (shown["Strength"], shown["Clip skip"], shown["Memory"]) == ("0.4", "2", "1.00 GiB")
 
 

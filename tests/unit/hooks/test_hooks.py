@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sqlite3
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from aura_daemon.config.housekeeping import HooksConfig
 from aura_daemon.config.loading import load
 from aura_daemon.daemon.explain import explain
+from aura_daemon.daemon.loop import Daemon
 from aura_daemon.formats.sidecar_schema import FailureReport, Sidecar
 from aura_daemon.hooks.hooks import AT_ONCE, INTERRUPTED, Hooks
 from aura_daemon.hooks.message import VALUE_BYTES, HookMessage, environment, fit
@@ -22,6 +24,7 @@ from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME
 from tests.support.house import PNG, House, fail, is_caption, make
+from tests.support.unguarded import extensions_in
 
 TELL = """
 import json, os, sys
@@ -54,6 +57,11 @@ def teller(tmp_path: Path) -> Teller:
     folder = tmp_path / "hook"
     folder.mkdir()
     return Teller(folder)
+
+
+def hooks_of(daemon: Daemon) -> Hooks:
+    (hooks,) = (extension for extension in extensions_in(daemon) if isinstance(extension, Hooks))
+    return hooks
 
 
 def outcomes(house: House) -> dict[str, list[str]]:
@@ -126,11 +134,36 @@ def test_hooks_wait_while_the_outbox_is_away(house: House, teller: Teller) -> No
     kill_at(house, "due")
     with house.daemon(drain=False, hooks={"on_done": teller.command}) as daemon:
         house.outbox.rename(house.root / "away")
-        (hooks,) = (extension for extension in daemon.extensions if isinstance(extension, Hooks))
+        hooks = hooks_of(daemon)
         hooks.work()
         assert hooks.waitables() == []
         (house.root / "away").rename(house.outbox)
     assert outcomes(house) == {"done": ["due"]}
+
+
+def test_hooks_wait_while_no_program_can_be_started(house: House, teller: Teller, log: list[str]) -> None:
+    house.drop("cat.yaml")
+    house.drain(hooks={"on_done": teller.command})
+    kill_at(house, "due")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with house.daemon(drain=False, hooks={"on_done": teller.command}) as daemon:
+        hooks, taken = hooks_of(daemon), []
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            for _ in range(2):  # enough to read the sidecar
+                os.close(taken.pop())
+            hooks.work()
+        finally:
+            for descriptor in taken:
+                os.close(descriptor)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert outcomes(house) == {"done": ["due"]}
+        assert any("hooks wait 10 s: Too many open files" in line for line in log)
+    house.drain(hooks={"on_done": teller.command})
+    assert outcomes(house) == {"done": ["ok"]}
 
 
 def test_a_cancelled_job_is_no_failure_to_be_told_of(house: House, teller: Teller) -> None:
@@ -239,7 +272,7 @@ def test_an_event_of_a_job_that_the_journal_lost_is_told_as_such(house: House, t
 def test_what_runs_when_the_daemon_stops_is_ended_and_what_is_due_waits(house: House) -> None:
     house.drop("many.yaml", b"---\n".join(b"prompt: a cat\n" for _ in range(4)))
     with house.daemon(drain=False, hooks={"on_done": ["sh", "-c", "echo $$; exec sleep 60"]}) as daemon:
-        (hooks,) = (extension for extension in daemon.extensions if isinstance(extension, Hooks))
+        hooks = hooks_of(daemon)
         hooks.close_s = 0.0
         daemon.start()
         while daemon.dispatcher.outcomes.done < 4 or len(hooks.waitables()) < 2 * AT_ONCE:

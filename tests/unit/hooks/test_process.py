@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.hooks.process import HookProcess
+from aura_daemon.hooks.process import REAP_S, TERM_S, HookProcess
+from tests.support import dying
+from tests.support.plain_user import NOBODY
 
 
 def started(script: str, content: bytes = b"", *, time_limit_s: float = 60.0, **variables: str) -> HookProcess:
@@ -103,3 +106,29 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes root, and setpriv")
+def test_one_that_may_not_be_ended_as_with_sudo_is_left_alone(tmp_path: Path) -> None:
+    program, clock_s = tmp_path / "as-root", [0.0]
+    shutil.copy(shutil.which("setpriv") or "", program)
+    program.chmod(0o4755)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    command = [str(program), "--reuid", "0", "--clear-groups", "sh", "-c", "echo begun; sleep 20"]
+
+    def run() -> int:
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+        process = HookProcess(command, {}, b"", time_limit_s=10, clock=lambda: clock_s[0])
+        select.select([process.waitables()[0]], [], [], 60)
+        for clock_s[0], due_s in ((1000.0, TERM_S), (2000.0, REAP_S)):  # as for a daemon that was itself stopped
+            assert (process.poll(), process.due_in_s()) == (None, due_s)
+        clock_s[0] += REAP_S
+        assert process.poll() == "it ran for longer than 10 s and was ended, but cannot be: it is left alone"
+        assert (process.output, process.waitables()) == ("begun", [])
+        other = HookProcess(command, {}, b"", time_limit_s=10)
+        select.select([other.waitables()[0]], [], [], 60)
+        assert other.end("the daemon stops") == "the daemon stops, but cannot be: it is left alone"
+        return 0
+
+    assert dying.in_a_process(run) == 0

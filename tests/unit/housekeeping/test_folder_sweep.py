@@ -151,6 +151,18 @@ def test_what_may_not_be_deleted_stays_and_is_told_once(place_for_all: Path, log
     assert len([line for line in log if "cannot be deleted: Permission denied" in line]) == 1
 
 
+def test_a_folder_that_may_not_be_entered_keeps_its_files_and_no_other(place_for_all: Path) -> None:
+    for name in ("a.yaml", "closed/b.yaml", "d.yaml"):
+        put(place_for_all, f"done/{name}", days=50)
+    with as_a_plain_user(owning=place_for_all):
+        (place_for_all / "done" / "closed").chmod(0o400)
+        try:
+            assert swept(area(place_for_all, age="1d", size="0 B")).deleted == 2
+        finally:
+            (place_for_all / "done" / "closed").chmod(0o700)
+    assert left(place_for_all / "done") == ["closed", "closed/b.yaml"]
+
+
 def test_a_sweep_that_is_ended_in_the_middle_leaves_no_descriptor(tmp_path: Path) -> None:
     for number in range(3):
         put(tmp_path, f"done/{number}.yaml", days=50)
@@ -219,3 +231,11 @@ def test_only_log_files_that_were_put_aside_go(house: House, door: Door) -> None
     log_file = LogFile(path=logs / "aura.log", size_bytes=None, age_s=None, keep=5)
     assert swept(areas(door, log_file, logs={"age": "1d"})["logs"]).deleted == 1
     assert left(logs) == ["aura.2026-11-01.txt", "aura.log", "other.log"]
+
+
+def test_many_files_of_the_users_own_in_failed_are_gone_through_in_small_steps_and_stay(door: Door) -> None:
+    for number in range(200):
+        put(door.house.outbox / "failed", f"mine-{number}.json")
+    sweep = FolderSweep(area=areas(door, failed={"age": "1d"})["failed files"], now=NOW)
+    assert len(list(sweep.steps())) == 200
+    assert (sweep.deleted, len(door.house.failed())) == (0, 200)

@@ -12,6 +12,7 @@ import pytest
 from aura_daemon.housekeeping.retention import FIRST_S, INTERVAL_S, PAUSE_S, SLICE_S, Retention, Sweep
 from aura_daemon.system.mount_guard import MountGuard
 from tests.support.house import House
+from tests.support.unguarded import extensions_in
 
 
 class Clock:
@@ -115,4 +116,4 @@ def test_a_drain_deletes_what_is_old_and_never_a_result(house: House, log: list[
 
 def test_without_limits_there_is_no_retention(house: House) -> None:
     with house.daemon() as daemon:
-        assert not any(isinstance(extension, Retention) for extension in daemon.extensions)
+        assert not any(isinstance(extension, Retention) for extension in extensions_in(daemon))

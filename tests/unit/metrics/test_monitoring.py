@@ -12,14 +12,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.daemon.extensions import extensions_of
 from aura_daemon.daemon.loop import Daemon
 from aura_daemon.health.holdups import HTTP, TEXTFILE, Holdups
 from aura_daemon.health.listener import HealthWritten
 from aura_daemon.metrics.monitoring import Monitoring
 from aura_daemon.metrics.textfile import INTERVAL_S
 from tests.support.health_documents import health_document
-from tests.support.house import Door, House
+from tests.support.house import House
+from tests.support.unguarded import extensions_in
 
 TOKEN = "0123456789abcdef0123"
 
@@ -85,6 +85,17 @@ def test_a_running_daemon_says_how_it_is_and_what_it_did(house: House) -> None:
     assert not place.exists()
 
 
+def test_a_changed_token_counts_from_the_next_start(house: House) -> None:
+    place, file, changed = house.root / "http.sock", house.root / "token", TOKEN[::-1]
+    file.write_text(TOKEN)
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        file.write_text(changed)
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 200
+    with running(house, http={"listen": f"unix:{place}", "token_file": file}) as daemon:
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 401
+        assert ask(daemon, "/metrics", place, Authorization=f"Bearer {changed}")[0] == 200
+
+
 def test_with_a_token_only_those_who_know_it_are_answered(house: House) -> None:
     place, file = house.root / "http.sock", house.root / "token"
     file.write_text(TOKEN + "\n")
@@ -94,19 +105,10 @@ def test_with_a_token_only_those_who_know_it_are_answered(house: House) -> None:
         assert ask(daemon, "/metrics", place, Authorization=f"Bearer {TOKEN}")[0] == 200
 
 
-def test_a_drain_neither_listens_nor_writes_and_nothing_is_on_by_default(house: House, door: Door) -> None:
+def test_a_drain_neither_listens_nor_writes_and_nothing_is_on_by_default(house: House) -> None:
     def extensions(*, drain: bool, **changes: Any) -> list[str]:
-        made = extensions_of(
-            house.settings(**changes),
-            journal=door.journal,
-            delivery=door.outbox,
-            holdups=Holdups(first_s=1, most_s=1),
-            drain=drain,
-        )
-        names = [type(extension).__name__ for extension in made]
-        for extension in made:
-            extension.close()
-        return names
+        with house.daemon(drain=drain, **changes) as daemon:
+            return [type(extension).__name__ for extension in extensions_in(daemon)]
 
     on = {"http": {"listen": "127.0.0.1:0"}, "metrics": {"textfile": house.root / "aura.prom"}}
     assert "Monitoring" in extensions(drain=False, **on)
@@ -177,6 +179,14 @@ def test_the_textfile_is_there_at_once_or_not_and_for_everybody_to_read(house: H
     assert stat.S_IMODE((folder / "aura.prom").stat().st_mode) == 0o644
     assert [file.name for file in folder.iterdir()] == ["aura.prom"]
     assert not (house.root / "stranger").exists()
+
+
+def test_a_textfile_whose_name_is_no_text_is_written(house: House) -> None:
+    file = house.root / os.fsdecode(b"aura-\xff.prom")
+    extension = monitoring(house, file, Clock())
+    extension.on_event(HealthWritten(document=health_document()))
+    extension.work()
+    assert r'aura_daemon_queue_jobs{daemon="aura-\\xff"}' in file.read_text()
 
 
 def test_a_textfile_that_cannot_be_written_is_a_hold_up_and_written_later(house: House) -> None:

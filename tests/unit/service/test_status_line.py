@@ -55,3 +55,9 @@ def test_a_long_line_is_cut() -> None:
     line = status_line(health_document(status=Status.DEGRADED, holdups=[held]))
     assert len(line) == LONGEST
     assert line.endswith("…")
+
+
+def test_whatever_a_reason_or_a_name_holds_the_line_is_one_line_of_text() -> None:
+    held = HELD.model_copy(update={"what": "generate a\nMAINPID=1", "reason": "no model \udcff"})
+    line = status_line(health_document(status=Status.DEGRADED, holdups=[held]))
+    assert line == r"idle; held up: generate a\nMAINPID=1 (no model \xff)"

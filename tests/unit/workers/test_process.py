@@ -20,13 +20,14 @@ import pytest
 from loguru import logger
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.doctor import probe
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.ladder.rungs import Rung
 from aura_daemon.system import logs
 from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import importing
-from aura_daemon.workers.process import SLEPT_S, STOP_TOLD_S, ProcessWorker
+from aura_daemon.workers.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
 from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S
 from aura_daemon.workers.worker_death import MOST_EARLY_KILLS
@@ -414,3 +415,16 @@ def test_the_log_of_the_child_goes_to_the_log_file_of_the_daemon(
         "INFO    and the daemon goes on",
     ]
     assert capfd.readouterr().err.count("is drawn") == 1, "the child has told stderr itself"
+
+
+@pytest.mark.parametrize("command", [CHILD, probe.CHILD], ids=["worker", "probe"])
+def test_a_module_in_the_folder_of_the_daemon_is_never_run(command: tuple[str, ...], tmp_path: Path) -> None:
+    """The folder may be the inbox: whoever may drop files there must not get them run."""
+    for name in ("numpy.py", "struct.py", "torch.py"):
+        (tmp_path / name).write_text("raise SystemExit('a stray module was run')\n", encoding="utf-8")
+    environment = {**os.environ, **ENVIRONMENT}
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    assert b"stray" not in ran.stdout + ran.stderr
+    assert b"required" in ran.stderr or b"sys.argv[1]" in ran.stderr  # it came to its own arguments

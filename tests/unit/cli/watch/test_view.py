@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from aura_daemon.cli.watch.view import Seen, change_of, gib, line_of, span, view
+from aura_daemon.cli.watch.view import Seen, change_of, line_of, span, view
 from aura_daemon.daemon.history import Ending, HistoryEntry
 from aura_daemon.daemon.status import DaemonStatus
 from aura_daemon.health.document import CurrentJob, Health, Holdup, Status
@@ -88,7 +88,7 @@ def test_a_running_job_has_its_bar_and_the_time_to_go() -> None:
 
 
 def test_a_model_that_is_loaded_has_a_bar_of_its_bytes() -> None:
-    assert plain(seen(health(current=LOADING)))[3].endswith("loading sd-1.4, 1.0 GiB of 4.0 GiB")
+    assert plain(seen(health(current=LOADING)))[3].endswith("loading sd-1.4, 1.00 GiB of 4.00 GiB")
 
 
 def test_what_is_held_up_is_told_whole_with_its_mend() -> None:
@@ -170,8 +170,3 @@ def test_a_step_is_no_change_and_the_next_job_is_one() -> None:
 )
 def test_spans_have_two_units_at_most(seconds: float, text: str) -> None:
     assert span(seconds) == text
-
-
-@pytest.mark.parametrize(("count", "text"), [(0, "0 MiB"), (300 << 20, "300 MiB"), (3 << 29, "1.5 GiB")])
-def test_bytes_are_told_as_people_read_them(count: int, text: str) -> None:
-    assert gib(count) == text

@@ -11,7 +11,7 @@ from aura_daemon.engines.images.thumbnail import LONGEST_SIDE_PX, thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.results import Produced
 from tests.support.image_files import encoded
 from tests.support.running import run_alone
@@ -46,6 +46,15 @@ def test_every_kind_of_result_comes_with_a_thumbnail_where_the_gallery_wants_one
         outcome = run_alone(session, request, PICTURE)
         assert isinstance(outcome, Produced)
         assert outcome.thumbnail.startswith(b"RIFF") is wanted
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+def test_a_benchmark_has_none_as_its_chart_is_shown() -> None:
+    session = Session(EngineSettings(device=Device.CPU, thumbnails=True))
+    request = BenchmarkRequest(picture=GenerateRequest(prompt="a red circle", steps=1), sizes=((64, 64),), repeats=1)
+    outcome = run_alone(session, request, b"")
+    assert isinstance(outcome, Produced)
+    assert outcome.thumbnail == b""
 
 
 def test_a_sheet_has_a_thumbnail_of_all_of_it() -> None:

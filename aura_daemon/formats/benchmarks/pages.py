@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from aura_daemon.benchmarks.chart import chart
-from aura_daemon.benchmarks.table import page
+from aura_daemon.formats.benchmarks.chart import chart
+from aura_daemon.formats.benchmarks.table import page
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.results import Payload, Produced
 

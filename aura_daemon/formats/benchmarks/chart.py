@@ -11,10 +11,18 @@ from itertools import pairwise
 from typing import Final
 from xml.etree import ElementTree as Xml
 
-from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, size_text
-from aura_daemon.benchmarks.comparison import STAGES, comparable, per_minute_words, stages_of
-from aura_daemon.benchmarks.table import conditions
 from aura_daemon.file_names import escaped
+from aura_daemon.formats.benchmarks.comparison import STAGES, comparable, per_minute_words, stages_of
+from aura_daemon.formats.benchmarks.table import conditions
+from aura_daemon.formats.readable import (
+    bytes_text,
+    minute_text,
+    number_text,
+    rounded_up,
+    seconds_text,
+    shortened,
+    size_text,
+)
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 
 WIDTH_PX: Final = 760
@@ -138,7 +146,7 @@ def _lines(svg: Xml.Element, runs: Sequence[BenchmarkRun], top: float) -> None:
     top += 36
     bottom = top + _LINES_PX - 36
     rates = {size.name: [run.size(size.width, size.height) for run in runs] for size in last.sizes}
-    most = _ceiling(max(one.per_minute for sizes in rates.values() for one in sizes if one is not None))
+    most = rounded_up(max(one.per_minute for sizes in rates.values() for one in sizes if one is not None))
     for share in (0.0, 0.5, 1.0):
         height = bottom - share * (bottom - top)
         ends = {"x1": "72", "x2": f"{_LINES_RIGHT_PX}", "y1": f"{height:g}", "y2": f"{height:g}"}
@@ -179,16 +187,6 @@ def _apart(heights: Sequence[float]) -> list[float]:
     return moved
 
 
-def _ceiling(number: float) -> float:
-    """The next of 1, 2, 2.5, 5, 10, 20 … that is not below a number."""
-    base = 10.0 ** (len(f"{int(number)}") - 1) if number >= 1 else 0.01
-    while True:
-        for factor in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10):
-            if base * factor >= number:
-                return base * factor
-        base *= 10
-
-
 def _of_one(size: SizeFigures) -> float:
     """Seconds of one picture."""
     return size.median_s("whole_s") / size.batch
@@ -200,5 +198,4 @@ def _write(svg: Xml.Element, x: float, y: float, text: str, kind: str = "") -> N
 
 
 def _short(text: str) -> str:
-    line = " ".join(escaped(text).split())
-    return line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
+    return shortened(" ".join(escaped(text).split()), _MOST_CHARACTERS)

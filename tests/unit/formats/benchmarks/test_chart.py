@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.benchmarks.chart import WIDTH_PX, chart
+from aura_daemon.formats.benchmarks.chart import WIDTH_PX, chart
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
-from tests.unit.benchmarks.any_run import RUNS
+from tests.unit.formats.benchmarks.any_run import RUNS
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -94,7 +94,7 @@ def test_labels_of_lines_that_meet_do_not_cover_each_other() -> None:
 
 @pytest.mark.parametrize(
     ("seconds_of_one", "most"),
-    [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.01"), (300.0, "0.2")],
+    [(60.0, "1"), (0.06, "1,000"), (0.058, "1,500"), (2.0, "30"), (9e4, "0.001"), (300.0, "0.2")],
 )
 def test_the_scale_of_the_lines_ends_at_a_round_number(seconds_of_one: float, most: str) -> None:
     one = run(size(512, 512, seconds_of_one))

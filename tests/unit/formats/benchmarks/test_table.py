@@ -7,10 +7,10 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.benchmarks.table import page
+from aura_daemon.formats.benchmarks.table import page
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeNotRun
 from tests.support.benchmark_runs import CAPTIONED, run, seconds, size
-from tests.unit.benchmarks.any_run import RUNS
+from tests.unit.formats.benchmarks.any_run import RUNS
 
 BUSY = "the machine was busy before"
 

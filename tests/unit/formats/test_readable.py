@@ -4,12 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.benchmarks.amounts import (
+from aura_daemon.formats.readable import (
     bytes_text,
+    download_text,
     minute_text,
     number_text,
     seconds_text,
     share_text,
+    shortened,
     size_text,
 )
 
@@ -49,3 +51,8 @@ def test_bytes_shares_sizes_and_stamps_are_written_as_people_do() -> None:
     assert share_text(0.123) == "12 %"
     assert (size_text("512x768"), size_text("caption")) == ("512×768", "caption")
     assert minute_text("2026-11-27T22:30:59+00:00") == "2026-11-27 22:30"
+    assert (download_text(3_440_000_000), download_text(990_000)) == ("3.4 GB", "1.0 MB")
+
+
+def test_a_long_text_is_cut_and_shows_it() -> None:
+    assert (shortened("a cat", 5), shortened("a cat", 4)) == ("a cat", "a c…")

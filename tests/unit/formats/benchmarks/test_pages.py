@@ -1,8 +1,8 @@
 """A benchmark's result with its files."""
 
-from aura_daemon.benchmarks.chart import chart
-from aura_daemon.benchmarks.pages import with_pages
-from aura_daemon.benchmarks.table import page
+from aura_daemon.formats.benchmarks.chart import chart
+from aura_daemon.formats.benchmarks.pages import with_pages
+from aura_daemon.formats.benchmarks.table import page
 from tests.support.benchmark_runs import run
 from tests.support.outcomes import measured
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings
-from aura_daemon.engines.benchmark import MINI_PROMPT, PROMPT, Benchmark
+from aura_daemon.engines.benchmark.benchmark import MINI_PROMPT, PROMPT, Benchmark
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.benchmarks import BenchmarkRun

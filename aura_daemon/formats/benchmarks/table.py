@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from aura_daemon.benchmarks.amounts import bytes_text, minute_text, number_text, seconds_text, share_text, size_text
-from aura_daemon.benchmarks.comparison import (
+from aura_daemon.file_names import escaped
+from aura_daemon.formats.benchmarks.comparison import (
     LIBRARIES,
     Changed,
     FigureChange,
@@ -21,7 +21,15 @@ from aura_daemon.benchmarks.comparison import (
     previous,
     stages_of,
 )
-from aura_daemon.file_names import escaped
+from aura_daemon.formats.readable import (
+    bytes_text,
+    minute_text,
+    number_text,
+    seconds_text,
+    share_text,
+    shortened,
+    size_text,
+)
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 
 WIDE_SPREAD: Final = 0.1
@@ -196,5 +204,4 @@ def _code(text: str) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(escaped(text).split())
-    return line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 1] + "…"
+    return shortened(" ".join(escaped(text).split()), _MOST_CHARACTERS)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aura_daemon.benchmarks.comparison import (
+from aura_daemon.formats.benchmarks.comparison import (
     MOST_EARLIER,
     Changed,
     FigureChange,
@@ -18,7 +18,7 @@ from aura_daemon.benchmarks.comparison import (
     stages_of,
 )
 from tests.support.benchmark_runs import CAPTIONED, DRAWN, run, size
-from tests.unit.benchmarks.any_run import RUNS
+from tests.unit.formats.benchmarks.any_run import RUNS
 
 OTHER_SETTINGS = (("steps", "30"), *DRAWN[1:])
 

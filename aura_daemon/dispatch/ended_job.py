@@ -1,0 +1,46 @@
+"""A job whose attempt has ended, and the model that it ran on. In: a job, how it was run. Out: the attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from aura_daemon.config.settings import Settings
+from aura_daemon.jobs.requests import JobKind, engine_kind
+from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.journal.records import Job, Source
+from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
+
+_ATTEMPTED: Final = frozenset({FailureKind.OUT_OF_MEMORY, FailureKind.CRASHED, FailureKind.DEADLINE})
+"""Failures that are recorded as an attempt, after which there may be another."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndedJob:
+    """A job that has ended, and how it was run; `tried` is None where it ended before a rung was chosen."""
+
+    job: Job
+    source: Source
+    waited_s: float = 0.0
+    """Seconds from the claim to the start of the attempt."""
+    attempt_s: float = 0.0
+    """Seconds from the start of the attempt to its end."""
+    tried: RunConditions | None = None
+    step_s: float = 0.0
+
+    def attempt(self, failure: Failure) -> Attempt | None:
+        """The failed attempt; None for failures that do not count as one."""
+        if failure.kind not in _ATTEMPTED:
+            return None
+        return attempt_of(self.tried, kind=failure.kind, reason=failure.message, seconds=self.attempt_s)
+
+
+def model_of(job: Job, settings: Settings) -> str:
+    """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
+    match engine_kind(job.request):
+        case JobKind.GENERATE:
+            return job.model or settings.generate.model
+        case JobKind.CAPTION:
+            return job.model or settings.caption.model
+        case JobKind.GRID | JobKind.BENCHMARK:
+            return ""

@@ -1,0 +1,37 @@
+"""Where the result of a job and its sidecar lie. In: a job that is done, the outbox. Out: paths."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat
+from aura_daemon.journal.records import Job
+
+
+def output_of(job: Job, outbox: Path) -> Path:
+    """The result; where it is gone, the name that it most likely had."""
+    match job.request:
+        case CaptionRequest():
+            return _place(job, outbox, ".txt")
+        case BenchmarkRequest():
+            return _place(job, outbox, ".md")
+        case GenerateRequest(format=wanted):
+            formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
+        case _:
+            formats = dict.fromkeys(ImageFormat)
+    places = [_place(job, outbox, f".{image_format}") for image_format in formats]
+    return next((found for found in places if os.path.lexists(found)), places[0])
+
+
+def sidecar_path_of(job: Job, outbox: Path) -> Path:
+    """Its sidecar; that of a caption may lie apart, beside the sidecar of what was drawn from its text."""
+    apart = _place(job, outbox, CAPTION_SIDECAR_EXTENSION)
+    is_apart = isinstance(job.request, CaptionRequest) and os.path.lexists(apart)
+    return apart if is_apart else _place(job, outbox, SIDECAR_EXTENSION)
+
+
+def _place(job: Job, outbox: Path, extension: str) -> Path:
+    """A stem may hold dots, so `with_suffix` will not do."""
+    return outbox / job.folder / (job.stem + extension)

@@ -1,0 +1,57 @@
+"""Results and their sidecars are found by what their job asked for, and by what lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    ImageFormat,
+    Request,
+)
+from aura_daemon.journal.records import Job
+from aura_daemon.outbox.result_files import output_of, sidecar_path_of
+
+
+def of(request: Request) -> Job:
+    return Job(id="1", source_id="1", number=None, kind="x", request=request, text=b"", folder="", stem="cat")
+
+
+@pytest.mark.parametrize(
+    ("request_", "names", "found"),
+    [
+        (GenerateRequest(prompt="x", format=ImageFormat.WEBP), ["cat.png", "cat.webp"], "cat.webp"),
+        (GenerateRequest(prompt="x"), ["cat.jpg", "cat.txt"], "cat.jpg"),
+        (GenerateRequest(prompt="x", format=ImageFormat.JPG), [], "cat.jpg"),
+        (CaptionRequest(image="cat.png"), ["cat.png"], "cat.txt"),
+        (BenchmarkRequest(), ["cat.svg", "cat.md"], "cat.md"),
+        (GridRequest(cells=(), columns=1), ["cat.webp"], "cat.webp"),
+    ],
+)
+def test_the_output_of_a_job_is_what_lies_there_else_what_was_asked_for(
+    tmp_path: Path, request_: Request, names: list[str], found: str
+) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert output_of(of(request_), tmp_path) == tmp_path / found
+
+
+@pytest.mark.parametrize(
+    ("request_", "names", "found"),
+    [
+        (CaptionRequest(image="cat.png"), ["cat.json", "cat.txt.json"], "cat.txt.json"),
+        (CaptionRequest(image="cat.png"), ["cat.json"], "cat.json"),
+        (GenerateRequest(prompt="x"), ["cat.json", "cat.txt.json"], "cat.json"),
+    ],
+)
+def test_only_the_sidecar_of_a_caption_may_lie_apart(
+    tmp_path: Path, request_: Request, names: list[str], found: str
+) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    assert sidecar_path_of(of(request_), tmp_path) == tmp_path / found
