@@ -21,6 +21,9 @@ from aura_daemon.journal.records import Job, Source
 _DRAWING: Final = ".svg"
 """Of a benchmark, which has a table and figures too."""
 
+_in_json: Final = json.JSONEncoder(ensure_ascii=False).encode
+"""`json.dumps` with an option makes an encoder for each of a picture's twenty values."""
+
 _BREAKS: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff]")
 """Signs that YAML reads as line breaks or refuses, and JSON does not escape."""
 
@@ -206,7 +209,7 @@ def _job_file(made: GenerateRecord) -> str:
 
 
 def _in_yaml(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = _in_json(value)
     return _BREAKS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
