@@ -24,6 +24,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon, local_workers, settings_of
 from aura_daemon.daemon.supervisor import SignalHandler
 from aura_daemon.file_names import OWN_FOLDER
+from aura_daemon.gallery.paging import INDEX
 from aura_daemon.health.listener import Event, JobDelivered, JobFailed, JobStarted
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import EngineTiming
@@ -47,8 +48,10 @@ def demo(config: Path | None, log_format: str | None) -> int:
             stopper = SignalHandler(daemon)
             summary = daemon.run()
     results.print()
-    print(f"\nhealth: {shown(settings.outbox / 'health.json')}")
-    print(f"next: `make run` or `{called()} run`, then drop files into the inbox")
+    print(f"\nhealth:  {shown(settings.outbox / 'health.json')}")
+    if settings.gallery.outbox:
+        print(f"gallery: {shown(settings.outbox / INDEX)}, for any browser")
+    print(f"next:    `make run` or `{called()} run`, then drop files into the inbox")
     # Jobs that an earlier run left in the queue are listed, but their failures are not those of the examples.
     return exit_code(replace(summary, failed=summary.failed - results.earlier_failed), stopper.stopped_by)
 

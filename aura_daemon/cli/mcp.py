@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.config.loading import find
 from aura_daemon.config.settings import PREFIX
 from aura_daemon.errors import Problem, UserError
 
@@ -39,7 +40,10 @@ def mcp(config: Path | None) -> int:
 def registration(config: Path | None) -> str:
     """What to write into the configuration of an agent's program, which hands few variables of the environment on."""
     program = shutil.which("aura-daemon")
-    words = ["mcp", *(["--config", str(config.absolute())] if config is not None else [])]
+    if program is None and Path(sys.argv[0]).name == "aura-daemon":
+        program = str(Path(sys.argv[0]).absolute())
+    file, _ = find(config)
+    words = ["mcp", *(["--config", str(file)] if file is not None else [])]
     entry: dict[str, object] = {"command": program or sys.executable}
     entry["args"] = words if program else ["-m", "aura_daemon", *words]
     if variables := {name: value for name, value in os.environ.items() if name.startswith(PREFIX)}:

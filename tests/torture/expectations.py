@@ -184,13 +184,13 @@ class Expectations:
         stem, extension = _stem(delivery.path), PurePosixPath(delivery.path).suffix
         if extension in IMAGE_EXTENSIONS:
             for other in self.deliveries:
-                if _is_text(other.path) and _stem(other.path) == stem and not self._is_claimed(other):
+                if _is_text(other.path) and _key(other.path) == _key(delivery.path) and not self._is_claimed(other):
                     other.low = 0
         elif _is_text(delivery.path):
             images = [stem + extension for extension in IMAGE_EXTENSIONS]
             if any(self._rows(image) for image in images):
                 delivery.low = delivery.high = 0
-            elif any(other.path in images for other in self.deliveries):
+            elif any(_is_image(other.path) and _key(other.path) == _key(stem) for other in self.deliveries):
                 delivery.low = 0
         self.deliveries.append(delivery)
 
@@ -371,6 +371,15 @@ def _is_text(path: str) -> bool:
 def _can_be_named(path: str) -> bool:
     """Whether `NAMING` may mean an image: where there is no a.png, A.png is taken for it."""
     return PurePosixPath(path).name.lower() == "a.png"
+
+
+def _is_image(path: str) -> bool:
+    return PurePosixPath(path).suffix in IMAGE_EXTENSIONS
+
+
+def _key(path: str) -> str:
+    """What a text and its picture have in common, in whatever letters."""
+    return str(PurePosixPath(path).with_suffix("")).lower()
 
 
 def _stem(path: str) -> str:

@@ -105,6 +105,8 @@ def row_of(entry: HistoryEntry, outbox: Path, *, now: datetime) -> tuple[Text, T
     name = _below(entry.output, outbox) if entry.output is not None else entry.source
     failure = entry.failure
     said = with_mend(failure.message, failure.mend) if failure is not None else " ".join(entry.text.split())
+    if entry.kind is JobKind.BENCHMARK and is_done:
+        said = "benchmark"
     return (
         Text(when(entry.ended_at, now=now)),
         Text("✓", "green") if is_done else Text("✗", "red"),

@@ -20,7 +20,7 @@ from aura_daemon.doctor.report import ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.model_files.downloads import discard_damaged
 from aura_daemon.engines.model_files.find import ModelFiles, find_model, is_on_hub, look_for_model
-from aura_daemon.engines.model_files.hub import AbsentModel
+from aura_daemon.engines.model_files.hub import GOES_ON, TRIED_AGAIN, AbsentModel
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.model_files.offer import Licence, Offer, licence_of, offer_of
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
@@ -33,6 +33,9 @@ from aura_daemon.jobs.results import Failure
 FAILED: Final = 1
 REFUSED: Final = 2
 STOPPED: Final = 130
+
+AGAIN: Final = "fetch again when that is mended: it goes on where it broke"
+"""What a person does, where the daemon tries again by itself."""
 
 ROOM_BYTES: Final = 200_000_000
 """What a disk must have beyond the model."""
@@ -160,7 +163,8 @@ def _done(found: ModelFiles) -> int:
 
 
 def _told(failure: Failure) -> int:
-    print(f"error: {with_mend(failure.message, failure.mend)}", file=sys.stderr)
+    mend = failure.mend.replace(TRIED_AGAIN, AGAIN).replace(GOES_ON, AGAIN)
+    print(f"error: {with_mend(failure.message, mend)}", file=sys.stderr)
     return FAILED
 
 

@@ -27,6 +27,10 @@ from aura_daemon.jobs.results import Failure
 REPORT_EVERY_S: Final = 0.5
 """Seconds between two reports of a download."""
 
+TRIED_AGAIN: Final = "it is tried again by itself"
+GOES_ON: Final = "it goes on by itself"
+"""What the daemon does; `fetch` says what a person does instead."""
+
 DEFAULT_REVISION: Final = "main"
 
 PINNED: Final = {"sd-1.4": "133a221b8aa7292a167afc5127cb63fb5005638b", "blip-base": "refs/pr/50"}
@@ -183,16 +187,15 @@ def explain(error: BaseException, repository: str, revision: str) -> tuple[str, 
         if isinstance(cause, errors.HfHubHTTPError):
             return _refused_by_hub(cause, repository)
         if isinstance(cause, socket.gaierror):
-            mend = "it is tried again by itself"
-            return f"the name of {place} cannot be resolved (no network, or DNS is down)", mend
+            return f"the name of {place} cannot be resolved (no network, or DNS is down)", TRIED_AGAIN
         if isinstance(cause, ConnectionRefusedError):
-            return (f"{place} refuses the connection", "check HF_ENDPOINT and the network; it is tried again by itself")
+            return (f"{place} refuses the connection", f"check HF_ENDPOINT and the network; {TRIED_AGAIN}")
         if isinstance(cause, (httpx2.TimeoutException, TimeoutError)):
-            return f"{place} does not answer in time", "it is tried again by itself"
+            return f"{place} does not answer in time", TRIED_AGAIN
     for cause in _chain(error):
         is_of_cache = isinstance(cause, errors.LocalEntryNotFoundError)
         if isinstance(cause, (httpx2.HTTPError, OSError, errors.XetDownloadError)) and not is_of_cache:
-            return (f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})", "it goes on by itself")
+            return (f"the download from {place} broke ({type(cause).__name__}: {_line(cause)})", GOES_ON)
     return f"it cannot be had from {place}: {_line(error)}", "check the name and the network"
 
 
@@ -210,7 +213,7 @@ def _refused_by_hub(error: errors.HfHubHTTPError, repository: str) -> tuple[str,
     if status in (401, 403):
         mend = "run `hf auth login` or set HF_TOKEN to a token that may read it"
         return f"{constants.ENDPOINT} refuses access to {repository} (HTTP {status})", mend
-    return f"{constants.ENDPOINT} answers HTTP {status} for {repository}", "it is tried again by itself"
+    return f"{constants.ENDPOINT} answers HTTP {status} for {repository}", TRIED_AGAIN
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

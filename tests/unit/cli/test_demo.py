@@ -100,4 +100,5 @@ def test_what_an_earlier_inbox_left_in_the_queue_is_told_but_is_no_failure_of_th
     house.inbox.mkdir()
     ended = Program(house).call("demo")
     assert "drawing.png (of an earlier run)" in ended.stdout
+    assert "index.html, for any browser" in ended.stdout
     assert ended.returncode == 0, ended.stderr

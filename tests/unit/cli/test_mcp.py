@@ -53,7 +53,24 @@ def test_what_registers_it_names_the_configuration_and_the_environment(
     assert entry["env"]["AURA_INBOX"] == "/srv/inbox"
 
 
-def test_a_program_that_is_not_on_the_path_is_started_by_python(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_that_is_not_on_the_path_is_started_by_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     entry = json.loads(mcp.registration(None))["mcpServers"]["aura-daemon"]
     assert [entry["command"], *entry["args"]] == [sys.executable, "-m", "aura_daemon", "mcp"]
+    monkeypatch.setattr(sys, "argv", [".venv/bin/aura-daemon", "mcp"])
+    entry = json.loads(mcp.registration(None))["mcpServers"]["aura-daemon"]
+    assert [entry["command"], *entry["args"]] == [str(tmp_path / ".venv" / "bin" / "aura-daemon"), "mcp"]
+
+
+def test_the_configuration_that_is_found_here_is_named_as_an_agent_starts_it_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "aura.yaml").touch()
+    entry = json.loads(mcp.registration(None))["mcpServers"]["aura-daemon"]
+    assert entry["args"][-2:] == ["--config", str(tmp_path / "config" / "aura.yaml")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from aura_daemon.cli.results.history import moment, table, wanted, when
+from aura_daemon.cli.results.history import moment, row_of, table, wanted, when
 from aura_daemon.daemon.history import Ending
 from aura_daemon.errors import UserError
 from aura_daemon.jobs.requests import JobKind
@@ -110,3 +111,8 @@ def test_open_prints_the_result_and_says_why_it_was_not_opened(
     assert call("open", "--print") == (0, f"{place / 'dog.png'}\n", "")
     assert call("open", "9") == (1, "", "error: there are 2 results, no more\n")
     assert call("open", "bird") == (1, "", "error: no result is called bird: `aura-daemon history` lists them\n")
+
+
+def test_a_benchmark_which_has_neither_prompt_nor_caption_is_called_so() -> None:
+    entry = replace(RESULTS[0], kind=JobKind.BENCHMARK, ending=Ending.DONE, failure=None, text="")
+    assert row_of(entry, OUTBOX, now=datetime.now(UTC))[-1].plain == "benchmark"

@@ -188,6 +188,8 @@ def test_a_model_that_is_not_there_and_a_hub_that_is_not_there_are_told(
         gone = Fetch(tmp_path, hub_environment(f"http://127.0.0.1:{free.getsockname()[1]}", home))
     ran = gone(MODEL, "--accept-licence")
     assert (ran.returncode, "refuses the connection" in ran.stderr) == (1, True)
+    assert "fetch again when that is mended" in ran.stderr
+    assert "by itself" not in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["nonsense", "/no/such/folder", "a/b/c"])
