@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 
-from aura_daemon.errors import Problem, UserError
+from aura_daemon.errors import JournalRefused, Problem, UserError
 
 
 def test_a_mistake_of_the_user_lists_every_problem() -> None:
@@ -32,3 +34,8 @@ def test_a_mistake_of_the_user_lists_every_problem() -> None:
 )
 def test_beside_the_name_of_its_file_a_problem_says_line_key_and_value(problem: Problem, text: str) -> None:
     assert problem.within("a.yaml") == text
+
+
+def test_a_journal_is_missing_only_where_there_is_none() -> None:
+    assert JournalRefused(errno.ENOENT, "the journal holds nothing yet").is_missing
+    assert not JournalRefused(errno.EIO, "the journal cannot be read").is_missing

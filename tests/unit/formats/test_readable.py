@@ -9,6 +9,7 @@ from aura_daemon.formats.readable import (
     download_text,
     minute_text,
     number_text,
+    rounded_up,
     seconds_text,
     share_text,
     shortened,
@@ -56,3 +57,8 @@ def test_bytes_shares_sizes_and_stamps_are_written_as_people_do() -> None:
 
 def test_a_long_text_is_cut_and_shows_it() -> None:
     assert (shortened("a cat", 5), shortened("a cat", 4)) == ("a cat", "a c…")
+
+
+@pytest.mark.parametrize(("number", "round_number"), [(0.0004, 0.001), (0.9, 1), (1.2, 1.5), (5, 6), (83, 100)])
+def test_the_end_of_an_axis_is_round(number: float, round_number: float) -> None:
+    assert rounded_up(number) == pytest.approx(round_number)
