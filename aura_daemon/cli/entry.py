@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from aura_daemon.system.windows import System, this_system
+
 COMPLETE: Final = "_AURA_DAEMON_COMPLETE"
 """What a shell that completes sets."""
 
@@ -65,7 +67,7 @@ def plain(arguments: Sequence[str]) -> Plain | None:
 
 def main() -> None:
     """Entry point of the program."""
-    asked = plain(sys.argv[1:]) if COMPLETE not in os.environ and os.name == "posix" else None
+    asked = plain(sys.argv[1:]) if COMPLETE not in os.environ and this_system() is not System.WINDOWS else None
     if asked is None:
         from aura_daemon.cli import app
 

@@ -7,7 +7,9 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,13 +110,19 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user may enter; those of pytest are root's alone."""
+    with tempfile.TemporaryDirectory(prefix="aura-hook-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="takes root, and setpriv")
-def test_one_that_may_not_be_ended_as_with_sudo_is_left_alone(tmp_path: Path) -> None:
-    program, clock_s = tmp_path / "as-root", [0.0]
+def test_one_that_may_not_be_ended_as_with_sudo_is_left_alone(open_folder: Path) -> None:
+    program, clock_s = open_folder / "as-root", [0.0]
     shutil.copy(shutil.which("setpriv") or "", program)
     program.chmod(0o4755)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
     command = [str(program), "--reuid", "0", "--clear-groups", "sh", "-c", "echo begun; sleep 20"]
 
     def run() -> int:
