@@ -1,5 +1,7 @@
 """Figures in words."""
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,7 +46,8 @@ def test_numbers_have_three_digits_that_count(number: float, text: str) -> None:
 
 @given(st.floats(0.01, 1e6))
 def test_a_number_in_words_is_never_far_from_the_number(number: float) -> None:
-    assert abs(float(number_text(number).replace(",", "")) - number) <= max(0.005, number * 0.006)
+    written = Fraction(number_text(number).replace(",", ""))
+    assert abs(written - Fraction(number)) <= max(Fraction("0.005"), Fraction(number) * Fraction("0.006"))
 
 
 def test_bytes_shares_sizes_and_stamps_are_written_as_people_do() -> None:
