@@ -107,6 +107,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing into $(VENV): about 1.4 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
 	$(PIP) -e .
+	$(BIN)/python -m compileall -q aura_daemon
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)
