@@ -64,6 +64,6 @@ def bench(
     folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
 ) -> None:
     """Measure how soon files are taken on this disk. How fast models are is measured by a job: docs/benchmark.md."""
-    from aura_daemon.cli import bench
+    from aura_daemon.cli.bench import intake as measuring
 
-    raise typer.Exit(bench.intake(files, latencies, folder))
+    raise typer.Exit(measuring.intake(files, latencies, folder))
