@@ -24,9 +24,10 @@ from aura_daemon.bench.children import CeilingSettings
 from aura_daemon.bench.floor import Ceiling, Counted, Work
 from aura_daemon.config.engine import Device, EngineSettings, ModelSettings
 from aura_daemon.engines.library_logging import quiet_libraries
-from aura_daemon.engines.model_files.find import look_for_model
+from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
 from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
+from aura_daemon.jobs.results import Failure
 
 FORMATS: Final = {"cpu": (torch.float32, torch.bfloat16), "cuda": (torch.float32, torch.float16, torch.bfloat16)}
 SIDES: Final = {"cpu": 2048, "cuda": 8192}
@@ -41,22 +42,24 @@ The matrix of attention is not among it: it is never in memory where attention i
 """
 
 
-def count(settings: CeilingSettings) -> tuple[Work, Work]:
-    """The work of a guided step and of a decode."""
+def count(settings: CeilingSettings) -> tuple[tuple[int, int], Work, Work]:
+    """Width and height, the work of a guided step, and of a decode."""
     model = ModelSettings(model=settings.model, revision=settings.revision, allow_pickle=settings.allow_pickle)
     files = look_for_model(model, STABLE_DIFFUSION, half=False)
-    folder = getattr(files, "folder", None)
-    if folder is None:
+    if isinstance(files, Failure):
+        raise SystemExit(files.told)
+    if not isinstance(files, ModelFiles):
         raise SystemExit(f"model {settings.model} is not on this machine: `aura-daemon fetch` brings it")
-    unet = _without_memory(UNet2DConditionModel, folder / "unet")
-    vae = _without_memory(AutoencoderKL, folder / "vae")
-    latent = settings.height // 8, settings.width // 8
+    unet = _without_memory(UNet2DConditionModel, files.folder / "unet")
+    vae = _without_memory(AutoencoderKL, files.folder / "vae")
+    width, height = (side or files.own.native_size_px for side in (settings.width, settings.height))
+    latent = height // 8, width // 8
     noise, moment = torch.empty(2, 4, *latent, device="meta"), torch.empty((), device="meta")
     words = torch.empty(2, 77, unet.config.cross_attention_dim, device="meta")
     step = _work(unet, lambda: unet(noise, moment, encoder_hidden_states=words))
     # The encoder's weights are not read by a decode.
     decode = _work(vae.decoder, lambda: vae.decode(torch.empty(1, 4, *latent, device="meta")))
-    return step, decode
+    return (width, height), step, decode
 
 
 def measure(device: str) -> tuple[Ceiling, ...]:
@@ -94,11 +97,11 @@ def _work(part: torch.nn.Module, call: Callable[[], object]) -> Work:
     return Work(flops=flops.get_total_flops(), weights=weights, activations=moved.numbers)
 
 
-class _Moved(TorchDispatchMode):
+class _Moved(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what operations take and give, but for their weights."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.numbers = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -131,9 +134,10 @@ def main() -> None:
         devices = find_devices(EngineSettings(device=Device(settings.device)))
         if not isinstance(devices, Devices):
             raise SystemExit(devices.message)
-        step, decode = count(settings)
+        (width, height), step, decode = count(settings)
         ceilings = measure(devices.first.device)
-        answer.write(json.dumps(asdict(Counted(step=step, decode=decode, ceilings=ceilings))))
+        counted = Counted(width=width, height=height, step=step, decode=decode, ceilings=ceilings)
+        answer.write(json.dumps(asdict(counted)))
 
 
 if __name__ == "__main__":

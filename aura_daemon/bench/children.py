@@ -37,8 +37,9 @@ class CeilingSettings:
     revision: str | None = None
     allow_pickle: bool = False
     device: str = "auto"
-    width: int
-    height: int
+    width: int = 0
+    """0: the model's own size."""
+    height: int = 0
 
 
 def plain(settings: PlainSettings) -> tuple[str, ...]:

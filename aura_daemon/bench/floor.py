@@ -6,8 +6,9 @@ than its bytes at the machine's bandwidth. What is published of a card stands in
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +41,8 @@ class Ceiling:
 class Counted:
     """The work of a model at one size, and the machine's ceilings."""
 
+    width: int
+    height: int
     step: Work
     """A guided step: the UNet with a batch of two."""
     decode: Work
@@ -48,6 +51,17 @@ class Counted:
     def ceiling(self, dtype: str) -> Ceiling | None:
         """In a number format; None where it was not measured."""
         return next((one for one in self.ceilings if one.dtype == dtype), None)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Counted:
+        """From the dict that `asdict` makes."""
+        return cls(
+            width=values["width"],
+            height=values["height"],
+            step=Work(**values["step"]),
+            decode=Work(**values["decode"]),
+            ceilings=tuple(Ceiling(**one) for one in values["ceilings"]),
+        )
 
     @property
     def best(self) -> Ceiling:
