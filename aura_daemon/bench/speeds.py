@@ -77,7 +77,7 @@ def count(settings: EngineSettings, asked: Asked) -> Counted:
         width=asked.width or 0,
         height=asked.height or 0,
     )
-    done = subprocess.run(children.ceilings(wanted), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    done = subprocess.run(children.ceilings(wanted), capture_output=True)
     if done.returncode != 0:
         raise AuraError(_last_line(done.stderr))
     return Counted.from_dict(json.loads(done.stdout))

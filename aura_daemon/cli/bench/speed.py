@@ -171,8 +171,8 @@ def _print(
     if isinstance(captions, Produced) and captions.benchmark is not None:
         figures = captions.benchmark.sizes[0]
         console.print(
-            f"a caption: {seconds_text(figures.median_s('whole_s'))}"
-            f" ({Path(captions.model).name}, {how_captioned(captions)}, load {seconds_text(figures.load_s)}, peak {bytes_text(figures.peak_bytes)})",
+            f"a caption: {seconds_text(figures.median_s('whole_s'))} ({how_captioned(captions)},"
+            f" load {seconds_text(figures.load_s)}, peak {bytes_text(figures.peak_bytes)})",
             soft_wrap=True,
         )
     for line in floor_lines(counted):
@@ -181,7 +181,7 @@ def _print(
 
 def how_captioned(captions: Produced) -> str:
     """What computed a caption."""
-    return f"{captions.variant}, {captions.dtype}, rung {captions.rung}"
+    return f"{Path(captions.model).name}, {captions.variant}, {captions.dtype}, rung {captions.rung}"
 
 
 def floor_lines(counted: Counted) -> Iterator[str]:
