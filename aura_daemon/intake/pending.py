@@ -17,9 +17,9 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.intake.claims import ClaimableFile
 from aura_daemon.intake.triage import COPY_IT, ReadyToClaim, Triage
 from aura_daemon.jobfile.folder_defaults import is_settings
-from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.decisions import Leave, Wait
@@ -41,16 +41,6 @@ MOST_CONFLICTS: Final = 20
 
 MOST_PENDING: Final = 5_000
 """Files remembered before they are claimed; the rest of a hundred thousand is found by another scan."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimableFile:
-    """A file that is to be claimed now."""
-
-    path: str
-    kind: SourceKind
-    settled_s: float
-    """From first sight to now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
