@@ -37,8 +37,8 @@ class Slot:
         self.worker = worker
         self.running: dict[str, RunningJob] = {}
         """Job id -> job, for the jobs of the batch that have no outcome yet."""
-        self.batch_ids: frozenset[str] = frozenset()
-        """Ids of all jobs of the last batch."""
+        self._batches: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        """Ids of all jobs of the batch before the last one, and of the last one."""
         self.ready: Ready | None = None
         """The report of the running process on its device; None while none runs."""
         self.device: Ready | None = None
@@ -60,9 +60,14 @@ class Slot:
         """Whether the worker can take a batch."""
         return not self.running and self.worker.idle
 
+    @property
+    def batch_ids(self) -> frozenset[str]:
+        """Ids of all jobs of the last two batches: the results of both may not be delivered yet."""
+        return self._batches[0] | self._batches[1]
+
     def submit(self, batch: Batch) -> None:
         """Gives the worker a batch; the caller has put its jobs into `running`."""
-        self.batch_ids = frozenset(self.running)
+        self._batches = self._batches[1], frozenset(self.running)
         self.worker.submit(batch)
         self._pid = self.worker.pid
 
