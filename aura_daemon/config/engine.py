@@ -12,6 +12,7 @@ from typing import Final
 
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import EngineChoice, Speed
 
 
 class Device(StrEnum):
@@ -86,6 +87,8 @@ class GenerateSettings(ModelSettings):
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: Scheduler | None = None
+    speed: Speed = Speed.EXACT
+    engine: EngineChoice = EngineChoice.AUTO
     models: tuple[str, ...] = ()
     """Further models that a job may name."""
     loras: str | None = None

@@ -24,6 +24,7 @@ from aura_daemon.errors import Problem, UserError
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
+from aura_daemon.jobs.speed import EngineChoice, Speed
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -71,6 +72,8 @@ class GenerateConfig(BaseModel):
     steps: WholeOrNull = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
     guidance_scale: NumberOrNull = Field(None, ge=0, le=30, description="a number from 0 to 30")
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
+    speed: Speed = Field(_ENGINE.generate.speed, description=f"one of {', '.join(Speed)}")
+    engine: EngineChoice = Field(_ENGINE.generate.engine, description=f"one of {', '.join(EngineChoice)}")
     models: tuple[str, ...] = Field((), description="a list of further models that a job may name, as under `model`")
     loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
     embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
@@ -80,7 +83,7 @@ class GenerateConfig(BaseModel):
     quality: Whole = Field(_ENGINE.generate.quality, ge=1, le=100, description="a whole number from 1 to 100")
     metadata: Metadata = Field(_ENGINE.generate.metadata, description=f"one of {', '.join(Metadata)}")
 
-    def engine(self) -> GenerateSettings:
+    def for_worker(self) -> GenerateSettings:
         """The part that a worker gets; the intake has read the word lists before."""
         keys = self.model_dump(exclude={"wildcards", "loras", "embeddings"})
         folders = {key: os.fspath(folder) for key in ("loras", "embeddings") if (folder := getattr(self, key))}
@@ -194,7 +197,10 @@ class Settings(BaseModel):
 
     def engine(self) -> EngineSettings:
         """The part that a worker gets."""
-        parts = {"generate": self.generate.engine(), "caption": replace(_ENGINE.caption, **self.caption.model_dump())}
+        parts = {
+            "generate": self.generate.for_worker(),
+            "caption": replace(_ENGINE.caption, **self.caption.model_dump()),
+        }
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         thumbnails = {"thumbnails": self.gallery.outbox}
         return EngineSettings(**shared_fields(self, EngineSettings) | parts | limits | thumbnails)

@@ -189,5 +189,5 @@ class _LadderPlanner:
             needed_host_bytes=wanted.host_bytes,
             free_bytes=room.for_rung(rung, alone=True),
             fits=0 if isinstance(fitting, NoRoom) else fitting.batch,
-            picture_s=picture_s(self._fits.measured_on(rung, self._measured), rung, demand.extent, steps),
+            picture_s=picture_s(self._fits.measured_on(demand, rung, self._measured), rung, demand.extent, steps),
         )

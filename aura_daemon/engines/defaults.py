@@ -49,6 +49,7 @@ def resolve_generate(
     ]
     picture_format = request.format or configured.format
     resolved = shared_fields(request, ResolvedGenerate) | {
+        "speed": request.speed or configured.speed,
         "steps": _first(request.steps, configured.steps, own.steps),
         "guidance_scale": _first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
         "scheduler": Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,

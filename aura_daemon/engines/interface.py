@@ -68,6 +68,9 @@ class Family(Protocol[PictureT, EngineT]):
     def extent(self, tasks: Sequence[DecodedTask[PictureT]], files: ModelFiles) -> Extent:
         """How much the tasks compute at once, as memory counts it."""
 
+    def variant(self, tasks: Sequence[DecodedTask[PictureT]], files: ModelFiles, placement: Placement) -> str:
+        """How these tasks are computed on a placement (`Placement.variant`); `EAGER` is always possible."""
+
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """The ladder on this backend, the rung with the most memory first."""
 

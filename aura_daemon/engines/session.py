@@ -182,6 +182,7 @@ class Session:
             extent=family.extent(decoded, files),
             rungs=family.rungs(devices.backend),
             footprint=lambda placement: family.footprint(files, placement),
+            variant=lambda placement: family.variant(decoded, files, placement),
         )
         batch = self._place(attempt, demand, [one.task for one in decoded], files.name)
         if batch is None:
@@ -224,7 +225,7 @@ class Session:
         choice = chooser.choose(demand, attempt.start, attempt.measured)
         if isinstance(choice, NoRoom):
             tried = chooser.conditions(demand, choice)
-            attempt.place(tasks, tried, chooser.placement(choice.rung))
+            attempt.place(tasks, tried, chooser.placement(demand, choice.rung))
             attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
             return None
         is_alone = attempt.start.alone
@@ -233,7 +234,7 @@ class Session:
                 demand.key, lambda: not is_alone and chooser.is_enough(demand, choice), wanted_by=wanted_by
             )
         tried = chooser.conditions(demand, choice)
-        attempt.place(tasks[: choice.batch], tried, chooser.placement(choice.rung))
+        attempt.place(tasks[: choice.batch], tried, chooser.placement(demand, choice.rung))
         return choice.batch
 
     def _loaded(self, attempt: EngineAttempt, demand: MemoryDemand, family: AnyFamily, files: ModelFiles) -> Engine:

@@ -15,6 +15,7 @@ from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
+from aura_daemon.jobs.speed import Speed
 
 
 class _Record(BaseModel):
@@ -54,6 +55,7 @@ class GenerateRecord(_Record):
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
     model: str | None = Field(None, description="where the job named one")
+    speed: Speed = Field(Speed.EXACT, description="how much the picture may differ for the sake of speed")
     loras: list[LoraRecord] = Field([], description="applied, in this order")
     image: str | None = Field(None, description="name of the image it started from")
     mask: str | None = Field(None, description="name of the mask")
@@ -108,6 +110,7 @@ class BenchmarkRecord(_Record):
     scheduler: str | None = None
     seed: int | None = None
     model: str | None = Field(None, description="where the job named one")
+    speed: Speed | None = None
     loras: list[LoraRecord] | None = None
     hires: HiresRecord | None = None
     clip_skip: int | None = None
@@ -222,6 +225,7 @@ class Sidecar(_Page):
     dtype: str
     rung: str
     variant: str = Field(EAGER, description="how it was computed; eager: by PyTorch as the model is written")
+    levers: list[str] = Field([], description="what was done to draw it sooner than its steps take as written")
     batch_size: int
     processor: ProcessorRecord | None = Field(None, description="where a CPU computed it, and how")
     attempts: int

@@ -17,7 +17,7 @@ from aura_daemon.formats.file_types import SIDECAR_SCHEMA
 from aura_daemon.formats.sidecar_schema import CaptionRecord, GenerateRecord, GridRecord, IngredientRecord, Sidecar
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.validation import RegenerateSpec, validated
-from aura_daemon.jobs.requests import Request
+from aura_daemon.jobs.requests import GenerateRequest, Request
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import capped, cut
 
@@ -62,12 +62,15 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
         return (Problem(file="", message=message),)
     keys = document.request.model_dump()
     if isinstance(document.request, GenerateRecord):  # the sidecar omits the usual, a configuration may say otherwise
-        keys |= {"format": document.request.format, "metadata": document.request.metadata}
+        keys |= {name: getattr(document.request, name) for name in ("format", "metadata", "speed")}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
     spec = validated(keys, file="", catalogue=catalogue)
     assert not isinstance(spec, RegenerateSpec)
-    return spec if isinstance(spec, tuple) else spec.request
+    if isinstance(spec, tuple):
+        return spec
+    made = spec.request
+    return replace(made, variant=document.variant) if isinstance(made, GenerateRequest) else made
 
 
 def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
@@ -78,6 +81,7 @@ def differences(document: Sidecar, produced: Produced) -> tuple[str, ...]:
         "dtype": (document.dtype, produced.dtype),
         "rung": (document.rung, produced.rung),
         "variant": (document.variant, produced.variant),
+        "set of levers": (", ".join(document.levers) or "none", ", ".join(produced.levers) or "none"),
         "batch size": (str(document.batch_size), str(produced.batch_size)),
     }
     before, now = document.processor, produced.processor

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.speed import Speed
 
 
 class JobKind(StrEnum):
@@ -85,6 +86,7 @@ class GenerateRequest:
     height: int | None = None
     model: str | None = None
     """One of the models that the configuration allows."""
+    speed: Speed | None = None
     loras: tuple[Lora, ...] = ()
     image: str | None = None
     """The name of an image to start from; the bytes of image and mask are handed over beside the request."""
@@ -107,6 +109,8 @@ class GenerateRequest:
     notes: str = ""
     embedded: EmbeddedSettings | None = None
     """Settings of the picture that is made again; None for every other job."""
+    variant: str = ""
+    """How the picture was computed that a sidecar asks for again; empty: as is usual here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.speed import Speed
 
 EAGER: Final = "eager"
 """The usual `variant`, the way in which results are computed: PyTorch runs the model as it is written.
@@ -33,6 +34,7 @@ class ResolvedGenerate:
     """Pixels, a multiple of 8; width and height are those before a second pass."""
     model: str | None = None
     """None where the job left the choice to the configuration."""
+    speed: Speed = Speed.EXACT
     loras: tuple[Lora, ...] = ()
     image: str | None = None
     mask: str | None = None
@@ -199,6 +201,8 @@ class Produced:
     peak_bytes: int
     """Highest memory while the job ran: of the allocator on CUDA, the worker's resident size on the CPU."""
     variant: str = EAGER
+    levers: tuple[str, ...] = ()
+    """What was done to draw it sooner than its steps take as written, in words; pixels depend on it."""
     processor: Processor | None = None
     """None on another device than the CPU, and where no model computed."""
     text: str = ""

@@ -85,6 +85,7 @@ def sidecar(
         dtype=produced.dtype,
         rung=produced.rung,
         variant=produced.variant,
+        levers=list(produced.levers),
         batch_size=produced.batch_size,
         processor=schema.ProcessorRecord.model_validate(produced.processor) if produced.processor else None,
         attempts=len(failed) + 1,

@@ -18,7 +18,7 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, batch_key
-from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.jobs.results import CANCELLED, EAGER, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
@@ -47,6 +47,10 @@ class Blip:
     def extent(self, tasks: Sequence[DecodedTask[ReadPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
         return Extent(width=0, height=0, batch=len(tasks), guided=False)
+
+    def variant(self, tasks: Sequence[DecodedTask[ReadPicture]], files: ModelFiles, placement: Placement) -> str:
+        """Eager."""
+        return EAGER
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """Those that do something for a single model without guidance or tiles."""

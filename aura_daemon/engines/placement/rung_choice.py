@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from aura_daemon.engines.placement.device_memory import FreeMemory, free_memory, memory_figures, within_fraction
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
+from aura_daemon.jobs.results import EAGER
 from aura_daemon.ladder.attempts import RunConditions, Start
 from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose, fits
 from aura_daemon.ladder.prediction import Extent, Footprint, Measured, expected_bytes, host_bytes
@@ -24,6 +25,8 @@ class MemoryDemand:
     """The whole ladder of the model on this machine."""
     footprint: Callable[[Placement], Footprint]
     """Without this process itself."""
+    variant: Callable[[Placement], str] = lambda _placement: EAGER
+    """How the model computes on a placement."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,22 +68,22 @@ class RungChooser:
 
     def need(self, demand: MemoryDemand, rung: Rung, batch: int, measured: Sequence[Measured]) -> MemoryNeed:
         """What a batch of this size takes on a rung."""
-        placement, footprint = self._devices.on(rung), self.footprint(demand, rung)
+        placement, footprint = self.placement(demand, rung), self.footprint(demand, rung)
         extent = replace(demand.extent, batch=batch)
-        on_device = self.measured_on(rung, measured)
+        on_device = self.measured_on(demand, rung, measured)
         expected = expected_bytes(footprint, rung, extent, on_device, climb_after=self._climb_after)
         is_loaded = self._models.is_placed(demand.key, placement)  # its weights have passed through the host already
         return MemoryNeed(bytes=expected, host_bytes=0 if is_loaded else host_bytes(footprint, rung))
 
-    def measured_on(self, rung: Rung, measured: Sequence[Measured]) -> list[Measured]:
+    def measured_on(self, demand: MemoryDemand, rung: Rung, measured: Sequence[Measured]) -> list[Measured]:
         """What was measured on the device that a rung computes on, in its number format and computed the same way."""
-        placement = self._devices.on(rung)
+        placement = self.placement(demand, rung)
         same = placement.device_name, placement.dtype, placement.variant
         return [one for one in measured if (one.device, one.dtype, one.variant) == same]
 
     def conditions(self, demand: MemoryDemand, choice: RungChoice | NoRoom) -> RunConditions:
         """How a job is about to run; where there is no room, how it would have run."""
-        placement = self._devices.on(choice.rung)
+        placement = self.placement(demand, choice.rung)
         alone = isinstance(choice, NoRoom) or not self._models.others(demand.key)  # no room, not even if they were gone
         room = self.room(demand.key).for_rung(choice.rung, alone=alone)
         if isinstance(choice, NoRoom):
@@ -101,13 +104,14 @@ class RungChooser:
             total_bytes=memory_figures(placement).total_bytes,
         )
 
-    def placement(self, rung: Rung) -> Placement:
-        """The device of a rung, with the rung."""
-        return self._devices.on(rung)
+    def placement(self, demand: MemoryDemand, rung: Rung) -> Placement:
+        """The device of a rung, with the rung and the variant."""
+        base = self._devices.on(rung)
+        return replace(base, variant=demand.variant(base))
 
     def footprint(self, demand: MemoryDemand, rung: Rung) -> Footprint:
         """What the model takes on a rung, with this process."""
-        return replace(demand.footprint(self._devices.on(rung)), base_bytes=self._base_bytes)
+        return replace(demand.footprint(self.placement(demand, rung)), base_bytes=self._base_bytes)
 
     def room(self, key: Key) -> MemoryRoom:
         """What this process may take in all now."""

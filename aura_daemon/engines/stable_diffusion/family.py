@@ -22,7 +22,7 @@ from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_sta
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Request, batch_key
-from aura_daemon.jobs.results import Failure, FailureKind, Produced
+from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
@@ -68,6 +68,10 @@ class StableDiffusion:
         resolved = self._picture_task(tasks[0], files).resolved
         width, height = second_px(resolved)
         return Extent(width=width, height=height, batch=len(tasks), guided=resolved.guidance_scale > 1)
+
+    def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
+        """Eager."""
+        return EAGER
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """All that the backend has."""

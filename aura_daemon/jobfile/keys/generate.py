@@ -14,6 +14,7 @@ from aura_daemon.jobfile.keys.output_name import FIELDS, TEMPLATE
 from aura_daemon.jobfile.keys.seeds import MOST_SEEDS, SEEDS, Seeds
 from aura_daemon.jobs.requests import GenerateRequest, Hires, ImageFormat, Lora, Metadata, shared_fields
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.text_patterns import in_any_case
 
 _Generate = Annotated[Literal["generate"], WithJsonSchema({"enum": ["generate", None]})]
@@ -116,6 +117,7 @@ class GenerateJob(BaseModel):
         description="one of the models that the configuration allows",
         json_schema_extra={"pattern": types.NOT_BLANK},
     )
+    speed: Speed | None = Field(None, description=f"one of {', '.join(Speed)}")
     loras: tuple[LoraKeys, ...] | None = Field(
         None,
         max_length=MOST_LORAS,

@@ -36,6 +36,7 @@ GOOD = {
     "count": [1, 4.0],
     "grid": [True, False],
     "model": ["sd-1.4"],
+    "speed": ["fast"],
     "loras": [["ink"], [{"name": "ink", "weight": 0.5}, "grain"]],
     "strength": [0, 0.5],
     "hires": [{"scale": 1.5}, {"strength": 0.3, "scale": 2}],

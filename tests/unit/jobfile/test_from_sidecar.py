@@ -13,6 +13,7 @@ from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import Speed
 from tests.unit.outbox.test_sidecar_writer import DRAWN, document, produced
 
 WORDS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc", "Cn"]), max_size=12).map(str.strip)
@@ -36,6 +37,7 @@ def changed(**request: Any) -> bytes:
         width=st.integers(8, 256).map(lambda eighths: eighths * 8),
         height=st.integers(8, 256).map(lambda eighths: eighths * 8),
         model=st.none() | st.just("sd-1.4"),
+        speed=st.sampled_from(Speed),
         loras=st.sampled_from([(), (Lora(name="ink"), Lora(name="sub/grain", weight=-0.5))]),
         image=st.just("sub/sketch.png"),
         mask=st.none() | st.just("mask.png"),
@@ -65,6 +67,8 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
         width=made.width,
         height=made.height,
         model=made.model,
+        speed=made.speed,
+        variant="eager",
         loras=made.loras,
         image=made.image,
         mask=made.mask,

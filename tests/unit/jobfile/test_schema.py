@@ -130,6 +130,7 @@ VALUES = {
     "max_new_tokens": mostly(st.integers(1, 200)),
     "priority": mostly(st.integers(-1000, 1000)),
     "model": mostly(TEXTS | LONG),
+    "speed": mostly(st.sampled_from(["exact", "turbo", "Fast", "quick"])),
     "loras": mostly(st.lists(TEXTS | LORAS, max_size=3) | st.just(["ink"] * 11)),
     "mask": mostly(IMAGES),
     "strength": mostly(st.floats(0, 1)),

@@ -18,6 +18,7 @@ from aura_daemon.jobs.requests import (
     Request,
     batch_key,
 )
+from aura_daemon.jobs.speed import Speed
 
 PLAIN = GenerateRequest(prompt="a cat")
 
@@ -29,6 +30,8 @@ APART: dict[str, object] = {
     "width": 512,
     "height": 512,
     "model": "sd-1.4",
+    "speed": Speed.FAST,
+    "variant": "openvino",
     "loras": (Lora(name="ink"),),
     "strength": 0.5,
     "clip_skip": 2,

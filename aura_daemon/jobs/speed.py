@@ -1,0 +1,35 @@
+"""How much a picture may differ for the sake of speed. In: nothing. Out: the levels, and the engines that compute."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Speed(StrEnum):
+    """What may be done to draw a picture sooner; each level does what those before it do, and more.
+
+    The bounds are of the share of prompts that aura-mini draws right, as its captioner sees it, over 400 prompts.
+    """
+
+    EXACT = "exact"
+    """Nothing is approximated: the fastest engine whose pictures differ by rounding alone."""
+    BALANCED = "balanced"
+    """Within 0.5 points of `exact`."""
+    FAST = "fast"
+    """Within 1 point of `exact`, with fewer steps where the job names none."""
+    TURBO = "turbo"
+    """A few steps by a model or a LoRA made for that, one pass a step, a tiny decoder: other pictures."""
+
+
+class EngineChoice(StrEnum):
+    """What computes the UNet."""
+
+    AUTO = "auto"
+    """What was measured to be the fastest on this machine."""
+    EAGER = "eager"
+    """PyTorch, as the model is written."""
+    OPENVINO = "openvino"
+    COMPILED = "compiled"
+    """torch.compile."""
+    TENSORRT = "tensorrt"
+    """torch.compile with torch-tensorrt, which must be installed."""
