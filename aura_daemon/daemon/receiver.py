@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -46,6 +46,8 @@ class Receiver:
     holdups: Holdups
     health: HealthRecorder
     listeners: Sequence[Listener]
+    expect_work: Callable[[], None] = lambda: None
+    """Called when a file was seen for the first time that may become a job."""
     failed: int = field(init=False, default=0)
     """Number of files that contained no job that can run."""
     _ended: dict[str, Source] = field(init=False, default_factory=dict)
@@ -87,6 +89,8 @@ class Receiver:
         self._more_to_find = not has_room or (self._more_to_find and not look.complete)
         self._has_looked = True
         claimables = pending.ready(now)
+        if pending.has_news:
+            self.expect_work()
         if (held := pending.held()) != self._held:
             self._held = held
             self.health.change()

@@ -67,6 +67,8 @@ class PendingFiles:
         self._untold: dict[str, str] = {}
         """Reasons that the log has not told yet, with what to do."""
         self._told: set[str] = set()
+        self.has_news = False
+        """Whether `ready` has judged for the first time a file that may become a job."""
         self._has_seen_all = False
         """The last look found no more files than are remembered at once."""
 
@@ -135,6 +137,7 @@ class PendingFiles:
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
         self._triage.look()
+        self.has_news = False
         # Images come after the job files that name them, which are judged in the same moment.
         due = sorted(self.due(now), key=lambda path: extension_of(path) in IMAGE_EXTENSIONS)
         claimable = [file for path in due if (file := self._judge(path, now)) is not None]
@@ -194,6 +197,7 @@ class PendingFiles:
         if by_name is not None:
             self._leave(path, file.stamp, by_name)
             return None
+        self.has_news |= not file.reason
         unchanged_s, never_ends = file.unchanged_s(now), file.known_s(now) >= NEVER_ENDS_S
         try:
             incomplete = completeness.incompleteness(

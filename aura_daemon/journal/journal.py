@@ -175,8 +175,10 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
         """Records the name of the outputs; `sync` comes before any of them is written."""
-        name = {"stem": stem, "stem_key": stem_key(stem), "payload_sha256": payload_sha256}
-        return self._move(job, JobState.DELIVERING, is_durable=False, **name)
+        key = stem_key(stem)
+        return self._move(
+            job, JobState.DELIVERING, is_durable=False, stem=stem, stem_key=key, payload_sha256=payload_sha256
+        )
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
         """Records that the sidecar is in the outbox, which tells it too until `sync` has come."""

@@ -53,6 +53,8 @@ class Slot:
         self.idle_since_s = time.monotonic()
         self.has_died = False
         """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
+        self.has_died_idle = False
+        """Whether the last process ended by itself without a batch: it is not started ahead again."""
         self._pid: int | None = None
 
     @property
@@ -68,14 +70,21 @@ class Slot:
     def submit(self, batch: Batch) -> None:
         """Gives the worker a batch; the caller has put its jobs into `running`."""
         self._batches = self._batches[1], frozenset(self.running)
+        self.has_died_idle = False
         self.worker.submit(batch)
         self._pid = self.worker.pid
+
+    def prestart(self) -> None:
+        """Starts the idle worker before its first batch, where that can be done."""
+        self.worker.prestart()
+        self._pid, self.idle_since_s = self.worker.pid, time.monotonic()
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
         messages, before = self.worker.poll(), self._pid
         self._pid = self.worker.pid
         self.has_died = before is not None and self._pid != before
+        self.has_died_idle |= self.has_died and not self.running
         for message in messages:
             match message:
                 case Ready():
