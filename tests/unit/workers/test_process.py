@@ -28,7 +28,7 @@ from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
-from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
+from aura_daemon.workers.protocol import Finished, Placed, Progress, Ready, Up
 from aura_daemon.workers.silence import GAP_S
 from aura_daemon.workers.worker_death import MOST_EARLY_KILLS
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
@@ -100,6 +100,35 @@ def failure_of(word: Finished) -> Failure:
 
 class TestProcessWorker(WorkerContract):
     """The real worker keeps the contract."""
+
+
+def test_a_child_that_is_started_ahead_runs_the_first_batch(worker: ProcessWorker) -> None:
+    worker.prestart()
+    pid = worker.pid
+    assert pid is not None
+    assert worker.idle
+    worker.prestart()
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+    assert worker.pid == pid
+    worker.unload()
+    assert worker.pid is None
+
+
+def test_a_child_that_was_started_ahead_may_be_killed_without_a_loss(worker: ProcessWorker, clock: Clock) -> None:
+    worker.prestart()
+    assert killed(worker, clock) == []
+    assert worker.pid is None
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def test_a_child_that_cannot_be_started_ahead_is_told_by_its_first_batch() -> None:
+    worker = ProcessWorker(EngineSettings(), deadline_s=30.0, command=("/nowhere/python",))
+    worker.prestart()
+    assert worker.poll() == []
+    worker.submit(batch_of("fine"))
+    assert failure_of(finished(worker)[0]).kind is FailureKind.MODEL_UNAVAILABLE
 
 
 def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker, clock: Clock) -> None:
