@@ -20,14 +20,14 @@ from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.models import draw_latents
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
-from aura_daemon.training.turbo import export_decoder
+from aura_daemon.training.turbo import TURBO_FACTS, export_decoder
 
-STEPS: Final = 6000
+STEPS: Final = 5500
 BATCH: Final = 16
 PEAK_RATE: Final = 3e-3
-FEATURE_WEIGHT: Final = 0.1
-DRAWN, GENERATED = 4_096, 1_024  # latents of drawings; of the generator, as many with few steps as with more
-MANY_STEPS: Final = 12
+FEATURE_WEIGHT: Final = 0.2
+DRAWN, GENERATED = 3_072, 512  # latents of drawings; of the generator, as many with few steps as with more
+MANY_STEPS: Final = 8
 CHECKED_EVERY: Final = 16  # one latent of so many is kept back for the check at the end
 LATENT_NOISE: Final = 0.05  # latents have deviation 1
 FIRST_SEED: Final = 2_000_000  # far from any seed the evaluation uses
@@ -38,11 +38,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/turbo/decoder/ is written")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="begin with the decoder that is there, not with dice")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    tiny = distil(TrainingLog(options.out / "train.log"), steps=options.steps, seed=options.seed)
-    export_decoder(options.out / "generator", tiny)
+    folder = options.out / "generator"
+    begun = AutoencoderTiny.from_pretrained(folder / TURBO_FACTS["decoder"]) if options.resume else None
+    tiny = distil(TrainingLog(options.out / "train.log"), begun, steps=options.steps, seed=options.seed)
+    export_decoder(folder, tiny)
 
 
 def build() -> AutoencoderTiny:
@@ -56,14 +59,21 @@ def build() -> AutoencoderTiny:
 
 
 def distil(
-    log: TrainingLog, *, steps: int, seed: int, latents: tuple[int, int] = (DRAWN, GENERATED)
+    log: TrainingLog,
+    begun: AutoencoderTiny | None = None,
+    *,
+    steps: int,
+    seed: int,
+    latents: tuple[int, int] = (DRAWN, GENERATED),
 ) -> AutoencoderTiny:
-    """`latents`: how many of drawings and of the generator the decoder learns from."""
+    """`begun`: a decoder trained before; `latents`: how many of drawings and of the generator it learns from."""
     torch.manual_seed(seed)
     dice = torch.Generator().manual_seed(seed + 4)
-    tiny = build().to(memory_format=torch.channels_last)
+    tiny = (begun or build()).float().train().to(memory_format=torch.channels_last)
     sizes = [round(sum(one.numel() for one in part.parameters()) / 1e3, 1) for part in (tiny.decoder, tiny.encoder)]
-    log.begin("decoder", f"{steps} steps of {BATCH}, {sizes[0]} k parameters and {sizes[1]} k of an encoder")
+    start = "from scratch" if begun is None else "resumed"
+    note = f"{steps} steps of {BATCH}, {start}, features {FEATURE_WEIGHT}"
+    log.begin("decoder", f"{note}, {sizes[0]} k parameters and {sizes[1]} k of an encoder")
     vae = AutoencoderKL.from_pretrained(GENERATOR / "vae", dtype=torch.float32).requires_grad_(False)
     captioner = BlipForConditionalGeneration.from_pretrained(CAPTIONER, dtype=torch.float32)
     vision = captioner.vision_model.requires_grad_(False).eval()
@@ -81,10 +91,11 @@ def distil(
         with torch.autocast("cpu", torch.bfloat16):
             decoded = tiny.decode(noisy).sample
             encoded = tiny.encode(goal).latents
-            seen = _features(vision, torch.cat([decoded.clamp(-1, 1), goal]))
+            seen = _features(vision, decoded.clamp(-1, 1))
+            with torch.no_grad():
+                wanted = _features(vision, goal)
         error = decoded.float() - goal
-        unlike = sum((half[0] - half[1]).square().mean() for half in (one.float().chunk(2) for one in seen))
-        loss = error.abs().mean() + error.square().mean() + FEATURE_WEIGHT * unlike
+        loss = error.abs().mean() + error.square().mean() + FEATURE_WEIGHT * (seen - wanted).square().sum(0).mean()
         descent.down(loss + (encoded.float() - clean).square().mean())
         log.step(step, loss)
     tiny.eval()
@@ -94,10 +105,10 @@ def distil(
     return tiny
 
 
-def _features(vision: BlipVisionModel, pictures: Tensor) -> tuple[Tensor, ...]:
-    """What each layer of the vision encoder finds, every token brought to deviation 1."""
-    layers = vision(pictures, output_hidden_states=True).hidden_states[1:]
-    return tuple(torch.nn.functional.layer_norm(layer, layer.shape[-1:]) for layer in layers)
+def _features(vision: BlipVisionModel, pictures: Tensor) -> Tensor:
+    """What each layer of the vision encoder finds, every token brought to deviation 1: [layers, B, tokens, D]."""
+    layers = torch.stack(vision(pictures, output_hidden_states=True).hidden_states[1:])
+    return torch.nn.functional.layer_norm(layers.float(), layers.shape[-1:])
 
 
 def _drawn(vae: AutoencoderKL, count: int, dice: torch.Generator) -> Tensor:
