@@ -28,7 +28,7 @@ from aura_daemon.system.logs import LogFile
 from aura_daemon.system.processes.stop_signals import STOP_SIGNALS
 from aura_daemon.workers.child_main import importing
 from aura_daemon.workers.process import CHILD, SLEPT_S, STOP_TOLD_S, ProcessWorker
-from aura_daemon.workers.protocol import Finished, Placed, Progress, Ready, Up
+from aura_daemon.workers.protocol import Finished, Placed, Progress, Up
 from aura_daemon.workers.silence import GAP_S
 from aura_daemon.workers.worker_death import MOST_EARLY_KILLS
 from tests.support.worker_contract import PATIENCE_S, WorkerContract, batch_of, finished, wait_for
