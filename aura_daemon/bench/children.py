@@ -47,6 +47,11 @@ def plain(settings: PlainSettings) -> tuple[str, ...]:
     return *_PYTHON, "aura_daemon.bench.plain", json.dumps(asdict(settings))
 
 
+def bare_pictures(settings: PlainSettings, folder: str) -> tuple[str, ...]:
+    """A bare loop, served, that writes its pictures into a folder."""
+    return *_PYTHON, "aura_daemon.bench.bare_pictures", json.dumps(asdict(settings)), folder
+
+
 def ceilings(settings: CeilingSettings) -> tuple[str, ...]:
     """Prints JSON of `floor.Counted`."""
     return *_PYTHON, "aura_daemon.bench.ceilings", json.dumps(asdict(settings))

@@ -34,7 +34,7 @@ class PlainDiffusers:
         if not isinstance(devices, Devices):
             raise RuntimeError(devices.message)
         self._device = devices.first.device
-        self._pipe = _pipeline(_files(settings), self._dtype).to(self._device)
+        self._pipe = pipeline_of(files_of(settings), self._dtype).to(self._device)
         if settings.karras:
             self._pipe.scheduler = diffusers.DPMSolverMultistepScheduler.from_config(
                 self._pipe.scheduler.config, use_karras_sigmas=True
@@ -109,7 +109,7 @@ class PlainDiffusers:
             torch.cuda.synchronize()
 
 
-def _files(settings: PlainSettings) -> ModelFiles:
+def files_of(settings: PlainSettings) -> ModelFiles:
     model = ModelSettings(model=settings.model, revision=settings.revision, allow_pickle=settings.allow_pickle)
     files = find_model(model, STABLE_DIFFUSION, False, _Silent())
     if isinstance(files, Failure):
@@ -117,7 +117,7 @@ def _files(settings: PlainSettings) -> ModelFiles:
     return files
 
 
-def _pipeline(files: ModelFiles, dtype: torch.dtype) -> Any:
+def pipeline_of(files: ModelFiles, dtype: torch.dtype) -> Any:
     bare: dict[str, Any] = {"dtype": dtype, "safety_checker": None, "local_files_only": True}
     if files.checkpoint is not None:
         pipe = diffusers.StableDiffusionPipeline.from_single_file(

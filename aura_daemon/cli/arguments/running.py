@@ -83,15 +83,27 @@ def bench(
     levers: Annotated[bool, typer.Option("--levers", help="Instead: what each lever gains and loses here.")] = False,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also a chart of where time goes.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also all figures.")] = None,
+    first_step: Annotated[
+        bool, typer.Option("--first-step", help="Instead: from dropping a prompt to its first step, cold and warm.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Instead: so many jobs, the daemon against a bare loop.")
+    ] = None,
     files: Annotated[int, typer.Option(min=1, help="With --intake: files to drain.")] = 1000,
     latencies: Annotated[int, typer.Option(min=1, help="With --intake: files delivered one by one.")] = 200,
-    folder: Annotated[Path | None, typer.Option(help="With --intake: the disk to measure on; default: here.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="With these three: the disk to measure on; default: here.")
+    ] = None,
 ) -> None:
     """Measure how fast this machine draws, at every speed. --intake: how soon files are taken on this disk."""
     if intake:
         from aura_daemon.cli.bench import intake as measuring
 
         raise typer.Exit(measuring.intake(files, latencies, folder))
+    if first_step or jobs is not None:
+        from aura_daemon.cli.bench import daemon
+
+        raise typer.Exit(daemon.first_step(folder) if jobs is None else daemon.jobs(jobs, folder))
     from aura_daemon.cli.bench import speed as measuring_speed
 
     options = measuring_speed.SpeedOptions(
