@@ -46,7 +46,7 @@ torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real fault
 ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk
 	$(BIN)/python -m tests.checks.ladder_check $(LADDER_ARGS)
 
-gpu-check: $(INSTALLED_DEV) ## the ladder on a GPU made small: minutes, 2.4 GB on the disk; without make see its docstring
+gpu-check: $(INSTALLED_DEV) ## speed on a GPU, and the ladder on it made small: 8 minutes, 2.4 GB on the disk; without make see its docstring
 	$(BIN)/python -m tests.checks.gpu_check $(GPU_ARGS)
 
 service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted for it: root, minutes; SERVICE_ARGS=--short
