@@ -262,7 +262,7 @@ def _heading(given: argparse.Namespace, here: dict[str, Any], seconds: float) ->
     flags, model = ", ".join(here["flags"]), given.model or "random weights of the size of SD 1.4"
     return (
         f"`{given.command}`, {here['finished']}, {seconds / 60:.0f} min: {here['processor']} ({flags}), {here['cores']}"
-        f" cores; {told}; {given.size}x{given.size}, guidance on, batch 1, {given.model or 'random weights of the size of SD 1.4'}.\n\n"
+        f" cores; {told}; {given.size}x{given.size}, guidance on, batch 1, {model}.\n\n"
         "Seconds are medians of pairs in turn with the reference, times its medians over the whole run; pictures are"
         ' composed of encode, steps and decode where "whole" does not stand behind them.\n'
     )

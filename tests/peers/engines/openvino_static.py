@@ -44,6 +44,7 @@ class OpenVino:
         self._latents = dice.standard_normal((1, 4, latent, latent), dtype=np.float32)
         self._words = dice.standard_normal((rows, *shape), dtype=np.float32)
         self._rows = rows
+        self._moment = np.array(500, dtype=unet.inputs[1].element_type.to_dtype())
         self.facts = {
             "calls": 1,
             "dtype": str(self._unet.get_property("INFERENCE_PRECISION_HINT")).strip("<>").split("'")[-2],
@@ -53,7 +54,7 @@ class OpenVino:
     def step(self) -> None:
         """One guided step; one row alone for few-step models."""
         doubled = np.concatenate([self._latents] * self._rows)
-        noise = self._unet([doubled, np.float32(500), self._words])[0]
+        noise = self._unet([doubled, self._moment, self._words])[0]
         self._latents = self._latents - 0.01 * noise[-1:]
 
     def decode(self) -> None:
