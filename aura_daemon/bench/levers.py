@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from aura_daemon.bench.children import PROMPT
 from aura_daemon.bench.figures import NotMeasured
-from aura_daemon.bench.speeds import MINI_PROMPT, Told
+from aura_daemon.bench.speeds import MINI_PROMPT, Told, convert
 from aura_daemon.bench.timed_worker import TimedRun, TimedWorker
 from aura_daemon.config.engine import EMBEDDED, Dtype, EngineSettings
 from aura_daemon.errors import AuraError
@@ -91,6 +91,8 @@ def gains(
         if isinstance(warm := base.run(request), Failure):
             raise AuraError(warm.told)
         for lever in LEVERS:
+            if lever.engine is not EngineChoice.EAGER:
+                convert(lever.settings(settings), request, lambda: told("a model is converted, once", 0, 1))
             with TimedWorker(lever.settings(settings)) as worker:
                 yield _gain(lever, base, worker, request, pairs, told)
 
