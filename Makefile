@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check test-slow lint types contracts check coverage elsewhere evaluate wheel wheel-check clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -94,6 +94,9 @@ bench-peers: $(INSTALLED) ## install ONNX Runtime and stable-diffusion.cpp for `
 evaluate: $(INSTALLED) ## measure the embedded model
 	$(BIN)/python -m aura_daemon.training.evaluate
 
+evaluate-speeds: $(INSTALLED_DEV) ## what each `speed` costs in quality, on this CPU: a table; SPEEDS_ARGS="balanced --prompts 100"
+	$(BIN)/python -m aura_daemon.training.evaluate --speeds $(SPEEDS_ARGS)
+
 wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 	rm -rf build dist
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q $(PIP_ARGS) --no-deps -w dist .
@@ -120,6 +123,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing into $(VENV): about 1.4 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
 	$(PIP) -e .
+	$(BIN)/python -m compileall -q aura_daemon
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
+from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -70,8 +71,10 @@ class StableDiffusion:
         return Extent(width=width, height=height, batch=len(tasks), guided=resolved.guidance_scale > 1)
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
-        """Eager."""
-        return EAGER
+        """As the configuration forces it."""
+        request = tasks[0].task.request
+        adapted = isinstance(request, GenerateRequest) and bool(request.loras)
+        return variant_of(self._settings.generate.engine, placement, adapted=adapted) or EAGER
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """All that the backend has."""
@@ -79,7 +82,8 @@ class StableDiffusion:
 
     def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
         """With the safety checker, where it is used."""
-        return generator_footprint(files, placement, with_checker=self._settings.generate.safety is not Safety.OFF)
+        with_checker = self._settings.generate.safety is not Safety.OFF
+        return with_variant(generator_footprint(files, placement, with_checker=with_checker), placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""

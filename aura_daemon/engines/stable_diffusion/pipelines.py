@@ -16,6 +16,7 @@ import torch
 from loguru import logger
 from PIL import Image
 
+from aura_daemon.engines.compiled.stand_in import stand_in
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
@@ -44,13 +45,24 @@ class Pipelines:
     def __init__(self, parts: PipelineParts, placement: Placement) -> None:
         self._parts = parts
         self._own_scheduler = dict(parts.pipe.scheduler.config)
+        self._unet = stand_in(parts.pipe.unet, placement)
         self.move_to(placement)
+
+    @property
+    def variant(self) -> str:
+        """How the UNet computes: as the placement says, unless that failed."""
+        return str(getattr(self._unet, "variant", self._placement.variant))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the engine could not do."""
+        return tuple(getattr(self._unet, "warnings", ()))
 
     def move_to(self, placement: Placement) -> None:
         """Rebuilds the pipelines for a rung that takes the same weights."""
         self._placement = placement
         self._kinds: dict[str, Any] = {}
-        pipe, unet = self._parts.pipe, self._parts.pipe.unet
+        pipe, unet = self._parts.pipe, self._unet
         self._proxy = OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
         if self._proxy is not None:
             unet = self._proxy
