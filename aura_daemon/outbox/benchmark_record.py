@@ -32,6 +32,7 @@ def benchmark_request(resolved: ResolvedBenchmark) -> BenchmarkRecord:
         steps=settings.steps,
         guidance_scale=settings.guidance_scale,
         scheduler=settings.scheduler,
+        speed=settings.speed,
         seed=settings.seed,
         model=settings.model,
         loras=[LoraRecord.model_validate(lora) for lora in settings.loras] or None,

@@ -9,6 +9,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.benchmarks import BenchmarkRun, RunSeconds, SizeFigures, SizeNotRun
 from aura_daemon.jobs.requests import BenchmarkRequest, engine_kind
 from aura_daemon.jobs.results import EngineTiming, Produced, ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.system.hardware import processor as host_processor
 
@@ -107,6 +108,7 @@ def _settings_in_words(
             "steps": resolved.steps,
             "guidance_scale": f"{resolved.guidance_scale:g}",
             "scheduler": resolved.scheduler,
+            "speed": resolved.speed if resolved.speed is not Speed.EXACT else "",
             "batch": batch,
             "prompt": resolved.prompt,
             "negative_prompt": resolved.negative_prompt,

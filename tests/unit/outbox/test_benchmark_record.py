@@ -22,6 +22,7 @@ from aura_daemon.jobs.requests import (
     Metadata,
 )
 from aura_daemon.jobs.results import Produced, ResolvedBenchmark, ResolvedCaption
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.outbox.sidecar_writer import sidecar
 from tests.support.benchmark_runs import run, size
 from tests.support.outcomes import measured
@@ -83,6 +84,7 @@ def test_it_holds_what_changed_since_the_last_run_and_the_rates_of_earlier_ones(
     [
         {},
         {"model": "sd-1.4", "loras": (Lora(name="ink", weight=0.5),), "hires": Hires(scale=2), "clip_skip": 2},
+        {"speed": Speed.FAST},
         {"format": ImageFormat.WEBP, "quality": 80, "metadata": Metadata.NONE, "negative_prompt": "a dog"},
     ],
 )
@@ -102,6 +104,7 @@ def test_a_sidecar_of_pictures_asks_for_the_same_benchmark_again(changes: dict[s
             model=drawn.model,
             loras=drawn.loras,
             hires=drawn.hires,
+            speed=drawn.speed,
             clip_skip=drawn.clip_skip,
             format=drawn.format,
             quality=drawn.quality,
