@@ -101,8 +101,8 @@ class Generator:
                 yield task, failure
             else:
                 begun.append(task)
-        for windows in sorted({task.windows for task in begun}):
-            yield from self._together([task for task in begun if task.windows == windows], reporter, peak)
+        for alike in sorted({task.alike for task in begun}):
+            yield from self._together([task for task in begun if task.alike == alike], reporter, peak)
 
     def _begin(self, task: PictureTask) -> Failure | None:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
@@ -200,6 +200,7 @@ class Generator:
             dtype=self.placement.dtype,
             rung=self.placement.rung,
             variant=self._pipelines.variant,
+            levers=task.levers,
             batch_size=batch_size,
             timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
@@ -245,13 +246,14 @@ class Generator:
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
-        latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        denoised = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")
+            task.passed(denoised.plan)
         return [
-            _PictureLatents(tensor=latents[place : place + 1], random=random[place], start=fitted[place])
+            _PictureLatents(tensor=denoised.latents[place : place + 1], random=random[place], start=fitted[place])
             for place in range(len(tasks))
         ]
 
