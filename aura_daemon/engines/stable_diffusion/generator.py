@@ -24,6 +24,7 @@ from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
+from aura_daemon.engines.stable_diffusion.few_steps import companions, levers_of
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -79,7 +80,7 @@ class Generator:
             device=placement.device,
             embeddings=configured.embeddings,
         )
-        self._pipelines = Pipelines(self.parts, placement)
+        self._pipelines = Pipelines(self.parts, placement, files)
 
     def move_to(self, placement: Placement) -> None:
         """Moves to a rung that takes the same weights: only what is done with them changes."""
@@ -122,7 +123,7 @@ class Generator:
             resolved.negative_prompt,
             passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
-            guided=resolved.guidance_scale > 1,
+            guided=self.files.own.is_guided(resolved.guidance_scale),
             adapted=self.adapters.state,
         )
         if isinstance(encoded, Failure):
@@ -136,7 +137,8 @@ class Generator:
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
         pictures = [task.encoded.of_pass(0) for task in tasks if task.encoded is not None]
-        rows = len(rows_of(pictures, guided=(guided := tasks[0].resolved.guidance_scale > 1)))
+        guided = self.files.own.is_guided(tasks[0].resolved.guidance_scale)
+        rows = len(rows_of(pictures, guided=guided))
         for task in tasks:
             task.clock.restart()
             task.load = rows / (len(tasks) * (2 if guided else 1))
@@ -183,6 +185,7 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
+            *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
@@ -203,7 +206,13 @@ class Generator:
             timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            levers=tuple(levers_of(resolved, self.files)),
+            ingredients=(
+                *companions(self.files),
+                *task.loras,
+                *encoded.inversions,
+                *(start.ingredients if start is not None else ()),
+            ),
             windows=encoded.windows,
             versions=versions(),
             thumbnail=small,
