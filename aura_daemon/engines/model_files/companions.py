@@ -95,7 +95,7 @@ def turbo_lora(name: str) -> ModelFormat:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Companion:
+class TurboPart:
     """A file or folder that belongs to a model."""
 
     settings: ModelSettings
@@ -105,16 +105,16 @@ class Companion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Companions:
+class TurboParts:
     """What a model takes at turbo."""
 
-    lora: Companion | None
-    decoder: Companion | None
+    lora: TurboPart | None
+    decoder: TurboPart | None
     settings: TurboSettings
     """Steps, guidance and sampler; each may be None for the model's own."""
 
     @property
-    def all(self) -> tuple[Companion, ...]:
+    def all(self) -> tuple[TurboPart, ...]:
         """Those that there are."""
         return tuple(one for one in (self.lora, self.decoder) if one is not None)
 
@@ -139,7 +139,7 @@ def look_for_all(settings: ModelSettings, model_format: ModelFormat, half: bool)
     return _with_companions(files, settings, half, None)
 
 
-def companions_of(settings: GenerateSettings, files: ModelFiles | None) -> Companions | Failure:
+def companions_of(settings: GenerateSettings, files: ModelFiles | None) -> TurboParts | Failure:
     """What a model takes at turbo; one that is not here (None) counts as Stable Diffusion 1.x."""
     folder = files.folder if files is not None else None
     unet = read_json(folder / "unet" / "config.json") if folder is not None else {}
@@ -154,14 +154,14 @@ def companions_of(settings: GenerateSettings, files: ModelFiles | None) -> Compa
     decoder_name = configured.decoder or (USUAL_DECODER if is_standard else NONE)
     decoder = _named(settings, decoder_name, TINY_DECODER) if decoder_name != NONE else None
     if files is not None and files.own.few_steps:
-        return Companions(lora=None, decoder=decoder, settings=TurboSettings())
+        return TurboParts(lora=None, decoder=decoder, settings=TurboSettings())
     lora_name = configured.lora or (USUAL_LORA if is_whole else "")
     if not lora_name:
         known = f"{USUAL_LORA} is for whole Stable Diffusion 1.x, which it is not"
         mend = "set generate.turbo.lora to a LoRA that was made for it (or to none), or take another speed"
         return unavailable(settings.model, f"nothing is known that draws with it in a few steps: {known}", mend)
     chosen = {key: value for key, value in _scalars(configured).items() if value is not None}
-    return Companions(
+    return TurboParts(
         lora=_named(settings, lora_name, turbo_lora(lora_name)) if lora_name != NONE else None,
         decoder=decoder,
         settings=replace(USUAL, **chosen),
@@ -192,7 +192,7 @@ def _with_companions(files: ModelFiles, settings: GenerateSettings, half: bool, 
     )
 
 
-def _present(companions: Companions | Failure, half: bool) -> ModelFiles | None:
+def _present(companions: TurboParts | Failure, half: bool) -> ModelFiles | None:
     """A tiny decoder that is on this machine; none is fetched for previews alone."""
     if isinstance(companions, Failure) or companions.decoder is None:
         return None
@@ -203,13 +203,13 @@ def _present(companions: Companions | Failure, half: bool) -> ModelFiles | None:
     return replace(found, name=wanted.told_as) if isinstance(found, ModelFiles) else None
 
 
-def _own(model: str, folder: Path, own: object) -> Companions | Failure:
+def _own(model: str, folder: Path, own: object) -> TurboParts | Failure:
     """What the key `turbo` of a model's aura.json names."""
     try:
         keys = _keys(own)
         lora, decoder = (_inside(keys.pop(key, None)) for key in ("lora", "decoder"))
         scheduler = keys.pop("scheduler", None)
-        return Companions(
+        return TurboParts(
             lora=_carried(model, folder, lora, turbo_lora(str(folder / lora))) if lora is not None else None,
             decoder=_carried(model, folder, decoder, TINY_DECODER) if decoder is not None else None,
             settings=TurboSettings(
@@ -239,15 +239,15 @@ def _inside(path: object) -> str | None:
     return parts.as_posix()
 
 
-def _carried(model: str, folder: Path, path: str, model_format: ModelFormat) -> Companion:
+def _carried(model: str, folder: Path, path: str, model_format: ModelFormat) -> TurboPart:
     short = model.rstrip("/").rpartition("/")[2]
-    return Companion(
+    return TurboPart(
         settings=ModelSettings(model=str(folder / path)), model_format=model_format, told_as=f"{short}/{path}"
     )
 
 
-def _named(settings: GenerateSettings, name: str, model_format: ModelFormat) -> Companion:
-    return Companion(
+def _named(settings: GenerateSettings, name: str, model_format: ModelFormat) -> TurboPart:
+    return TurboPart(
         settings=ModelSettings(model=name, allow_pickle=settings.allow_pickle), model_format=model_format, told_as=name
     )
 

@@ -24,7 +24,6 @@ from aura_daemon.engines.placement.device_memory import PeakMemory, wait_for
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPrompt, PromptEncoder
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.engines.stable_diffusion.few_steps import companions, levers_of
 from aura_daemon.engines.stable_diffusion.loading import load_parts
 from aura_daemon.engines.stable_diffusion.loras.lora import LoraAdapters, UnusableLora
 from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
@@ -33,6 +32,7 @@ from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions

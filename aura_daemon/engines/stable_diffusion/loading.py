@@ -21,7 +21,7 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
 from aura_daemon.engines.placement.mapped_weights import left_in_files, stored_bytes
 from aura_daemon.engines.placement.offload import OffloadedModule
-from aura_daemon.engines.stable_diffusion.few_steps import fuse
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import fuse
 from aura_daemon.ladder.rungs import Offload, Storage
 
 

@@ -15,7 +15,7 @@ from aura_daemon.engines.model_files.companions import (
     TINY_DECODER,
     USUAL_DECODER,
     USUAL_LORA,
-    Companions,
+    TurboParts,
     companions_of,
     find_with_companions,
     look_for_all,
@@ -59,7 +59,7 @@ def refusal(wanted: GenerateSettings) -> Failure:
 
 def named(model: ModelFiles, **turbo: object) -> tuple[str | None, str | None]:
     taken = companions_of(settings(model.folder, **turbo), model)
-    assert isinstance(taken, Companions), taken
+    assert isinstance(taken, TurboParts), taken
     return (
         taken.lora.told_as if taken.lora is not None else None,
         taken.decoder.told_as if taken.decoder is not None else None,
@@ -103,7 +103,7 @@ def test_the_configuration_names_what_other_models_take(generator: Path, tmp_pat
 def test_stable_diffusion_takes_lcm_and_taesd_and_nothing_else_does(generator: Path) -> None:
     assert named(with_unet(generator, WHOLE)) == (USUAL_LORA, USUAL_DECODER)
     unknown = companions_of(settings(Path("sd-1.4")), None)
-    assert isinstance(unknown, Companions)
+    assert isinstance(unknown, TurboParts)
     assert [one.told_as for one in unknown.all] == [USUAL_LORA, USUAL_DECODER]
     assert named(with_unet(generator, WHOLE), lora="owner/ink", decoder=NONE) == ("owner/ink", None)
     other = with_unet(generator, {"block_out_channels": [8, 16], "cross_attention_dim": 16})

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
 )
 
-BK = Path(__file__).parents[3] / "data" / "bk_sdm"
+BK = Path(__file__).parents[4] / "data" / "bk_sdm"
 PROMPT = "a red circle on a blue background"
 
 
