@@ -15,6 +15,7 @@ from safetensors import safe_open
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import stored_bytes
+from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
 from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
 
 UNET_CHANNELS: Final = 320
@@ -83,6 +84,11 @@ def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker
     )
 
 
+def unet_numbers(files: ModelFiles) -> int:
+    """How many numbers the UNet has."""
+    return _numbers(files)[0]["unet"]
+
+
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
     """The footprint of Stable Diffusion 1.4, from its known sizes."""
     return _of_generator(
@@ -124,6 +130,7 @@ def _of_generator(
         vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
         native_px=native_px,
         workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+        row_by_row=placement.variant in (OPENVINO, OPENVINO_INT8),
     )
 
 
