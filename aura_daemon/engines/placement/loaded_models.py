@@ -22,7 +22,7 @@ from aura_daemon.ladder.prediction import Extent, Footprint, predicted_bytes
 Key: TypeAlias = tuple[JobKind, str]
 """Kind of job and name of the model."""
 
-NOTHING_DRAWN: Final = Extent(width=0, height=0)
+NOTHING_DRAWN: Final = Extent(width=0, height=0, batch=0)
 
 
 class Engine(Protocol):
