@@ -212,11 +212,12 @@ class Dispatcher:
         return heads[found.id]
 
     def _batch_limit(self, first: Job, slot: Slot, start: Start, measured: Sequence[Measured]) -> int:
-        """The largest size of a batch; captions and sheets run one by one."""
-        if first.kind != JobKind.GENERATE:
+        """The largest size of a batch; sheets and benchmarks run one by one."""
+        if first.kind not in (JobKind.GENERATE, JobKind.CAPTION):
             return 1
         device = slot.device
         most = most_together(
+            JobKind(first.kind),
             configured=self.settings.batch,
             on_gpu=device is not None and device.device != "cpu",
             measured=measured,
