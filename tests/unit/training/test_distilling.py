@@ -14,11 +14,11 @@ from aura_daemon.config.engine import Dtype
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.mini import GENERATOR
 from aura_daemon.mini.grammar import held_out_sentences, seen_sentences
-from aura_daemon.training import consistency, pruned, tiny_decoder
+from aura_daemon.training.distilling import consistency, pruned, tiny_decoder
+from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder, export_lora
 from aura_daemon.training.models import draw
 from aura_daemon.training.speeds import measure_speeds, speeds_table
 from aura_daemon.training.trainlog import TrainingLog
-from aura_daemon.training.turbo import TURBO_FACTS, export_decoder, export_lora
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
