@@ -1,7 +1,7 @@
 """The daemon against a bare loop of the same diffusers calls, in turn. In: how many jobs. Out: seconds of each.
 
-Both have loaded the model before. The daemon claims, journals, draws, publishes with sidecar and thumbnail, and archives;
-the loop draws and writes.
+Both have loaded the model before. The daemon claims, journals, draws, publishes with sidecar and thumbnail, and
+archives; the loop draws and writes.
 """
 
 from __future__ import annotations
