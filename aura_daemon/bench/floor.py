@@ -86,7 +86,7 @@ CARDS: Final = (
 """Small cards that we have none of: 2,304 units at 1.74 GHz, and 2,048 at 1.74 GHz (80 W)."""
 
 REACHED: Final = (0.2, 0.5)
-"""The share of the ceiling that plain and that compiled kernels reach of a card's tensor cores, for a prediction."""
+"""The share of a card's tensor cores that plain and that joined kernels reach, by published rates of larger cards."""
 
 
 def floor_s(work: Work, ceiling: Ceiling) -> float:

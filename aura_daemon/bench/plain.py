@@ -54,6 +54,7 @@ class PlainDiffusers:
             "calls": len(self._pipe.scheduler.timesteps),
             "scheduler": type(self._pipe.scheduler).__name__,
             "device": self._device,
+            "dtype": settings.dtype,
             "versions": {"diffusers": diffusers.__version__, "torch": torch.__version__},
         }
 

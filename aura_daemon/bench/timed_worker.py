@@ -5,8 +5,9 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
@@ -14,6 +15,9 @@ from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready
+
+CONVERSION: Final = "conversion_child"
+"""The end of the module's name that a worker starts to convert a model (`engines.openvino`)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +46,22 @@ class TimedWorker:
 
     def __exit__(self, *_: object) -> None:
         self._worker.stop(2.0)
+
+    def wait_for_conversion(self, told: Callable[[], None]) -> bool:
+        """Waits while the worker has its model converted for another engine; whether it did. `told`: each second."""
+        import psutil  # large, and not needed by who imports this module
+
+        waited = False
+        while self._worker.pid is not None:
+            with suppress(psutil.Error):
+                children = psutil.Process(self._worker.pid).children()
+                if any(CONVERSION in part for child in children for part in child.cmdline()):
+                    waited = True
+                    told()
+                    time.sleep(1.0)
+                    continue
+            break
+        return waited
 
     def run(
         self, request: Request, stepped: Callable[[int, int], None] = lambda _step, _steps: None

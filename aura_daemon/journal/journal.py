@@ -104,7 +104,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         with self._database.transaction(is_durable=source.failure is not None) as database:
             self._move_source(database, source.id, SourceState.ADMITTED, **read)
             for job in jobs:
-                derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
+                derived = {"stem_key": stem_key(job.stem), "model": job.queue, "demand": job.demand}
                 _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
             for image in named:
                 row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)

@@ -157,6 +157,7 @@ class Measuring:
             step=figures.step_s / step_s,
             decode=figures.decode_s / median(self.decode_s),
             end_to_end=whole / step_s,
+            is_whole=steps == figures.steps,
             load_s=figures.load_s,
             peak_bytes=figures.peak_bytes,
             dtype=figures.dtype,
@@ -167,8 +168,13 @@ def main() -> int:
     """Prints the table and writes the figures; 1 where nothing of ours could be measured."""
     given = _arguments()
     began_s = time.monotonic()
-    settings = speeds.write_random_models(EngineSettings())
-    model, cache = Path(settings.generate.model), cache_folder()
+    settings = EngineSettings()
+    if given.model is None:
+        settings = speeds.write_random_models(settings)
+    else:
+        settings = replace(settings, generate=replace(settings.generate, model=given.model))
+    model = Path(settings.generate.model)
+    cache = cache_folder() / "peers" / model.name
     every = Asked(speeds=tuple(Speed), width=given.size, height=given.size, steps=None, repeats=1)
     counted = speeds.count(settings, every)
     here = machine()
@@ -253,10 +259,10 @@ def _heading(given: argparse.Namespace, here: dict[str, Any], seconds: float) ->
         name: version for name, version in here["versions"].items() if name in ("torch", "diffusers", "python")
     }
     told = ", ".join(f"{name} {version}" for name, version in libraries.items())
-    flags = ", ".join(here["flags"])
+    flags, model = ", ".join(here["flags"]), given.model or "random weights of the size of SD 1.4"
     return (
         f"`{given.command}`, {here['finished']}, {seconds / 60:.0f} min: {here['processor']} ({flags}), {here['cores']}"
-        f" cores; {told}; {given.size}x{given.size}, guidance on, batch 1, random weights of the size of SD 1.4.\n\n"
+        f" cores; {told}; {given.size}x{given.size}, guidance on, batch 1, {model}.\n\n"
         "Seconds are medians of pairs in turn with the reference, times its medians over the whole run; pictures are"
         ' composed of encode, steps and decode where "whole" does not stand behind them.\n'
     )
@@ -291,6 +297,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.peers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one pair each: about 6 minutes on two cores")
     parser.add_argument("--compare", action="store_true", help="with the committed figures; writes to build/bench")
+    parser.add_argument("--model", metavar="FOLDER", help="default: random weights of the size of SD 1.4")
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3, help="pairs of steps an engine")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="engines whose names hold one of these; aura: ours")

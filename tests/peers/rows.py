@@ -33,7 +33,9 @@ class Row:
     """Of the pairs of steps: how far apart the least and the greatest ratio are, as a share of the median."""
     pairs: int = 1
     end_to_end: float | None = None
-    """A whole picture, in steps of the reference; None: composed."""
+    """A picture by our worker, in steps of the reference; None: composed of the row's stages."""
+    is_whole: bool = False
+    """Whether all its steps were drawn."""
     load_s: float = 0.0
     peak_bytes: int = 0
     dtype: str = ""
@@ -64,13 +66,13 @@ def paired(own: Sequence[float], reference: Sequence[float]) -> tuple[float, flo
 def markdown(rows: Sequence[Row], reference: Reference, missing: Mapping[str, str], floors: Mapping[str, float]) -> str:
     """The table, the fastest picture last; `floors`: number format -> seconds of a step at best."""
     origin = next((row for row in rows if row.name == ORIGIN), None)
-    heads = ("what", "steps", "a step", "pairs, spread", "floor of a step", "decode", "load", "a picture", "times the"
-             " origin's", "peak memory")  # fmt: skip
+    timed = "what", "steps", "a step", "pairs, spread", "floor of a step", "decode", "load", "a picture"
+    heads = *timed, "times the origin's", "peak memory"
     lines = [f"| {' | '.join(heads)} |", f"|---{'|---:' * (len(heads) - 1)}|"]
     for row in sorted(rows, key=reference.picture_s, reverse=True):
         floor = floors.get(row.dtype)
         times = reference.picture_s(origin) / reference.picture_s(row) if origin is not None else None
-        whole = "" if row.end_to_end is None else ", whole"
+        whole = ", whole" if row.is_whole else ""
         cells = (
             f"{row.name} ({row.how})",
             str(row.calls),

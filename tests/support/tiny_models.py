@@ -4,11 +4,15 @@ apart.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from safetensors.torch import save_file
 from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
@@ -115,3 +119,51 @@ def _safety_checker() -> StableDiffusionSafetyChecker:
     checker = StableDiffusionSafetyChecker(config)
     torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)
     return checker
+
+
+def write_companions(model: Path, *, without: str = "nothing") -> Path:
+    """A LoRA and a tiny decoder with random weights in the folder `turbo` of a model; its aura.json names them.
+
+    `without`: a part of the names of layers that the LoRA leaves alone.
+    """
+    torch.manual_seed(1)
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    layers = [
+        name
+        for name, module in unet.named_modules()
+        if name.endswith(("to_q", "to_v", "conv1", "to_out.0")) and without not in name and hasattr(module, "weight")
+    ]
+    write_lora(model / "turbo" / "lora.safetensors", unet, layers)
+    write_decoder(model / "turbo" / "decoder")
+    place = model / "aura.json"
+    carried = json.loads(place.read_text()) if place.exists() else {}
+    carried["turbo"] = {"lora": "turbo/lora.safetensors", "decoder": "turbo/decoder", "steps": 3}
+    place.write_text(json.dumps(carried))
+    return model
+
+
+def write_lora(file: Path, unet: Any, layers: Iterable[str], *, rank: int = 2, scale: float = 0.1) -> Path:
+    """A LoRA of these layers in diffusers' names."""
+    tensors = {}
+    for name in layers:
+        weight = unet.get_submodule(name).weight
+        kernel = weight.shape[2:]
+        tensors[f"unet.{name}.lora_A.weight"] = scale * torch.randn(rank, weight.shape[1], *kernel)
+        tensors[f"unet.{name}.lora_B.weight"] = scale * torch.randn(weight.shape[0], rank, *(1 for _ in kernel))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file, {"format": "pt"})
+    return file
+
+
+def write_decoder(folder: Path, channels: int = 8) -> Path:
+    """An AutoencoderTiny with random weights."""
+    torch.manual_seed(2)
+    widths, blocks = (channels,) * 4, (1, 1, 1, 1)
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        num_encoder_blocks=blocks,
+        num_decoder_blocks=blocks,
+    )
+    tiny.save_pretrained(folder)
+    return folder

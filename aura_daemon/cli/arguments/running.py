@@ -81,6 +81,7 @@ def bench(
         int | None, typer.Option(min=1, max=20, help="Pictures that count; default: 3 of a small model, 1 of a large.")
     ] = None,
     levers: Annotated[bool, typer.Option("--levers", help="Instead: what each lever gains and loses here.")] = False,
+    prompts: Annotated[int, typer.Option(min=3, help="With --levers: pictures that are judged.")] = 400,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also a chart of where time goes.")] = None,
     as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also all figures.")] = None,
     first_step: Annotated[
@@ -113,6 +114,7 @@ def bench(
         steps=steps,
         repeats=repeats,
         levers=levers,
+        prompts=prompts,
         svg=svg,
         json=as_json,
     )

@@ -1,4 +1,4 @@
-"""`bench --first-step`, `bench --jobs N`: what the daemon costs beside its model; a real worker with aura-mini."""
+"""`bench --first-step`, `bench --jobs N`: what the daemon costs beside its model. The worker is real."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from aura_daemon.bench.floor import CARDS, Counted, floor_s, picture_s, predicte
 from aura_daemon.bench.random_names import SIZE_BYTES, cache_folder
 from aura_daemon.bench.speeds import Asked, Told
 from aura_daemon.bench.timed_worker import TimedRun
+from aura_daemon.cli.bench import levers
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.config.loading import load
 from aura_daemon.errors import Problem, UserError
@@ -50,6 +51,7 @@ class SpeedOptions:
     steps: int | None
     repeats: int | None
     levers: bool
+    prompts: int
     svg: Path | None
     json: Path | None
 
@@ -68,7 +70,15 @@ def measure(config: Path | None, options: SpeedOptions) -> int:
     asked = Asked(speeds=wanted, width=width, height=height, steps=options.steps, repeats=options.repeats or 1)
     counted = speeds.count(settings, asked)
     repeats = options.repeats or (1 if counted.step.flops > REAL_FLOPS else 3)
-    asked = Asked(speeds=wanted, width=width, height=height, steps=options.steps, repeats=repeats)
+    asked = replace(asked, repeats=repeats)
+    if options.levers:
+        with _progress() as told:
+            found = levers.measure(
+                console, settings, (width, height), pairs=repeats, prompts=options.prompts, told=told
+            )
+        if options.json is not None:
+            written(options.json, json.dumps({"machine": machine(), **found}, indent=2) + "\n")
+        return 0
     console.print(_beforehand(settings, asked, counted))
     rows: list[Figures] = []
     missing: list[NotMeasured] = []

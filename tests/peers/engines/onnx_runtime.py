@@ -9,14 +9,13 @@ import sys
 from pathlib import Path
 
 from aura_daemon.bench.served import serve
-
-WORDS = (77, 768)
+from tests.peers.engines.openvino_static import words_shape
 
 
 class OnnxRuntime:
     """The UNet in a session."""
 
-    def __init__(self, folder: Path, size_px: int) -> None:
+    def __init__(self, model: Path, folder: Path, size_px: int) -> None:
         import numpy as np
         import onnxruntime
 
@@ -29,7 +28,7 @@ class OnnxRuntime:
         values = (
             dice.standard_normal((2, 4, size_px // 8, size_px // 8), dtype=np.float32),
             np.array(500.0, dtype=np.float32),
-            dice.standard_normal((2, *WORDS), dtype=np.float32),
+            dice.standard_normal((2, *words_shape(model)), dtype=np.float32),
         )
         names = [one.name for one in self._session.get_inputs()]
         self._inputs = dict(zip(names, values, strict=True))
@@ -52,7 +51,7 @@ def convert(model: Path, folder: Path, size_px: int) -> None:
     if goal.exists():
         return
     unet = UNet2DConditionModel.from_pretrained(model / "unet", dtype=torch.float32).eval()
-    example = torch.randn(2, 4, size_px // 8, size_px // 8), torch.tensor(500.0), torch.randn(2, *WORDS)
+    example = torch.randn(2, 4, size_px // 8, size_px // 8), torch.tensor(500.0), torch.randn(2, *words_shape(model))
     unfinished = folder / "unfinished"
     unfinished.mkdir(exist_ok=True)
     with torch.no_grad():
@@ -69,4 +68,4 @@ if __name__ == "__main__":
     if "--convert" in sys.argv:
         convert(model, folder, size_px)
     else:
-        serve(lambda: OnnxRuntime(folder, size_px))
+        serve(lambda: OnnxRuntime(model, folder, size_px))

@@ -50,7 +50,7 @@ def peers(model: Path, cache: Path, python: str, size_px: int, reference: PlainS
             how="as optimum-intel and its notebooks run it",
             command=served,
             prepare=(*served, "--convert"),
-            made=vino / "tiny.xml",
+            made=vino / f"tiny-{size}.xml",
             calls=steps,
         ),
         Peer(
@@ -58,7 +58,7 @@ def peers(model: Path, cache: Path, python: str, size_px: int, reference: PlainS
             how="OpenVINO, a few-step model in 4 steps, one row a step, tiny autoencoder",
             command=(*served, "--few"),
             prepare=(*served, "--convert"),
-            made=vino / "tiny.xml",
+            made=vino / f"tiny-{size}.xml",
             calls=4,
         ),
         Peer(
