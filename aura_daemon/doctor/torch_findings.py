@@ -17,7 +17,7 @@ from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSet
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
-from aura_daemon.engines.defaults import ModelDefaults
+from aura_daemon.engines.defaults import ModelDefaults, steps_of
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.placement.devices import Devices, Placement
@@ -26,6 +26,7 @@ from aura_daemon.engines.placement.loaded_models import LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.levers import LEVERS, mean_cost
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import Failure
@@ -145,7 +146,8 @@ class _LadderPlanner:
         guidance = configured.guidance_scale if configured.guidance_scale is not None else own.guidance_scale
         extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guidance > 1)
         demand = self._demand(configured, files, extent)
-        steps = configured.steps or own.steps
+        steps = configured.steps or steps_of(configured.speed, own)
+        spent = steps * mean_cost(LEVERS[configured.speed], steps)
         start = self._fits.choose(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
         return report.LadderPlan(
@@ -153,7 +155,7 @@ class _LadderPlanner:
             assumed=files is None,
             steps_a_picture=steps,
             free_host_bytes=room.host_bytes,
-            ladder=tuple(self._step(rung, demand, room, steps) for rung in demand.rungs),
+            ladder=tuple(self._step(rung, demand, room, spent) for rung in demand.rungs),
             start=start.rung if isinstance(start, RungChoice) else None,
             start_batch=start.batch if isinstance(start, RungChoice) else 0,
         )
@@ -173,8 +175,8 @@ class _LadderPlanner:
             footprint=footprint,
         )
 
-    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> report.LadderStep:
-        """A rung alone: what all pictures take there, and how many of them fit."""
+    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: float) -> report.LadderStep:
+        """A rung alone: what all pictures take there, and how many of them fit. `steps`: as many whole ones."""
         batch = demand.extent.batch
 
         def need(rung: Rung, batch: int) -> MemoryNeed:
