@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from aura_daemon.config.engine import CaptionSettings, GenerateSettings
@@ -27,6 +27,14 @@ class ModelDefaults:
     guidance_scale: float = 9.0
     scheduler: Scheduler = Scheduler.DPMPP_2M_KARRAS
     max_new_tokens: int = 50
+    embedded_guidance: bool = False
+    """The UNet is told the guidance, so that no second pass is needed."""
+    few_steps: bool = False
+    """The model itself was made for few steps."""
+
+    def is_guided(self, guidance_scale: float) -> bool:
+        """Whether every step takes a second pass, with the negative prompt."""
+        return guidance_scale > 1 and not self.embedded_guidance
 
 
 def resolve_generate(
@@ -37,8 +45,12 @@ def resolve_generate(
 ) -> tuple[ResolvedGenerate, tuple[str, ...]]:
     """The request with every value filled in, and notes on what was rounded. The seed was drawn when it was journaled.
 
+    `own`: at turbo, of the model with its companions: the configured steps, guidance and sampler are for other levels.
     `image_px`: width and height of the image that the picture starts from.
     """
+    speed = request.speed or configured.speed
+    if speed is Speed.TURBO:
+        configured = replace(configured, steps=None, guidance_scale=None, scheduler=None)
     if request.seed is None:
         raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
     width, height = size_for(request.aspect_ratio or "Auto", own.native_size_px)
@@ -53,7 +65,6 @@ def resolve_generate(
         if requested is not None and requested != rounded
     ]
     picture_format = request.format or configured.format
-    speed = request.speed or configured.speed
     resolved = shared_fields(request, ResolvedGenerate) | {
         "speed": speed,
         "steps": _first(request.steps, configured.steps, steps_of(speed, own)),
@@ -71,7 +82,7 @@ def resolve_generate(
 
 def steps_of(speed: Speed, own: ModelDefaults) -> int:
     """Steps where neither a job nor the configuration names any."""
-    return own.steps if speed in (Speed.EXACT, Speed.BALANCED) else min(own.steps, FAST_STEPS)
+    return min(own.steps, FAST_STEPS) if speed is Speed.FAST else own.steps
 
 
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:

@@ -48,7 +48,7 @@ LEVERS: Final = {
     Speed.EXACT: Levers(),
     Speed.BALANCED: Levers(whole_share=0.48, least_whole=12, momentum=1.0),
     Speed.FAST: Levers(whole_share=0.36, least_whole=9, momentum=1.0, guided=(0.28, 5.42)),
-    Speed.TURBO: Levers(whole_share=0.36, least_whole=9, momentum=1.0, guided=(0.28, 5.42)),
+    Speed.TURBO: Levers(),  # so few steps differ too much from each other
 }
 """The interval is that of the paper for Stable Diffusion XL, which has the noise levels of Stable Diffusion 1.x."""
 

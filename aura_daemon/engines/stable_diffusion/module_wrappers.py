@@ -28,11 +28,13 @@ class SplitGuidanceUNet:
     ) -> tuple[torch.Tensor]:
         """`sample` `[rows, 4, H / 8, W / 8]`, `encoder_hidden_states` `[rows, 77 * windows, D]`, as in diffusers."""
         arguments = {**arguments, "return_dict": False}
+        told = arguments.pop("timestep_cond", None)  # the guidance, where the UNet itself is told of it
         rows = [
             self._unet(
                 sample[row : row + 1],
                 timestep,
                 encoder_hidden_states=encoder_hidden_states[row : row + 1],
+                timestep_cond=told[row : row + 1] if told is not None else None,
                 **arguments,
             )[0]
             for row in range(len(sample))

@@ -18,6 +18,8 @@ import torch
 from loguru import logger
 from PIL import Image
 
+from aura_daemon.engines.compiled.stand_in import stand_in
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
 from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
@@ -28,6 +30,7 @@ from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, S
 from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
+from aura_daemon.engines.stable_diffusion.turbo.tiny_decoder import load_tiny
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 from aura_daemon.ladder.prediction import Extent, tile_px
@@ -57,21 +60,34 @@ class Denoised:
 class Pipelines:
     """diffusers' pipelines around the modules of one loaded `StableDiffusionPipeline`."""
 
-    def __init__(self, parts: PipelineParts, placement: Placement) -> None:
+    def __init__(self, parts: PipelineParts, placement: Placement, files: ModelFiles) -> None:
         self._parts = parts
+        self._files = files
+        self._tiny = load_tiny(files.decoder, placement) if files.at_turbo and files.decoder is not None else None
+        self._has_tried = False
         self._own_scheduler = dict(parts.pipe.scheduler.config)
+        unet = parts.pipe.unet
+        self._unet = stand_in(EagerCachingUNet(unet) if can_cache(unet) else unet, placement)
         self.move_to(placement)
+
+    @property
+    def variant(self) -> str:
+        """How the UNet computes: as the placement says, unless that failed."""
+        return str(getattr(self._unet, "variant", self._placement.variant))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the engine could not do."""
+        return tuple(getattr(self._unet, "warnings", ()))
 
     def move_to(self, placement: Placement) -> None:
         """Rebuilds the pipelines for a rung that takes the same weights."""
         self._placement = placement
         self._kinds: dict[str, Any] = {}
-        pipe, unet = self._parts.pipe, self._parts.pipe.unet
+        pipe, unet = self._parts.pipe, self._unet
         # Layers that are streamed come in the order of the whole UNet; a shallow pass leaves most of them out.
         streams = placement.measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
-        self._caches = not streams and can_cache(unet)
-        if self._caches:
-            unet = EagerCachingUNet(unet)
+        self._caches = not streams and hasattr(type(unet), "full")
         self._proxy = OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
         if self._proxy is not None:
             unet = self._proxy
@@ -118,7 +134,8 @@ class Pipelines:
             stepped(index + 1, pipe.num_timesteps, tensors["latents"])
             return tensors
 
-        negatives = [one.negative(1) for one in encoded if resolved.guidance_scale > 1]
+        guided = self._files.own.is_guided(resolved.guidance_scale)
+        negatives = [one.negative(1) for one in encoded if guided]
         try:
             with (
                 self._tiling(resolved.width, resolved.height),
@@ -144,15 +161,15 @@ class Pipelines:
 
         A picture that is black or NaN is decoded once more in float32: half precision overflows in some VAEs.
         """
-        vae = self._parts.pipe.vae
-        image = self._decoded(latents, random)
-        if _is_spoilt(image) and vae.dtype != torch.float32:
+        vae = self._tiny if self._tiny is not None and self._files.at_turbo else self._parts.pipe.vae
+        image = self._decoded(vae, latents, random)
+        if _is_spoilt(image) and (before := vae.dtype) != torch.float32:
             logger.warning("the picture is black or NaN in {}: decoding once more in float32", self._placement.dtype)
             vae.to(torch.float32)
             try:
-                image = self._decoded(latents, random)
+                image = self._decoded(vae, latents, random)
             finally:
-                vae.to(self._placement.torch_dtype)
+                vae.to(before)
         if not bool(torch.isfinite(image).all()):
             return None
         picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
@@ -160,33 +177,46 @@ class Pipelines:
 
     def preview(self, latents: torch.Tensor) -> Image.Image:
         """A small picture of unfinished latents; takes no more than a sixteenth of a decode at 1024 px."""
-        if self._proxy is not None:
+        tiny = self._tiny_for_previews()
+        if self._proxy is not None and tiny is None:
             self._proxy.offload()  # there is no room for both; the UNet is copied again for its next step
         small = latents
         longest = max(latents.shape[-2:])
         if longest > PREVIEW_LATENT:
             small = torch.nn.functional.interpolate(latents.float(), scale_factor=PREVIEW_LATENT / longest, mode="area")
-        image = self._decoded(small.to(latents.dtype), None).nan_to_num()
+        decoder = tiny if tiny is not None else self._parts.pipe.vae
+        image = self._decoded(decoder, small.to(latents.dtype), None).nan_to_num()
         picture: Image.Image = self._parts.pipe.image_processor.postprocess(image, "pil")[0]
         return picture
 
-    def _decoded(self, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
-        vae, offloaded = self._parts.pipe.vae, self._parts.vae
+    def _tiny_for_previews(self) -> Any:
+        """The tiny decoder, read when the first preview is made; None where there is none that works."""
+        if self._tiny is None and self._files.decoder is not None and not self._has_tried:
+            self._has_tried = True
+            try:
+                self._tiny = load_tiny(self._files.decoder, self._placement)
+            except (OSError, RuntimeError, ValueError) as error:  # damaged, or changed since it was found
+                logger.warning("{} shows no previews, the VAE does: {}", self._files.decoder.name, error)
+        return self._tiny
+
+    def _decoded(self, vae: Any, latents: torch.Tensor, random: torch.Generator | None) -> torch.Tensor:
+        offloaded = self._parts.vae if vae is self._parts.pipe.vae else None
         height, width = (length * MULTIPLE_PX for length in latents.shape[-2:])
-        with self._tiling(width, height), offloaded.onloaded() if offloaded is not None else nullcontext():
+        with self._tiling(width, height, vae), offloaded.onloaded() if offloaded is not None else nullcontext():
             decoded: torch.Tensor = vae.decode(
                 latents.to(vae.dtype) / vae.config.scaling_factor, return_dict=False, generator=random
             )[0]
         return decoded
 
     @contextmanager
-    def _tiling(self, width: int, height: int) -> Iterator[None]:
-        """Has the VAE work tile by tile meanwhile, on the rungs that do so."""
-        vae, measures = self._parts.pipe.vae, self._placement.measures
+    def _tiling(self, width: int, height: int, decoder: Any = None) -> Iterator[None]:
+        """Has the VAE, or another decoder, work tile by tile meanwhile, on the rungs that do so."""
+        measures, native_px = self._placement.measures, int(self._parts.pipe.vae.config.sample_size)
+        vae = decoder if decoder is not None else self._parts.pipe.vae
         if not measures.tiles:
             yield
             return
-        side = tile_px(int(vae.config.sample_size), measures, Extent(width=width, height=height))
+        side = tile_px(native_px, measures, Extent(width=width, height=height))
         vae.tile_sample_min_size, vae.tile_latent_min_size = side, side // MULTIPLE_PX
         vae.enable_tiling()
         try:

@@ -38,7 +38,7 @@ def test_even_whole_evaluations_stand_equally_far_apart_but_for_one(count: int, 
 
 @given(count=st.integers(1, 300))
 def test_a_faster_speed_computes_no_more(count: int) -> None:
-    wholes = [len(whole_evaluations(LEVERS[speed], count)) for speed in Speed]
+    wholes = [len(whole_evaluations(LEVERS[speed], count)) for speed in (Speed.EXACT, Speed.BALANCED, Speed.FAST)]
     assert wholes == sorted(wholes, reverse=True)
 
 
