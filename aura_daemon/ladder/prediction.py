@@ -134,7 +134,7 @@ class Measured:
     peak_bytes: int = 0
     """Highest memory, as `measurements` keeps it; 0: no run has succeeded."""
     step_s: float = 0.0
-    """Seconds per step of a batch, in the last run."""
+    """Seconds per step of a batch that leaves nothing out, in the last run."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: there was always enough."""
     refusals: int = 0
