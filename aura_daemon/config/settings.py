@@ -183,6 +183,7 @@ class Settings(BaseModel):
     )
     climb_after: Whole = Field(_ENGINE.climb_after, ge=1, le=1_000_000, description="a whole number of jobs from 1")
     memory_wait: Number = _seconds(3600, what="how long a job waits for memory that other programs have")
+    prestart: Literal["auto", True, False] = Field("auto", description="auto, true or false")
     unload_after: NumberOrNull = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
     deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
     attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")

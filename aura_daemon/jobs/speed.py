@@ -36,5 +36,7 @@ class EngineChoice(StrEnum):
     OPENVINO = "openvino"
     COMPILED = "compiled"
     """torch.compile."""
+    CUDA_GRAPHS = "cuda-graphs"
+    """PyTorch, as the model is written, recorded once for every size and played back; on CUDA GPUs."""
     TENSORRT = "tensorrt"
-    """torch.compile with torch-tensorrt, which must be installed."""
+    """torch.compile with torch-tensorrt, which must be installed; on CUDA GPUs."""

@@ -14,7 +14,6 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffu
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from safetensors.torch import save_file
 from transformers import (
-    BertTokenizer,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipImageProcessorPil,
@@ -23,10 +22,10 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
-    CLIPTokenizer,
 )
 
-WORDS = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
+from aura_daemon.bench.random_models import bert_tokenizer, clip_tokenizer
+
 NATIVE_PX = 64
 
 
@@ -109,40 +108,6 @@ def write_captioner(folder: Path) -> Path:
     processor = BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}), tokenizer)
     processor.save_pretrained(folder)
     return folder
-
-
-def clip_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Letters alone, in CLIP's files."""
-    letters = [chr(code) for code in range(33, 127)]
-    names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
-    source = folder.parent / f"{folder.name}-clip"
-    source.mkdir(parents=True)
-    vocabulary = source / "vocab.json"
-    vocabulary.write_text(json.dumps({name: index for index, name in enumerate(names)}))
-    merges = source / "merges.txt"
-    merges.write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=77)
-
-
-def bert_tokenizer(folder: Path) -> BertTokenizer:
-    """Whole words and letters, in BERT's file."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    names = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "[DEC]",
-        *WORDS,
-        *letters,
-        *(f"##{x}" for x in letters),
-    ]
-    source = folder.parent / f"{folder.name}-bert"
-    source.mkdir(parents=True)
-    vocabulary = source / "vocab.txt"
-    vocabulary.write_text("\n".join(dict.fromkeys(names)))
-    return BertTokenizer(str(vocabulary), bos_token="[DEC]")
 
 
 def _safety_checker() -> StableDiffusionSafetyChecker:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
+from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -70,8 +71,10 @@ class StableDiffusion:
         return Extent(width=width, height=height, batch=len(tasks), guided=files.own.is_guided(resolved.guidance_scale))
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
-        """Eager."""
-        return EAGER
+        """As the configuration forces it."""
+        request = tasks[0].task.request
+        adapted = isinstance(request, GenerateRequest) and bool(request.loras)
+        return variant_of(self._settings.generate.engine, placement, adapted=adapted) or EAGER
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """All that the backend has."""
@@ -81,7 +84,8 @@ class StableDiffusion:
         """With the safety checker, where it is used; a tiny decoder leaves encoding to the VAE."""
         checks = self._settings.generate.safety is not Safety.OFF
         encodes = any(task.picture is not None or _has_second_pass(task) for task in tasks)
-        return generator_footprint(files, placement, with_checker=checks, encodes=encodes)
+        plain = generator_footprint(files, placement, with_checker=checks, encodes=encodes)
+        return with_variant(plain, placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""

@@ -102,8 +102,8 @@ class Generator:
                 yield task, failure
             else:
                 begun.append(task)
-        for windows in sorted({task.windows for task in begun}):
-            yield from self._together([task for task in begun if task.windows == windows], reporter, peak)
+        for alike in sorted({task.alike for task in begun}):
+            yield from self._together([task for task in begun if task.alike == alike], reporter, peak)
 
     def _begin(self, task: PictureTask) -> Failure | None:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
@@ -189,6 +189,7 @@ class Generator:
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,
+            *self._pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
             flagged,
             black,
@@ -202,12 +203,12 @@ class Generator:
             device=self.placement.device,
             dtype=self.placement.dtype,
             rung=self.placement.rung,
-            variant=self.placement.variant,
+            variant=self._pipelines.variant,
+            levers=(*levers_of(resolved, self.files), *task.levers),
             batch_size=batch_size,
             timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            levers=tuple(levers_of(resolved, self.files)),
             ingredients=(
                 *companions(self.files),
                 *task.loras,
@@ -254,13 +255,14 @@ class Generator:
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
-        latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        denoised = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")
+            task.passed(denoised.plan)
         return [
-            _PictureLatents(tensor=latents[place : place + 1], random=random[place], start=fitted[place])
+            _PictureLatents(tensor=denoised.latents[place : place + 1], random=random[place], start=fitted[place])
             for place in range(len(tasks))
         ]
 

@@ -12,7 +12,10 @@ from aura_daemon.engines.placement.offload import OffloadedModule
 
 
 class SplitGuidanceUNet:
-    """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together."""
+    """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together.
+
+    It is a `CachingUNet` where the UNet is one.
+    """
 
     def __init__(self, unet: Any) -> None:
         self._unet = unet
@@ -38,6 +41,21 @@ class SplitGuidanceUNet:
         ]
         return (torch.cat(rows),)
 
+    def full(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `CachingUNet`."""
+        rows = zip(torch.split(sample, 1), torch.split(encoder_hidden_states, 1), strict=True)
+        given = [self._unet.full(row, timestep, texts) for row, texts in rows]
+        return torch.cat([noise for noise, _ in given]), torch.cat([feature for _, feature in given])
+
+    def shallow(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, feature: torch.Tensor
+    ) -> torch.Tensor:
+        """See `CachingUNet`."""
+        rows = zip(*(torch.split(one, 1) for one in (sample, encoder_hidden_states, feature)), strict=True)
+        return torch.cat([self._unet.shallow(row, timestep, texts, kept) for row, texts, kept in rows])
+
 
 class OffloadProxy:
     """Stands for a part that is copied to the device at its first call and stays there until `offload`."""
@@ -55,6 +73,16 @@ class OffloadProxy:
         """A forward pass."""
         self._onload()
         return self._part(*arguments, **named)
+
+    def full(self, *arguments: Any) -> Any:
+        """Of a `CachingUNet`."""
+        self._onload()
+        return self._part.full(*arguments)
+
+    def shallow(self, *arguments: Any) -> Any:
+        """Of a `CachingUNet`."""
+        self._onload()
+        return self._part.shallow(*arguments)
 
     def encode(self, *arguments: Any, **named: Any) -> Any:
         """Of a VAE, which does not stay on the device: the UNet computes next."""
