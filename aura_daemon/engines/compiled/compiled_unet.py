@@ -6,7 +6,9 @@ shape, so that no stream of odd sizes compiles for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Final, Protocol
 
 import torch
@@ -21,6 +23,12 @@ from aura_daemon.jobs.results import EAGER
 MOST_STATIC: Final = 4
 """Shapes with code of their own: pictures alone and together, in two sizes."""
 
+TELL_S: Final = 10.0
+"""Seconds between two signs of life; a worker may always be silent for longer (`workers.silence.LEAST_S`)."""
+
+MOST_S: Final = 3600.0
+"""A compiler that takes longer has stopped."""
+
 
 class Compiler(Protocol):
     """Compiles a UNet's forward pass at its first call, for one shape or for any."""
@@ -32,12 +40,19 @@ class Compiler(Protocol):
 class CompiledUNet:
     """Stands where a UNet stands; a UNet that cannot be compiled computes as it is written, which is said."""
 
-    def __init__(self, unet: Any, compiler: Compiler, variant: str) -> None:
+    def __init__(
+        self, unet: Any, compiler: Compiler, variant: str, alive: Callable[[], None], tell_s: float = TELL_S
+    ) -> None:
+        """`alive`: called every `tell_s` seconds, from another thread, while a shape may be compiled."""
         self._unet = unet
+        self._alive = alive
+        self._tell_s = tell_s
         self._static = compiler(unet.forward, dynamic=False)
         self._dynamic = compiler(unet.forward, dynamic=True)
         self._name = variant
-        self._shapes: set[Shapes] = set()
+        self._own: set[Shapes] = set()
+        """Those with code of their own."""
+        self._met: set[Shapes] = set()
         self._trouble = ""
 
     def __getattr__(self, name: str) -> Any:
@@ -57,8 +72,12 @@ class CompiledUNet:
         """As in diffusers, with `encoder_hidden_states` by name; a tuple in any case."""
         given = tensors_of(sample, timestep, arguments)
         if not self._trouble and given is not None:
+            shapes = tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(given.items()))
             try:
-                return tuple(self._chosen(given)(**given, return_dict=False))
+                with self._telling(given["sample"]) if shapes not in self._met else nullcontext():
+                    noise = tuple(self._code(shapes)(**given, return_dict=False))
+                self._met.add(shapes)
+                return noise
             except Exception as error:
                 if is_out_of_memory(error) or not _is_of_compiler(error):
                     raise
@@ -66,17 +85,32 @@ class CompiledUNet:
                 logger.warning("{}", self._trouble)
         return tuple(self._unet(sample, timestep, **arguments | {"return_dict": False}))
 
-    def _chosen(self, given: dict[str, torch.Tensor]) -> Callable[..., Any]:
-        shapes = tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(given.items()))
-        if shapes in self._shapes:
-            return self._static
-        if len(self._shapes) >= MOST_STATIC:
+    def _code(self, shapes: Shapes) -> Callable[..., Any]:
+        if shapes not in self._own and len(self._own) >= MOST_STATIC:
             return self._dynamic
-        self._shapes.add(shapes)
-        logger.info(
-            "the UNet is compiled for latents {}; unless the cache has it, in minutes", tuple(given["sample"].shape)
-        )
+        self._own.add(shapes)
         return self._static
+
+    @contextmanager
+    def _telling(self, sample: torch.Tensor) -> Iterator[None]:
+        """Says that this process is alive: a second pass may compile between two steps, for minutes."""
+        latents = "x".join(map(str, sample.shape))
+        logger.info("the UNet is compiled for latents {}: minutes, unless the cache has it", latents)
+        over = threading.Event()
+
+        def tell() -> None:
+            for _ in range(int(MOST_S / self._tell_s)):
+                if over.wait(self._tell_s):
+                    return
+                self._alive()
+
+        thread = threading.Thread(target=tell, name="compiling", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def _is_of_compiler(error: Exception) -> bool:
