@@ -15,7 +15,7 @@ import torch
 from loguru import logger
 from torch._dynamo.exc import TorchDynamoException
 
-from aura_daemon.engines.compiled.captured_unet import Shapes, tensors_of
+from aura_daemon.engines.compiled.captured_unet import Shapes, is_in_parts, shapes_of, tensors_of
 from aura_daemon.engines.compiled.variants import TENSORRT
 from aura_daemon.engines.failures import first_line, is_out_of_memory
 from aura_daemon.jobs.results import EAGER
@@ -43,16 +43,17 @@ class CompiledUNet:
     def __init__(
         self, unet: Any, compiler: Compiler, variant: str, alive: Callable[[], None], tell_s: float = TELL_S
     ) -> None:
-        """`alive`: called every `tell_s` seconds, from another thread, while a shape may be compiled."""
+        """`unet`: diffusers', or one that offers `full` and `shallow` too (`CachingUNet`).
+
+        `alive`: called every `tell_s` seconds, from another thread, while a shape may be compiled.
+        """
         self._unet = unet
+        self._name = variant
         self._alive = alive
         self._tell_s = tell_s
-        self._static = compiler(unet.forward, dynamic=False)
-        self._dynamic = compiler(unet.forward, dynamic=True)
-        self._name = variant
-        self._own: set[Shapes] = set()
-        """Those with code of their own."""
-        self._met: set[Shapes] = set()
+        self._noise = _Codes(unet.forward, compiler)
+        self._full = _Codes(unet.full, compiler) if self.caches else None
+        self._shallow = _Codes(unet.shallow, compiler) if self.caches else None
         self._trouble = ""
 
     def __getattr__(self, name: str) -> Any:
@@ -68,28 +69,55 @@ class CompiledUNet:
         """What did not work; for the sidecar."""
         return (self._trouble,) if self._trouble else ()
 
+    @property
+    def caches(self) -> bool:
+        """Whether the UNet below offers `full` and `shallow`."""
+        return is_in_parts(self._unet)
+
     def __call__(self, sample: torch.Tensor, timestep: Any, **arguments: Any) -> tuple[torch.Tensor, ...]:
         """As in diffusers, with `encoder_hidden_states` by name; a tuple in any case."""
         given = tensors_of(sample, timestep, arguments)
-        if not self._trouble and given is not None:
-            shapes = tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(given.items()))
-            try:
-                with self._telling(given["sample"]) if shapes not in self._met else nullcontext():
-                    noise = tuple(self._code(shapes)(**given, return_dict=False))
-                self._met.add(shapes)
-                return noise
-            except Exception as error:
-                if is_out_of_memory(error) or not _is_of_compiler(error):
-                    raise
-                self._trouble = _in_words(error, self._name)
-                logger.warning("{}", self._trouble)
-        return tuple(self._unet(sample, timestep, **arguments | {"return_dict": False}))
+        found = self._computed(self._noise, given, return_dict=False) if given is not None else None
+        if found is None:
+            found = self._unet(sample, timestep, **arguments | {"return_dict": False})
+        return tuple(found)
 
-    def _code(self, shapes: Shapes) -> Callable[..., Any]:
-        if shapes not in self._own and len(self._own) >= MOST_STATIC:
-            return self._dynamic
-        self._own.add(shapes)
-        return self._static
+    def full(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `CachingUNet.full`."""
+        given = tensors_of(sample, timestep, {"encoder_hidden_states": encoder_hidden_states})
+        found = self._computed(self._full, given)
+        noise, feature = found if found is not None else self._unet.full(sample, timestep, encoder_hidden_states)
+        return noise, feature
+
+    def shallow(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, feature: torch.Tensor
+    ) -> torch.Tensor:
+        """As `CachingUNet.shallow`."""
+        arguments = {"encoder_hidden_states": encoder_hidden_states, "feature": feature}
+        found = self._computed(self._shallow, tensors_of(sample, timestep, arguments))
+        if found is None:
+            found = self._unet.shallow(sample, timestep, encoder_hidden_states, feature)
+        noise: torch.Tensor = found
+        return noise
+
+    def _computed(self, codes: _Codes | None, given: dict[str, torch.Tensor] | None, **more: Any) -> Any:
+        """None where compiling has failed, now or before; what is no fault of the compiler is raised."""
+        if self._trouble or codes is None or given is None:
+            return None
+        shapes = shapes_of(given)
+        try:
+            with nullcontext() if shapes in codes.met else self._telling(given["sample"]):
+                found = codes.of(shapes)(**given, **more)
+        except Exception as error:
+            if is_out_of_memory(error) or not _is_of_compiler(error):
+                raise
+            self._trouble = _in_words(error, self._name)
+            logger.warning("{}", self._trouble)
+            return None
+        codes.met.add(shapes)
+        return found
 
     @contextmanager
     def _telling(self, sample: torch.Tensor) -> Iterator[None]:
@@ -111,6 +139,25 @@ class CompiledUNet:
         finally:
             over.set()
             thread.join()
+
+
+class _Codes:
+    """What one function was compiled to."""
+
+    def __init__(self, function: Callable[..., Any], compiler: Compiler) -> None:
+        self._static = compiler(function, dynamic=False)
+        self._dynamic = compiler(function, dynamic=True)
+        self._own: set[Shapes] = set()
+        """Shapes with code of their own."""
+        self.met: set[Shapes] = set()
+        """Shapes that were computed before."""
+
+    def of(self, shapes: Shapes) -> Callable[..., Any]:
+        """The code for some shapes, which is made when it is called."""
+        if shapes not in self._own and len(self._own) >= MOST_STATIC:
+            return self._dynamic
+        self._own.add(shapes)
+        return self._static
 
 
 def _is_of_compiler(error: Exception) -> bool:

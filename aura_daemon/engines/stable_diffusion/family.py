@@ -52,7 +52,7 @@ class StableDiffusion:
             allowed = ", ".join((configured.model, *configured.models))
             message = f"model {escaped(name)} is none that the configuration allows"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
-        return self.configured(name)
+        return replace(self.configured(name), speed=request.speed or configured.speed)
 
     def configured(self, name: str) -> GenerateSettings:
         """The settings of a model by its name; a revision is configured for one model only."""
@@ -68,7 +68,7 @@ class StableDiffusion:
         """The pixels of the last pass."""
         resolved = self._picture_task(tasks[0], files).resolved
         width, height = second_px(resolved)
-        return Extent(width=width, height=height, batch=len(tasks), guided=resolved.guidance_scale > 1)
+        return Extent(width=width, height=height, batch=len(tasks), guided=files.own.is_guided(resolved.guidance_scale))
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
         """As the configuration forces it."""
@@ -80,10 +80,12 @@ class StableDiffusion:
         """All that the backend has."""
         return ladder(backend, JobKind.GENERATE)
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
-        """With the safety checker, where it is used."""
-        with_checker = self._settings.generate.safety is not Safety.OFF
-        return with_variant(generator_footprint(files, placement, with_checker=with_checker), placement)
+    def footprint(self, files: ModelFiles, placement: Placement, tasks: Sequence[Decoded] = ()) -> Footprint:
+        """With the safety checker, where it is used; a tiny decoder leaves encoding to the VAE."""
+        checks = self._settings.generate.safety is not Safety.OFF
+        encodes = any(task.picture is not None or _has_second_pass(task) for task in tasks)
+        plain = generator_footprint(files, placement, with_checker=checks, encodes=encodes)
+        return with_variant(plain, placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""
@@ -106,3 +108,8 @@ class StableDiffusion:
         image_px = start.picture.size if start is not None else None
         resolved, notes = resolve_generate(request, self.configured(files.name), files.own, image_px)
         return PictureTask(task=decoded.task, resolved=resolved, start=start, notes=notes)
+
+
+def _has_second_pass(decoded: Decoded) -> bool:
+    request = decoded.task.request
+    return isinstance(request, GenerateRequest) and request.hires is not None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from aura_daemon.engines.compiled.captured_unet import CapturedUNet
+from aura_daemon.engines.compiled.captured_unet import CapturedUNet, is_in_parts
 from aura_daemon.engines.compiled.compiled_unet import MOST_STATIC, CompiledUNet
 from aura_daemon.engines.compiled.variants import COMPILED
 from aura_daemon.jobs.results import EAGER
@@ -127,3 +127,33 @@ def test_while_a_shape_is_compiled_the_process_says_that_it_is_alive() -> None:
 
     compiled = CompiledUNet(Doubling(), slow, COMPILED, heard.set, tell_s=0.01)
     assert torch.equal(compiled(noise(), torch.tensor(5))[0], noise() * 2 + 5)
+
+
+class InParts(Doubling):
+    """With a feature that can be kept."""
+
+    def full(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor) -> tuple[Any, Any]:
+        return sample * 2 + timestep + encoder_hidden_states.mean(), sample + 1
+
+    def shallow(self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, feature: Any) -> Any:
+        return sample + feature + timestep
+
+
+@pytest.mark.parametrize("backend", ["eager", refusing])
+def test_both_parts_of_a_unet_are_compiled_or_neither_is(backend: Any) -> None:
+    compiled, plain = CompiledUNet(InParts(), by_torch(backend), COMPILED, nobody), InParts()
+    words = torch.ones(2, 77, 8)
+    noised, feature = compiled.full(noise(), torch.tensor(5), words)
+    expected, fresh = plain.full(noise(), torch.tensor(5), words)
+    assert torch.equal(noised, expected)
+    assert torch.equal(feature, fresh)
+    assert torch.equal(
+        compiled.shallow(noise(), torch.tensor(5), words, feature), plain.shallow(noise(), 5, words, fresh)
+    )
+    assert compiled.variant == (COMPILED if backend == "eager" else EAGER)
+
+
+@pytest.mark.parametrize(("unet", "caches"), [(Doubling(), False), (InParts(), True)])
+def test_a_stand_in_keeps_features_where_the_unet_below_can(unet: Any, caches: bool) -> None:
+    compiled = CompiledUNet(unet, Compiled(), COMPILED, nobody)
+    assert is_in_parts(CapturedUNet(compiled, Tape())) == is_in_parts(compiled) == caches
