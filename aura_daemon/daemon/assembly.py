@@ -67,7 +67,7 @@ def local_workers(settings: Settings, log_format: str, log_level: str | None = N
     """
     engine = settings.engine()
     if os.environ.get(PROFILE_VARIABLE) == "1":
-        engine = replace(engine, profiles=str(settings.state / "profiles"))
+        engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
     level = log_level or settings.log_level
     worker = ProcessWorker(
         engine,
