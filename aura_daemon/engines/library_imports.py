@@ -20,15 +20,15 @@ GET_ITEM: Final = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 
 @contextmanager
-def lean_imports(*, peft: bool) -> Iterator[None]:
-    """Within, libraries are imported without what they can do without; `peft`: with peft, which LoRAs need.
+def lean_imports() -> Iterator[None]:
+    """Within, libraries are imported without what they can do without.
 
     Measured, see BENCHMARKS. A library that asks for more than expected is given it, and only takes longer.
     """
     import torch
     import torch.distributed
 
-    hidden = [name for name in ("scipy", *(() if peft else ("peft",))) if name not in sys.modules]
+    hidden = [name for name in ("scipy",) if name not in sys.modules]
     is_available = torch.distributed.is_available
     stand_ins = []
     if COMPILER not in sys.modules:

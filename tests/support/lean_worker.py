@@ -11,13 +11,13 @@ from aura_daemon.engines.library_imports import lean_imports
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
 
-HEAVY = ("scipy", "peft", "torch._dynamo", "torch.distributed.tensor")
+HEAVY = ("scipy", "torch._dynamo", "torch.distributed.tensor")
 STEPS = 6
 
 
 def main() -> None:
     """Which heavy packages were imported, what the samplers do without them, and whether they can be had after all."""
-    with lean_imports(peft=False):
+    with lean_imports():
         from aura_daemon.engines.session import Session
 
         assert Session
