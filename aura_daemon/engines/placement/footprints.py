@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -15,12 +16,23 @@ from safetensors import safe_open
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import stored_bytes
-from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
+from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
+from aura_daemon.ladder.prediction import (
+    CPU_VAE_ELEMENTS,
+    CPU_WORKSPACE,
+    TINY_ELEMENTS,
+    UNET_ELEMENTS,
+    VAE_ELEMENTS,
+    Footprint,
+)
 
 UNET_CHANNELS: Final = 320
 """Channels of the first block of Stable Diffusion 1.x: the figures of `ladder.prediction` were measured with them."""
 
 VAE_CHANNELS: Final = 128
+
+TINY_CHANNELS: Final = 64
+"""Channels of TAESD."""
 
 SINGLE_FILE_PARTS: Final = {
     "model.diffusion_model.": "unet",
@@ -51,25 +63,48 @@ STANDARD_FILE_BYTES: Final = 4
 STANDARD_CAPTIONER: Final = 223_971_644
 """Numbers in BLIP base."""
 
+CAPTIONED: Final = 1.6
+"""Numbers that an image takes while it is described, for each that it keeps until its caption is written; measured."""
+
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
 
 def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
-    """A captioner has one part, and holds little beside its weights: less than `ladder.prediction.SPARE_BYTES`."""
+    """A captioner has one part; each image takes keys and values of its patches in every layer that writes."""
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
+    config = _config(files.folder / "config.json")
+    text, vision = config.get("text_config", {}), config.get("vision_config", {})
+    patches = (int(vision.get("image_size", 384)) // int(vision.get("patch_size", 16))) ** 2 + 1
+    kept = 2 * patches * int(text.get("hidden_size", 768)) * int(text.get("num_hidden_layers", 12))
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
         element_bytes=size,
         file_bytes=stored_bytes(files),
+        row_bytes=int(kept * CAPTIONED * size),
     )
 
 
-def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker: bool = True) -> Footprint:
-    """`with_checker`: whether the safety checker is loaded."""
+def generator_footprint(
+    files: ModelFiles, placement: Placement, *, with_checker: bool = True, encodes: bool = False
+) -> Footprint:
+    """`with_checker`: whether the safety checker is loaded; `encodes`: whether the VAE encodes a picture."""
     parts, layers = _numbers(files)
+    whole = _of_parts(files, parts, layers, placement, with_checker=with_checker)
+    if files.decoder is None:
+        return whole
+    size = placement.vae_dtype.itemsize
+    tiny = sum(_numbers(files.decoder)[0].values()) * size
+    width = _first_channels(_config(files.decoder.folder / "config.json"), TINY_CHANNELS) / TINY_CHANNELS
+    elements = TINY_ELEMENTS * width if files.at_turbo and not encodes else whole.vae_elements
+    return replace(whole, vae_bytes=whole.vae_bytes + tiny, vae_elements=elements)
+
+
+def _of_parts(
+    files: ModelFiles, parts: Mapping[str, int], layers: Mapping[str, int], placement: Placement, *, with_checker: bool
+) -> Footprint:
     unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
     return _of_generator(
         parts,
@@ -81,6 +116,11 @@ def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker
         native_px=int(vae.get("sample_size", files.own.native_size_px)),
         file_bytes=stored_bytes(files),
     )
+
+
+def unet_numbers(files: ModelFiles) -> int:
+    """How many numbers the UNet has."""
+    return _numbers(files)[0]["unet"]
 
 
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
@@ -124,6 +164,7 @@ def _of_generator(
         vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
         native_px=native_px,
         workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+        row_by_row=placement.variant in (OPENVINO, OPENVINO_INT8),
     )
 
 
