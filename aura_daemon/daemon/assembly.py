@@ -43,6 +43,7 @@ from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.system.windows import is_wsl2
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
+from aura_daemon.workers.prestart import Prestart, Prestarter
 from aura_daemon.workers.process import ProcessWorker
 
 
@@ -65,7 +66,7 @@ def local_workers(settings: Settings, log_format: str, log_level: str | None = N
     The variable AURA_PROFILE=1 has the process write down where the time of each job goes.
     """
     engine = settings.engine()
-    if os.environ.get(PROFILE_VARIABLE) == "1":
+    if os.environ.get(PROFILE_VARIABLE) == "1" and settings.state is not None:
         engine = replace(engine, profiles=str(settings.state / "profiles"))
     level = log_level or settings.log_level
     worker = ProcessWorker(
@@ -140,6 +141,8 @@ def assemble_daemon(
             clock=clock,
         )
         listeners = (health, *extensions, *listeners)
+        prestarter = Prestarter(Prestart(str(settings.prestart).lower()), pool)
+        prestarter.begin()
         receiver = Receiver(
             clock=clock,
             journal=journal,
@@ -153,6 +156,7 @@ def assemble_daemon(
             holdups=holdups,
             health=health,
             listeners=listeners,
+            expect_work=prestarter.expect_work,
         )
         outcomes = OutcomeHandler(
             settings=settings,

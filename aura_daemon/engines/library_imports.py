@@ -7,9 +7,11 @@ several computers, each of which is imported at its first use. Importing this mo
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
@@ -34,6 +36,8 @@ def lean_imports(*, peft: bool) -> Iterator[None]:
     if COMPILER not in sys.modules:
         marks = dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _unmarked)
         stand_ins = [_StandIn(COMPILER, marks), _StandIn(GET_ITEM, {"TransformGetItemToIndex": _real_get_item})]
+    parts = _PartsOfTheCompiler(stand_ins)
+    sys.meta_path.insert(0, parts)
     sys.modules |= dict.fromkeys(hidden)  # None: "not installed" to `import` and `find_spec`
     torch.distributed.is_available = lambda: False
     try:
@@ -45,6 +49,7 @@ def lean_imports(*, peft: bool) -> Iterator[None]:
         for name in hidden:
             del sys.modules[name]
         torch.distributed.is_available = is_available
+        sys.meta_path.remove(parts)
         for stand_in in stand_ins:
             stand_in.leave()
 
@@ -65,7 +70,7 @@ class _StandIn(ModuleType):
 
     def __init__(self, name: str, known: Mapping[str, object]) -> None:
         super().__init__(name)
-        vars(self).update(known)
+        vars(self).update(known, __path__=[])
         self._package, _, self._attribute = name.rpartition(".")
         sys.modules[name] = self
         if self._package in sys.modules:
@@ -84,6 +89,33 @@ class _StandIn(ModuleType):
         package = vars(sys.modules.get(self._package, self))
         if package.get(self._attribute) is self:
             del package[self._attribute]
+
+
+class _PartsOfTheCompiler(importlib.abc.MetaPathFinder):
+    """Has the real compiler imported where a part of it is that no stand-in is made for."""
+
+    def __init__(self, stand_ins: Sequence[_StandIn]) -> None:
+        self._stand_ins = stand_ins
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        if not name.startswith(f"{COMPILER}.") or not isinstance(sys.modules.get(COMPILER), _StandIn):
+            return None
+        for stand_in in self._stand_ins:
+            stand_in.leave()
+        return ModuleSpec(name, _Imported(importlib.import_module(name)))
+
+
+class _Imported(importlib.abc.Loader):
+    """Gives a module that was imported while its name was looked for."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, _spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
 
 
 def _unmarked(function: Any = None, *_options: object, **_named: object) -> Any:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, cast
 
 from loguru import logger
 
-from aura_daemon.config.engine import Device, EngineSettings, allocator_options
+from aura_daemon.config.engine import EMBEDDED, Device, EngineSettings, GenerateSettings, allocator_options
 from aura_daemon.system import logs
 from aura_daemon.system.processes.child_processes import become_a_child
 from aura_daemon.workers.channel import MessageReceiver, send
@@ -142,10 +142,15 @@ def _engines(settings: EngineSettings) -> Runner:
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(settings.threads)
     from aura_daemon.engines.library_imports import lean_imports
 
-    with importing(), lean_imports(peft=settings.generate.loras is not None):
+    with importing(), lean_imports(peft=_may_load_loras(settings.generate)):
         from aura_daemon.workers.engine_runner import EngineRunner
 
     return EngineRunner(settings)
+
+
+def _may_load_loras(configured: GenerateSettings) -> bool:
+    """Whether a job may name a LoRA, or a model need one to draw in a few steps; the embedded one brings its own."""
+    return configured.loras is not None or {configured.model, *configured.models} != {EMBEDDED}
 
 
 class _ToLoguru(logging.Handler):

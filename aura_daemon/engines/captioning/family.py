@@ -57,7 +57,9 @@ class Blip:
         """Those that do something for a single model without guidance or tiles."""
         return ladder(backend, JobKind.CAPTION)
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
+    def footprint(
+        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[ReadPicture]] = ()
+    ) -> Footprint:
         """Weights, and what each image of a batch takes beside them."""
         return captioner_footprint(files, placement)
 

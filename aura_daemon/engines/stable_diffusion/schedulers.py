@@ -37,12 +37,17 @@ SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.LMS_KARRAS: ("LMSDiscreteScheduler", _KARRAS),
     Scheduler.LMS: ("LMSDiscreteScheduler", _PLAIN),
     Scheduler.DDIM: ("DDIMScheduler", _LATENTS),
+    Scheduler.DDIM_TRAILING: ("DDIMScheduler", _LATENTS | {"timestep_spacing": "trailing"}),
     Scheduler.PNDM: ("PNDMScheduler", {"skip_prk_steps": True}),
     Scheduler.UNIPC: ("UniPCMultistepScheduler", _PLAIN),
     Scheduler.LCM: ("LCMScheduler", {}),
+    Scheduler.TCD: ("TCDScheduler", {}),
     Scheduler.ALIGN_YOUR_STEPS: ("DPMSolverMultistepScheduler", _MULTISTEP | _PLAIN),
 }
 """Our names -> diffusers' class, and options beyond the model's own scheduler configuration."""
+
+TCD_NOISE: Final = 0.3
+"""Zheng et al. 2024, Trajectory Consistency Distillation: their default of gamma, the share of new noise."""
 
 ALIGNED_SIGMAS: Final = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152)
 """Sabour et al. 2024, Align Your Steps: noise levels of ten steps, for Stable Diffusion 1.x."""
@@ -59,7 +64,7 @@ class ChosenScheduler:
 def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> ChosenScheduler:
     """A new scheduler for every picture: some keep state from one picture to the next."""
     class_name, options = SCHEDULERS[name]
-    if name is Scheduler.LCM:  # its schedule is a selection from this many steps
+    if name in (Scheduler.LCM, Scheduler.TCD):  # its schedule is a selection from this many steps
         options = {"original_inference_steps": max(50, steps)}
     scheduler_class = _class_of(class_name)
     if own_config.get("use_beta_sigmas"):
@@ -69,7 +74,8 @@ def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Ch
         return ChosenScheduler(
             scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)}
         )
-    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps})
+    noise = {"eta": TCD_NOISE} if name is Scheduler.TCD else {}
+    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps, **noise})
 
 
 def _class_of(name: str) -> Any:
