@@ -109,7 +109,7 @@ class GenerateSettings(ModelSettings):
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: Scheduler | None = None
-    speed: Speed = Speed.EXACT
+    speed: Speed = Speed.BALANCED
     engine: EngineChoice = EngineChoice.AUTO
     turbo: TurboSettings = TurboSettings()
     models: tuple[str, ...] = ()

@@ -17,10 +17,11 @@ from pydantic import BaseModel, ValidationError
 
 from aura_daemon.config import environment
 from aura_daemon.config.engine import ALIASES, EMBEDDED
-from aura_daemon.config.settings import PREFIX, GenerateConfig, Settings, xdg_folder
+from aura_daemon.config.settings import PREFIX, GenerateConfig, Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.problems import capped, nearest, problems_of, shown
 from aura_daemon.system import private_state
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 if TYPE_CHECKING:
     from aura_daemon.formats.yaml_reader import Document

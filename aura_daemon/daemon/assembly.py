@@ -66,8 +66,8 @@ def local_workers(settings: Settings, log_format: str, log_level: str | None = N
     The variable AURA_PROFILE=1 has the process write down where the time of each job goes.
     """
     engine = settings.engine()
-    if os.environ.get(PROFILE_VARIABLE) == "1" and settings.state is not None:
-        engine = replace(engine, profiles=str(settings.state / "profiles"))
+    if os.environ.get(PROFILE_VARIABLE) == "1":
+        engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
     level = log_level or settings.log_level
     worker = ProcessWorker(
         engine,

@@ -230,11 +230,15 @@ class Dispatcher:
         key = batch_key(first.request)
         if most < 2 or key is None:
             return [first]
-        others = [
-            job
-            for job in self.journal.queued_like(first, most * 4)
-            if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
-        ]
+        others: list[Job] = []
+        for looked_at in (most - 1, most * 4):  # mostly the next ones are alike
+            others = [
+                job
+                for job in self.journal.queued_like(first, looked_at)
+                if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
+            ]
+            if len(others) >= most - 1:
+                break
         return [first, *others][:most]
 
     def _begin(self, slot: Slot, job: Job) -> Task | None:

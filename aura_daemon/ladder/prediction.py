@@ -73,6 +73,8 @@ class Footprint:
     unet_elements: float = UNET_ELEMENTS
     vae_elements: float = VAE_ELEMENTS
     native_px: int = 512
+    row_by_row: bool = False
+    """The UNet computes one row after the other on every rung."""
     base_bytes: int = 0
     """Bytes of the process without any model, which count on the CPU."""
     workspace_bytes: int = 0
@@ -132,7 +134,7 @@ class Measured:
     peak_bytes: int = 0
     """Highest memory, as `measurements` keeps it; 0: no run has succeeded."""
     step_s: float = 0.0
-    """Seconds per step of a batch, in the last run."""
+    """Seconds per step of a batch that leaves nothing out, in the last run."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: there was always enough."""
     refusals: int = 0
@@ -152,7 +154,7 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     """Highest memory by the formula: of the GPU on its rungs, of the process on rungs of the CPU."""
     measures = RUNGS[rung]
     unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
-    rows = 1 if measures.splits else extent.batch * (2 if extent.guided else 1)
+    rows = 1 if measures.splits or footprint.row_by_row else extent.batch * (2 if extent.guided else 1)
     denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
     denoising += extent.batch * footprint.row_bytes
     decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.vae_element_bytes

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import stored_bytes
+from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
 from aura_daemon.ladder.prediction import (
     CPU_VAE_ELEMENTS,
     CPU_WORKSPACE,
@@ -117,6 +118,11 @@ def _of_parts(
     )
 
 
+def unet_numbers(files: ModelFiles) -> int:
+    """How many numbers the UNet has."""
+    return _numbers(files)[0]["unet"]
+
+
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
     """The footprint of Stable Diffusion 1.4, from its known sizes."""
     return _of_generator(
@@ -158,6 +164,7 @@ def _of_generator(
         vae_elements=(CPU_VAE_ELEMENTS if placement.on_cpu else VAE_ELEMENTS) * vae_width,
         native_px=native_px,
         workspace_bytes=int(parts.get("unet", 0) * size * CPU_WORKSPACE) if placement.on_cpu else GPU_WORKSPACE_BYTES,
+        row_by_row=placement.variant in (OPENVINO, OPENVINO_INT8),
     )
 
 
