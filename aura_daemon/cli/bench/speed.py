@@ -197,14 +197,14 @@ def how_captioned(captions: Produced) -> str:
 def floor_lines(counted: Counted) -> Iterator[str]:
     """The work, this machine's ceilings, and what small cards would take."""
     step = counted.step
+    ceilings = "; ".join(f"{one.dtype} {one.flops_per_s / 1e9:,.0f} GFLOP/s" for one in counted.ceilings)
     yield (
-        f"floor of a guided step with all its layers: {step.flops / 1e12:.3g} TFLOP,"
-        f" {(step.weights + step.activations) / 1e9:.3g} G numbers moved; measured ceilings: "
-        + "; ".join(
-            f"{one.dtype} {one.flops_per_s / 1e12:.3g} TFLOP/s, {one.bytes_per_s / 1e9:.3g} GB/s"
-            for one in counted.ceilings
-        )
+        f"floor of a guided step with all its layers: {step.flops / 1e9:,.4g} GFLOP and"
+        f" {(step.weights + step.activations) / 1e6:,.4g} million numbers moved, over what was measured here: {ceilings},"
+        f" {counted.best.bytes_per_s / 1e9:.3g} GB/s"
     )
+    if step.flops < REAL_FLOPS:  # such a card would wait for its driver
+        return
     for card in CARDS:
         least_s, fast_s, slow_s = predicted_s(step, card)
         yield (
