@@ -200,7 +200,7 @@ def floor_lines(counted: Counted) -> Iterator[str]:
     ceilings = "; ".join(f"{one.dtype} {one.flops_per_s / 1e9:,.0f} GFLOP/s" for one in counted.ceilings)
     yield (
         f"floor of a guided step with all its layers: {step.flops / 1e9:,.4g} GFLOP and"
-        f" {(step.weights + step.activations) / 1e6:,.4g} million numbers moved, over what was measured here: {ceilings},"
+        f" {(step.weights + step.activations) / 1e6:,.4g} million numbers moved, over what was measured: {ceilings},"
         f" {counted.best.bytes_per_s / 1e9:.3g} GB/s"
     )
     if step.flops < REAL_FLOPS:  # such a card would wait for its driver
