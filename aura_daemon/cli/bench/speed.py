@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from aura_daemon.bench import speeds
+from aura_daemon.bench.children.random_names import SIZE_BYTES, cache_folder
 from aura_daemon.bench.figures import ORIGIN, Figures, NotMeasured, charted, document, ratio
 from aura_daemon.bench.floor import CARDS, Counted, floor_s, picture_s, predicted_s
-from aura_daemon.bench.random_names import SIZE_BYTES, cache_folder
 from aura_daemon.bench.speeds import Asked, Told
 from aura_daemon.bench.timed_worker import TimedRun
 from aura_daemon.cli.bench import levers

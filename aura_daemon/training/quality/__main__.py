@@ -80,7 +80,7 @@ class _Pictures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drawn:
+class DrawnSetting:
     """The pictures of one setting."""
 
     pictures: list[Image.Image]
@@ -95,7 +95,7 @@ def asked(prompts: int, seed: int) -> list[Sentence]:
     return dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
 
 
-def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> Drawn | Failure:
+def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> DrawnSetting | Failure:
     """One picture a prompt, each of its own seed."""
     generate = GenerateSettings(engine=EngineChoice(setting.get("engine", "auto")))
     session = Session(EngineSettings(device=Device.CPU, dtype=Dtype(setting.get("dtype", "auto")), generate=generate))
@@ -118,10 +118,10 @@ def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> Drawn | Fail
             return outcome
         made.append(outcome)
     pictures = [Image.open(BytesIO(one.payloads[0].content)).convert("RGB") for one in made]
-    return Drawn(pictures=pictures, seconds=seconds, first=made[0])
+    return DrawnSetting(pictures=pictures, seconds=seconds, first=made[0])
 
 
-def judge(label: str, drawn: Drawn, reference: Drawn, sentences: Sequence[Sentence]) -> Quality:
+def judge(label: str, drawn: DrawnSetting, reference: DrawnSetting, sentences: Sequence[Sentence]) -> Quality:
     """One setting's pictures, beside the reference's."""
     pairs = [(_pixels(one), _pixels(other)) for one, other in zip(drawn.pictures, reference.pictures, strict=True)]
     noise_db = statistics.median(psnr(one, other) for one, other in pairs)
