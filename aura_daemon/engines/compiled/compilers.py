@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import torch
 from loguru import logger
-from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from aura_daemon.engines.compiled.compiled_unet import Compiler
 
@@ -63,6 +62,9 @@ def tensorrt() -> Compiler:
 
 def keep_code(folder: Path) -> None:
     """Has torch keep its code here, unless the user says where; raises nothing: without a cache it compiles anew."""
+    # Not at the top: the compiler is kept away from a worker that compiles nothing (`library_imports`).
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
     torch._dynamo.config.recompile_limit = RECOMPILES
     # torch names a folder of its own in this variable when its compiler is imported.
     if os.environ.get(VARIABLE, default_cache_dir()) != default_cache_dir():
