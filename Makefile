@@ -22,7 +22,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -
 # Idle OpenMP threads sleep: spinning ones take a core from whatever else runs (measured: a hundredfold on a busy machine).
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: demo run once test torture ladder-check gpu-check service-check recipes-check test-slow lint types contracts check coverage elsewhere evaluate wheel wheel-check clean help
+.PHONY: bench bench-compare bench-peers demo run once test torture ladder-check gpu-check service-check recipes-check test-slow lint types contracts check coverage elsewhere evaluate evaluate-speeds wheel wheel-check clean help
 
 help:
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,7 @@ torture: $(INSTALLED_DEV) ## the contract under kills, real tools and real fault
 ladder-check: $(INSTALLED_DEV) ## the ladder in ever less memory, jobs killed by the kernel: root, minutes, 2 GB on the disk
 	$(BIN)/python -m tests.checks.ladder_check $(LADDER_ARGS)
 
-gpu-check: $(INSTALLED_DEV) ## the ladder on a GPU made small: minutes, 2.4 GB on the disk; without make see its docstring
+gpu-check: $(INSTALLED_DEV) ## speed on a GPU, and the ladder on it made small: 8 minutes, 2.4 GB on the disk; without make see its docstring
 	$(BIN)/python -m tests.checks.gpu_check $(GPU_ARGS)
 
 service-check: $(INSTALLED_DEV) ## the service under a systemd that is booted for it: root, minutes; SERVICE_ARGS=--short
@@ -78,8 +78,24 @@ coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) 
 elsewhere: $(INSTALLED_DEV) ## the tests of the rules as on macOS
 	$(BIN)/python -m tests.support.elsewhere darwin -m pytest $$($(BIN)/python -m tests.support.pure_modules --tests) -q
 
+bench: $(INSTALLED) ## this machine beside its peers, real size: 20 minutes on two cores; BENCH_ARGS=--quick takes 6
+	$(BIN)/python -m tests.peers $(BENCH_ARGS)
+
+bench-compare: $(INSTALLED) ## a new run beside the committed figures of benchmarks/: what became slower
+	$(BIN)/python -m tests.peers --compare $(BENCH_ARGS)
+
+# The environment of the peers sees the packages of this project's, and adds what no part of this project needs.
+bench-peers: $(INSTALLED) ## install ONNX Runtime and stable-diffusion.cpp for `make bench`: minutes, a C++ compiler
+	$(PYTHON) -m venv .venv-peers
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" \
+		> $$(.venv-peers/bin/python -c "import site; print(site.getsitepackages()[0])")/aura-daemon.pth
+	.venv-peers/bin/python -m pip install --disable-pip-version-check -q $(PIP_ARGS) -r tests/peers/requirements.txt
+
 evaluate: $(INSTALLED) ## measure the embedded model
 	$(BIN)/python -m aura_daemon.training.evaluate
+
+evaluate-speeds: $(INSTALLED_DEV) ## what each `speed` costs in quality, on this CPU: a table; SPEEDS_ARGS="balanced --prompts 100"
+	$(BIN)/python -m aura_daemon.training.evaluate --speeds $(SPEEDS_ARGS)
 
 wheel: $(INSTALLED) ## build dist/*.whl with the embedded model inside
 	rm -rf build dist
@@ -94,7 +110,7 @@ wheel-check: wheel ## install the wheel alone in a new environment and run its d
 	rm -rf .venv-wheel
 
 clean:
-	rm -rf $(VENV) .venv-wheel build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-wheel .venv-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(SITE) $(VENV)
@@ -107,6 +123,7 @@ $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
 	@echo "installing into $(VENV): about 1.4 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
 	$(PIP) -e .
+	$(BIN)/python -m compileall -q aura_daemon
 	@touch $@
 
 $(INSTALLED_DEV): $(INSTALLED)

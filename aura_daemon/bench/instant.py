@@ -42,6 +42,9 @@ class InstantWorker:
             self._up.append(finished)
         self._pipe.wake()
 
+    def prestart(self) -> None:
+        """Nothing takes time to start."""
+
     def cancel(self, job_id: str) -> None:
         """Every job has ended before it could be cancelled."""
 

@@ -53,7 +53,7 @@ class ProgressBars(SilentListener):
             transient=True,
         )
         self._task: TaskID | None = None
-        self._name = ""
+        self._job_id = self._name = ""
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -71,11 +71,14 @@ class ProgressBars(SilentListener):
     def _show(self, event: Event) -> None:
         match event:
             case JobStarted(job=job, source=source):
-                self._end()  # the bar of an attempt that was given up
+                self._end()  # the bar of an attempt that was given up, or whose result is on its way to the outbox
                 what = job.request.prompt if isinstance(job.request, GenerateRequest) else job.kind
+                self._job_id = job.id
                 self._name = f"{file_names.escaped(source.path)}: {what[:40]}"
                 self._task = self._progress.add_task(self._name, total=None)
-            case JobDelivered() | JobFailed():
+            case JobDelivered(delivered=delivered) if delivered.job.id == self._job_id:
+                self._end()
+            case JobFailed(id=job_id) if job_id == self._job_id:
                 self._end()
             case protocol.Loading() if self._task is not None:
                 description, total = f"loading {event.model}", event.total_bytes or None

@@ -79,6 +79,28 @@ class ModelSettings:
     """Hub revision; None takes the pinned one of a short name, else `main`."""
     allow_pickle: bool = False
 
+    @property
+    def at_turbo(self) -> bool:
+        """Whether it is loaded with what makes it draw in a few steps."""
+        return False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurboSettings:
+    """What `speed: turbo` takes for a model that brings nothing of its own; None: what suits Stable Diffusion 1.x."""
+
+    lora: str | None = None
+    """A LoRA for few steps: `owner/name`, `owner/name/file` on the hub, a folder or a file; NONE: none is needed."""
+    decoder: str | None = None
+    """A tiny decoder: `owner/name` on the hub or a folder; NONE: the model's own VAE decodes."""
+    steps: int | None = None
+    guidance_scale: float | None = None
+    scheduler: Scheduler | None = None
+
+
+NONE: Final = "none"
+"""A name that stands for no file."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GenerateSettings(ModelSettings):
@@ -89,6 +111,7 @@ class GenerateSettings(ModelSettings):
     scheduler: Scheduler | None = None
     speed: Speed = Speed.EXACT
     engine: EngineChoice = EngineChoice.AUTO
+    turbo: TurboSettings = TurboSettings()
     models: tuple[str, ...] = ()
     """Further models that a job may name."""
     loras: str | None = None
@@ -99,6 +122,11 @@ class GenerateSettings(ModelSettings):
     format: ImageFormat = ImageFormat.PNG
     quality: int = 90
     metadata: Metadata = Metadata.FULL
+
+    @property
+    def at_turbo(self) -> bool:
+        """Whether `speed` is `turbo`."""
+        return self.speed is Speed.TURBO
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -158,7 +158,9 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     configured = {key: getattr(section, key) for key in ("loras", "embeddings", "wildcards")}
     folders = {key: start(key) / folder for key, folder in configured.items() if folder is not None}
     models = tuple(_model_from(start("models"), model) for model in section.models)
-    return section.model_copy(update={**folders, "models": models})
+    files = {key: getattr(section.turbo, key) for key in ("lora", "decoder")}
+    turbo = {key: _model_from(start(f"turbo__{key}"), name) for key, name in files.items() if name is not None}
+    return section.model_copy(update={**folders, "models": models, "turbo": section.turbo.model_copy(update=turbo)})
 
 
 def _with_programs(settings: Settings, base: Path, variables: set[str]) -> dict[str, object]:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from aura_daemon.config.amounts import Number, no_boolean
-from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety, TurboSettings
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
@@ -59,6 +59,21 @@ WholeOrNull = Annotated[int | None, BeforeValidator(no_boolean)]
 NumberOrNull = Annotated[float | None, BeforeValidator(no_boolean)]
 
 
+class TurboConfig(BaseModel):
+    """What `speed: turbo` takes for models that bring nothing of their own."""
+
+    model_config = _CONFIG
+    lora: str | None = Field(
+        None, min_length=1, description="a LoRA: owner/name or owner/name/file on the hub, a folder, a file, or none"
+    )
+    decoder: str | None = Field(
+        None, min_length=1, description="a tiny decoder: owner/name on the hub, a folder, or none"
+    )
+    steps: WholeOrNull = Field(None, ge=1, le=150, description="a whole number from 1 to 150")
+    guidance_scale: NumberOrNull = Field(None, ge=0, le=30, description="a number from 0 to 30")
+    scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
+
+
 class GenerateConfig(BaseModel):
     """The generator."""
 
@@ -75,6 +90,7 @@ class GenerateConfig(BaseModel):
     scheduler: Scheduler | None = Field(None, description=f"one of {', '.join(Scheduler)}")
     speed: Speed = Field(_ENGINE.generate.speed, description=f"one of {', '.join(Speed)}")
     engine: EngineChoice = Field(_ENGINE.generate.engine, description=f"one of {', '.join(EngineChoice)}")
+    turbo: TurboConfig = Field(TurboConfig(), description="keys of what `speed: turbo` takes, one below the other")
     models: tuple[str, ...] = Field((), description="a list of further models that a job may name, as under `model`")
     loras: Folder | None = Field(None, description="a folder of LoRAs (.safetensors), or null")
     embeddings: Folder | None = Field(None, description="a folder of textual inversions (.safetensors), or null")
@@ -86,9 +102,9 @@ class GenerateConfig(BaseModel):
 
     def for_worker(self) -> GenerateSettings:
         """The part that a worker gets; the intake has read the word lists before."""
-        keys = self.model_dump(exclude={"wildcards", "loras", "embeddings"})
+        keys = self.model_dump(exclude={"wildcards", "loras", "embeddings", "turbo"})
         folders = {key: os.fspath(folder) for key in ("loras", "embeddings") if (folder := getattr(self, key))}
-        return GenerateSettings(**keys, **folders)
+        return GenerateSettings(**keys, **folders, turbo=TurboSettings(**self.turbo.model_dump()))
 
 
 class CaptionConfig(BaseModel):
@@ -168,6 +184,7 @@ class Settings(BaseModel):
     )
     climb_after: Whole = Field(_ENGINE.climb_after, ge=1, le=1_000_000, description="a whole number of jobs from 1")
     memory_wait: Number = _seconds(3600, what="how long a job waits for memory that other programs have")
+    prestart: Literal["auto", True, False] = Field("auto", description="auto, true or false")
     unload_after: NumberOrNull = _seconds(600, least=1, what="idle for so long, the models are unloaded; or null")
     deadline: Number = _seconds(600, least=1, what="without a sign of life for so long, a worker is ended")
     attempts: Whole = Field(3, ge=1, le=100, description="a whole number from 1 to 100")

@@ -41,6 +41,7 @@ from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.system.windows import is_wsl2
 from aura_daemon.watch.watcher import Watcher
 from aura_daemon.workers.pool import WorkerPool
+from aura_daemon.workers.prestart import Prestart, Prestarter
 from aura_daemon.workers.process import ProcessWorker
 
 
@@ -132,6 +133,8 @@ def assemble_daemon(
             clock=clock,
         )
         listeners = (health, *extensions, *listeners)
+        prestarter = Prestarter(Prestart(str(settings.prestart).lower()), pool)
+        prestarter.begin()
         receiver = Receiver(
             clock=clock,
             journal=journal,
@@ -145,6 +148,7 @@ def assemble_daemon(
             holdups=holdups,
             health=health,
             listeners=listeners,
+            expect_work=prestarter.expect_work,
         )
         outcomes = OutcomeHandler(
             settings=settings,

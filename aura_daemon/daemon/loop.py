@@ -141,6 +141,8 @@ class Daemon:
                 self.control_socket.answer(received, self.carry_out(received.command))
             self.dispatcher.collect()
             if not self._is_paused and self.can_journal() and self._recover():
+                if self.dispatcher.outcomes.has_fresh and not self._hands_over:
+                    self.dispatcher.dispatch()  # the worker goes on while its last results are delivered
                 self.dispatcher.outcomes.settle()
                 self.receiver.claim()
                 self._is_to_turn_again = not self._hands_over and self.dispatcher.dispatch()
@@ -266,7 +268,18 @@ class Daemon:
         if self._is_waited_for:
             due.append(now + LAST_TICK_S)
         wait_s = min([self.health.due_in_s(), *(moment - now for moment in due if moment is not None)])
+        if self.journal.is_behind and not wait_until_readable(descriptors, 0.0):  # nobody waits for the disk
+            self._sync_journal()
         wait_until_readable(descriptors, wait_s)
+
+    def _sync_journal(self) -> None:
+        """Forces onto the disk what was journaled; where that is refused, all is recovered as after a crash."""
+        try:
+            if not self.holdups.has_failed(JOURNAL):
+                self.journal.sync()
+        except JournalRefused as error:
+            self.health.hold_up(JOURNAL, "the daemon waits", error)
+            self._has_recovered = False
 
     def shut_down(self) -> None:
         """Starts no more jobs; the running ones end within `stop_timeout` or are queued again."""
@@ -282,6 +295,7 @@ class Daemon:
             with suppress(JournalRefused):
                 self._write_health_if_due()
                 self.dispatcher.collect()
+                self.dispatcher.outcomes.settle()
             self._extensions_work()
             if time.monotonic() >= deadline_s:
                 break

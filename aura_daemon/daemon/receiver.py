@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from loguru import logger
 
@@ -15,7 +16,7 @@ from aura_daemon.health.listener import FileHandled, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake import claim_recovery
 from aura_daemon.intake.admission import Admission
-from aura_daemon.intake.claims import Claims
+from aura_daemon.intake.claims import ClaimableFile, Claims
 from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.pending import PendingFiles
 from aura_daemon.jobs.lifecycle import SourceState
@@ -45,6 +46,8 @@ class Receiver:
     holdups: Holdups
     health: HealthRecorder
     listeners: Sequence[Listener]
+    expect_work: Callable[[], None] = lambda: None
+    """Called when a file was seen for the first time that may become a job."""
     failed: int = field(init=False, default=0)
     """Number of files that contained no job that can run."""
     _ended: dict[str, Source] = field(init=False, default_factory=dict)
@@ -86,25 +89,37 @@ class Receiver:
         self._more_to_find = not has_room or (self._more_to_find and not look.complete)
         self._has_looked = True
         claimables = pending.ready(now)
+        if pending.has_news:
+            self.expect_work()
         if (held := pending.held()) != self._held:
             self._held = held
             self.health.change()
-        for claimable in claimables:
-            try:
-                source = self.claims.claim(claimable.path, claimable.kind, settled_s=claimable.settled_s)
-            except JournalRefused as error:
-                self.health.hold_up(JOURNAL, f"{file_names.escaped(claimable.path)} stays where it is", error)
+        # A job file may name an image that is claimed in the same moment: it is admitted before that leaves its place.
+        for is_image, together in groupby(claimables, key=lambda claimable: claimable.kind is SourceKind.IMAGE):
+            if not self._claim_together(list(together), now, are_images=is_image):
                 return
-            except OSError as error:
-                denied = why_denied(error, self.claims.inbox / claimable.path, writes=True)
-                pending.postpone(claimable.path, now, f"it cannot be claimed: {denied}")
-                continue
-            pending.forget(claimable.path)
-            if source is not None:
-                if source.kind is SourceKind.IMAGE:
-                    self._ended |= {text.id: text for text in self.late_pictures.came(source)}
-                self.admit(source)
+
+    def _claim_together(self, claimables: list[ClaimableFile], now: float, *, are_images: bool) -> bool:
+        """Claims files and admits them one by one; False where the journal refuses."""
+        for claim in self.claims.claim_all(claimables):
+            path = claim.path
+            match claim.end:
+                case JournalRefused() as error:
+                    self.health.hold_up(JOURNAL, f"{file_names.escaped(path)} stays where it is", error)
+                    return False
+                case OSError() as error:
+                    denied = why_denied(error, self.claims.inbox / path, writes=True)
+                    self.pending.postpone(path, now, f"it cannot be claimed: {denied}")
+                    continue
+                case Source() as source:
+                    self.pending.forget(path)
+                    if are_images:
+                        self._ended |= {text.id: text for text in self.late_pictures.came(source)}
+                    self.admit(source)
+                case None:
+                    self.pending.forget(path)
             self.health.change()
+        return True
 
     def job_ended(self, source: Source) -> None:
         """Notes that a job of the source has ended; `dispose` finds out whether it was the last one."""
@@ -123,15 +138,17 @@ class Receiver:
         unadmitted, self._unadmitted = self._unadmitted, {}
         for source in unadmitted.values():
             self.admit(source)
-        for source in tuple(self._ended.values()):
-            try:
-                if self.disposal.dispose(source):
-                    self._recall_images(source)
-            except OSError as error:
-                refusal = f"{file_names.escaped(source.path)} cannot be put where it belongs", error
-                continue
-            del self._ended[source.id]
-            notify(self.listeners, FileHandled(source=source))
+        looked_at = self.disposal.dispose_all(self._ended.values()) if self._ended else []
+        for source, end in looked_at:
+            if isinstance(end, OSError):
+                refusal = f"{file_names.escaped(source.path)} cannot be put where it belongs", end
+            else:
+                del self._ended[source.id]
+        for source, end in looked_at:
+            if not isinstance(end, OSError):
+                notify(self.listeners, FileHandled(source=source))
+            if end is True:
+                self._recall_images(source)
         if refusal is not None:
             self.health.hold_up(SOURCES, *refusal)
         elif not self._unadmitted and self.holdups.clear(SOURCES):

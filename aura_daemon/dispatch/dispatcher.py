@@ -167,7 +167,7 @@ class Dispatcher:
     def _is_free(self, slot: Slot) -> bool:
         """Whether a worker takes a batch. A worker with an undelivered result gets none; the others go on."""
         of_others = {job_id for other in self.pool.slots if other is not slot for job_id in other.batch_ids}
-        return slot.is_idle and not self.outcomes.kept_ids - of_others
+        return slot.is_idle and not self.outcomes.refused_ids - of_others
 
     def _fill(self, slot: Slot) -> bool:
         """Gives a free worker the next batch; True where that job could not start and another may be tried."""

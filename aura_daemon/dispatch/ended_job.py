@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.jobs.requests import JobKind, engine_kind
+from aura_daemon.jobs.requests import JobKind, engine_kind, speed_named
 from aura_daemon.jobs.results import Failure, FailureKind
+from aura_daemon.jobs.speed import loaded_as
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.ladder.attempts import Attempt, RunConditions, attempt_of
 
@@ -39,7 +40,8 @@ def model_of(job: Job, settings: Settings) -> str:
     """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
     match engine_kind(job.request):
         case JobKind.GENERATE:
-            return job.model or settings.generate.model
+            model, speed = job.model or settings.generate.model, speed_named(job.request)
+            return loaded_as(model, speed or settings.generate.speed)
         case JobKind.CAPTION:
             return job.model or settings.caption.model
         case JobKind.GRID | JobKind.BENCHMARK:

@@ -1,7 +1,7 @@
 """Delivers the results of jobs and decides what follows from failures. In: outcomes. Out: results, journal entries.
 
-A result that the outbox refuses is kept and published before another job runs. A failure that the journal could not
-record is kept likewise.
+A worker gets its next batch before its last results are delivered. A result that the outbox refuses is kept, and its
+worker gets no further batch until it is published. A failure that the journal could not record is kept likewise.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.outbox.delivery import Delivery, JobTimes
+from aura_daemon.outbox.delivery import Delivered, Delivery, JobTimes, Unpublished
 from aura_daemon.system.clock import utc_now
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
@@ -38,14 +38,6 @@ _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_ME
 _OUTBOX_WORKS: Final = "the outbox takes files again"
 
 _MEMORY_MEND: Final = "End other programs that use memory; it goes on by itself as soon as there is enough."
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Undelivered:
-    job: Job
-    source: Source
-    produced: Produced
-    times: JobTimes
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -70,7 +62,9 @@ class OutcomeHandler:
     """Number of jobs that failed for good."""
     is_stopping: bool = field(init=False, default=False)
     """Whether the daemon was told to stop: the death of a worker counts for no job then."""
-    _undelivered: dict[str, _Undelivered] = field(init=False, default_factory=dict)
+    _fresh: dict[str, Unpublished] = field(init=False, default_factory=dict)
+    """Job id -> result that nobody has tried to deliver: the worker gets its next batch before."""
+    _undelivered: dict[str, Unpublished] = field(init=False, default_factory=dict)
     """Job id -> result that the outbox refused."""
     _undecided: dict[str, tuple[EndedJob, Failure]] = field(init=False, default_factory=dict)
     """Job id -> failure about which nothing is journaled yet."""
@@ -81,15 +75,25 @@ class OutcomeHandler:
 
     @property
     def kept_ids(self) -> frozenset[str]:
-        """Ids of jobs whose result or failure is kept for a later try."""
-        return frozenset((*self._undelivered, *self._undecided))
+        """Ids of jobs whose result or failure is kept in memory."""
+        return frozenset((*self._fresh, *self._undelivered, *self._undecided))
+
+    @property
+    def refused_ids(self) -> frozenset[str]:
+        """Ids of jobs whose result or failure is kept for a later try: no other job of their worker runs before."""
+        return self.kept_ids if self.holdups.has_failed(OUTBOX) else self.kept_ids - self._fresh.keys()
+
+    @property
+    def has_fresh(self) -> bool:
+        """Whether results have come that nobody has tried to deliver."""
+        return bool(self._fresh)
 
     def has_work(self) -> bool:
         """Whether a kept result or failure could be dealt with now."""
-        return bool(self._undecided or (self._undelivered and not self.holdups.has_failed(OUTBOX)))
+        return bool(self._undecided or self._fresh or (self._undelivered and not self.holdups.has_failed(OUTBOX)))
 
     def take(self, ended: EndedJob, outcome: Outcome) -> None:
-        """Handles the outcome of a job that a worker has run."""
+        """Handles the outcome of a job that a worker has run; `settle` delivers a result."""
         if not isinstance(outcome, Produced):
             self.conclude(ended, outcome)
             return
@@ -101,7 +105,7 @@ class OutcomeHandler:
         outcome = self._learned(ended, outcome)
         since_claim_s = max(self.since_claim_s(ended.source), ended.waited_s)
         times = JobTimes(waited_s=ended.waited_s, since_claim_s=since_claim_s, attempt_s=ended.attempt_s)
-        self._deliver(_Undelivered(job=ended.job, source=ended.source, produced=outcome, times=times))
+        self._fresh[ended.job.id] = Unpublished(job=ended.job, source=ended.source, produced=outcome, times=times)
 
     def conclude(self, ended: EndedJob, failure: Failure) -> None:
         """Handles a failure, of the worker or before the job was given to one."""
@@ -109,12 +113,13 @@ class OutcomeHandler:
         self._decide_all()
 
     def settle(self) -> None:
-        """Tries again to publish results that the outbox refused, and to journal failures."""
+        """Publishes results, and tries again to journal failures and to publish what the outbox refused."""
         self._decide_all()
+        self._deliver_fresh()
         for result in list(self._undelivered.values()):
             if self.holdups.is_held(OUTBOX, time.monotonic()):
                 return
-            self._deliver(result)
+            self._deliver([result])
 
     def fail(self, job: Job, source: Source, failure: Failure, tried: Attempt | None = None) -> None:
         """Ends a job for good; raises OSError."""
@@ -133,8 +138,9 @@ class OutcomeHandler:
 
     def give_back(self) -> None:
         """Queues again what waits for the outbox and cannot be published now either; raises JournalRefused."""
+        self._deliver_fresh()
         for result in list(self._undelivered.values()):
-            self._deliver(result)
+            self._deliver([result])
         for job_id in self._undelivered:
             self.journal.give_back(self.journal.job(job_id), count_attempt=False)
 
@@ -259,29 +265,55 @@ class OutcomeHandler:
             return produced
         return replace(produced, warnings=(*produced.warnings, slow.warning)) if slow is not None else produced
 
-    def _deliver(self, result: _Undelivered) -> None:
-        """Publishes a result; a result that the file system refuses is kept for a later try."""
-        journal, job_id, produced = self.journal, result.job.id, result.produced
-        try:
-            job = journal.job(job_id)  # an earlier try may have changed it
-            if (run := produced.benchmark) is not None:
-                journal.keep_benchmark(run)
-                from aura_daemon.formats.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
+    def _deliver_fresh(self) -> None:
+        """Publishes the results that have come since the last call."""
+        results, self._fresh = tuple(self._fresh.values()), {}
+        if results:
+            self._deliver(results)
 
-                produced = with_pages(produced, journal.earlier_benchmarks(run))
-            delivered = self.delivery.deliver(job, result.source, produced, result.times)
-            journal.finish(delivered.job, now=time.time(), total_s=delivered.total_s)
-        except OSError as error:
-            self._undelivered[job_id] = result
-            self.health.hold_up(OUTBOX, "the outbox refuses files", error)
-            return
-        self._undelivered.pop(job_id, None)
-        self._end_holdup(OUTBOX, _OUTBOX_WORKS)
+    def _deliver(self, results: Sequence[Unpublished]) -> None:
+        """Publishes results together; a result that the file system refuses is kept for a later try."""
+        publishable = []
+        for result in results:
+            try:
+                publishable.append(self._publishable(result))
+            except OSError as error:
+                self._keep(result, error)
+        for result, end in zip(publishable, self.delivery.deliver_all(publishable), strict=True):
+            try:
+                if isinstance(end, OSError):
+                    raise end
+                self.journal.finish(end.job, now=time.time(), total_s=end.total_s)
+            except OSError as error:
+                self._keep(result, error)
+                continue
+            self._undelivered.pop(result.job.id, None)
+            self._end_holdup(OUTBOX, _OUTBOX_WORKS)
+            self._ended(result, end)
+
+    def _keep(self, result: Unpublished, error: OSError) -> None:
+        self._undelivered[result.job.id] = result
+        self.health.hold_up(OUTBOX, "the outbox refuses files", error)
+
+    def _publishable(self, result: Unpublished) -> Unpublished:
+        """A result with its job as an earlier try has left it; that of a benchmark with its pages."""
+        journal, produced = self.journal, result.produced
+        if (run := produced.benchmark) is not None:
+            journal.keep_benchmark(run)
+            from aura_daemon.formats.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
+
+            produced = with_pages(produced, journal.earlier_benchmarks(run))
+        job = journal.job(result.job.id) if result.job.id in self._undelivered else result.job
+        return replace(result, job=job, produced=produced)
+
+    def _ended(self, result: Unpublished, delivered: Delivered) -> None:
+        """Tells that a job is done."""
         self.done += 1
         self.source_ended(result.source)
-        self._warn(delivered.job, (*produced.warnings, *delivered.differences))
-        logger.info("{} done in {:.1f} s: {}", job_id, delivered.total_s, file_names.escaped(str(delivered.payload)))
-        notify(self.listeners, JobDelivered(delivered=delivered, produced=produced))
+        self._warn(delivered.job, (*result.produced.warnings, *delivered.differences))
+        shown = file_names.escaped(str(delivered.payload))
+        logger.info("{} done in {:.1f} s: {}", result.job.id, delivered.total_s, shown)
+        notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))
 
     def _warn(self, job: Job, warnings: Sequence[str]) -> None:
         """Logs each warning once for all jobs of a file that follow one another; each sidecar has them all."""

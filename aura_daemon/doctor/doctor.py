@@ -14,6 +14,7 @@ from aura_daemon.doctor.diagnosis import complaints
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
 from aura_daemon.doctor.report import REPORT_SCHEMA, DoctorReport, Finding, PlanRequest, ProbeRequest
 from aura_daemon.errors import JournalRefused
+from aura_daemon.jobs.speed import Speed, loaded_as
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.ladder.prediction import Measured
 
@@ -42,7 +43,7 @@ class Doctor:
         folders = folders_of(settings)
         found = machine.machine(settings.inbox, folders, daemon_pid=daemon_pid)
         worker = machine.worker_of(daemon_pid) if daemon_pid is not None else None
-        measured, log = _measured(folders["state"], plan)
+        measured, log = _measured(folders["state"], plan, settings.generate.speed)
         request = ProbeRequest(
             settings=settings.engine(),
             wish=plan,
@@ -72,7 +73,7 @@ class Doctor:
         return Examination(report=report, log=tuple(log))
 
 
-def _measured(state: Path, plan: PlanRequest | None) -> tuple[list[Measured], list[str]]:
+def _measured(state: Path, plan: PlanRequest | None, speed: Speed) -> tuple[list[Measured], list[str]]:
     """What the journal has measured of the plan's model, nothing where nothing has run; and why it cannot be read."""
     if plan is None or not (state / FILE_NAME).exists():
         return [], []
@@ -81,4 +82,4 @@ def _measured(state: Path, plan: PlanRequest | None) -> tuple[list[Measured], li
     except JournalRefused as error:
         return [], [f"what was measured cannot be read: {error.strerror}"]
     with closing(journal):
-        return journal.measured(plan.model), []
+        return journal.measured(loaded_as(plan.model, speed)), []

@@ -6,6 +6,7 @@ worker imports. Nothing is loaded, hashed or fetched.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -17,18 +18,20 @@ from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSet
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
-from aura_daemon.engines.defaults import ModelDefaults
-from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
+from aura_daemon.engines.defaults import ModelDefaults, resolve_generate
+from aura_daemon.engines.model_files.companions import USUAL_DECODER, USUAL_LORA, companions_of, look_for_all
+from aura_daemon.engines.model_files.find import FEW_STEPS, Found, ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
-from aura_daemon.engines.placement.loaded_models import LoadedModels
+from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.attempts import TOP
 from aura_daemon.ladder.fitting import MemoryNeed, MemoryRoom, NoRoom, RungChoice, choose
 from aura_daemon.ladder.measurements import picture_s
@@ -37,6 +40,10 @@ from aura_daemon.ladder.rungs import RUNGS, Rung
 
 FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_fp16", "avx512_fp16")}
 """Half precision -> abilities of a CPU with which it is faster than float32."""
+
+USUAL_LORA_BYTES: Final = 135_000_000
+USUAL_DECODER_BYTES: Final = 9_800_000
+"""As their pages on the hub say."""
 
 MODEL_FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
 
@@ -55,7 +62,7 @@ def findings(question: ProbeRequest) -> report.ProbeAnswer:
         torch=_torch(devices.first if devices is not None else None),
         hub_cache=str(constants.HF_HUB_CACHE),
         hub_is_forbidden=bool(constants.HF_HUB_OFFLINE),
-        models=tuple(_model(kind, settings, half=half) for kind, settings in _configured(question.settings)),
+        models=tuple(_models(question.settings, half=half)),
         plan=plan,
         refusal=report.Finding(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
     )
@@ -101,9 +108,29 @@ def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
     return configured if model == configured.model else replace(configured, model=model, revision=None)
 
 
-def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> report.ModelFound:
+def _models(settings: EngineSettings, *, half: bool) -> Iterator[report.ModelFound]:
+    """The configured models; where they draw at turbo, each with what it takes for that."""
+    shown: set[str] = set()
+    for kind, model in _configured(settings):
+        found = look_for_model(model, MODEL_FORMATS[kind], half)
+        yield _model(kind, model, found, half=half)
+        if not isinstance(model, GenerateSettings) or not model.at_turbo or isinstance(found, Failure):
+            continue
+        taken = companions_of(model, found if isinstance(found, ModelFiles) else None)
+        if isinstance(taken, Failure):
+            yield _model(kind, model, taken, half=half)
+            continue
+        for one in taken.all:
+            if one.told_as not in shown:
+                shown.add(one.told_as)
+                there = look_for_model(one.settings, one.model_format, half)
+                named = replace(one.settings, model=one.told_as)
+                yield _model(kind, named, there, half=half)
+
+
+def _model(kind: JobKind, settings: ModelSettings, found: Found, *, half: bool) -> report.ModelFound:
     model = partial(report.ModelFound, kind=kind, name=settings.model)
-    match look_for_model(settings, MODEL_FORMATS[kind], half):
+    match found:
         case ModelFiles() as files:
             folder = str(files.checkpoint or files.folder)
             return model(presence=ModelPresence.HERE, folder=folder, weight_bytes=files.size_bytes)
@@ -116,7 +143,12 @@ def _model(kind: JobKind, settings: ModelSettings, *, half: bool) -> report.Mode
 
 def _standard_bytes(model: str, *, half: bool) -> int:
     """What the short names bring; 0 for what nobody knows. BLIP has no files in half precision."""
-    known = {"sd-1.4": sum(STANDARD_PARTS.values()) * (2 if half else 4), "blip-base": STANDARD_CAPTIONER * 4}
+    known = {
+        "sd-1.4": sum(STANDARD_PARTS.values()) * (2 if half else 4),
+        "blip-base": STANDARD_CAPTIONER * 4,
+        USUAL_LORA: USUAL_LORA_BYTES,
+        USUAL_DECODER: USUAL_DECODER_BYTES,
+    }
     return known.get(model, 0)
 
 
@@ -137,15 +169,19 @@ class _LadderPlanner:
     def plan(self, wish: report.PlanRequest, *, half: bool) -> report.LadderPlan | None:
         """None where the model cannot be used, which is said of the model."""
         configured = _named(self._settings.generate, wish.model)
-        found = look_for_model(configured, self._family.model_format, half)
+        found = look_for_all(configured, self._family.model_format, half)
         if isinstance(found, Failure):
             return None
         files = found if isinstance(found, ModelFiles) else None
         own = files.own if files is not None else ModelDefaults()
-        guidance = configured.guidance_scale if configured.guidance_scale is not None else own.guidance_scale
-        extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guidance > 1)
+        if files is None and configured.at_turbo:
+            own = replace(own, steps=FEW_STEPS, guidance_scale=1.0)
+        asked = GenerateRequest(prompt="", seed=0, width=wish.width, height=wish.height)
+        resolved, _ = resolve_generate(asked, configured, own)
+        guided = own.is_guided(resolved.guidance_scale)
+        extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guided)
         demand = self._demand(configured, files, extent)
-        steps = configured.steps or own.steps
+        steps = resolved.steps
         start = self._fits.choose(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
         return report.LadderPlan(
@@ -167,7 +203,7 @@ class _LadderPlanner:
             return standard_footprint(placement, with_checker=checks)
 
         return MemoryDemand(
-            key=(JobKind.GENERATE, configured.model),
+            key=Key(kind=JobKind.GENERATE, model=configured.model, speed=Speed.TURBO if configured.at_turbo else None),
             extent=extent,
             rungs=self._family.rungs(self._devices.backend),
             footprint=footprint,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from aura_daemon.config.engine import CaptionSettings, GenerateSettings
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat, shared_fields
 from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, STRENGTH, Scheduler, round_px, size_for, size_like
+from aura_daemon.jobs.speed import Speed
 
 Number = TypeVar("Number", int, float)
 
@@ -22,6 +23,14 @@ class ModelDefaults:
     guidance_scale: float = 9.0
     scheduler: Scheduler = Scheduler.DPMPP_2M_KARRAS
     max_new_tokens: int = 50
+    embedded_guidance: bool = False
+    """The UNet is told the guidance, so that no second pass is needed."""
+    few_steps: bool = False
+    """The model itself was made for few steps."""
+
+    def is_guided(self, guidance_scale: float) -> bool:
+        """Whether every step takes a second pass, with the negative prompt."""
+        return guidance_scale > 1 and not self.embedded_guidance
 
 
 def resolve_generate(
@@ -32,8 +41,12 @@ def resolve_generate(
 ) -> tuple[ResolvedGenerate, tuple[str, ...]]:
     """The request with every value filled in, and notes on what was rounded. The seed was drawn when it was journaled.
 
+    `own`: at turbo, of the model with its companions: the configured steps, guidance and sampler are for other levels.
     `image_px`: width and height of the image that the picture starts from.
     """
+    speed = request.speed or configured.speed
+    if speed is Speed.TURBO:
+        configured = replace(configured, steps=None, guidance_scale=None, scheduler=None)
     if request.seed is None:
         raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
     width, height = size_for(request.aspect_ratio or "Auto", own.native_size_px)
@@ -49,7 +62,7 @@ def resolve_generate(
     ]
     picture_format = request.format or configured.format
     resolved = shared_fields(request, ResolvedGenerate) | {
-        "speed": request.speed or configured.speed,
+        "speed": speed,
         "steps": _first(request.steps, configured.steps, own.steps),
         "guidance_scale": _first(request.guidance_scale, configured.guidance_scale, own.guidance_scale),
         "scheduler": Scheduler(request.scheduler) if request.scheduler else configured.scheduler or own.scheduler,

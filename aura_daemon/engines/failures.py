@@ -47,6 +47,14 @@ BROKEN_WORDS: Final = (
 """After these errors nothing works any more in this process: its CUDA context is broken."""
 
 
+class UnfitModel(Exception):
+    """A model whose files do not fit together, and what to say of it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
 def failure_of(
     error: BaseException, memory: MemoryFigures, *, rung: Rung | None = None, neighbours: str = ""
 ) -> Failure:

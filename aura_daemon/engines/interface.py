@@ -74,8 +74,10 @@ class Family(Protocol[PictureT, EngineT]):
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """The ladder on this backend, the rung with the most memory first."""
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
-        """What the model takes of memory; without the process itself (`base_bytes`)."""
+    def footprint(
+        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[PictureT]] = ()
+    ) -> Footprint:
+        """What the model takes of memory for these tasks; without the process itself (`base_bytes`)."""
 
     def load(self, files: ModelFiles, placement: Placement) -> EngineT:
         """Loads a model; raises what the libraries raise."""

@@ -21,12 +21,21 @@ from loguru import logger
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.benchmark.benchmark import Benchmark
-from aura_daemon.engines.failures import broken, failure_of, first_line, is_broken, is_out_of_memory, no_room
+from aura_daemon.engines.failures import (
+    UnfitModel,
+    broken,
+    failure_of,
+    first_line,
+    is_broken,
+    is_out_of_memory,
+    no_room,
+)
 from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.machine_faults import machine_fault
-from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.model_files.companions import find_with_companions
+from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import (
     FreeMemory,
     MemoryFigures,
@@ -41,6 +50,7 @@ from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, RunConditions, Start
 from aura_daemon.ladder.fitting import NoRoom
@@ -172,7 +182,7 @@ class Session:
         decoded = self._decoded(attempt, family)
         if not decoded:
             return
-        key = kind, model.model
+        key = Key(kind=kind, model=model.model, speed=Speed.TURBO if model.at_turbo else None)
         files = self._found(key, family, model, attempt.reporter)
         if isinstance(files, Failure):
             attempt.fail(files)
@@ -181,7 +191,7 @@ class Session:
             key=key,
             extent=family.extent(decoded, files),
             rungs=family.rungs(devices.backend),
-            footprint=lambda placement: family.footprint(files, placement),
+            footprint=lambda placement: family.footprint(files, placement, decoded),
             variant=lambda placement: family.variant(decoded, files, placement),
         )
         batch = self._place(attempt, demand, [one.task for one in decoded], files.name)
@@ -215,7 +225,7 @@ class Session:
             return loaded
         self._loading = model.model
         half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
-        files = find_model(model, family.model_format, half=half, reporter=reporter)
+        files = find_with_companions(model, family.model_format, half=half, reporter=reporter)
         self._loading = ""
         return files
 
@@ -251,7 +261,7 @@ class Session:
         attempt.peak.restart()
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
         message = "{} model {} is loaded on {} in {}, rung {}"
-        logger.info(message, demand.key[0], files.name, placement.device, placement.dtype, placement.rung)
+        logger.info(message, demand.key.kind, demand.key, placement.device, placement.dtype, placement.rung)
         self._loading = ""
         return engine
 
@@ -268,6 +278,8 @@ class Session:
         """A failure of the machine or of loading lets the model's jobs wait; any other is the job's, or the GPU's."""
         if not is_out_of_memory(error) and (fault := machine_fault(error)) is not None:
             return fault
+        if isinstance(error, UnfitModel):
+            return error.failure
         if is_broken(error):
             self._is_broken = True
             return broken(error)

@@ -10,7 +10,8 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,36 @@ from aura_daemon.system.permissions import user_id
 from aura_daemon.watch.file_stamp import FileStamp
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClaimableFile:
+    """A file that is to be claimed now."""
+
+    path: str
+    kind: SourceKind
+    settled_s: float
+    """From first sight to now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """What came of claiming a file."""
+
+    path: str
+    end: Source | OSError | None
+    """None: the file has gone in the meantime."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Taken:
+    """A file on its way into the work folder."""
+
+    id: str
+    file: ClaimableFile
+    target: Path
+    end: os.stat_result | OSError = field(default_factory=OSError)
+    """The status of the claimed file, or why it is not there."""
+
+
 class Claims:
     """The claimed files of one inbox, and the folders of ours that hold them."""
 
@@ -35,6 +66,7 @@ class Claims:
         self._journal = journal
         self._keeps = keeps
         self._now = now
+        self._last_id_at = 0.0
         self.inbox = inbox
         self._own = inbox / file_names.OWN_FOLDER
         self.renamed_claims, self.copied_claims = self._own / "work", state / "work"
@@ -53,28 +85,75 @@ class Claims:
 
     def claim(self, path: str, kind: SourceKind, *, settled_s: float) -> Source | None:
         """Claims a file and journals the claim; None where the file has gone in the meantime. Raises OSError."""
-        source_id = new_id(self._now())
-        file, target = self.inbox / path, self.work / source_id / path
+        (claim,) = self.claim_all([ClaimableFile(path=path, kind=kind, settled_s=settled_s)])
+        if isinstance(claim.end, OSError):
+            raise claim.end
+        return claim.end
+
+    def claim_all(self, files: Sequence[ClaimableFile]) -> Iterator[Claim]:
+        """Claims files together, and journals each claim when it is asked for.
+
+        Where the journal refuses one, that one is the last: it and those after it are given back to the inbox.
+        """
+        taken = self._taken(files)
+        for number, one in enumerate(taken):
+            if isinstance(one.end, os.stat_result):
+                try:
+                    source = self.record(one.id, one.file.path, one.file.kind, one.end, one.file.settled_s)
+                except JournalRefused as error:
+                    for left in taken[number:]:
+                        if isinstance(left.end, os.stat_result):
+                            self._undo(left.target, left.file.path)
+                            self.forget(left.id, left.file.path)
+                    yield Claim(path=one.file.path, end=error)
+                    return
+                logger.info("{} claimed {}", source.id, file_names.escaped(source.path))
+                yield Claim(path=one.file.path, end=source)
+            else:
+                self.forget(one.id, one.file.path)
+                is_gone = isinstance(one.end, FileNotFoundError | durable_files.NotARegularFile)
+                yield Claim(path=one.file.path, end=None if is_gone else one.end)
+
+    def _taken(self, files: Sequence[ClaimableFile]) -> list[_Taken]:
+        """Takes files out of the inbox; their new places are durable then."""
+        taken: list[_Taken] = []
         try:
-            durable_files.make_folder(target.parent, is_private=self._keeps)
-            status = self._copy(file, target) if self._keeps else self._take(file, target, path)
-        except OSError as error:
-            self.forget(source_id, path)
-            if isinstance(error, FileNotFoundError | durable_files.NotARegularFile):
-                return None
-            raise
-        try:
-            source = self.record(source_id, path, kind, status, settled_s)
-        except JournalRefused:
-            self._undo(target, path)
-            self.forget(source_id, path)
-            raise
-        logger.info("{} claimed {}", source.id, file_names.escaped(path))
-        return source
+            with durable_files.syncs_together():
+                for file in files:
+                    source_id = self._new_id()
+                    one = _Taken(id=source_id, file=file, target=self.work / source_id / file.path)
+                    taken.append(one)
+                    try:
+                        durable_files.make_folder(one.target.parent, is_private=self._keeps)
+                        place = self.inbox / file.path
+                        if self._keeps:
+                            one.end = self._copy(place, one.target)
+                        else:
+                            one.end = self._take(place, one.target, file.path)
+                    except OSError as error:
+                        one.end = error
+        except OSError as error:  # nobody knows which of the files it was about
+            for one in taken:
+                if isinstance(one.end, os.stat_result):
+                    self._undo(one.target, one.file.path)
+                    one.end = error
+        for one in taken:
+            if isinstance(one.end, os.stat_result) and not self._keeps:
+                try:
+                    self._check(one.end)
+                except OSError as error:
+                    self._undo(one.target, one.file.path)
+                    one.end = error
+        return taken
+
+    def _new_id(self) -> str:
+        """An id after that of every earlier claim: files that are claimed in one moment run in their order."""
+        self._last_id_at = max(self._now(), self._last_id_at + 0.001)
+        return new_id(self._last_id_at)
 
     def reclaim(self, file: Path, path: str, kind: SourceKind) -> Source:
         """Claims a failed file once more, as a new source with its old path; raises OSError, and the file stays."""
-        source_id = new_id(self._now())
+        source_id = self._new_id()
         target = self.work / source_id / path
         durable_files.make_folder(target.parent, is_private=self._keeps)
         durable_files.move(file, target, temp_folder=self.temp if self._keeps else self._own / "tmp")
@@ -92,6 +171,10 @@ class Claims:
         other = self.copied_claims if self.work == self.renamed_claims else self.renamed_claims
         work = other if durable_files.exists(Path(other, source.id, source.path)) else self.work
         return Path(work, source.id, source.path)
+
+    def work_of(self, file: Path) -> Path:
+        """The work folder in which a claimed file lies."""
+        return self.copied_claims if self.is_copy(file) else self.renamed_claims
 
     def is_copy(self, file: Path) -> bool:
         """Whether a claimed file is only a copy of one that stays in the inbox."""
@@ -158,17 +241,15 @@ class Claims:
             return
 
     def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
-        """Claims by rename; what turns out to be no file goes back where it was."""
+        """Claims by rename; what turns out to be no file goes back where it was, once that is known."""
         durable_files.take(file, target, below=self.inbox)
         try:
             durable_files.sync_folder(target.parent)
             durable_files.sync_folder(file.parent)
-            status = target.lstat()
-            self._check(status)
+            return target.lstat()
         except OSError:
             self._undo(target, path)
             raise
-        return status
 
     def _check(self, status: os.stat_result) -> None:
         """Raises NotARegularFile for a link or the like that took the place of the file since it was judged."""

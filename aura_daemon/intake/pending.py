@@ -17,9 +17,9 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
+from aura_daemon.intake.claims import ClaimableFile
 from aura_daemon.intake.triage import COPY_IT, ReadyToClaim, Triage
 from aura_daemon.jobfile.folder_defaults import is_settings
-from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import completeness
 from aura_daemon.watch.decisions import Leave, Wait
@@ -41,16 +41,6 @@ MOST_CONFLICTS: Final = 20
 
 MOST_PENDING: Final = 5_000
 """Files remembered before they are claimed; the rest of a hundred thousand is found by another scan."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClaimableFile:
-    """A file that is to be claimed now."""
-
-    path: str
-    kind: SourceKind
-    settled_s: float
-    """From first sight to now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +67,8 @@ class PendingFiles:
         self._untold: dict[str, str] = {}
         """Reasons that the log has not told yet, with what to do."""
         self._told: set[str] = set()
+        self.has_news = False
+        """Whether `ready` has judged for the first time a file that may become a job."""
         self._has_seen_all = False
         """The last look found no more files than are remembered at once."""
 
@@ -145,6 +137,7 @@ class PendingFiles:
     def ready(self, now: float) -> list[ClaimableFile]:
         """Judges the files that are due and returns those that are to be claimed."""
         self._triage.look()
+        self.has_news = False
         # Images come after the job files that name them, which are judged in the same moment.
         due = sorted(self.due(now), key=lambda path: extension_of(path) in IMAGE_EXTENSIONS)
         claimable = [file for path in due if (file := self._judge(path, now)) is not None]
@@ -204,6 +197,7 @@ class PendingFiles:
         if by_name is not None:
             self._leave(path, file.stamp, by_name)
             return None
+        self.has_news |= not file.reason
         unchanged_s, never_ends = file.unchanged_s(now), file.known_s(now) >= NEVER_ENDS_S
         try:
             incomplete = completeness.incompleteness(

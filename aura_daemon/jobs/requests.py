@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
-from aura_daemon.jobs.speed import Speed
+from aura_daemon.jobs.speed import Speed, loaded_as
 
 
 class JobKind(StrEnum):
@@ -194,6 +194,17 @@ def model_named(request: Request) -> str:
     """The model that a request names; empty for the configured one."""
     inner = request.settings if isinstance(request, BenchmarkRequest) else request
     return (inner.model or "") if isinstance(inner, GenerateRequest) else ""
+
+
+def speed_named(request: Request) -> Speed | None:
+    """The level of speed that a request names; None for the configured one."""
+    inner = request.settings if isinstance(request, BenchmarkRequest) else request
+    return inner.speed if isinstance(inner, GenerateRequest) else None
+
+
+def queue_of(request: Request) -> str:
+    """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack."""
+    return loaded_as(model_named(request), speed_named(request)).strip()
 
 
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:

@@ -167,6 +167,10 @@ class IngredientKind(StrEnum):
     EMBEDDING = "embedding"
     IMAGE = "image"
     MASK = "mask"
+    TURBO_LORA = "turbo_lora"
+    """A LoRA for few steps."""
+    DECODER = "decoder"
+    """A tiny decoder."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

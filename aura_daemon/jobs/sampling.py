@@ -24,9 +24,11 @@ class Scheduler(StrEnum):
     LMS_KARRAS = "lms_karras"
     LMS = "lms"
     DDIM = "ddim"
+    DDIM_TRAILING = "ddim_trailing"
     PNDM = "pndm"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
     ALIGN_YOUR_STEPS = "align_your_steps"
 
     @property

@@ -21,6 +21,11 @@ class Speed(StrEnum):
     """A few steps by a model or a LoRA made for that, one pass a step, a tiny decoder: other pictures."""
 
 
+def loaded_as(model: str, speed: Speed | None) -> str:
+    """The name of a loaded model: for turbo other weights are loaded than for all other levels."""
+    return f"{model} at {Speed.TURBO}" if speed is Speed.TURBO else model
+
+
 class EngineChoice(StrEnum):
     """What computes the UNet."""
 
@@ -31,5 +36,7 @@ class EngineChoice(StrEnum):
     OPENVINO = "openvino"
     COMPILED = "compiled"
     """torch.compile."""
+    CUDA_GRAPHS = "cuda-graphs"
+    """PyTorch, as the model is written, recorded once for every size and played back; on CUDA GPUs."""
     TENSORRT = "tensorrt"
-    """torch.compile with torch-tensorrt, which must be installed."""
+    """torch.compile with torch-tensorrt, which must be installed; on CUDA GPUs."""

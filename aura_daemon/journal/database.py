@@ -50,6 +50,10 @@ class Database:
         self._connection = _open_for_reading(path) if read_only else _open_for_writing(path)
         self._connection.isolation_level = None
         self._connection.row_factory = sqlite3.Row
+        self._is_full: bool | None = None
+        """Whether a commit returns only when it lies on the disk; None: as SQLite was told at the start."""
+        self.is_behind = False
+        """Whether the last commits might not survive a power cut."""
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""
@@ -89,14 +93,29 @@ class Database:
         with target.open("rb") as file:
             os.fsync(file.fileno())
 
+    def sync(self) -> None:
+        """Returns when everything that was committed lies on the disk; raises JournalRefused where that fails."""
+        if self.is_behind:
+            with self.transaction() as connection:  # a commit of one page, which takes all earlier ones with it
+                connection.execute("DELETE FROM companions WHERE path = x''")
+                connection.execute("INSERT INTO companions VALUES (x'', 0, 0)")
+
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Writes everything or nothing; raises JournalRefused where the disk refuses the write."""
+    def transaction(self, *, is_durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Writes everything or nothing; raises JournalRefused where the disk refuses the write.
+
+        What is written survives the death of this process in any case, and a power cut where `is_durable`; else a cut
+        takes it, with all that was written later, unless a durable transaction or `sync` came in between.
+        """
         with self._errors_translated("written"):
             try:
+                if self._is_full is not is_durable:
+                    self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
+                    self._is_full = is_durable
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 self._connection.execute("COMMIT")
+                self.is_behind = not is_durable
             except BaseException:
                 with suppress(sqlite3.Error):  # an error of the rollback would hide the first one
                     if self._connection.in_transaction:  # a full disk makes SQLite roll back by itself

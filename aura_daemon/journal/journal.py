@@ -2,6 +2,10 @@
 
 One process writes (the daemon holds the inbox's lock), others read. Counts by state are kept in memory, so that health
 costs the same with ten jobs and with a hundred thousand.
+
+Whatever is written survives kill -9 at once. Only what later steps rely on is also forced onto the disk at once: the
+name of a result before it is written, ends that cannot be found out again. The rest is on the disk after the next such
+step or `sync`; a power cut before leaves what a crash leaves, and recovery takes it up.
 """
 
 from __future__ import annotations
@@ -70,9 +74,17 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
 
     def probe(self) -> None:
         """Tries a write that changes nothing; raises JournalRefused where the disk refuses it."""
-        with self._database.transaction() as database:
-            database.execute("DELETE FROM companions WHERE path = x''")
-            database.execute("INSERT INTO companions VALUES (x'', 0, 0)")
+        self._database.is_behind = True
+        self.sync()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether a power cut now would take something that was written."""
+        return self._database.is_behind
+
+    def sync(self) -> None:
+        """Returns when everything that was written lies on the disk."""
+        self._database.sync()
 
     def counts(self) -> dict[JobState, int]:
         """The number of jobs in each state; a file that gave no jobs because it was refused is one that failed."""
@@ -83,16 +95,16 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
     def claim(self, source: Source) -> None:
         """Records a file that was claimed."""
         row = {**columns_of(source), "state": SourceState.CLAIMED, "image_key": image_key(source.path)}
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=False) as database:
             _insert(database, "sources", row)
 
     def admit(self, source: Source, jobs: tuple[Job, ...], named: Iterable[NamedImage] = ()) -> None:
         """Records the jobs of a claimed file and the images it names, or (`source.failure`) why it has no jobs."""
         read = {"sha256": source.sha256, "kind": source.kind, "failure": source.failure, "problems": source.problems}
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=source.failure is not None) as database:
             self._move_source(database, source.id, SourceState.ADMITTED, **read)
             for job in jobs:
-                derived = {"stem_key": stem_key(job.stem), "model": job.model, "demand": job.demand}
+                derived = {"stem_key": stem_key(job.stem), "model": job.queue, "demand": job.demand}
                 _insert(database, "jobs", {**columns_of(job), "state": JobState.QUEUED, **derived})
             for image in named:
                 row = (os.fsencode(image.path), image.size_bytes, in_64_bits(image.modified_ns), source.id)
@@ -112,12 +124,12 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
     def correct(self, source: Source) -> None:
         """Records the bytes that run, where the file was still written to after the claim."""
         changes = {"sha256": source.sha256, "size_bytes": source.size_bytes, "modified_ns": source.modified_ns}
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=False) as database:
             _update(database, "sources", source.id, changes)
 
     def close_source(self, source_id: str) -> None:
         """Records that nothing is left to do for a file."""
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=False) as database:
             self._move_source(database, source_id, SourceState.CLOSED)
 
     def forget(self, source_ids: Iterable[str]) -> None:
@@ -144,12 +156,15 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
     # -- jobs ------------------------------------------------------------------------------------------------------
 
     def start(self, job: Job, begun: StartedAttempt | None = None) -> Job:
-        """Counts an attempt, durably, before it is made; `begun` is for a daemon that finds the job interrupted."""
-        return self._move(job, JobState.RUNNING, attempts=job.attempts + 1, begun=begun)
+        """Counts an attempt before it is made; `begun` is for a daemon that finds the job interrupted.
+
+        A power cut counts for no job: whether it finds the job started or queued is the same.
+        """
+        return self._move(job, JobState.RUNNING, is_durable=False, attempts=job.attempts + 1, begun=begun)
 
     def place(self, job_ids: Iterable[str], begun: StartedAttempt | None) -> None:
-        """Records the rung and device of running jobs."""
-        with self._database.transaction() as database:
+        """Records the rung and device of running jobs: of use to whoever starts before the machine does."""
+        with self._database.transaction(is_durable=False) as database:
             for job_id in job_ids:
                 _update(database, "jobs", job_id, columns({"begun": begun}))
 
@@ -159,12 +174,15 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         return self._move(job, JobState.QUEUED, attempts=attempts, tried=with_attempt(job.tried, tried))
 
     def deliver(self, job: Job, *, stem: str, payload_sha256: str) -> Job:
-        """Records the name of the outputs, before any of them is written."""
-        return self._move(job, JobState.DELIVERING, stem=stem, stem_key=stem_key(stem), payload_sha256=payload_sha256)
+        """Records the name of the outputs; `sync` comes before any of them is written."""
+        key = stem_key(stem)
+        return self._move(
+            job, JobState.DELIVERING, is_durable=False, stem=stem, stem_key=key, payload_sha256=payload_sha256
+        )
 
     def finish(self, job: Job, *, now: float, total_s: float) -> Job:
-        """Records that the sidecar is in the outbox."""
-        return self._move(job, JobState.DONE, HookKind.DONE, finished_at=now, total_s=total_s)
+        """Records that the sidecar is in the outbox, which tells it too until `sync` has come."""
+        return self._move(job, JobState.DONE, HookKind.DONE, is_durable=False, finished_at=now, total_s=total_s)
 
     def fail(self, job: Job, failure: Failure, *, now: float, tried: Attempt | None = None) -> Job:
         """Records a failure after which the job is not tried again."""
@@ -190,12 +208,14 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
 
     # -- below -----------------------------------------------------------------------------------------------------
 
-    def _move(self, job: Job, after: JobState, hook: HookKind | None = None, **changes: object) -> Job:
+    def _move(
+        self, job: Job, after: JobState, hook: HookKind | None = None, *, is_durable: bool = True, **changes: object
+    ) -> Job:
         """Makes one legal transition and changes further fields; raises BrokenState for an illegal one.
 
         `hook`: what hooks are told of it.
         """
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=is_durable) as database:
             before = JobState(database.execute("SELECT state FROM jobs WHERE id = ?", (job.id,)).fetchone()[0])
             if not is_legal(before, after):
                 raise BrokenState(f"job {job.id} cannot go from {before} to {after}")
@@ -209,7 +229,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
         return moved
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
-        with self._database.transaction() as database:
+        with self._database.transaction(is_durable=False) as database:
             for one in measured:
                 _insert(database, "measured", {"model": model, **columns_of(one)}, verb="INSERT OR REPLACE")
 

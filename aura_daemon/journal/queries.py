@@ -153,7 +153,7 @@ class JournalQueries:
             "SELECT * FROM jobs WHERE state = 'queued' AND kind = ? AND model = ? AND priority = ? AND id > ?"
             f"{_READY} ORDER BY id LIMIT ?"
         )
-        return self._jobs(query, job.kind, job.model, job.priority, job.id, limit)
+        return self._jobs(query, job.kind, job.queue, job.priority, job.id, limit)
 
     def queued_before(self, job: Job) -> int:
         """How many queued jobs are before a queued one by priority and age; models that are loaded may change that."""

@@ -17,7 +17,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import Request, demand_of, model_named
+from aura_daemon.jobs.requests import Request, demand_of, model_named, queue_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
@@ -106,6 +106,11 @@ class Job:
         return model_named(self.request)
 
     @property
+    def queue(self) -> str:
+        """The queue of its kind in which the job waits: jobs of one queue need the same model."""
+        return queue_of(self.request)
+
+    @property
     def demand(self) -> str:
         """How much memory the job takes, in words: jobs of one demand wait for memory together."""
         return demand_of(self.request)
@@ -113,7 +118,7 @@ class Job:
     @property
     def needs(self) -> str:
         """What the job cannot run without: the engine of its kind, with the model where the request names one."""
-        return f"{self.kind} {self.model}" if self.model else self.kind
+        return f"{self.kind} {self.queue}" if self.queue else self.kind
 
 
 def in_64_bits(number: int) -> int:

@@ -26,6 +26,9 @@ Two projects assume 2,200, from before attention was fused; on a card that needs
 CPU_VAE_ELEMENTS: Final = 1000.0
 """The same on a CPU, where convolutions need no copy of their input; measured."""
 
+TINY_ELEMENTS: Final = 400.0
+"""Numbers that a tiny decoder of 64 channels (TAESD) holds at once, per pixel; measured."""
+
 CPU_WORKSPACE: Final = 0.09
 """Share of the UNet's bytes that oneDNN takes in addition, for weights in a layout of its own; measured."""
 

@@ -50,6 +50,16 @@ class JobTimes:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unpublished:
+    """A result that is not in the outbox. `job` is running, or delivering if the file system refused an earlier try."""
+
+    job: Job
+    source: Source
+    produced: Produced
+    times: JobTimes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Delivered:
     """A result that is in the outbox."""
 
@@ -66,6 +76,18 @@ class Delivered:
     def total_s(self) -> float:
         """Seconds from first sight to the payload in the outbox."""
         return self.timing.total
+
+
+@dataclass(kw_only=True, slots=True)
+class _Publication:
+    """A result on its way into the outbox."""
+
+    result: Unpublished
+    job: Job
+    started_s: float
+    is_displaced: bool = False
+    """Another program put a file there between the check and the write: another name is needed."""
+    end: Delivered | OSError | None = None
 
 
 class Delivery:
@@ -93,30 +115,69 @@ class Delivery:
                 leftover.unlink(missing_ok=True)
 
     def deliver(self, job: Job, source: Source, produced: Produced, times: JobTimes) -> Delivered:
-        """Publishes one result. `job` is running, or delivering if the file system refused an earlier try."""
+        """Publishes one result."""
+        (end,) = self.deliver_all([Unpublished(job=job, source=source, produced=produced, times=times)])
+        if isinstance(end, OSError):
+            raise end
+        return end
+
+    def deliver_all(self, results: Sequence[Unpublished]) -> list[Delivered | OSError]:
+        """Publishes results together: all payloads are durable before any of the sidecars is written.
+
+        Returns for each result, in their order, its delivery or why the file system refused it.
+        """
         started_s = self._monotonic()
-        self.presence.require()
-        extension = produced.payloads[0].extension
-        differences = _differences(job, source, produced)
-        while True:
-            if (published := self._published(job)) is not None:
-                job = self._decide(job, job.stem, job.payload_sha256 or "")
-                return self._delivered(job, extension, published, differences)
-            job = self._name(job, produced.payloads)
-            place = self._sidecar_path(job)
-            try:
-                if self._overwrites:
-                    place.unlink(missing_ok=True)  # it describes the payload that is replaced now
-                for payload in produced.payloads:
-                    if not self._is_ours(job, payload.extension):  # else it is there from before a crash
-                        self._publish(self._path(job, job.stem + payload.extension), payload.content)
-                delivered_s = self._monotonic() - started_s
-                document = self._document(job, source, produced, times, delivered_s, differences)
-                self._publish(place, document.to_json())
-            except FileExistsError:
-                continue  # another program put a file there between the check and the write: another name
-            delivered = self._delivered(job, extension, document.timing_s, differences)
-            return replace(delivered, document=document)
+        all_of_them = [_Publication(result=result, job=result.job, started_s=started_s) for result in results]
+        left = all_of_them
+        while left:
+            for one in left:
+                one.is_displaced = False
+            self._step(left, self._decide_name)
+            self._step(left, self._publish_payloads)
+            self._step(left, self._publish_sidecar)
+            left = [one for one in left if one.end is None]
+        return [one.end for one in all_of_them if one.end is not None]
+
+    def _step(self, publications: Sequence[_Publication], step: Callable[[_Publication], None]) -> None:
+        """Does one step for several results; journal and folders are on the disk when it is over."""
+        try:
+            self.presence.require()
+            with durable_files.syncs_together():
+                for publication in publications:
+                    if publication.end is None and not publication.is_displaced:
+                        try:
+                            step(publication)
+                        except FileExistsError:
+                            publication.is_displaced = True
+                        except OSError as error:
+                            publication.end = error
+            self._journal.sync()
+        except OSError as error:
+            for publication in publications:
+                publication.end = publication.end if isinstance(publication.end, OSError) else error
+
+    def _decide_name(self, publication: _Publication) -> None:
+        result, job = publication.result, publication.job
+        if (published := self._published(job)) is not None:
+            job = self._decide(job, job.stem, job.payload_sha256 or "")
+            publication.end = self._delivered(job, result, published)
+        else:
+            job = self._name(job, result.produced.payloads)
+        publication.job = job
+
+    def _publish_payloads(self, publication: _Publication) -> None:
+        job = publication.job
+        if self._overwrites:
+            self._sidecar_path(job).unlink(missing_ok=True)  # it describes the payload that is replaced now
+        for payload in publication.result.produced.payloads:
+            if not self._is_ours(job, payload.extension):  # else it is there from before a crash
+                self._publish(self._path(job, job.stem + payload.extension), payload.content)
+
+    def _publish_sidecar(self, publication: _Publication) -> None:
+        job, result = publication.job, publication.result
+        document = self._document(job, result, self._monotonic() - publication.started_s)
+        self._publish(self._sidecar_path(job), document.to_json())
+        publication.end = replace(self._delivered(job, result, document.timing_s), document=document)
 
     def published(self, job: Job) -> float | None:
         """The job's total seconds if its sidecar exists, as after a crash between the sidecar and the journal."""
@@ -251,16 +312,8 @@ class Delivery:
 
     # -- the document ----------------------------------------------------------------------------------------------
 
-    def _document(
-        self,
-        job: Job,
-        source: Source,
-        produced: Produced,
-        times: JobTimes,
-        delivered_s: float,
-        differences: tuple[str, ...],
-    ) -> Sidecar:
-        embedded = _embedded(job)
+    def _document(self, job: Job, result: Unpublished, delivered_s: float) -> Sidecar:
+        source, produced, times, embedded = result.source, result.produced, result.times, _embedded(job)
         figures = {
             "settled": source.settled_s,
             "waited": times.waited_s,
@@ -282,16 +335,16 @@ class Delivery:
             outputs=[_output(job.stem, payload) for payload in produced.payloads],
             defaults=job.defaults,
             regenerated_from=embedded.image if embedded is not None else None,
-            warnings=(*job.warnings, *differences),
+            warnings=(*job.warnings, *_differences(job, source, produced)),
         )
 
-    def _delivered(self, job: Job, extension: str, timing: TimingRecord, differences: tuple[str, ...]) -> Delivered:
+    def _delivered(self, job: Job, result: Unpublished, timing: TimingRecord) -> Delivered:
         return Delivered(
             job=job,
-            payload=self._path(job, job.stem + extension),
+            payload=self._path(job, job.stem + result.produced.payloads[0].extension),
             sidecar=self._sidecar_path(job),
             timing=timing,
-            differences=differences,
+            differences=_differences(job, result.source, result.produced),
         )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from loguru import logger
 
@@ -40,6 +41,20 @@ from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
 
+_Ends: TypeAlias = "dict[str, tuple[Source, bool | OSError]]"
+"""By the id of a source, whether it is gone, or why the file system refused that."""
+
+
+@dataclass(kw_only=True, slots=True)
+class _Ended:
+    """A source whose jobs have ended."""
+
+    source: Source
+    jobs: list[Job]
+    file: Path = Path()
+    """The claimed file."""
+    is_to_be_archived: bool = False
+
 
 class SourceDisposal:
     """Puts ended sources in their places and closes them in the journal. Raises OSError; can then be repeated."""
@@ -57,10 +72,38 @@ class SourceDisposal:
 
     def dispose(self, source: Source) -> bool:
         """Disposes of a source; False, and nothing is done, if some of its jobs have not ended."""
-        jobs = self._journal.jobs_of(source.id)
-        if any(job.state not in (JobState.DONE, JobState.FAILED) for job in jobs):
-            return False
-        file = self._claims.file_of(source)
+        ((_, end),) = self.dispose_all([source])
+        if isinstance(end, OSError):
+            raise end
+        return end
+
+    def dispose_all(self, sources: Iterable[Source]) -> list[tuple[Source, bool | OSError]]:
+        """Disposes of sources together; says of each whether it is gone, or why the file system refused that.
+
+        A source goes when the journal's word about it and its place in the archive are durable.
+        """
+        ends: _Ends = {}
+        ended: list[_Ended] = []
+        for source in sources:
+            jobs = self._journal.jobs_of(source.id)
+            ends[source.id] = source, False
+            if all(job.state in (JobState.DONE, JobState.FAILED) for job in jobs):
+                ended.append(_Ended(source=source, jobs=jobs))
+        try:
+            self._journal.sync()
+        except OSError as error:
+            return [(one.source, error) for one in ended]
+        ended = _after(self._hand_back_failed, ended, ends)
+        ended = _together(self._put_away, ended, ends)
+        ended = _together(self._remove, ended, ends)
+        for one in _after(lambda one: self._journal.close_source(one.source.id), ended, ends):
+            ends[one.source.id] = one.source, True
+        return list(ends.values())
+
+    def _hand_back_failed(self, ended: _Ended) -> None:
+        """Has `failed/` hold what failed; what is done is left for the archive."""
+        source, jobs = ended.source, ended.jobs
+        file = ended.file = self._claims.file_of(source)
         failed = [job for job in jobs if job.state is JobState.FAILED]
         cancelled = [job for job in failed if is_cancelled(job)]
         if self._claims.give_back(source):
@@ -78,31 +121,35 @@ class SourceDisposal:
                     self._fail_document(source, job)
             if together:
                 self._hand_back_together(source, together, of=len(jobs))
-            self._put_away(file, source)
-        file.unlink(missing_ok=True)
-        self._claims.forget(source.id, source.path)
-        for job in jobs:
-            self._inputs.forget(job)
-        self._journal.close_source(source.id)
-        return True
+            ended.is_to_be_archived = True
 
     def failed_file(self, source: Source, job: Job | None) -> FailedFile:
         """Where a source that was refused, or one of its jobs that failed, lies in `failed/`."""
         return failed_file(self._delivery.root, source, job)
 
-    def _put_away(self, file: Path, source: Source) -> None:
-        """Archives or deletes a source that is done; one claimed by rename before `keep` was set is archived."""
-        if self.policy is SourcePolicy.DELETE or self._claims.is_copy(file) or not os.path.lexists(file):
+    def _put_away(self, ended: _Ended) -> None:
+        """Has the archive hold a source that is done; one claimed by rename before `keep` was set is archived."""
+        source, file = ended.source, ended.file
+        is_kept = self.policy is not SourcePolicy.DELETE and not self._claims.is_copy(file) and os.path.lexists(file)
+        if not ended.is_to_be_archived or not is_kept:
             return
         for target in free_names(unobstructed(self._claims.done, source.path)):
             if os.path.lexists(target) and _same_content(target, source.sha256):
                 return  # a redelivery: the archive holds the same bytes
             try:
-                durable_files.move(file, target, temp_folder=self._claims.done / ".tmp")
+                durable_files.place(file, target, temp_folder=self._claims.done / ".tmp")
             except FileExistsError:
                 continue
             self.archive_bytes += source.size_bytes
             return
+
+    def _remove(self, ended: _Ended) -> None:
+        """Removes what is left of a claim."""
+        ended.file.unlink(missing_ok=True)
+        self._claims.forget(ended.source.id, ended.source.path)
+        durable_files.sync_folder(self._claims.work_of(ended.file))
+        for job in ended.jobs:
+            self._inputs.forget(job)
 
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """Copies a source whose jobs all failed to `failed/`, with a report beside it."""
@@ -163,6 +210,29 @@ class SourceDisposal:
             tried=job.tried if job is not None else (),
         )
         durable_files.write(place, document.to_json(), temp_folder=self._delivery.temp_folder, replace=True)
+
+
+def _together(step: Callable[[_Ended], None], ended: list[_Ended], ends: _Ends) -> list[_Ended]:
+    """Takes a step for several sources, whose folders are synced once; those that go on."""
+    try:
+        with durable_files.syncs_together():
+            return _after(step, ended, ends)
+    except OSError as error:
+        ends.update({one.source.id: (one.source, error) for one in ended})
+        return []
+
+
+def _after(step: Callable[[_Ended], None], ended: list[_Ended], ends: _Ends) -> list[_Ended]:
+    """Takes a step for several sources; those that go on."""
+    going_on = []
+    for one in ended:
+        try:
+            step(one)
+        except OSError as error:
+            ends[one.source.id] = one.source, error
+        else:
+            going_on.append(one)
+    return going_on
 
 
 def _documents_of(jobs: list[Job]) -> bytes:

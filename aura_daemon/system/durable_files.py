@@ -14,6 +14,7 @@ import stat
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -27,6 +28,10 @@ CHUNK_BYTES: Final = 1 << 20
 _NO_HARD_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EIO})
 """Errors of `link` on file systems without hard links (FAT, some network mounts). rclone's mounts say EIO; where a disk
 is broken, the rename that is tried instead says so."""
+
+
+_waiting_folders: Final[ContextVar[dict[Path, None] | None]] = ContextVar("waiting_folders", default=None)
+"""Within `syncs_together`: the folders that have got or lost a name."""
 
 
 class NotARegularFile(OSError):
@@ -196,6 +201,21 @@ def move(source: Path, target: Path, *, temp_folder: Path) -> None:
     sync_folder(source.parent)
 
 
+def place(source: Path, target: Path, *, temp_folder: Path) -> None:
+    """Gives a file a second name, or moves it where that is impossible; raises FileExistsError where it is taken.
+
+    Whoever calls removes the first name, once the second is durable. `temp_folder`: as for `move`.
+    """
+    make_folder(target.parent)
+    try:
+        _link(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        copy(source, target, temp_folder=temp_folder)
+    sync_folder(target.parent)
+
+
 def copy(
     source: Path,
     target: Path,
@@ -255,9 +275,32 @@ def make_folder(folder: Path, *, is_private: bool = False) -> None:
         sync_folder(made.parent)
 
 
+@contextmanager
+def syncs_together() -> Iterator[None]:
+    """Within the context the names in folders are not durable yet; at its end each folder is synced once.
+
+    For several files that each need the same of a folder, and none of which needs the name of another to be durable.
+    Nothing is synced where the context ends by an exception.
+    """
+    folders: dict[Path, None] = {}
+    token = _waiting_folders.set(folders)
+    try:
+        yield
+    finally:
+        _waiting_folders.reset(token)
+    for folder in folders:
+        sync_folder(folder)
+
+
 def sync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable; does nothing where the file system or the system cannot."""
+    """Makes the names in a folder durable, within `syncs_together` at its end.
+
+    Does nothing where the file system or the system cannot, or where the folder is gone.
+    """
     if sys.platform == "win32":
+        return
+    if (waiting := _waiting_folders.get()) is not None:
+        waiting[folder] = None
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -315,19 +358,25 @@ def _publish(temp: Path, target: Path, *, replace: bool) -> None:
     """Gives a complete file its final name and removes the old one."""
     if replace:
         temp.replace(target)
-    elif sys.platform == "win32":
-        temp.rename(target)  # which replaces nothing there
-    else:
-        try:
-            os.link(temp, target, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in _NO_HARD_LINKS:
-                raise
-            # Without hard links, the standard library has no atomic "only if absent". The daemon is the only program
-            # that publishes here, so the check before the rename suffices, except in a race with a foreign program.
-            if os.path.lexists(target):
-                raise FileExistsError(errno.EEXIST, "exists", os.fspath(target)) from None
-            temp.rename(target)
-        else:
-            temp.unlink()
+    elif _link(temp, target):
+        temp.unlink()
     sync_folder(target.parent)
+
+
+def _link(file: Path, target: Path) -> bool:
+    """Gives a file another name, which replaces nothing; False where the file has only that one now."""
+    if sys.platform == "win32":
+        file.rename(target)  # which replaces nothing there
+        return False
+    try:
+        os.link(file, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # Without hard links, the standard library has no atomic "only if absent". The daemon is the only program
+        # that publishes here, so the check before the rename suffices, except in a race with a foreign program.
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "exists", os.fspath(target)) from None
+        file.rename(target)
+        return False
+    return True

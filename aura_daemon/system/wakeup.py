@@ -44,11 +44,11 @@ class WakeupPipe:
         os.close(writer)
 
 
-def wait_until_readable(descriptors: Iterable[int], most_s: float) -> None:
-    """Returns when one of them can be read, or a signal came, or after `most_s`."""
+def wait_until_readable(descriptors: Iterable[int], most_s: float) -> bool:
+    """Returns when one of them can be read, or a signal came, or after `most_s`; True where one can be read."""
     if sys.platform == "win32":
         raise needs_wsl2()
     poll = select.poll()
     for descriptor in descriptors:
         poll.register(descriptor, select.POLLIN)
-    poll.poll(max(0.0, most_s) * 1000)
+    return bool(poll.poll(max(0.0, most_s) * 1000))

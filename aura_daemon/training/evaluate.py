@@ -2,6 +2,8 @@
 
 Prompt to picture to caption: the caption must be the prompt. A third of the prompts are combinations that training has
 never seen. Prints a table, writes `weights/quality.json`, and exits with 1 where a bound is missed.
+
+`--speeds [SPEED ...]` measures instead what the daemon's levels of `speed` cost (see `speeds`), and writes nothing.
 """
 
 import argparse
@@ -16,7 +18,9 @@ from typing import Final
 
 import torch
 
+from aura_daemon.config.engine import Dtype
 from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.mini import NAME, QUALITY
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, every_sentence, held_out, held_out_sentences, parse, seen_sentences
@@ -53,15 +57,29 @@ class EvaluationRow:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--prompts", type=int, default=200)
+    parser.add_argument("--prompts", type=int, help="200; 400 with --speeds")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--guidance", type=float, help="instead of the model's own; nothing is written then")
     parser.add_argument("--steps", type=int, help="instead of the model's own; nothing is written then")
     parser.add_argument("--quick", action="store_true", help="fp32 at the native size only; nothing is written then")
     parser.add_argument("--sheet", type=Path, metavar="FILE.png", help="also draw a contact sheet")
+    parser.add_argument("--speeds", nargs="*", type=Speed, metavar="SPEED", help=f"{', '.join(Speed)}; none: all")
+    parser.add_argument("--dtype", type=Dtype, default=Dtype.AUTO, help="with --speeds, but for the reference")
+    parser.add_argument("--engine", type=EngineChoice, default=EngineChoice.AUTO, help="the same")
+    parser.add_argument("--model", help="with --speeds: a folder in place of the embedded model")
     options = parser.parse_args()
 
     quiet_libraries()
+    if options.speeds is not None:
+        from aura_daemon.training.speeds import measure_speeds, speeds_table  # scikit-image is a tool of development
+
+        asked = prompted(options.prompts or 400, random.Random(options.seed))
+        speeds = options.speeds or list(Speed)
+        print(
+            speeds_table(measure_speeds(asked, speeds, dtype=options.dtype, engine=options.engine, model=options.model))
+        )
+        return 0
+    options.prompts = options.prompts or 200
     rows = measure(options.prompts, options.seed, options.steps, options.guidance, quick=options.quick)
     print(table(rows))
     passed = all(row.reached for row in rows)
@@ -77,13 +95,18 @@ def measure(
 ) -> list[EvaluationRow]:
     """Every line of the table, the captioner's own first."""
     dice = random.Random(seed)
-    new = prompts // 3
-    asked = dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
+    asked = prompted(prompts, dice)
     rows = [_captioner_alone(dice.choices(every_sentence(), k=DRAWINGS), seed)]
     runs = [(torch.float32, NATIVE_PX), (torch.bfloat16, NATIVE_PX), (torch.float32, WIDE_PX)]
     for dtype, size_px in runs[:1] if quick else runs:
         rows += _round_trip(asked, dtype, size_px, steps, guidance)
     return rows
+
+
+def prompted(count: int, dice: random.Random) -> list[Sentence]:
+    """Sentences, a third of them held out of training."""
+    new = count // 3
+    return dice.choices(seen_sentences(), k=count - new) + dice.choices(held_out_sentences(), k=new)
 
 
 def table(rows: Sequence[EvaluationRow]) -> str:

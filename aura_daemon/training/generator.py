@@ -87,8 +87,8 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
     pair = torch.nn.ModuleDict({"text": build_text_encoder(), "unet": build_unet()})
     average = copy.deepcopy(pair).eval()
     log.begin("unet", f"{STEPS} steps of {BATCH}, {sum(p.numel() for p in pair.parameters()) / 1e6:.2f} M parameters")
-    shelves = [_TrainingLatents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
-    shelves += [_TrainingLatents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
+    shelves = [TrainingLatents(vae, SQUARE, (NATIVE_SIZE_PX, NATIVE_SIZE_PX), dice)]
+    shelves += [TrainingLatents(vae, WIDE, size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
     log.note(f"{SQUARE} square, {WIDE} wide and {WIDE} tall latents")
 
     signal = build_scheduler().alphas_cumprod.sqrt()[:, None, None, None]
@@ -96,7 +96,7 @@ def train(log: TrainingLog, vae: AutoencoderKL, *, seed: int, snapshot: Snapshot
     descent = CosineAdamW(pair.parameters(), peak_rate=PEAK_RATE, steps=STEPS)
     for step in range(1, STEPS + 1):
         shelf = shelves[1 + step // OTHER_SHAPE_EVERY_STEPS % 2 if step % OTHER_SHAPE_EVERY_STEPS == 0 else 0]
-        tokens, latents = shelf.batch(dice)
+        tokens, latents = shelf.batch(BATCH, dice)
         noise = torch.randn(latents.shape, generator=dice)
         # One random timestep in each of `BATCH` equal slices: every batch sees the whole range.
         times = ((torch.arange(BATCH) + torch.rand(BATCH, generator=dice)) * TIMESTEPS / BATCH).long()
@@ -118,22 +118,24 @@ def _follow(average: torch.nn.Module, model: torch.nn.Module, step: int) -> None
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
 
 
-class _TrainingLatents:
+class TrainingLatents:
     """Latents of one proportion with their sentences, encoded once."""
 
     def __init__(self, vae: AutoencoderKL, count: int, size_px: tuple[int, int], dice: torch.Generator) -> None:
         self._sentences: list[Sentence] = []
         self._tokenizer = clip_tokenizer()
         parts: list[Tensor] = []
-        for _ in range(count // 256):
-            sentences, pictures = fresh_drawings(256, dice, height_px=size_px[0], width_px=size_px[1])
+        for start in range(0, count, 256):
+            sentences, pictures = fresh_drawings(
+                min(256, count - start), dice, height_px=size_px[0], width_px=size_px[1]
+            )
             self._sentences.extend(sentences)
             parts.append(encode(vae, pictures))
         self._latents = torch.cat(parts)
 
-    def batch(self, dice: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Captions' tokens int64 [B, 77], and latents [B, 4, h, w]."""
-        picks = torch.randint(len(self._sentences), (BATCH,), generator=dice)
+    def batch(self, count: int, dice: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Captions' tokens int64 [count, 77], and latents [count, 4, h, w]."""
+        picks = torch.randint(len(self._sentences), (count,), generator=dice)
         captions = [_caption(self._sentences[pick], dice) for pick in picks.tolist()]
         tokens = self._tokenizer(captions, padding="max_length", truncation=True, return_tensors="pt")
         return tokens["input_ids"], self._latents[picks]

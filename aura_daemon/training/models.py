@@ -7,17 +7,24 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from diffusers import DPMSolverMultistepScheduler, StableDiffusionPipeline
+from diffusers import (
+    AutoencoderKL,
+    AutoencoderTiny,
+    DPMSolverMultistepScheduler,
+    LCMScheduler,
+    StableDiffusionPipeline,
+)
 from PIL import Image
 from torch import Tensor
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from aura_daemon.mini import CAPTIONER, GENERATOR, NATIVE_SIZE_PX
+from aura_daemon.mini.grammar import Sentence, parse
+from aura_daemon.training.turbo import TURBO_FACTS
 
 BATCH: Final = 50
 
 
-@torch.inference_mode()
 def draw(
     prompts: Sequence[str],
     seeds: Sequence[int],
@@ -27,28 +34,79 @@ def draw(
     width_px: int = NATIVE_SIZE_PX,
     num_inference_steps: int | None = None,
     guidance_scale: float | None = None,
+    turbo: bool = False,
+    tiny_decoder: bool = False,
     folder: Path = GENERATOR,
 ) -> list[Image.Image]:
-    """One picture for each prompt, each from its own seed; other settings come from the model's `aura.json`."""
-    defaults = generator_defaults(folder)
-    pipeline = _generator(folder, dtype)
-    pictures: list[Image.Image] = []
+    """One picture for each prompt, each from its own seed; other settings come from the model's `aura.json`.
+
+    `turbo`: with the LoRA for few steps; `tiny_decoder`: decoded by the small decoder.
+    """
+    latents = draw_latents(
+        prompts,
+        seeds,
+        dtype=dtype,
+        height_px=height_px,
+        width_px=width_px,
+        num_inference_steps=num_inference_steps,
+        guidance_scale=guidance_scale,
+        turbo=turbo,
+        folder=folder,
+    )
+    return decoded(decoder_of(folder, dtype, tiny=tiny_decoder), latents)
+
+
+@torch.inference_mode()
+def draw_latents(
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    *,
+    dtype: torch.dtype = torch.float32,
+    height_px: int = NATIVE_SIZE_PX,
+    width_px: int = NATIVE_SIZE_PX,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    turbo: bool = False,
+    folder: Path = GENERATOR,
+) -> Tensor:
+    """The same without decoding: [B, 4, H/8, W/8]."""
+    defaults = generator_defaults(folder, turbo)
+    pipeline = _generator(folder, dtype, turbo)
+    parts: list[Tensor] = []
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
-        pictures += pipeline(
+        drawn = pipeline(
             list(prompts[part]),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
             height=height_px,
             width=width_px,
             num_inference_steps=num_inference_steps or int(defaults["num_inference_steps"]),
             guidance_scale=guidance_scale or float(defaults["guidance_scale"]),
-        ).images
-    return pictures
+            output_type="latent",
+        )
+        parts.append(drawn.images)
+    return torch.cat(parts)
+
+
+@torch.inference_mode()
+def decoded(decoder: AutoencoderKL | AutoencoderTiny, latents: Tensor) -> list[Image.Image]:
+    """Pictures of latents; aura-mini's have a scale of 1."""
+    return [
+        picture for part in torch.split(latents, BATCH) for picture in as_pictures(decoder.decode(part).sample.float())
+    ]
 
 
 def name(images: Sequence[Image.Image], *, dtype: torch.dtype = torch.float32) -> list[str]:
     """One caption for each picture."""
     return [caption for caption, _ in name_and_trust(images, dtype=dtype)]
+
+
+def came_back(sentences: Sequence[Sentence], pictures: Sequence[Image.Image]) -> int:
+    """How many pictures the captioner gives its sentence: shape, colour and background."""
+    answers = [parse(caption) for caption in name(pictures)]
+    return sum(
+        got is not None and got.combination == meant.combination for meant, got in zip(sentences, answers, strict=True)
+    )
 
 
 @torch.inference_mode()
@@ -83,17 +141,35 @@ def as_pictures(pixels: Tensor) -> list[Image.Image]:
 
 
 @cache
-def generator_defaults(folder: Path = GENERATOR) -> dict[str, float | str]:
-    """The defaults in the model's `aura.json`."""
+def decoder_of(
+    folder: Path = GENERATOR, dtype: torch.dtype = torch.float32, *, tiny: bool
+) -> AutoencoderKL | AutoencoderTiny:
+    """The model's tiny decoder, or its VAE."""
+    if tiny:
+        return AutoencoderTiny.from_pretrained(folder / TURBO_FACTS["decoder"], dtype=dtype).eval()
+    return AutoencoderKL.from_pretrained(folder / "vae", dtype=dtype).eval()
+
+
+@cache
+def generator_defaults(folder: Path = GENERATOR, turbo: bool = False) -> dict[str, float | str]:
+    """The defaults in the model's `aura.json`, or those of `export.TURBO_FACTS`."""
+    if turbo:
+        return {"num_inference_steps": TURBO_FACTS["steps"], "guidance_scale": TURBO_FACTS["guidance_scale"]}
     facts = json.loads((folder / "aura.json").read_text(encoding="utf-8"))
     defaults: dict[str, float | str] = facts["defaults"]
     return defaults
 
 
 @cache
-def _generator(folder: Path, dtype: torch.dtype) -> StableDiffusionPipeline:
+def _generator(folder: Path, dtype: torch.dtype, turbo: bool) -> StableDiffusionPipeline:
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=dtype)
-    pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas=True)
+    if turbo:
+        pipeline.load_lora_weights(str(folder / TURBO_FACTS["lora"]))
+        pipeline.fuse_lora()
+        pipeline.unload_lora_weights()
+        pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    else:
+        pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config, use_karras_sigmas=True)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

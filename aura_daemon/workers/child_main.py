@@ -140,7 +140,9 @@ def _engines(settings: EngineSettings) -> Runner:
     os.environ.setdefault("PYTORCH_ALLOC_CONF", options)
     if settings.threads is not None:
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(settings.threads)
-    with importing():
+    from aura_daemon.engines.library_imports import lean_imports
+
+    with importing(), lean_imports(peft=settings.generate.loras is not None):
         from aura_daemon.workers.engine_runner import EngineRunner
 
     return EngineRunner(settings)

@@ -37,8 +37,8 @@ class Slot:
         self.worker = worker
         self.running: dict[str, RunningJob] = {}
         """Job id -> job, for the jobs of the batch that have no outcome yet."""
-        self.batch_ids: frozenset[str] = frozenset()
-        """Ids of all jobs of the last batch."""
+        self._batches: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        """Ids of all jobs of the batch before the last one, and of the last one."""
         self.ready: Ready | None = None
         """The report of the running process on its device; None while none runs."""
         self.device: Ready | None = None
@@ -53,6 +53,8 @@ class Slot:
         self.idle_since_s = time.monotonic()
         self.has_died = False
         """Whether the worker's process ended between the last two calls of `poll`, other than by `unload`."""
+        self.has_died_idle = False
+        """Whether the last process ended by itself without a batch: it is not started ahead again."""
         self._pid: int | None = None
 
     @property
@@ -60,17 +62,29 @@ class Slot:
         """Whether the worker can take a batch."""
         return not self.running and self.worker.idle
 
+    @property
+    def batch_ids(self) -> frozenset[str]:
+        """Ids of all jobs of the last two batches: the results of both may not be delivered yet."""
+        return self._batches[0] | self._batches[1]
+
     def submit(self, batch: Batch) -> None:
         """Gives the worker a batch; the caller has put its jobs into `running`."""
-        self.batch_ids = frozenset(self.running)
+        self._batches = self._batches[1], frozenset(self.running)
+        self.has_died_idle = False
         self.worker.submit(batch)
         self._pid = self.worker.pid
+
+    def prestart(self) -> None:
+        """Starts the idle worker before its first batch, where that can be done."""
+        self.worker.prestart()
+        self._pid, self.idle_since_s = self.worker.pid, time.monotonic()
 
     def poll(self) -> list[Up]:
         """The worker's reports since the last call."""
         messages, before = self.worker.poll(), self._pid
         self._pid = self.worker.pid
         self.has_died = before is not None and self._pid != before
+        self.has_died_idle |= self.has_died and not self.running
         for message in messages:
             match message:
                 case Ready():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, assert_never
 
@@ -49,9 +50,9 @@ NO_MEMORY: Final = Memory(device_used_bytes=0, device_free_bytes=0, resident_byt
 class ProcessWorker:
     """One child process for one device; the first batch starts it, and the first batch after its death restarts it.
 
-    On Linux the child is killed when the *thread* that called `submit` ends (prctl(2), PR_SET_PDEATHSIG), not only when
-    the process ends: submit from a thread that lives as long as the daemon. Call `poll` at least once a second, because
-    a missed deadline makes no file descriptor readable.
+    On Linux the child is killed when the *thread* that called `submit` or `prestart` ends (prctl(2), PR_SET_PDEATHSIG),
+    not only when the process ends: call them from a thread that lives as long as the daemon. Call `poll` at least once
+    a second, because a missed deadline makes no file descriptor readable.
     """
 
     def __init__(
@@ -122,25 +123,25 @@ class ProcessWorker:
         """Gives the child a batch; a thread sends it, so that this returns at once even for a large batch."""
         if not self.idle:
             raise RuntimeError("a batch is submitted only when the worker is idle")
-        messages: list[object] = [batch]
         self._batch = batch
         self._unfinished = {task.job_id: None for task in batch.tasks}
         self._silence.begin()
         self._suspended_before_s = self._suspended_s()
         self._placed = {}
         self._cancelled.clear()
-        if self._child is not None and not self._child.runs:
-            self._drop_child()
-        if self._child is None:
-            messages.insert(0, Configure(settings=self._settings))
-            self._was_ready = False
-            try:
-                self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
-            except OSError as error:
-                message = f"the worker process could not be started: {error}"
-                self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION))
-                return
-        self._child.send(messages)
+        try:
+            self._running_child().send([batch])
+        except OSError as error:
+            message = f"the worker process could not be started: {error}"
+            self._fail(Failure(kind=FailureKind.MODEL_UNAVAILABLE, message=message, mend=BROKEN_INSTALLATION))
+
+    def prestart(self) -> None:
+        """Starts the child, which imports its libraries; what goes wrong with it goes wrong for the first batch again.
+
+        Only a batch has a deadline, and whatever ends a child without a batch counts for no job.
+        """
+        with suppress(OSError):
+            self._running_child()
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job at its next step, or when its child dies before; one that hangs is ended by its deadline."""
@@ -178,6 +179,16 @@ class ProcessWorker:
             self._child.end(timeout_s)
             self._drop_child()
         self._batch, self._unfinished, self._reports, self._death = None, {}, [], None
+
+    def _running_child(self) -> Child:
+        """The child, started where none runs; raises OSError."""
+        if self._child is not None and not self._child.runs:
+            self._drop_child()
+        if self._child is None:
+            self._was_ready = False
+            self._child = Child(self._command, self._options, self._environment, oom_kills=self._oom_kills)
+            self._child.send([Configure(settings=self._settings)])
+        return self._child
 
     def _record(self, message: Up) -> None:
         """Updates the state of the batch."""

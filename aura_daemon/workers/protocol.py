@@ -126,6 +126,9 @@ class Worker(Protocol):
     def submit(self, batch: Batch) -> None:
         """Hands a batch over, starting the worker where it is not running. Only when `idle`."""
 
+    def prestart(self) -> None:
+        """Starts the worker before its first batch, where it is not running and that can be done."""
+
     def cancel(self, job_id: str) -> None:
         """Has a job of the running batch stop within a step; one that is over by then keeps its outcome."""
 

@@ -29,6 +29,7 @@ from aura_daemon.engines.placement.devices import Devices
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Lora, Request
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
+from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import TOP, Attempt, RunConditions, Start, attempt_of
 from aura_daemon.ladder.measurements import after_refusal, after_success
@@ -64,7 +65,10 @@ class CheckTask:
     """What one process does; crosses to it as JSON."""
 
     part: str
-    """`rungs`: every rung in turn; `faults`: see `tests.checks.gpu_faults`; `card`: sizes on a card of some size."""
+    """`rungs`: every rung in turn; `faults`: see `tests.checks.gpu_faults`; `card`: sizes on a card of some size.
+
+    All others are in `tests.checks.gpu_speed`.
+    """
     card_gib: float
     """0: all of the GPU."""
     generator: str
@@ -73,11 +77,19 @@ class CheckTask:
     sizes: tuple[tuple[int, int], ...]
     rehearse: bool
     """On the CPU: nothing is limited."""
+    engine: str = EngineChoice.AUTO
+    speed: str = ""
+    """Empty: as configured where nobody says otherwise."""
 
 
 def run(task: CheckTask) -> Iterator[dict[str, Any]]:
     """The rows of one process."""
     quiet_libraries()
+    if task.part not in ("rungs", "faults", "card"):
+        from tests.checks import gpu_speed
+
+        yield from gpu_speed.run(task)
+        return
     if task.part == "faults":
         from tests.checks import gpu_faults
 
@@ -118,11 +130,15 @@ class Card:
 
     def _made(self) -> Session:
         task = self._task
+        engine = EngineChoice(task.engine)
+        generate = GenerateSettings(model=task.generator, loras=task.loras, safety=Safety.OFF, engine=engine)
+        if task.speed:
+            generate = dataclasses.replace(generate, speed=Speed(task.speed))
         return Session(
             EngineSettings(
                 device=Device.CPU if task.rehearse else Device.CUDA,
                 memory_fraction=self._fraction,
-                generate=GenerateSettings(model=task.generator, loras=task.loras, safety=Safety.OFF),
+                generate=generate,
                 caption=CaptionSettings(model=task.captioner, max_new_tokens=20),
             )
         )
@@ -300,6 +316,8 @@ class Card:
             "attempts": [f"{one.kind} on {one.rung} ({one.batch}): {one.reason}" for one in attempts],
             "failed": len(failed),
             "outcome": failures[0] if failures else "done",
+            "variant": ", ".join(dict.fromkeys(one.variant for one in produced)),
+            "warnings": list(dict.fromkeys(warning for one in produced for warning in one.warnings)),
             "on_gpu": all(not RUNGS[one.rung].on_cpu for one in tried),
         }
 
@@ -404,9 +422,12 @@ def _fraction(card_gib: float) -> float:
 def _pixels(outcome: object) -> numpy.ndarray[Any, Any] | None:
     """`uint8 [H, W, 3]`; None for a caption."""
     assert isinstance(outcome, Produced)
-    if not outcome.payloads[0].width:
-        return None
-    return numpy.asarray(Image.open(io.BytesIO(outcome.payloads[0].content)))
+    return pixels_of(outcome.payloads[0].content) if outcome.payloads[0].width else None
+
+
+def pixels_of(content: bytes) -> numpy.ndarray[Any, Any]:
+    """`uint8 [H, W, 3]` of a file."""
+    return numpy.asarray(Image.open(io.BytesIO(content)))
 
 
 def difference(one: Any, other: Any) -> list[float]:

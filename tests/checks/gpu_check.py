@@ -1,6 +1,6 @@
-"""`python -m tests.checks.gpu_check --output FILE`: the ladder on a real GPU, made as small as 8, 6, 4, 3, 2 and 1 GB.
+"""`python -m tests.checks.gpu_check --output FILE`: speed and ladder on a real GPU, made as small as 8 to 1 GB.
 
-Runs from a plain checkout beside a torch >= 2.9 that is installed: no `make`, no network, no pytest, under 9 minutes.
+Runs from a plain checkout beside a torch >= 2.9 that is installed: no `make`, no network, no pytest, under 8 minutes.
 On PYTHONPATH, beside what torch itself needs (numpy, filelock, fsspec, jinja2, sympy, typing_extensions and theirs):
 
     accelerate annotated-types certifi diffusers h11 httpcore2 httpx2 huggingface-hub idna loguru packaging peft pillow
@@ -11,6 +11,8 @@ On PYTHONPATH, beside what torch itself needs (numpy, filelock, fsspec, jinja2, 
 
 Models: Stable Diffusion 1.4 and BLIP base at their real size, random weights, written once (2.4 GB, `--models`). One
 process for each size of card: `set_per_process_memory_fraction` is the card's size less 0.5 GiB for CUDA's context.
+Speed is measured first, with nothing beside it. On a GPU that holds all cards at once, the engine is compiled while the
+rungs are tried, and the cards run beside each other: their seconds say little, their memory is their own.
 Out: tables in Markdown; exit code 1 where a target is missed. Without a GPU: "not yet run on a GPU", exit code 0.
 `--rehearse` runs the very same on the CPU with tiny models and without limits: all but CUDA itself.
 """
@@ -18,19 +20,22 @@ Out: tables in Markdown; exit code 1 where a target is missed. Without a GPU: "n
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
-GIB: Final = 1 << 30
+from tests.checks.gpu_speed_table import speed_tables, speed_targets
+from tests.checks.gpu_tables import GIB, Target, gib, table
 
+ROOT: Final = Path(__file__).parents[2]
 CARDS_GIB: Final = (4, 2, 8, 3, 6, 1)
 """In the order in which they are tried: should time run out, the last are left."""
 
@@ -40,8 +45,11 @@ RATIOS: Final = ((680, 512), (512, 680), (768, 512), (512, 768), (640, 512), (51
 
 TINY_SIZES: Final = ((64, 64), (112, 64))
 
-IN_ALL_S: Final = 520.0
+IN_ALL_S: Final = 470.0
 """All of it; a process that would end later is ended."""
+
+ROOMY_GIB: Final = 40
+"""Of a GPU that holds several parts of the check at once."""
 
 LEFT_BEHIND: Final = 64 << 20
 """Bytes of the GPU that may be missing after a process has ended: others use it too."""
@@ -75,24 +83,49 @@ class Check:
     models: Path
     rehearse: bool
     until_s: float
+    parts: frozenset[str]
     rows: list[dict[str, Any]] = field(default_factory=list)
     rungs: list[dict[str, Any]] = field(default_factory=list)
     batches: list[dict[str, Any]] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    speed: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     free_before: int = 0
     most_missing: int = 0
 
+    @property
+    def card(self) -> str:
+        """The name of the GPU."""
+        return "the CPU" if self.rehearse else _name()
+
     def run(self, cards: tuple[float, ...]) -> None:
-        """Every rung, what goes wrong, then every card."""
+        """Speed, every rung, what goes wrong, then every card."""
         self._build()
-        self.free_before = self._free()
-        rows = self._process("rungs", 0)
-        self.rungs = [row for row in rows if "rung" in row]
-        self.batches = [row for row in rows if "rung" not in row]
-        self.faults = self._process("faults", 0)
-        for card in cards:
-            self.rows += self._process("card", card)
+        self.free_before, is_roomy = self._free(), not self.rehearse and _total_gib() >= ROOMY_GIB
+        with tempfile.TemporaryDirectory(prefix="aura-compiled-") as kept, ThreadPoolExecutor() as pool:
+            compiling = None
+            if "speed" in self.parts:
+                self.speed += self._process("speed", 0)
+                self.speed += self._process("small", 4)
+                compiling = pool.submit(self._process, "compile", 0, kept)
+            if compiling is not None and not is_roomy:
+                compiling.result()
+            if "ladder" in self.parts:
+                rows = self._process("rungs", 0)
+                self.rungs = [row for row in rows if "rung" in row]
+                self.batches = [row for row in rows if "rung" not in row]
+            if compiling is not None:
+                self.speed += compiling.result()
+                self.speed += self._process("compiled", 0, kept)
+                if importlib.util.find_spec("torch_tensorrt") is not None:
+                    self.speed += self._process("tensorrt", 0, kept)
+            if "ladder" in self.parts:
+                self.faults = self._process("faults", 0)
+                self._count_missing()
+                beside = pool.map if is_roomy else map
+                for found in beside(lambda card: self._process("card", card), cards):
+                    self.rows += found
+        self._count_missing()
 
     def _build(self) -> None:
         code = (
@@ -102,8 +135,8 @@ class Check:
         said = f"building the models in {self.models}"
         self._call(said, [sys.executable, "-c", code.format(self.rehearse), str(self.models)], {}, 240.0)
 
-    def _process(self, part: str, card_gib: float) -> list[dict[str, Any]]:
-        """The rows of one process, those before an early end too."""
+    def _process(self, part: str, card_gib: float, kept: str = "") -> list[dict[str, Any]]:
+        """The rows of one process, those before an early end too. `kept`: where compiled code is."""
         generator, captioner, loras = places(self.models, self.rehearse)
         sizes = TINY_SIZES if self.rehearse else (*SIZES, *(RATIOS if card_gib == 4 else ()))
         task = {
@@ -115,15 +148,18 @@ class Check:
             "sizes": sizes,
             "rehearse": self.rehearse,
         }
-        name = f"a card of {card_gib:g} GB" if card_gib else part
+        name = f"{part}, {card_gib:g} GB" if card_gib else part
+        variables = self._environment(card_gib) | ({"TORCHINDUCTOR_CACHE_DIR": kept} if kept else {})
         with tempfile.TemporaryDirectory(prefix="aura-gpu-") as folder:
             out = Path(folder) / "rows"
             command = [sys.executable, "-m", "tests.checks.gpu_check", "--task", json.dumps(task), "--output", str(out)]
-            self._call(name, command, self._environment(card_gib), self.until_s - time.monotonic())
+            self._call(name, command, variables, self.until_s - time.monotonic())
             lines = out.read_text(encoding="utf-8").splitlines() if out.exists() else []
-        missing = self.free_before - self._free()
-        self.most_missing = max(self.most_missing, missing)
         return [json.loads(line) for line in lines]
+
+    def _count_missing(self) -> None:
+        """What processes that have ended left behind, while none runs."""
+        self.most_missing = max(self.most_missing, self.free_before - self._free())
 
     def _call(self, name: str, command: list[str], variables: dict[str, str], limit_s: float) -> None:
         """A process of ours; how it ended badly is noted."""
@@ -152,16 +188,6 @@ class Check:
 
         time.sleep(0.5)  # the driver takes back what an ended process had a moment later
         return int(torch.cuda.mem_get_info(0)[0])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """Something that must be so."""
-
-    what: str
-    wanted: str
-    measured: str
-    met: bool
 
 
 def places(models: Path, rehearse: bool) -> tuple[Path, Path, Path]:
@@ -197,7 +223,7 @@ def targets(check: Check) -> list[Target]:
     def peak(what: str, rung: str, most_gib: float) -> Target:
         got = peaks.get(rung, 0)
         met = 0 < got <= most_gib * GIB
-        return Target(what=what, wanted=f"<= {most_gib:g} GiB", measured=_gib(got), met=met)
+        return Target(what=what, wanted=f"<= {most_gib:g} GiB", measured=gib(got), met=met)
 
     fitting = [row for row in check.rows if row["card"] >= 2]
     failed = [row for row in fitting if row["failed"]]
@@ -215,7 +241,11 @@ def targets(check: Check) -> list[Target]:
     ratios = len({row["what"] for row in on_gpu})
     missing = check.most_missing
     jobs, full = sum(row["batch"] for row in check.rows), sum(len(row["attempts"]) for row in check.rows)
+    speed = speed_targets(check.speed, check.card) if "speed" in check.parts else []
+    if "ladder" not in check.parts:
+        return speed
     return [
+        *speed,
         peak("peak at 512×512, rung resident", "resident", 2.9),
         peak("peak at 512×512, rung fp8_storage", "fp8_storage", 2.0),
         peak(f"peak at 512×512, the smallest rung of the GPU ({lowest})", lowest, 1.0),
@@ -263,14 +293,15 @@ def report(check: Check, seconds: float) -> str:
     warning = " A rehearsal: nothing here says anything of a GPU." if check.rehearse else ""
     said = [
         f"{_machine(check.rehearse)} {seconds:.0f} s in all.{warning}",
-        _table(
+        table(
             ("target", "wanted", "measured", "met"),
             [(one.what, one.wanted, one.measured, "yes" if one.met else "**no**") for one in targets(check)],
         ),
-        _table(CARD, [_card_row(row) for row in sorted(check.rows, key=lambda row: -float(row["card"]))]),
-        _table(FAULT, [_fault_row(row) for row in check.faults]),
-        _table(RUNG, [_rung_row(row) for row in check.rungs]),
-        _table(BATCHED, [_batch_row(row) for row in check.batches]),
+        *speed_tables(check.speed),
+        table(CARD, [_card_row(row) for row in sorted(check.rows, key=lambda row: -float(row["card"]))]),
+        table(FAULT, [_fault_row(row) for row in check.faults]),
+        table(RUNG, [_rung_row(row) for row in check.rungs]),
+        table(BATCHED, [_batch_row(row) for row in check.batches]),
         "\n".join(f"- {note}" for note in check.notes),
     ]
     explained = (
@@ -288,7 +319,7 @@ def _card_row(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["batch"]),
         ", ".join(row["rungs"]),
         str(row["together"]),
-        *map(_gib, (row["expected"], row["peak"], row["reserved"])),
+        *map(gib, (row["expected"], row["peak"], row["reserved"])),
         f"{(row['seconds'] - row['loaded_s']) / drawn:.2f}",
         f"{row['step_s']:.3f}",
         f"{row['decoded_s']:.2f}",
@@ -305,7 +336,7 @@ def _batch_row(row: dict[str, Any]) -> tuple[str, ...]:
     step_s = row["step_s"]
     together = row["together"]
     rungs = ", ".join(row["rungs"])
-    return str(together), rungs, f"{step_s:.4f}", f"{step_s / max(1, together):.4f}", _gib(row["peak"])
+    return str(together), rungs, f"{step_s:.4f}", f"{step_s / max(1, together):.4f}", gib(row["peak"])
 
 
 def _rung_row(row: dict[str, Any]) -> tuple[str, ...]:
@@ -313,7 +344,7 @@ def _rung_row(row: dict[str, Any]) -> tuple[str, ...]:
     off = [f"{most:g} / {mean:g}" for most, mean in (row["off"][name] for name in ("plain", "lora", "image", "edited"))]
     return (
         row["rung"] + (f" (ran on {', '.join(row['rungs'])})" if row["rungs"] != [row["rung"]] else ""),
-        *map(_gib, (row["expected"], row["peak"], row["reserved"])),
+        *map(gib, (row["expected"], row["peak"], row["reserved"])),
         f"{row['seconds'] - row['loaded_s']:.2f}",
         f"{row['step_s']:.3f}",
         f"{row['decoded_s']:.2f}",
@@ -335,16 +366,8 @@ def _machine(rehearse: bool) -> str:
         properties = torch.cuda.get_device_properties(0)
         gpu = f"{properties.name}, {properties.total_memory / GIB:.1f} GiB, CUDA {torch.version.cuda}"
     versions = f"torch {torch.__version__}, diffusers {diffusers.__version__}, transformers {transformers.__version__}"
-    return f"{gpu}; {versions}; {os.cpu_count()} CPU cores; {time.strftime('%Y-%m-%d')}; 4 steps a picture."
-
-
-def _table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    lines = [titles, ("---",) * len(titles), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _gib(amount_bytes: int) -> str:
-    return f"{amount_bytes / GIB:.2f} GiB"
+    steps = "4 steps a picture, 25 where speed is measured"
+    return f"{gpu}; {versions}; {os.cpu_count()} CPU cores; {time.strftime('%Y-%m-%d')}; {steps}."
 
 
 def serve(task: str, output: Path) -> int:
@@ -365,6 +388,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=None, help="file for the tables; without it they are printed")
     parser.add_argument("--models", type=Path, default=None, help="folder that keeps the models, 2.4 GB")
     parser.add_argument("--cards", default=",".join(map(str, CARDS_GIB)), help="GB, separated by commas")
+    parser.add_argument("--parts", default="speed,ladder", help="either or both")
     parser.add_argument("--seconds", type=float, default=IN_ALL_S, help="for all of it")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with tiny models")
     parser.add_argument("--task", help=argparse.SUPPRESS)
@@ -376,13 +400,26 @@ def main() -> int:
         return 0
     began_s = time.monotonic()
     models = given.models or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "aura-daemon-checks"
-    check = Check(models=models, rehearse=given.rehearse, until_s=began_s + given.seconds)
+    parts = frozenset(given.parts.split(","))
+    check = Check(models=models, rehearse=given.rehearse, until_s=began_s + given.seconds, parts=parts)
     check.run(tuple(float(card) for card in given.cards.split(",")))
     said = report(check, time.monotonic() - began_s)
     if given.output is not None:
         given.output.write_text(said, encoding="utf-8")
     print(said)
     return 0 if given.rehearse else int(not all(one.met for one in targets(check)))
+
+
+def _total_gib() -> float:
+    import torch
+
+    return float(torch.cuda.get_device_properties(0).total_memory / GIB)
+
+
+def _name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_properties(0).name)
 
 
 def _has_cuda() -> bool:

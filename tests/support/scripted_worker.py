@@ -51,6 +51,8 @@ class ScriptedWorker:
         """How long a step took."""
         self.starts = 0
         """How often the worker was started."""
+        self.starts_ahead = False
+        """Whether `prestart` starts it."""
 
     @property
     def idle(self) -> bool:
@@ -68,11 +70,7 @@ class ScriptedWorker:
         if not self.idle:
             raise RuntimeError("a batch is submitted only when the worker is idle")
         self.batches.append(batch)
-        if not self._loaded:
-            self._loaded = True
-            self.starts += 1
-            self._resident_bytes = SCRIPT_MEMORY.resident_bytes
-            self._say(replace(SCRIPT_READY, device=self._device))
+        if self._start():
             self._say(Loading(model="scripted"))
         self._say(Placed(job_ids=tuple(task.job_id for task in batch.tasks), tried=self._tried_of(batch)))
         self._unreported = len(batch.tasks)
@@ -87,6 +85,20 @@ class ScriptedWorker:
                 self._open[task.job_id] = task
             else:
                 self._finish(task.job_id, outcome)
+
+    def prestart(self) -> None:
+        if self.starts_ahead:
+            self._start()
+
+    def _start(self) -> bool:
+        """Starts it; False where it runs."""
+        if self._loaded:
+            return False
+        self._loaded = True
+        self.starts += 1
+        self._resident_bytes = SCRIPT_MEMORY.resident_bytes
+        self._say(replace(SCRIPT_READY, device=self._device))
+        return True
 
     def finish(self, job_id: str, outcome: Outcome) -> None:
         """Ends a job that the script left open."""

@@ -5,13 +5,15 @@ apart.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+from safetensors.torch import save_file
 from transformers import (
-    BertTokenizer,
     BlipConfig,
     BlipForConditionalGeneration,
     BlipImageProcessorPil,
@@ -20,10 +22,10 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
-    CLIPTokenizer,
 )
 
-WORDS = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
+from aura_daemon.bench.random_models import bert_tokenizer, clip_tokenizer
+
 NATIVE_PX = 64
 
 
@@ -108,40 +110,6 @@ def write_captioner(folder: Path) -> Path:
     return folder
 
 
-def clip_tokenizer(folder: Path) -> CLIPTokenizer:
-    """Letters alone, in CLIP's files."""
-    letters = [chr(code) for code in range(33, 127)]
-    names = ["<|startoftext|>", "<|endoftext|>", *letters, *(f"{letter}</w>" for letter in letters)]
-    source = folder.parent / f"{folder.name}-clip"
-    source.mkdir(parents=True)
-    vocabulary = source / "vocab.json"
-    vocabulary.write_text(json.dumps({name: index for index, name in enumerate(names)}))
-    merges = source / "merges.txt"
-    merges.write_text("#version: 0.2\n")
-    return CLIPTokenizer(str(vocabulary), str(merges), model_max_length=77)
-
-
-def bert_tokenizer(folder: Path) -> BertTokenizer:
-    """Whole words and letters, in BERT's file."""
-    letters = "abcdefghijklmnopqrstuvwxyz"
-    names = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "[DEC]",
-        *WORDS,
-        *letters,
-        *(f"##{x}" for x in letters),
-    ]
-    source = folder.parent / f"{folder.name}-bert"
-    source.mkdir(parents=True)
-    vocabulary = source / "vocab.txt"
-    vocabulary.write_text("\n".join(dict.fromkeys(names)))
-    return BertTokenizer(str(vocabulary), bos_token="[DEC]")
-
-
 def _safety_checker() -> StableDiffusionSafetyChecker:
     """One that flags everything: its thresholds are below every cosine."""
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -151,3 +119,51 @@ def _safety_checker() -> StableDiffusionSafetyChecker:
     checker = StableDiffusionSafetyChecker(config)
     torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)
     return checker
+
+
+def write_companions(model: Path, *, without: str = "nothing") -> Path:
+    """A LoRA and a tiny decoder with random weights in the folder `turbo` of a model; its aura.json names them.
+
+    `without`: a part of the names of layers that the LoRA leaves alone.
+    """
+    torch.manual_seed(1)
+    unet = UNet2DConditionModel.from_pretrained(model / "unet")
+    layers = [
+        name
+        for name, module in unet.named_modules()
+        if name.endswith(("to_q", "to_v", "conv1", "to_out.0")) and without not in name and hasattr(module, "weight")
+    ]
+    write_lora(model / "turbo" / "lora.safetensors", unet, layers)
+    write_decoder(model / "turbo" / "decoder")
+    place = model / "aura.json"
+    carried = json.loads(place.read_text()) if place.exists() else {}
+    carried["turbo"] = {"lora": "turbo/lora.safetensors", "decoder": "turbo/decoder", "steps": 3}
+    place.write_text(json.dumps(carried))
+    return model
+
+
+def write_lora(file: Path, unet: Any, layers: Iterable[str], *, rank: int = 2, scale: float = 0.1) -> Path:
+    """A LoRA of these layers in diffusers' names."""
+    tensors = {}
+    for name in layers:
+        weight = unet.get_submodule(name).weight
+        kernel = weight.shape[2:]
+        tensors[f"unet.{name}.lora_A.weight"] = scale * torch.randn(rank, weight.shape[1], *kernel)
+        tensors[f"unet.{name}.lora_B.weight"] = scale * torch.randn(weight.shape[0], rank, *(1 for _ in kernel))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, file, {"format": "pt"})
+    return file
+
+
+def write_decoder(folder: Path, channels: int = 8) -> Path:
+    """An AutoencoderTiny with random weights."""
+    torch.manual_seed(2)
+    widths, blocks = (channels,) * 4, (1, 1, 1, 1)
+    tiny = AutoencoderTiny(
+        encoder_block_out_channels=widths,
+        decoder_block_out_channels=widths,
+        num_encoder_blocks=blocks,
+        num_decoder_blocks=blocks,
+    )
+    tiny.save_pretrained(folder)
+    return folder

@@ -193,12 +193,13 @@ def commands() -> dict[str, frozenset[str]]:
 @cache
 def config_keys() -> frozenset[str]:
     """As the file names them: `deadline`, `limits`, `limits.image_bytes`; a key of a section never stands alone."""
-    found: set[str] = set()
-    for key, field in Settings.model_fields.items():
-        found.add(key)
-        inner: Any = field.annotation
-        found |= {f"{key}.{name}" for name in getattr(inner, "model_fields", ())}
-    return frozenset(found)
+
+    def below(model: Any, prefix: str) -> Iterator[str]:
+        for key, field in getattr(model, "model_fields", {}).items():
+            yield f"{prefix}{key}"
+            yield from below(field.annotation, f"{prefix}{key}.")
+
+    return frozenset(below(Settings, ""))
 
 
 @cache

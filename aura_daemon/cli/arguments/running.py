@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from aura_daemon.cli.arguments.shared import ConfigOption, LogFormatOption, MakeFoldersOption
+from aura_daemon.jobs.speed import Speed
+
+
+class Weights(StrEnum):
+    """Whose weights are measured."""
+
+    CONFIGURED = "configured"
+    RANDOM = "random"
 
 
 def run(
@@ -58,12 +67,55 @@ def mcp(config: ConfigOption = None) -> None:
 
 
 def bench(
-    intake: Annotated[bool, typer.Option("--intake", help="How soon files are taken, what a job costs; no model.")],
-    files: Annotated[int, typer.Option(min=1, help="Files to drain.")] = 1000,
-    latencies: Annotated[int, typer.Option(min=1, help="Files delivered one by one.")] = 200,
-    folder: Annotated[Path | None, typer.Option(help="The disk to measure on; default: here.")] = None,
+    config: ConfigOption = None,
+    intake: Annotated[
+        bool, typer.Option("--intake", help="Instead: how soon files are taken, what a job costs; no model.")
+    ] = False,
+    speed: Annotated[list[Speed] | None, typer.Option("--speed", help="Only this one; may be repeated.")] = None,
+    weights: Annotated[
+        Weights, typer.Option("--weights", help="random: models of the size of sd-1.4 and blip-base; no download.")
+    ] = Weights.CONFIGURED,
+    size: Annotated[str | None, typer.Option(metavar="WIDTHxHEIGHT", help="Default: the model's own.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, max=150, help="Default: as a job without `steps`.")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, max=20, help="Pictures that count; default: 3 of a small model, 1 of a large.")
+    ] = None,
+    levers: Annotated[bool, typer.Option("--levers", help="Instead: what each lever gains and loses here.")] = False,
+    prompts: Annotated[int, typer.Option(min=3, help="With --levers: pictures that are judged.")] = 400,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Also a chart of where time goes.")] = None,
+    as_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also all figures.")] = None,
+    first_step: Annotated[
+        bool, typer.Option("--first-step", help="Instead: from dropping a prompt to its first step, cold and warm.")
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Instead: so many jobs, the daemon against a bare loop.")
+    ] = None,
+    files: Annotated[int, typer.Option(min=1, help="With --intake: files to drain.")] = 1000,
+    latencies: Annotated[int, typer.Option(min=1, help="With --intake: files delivered one by one.")] = 200,
+    folder: Annotated[
+        Path | None, typer.Option(help="With these three: the disk to measure on; default: here.")
+    ] = None,
 ) -> None:
-    """Measure how soon files are taken on this disk. How fast models are is measured by a job: docs/benchmark.md."""
-    from aura_daemon.cli import bench
+    """Measure how fast this machine draws, at every speed. --intake: how soon files are taken on this disk."""
+    if intake:
+        from aura_daemon.cli.bench import intake as measuring
 
-    raise typer.Exit(bench.intake(files, latencies, folder))
+        raise typer.Exit(measuring.intake(files, latencies, folder))
+    if first_step or jobs is not None:
+        from aura_daemon.cli.bench import daemon
+
+        raise typer.Exit(daemon.first_step(folder) if jobs is None else daemon.jobs(jobs, folder))
+    from aura_daemon.cli.bench import speed as measuring_speed
+
+    options = measuring_speed.SpeedOptions(
+        speeds=tuple(speed or ()),
+        random_weights=weights is Weights.RANDOM,
+        size=measuring_speed.size_of(size),
+        steps=steps,
+        repeats=repeats,
+        levers=levers,
+        prompts=prompts,
+        svg=svg,
+        json=as_json,
+    )
+    raise typer.Exit(measuring_speed.measure(config, options))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,12 +12,19 @@ from typing import Final, assert_never
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from aura_daemon.config.engine import Device, Dtype, ModelSettings
+from aura_daemon.config.engine import Device, Dtype, GenerateSettings, ModelSettings
 from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
 from aura_daemon.doctor.report import ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.model_files.companions import (
+    TINY_DECODER,
+    USUAL_DECODER,
+    USUAL_LORA,
+    companions_of,
+    turbo_lora,
+)
 from aura_daemon.engines.model_files.downloads import discard_damaged
 from aura_daemon.engines.model_files.find import ModelFiles, find_model, is_on_hub, look_for_model
 from aura_daemon.engines.model_files.hub import GOES_ON, TRIED_AGAIN, AbsentModel
@@ -41,6 +48,11 @@ ROOM_BYTES: Final = 200_000_000
 """What a disk must have beyond the model."""
 
 SHORT_NAMES: Final = {"sd-1.4": JobKind.GENERATE, "blip-base": JobKind.CAPTION}
+
+TURBO: Final = "speed: turbo"
+"""What a companion is for, in the list."""
+
+USUAL_COMPANIONS: Final = (USUAL_LORA, USUAL_DECODER)
 
 FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
 
@@ -74,7 +86,7 @@ def fetch(
     if lists:
         return _print_list(configured)
     wanted = [_wanted(name, configured) for name in models] if models else configured
-    absent = [model for model in wanted if is_on_hub(model.name)]
+    absent = [model for model in wanted if is_on_hub(model.name, one_file=model.formats[-1].is_one_file)]
     for model in wanted:
         if model not in absent:
             print(f"{model.name}: {_presence(model)}")
@@ -97,7 +109,22 @@ def _configured(settings: Settings) -> list[_Wanted]:
     return [
         *(_of_kind(JobKind.GENERATE, model) for model in reversed(generators.values())),
         _of_kind(JobKind.CAPTION, engine.caption),
+        *_companions(reversed(generators.values())),
     ]
+
+
+def _companions(models: Iterable[GenerateSettings]) -> Iterator[_Wanted]:
+    """What these models take at turbo, of those that draw so; what lies in a model's own folder comes with it."""
+    shown: set[str] = set()
+    for model in models:
+        found = look_for_model(model, STABLE_DIFFUSION, half=False)
+        taken = companions_of(model, found if isinstance(found, ModelFiles) else None)
+        if not model.at_turbo or isinstance(taken, Failure):
+            continue
+        for one in taken.all:
+            if one.told_as == one.settings.model and one.told_as not in shown:
+                shown.add(one.told_as)
+                yield _Wanted(settings=one.settings, formats=(one.model_format,), use=TURBO)
 
 
 def _of_kind(kind: JobKind, settings: ModelSettings, use: str = "") -> _Wanted:
@@ -112,10 +139,13 @@ def _wanted(name: str, configured: Sequence[_Wanted]) -> _Wanted:
     settings = ModelSettings(model=name)
     if (kind := SHORT_NAMES.get(name)) is not None:
         return _of_kind(kind, settings, use="not configured")
-    if not is_on_hub(name):
+    lora = turbo_lora(name)
+    if name in USUAL_COMPANIONS:
+        return _Wanted(settings=settings, formats=(lora if name == USUAL_LORA else TINY_DECODER,), use=TURBO)
+    if not is_on_hub(name, one_file=True):
         known = ", ".join((*SHORT_NAMES, "owner/name on the hub"))
         raise UserError([Problem(key="MODEL", given=repr(name), message=f"is no name of a model to fetch: {known}")])
-    return _Wanted(settings=settings, formats=tuple(FORMATS.values()), use="not configured")
+    return _Wanted(settings=settings, formats=(*FORMATS.values(), TINY_DECODER, lora), use="not configured")
 
 
 def _wants_half(settings: Settings, probe: TorchProbe) -> bool:
@@ -200,9 +230,10 @@ def _consents(name: str, offer: Offer) -> bool:
 
 def _print_list(configured: Sequence[_Wanted]) -> int:
     named = {model.name for model in configured}
-    others = [_wanted(name, ()) for name in SHORT_NAMES if name not in named]
+    others = [_wanted(name, ()) for name in (*SHORT_NAMES, *USUAL_COMPANIONS) if name not in named]
+    width = max(24, *(len(model.name) for model in (*configured, *others)))
     for model in (*configured, *others):
-        print(f"{model.name:<24} {model.use:<15} {_presence(model)}")
+        print(f"{model.name:<{width}} {model.use:<15} {_presence(model)}")
     return 0
 
 

@@ -56,7 +56,9 @@ class Blip:
         """Those that do something for a single model without guidance or tiles."""
         return ladder(backend, JobKind.CAPTION)
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
+    def footprint(
+        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[ReadPicture]] = ()
+    ) -> Footprint:
         """Weights; the activations are within the spare bytes of every prediction."""
         return captioner_footprint(files, placement)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from aura_daemon.config.engine import ALIASES, EMBEDDED, ModelSettings
 from aura_daemon.engines.defaults import ModelDefaults
@@ -32,6 +32,19 @@ from aura_daemon.jobs.sampling import MULTIPLE_PX, Scheduler
 SINGLE_FILES: Final = (".safetensors", ".ckpt", ".pt", ".pth", ".bin")
 """A name with such an ending is a file."""
 
+LCM_CLASS: Final = "LCMScheduler"
+"""The scheduler in the configuration of models that were made for few steps (Luo et al. 2023, LCM)."""
+
+FEW_STEPS: Final = 4
+EMBEDDED_GUIDANCE: Final = 8.0
+"""The defaults of the authors of LCM, whose UNet is told the guidance."""
+
+CLASS_KEYS: Final = ("architectures", "model_type", "_class_name")
+"""Keys of `config.json` that say what a model is."""
+
+FILE_SLASHES: Final = 2
+"""Slashes in the name of a file on the hub, `owner/name/file`, at the least."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelFiles:
@@ -49,6 +62,16 @@ class ModelFiles:
     """The name its `aura.json` gives, `aura-mini` for the embedded model."""
     sha256: str
     """Empty where nothing was hashed (`look_for_model`)."""
+    at_turbo: bool = False
+    lora: ModelFiles | None = None
+    """A LoRA for few steps, which is fused with the weights when they are loaded."""
+    decoder: ModelFiles | None = None
+    """A tiny decoder, for pictures at turbo, at other levels for previews."""
+
+    @property
+    def loaded_sha256(self) -> str:
+        """Tells the weights in memory from any others: `sha256`, and that of the LoRA that is fused with them."""
+        return f"{self.sha256}-{self.lora.sha256}" if self.lora is not None else self.sha256
 
     @property
     def size_bytes(self) -> int:
@@ -66,27 +89,31 @@ def find_model(
     return found
 
 
-def look_for_model(
-    settings: ModelSettings, model_format: ModelFormat, half: bool
-) -> ModelFiles | Failure | AbsentModel:
+def look_for_model(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Found:
     """What `find_model` would find on this machine now; fetches and hashes nothing."""
     return _find(settings, model_format, half, None)
 
 
-def is_on_hub(name: str) -> bool:
-    """Whether a model with this name would come from the hub."""
+Found: TypeAlias = ModelFiles | Failure | AbsentModel
+
+
+def is_on_hub(name: str, *, one_file: bool = False) -> bool:
+    """Whether a model with this name would come from the hub; `one_file`: it is no more than a file."""
     path = Path(name).expanduser()
-    is_here = name == EMBEDDED or path.is_dir() or path.suffix in SINGLE_FILES
-    return name in ALIASES or (not is_here and _may_be_on_hub(name))
+    is_a_path = path.suffix in SINGLE_FILES and (path.is_file() or not (one_file and name.count("/") >= FILE_SLASHES))
+    is_here = name == EMBEDDED or path.is_dir() or is_a_path
+    return name in ALIASES or (not is_here and _may_be_on_hub(name, one_file=one_file))
 
 
-def _may_be_on_hub(name: str) -> bool:
-    return not name.startswith(("/", ".", "~")) and name.count("/") == 1
+def _may_be_on_hub(name: str, *, one_file: bool) -> bool:
+    is_file = one_file and name.count("/") >= FILE_SLASHES and name.endswith(SINGLE_FILES)
+    return not name.startswith(("/", ".", "~")) and (name.count("/") == 1 or is_file)
 
 
 def hub_name(settings: ModelSettings) -> tuple[str, str | None]:
     """Repository and revision of a model on the hub."""
-    return ALIASES.get(settings.model, settings.model), settings.revision or PINNED.get(settings.model)
+    name = ALIASES.get(settings.model, settings.model)
+    return "/".join(name.split("/")[:FILE_SLASHES]), settings.revision or PINNED.get(settings.model)
 
 
 def chosen_by(settings: ModelSettings, model_format: ModelFormat, half: bool) -> Choose:
@@ -98,9 +125,7 @@ def chosen_by(settings: ModelSettings, model_format: ModelFormat, half: bool) ->
     return choose
 
 
-def _find(
-    settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None
-) -> ModelFiles | Failure | AbsentModel:
+def _find(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None) -> Found:
     """Without a reporter nothing is fetched and nothing hashed."""
     name = settings.model
     path = model_format.embedded if name == EMBEDDED else Path(name).expanduser()
@@ -109,19 +134,17 @@ def _find(
     if path.is_dir():
         weights = _weights_of(name, path, names_below(path), model_format, half, settings.allow_pickle)
         return weights if isinstance(weights, Failure) else _checked(name, path, weights, reporter)
-    if path.suffix in SINGLE_FILES:
+    if path.suffix in SINGLE_FILES and not is_on_hub(name, one_file=model_format.is_one_file):
         return _from_file(settings, path, model_format, reporter)
     if name == EMBEDDED:
         return unavailable(name, f"its weights are not in this installation ({path})", "install the package anew")
-    if not _may_be_on_hub(name):
+    if not _may_be_on_hub(name, one_file=model_format.is_one_file):
         mend = f"known short names: {EMBEDDED}, {', '.join(ALIASES)}"
         return unavailable(name, "there is no such folder or file here", mend)
     return _from_hub(settings, model_format, half, reporter)
 
 
-def _from_hub(
-    settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None
-) -> ModelFiles | Failure | AbsentModel:
+def _from_hub(settings: ModelSettings, model_format: ModelFormat, half: bool, reporter: Reporter | None) -> Found:
     name, (repository, revision), choose = settings.model, hub_name(settings), chosen_by(settings, model_format, half)
     if reporter is None:
         fetched = cached(name, repository, revision, choose)
@@ -132,13 +155,15 @@ def _from_hub(
     return fetched
 
 
-def _from_file(
-    settings: ModelSettings, path: Path, model_format: ModelFormat, reporter: Reporter | None
-) -> ModelFiles | Failure | AbsentModel:
+def _from_file(settings: ModelSettings, path: Path, model_format: ModelFormat, reporter: Reporter | None) -> Found:
     """A single file; its configuration comes from a folder beside the file or from the hub."""
     name = settings.model
     if not path.is_file():
         return unavailable(name, "there is no such file here", "correct the path")
+    if model_format.is_one_file:
+        if path.suffix != ".safetensors":
+            return pickle_refused(name, path.name)
+        return _checked(name, path.parent, WeightFiles(names=(path.name,)), reporter)
     if not model_format.has_checkpoints:
         return unavailable(name, f"{model_format.noun} cannot be a single file", "name a folder with its config.json")
     if path.suffix != ".safetensors" and not settings.allow_pickle:
@@ -155,8 +180,8 @@ def _weights_of(
     """The weight files in use, after the architecture was checked."""
     if (wrong := _wrong_architecture(name, folder, model_format)) is not None:
         return wrong
-    chosen = model_format.weight_files(names, _json(folder / "model_index.json"), half, allow_pickle)
-    if isinstance(chosen, WeightFiles):
+    chosen = model_format.weight_files(names, read_json(folder / "model_index.json"), half, allow_pickle)
+    if not isinstance(chosen, str):
         return chosen
     if chosen.endswith(".bin"):
         return pickle_refused(name, chosen)
@@ -165,10 +190,14 @@ def _weights_of(
 
 def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> Failure | None:
     """None for a model of this format, else a Failure that says what the model is instead."""
-    pipeline, config = _json(folder / "model_index.json"), _json(folder / "config.json")
-    found = pipeline.get("_class_name") or config.get("architectures") or config.get("model_type")
+    if model_format.is_one_file and name.count("/") >= FILE_SLASHES:
+        return None  # the file itself is named
+    pipeline, config = read_json(folder / "model_index.json"), read_json(folder / "config.json")
+    found = next(filter(None, (pipeline.get("_class_name"), *map(config.get, CLASS_KEYS))), None)
     names = found if isinstance(found, list) else [found]
     if any(architecture in model_format.architectures for architecture in names):
+        return None
+    if not found and model_format.is_one_file:
         return None
     silent = "it has neither model_index.json nor config.json that say what it is"
     what = f"it is {', '.join(map(str, names))}" if found else silent
@@ -184,7 +213,7 @@ def _checked(
         mend = "delete that file and fetch it again"
         return unavailable(name, f"a file of it is cut short or damaged: {broken}", mend)
     sha256 = _hashed(name, root, weights.names, reporter) if reporter is not None else ""
-    carried = _json(folder / "aura.json")
+    carried = read_json(folder / "aura.json")
     try:
         own = _own_defaults(folder, carried)
     except (KeyError, TypeError, ValueError) as error:
@@ -218,7 +247,12 @@ def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
     """The model's defaults: from its aura.json, then its config.json, then those of Stable Diffusion 1.x and BLIP."""
     plain = ModelDefaults()
     defaults = carried.get("defaults", {})
-    sample_size = _json(folder / "unet" / "config.json").get("sample_size")
+    unet = read_json(folder / "unet" / "config.json")
+    embedded = unet.get("time_cond_proj_dim") is not None
+    if few := embedded or read_json(folder / "scheduler" / "scheduler_config.json").get("_class_name") == LCM_CLASS:
+        guidance_scale = EMBEDDED_GUIDANCE if embedded else 1.0
+        plain = replace(plain, steps=FEW_STEPS, guidance_scale=guidance_scale, scheduler=Scheduler.LCM)
+    sample_size = unet.get("sample_size")
     native = int(sample_size) * MULTIPLE_PX if isinstance(sample_size, int) else plain.native_size_px
     return ModelDefaults(
         native_size_px=int(carried.get("native_size_px", native)),
@@ -226,10 +260,12 @@ def _own_defaults(folder: Path, carried: Mapping[str, Any]) -> ModelDefaults:
         guidance_scale=float(defaults.get("guidance_scale", plain.guidance_scale)),
         scheduler=Scheduler(defaults.get("scheduler", plain.scheduler)),
         max_new_tokens=int(carried.get("max_new_tokens", plain.max_new_tokens)),
+        embedded_guidance=embedded,
+        few_steps=few,
     )
 
 
-def _json(path: Path) -> Mapping[str, Any]:
+def read_json(path: Path) -> Mapping[str, Any]:
     """A JSON object; empty where the file cannot be read."""
     try:
         read = json.loads(path.read_text(encoding="utf-8"))

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from aura_daemon.engines.model_files.weights import WeightFiles
+from aura_daemon.jobs.results import Failure
 
-ChooseWeights: TypeAlias = Callable[[Iterable[str], Mapping[str, Any], bool, bool], WeightFiles | str]
+ChooseWeights: TypeAlias = Callable[[Iterable[str], Mapping[str, Any], bool, bool], WeightFiles | Failure | str]
 """Names of all files, `model_index.json`, half precision preferred, pickles allowed -> the weights in use, or the name
-of the file that is missing or refused."""
+of the file that is missing or refused, or another refusal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,3 +30,5 @@ class ModelFormat:
     weight_files: ChooseWeights
     has_checkpoints: bool = False
     """Whether one file can hold the whole model."""
+    is_one_file: bool = False
+    """Whether it is one file without a configuration that says what it is."""

@@ -23,12 +23,14 @@ from aura_daemon.jobs.results import Failure
 TITLES: Final = {
     "creativeml-openrail-m": "CreativeML Open RAIL-M",
     "openrail": "Open RAIL",
+    "openrail++": "CreativeML Open RAIL++-M",
     "bsd-3-clause": "BSD 3-Clause",
     "apache-2.0": "Apache 2.0",
     "mit": "MIT",
 }
 LINKS: Final = {
     "creativeml-openrail-m": "https://huggingface.co/spaces/CompVis/stable-diffusion-license",
+    "openrail++": "https://huggingface.co/stabilityai/stable-diffusion-2/blob/main/LICENSE-MODEL",
     "bsd-3-clause": "https://opensource.org/license/bsd-3-clause",
     "apache-2.0": "https://www.apache.org/licenses/LICENSE-2.0",
     "mit": "https://opensource.org/license/mit",

@@ -14,6 +14,7 @@ import torch
 
 from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, memory_fraction
 from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Processor
+from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.ladder.rungs import RUNGS, Backend, Measures, Rung, Storage
 from aura_daemon.system.windows import is_wsl2
 
@@ -115,6 +116,9 @@ def find_devices(settings: EngineSettings) -> Devices | Failure:
             message="attention: xformers is configured, but xformers is not installed",
             mend="install xformers for this torch, or set attention: sdpa, which is as fast",
         )
+    obstacle = _engine_obstacle(settings.generate.engine, backend)
+    if obstacle is not None:
+        return obstacle
     cpu = Placement(device="cpu", device_name=_cpu_name(), dtype=_cpu_dtype(settings, backend), rung=Rung.CPU)
     if backend is Backend.CPU:
         return Devices(backend=backend, accelerator=None, cpu=cpu)
@@ -151,6 +155,23 @@ def processor() -> Processor:
 def uuid_of(properties: object) -> str:
     """The UUID in torch's properties of a device; empty for builds that give none (old HIP builds)."""
     return str(getattr(properties, "uuid", ""))
+
+
+def _engine_obstacle(engine: EngineChoice, backend: Backend) -> Failure | None:
+    """Why a configured engine cannot compute on this machine."""
+    if engine in (EngineChoice.TENSORRT, EngineChoice.CUDA_GRAPHS) and backend is not Backend.CUDA:
+        return Failure(
+            kind=FailureKind.MODEL_UNAVAILABLE,
+            message=f"generate.engine: {engine} takes a CUDA GPU, but models run on {backend.upper()} here",
+            mend="set generate.engine: auto",
+        )
+    if engine is EngineChoice.TENSORRT and importlib.util.find_spec("torch_tensorrt") is None:
+        return Failure(
+            kind=FailureKind.MODEL_UNAVAILABLE,
+            message="generate.engine: tensorrt is configured, but torch-tensorrt is not installed",
+            mend="install the torch-tensorrt of this torch's version, or set generate.engine: auto",
+        )
+    return None
 
 
 def _backend(device: Device) -> Backend:

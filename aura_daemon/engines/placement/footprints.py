@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -16,12 +17,22 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.mapped_weights import stored_bytes
 from aura_daemon.jobs.results import OPENVINO, OPENVINO_INT8
-from aura_daemon.ladder.prediction import CPU_VAE_ELEMENTS, CPU_WORKSPACE, UNET_ELEMENTS, VAE_ELEMENTS, Footprint
+from aura_daemon.ladder.prediction import (
+    CPU_VAE_ELEMENTS,
+    CPU_WORKSPACE,
+    TINY_ELEMENTS,
+    UNET_ELEMENTS,
+    VAE_ELEMENTS,
+    Footprint,
+)
 
 UNET_CHANNELS: Final = 320
 """Channels of the first block of Stable Diffusion 1.x: the figures of `ladder.prediction` were measured with them."""
 
 VAE_CHANNELS: Final = 128
+
+TINY_CHANNELS: Final = 64
+"""Channels of TAESD."""
 
 SINGLE_FILE_PARTS: Final = {
     "model.diffusion_model.": "unet",
@@ -68,9 +79,24 @@ def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
     )
 
 
-def generator_footprint(files: ModelFiles, placement: Placement, *, with_checker: bool = True) -> Footprint:
-    """`with_checker`: whether the safety checker is loaded."""
+def generator_footprint(
+    files: ModelFiles, placement: Placement, *, with_checker: bool = True, encodes: bool = False
+) -> Footprint:
+    """`with_checker`: whether the safety checker is loaded; `encodes`: whether the VAE encodes a picture."""
     parts, layers = _numbers(files)
+    whole = _of_parts(files, parts, layers, placement, with_checker=with_checker)
+    if files.decoder is None:
+        return whole
+    size = placement.vae_dtype.itemsize
+    tiny = sum(_numbers(files.decoder)[0].values()) * size
+    width = _first_channels(_config(files.decoder.folder / "config.json"), TINY_CHANNELS) / TINY_CHANNELS
+    elements = TINY_ELEMENTS * width if files.at_turbo and not encodes else whole.vae_elements
+    return replace(whole, vae_bytes=whole.vae_bytes + tiny, vae_elements=elements)
+
+
+def _of_parts(
+    files: ModelFiles, parts: Mapping[str, int], layers: Mapping[str, int], placement: Placement, *, with_checker: bool
+) -> Footprint:
     unet, vae = _config(files.folder / "unet" / "config.json"), _config(files.folder / "vae" / "config.json")
     return _of_generator(
         parts,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, Protocol
 
 from loguru import logger
 
@@ -17,10 +17,23 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import release
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.speed import Speed, loaded_as
 from aura_daemon.ladder.prediction import Extent, Footprint, predicted_bytes
 
-Key: TypeAlias = tuple[JobKind, str]
-"""Kind of job and name of the model."""
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Key:
+    """What a loaded model serves."""
+
+    kind: JobKind
+    model: str
+    """Its name, as jobs name it."""
+    speed: Speed | None = None
+    """TURBO for other weights than those of the model's files."""
+
+    def __str__(self) -> str:
+        return loaded_as(self.model, self.speed)
+
 
 NOTHING_DRAWN: Final = Extent(width=0, height=0)
 
@@ -55,12 +68,12 @@ class LoadedModels:
     @property
     def names(self) -> tuple[str, ...]:
         """Of all loaded models."""
-        return tuple(loaded.engine.files.name for loaded in self._loaded.values())
+        return tuple(map(str, self._loaded))
 
     @property
     def kinds(self) -> tuple[JobKind, ...]:
         """The kind of job that each of them serves."""
-        return tuple(kind for kind, _ in self._loaded)
+        return tuple(key.kind for key in self._loaded)
 
     def files(self, key: Key) -> ModelFiles | None:
         """The files of a model that is loaded, on whatever rung."""
@@ -120,7 +133,7 @@ class LoadedModels:
             if is_enough():
                 return
             self.drop(other)
-            logger.info("model {} is given up: {} needs its room", other[1], wanted_by)
+            logger.info("model {} is given up: {} needs its room", other, wanted_by)
 
     def clear(self) -> None:
         """Gives up all models."""

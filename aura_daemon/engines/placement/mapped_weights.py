@@ -28,9 +28,10 @@ WHOLE: Final = ""
 def mapped_formats(files: ModelFiles) -> Mapping[str, torch.dtype] | None:
     """The number format of each part's files; None where they cannot be mapped.
 
-    Pickles cannot be mapped; nor can a single file, because diffusers renames and copies its tensors.
+    Pickles cannot be mapped; nor can a single file, because diffusers renames and copies its tensors; nor can weights
+    that a LoRA changes.
     """
-    if files.weights.pickled or files.checkpoint is not None:
+    if files.weights.pickled or files.checkpoint is not None or files.lora is not None:
         return None
     formats: dict[str, Counter[torch.dtype]] = {}
     for name in files.weights.names:

@@ -51,6 +51,11 @@ class EncodedPass:
     texts: PassTexts
     embeddings: Mapping[str, torch.Tensor]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether both prompts are one text each, the same at all steps."""
+        return self.texts.is_constant
+
     def part(self, number: int, step: int) -> torch.Tensor:
         """Those of a part at a step, from 1."""
         return self.embeddings[self.texts.parts[number].at(step)]

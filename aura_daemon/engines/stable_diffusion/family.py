@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
+from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -59,7 +60,7 @@ class StableDiffusion:
             allowed = ", ".join((configured.model, *configured.models))
             message = f"model {escaped(name)} is none that the configuration allows"
             return Failure(kind=FailureKind.BAD_INPUT, message=message, mend=f"name one of {allowed}")
-        return self.configured(name)
+        return replace(self.configured(name), speed=request.speed or configured.speed)
 
     def configured(self, name: str) -> GenerateSettings:
         """The settings of a model by its name; a revision is configured for one model only."""
@@ -75,19 +76,25 @@ class StableDiffusion:
         """The pixels of the last pass."""
         resolved = self._picture_task(tasks[0], files).resolved
         width, height = second_px(resolved)
-        return Extent(width=width, height=height, batch=len(tasks), guided=resolved.guidance_scale > 1)
+        return Extent(width=width, height=height, batch=len(tasks), guided=files.own.is_guided(resolved.guidance_scale))
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
-        """Eager, or on OpenVINO where the model was converted and that is faster, or asked for."""
-        return self._chosen(tasks[0], files, placement).variant
+        """Forced by the configuration, or on OpenVINO where the model was converted and that is faster; else eager."""
+        request = tasks[0].task.request
+        adapted = isinstance(request, GenerateRequest) and bool(request.loras)
+        forced = variant_of(self._settings.generate.engine, placement, adapted=adapted)
+        return forced or self._chosen(tasks[0], files, placement).variant
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """All that the backend has."""
         return ladder(backend, JobKind.GENERATE)
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
-        """With the safety checker, where it is used."""
-        return generator_footprint(files, placement, with_checker=self._settings.generate.safety is not Safety.OFF)
+    def footprint(self, files: ModelFiles, placement: Placement, tasks: Sequence[Decoded] = ()) -> Footprint:
+        """With the safety checker, where it is used; a tiny decoder leaves encoding to the VAE."""
+        checks = self._settings.generate.safety is not Safety.OFF
+        encodes = any(task.picture is not None or _has_second_pass(task) for task in tasks)
+        plain = generator_footprint(files, placement, with_checker=checks, encodes=encodes)
+        return with_variant(plain, placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Generator:
         """Loads; raises what diffusers raises."""
@@ -134,3 +141,8 @@ class StableDiffusion:
         image_px = start.picture.size if start is not None else None
         resolved, notes = resolve_generate(request, self.configured(files.name), files.own, image_px)
         return PictureTask(task=decoded.task, resolved=resolved, start=start, notes=notes)
+
+
+def _has_second_pass(decoded: Decoded) -> bool:
+    request = decoded.task.request
+    return isinstance(request, GenerateRequest) and request.hires is not None

@@ -33,6 +33,7 @@ from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
@@ -82,7 +83,7 @@ class Generator:
             device=placement.device,
             embeddings=configured.embeddings,
         )
-        self._pipelines = Pipelines(self.parts, placement)
+        self._pipelines = Pipelines(self.parts, placement, files)
 
     def move_to(self, placement: Placement) -> None:
         """Moves to a rung that takes the same weights: only what is done with them changes."""
@@ -104,8 +105,8 @@ class Generator:
                 yield task, failure
             else:
                 begun.append(task)
-        for windows in sorted({task.windows for task in begun}):
-            yield from self._together([task for task in begun if task.windows == windows], reporter, peak)
+        for alike in sorted({task.alike for task in begun}):
+            yield from self._together([task for task in begun if task.alike == alike], reporter, peak)
 
     def _begin(self, task: PictureTask) -> Failure | None:
         """Puts LoRAs on and encodes the prompt; the reason where that is impossible."""
@@ -125,7 +126,7 @@ class Generator:
             resolved.negative_prompt,
             passes=counted_passes(resolved),
             clip_skip=resolved.clip_skip,
-            guided=resolved.guidance_scale > 1,
+            guided=self.files.own.is_guided(resolved.guidance_scale),
             adapted=self.adapters.state,
         )
         if isinstance(encoded, Failure):
@@ -139,7 +140,8 @@ class Generator:
     ) -> Iterator[tuple[PictureTask, Produced | Failure]]:
         """Denoises pictures together, decodes them one by one."""
         pictures = [task.encoded.of_pass(0) for task in tasks if task.encoded is not None]
-        rows = len(rows_of(pictures, guided=(guided := tasks[0].resolved.guidance_scale > 1)))
+        guided = self.files.own.is_guided(tasks[0].resolved.guidance_scale)
+        rows = len(rows_of(pictures, guided=guided))
         for task in tasks:
             task.clock.restart()
             task.load = rows / (len(tasks) * (2 if guided else 1))
@@ -186,8 +188,10 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
+            *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,
+            *self._pipelines.warnings,
             *self._warnings(encoded, resolved.width, resolved.height),
             flagged,
             black,
@@ -201,12 +205,18 @@ class Generator:
             device=self.placement.device,
             dtype=self.placement.dtype,
             rung=self.placement.rung,
-            variant=self.placement.variant,
+            variant=self._pipelines.variant,
+            levers=(*levers_of(resolved, self.files), *task.levers),
             batch_size=batch_size,
             timing=clock.timing(),
             peak_bytes=peak.highest_bytes(),
             warnings=tuple(filter(None, warnings)),
-            ingredients=(*task.loras, *encoded.inversions, *(start.ingredients if start is not None else ())),
+            ingredients=(
+                *companions(self.files),
+                *task.loras,
+                *encoded.inversions,
+                *(start.ingredients if start is not None else ()),
+            ),
             windows=encoded.windows,
             versions=versions(),
             thumbnail=small,
@@ -247,13 +257,14 @@ class Generator:
         random = [torch.Generator("cpu").manual_seed(task.resolved.seed) for task in tasks]
         fitted = [start.fitted(resolved.width, resolved.height) if start is not None else None for start in starts]
         encoded = [task.encoded.of_pass(number) for task in tasks if task.encoded is not None]
-        latents = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
+        denoised = self._pipelines.denoise(resolved, encoded, fitted[0], random, steps.stepped)
         self._wait(self.placement)
         steps.pass_ended()
         for task in tasks:
             task.clock.ended("denoised_s")
+            task.passed(denoised.plan)
         return [
-            _PictureLatents(tensor=latents[place : place + 1], random=random[place], start=fitted[place])
+            _PictureLatents(tensor=denoised.latents[place : place + 1], random=random[place], start=fitted[place])
             for place in range(len(tasks))
         ]
 

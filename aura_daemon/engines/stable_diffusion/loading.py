@@ -22,6 +22,7 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
 from aura_daemon.engines.placement.mapped_weights import left_in_files, stored_bytes
 from aura_daemon.engines.placement.offload import OffloadedModule
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import fuse
 from aura_daemon.ladder.rungs import Offload, Storage
 
 
@@ -50,6 +51,8 @@ def load_parts(
     pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker, unet=unet)
     if unet is not None:
         pipe.unet = unet
+    if files.lora is not None and unet is None:  # a converted UNet has it in it
+        fuse(pipe, files.lora)
     checker, pipe.safety_checker = pipe.safety_checker, None
     if checker is not None and not placement.on_cpu:
         checker.to("cpu", torch.float32)

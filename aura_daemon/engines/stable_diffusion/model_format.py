@@ -35,7 +35,7 @@ def _has_weights(entry: object) -> bool:
 STABLE_DIFFUSION: Final = ModelFormat(
     noun="a generator",
     description="a Stable Diffusion 1.x pipeline (StableDiffusionPipeline in its model_index.json)",
-    architectures=("StableDiffusionPipeline",),
+    architectures=("StableDiffusionPipeline", "LatentConsistencyModelPipeline"),  # the same parts, and the same UNet
     embedded=GENERATOR,
     weight_files=generator_weights,
     has_checkpoints=True,

@@ -12,7 +12,10 @@ from aura_daemon.engines.placement.offload import OffloadedModule
 
 
 class SplitGuidanceUNet:
-    """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together."""
+    """A UNet that computes one row at a time, where diffusers hands it prompt and negative prompt together.
+
+    It is a `CachingUNet` where the UNet is one.
+    """
 
     def __init__(self, unet: Any) -> None:
         self._unet = unet
@@ -25,16 +28,33 @@ class SplitGuidanceUNet:
     ) -> tuple[torch.Tensor]:
         """`sample` `[rows, 4, H / 8, W / 8]`, `encoder_hidden_states` `[rows, 77 * windows, D]`, as in diffusers."""
         arguments = {**arguments, "return_dict": False}
+        told = arguments.pop("timestep_cond", None)  # the guidance, where the UNet itself is told of it
         rows = [
             self._unet(
                 sample[row : row + 1],
                 timestep,
                 encoder_hidden_states=encoder_hidden_states[row : row + 1],
+                timestep_cond=told[row : row + 1] if told is not None else None,
                 **arguments,
             )[0]
             for row in range(len(sample))
         ]
         return (torch.cat(rows),)
+
+    def full(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """See `CachingUNet`."""
+        rows = zip(torch.split(sample, 1), torch.split(encoder_hidden_states, 1), strict=True)
+        given = [self._unet.full(row, timestep, texts) for row, texts in rows]
+        return torch.cat([noise for noise, _ in given]), torch.cat([feature for _, feature in given])
+
+    def shallow(
+        self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor, feature: torch.Tensor
+    ) -> torch.Tensor:
+        """See `CachingUNet`."""
+        rows = zip(*(torch.split(one, 1) for one in (sample, encoder_hidden_states, feature)), strict=True)
+        return torch.cat([self._unet.shallow(row, timestep, texts, kept) for row, texts, kept in rows])
 
 
 class OffloadProxy:
@@ -53,6 +73,16 @@ class OffloadProxy:
         """A forward pass."""
         self._onload()
         return self._part(*arguments, **named)
+
+    def full(self, *arguments: Any) -> Any:
+        """Of a `CachingUNet`."""
+        self._onload()
+        return self._part.full(*arguments)
+
+    def shallow(self, *arguments: Any) -> Any:
+        """Of a `CachingUNet`."""
+        self._onload()
+        return self._part.shallow(*arguments)
 
     def encode(self, *arguments: Any, **named: Any) -> Any:
         """Of a VAE, which does not stay on the device: the UNet computes next."""

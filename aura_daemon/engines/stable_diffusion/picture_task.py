@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Final
 
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
+from aura_daemon.engines.stable_diffusion.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import EngineTiming, Ingredient, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task
@@ -52,22 +54,40 @@ class PictureTask:
     notes: tuple[str, ...] = ()
     loras: tuple[Ingredient, ...] = ()
     encoded: EncodedPrompt | None = None
+    levers: tuple[str, ...] = ()
+    costs: tuple[float, ...] = ()
+    """Time of each evaluation of the UNet so far, by one that leaves nothing out."""
     load: float = 1.0
     """Rows that the UNet computes for the batch, by those of plain prompts: more where prompts are joined by `AND`."""
     clock: _PhaseClock = field(default_factory=_PhaseClock)
 
     def step_s(self, steps: int) -> float:
-        """Seconds of one of `steps` steps of all passes with a plain prompt.
+        """Seconds of one of `steps` steps of all passes with a plain prompt that leave nothing out.
 
-        The first step counts only where there is no other.
+        So pictures of different speeds are compared fairly. The first step counts only where there is no other.
         """
         denoised_s = self.clock.seconds["denoised_s"]
-        return ((denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s) / self.load
+        step_s = (denoised_s - self.clock.first_step_s) / (steps - 1) if steps > 1 else denoised_s
+        return step_s / self.load / fmean(self.costs[1:] or self.costs or (1.0,))
+
+    def passed(self, plan: PassPlan) -> None:
+        """A pass was computed by this plan."""
+        self.costs += plan.costs
+        self.levers += tuple(words for words in plan.words if words not in self.levers)
 
     @property
     def job_id(self) -> str:
         """Of the job that the picture is for."""
         return self.task.job_id
+
+    @property
+    def alike(self) -> tuple[int, bool]:
+        """What pictures that are denoised together have in common: the windows, and whether features are kept.
+
+        A picture has the same levers beside others as alone, so plain prompts are not drawn with others then.
+        """
+        keeps = LEVERS[self.resolved.speed].keeps_features(self.resolved.steps)
+        return self.windows, keeps and self.encoded is not None and self.encoded.of_pass(0).is_plain
 
     @property
     def windows(self) -> int:

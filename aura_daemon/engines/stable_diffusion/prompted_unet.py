@@ -43,12 +43,16 @@ class PromptedUNet:
         guided = len(sample) > len(self._pictures)
         wanted = rows_of(self._pictures, guided=guided)
         arguments = {**arguments, "return_dict": False}
+        told = arguments.pop("timestep_cond", None)  # the guidance, the same for all rows
         noise: dict[Row, torch.Tensor] = {}
         for start in range(0, len(wanted), len(sample)):
             asked = wanted[start : start + len(sample)]
             rows = sample if not start else sample[[picture for picture, _ in asked]]
             embeddings = torch.cat([self._embeddings(*one) for one in asked]).to(encoder_hidden_states)
-            given = self._unet(rows, timestep, encoder_hidden_states=embeddings, **arguments)[0]
+            condition = told[: len(asked)] if told is not None else None
+            given = self._unet(rows, timestep, encoder_hidden_states=embeddings, timestep_cond=condition, **arguments)[
+                0
+            ]
             noise |= zip(asked, given.split(1), strict=True)
         composed = [self._composed(number, noise) for number in range(len(self._pictures))]
         negative = [noise[number, NEGATIVE] for number in range(len(self._pictures))] if guided else []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import diffusers
 import numpy
 import torch
 
+from aura_daemon.engines.library_imports import show_scipy
 from aura_daemon.jobs.sampling import Scheduler
 
 _KARRAS: Final = {"use_karras_sigmas": True}
@@ -21,27 +23,6 @@ _LATENTS: Final = {"clip_sample": False, "set_alpha_to_one": False}
 """As in Stable Diffusion's own configuration. A configuration of another scheduler lacks these, and diffusers' default
 clips latents at 1, as if they were pixels, which draws noise."""
 
-
-class _LinearMultistep(diffusers.LMSDiscreteScheduler):  # type: ignore[misc]
-    """diffusers' scheduler with a repair: from an image, diffusers 0.42 counts skipped steps (`step_index`) as taken.
-
-    So it uses the wrong order in the first steps and spoils the picture.
-    """
-
-    def step(
-        self,
-        model_output: torch.Tensor,
-        timestep: float,
-        sample: torch.Tensor,
-        order: int = 4,
-        return_dict: bool = True,
-    ) -> Any:
-        """One step; the first four are of order 1 to 4. From noise the result is bit-identical to diffusers'."""
-        return super().step(model_output, timestep, sample, min(len(self.derivatives) + 1, order), return_dict)
-
-
-_OURS: Final = {Scheduler.LMS: _LinearMultistep, Scheduler.LMS_KARRAS: _LinearMultistep}
-"""Classes of our own in place of diffusers'."""
 
 SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.DPMPP_2M_KARRAS: ("DPMSolverMultistepScheduler", _MULTISTEP | _KARRAS),
@@ -56,12 +37,17 @@ SCHEDULERS: Final[dict[Scheduler, tuple[str, dict[str, Any]]]] = {
     Scheduler.LMS_KARRAS: ("LMSDiscreteScheduler", _KARRAS),
     Scheduler.LMS: ("LMSDiscreteScheduler", _PLAIN),
     Scheduler.DDIM: ("DDIMScheduler", _LATENTS),
+    Scheduler.DDIM_TRAILING: ("DDIMScheduler", _LATENTS | {"timestep_spacing": "trailing"}),
     Scheduler.PNDM: ("PNDMScheduler", {"skip_prk_steps": True}),
     Scheduler.UNIPC: ("UniPCMultistepScheduler", _PLAIN),
     Scheduler.LCM: ("LCMScheduler", {}),
+    Scheduler.TCD: ("TCDScheduler", {}),
     Scheduler.ALIGN_YOUR_STEPS: ("DPMSolverMultistepScheduler", _MULTISTEP | _PLAIN),
 }
 """Our names -> diffusers' class, and options beyond the model's own scheduler configuration."""
+
+TCD_NOISE: Final = 0.3
+"""Zheng et al. 2024, Trajectory Consistency Distillation: their default of gamma, the share of new noise."""
 
 ALIGNED_SIGMAS: Final = (14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152)
 """Sabour et al. 2024, Align Your Steps: noise levels of ten steps, for Stable Diffusion 1.x."""
@@ -78,15 +64,50 @@ class ChosenScheduler:
 def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> ChosenScheduler:
     """A new scheduler for every picture: some keep state from one picture to the next."""
     class_name, options = SCHEDULERS[name]
-    if name is Scheduler.LCM:  # its schedule is a selection from this many steps
+    if name in (Scheduler.LCM, Scheduler.TCD):  # its schedule is a selection from this many steps
         options = {"original_inference_steps": max(50, steps)}
-    scheduler_class: Any = _OURS.get(name) or getattr(diffusers, class_name)
+    scheduler_class = _class_of(class_name)
+    if own_config.get("use_beta_sigmas"):
+        show_scipy()
     scheduler = scheduler_class.from_config(own_config, **options)
     if name is Scheduler.ALIGN_YOUR_STEPS:
         return ChosenScheduler(
             scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)}
         )
-    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps})
+    noise = {"eta": TCD_NOISE} if name is Scheduler.TCD else {}
+    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps, **noise})
+
+
+def _class_of(name: str) -> Any:
+    """diffusers' class, or ours in its place."""
+    return _linear_multistep() if name == "LMSDiscreteScheduler" else getattr(diffusers, name)
+
+
+@cache
+def _linear_multistep() -> Any:
+    """Made at its first use, for it needs scipy."""
+    show_scipy()
+    from diffusers.schedulers.scheduling_lms_discrete import LMSDiscreteScheduler
+
+    class LinearMultistep(LMSDiscreteScheduler):  # type: ignore[misc]
+        """diffusers' scheduler with a repair.
+
+        From an image, diffusers 0.42 counts skipped steps (`step_index`) as taken. So it uses the wrong order in the
+        first steps and spoils the picture.
+        """
+
+        def step(
+            self,
+            model_output: torch.Tensor,
+            timestep: float,
+            sample: torch.Tensor,
+            order: int = 4,
+            return_dict: bool = True,
+        ) -> Any:
+            """One step; the first four are of order 1 to 4. From noise the result is bit-identical to diffusers'."""
+            return super().step(model_output, timestep, sample, min(len(self.derivatives) + 1, order), return_dict)
+
+    return LinearMultistep
 
 
 def evaluations(name: Scheduler, steps: int) -> tuple[int, int]:

@@ -66,9 +66,11 @@ _SAMPLERS: Final[dict[Scheduler, tuple[str, str]]] = {
     Scheduler.LMS_KARRAS: ("LMS", "Karras"),
     Scheduler.LMS: ("LMS", _AUTOMATIC),
     Scheduler.DDIM: ("DDIM", _AUTOMATIC),
+    Scheduler.DDIM_TRAILING: ("DDIM", "SGM Uniform"),
     Scheduler.PNDM: ("PLMS", _AUTOMATIC),
     Scheduler.UNIPC: ("UniPC", _AUTOMATIC),
     Scheduler.LCM: ("LCM", _AUTOMATIC),
+    Scheduler.TCD: ("TCD", _AUTOMATIC),
     Scheduler.ALIGN_YOUR_STEPS: ("DPM++ 2M", "Align Your Steps"),
 }
 """Our scheduler -> A1111's sampler and schedule type."""

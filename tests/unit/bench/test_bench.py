@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aura_daemon.bench import bare
 from aura_daemon.bench.instant import InstantWorker
-from aura_daemon.cli import bench
+from aura_daemon.cli.bench import intake
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.tasks import Task
@@ -42,5 +42,5 @@ def test_the_bare_loop_moves_every_file_and_writes_two(tmp_path: Path) -> None:
 
 
 def test_the_whole_bench_runs_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    assert bench.intake(files=20, latencies=5, folder=tmp_path) == 0
+    assert intake.intake(files=20, latencies=5, folder=tmp_path) == 0
     assert not any(tmp_path.iterdir())

@@ -73,7 +73,7 @@ def test_higher_priority_comes_first_whichever_worker_is_free(house: House) -> N
 def test_a_result_that_the_outbox_refuses_keeps_its_own_worker_alone_from_work(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drop(house, "a", "b", "c", "d", "e")
+    drop(house, "a", "b", "c", "d", "e", "f", "g")
     link = os.link
 
     def refuse_b(source: Path, target: Path, **options: Any) -> None:
@@ -87,18 +87,20 @@ def test_a_result_that_the_outbox_refuses_keeps_its_own_worker_alone_from_work(
         monkeypatch.setattr(os, "link", refuse_b)
         end(pool[1])
         daemon.turn()
-        assert prompts(pool[1]) == ["b"]  # its result is still in the daemon's memory
+        assert prompts(pool[1]) == ["b", "d"]  # it went on before the outbox was asked
+        end(pool[1])
+        daemon.turn()
+        assert prompts(pool[1]) == ["b", "d"]  # the results of both are still in the daemon's memory
         end(pool[0])
         end(pool[2])
         daemon.turn()
-        assert [prompts(worker) for worker in pool] == [["a", "d"], ["b"], ["c", "e"]]
+        assert [prompts(worker) for worker in pool] == [["a", "e"], ["b", "d"], ["c", "f"]]
         monkeypatch.setattr(os, "link", link)
         while "b.json" not in house.results():
             daemon.turn()
-        drop(house, "f")
-        while len(prompts(pool[1])) < 2:
+        while len(prompts(pool[1])) < 3:
             daemon.turn()
-        assert prompts(pool[1]) == ["b", "f"]
+        assert prompts(pool[1]) == ["b", "d", "g"]
 
 
 def test_a_worker_that_fails_job_after_job_leaves_the_others_their_work(house: House) -> None:

@@ -17,6 +17,7 @@ from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDAR
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced
+from aura_daemon.jobs.speed import EngineChoice
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
 from tests.support.listening import Listener
@@ -33,6 +34,10 @@ def asked(model: str, *, width: int = 64, height: int = 64, batch: int = 1, **mo
     settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=model))
     known = {"settings": settings, "wish": PlanRequest(model=model, width=width, height=height, batch=batch)}
     return ProbeRequest.model_validate({**known, **more})
+
+
+def forced(engine: EngineChoice) -> EngineSettings:
+    return EngineSettings(generate=GenerateSettings(engine=engine))
 
 
 def plan_of(found: ProbeAnswer) -> LadderPlan:
@@ -127,6 +132,8 @@ def test_a_model_that_cannot_be_used_has_no_plan(tmp_path: Path) -> None:
     [
         (EngineSettings(device=Device.CUDA), "no CUDA device"),
         (EngineSettings(attention=Attention.XFORMERS), "xformers is not installed"),
+        (forced(EngineChoice.CUDA_GRAPHS), "generate.engine: cuda-graphs takes a CUDA GPU, but models run on CPU here"),
+        (forced(EngineChoice.TENSORRT), "generate.engine: tensorrt takes a CUDA GPU, but models run on CPU here"),
     ],
 )
 def test_settings_that_cannot_be_followed_are_refused_in_the_workers_words(

@@ -7,7 +7,8 @@ import torch
 
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence, parse, seen_sentences
-from aura_daemon.training.models import as_pictures, draw, name
+from aura_daemon.mini.knowledge import shows
+from aura_daemon.training.models import as_pictures, decoded, decoder_of, draw, draw_latents, name
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -32,6 +33,14 @@ def test_a_dozen_prompts_come_back_from_their_pictures(dtype: torch.dtype, steps
         got is not None and got.combination == meant.combination for meant, got in zip(sentences, answers, strict=True)
     )
     assert right >= 11
+
+
+def test_four_steps_show_their_prompts_through_the_tiny_decoder_and_the_vae() -> None:
+    sentences = random.Random(3).sample(every_sentence(), 16)
+    latents = draw_latents([str(sentence) for sentence in sentences], range(16), turbo=True)
+    for tiny in (True, False):
+        pictures = decoded(decoder_of(tiny=tiny), latents)
+        assert sum(map(shows, pictures, sentences)) >= 15  # of 400: see BENCHMARKS.md
 
 
 def test_the_same_seed_draws_the_same_picture_alone_or_in_company() -> None:

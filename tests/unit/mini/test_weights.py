@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from aura_daemon.engines.model_files.weights import WeightFiles, names_below
+from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
+from aura_daemon.training.turbo import TURBO_FACTS
 
 MOST_BYTES = 16 * 2**20
 TENSORS = sorted(WEIGHTS.rglob("*.safetensors"))
@@ -27,7 +30,7 @@ def test_weights_are_half_precision(path: Path) -> None:
 
 
 def test_the_parts_of_both_models_are_there() -> None:
-    assert [path.parent.name for path in TENSORS] == ["captioner", "text_encoder", "unet", "vae"]
+    assert [path.parent.name for path in TENSORS] == ["captioner", "text_encoder", "decoder", "turbo", "unet", "vae"]
     index = json.loads((GENERATOR / "model_index.json").read_text(encoding="utf-8"))
     assert index["_class_name"] == "StableDiffusionPipeline"
     assert index["safety_checker"] == index["feature_extractor"] == [None, None]
@@ -40,6 +43,21 @@ def test_the_generator_carries_its_own_defaults() -> None:
     assert facts["defaults"]["num_inference_steps"] == 25
     assert facts["defaults"]["scheduler"] == "dpm++_2m_karras"
     assert 1 <= facts["defaults"]["guidance_scale"] <= 9
+
+
+def test_the_generator_offers_few_steps_with_files_that_are_there() -> None:
+    turbo = json.loads((GENERATOR / "aura.json").read_text(encoding="utf-8"))["turbo"]
+    assert turbo == TURBO_FACTS
+    assert (GENERATOR / turbo["lora"]).is_file()
+    assert json.loads((GENERATOR / turbo["decoder"] / "config.json").read_text())["_class_name"] == "AutoencoderTiny"
+
+
+def test_the_files_for_few_steps_are_no_part_of_the_model() -> None:
+    """A model's hash is of its weights: pictures that were drawn before there was `turbo` can be made again."""
+    index = json.loads((GENERATOR / "model_index.json").read_text(encoding="utf-8"))
+    files = STABLE_DIFFUSION.weight_files(names_below(GENERATOR), index, False, False)
+    assert isinstance(files, WeightFiles)
+    assert [Path(name).parent.name for name in sorted(files.names)] == ["text_encoder", "unet", "vae"]
 
 
 def test_the_captioner_says_how_long_its_captions_are() -> None:

@@ -102,6 +102,35 @@ class TestProcessWorker(WorkerContract):
     """The real worker keeps the contract."""
 
 
+def test_a_child_that_is_started_ahead_runs_the_first_batch(worker: ProcessWorker) -> None:
+    worker.prestart()
+    pid = worker.pid
+    assert pid is not None
+    assert worker.idle
+    worker.prestart()
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+    assert worker.pid == pid
+    worker.unload()
+    assert worker.pid is None
+
+
+def test_a_child_that_was_started_ahead_may_be_killed_without_a_loss(worker: ProcessWorker, clock: Clock) -> None:
+    worker.prestart()
+    assert killed(worker, clock) == []
+    assert worker.pid is None
+    worker.submit(batch_of("fine"))
+    assert isinstance(finished(worker)[0].outcome, Produced)
+
+
+def test_a_child_that_cannot_be_started_ahead_is_told_by_its_first_batch() -> None:
+    worker = ProcessWorker(EngineSettings(), deadline_s=30.0, command=("/nowhere/python",))
+    worker.prestart()
+    assert worker.poll() == []
+    worker.submit(batch_of("fine"))
+    assert failure_of(finished(worker)[0]).kind is FailureKind.MODEL_UNAVAILABLE
+
+
 def test_a_killed_child_fails_what_was_unfinished_and_the_next_batch_runs(worker: ProcessWorker, clock: Clock) -> None:
     worker.submit(batch_of("fine", "hang", "fine"))
     wait_for(worker, Progress, 2)

@@ -21,6 +21,7 @@ from safetensors.torch import load
 
 from aura_daemon.engines.failures import first_line
 from aura_daemon.engines.stable_diffusion.loras.lora_kinds import other_architecture, other_method
+from aura_daemon.engines.stable_diffusion.loras.lora_layers import layers_without_place
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.lora_names import EXTENSION, loras_meant
 from aura_daemon.jobs.requests import Lora
@@ -59,6 +60,12 @@ class LoraAdapters:
         self._on: tuple[tuple[str, str], ...] = ()
         """Name and hash of each LoRA on the model."""
         self._weights: tuple[float, ...] = ()
+        self._warnings: list[str] = []
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What of the LoRAs that are on has no place in the model."""
+        return tuple(self._warnings)
 
     @property
     def state(self) -> Hashable:
@@ -88,6 +95,7 @@ class LoraAdapters:
         if self._on or self._has_traces():
             self._pipe.unload_lora_weights()
         self._on, self._weights = (), ()
+        self._warnings.clear()
 
     def _has_traces(self) -> bool:
         """Whether an attempt that failed left something on."""
@@ -98,6 +106,7 @@ class LoraAdapters:
         if method:
             self.take_off()
             raise UnusableLora(f"LoRA {escaped(name)} is {method}, which is not read as a LoRA", _ANOTHER)
+        absent, layers = layers_without_place(self._pipe, content.tensors)
         try:
             with warnings.catch_warnings(action="ignore"):  # that there are several, which is meant
                 self._pipe.load_lora_weights(dict(content.tensors), adapter_name=_adapter(number))
@@ -108,6 +117,9 @@ class LoraAdapters:
             message = f"LoRA {escaped(name)} is none for this model ({reason})"
         else:
             if any(_adapter(number) in getattr(part, "peft_config", {}) for part in self._parts()):
+                if absent:
+                    without = f"{len(absent)} of its {layers} layers do nothing: this model does not have them"
+                    self._warnings.append(f"LoRA {escaped(name)}: {without} ({absent[0]}, …)")
                 return
             architecture = other_architecture(content.tensors)
             trained = f": it was trained for {architecture}" if architecture else ""

@@ -94,6 +94,8 @@ def test_a_model_is_fetched_once_and_found_the_second_time_without_the_hub(
         [MODEL, "caption", "here,"],
         ["sd-1.4", "not", "configured"],
         ["blip-base", "not", "configured"],
+        ["latent-consistency/lcm-lora-sdv1-5", "speed:", "turbo"],
+        ["madebyollin/taesd", "speed:", "turbo"],
     ]
 
 

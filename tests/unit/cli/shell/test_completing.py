@@ -68,7 +68,7 @@ def completed(lived_in: House, monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
         (["schema", ""], ["job", "config", "defaults", "sidecar", "health"]),
         (["history", "--kind", ""], list(JobKind)),
         (["submit", "x", "--aspect", "16"], ["16:9"]),
-        (["submit", "x", "--scheduler", "ddi"], ["ddim"]),
+        (["submit", "x", "--scheduler", "ddi"], ["ddim", "ddim_trailing"]),
         (["submit", "x", "--model", ""], ["aura-mini"]),
         (["submit", "x", "--set", "hir"], ["hires="]),
         (["cancel", ""], ["waits.yaml", IDS]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from aura_daemon.engines.placement.device_memory import FreeMemory
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
 from aura_daemon.engines.session import Session
-from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.family import Decoded, StableDiffusion
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind
@@ -51,8 +52,8 @@ class HostMemory:
 class LargeModels(StableDiffusion):
     """As if each model took a GiB: these tiny ones take less than what is drawn with them."""
 
-    def footprint(self, files: ModelFiles, placement: Placement) -> Footprint:
-        return replace(super().footprint(files, placement), unet_bytes=GIB)
+    def footprint(self, files: ModelFiles, placement: Placement, tasks: Sequence[Decoded] = ()) -> Footprint:
+        return replace(super().footprint(files, placement, tasks), unet_bytes=GIB)
 
 
 GIB = 1 << 30

@@ -1,0 +1,20 @@
+"""Where the models with random weights lie, for who must not import torch. In: the environment. Out: a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from aura_daemon.system.files.xdg_folders import xdg_folder
+
+GENERATOR: Final = "sd-1.4-random-1"
+CAPTIONER: Final = "blip-base-random-1"
+"""Folder names; the number tells what `bench.random_models` writes."""
+
+SIZE_BYTES: Final = 2_600_000_000
+"""Of both on the disk."""
+
+
+def cache_folder() -> Path:
+    """XDG's cache; a folder of the current one where there is no home."""
+    return (xdg_folder("XDG_CACHE_HOME", ".cache") or Path.cwd()) / "aura-daemon" / "bench"

@@ -1,0 +1,89 @@
+"""The product's own worker, timed from outside: a fresh process for each setting. In: requests. Out: what they took."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+from aura_daemon.config.engine import EngineSettings
+from aura_daemon.jobs.requests import Request
+from aura_daemon.jobs.results import Failure, Produced
+from aura_daemon.jobs.tasks import Task
+from aura_daemon.workers.process import ProcessWorker
+from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready
+
+CONVERSION: Final = "conversion_child"
+"""The end of the module's name that a worker starts to convert a model (`engines.openvino`)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimedRun:
+    """One request by itself."""
+
+    produced: Produced
+    start_s: float
+    """Until the worker was ready: its process, its imports; 0 where it ran already."""
+    whole_s: float
+    """From there to the result, without loading a model."""
+    step_s: float
+    """One step, without the first."""
+
+
+class TimedWorker:
+    """A worker that begins with no model loaded, as the daemon's does; ends with the block."""
+
+    def __init__(self, settings: EngineSettings, *, deadline_s: float = 3600.0) -> None:
+        self._worker = ProcessWorker(settings, deadline_s=deadline_s, log_level="ERROR")
+        self._number = 0
+        self._runs = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.stop(2.0)
+
+    def wait_for_conversion(self, told: Callable[[], None]) -> bool:
+        """Waits while the worker has its model converted for another engine; whether it did. `told`: each second."""
+        import psutil  # large, and not needed by who imports this module
+
+        waited = False
+        while self._worker.pid is not None:
+            with suppress(psutil.Error):
+                children = psutil.Process(self._worker.pid).children()
+                if any(CONVERSION in part for child in children for part in child.cmdline()):
+                    waited = True
+                    told()
+                    time.sleep(1.0)
+                    continue
+            break
+        return waited
+
+    def run(
+        self, request: Request, stepped: Callable[[int, int], None] = lambda _step, _steps: None
+    ) -> TimedRun | Failure:
+        """One request; `stepped`: told step and steps."""
+        self._number += 1
+        began_s = ready_s = time.monotonic()
+        self._worker.submit(Batch(tasks=(Task(job_id=f"bench-{self._number}", request=request),)))
+        while True:
+            select.select(self._worker.waitables(), [], [], 0.5)
+            for message in self._worker.poll():
+                match message:
+                    case Ready():
+                        ready_s = time.monotonic()
+                    case Progress(step=step, steps=steps):
+                        stepped(step, steps)
+                    case Finished(outcome=Produced() as produced, step_s=step_s):
+                        whole_s = time.monotonic() - ready_s - produced.timing.loaded_s
+                        return TimedRun(
+                            produced=produced, start_s=ready_s - began_s, whole_s=max(0.0, whole_s), step_s=step_s
+                        )
+                    case Finished(outcome=Failure() as failure):
+                        return failure
+                    case _:
+                        pass

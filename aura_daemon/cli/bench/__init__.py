@@ -1,0 +1,1 @@
+"""`bench`: what this machine and this disk can do."""

@@ -1,0 +1,1 @@
+"""The UNet by torch.compile, by TensorRT, and as a CUDA graph."""

@@ -1,0 +1,74 @@
+"""torch's compilers, with a cache on the disk: the second start compiles nothing. In: nothing. Out: a compiler.
+
+The cache is torch's own (code by graph, versions and hardware), in our folder: its usual place, below /tmp, is empty
+after each start of the machine. It holds what `torch.compiler.save_cache_artifacts` would pack into one file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from loguru import logger
+
+from aura_daemon.engines.compiled.compiled_unet import Compiler
+
+RECOMPILES: Final = 64
+"""Codes that torch keeps for one function; all loaded UNets share their function."""
+
+ENGINE_BYTES: Final = 8 << 30
+"""The most that engines of TensorRT take on the disk; one of Stable Diffusion 1.x takes about 1.7 GB."""
+
+
+def cache_folder() -> Path:
+    """Where compiled code is kept, beside other files that could be made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aura-daemon" / "compiled"
+
+
+def inductor() -> Compiler:
+    """torch's own; weights are not frozen into the code, because torch keeps no such code: each start would compile."""
+    _prepare(cache_folder())
+
+    def compiled(forward: Callable[..., Any], *, dynamic: bool) -> Callable[..., Any]:
+        return torch.compile(forward, dynamic=dynamic, fullgraph=True)
+
+    return compiled
+
+
+def tensorrt() -> Compiler:
+    """torch-tensorrt, which is installed; number formats stay those of the model."""
+    importlib.import_module("torch_tensorrt")  # which gives torch its backend
+    folder = cache_folder()
+    _prepare(folder)
+    options: dict[str, Any] = {
+        "use_explicit_typing": True,
+        "cache_built_engines": True,
+        "reuse_cached_engines": True,
+        "engine_cache_dir": str(folder / "tensorrt"),
+        "engine_cache_size": ENGINE_BYTES,
+    }
+
+    def compiled(forward: Callable[..., Any], *, dynamic: bool) -> Callable[..., Any]:
+        return torch.compile(forward, backend="tensorrt", dynamic=dynamic, options=dict(options))
+
+    return compiled
+
+
+def _prepare(folder: Path) -> None:
+    """Has torch keep its code here, unless the user says where; raises nothing: without a cache it compiles anew."""
+    torch._dynamo.config.recompile_limit = RECOMPILES
+    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        logger.warning("compiled code is not kept, each start compiles anew: {}", error)
+        return
+    if not os.access(folder, os.W_OK):
+        logger.warning("compiled code is not kept, each start compiles anew: {} cannot be written to", folder)
+        return
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)

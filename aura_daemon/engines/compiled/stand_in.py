@@ -1,0 +1,23 @@
+"""What stands in for a loaded UNet on a placement. In: the UNet. Out: the UNet, or what computes it faster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aura_daemon.engines.compiled.captured_unet import CapturedUNet
+from aura_daemon.engines.compiled.compiled_unet import CompiledUNet
+from aura_daemon.engines.compiled.compilers import inductor, tensorrt
+from aura_daemon.engines.compiled.cuda_capture import CudaRecorder
+from aura_daemon.engines.compiled.variants import COMPILED, CUDA_GRAPHS, TENSORRT, is_cuda
+from aura_daemon.engines.placement.devices import Placement
+
+
+def stand_in(unet: Any, placement: Placement) -> Any:
+    """Nothing is compiled or recorded before the first call."""
+    variant = placement.variant
+    if variant == COMPILED:
+        compiled = CompiledUNet(unet, inductor(), variant)
+        return CapturedUNet(compiled, CudaRecorder()) if is_cuda(placement) else compiled
+    if variant == TENSORRT:
+        return CapturedUNet(CompiledUNet(unet, tensorrt(), variant), CudaRecorder())
+    return CapturedUNet(unet, CudaRecorder()) if variant == CUDA_GRAPHS else unet

@@ -1,0 +1,114 @@
+"""What torch, diffusers and transformers import without need: a third of the time in which a worker starts.
+
+In: the first import of these libraries. Out: the same libraries without scipy, the compiler of torch and its code for
+several computers, each of which is imported at its first use. Importing this module imports no library.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any, Final
+
+COMPILER: Final = "torch._dynamo"
+
+GET_ITEM: Final = f"{COMPILER}._trace_wrapped_higher_order_op"
+"""The one submodule of the compiler that transformers imports by name, for masks that no model here has."""
+
+
+@contextmanager
+def lean_imports(*, peft: bool) -> Iterator[None]:
+    """Within, libraries are imported without what they can do without; `peft`: with peft, which LoRAs need.
+
+    Measured, see BENCHMARKS. A library that asks for more than expected is given it, and only takes longer.
+    """
+    import torch
+    import torch.distributed
+
+    hidden = [name for name in ("scipy", *(() if peft else ("peft",))) if name not in sys.modules]
+    is_available = torch.distributed.is_available
+    stand_ins = []
+    if COMPILER not in sys.modules:
+        marks = dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _unmarked)
+        stand_ins = [_StandIn(COMPILER, marks), _StandIn(GET_ITEM, {"TransformGetItemToIndex": _real_get_item})]
+    sys.modules |= dict.fromkeys(hidden)  # None: "not installed" to `import` and `find_spec`
+    torch.distributed.is_available = lambda: False
+    try:
+        _leave_meta_tensors_empty(torch)
+        _know_what_is_compiled()
+        yield
+        importlib.import_module("diffusers").StableDiffusionPipeline  # noqa: B018 - imported here, not at its first use
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+        torch.distributed.is_available = is_available
+        for stand_in in stand_ins:
+            stand_in.leave()
+
+
+def show_scipy() -> None:
+    """Gives diffusers' schedulers scipy where they were imported without; takes a second the first time."""
+    from diffusers.utils import import_utils
+
+    importlib.import_module("scipy.stats")
+    import_utils._scipy_available = True
+    for name, module in tuple(sys.modules.items()):
+        if name.startswith("diffusers.schedulers.scheduling_"):
+            vars(module).setdefault("scipy", sys.modules["scipy"])
+
+
+class _StandIn(ModuleType):
+    """Stands for a module that is not imported yet, knows some of its names, and makes room for it at any other."""
+
+    def __init__(self, name: str, known: Mapping[str, object]) -> None:
+        super().__init__(name)
+        vars(self).update(known)
+        self._package, _, self._attribute = name.rpartition(".")
+        sys.modules[name] = self
+        if self._package in sys.modules:
+            vars(sys.modules[self._package])[self._attribute] = self
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        self.leave()
+        return getattr(importlib.import_module(self.__name__), name)
+
+    def leave(self) -> None:
+        """Makes room; does nothing the second time."""
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        package = vars(sys.modules.get(self._package, self))
+        if package.get(self._attribute) is self:
+            del package[self._attribute]
+
+
+def _unmarked(function: Any = None, *_options: object, **_named: object) -> Any:
+    """A decorator that tells only the compiler something, without the compiler."""
+    return function if function is not None else lambda decorated: decorated
+
+
+def _real_get_item() -> Any:
+    return importlib.import_module(GET_ITEM).TransformGetItemToIndex()
+
+
+def _leave_meta_tensors_empty(torch: Any) -> None:
+    """Tensors without memory get no random numbers before their weights are read: only the compiler could draw them."""
+    reset: Callable[[Any], None] = torch.nn.Embedding.reset_parameters
+
+    def reset_parameters(embedding: Any) -> None:
+        if not embedding.weight.is_meta:
+            reset(embedding)
+
+    torch.nn.Embedding.reset_parameters = reset_parameters
+
+
+def _know_what_is_compiled() -> None:
+    """diffusers asks of every part whether it is compiled, which would import the compiler; before that none is."""
+    from diffusers.utils import torch_utils
+
+    is_compiled: Callable[[Any], bool] = torch_utils.is_compiled_module
+    torch_utils.is_compiled_module = lambda module: COMPILER in sys.modules and is_compiled(module)

@@ -1,0 +1,155 @@
+"""Measure what each speed costs in quality: `python -m aura_daemon.training.levers [--prompts N] [--seed N ...]`.
+
+Prompt to picture to caption with aura-mini, as `evaluate` does, at every speed with the same prompts and seeds; a third
+of the prompts was held out of the training. `--try` measures other levers. Prints a table.
+"""
+
+import argparse
+import math
+import random
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+import numpy
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet
+from aura_daemon.engines.stable_diffusion.guidance_interval import GuidanceIntervalUNet, noise_levels
+from aura_daemon.engines.stable_diffusion.levers import LEVERS, Levers, PassPlan, pass_plan
+from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
+from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import Speed
+from aura_daemon.mini import GENERATOR
+from aura_daemon.mini.grammar import Sentence, held_out_sentences, parse, seen_sentences
+from aura_daemon.training.models import BATCH, generator_defaults, name
+
+SEEDS: Final = (2, 3)
+FIELDS: Final = "STEPS,WHOLE_SHARE,LEAST_WHOLE,DENSITY,MOMENTUM,LOW,HIGH"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeverSetting:
+    """What is measured: levers at a number of steps."""
+
+    label: str
+    steps: int
+    levers: Levers
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drawn:
+    """One setting's pictures of one set of prompts."""
+
+    pictures: list[Image.Image]
+    right: list[bool]
+    cost: float
+    """Of the UNet, in whole guided evaluations."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--prompts", type=int, default=400)
+    parser.add_argument("--seed", type=int, action="append", help=f"of a set of prompts; by default {SEEDS}")
+    parser.add_argument("--try", dest="tried", action="append", default=[], metavar=FIELDS)
+    parser.add_argument("--scheduler", type=Scheduler, default=Scheduler.DPMPP_2M_KARRAS)
+    options = parser.parse_args()
+
+    quiet_libraries()
+    steps = int(generator_defaults()["num_inference_steps"])
+    settings = [_tried(text) for text in options.tried] or [
+        LeverSetting(label=speed, steps=steps, levers=LEVERS[speed]) for speed in (Speed.BALANCED, Speed.FAST)
+    ]
+    exact = LeverSetting(label=Speed.EXACT, steps=steps, levers=Levers())
+    print("| what | seed | cost | right | +/- | PSNR dB | seconds |\n|---|---:|---:|---:|---:|---:|---:|", flush=True)
+    for seed in options.seed or SEEDS:
+        sentences = _asked(options.prompts, seed)
+        reference = None
+        for setting in (exact, *settings):
+            began_s = time.monotonic()
+            drawn = _draw(sentences, seed, setting, options.scheduler)
+            reference = reference or drawn
+            told = _row(setting, seed, drawn, reference)
+            print(f"{told} {time.monotonic() - began_s:.0f} |", flush=True)
+    return 0
+
+
+def _tried(text: str) -> LeverSetting:
+    steps, share, least, density, momentum, low, high = map(float, text.split(","))
+    levers = Levers(whole_share=share, least_whole=int(least), density=density, momentum=momentum, guided=(low, high))
+    return LeverSetting(label=text, steps=int(steps), levers=levers)
+
+
+def _asked(prompts: int, seed: int) -> list[Sentence]:
+    dice = random.Random(seed)
+    new = prompts // 3
+    return dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
+
+
+@torch.inference_mode()
+def _draw(sentences: Sequence[Sentence], seed: int, setting: LeverSetting, scheduler: Scheduler) -> Drawn:
+    """One picture for each sentence, each from a seed of its own."""
+    pipeline, pictures, cost = _pipeline(), [], 0.0
+    unet, own = pipeline.unet, dict(pipeline.scheduler.config)
+    for start in range(0, len(sentences), BATCH):
+        part = sentences[start : start + BATCH]
+        chosen = scheduler_for(scheduler, own, setting.steps)
+        pipeline.scheduler = chosen.scheduler
+
+        @cache
+        def plan() -> PassPlan:
+            levels = noise_levels(pipeline.scheduler, pipeline.num_timesteps)
+            return pass_plan(setting.levers, levels, guided=True, caches=True)
+
+        pipeline.unet = GuidanceIntervalUNet(FeatureCachingUNet(EagerCachingUNet(unet), plan), plan)
+        try:
+            pictures += pipeline(
+                [str(sentence) for sentence in part],
+                generator=[torch.Generator().manual_seed(1000 * seed + start + place) for place in range(len(part))],
+                **chosen.steps,
+                guidance_scale=float(generator_defaults()["guidance_scale"]),
+                height=64,
+                width=64,
+            ).images
+        finally:
+            pipeline.unet = unet
+        cost = sum(plan().costs)
+    answers = [parse(caption) for caption in name(pictures)]
+    right = [
+        got is not None and got.combination == meant.combination for meant, got in zip(sentences, answers, strict=True)
+    ]
+    return Drawn(pictures=pictures, right=right, cost=cost)
+
+
+def _row(setting: LeverSetting, seed: int, drawn: Drawn, reference: Drawn) -> str:
+    """A line of the table but for its last column."""
+    pairs = list(zip(drawn.right, reference.right, strict=True))
+    won, lost = sum(now and not then for now, then in pairs), sum(then and not now for now, then in pairs)
+    psnr = statistics.median(map(_psnr, drawn.pictures, reference.pictures))
+    share = sum(drawn.right) / len(drawn.right)
+    cost = drawn.cost / reference.cost
+    return f"| {setting.label} | {seed} | {cost:.2f} | {share:.2%} | +{won}/-{lost} | {psnr:.1f} |"
+
+
+def _psnr(one: Image.Image, other: Image.Image) -> float:
+    """In dB; infinite for the same picture."""
+    error = float(((numpy.asarray(one, dtype=float) - numpy.asarray(other, dtype=float)) ** 2).mean())
+    return 10 * math.log10(255**2 / error) if error else math.inf
+
+
+@cache
+def _pipeline() -> Any:
+    pipeline = StableDiffusionPipeline.from_pretrained(GENERATOR, dtype=torch.float32)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""Imports the engines as a worker does, and says on standard output what came of that, as JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from typing import Any
+
+from aura_daemon.engines.library_imports import lean_imports
+from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.mini import GENERATOR
+
+HEAVY = ("scipy", "peft", "torch._dynamo", "torch.distributed.tensor")
+STEPS = 6
+
+
+def main() -> None:
+    """Which heavy packages were imported, what the samplers do without them, and whether they can be had after all."""
+    with lean_imports(peft=False):
+        from aura_daemon.engines.session import Session
+
+        assert Session
+    import torch
+
+    imported = [name for name in HEAVY if name in sys.modules]
+    compiled = torch.compile(lambda number: number + 1, backend="eager")(torch.ones(2)).tolist()
+    json.dump({"imported": imported, "sampled": sampled(), "compiled": compiled}, sys.stdout)
+
+
+def sampled() -> dict[str, str]:
+    """Digests of what every sampler makes of the same numbers, and of one with the sigmas of a beta distribution."""
+    own = json.loads((GENERATOR / "scheduler" / "scheduler_config.json").read_text(encoding="utf-8"))
+    beta = _sampled(Scheduler.DPMPP_2M, {**own, "use_beta_sigmas": True})
+    return {str(name): _sampled(name, own) for name in Scheduler} | {"beta": beta}
+
+
+def _sampled(name: Scheduler, own: dict[str, Any]) -> str:
+    import torch
+
+    from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
+
+    chosen = scheduler_for(name, own, STEPS)
+    chosen.scheduler.set_timesteps(**chosen.steps)
+    sample = torch.linspace(-1, 1, 64).reshape(1, 4, 4, 4) * chosen.scheduler.init_noise_sigma
+    takes_random = "generator" in chosen.scheduler.step.__code__.co_varnames
+    options = {"generator": torch.Generator().manual_seed(1)} if takes_random else {}
+    for timestep in chosen.scheduler.timesteps:
+        noise = chosen.scheduler.scale_model_input(sample, timestep).sin()
+        sample = chosen.scheduler.step(noise, timestep, sample, **options).prev_sample
+    return hashlib.sha256(sample.numpy().tobytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    main()
