@@ -55,6 +55,8 @@ def is_convertible(settings: EngineSettings, files: ModelFiles, placement: Place
         return f"attention: {settings.attention} is configured"
     if files.weights.pickled:
         return "the model is a pickle"
+    if files.own.embedded_guidance:
+        return "its UNet is told the guidance"
     if not is_installed(Kind.OPENVINO):
         return "openvino is not installed"
     if not may_make_code():

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from safetensors.torch import load_file
 
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.library import openvino
@@ -41,7 +42,24 @@ class _NoiseAlone(torch.nn.Module):
 
 
 def read_unet(files: ModelFiles, dtype: torch.dtype = torch.float32) -> UNet2DConditionModel:
-    """The UNet alone, in host memory; raises what diffusers raises."""
+    """The UNet alone, in host memory, its LoRA for few steps fused with it; raises what diffusers raises."""
+    unet = _read(files, dtype)
+    if files.lora is not None:
+        _fuse(unet, files.lora)
+    return unet
+
+
+def _fuse(unet: UNet2DConditionModel, lora: ModelFiles) -> None:
+    tensors = load_file(lora.folder / lora.weights.names[0])
+    layers, alphas = StableDiffusionPipeline.lora_state_dict(tensors, unet_config=unet.config)
+    if others := [name for name in layers if not name.startswith("unet.")]:
+        raise ValueError(f"LoRA {lora.name} changes the text encoder too ({others[0]})")
+    unet.load_lora_adapter(layers, prefix="unet", network_alphas=alphas, adapter_name="few_steps")
+    unet.fuse_lora(safe_fusing=True)
+    unet.unload_lora()
+
+
+def _read(files: ModelFiles, dtype: torch.dtype) -> UNet2DConditionModel:
     if files.checkpoint is not None:
         return UNet2DConditionModel.from_single_file(
             str(files.checkpoint), config=str(files.folder), subfolder="unet", dtype=dtype, local_files_only=True

@@ -79,7 +79,7 @@ class StableDiffusion:
         return Extent(width=width, height=height, batch=len(tasks), guided=files.own.is_guided(resolved.guidance_scale))
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
-        """As the configuration forces it; else on OpenVINO where the model was converted and that is faster."""
+        """Forced by the configuration, or on OpenVINO where the model was converted and that is faster; else eager."""
         request = tasks[0].task.request
         adapted = isinstance(request, GenerateRequest) and bool(request.loras)
         forced = variant_of(self._settings.generate.engine, placement, adapted=adapted)

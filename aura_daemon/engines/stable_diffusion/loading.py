@@ -50,8 +50,8 @@ def load_parts(
     unet = _on_openvino(files, graph, computed) if graph is not None else None
     pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker, unet=unet)
     if unet is not None:
-        pipe.unet = unet  # what was converted has the LoRA in it
-    elif files.lora is not None:
+        pipe.unet = unet
+    if files.lora is not None and unet is None:  # a converted UNet has it in it
         fuse(pipe, files.lora)
     checker, pipe.safety_checker = pipe.safety_checker, None
     if checker is not None and not placement.on_cpu:
