@@ -157,6 +157,8 @@ class EngineSettings:
     max_image_pixels: int = 250_000_000
     thumbnails: bool = False
     """Whether each result comes with a small picture for the gallery."""
+    profiles: str | None = None
+    """Folder for what torch's profiler saw of each job; None: the profiler is off."""
 
 
 SMALL_BYTES: Final = 6_500_000_000
