@@ -28,7 +28,7 @@ from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, mean_cost
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, mean_cost
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure

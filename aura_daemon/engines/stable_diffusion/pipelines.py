@@ -23,9 +23,9 @@ from aura_daemon.engines.compiled.stand_in import stand_in
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
-from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
-from aura_daemon.engines.stable_diffusion.guidance_interval import GuidanceIntervalUNet, noise_levels
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, PassPlan, pass_plan
+from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
+from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan, pass_plan
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
 from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, SHALLOW, Levers, mean_cost, pass_plan, whole_evaluations
+from aura_daemon.engines.stable_diffusion.levers.levers import (
+    LEVERS,
+    SHALLOW,
+    Levers,
+    mean_cost,
+    pass_plan,
+    whole_evaluations,
+)
 from aura_daemon.jobs.speed import Speed
 
 FALLING = [14.6, 9.0, 5.5, 5.42, 3.0, 1.0, 0.28, 0.1]
