@@ -14,8 +14,11 @@ from typing import Any, Final
 
 import torch
 from loguru import logger
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from aura_daemon.engines.compiled.compiled_unet import Compiler
+
+VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 
 RECOMPILES: Final = 64
 """Codes that torch keeps for one function; all loaded UNets share their function."""
@@ -31,7 +34,7 @@ def cache_folder() -> Path:
 
 def inductor() -> Compiler:
     """torch's own; weights are not frozen into the code, because torch keeps no such code: each start would compile."""
-    _prepare(cache_folder())
+    keep_code(cache_folder())
 
     def compiled(forward: Callable[..., Any], *, dynamic: bool) -> Callable[..., Any]:
         return torch.compile(forward, dynamic=dynamic, fullgraph=True)
@@ -43,7 +46,7 @@ def tensorrt() -> Compiler:
     """torch-tensorrt, which is installed; number formats stay those of the model."""
     importlib.import_module("torch_tensorrt")  # which gives torch its backend
     folder = cache_folder()
-    _prepare(folder)
+    keep_code(folder)
     options: dict[str, Any] = {
         "use_explicit_typing": True,
         "cache_built_engines": True,
@@ -58,10 +61,11 @@ def tensorrt() -> Compiler:
     return compiled
 
 
-def _prepare(folder: Path) -> None:
+def keep_code(folder: Path) -> None:
     """Has torch keep its code here, unless the user says where; raises nothing: without a cache it compiles anew."""
     torch._dynamo.config.recompile_limit = RECOMPILES
-    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+    # torch names a folder of its own in this variable when its compiler is imported.
+    if os.environ.get(VARIABLE, default_cache_dir()) != default_cache_dir():
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,4 +75,4 @@ def _prepare(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         logger.warning("compiled code is not kept, each start compiles anew: {} cannot be written to", folder)
         return
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ[VARIABLE] = str(folder)

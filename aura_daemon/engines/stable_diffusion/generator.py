@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -64,14 +65,16 @@ class Generator:
         wait: Callable[[Placement], None] = wait_for,
         *,
         thumbnails: bool = False,
+        graph: Path | None = None,
     ) -> None:
-        """Loads; raises what diffusers raises. `wait` returns when a device has finished."""
+        """Loads; raises what diffusers raises. `wait` returns when a device has finished; `graph`: see `load_parts`."""
         self._wait = wait
         self._thumbnails = thumbnails
         self.files = files
         self.placement = placement
         self._configured = configured
-        self.parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
+        with_checker = configured.safety is not Safety.OFF
+        self.parts = load_parts(files, placement, attention, with_checker=with_checker, graph=graph)
         self._guard = SafetyGuard(self.parts.checker, self.parts.pipe.feature_extractor, configured.safety)
         self.adapters = LoraAdapters(self.parts.pipe, configured.loras)
         self._prompting = PromptEncoder(
@@ -142,6 +145,7 @@ class Generator:
         for task in tasks:
             task.clock.restart()
             task.load = rows / (len(tasks) * (2 if guided else 1))
+        self._pipelines.alive = lambda: reporter.loading(self.files.name)
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
             passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
