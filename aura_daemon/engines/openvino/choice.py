@@ -55,6 +55,10 @@ def is_convertible(settings: EngineSettings, files: ModelFiles, placement: Place
         return f"attention: {settings.attention} is configured"
     if files.weights.pickled:
         return "the model is a pickle"
+    if files.lora is not None:  # a conversion reads the files, in which the LoRA is not
+        return "a LoRA for few steps is fused with the weights"
+    if files.own.embedded_guidance:
+        return "the UNet is told the guidance"
     if not is_installed(Kind.OPENVINO):
         return "openvino is not installed"
     if not may_make_code():

@@ -134,7 +134,7 @@ class ConversionStore:
 
     def of(self, files: ModelFiles) -> ConvertedModel:
         """The place of a model's conversions with the installed versions."""
-        identity = [LAYOUT, files.sha256, *(f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8])]
+        identity = [LAYOUT, files.loaded_sha256, *(f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8])]
         with suppress(OSError):
             identity.append((files.folder / "unet" / "config.json").read_text(encoding="utf-8"))
         return ConvertedModel(folder=self.folder / hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32])
