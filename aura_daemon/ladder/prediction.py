@@ -26,7 +26,7 @@ Two projects assume 2,200, from before attention was fused; on a card that needs
 CPU_VAE_ELEMENTS: Final = 1000.0
 """The same on a CPU, where convolutions need no copy of their input; measured."""
 
-TINY_ELEMENTS: Final = 400.0
+TINY_ELEMENTS: Final = 300.0
 """Numbers that a tiny decoder of 64 channels (TAESD) holds at once, per pixel; measured."""
 
 CPU_WORKSPACE: Final = 0.09
