@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.config.settings import xdg_folder
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 GENERATOR: Final = "sd-1.4-random-1"
 CAPTIONER: Final = "blip-base-random-1"

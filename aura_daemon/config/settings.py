@@ -25,6 +25,7 @@ from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
 from aura_daemon.jobs.speed import EngineChoice, Speed
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 PREFIX: Final = "AURA_"
 ALLOWED_LEVELS: Final = ("TRACE", "DEBUG", "INFO", "WARNING", "ERROR")
@@ -239,14 +240,3 @@ class Settings(BaseModel):
             raise UserError([Problem(key="state", message="there is no home folder to put it in: name a folder")])
         identity = hashlib.sha256(os.fsencode(os.path.realpath(self.inbox))).hexdigest()[:12]
         return base / "aura-daemon" / identity
-
-
-def xdg_folder(variable: str, below_home: str) -> Path | None:
-    """A folder of the XDG base directory specification, which ignores relative paths; None without a home folder."""
-    named = os.environ.get(variable, "")
-    if Path(named).is_absolute():
-        return Path(named)
-    try:
-        return Path.home() / below_home
-    except RuntimeError:
-        return None

@@ -17,6 +17,11 @@ EAGER: Final = "eager"
 Other variants (compiled, quantized, with cached features) give other pixels, and take other memory and time.
 """
 
+OPENVINO: Final = "openvino"
+"""The variant in which OpenVINO computes the UNet; `OPENVINO_INT8` does it in 8 bits."""
+
+OPENVINO_INT8: Final = "openvino-int8"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvedGenerate:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from aura_daemon.config.settings import xdg_folder
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.service.launchd_plist import label, plist_text
 from aura_daemon.service.plan import WRITTEN_BY, Scope, ServicePlan
 from aura_daemon.service.systemd_unit import unit_text
 from aura_daemon.system import accounts
+from aura_daemon.system.files.xdg_folders import xdg_folder
 from aura_daemon.system.permissions import user_id
 from aura_daemon.system.windows import System, needs_wsl2, this_system
 

@@ -15,11 +15,11 @@ from typing import Final
 from aura_daemon.config.engine import EMBEDDED
 from aura_daemon.config.folder_checks import check_folders, misplaced
 from aura_daemon.config.loading import find, load
-from aura_daemon.config.settings import xdg_folder
 from aura_daemon.config.template import with_values
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.system import durable_files
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 PROGRAM: Final = "aura-daemon"
 

@@ -13,7 +13,6 @@ from typing import Any, Final, Protocol
 
 import torch
 from loguru import logger
-from torch._dynamo.exc import TorchDynamoException
 
 from aura_daemon.engines.compiled.captured_unet import Shapes, is_in_parts, shapes_of, tensors_of
 from aura_daemon.engines.compiled.variants import TENSORRT
@@ -162,6 +161,9 @@ class _Codes:
 
 def _is_of_compiler(error: Exception) -> bool:
     """Whether torch's compiler or a backend of it raised this; its errors have no one class."""
+    # Not at the top: the compiler takes 1.4 s to import, and `library_imports` keeps it away until it is used.
+    from torch._dynamo.exc import TorchDynamoException
+
     place = type(error).__module__
     return isinstance(error, TorchDynamoException) or place.startswith(("torch._inductor", "torch_tensorrt", "triton"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -12,6 +13,9 @@ from aura_daemon.engines.defaults import resolve_generate
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
+from aura_daemon.engines.openvino.background import BackgroundConversion
+from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible, machine_of
+from aura_daemon.engines.openvino.store import ConversionStore, Kind, cache_folder
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
@@ -24,6 +28,7 @@ from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import GenerateRequest, JobKind, Request, batch_key
 from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Produced
+from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
@@ -38,6 +43,9 @@ class StableDiffusion:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+        folder = cache_folder(os.environ)
+        self._store = ConversionStore(folder) if folder is not None else None
+        self._conversions = BackgroundConversion(self._store) if self._store is not None else None
 
     def batch_key(self, request: Request) -> Request | None:
         """Pictures may differ in nothing that the UNet sees but prompt and noise."""
@@ -71,10 +79,11 @@ class StableDiffusion:
         return Extent(width=width, height=height, batch=len(tasks), guided=files.own.is_guided(resolved.guidance_scale))
 
     def variant(self, tasks: Sequence[Decoded], files: ModelFiles, placement: Placement) -> str:
-        """As the configuration forces it."""
+        """As the configuration forces it; else on OpenVINO where the model was converted and that is faster."""
         request = tasks[0].task.request
         adapted = isinstance(request, GenerateRequest) and bool(request.loras)
-        return variant_of(self._settings.generate.engine, placement, adapted=adapted) or EAGER
+        forced = variant_of(self._settings.generate.engine, placement, adapted=adapted)
+        return forced or self._chosen(tasks[0], files, placement).variant
 
     def rungs(self, backend: Backend) -> tuple[Rung, ...]:
         """All that the backend has."""
@@ -91,16 +100,40 @@ class StableDiffusion:
         """Loads; raises what diffusers raises."""
         configured = self.configured(files.name)
         attention, thumbnails = self._settings.attention, self._settings.thumbnails
-        return Generator(files, placement, configured, attention, thumbnails=thumbnails)
+        if placement.variant not in list(Kind):
+            return Generator(files, placement, configured, attention, thumbnails=thumbnails)
+        assert self._store is not None
+        kind, converted = Kind(placement.variant), self._store.of(files)
+        graph = converted.graph(kind)
+        if graph is None:
+            raise FileNotFoundError(f"{converted.folder / kind} is gone since the job began")
+        return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
 
     def run(
         self, engine: Generator, tasks: Sequence[Decoded], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:
         """Denoises pictures together; raises what torch raises."""
         pictures = [self._picture_task(decoded, engine.files) for decoded in tasks]
+        if self._settings.generate.engine is EngineChoice.OPENVINO and engine.placement.variant == EAGER:
+            why = self._chosen(tasks[0], engine.files, engine.placement).why
+            for picture in pictures:
+                picture.notes = (*picture.notes, f"engine: openvino is configured, but PyTorch drew this: {why}")
         for picture, outcome in engine.draw(pictures, reporter, peak):
             step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
             yield TaskResult(task=picture.task, outcome=outcome, step_s=step_s)
+        self._convert_meanwhile(pictures[0].resolved.speed, engine.files, engine.placement)
+
+    def _chosen(self, decoded: Decoded, files: ModelFiles, placement: Placement) -> Chosen:
+        request = decoded.task.request
+        assert isinstance(request, GenerateRequest)
+        converted = self._store.of(files) if self._store is not None else None
+        return chosen(self._settings, request, files, placement, converted)
+
+    def _convert_meanwhile(self, speed: Speed, files: ModelFiles, placement: Placement) -> None:
+        """Has the model converted while the next jobs are drawn, where that is worth it here."""
+        if self._conversions is not None and not is_convertible(self._settings, files, placement):
+            machine, rough = machine_of(placement), speed in ROUGH
+            self._conversions.consider(files, placement, machine=machine, wants_int8=rough)
 
     def _picture_task(self, decoded: Decoded, files: ModelFiles) -> PictureTask:
         request, start = decoded.task.request, decoded.picture

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 import torch
@@ -32,7 +33,7 @@ from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
-from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of, unheard
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
@@ -64,14 +65,16 @@ class Generator:
         wait: Callable[[Placement], None] = wait_for,
         *,
         thumbnails: bool = False,
+        graph: Path | None = None,
     ) -> None:
-        """Loads; raises what diffusers raises. `wait` returns when a device has finished."""
+        """Loads; raises what diffusers raises. `wait` returns when a device has finished; `graph`: see `load_parts`."""
         self._wait = wait
         self._thumbnails = thumbnails
         self.files = files
         self.placement = placement
         self._configured = configured
-        self.parts = load_parts(files, placement, attention, with_checker=configured.safety is not Safety.OFF)
+        with_checker = configured.safety is not Safety.OFF
+        self.parts = load_parts(files, placement, attention, with_checker=with_checker, graph=graph)
         self._guard = SafetyGuard(self.parts.checker, self.parts.pipe.feature_extractor, configured.safety)
         self.adapters = LoraAdapters(self.parts.pipe, configured.loras)
         self._prompting = PromptEncoder(
@@ -186,6 +189,7 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
+            *unheard(resolved, self.files, composes=encoded.of_pass(0).texts.composes),
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,

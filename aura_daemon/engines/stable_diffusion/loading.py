@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import diffusers
@@ -38,14 +39,19 @@ class PipelineParts:
     vae: OffloadedModule | None
 
 
-def load_parts(files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool) -> PipelineParts:
-    """Loads and places; raises what diffusers raises."""
+def load_parts(
+    files: ModelFiles, placement: Placement, attention: Attention, *, with_checker: bool, graph: Path | None = None
+) -> PipelineParts:
+    """Loads and places; raises what diffusers raises. `graph`: of OpenVINO's UNet, which then stands for diffusers'."""
     measures, computed = placement.measures, placement.torch_dtype
     stored = storage_dtype(placement)
     formats = left_in_files(files, measures.storage)
     halved = measures.storage in (Storage.HALF, Storage.MAPPED)
-    pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker)
-    if files.lora is not None:
+    unet = _on_openvino(files, graph, computed) if graph is not None else None
+    pipe = _read(files, formats or (stored if halved else computed), with_checker=with_checker, unet=unet)
+    if unet is not None:
+        pipe.unet = unet  # what was converted has the LoRA in it
+    elif files.lora is not None:
         fuse(pipe, files.lora)
     checker, pipe.safety_checker = pipe.safety_checker, None
     if checker is not None and not placement.on_cpu:
@@ -84,7 +90,14 @@ def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
         narrow(pipe.unet, stored, computed)
     if placement.on_cpu:
         for part in (pipe.unet, pipe.vae, pipe.text_encoder):
-            copy_weights(part)
+            if isinstance(part, torch.nn.Module):  # OpenVINO's UNet is none
+                copy_weights(part)
+
+
+def _on_openvino(files: ModelFiles, graph: Path, dtype: torch.dtype) -> Any:
+    from aura_daemon.engines.openvino.unet import OpenVinoUNet  # imports openvino
+
+    return OpenVinoUNet(files, graph, dtype=dtype, threads=torch.get_num_threads())
 
 
 def copy_weights(model: torch.nn.Module) -> None:
@@ -122,12 +135,15 @@ def _attend(unet: Any, attention: Attention) -> None:
             unet.enable_xformers_memory_efficient_attention()
 
 
-def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool) -> Any:
+def _read(
+    files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, with_checker: bool, unet: Any = None
+) -> Any:
     """The pipeline in host memory; safetensors are mapped (and copied later, see `copy_weights`).
 
-    `dtype`: of all parts, or one for each part.
+    `dtype`: of all parts, or one for each part. `unet`: stands for the model's own, which is then not read.
     """
     left_out: dict[str, Any] = {} if with_checker else {"safety_checker": None, "requires_safety_checker": False}
+    given = {"unet": unet.original} if unet is not None else {}  # diffusers takes a model alone
     if dtype is FP8:
         dtype = torch.bfloat16  # no library reads float8 directly: weights are narrowed after
     if files.checkpoint is not None:
@@ -137,6 +153,7 @@ def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, 
             dtype=dtype,
             local_files_only=True,
             safety_checker=None,
+            **given,
         )
     if dtype is torch.float16 and files.weights.variant is None and stored_bytes(files) != dtype.itemsize:
         logger.info("model {} has no fp16 files: its full files are converted while loading", files.name)
@@ -148,4 +165,5 @@ def _read(files: ModelFiles, dtype: torch.dtype | Mapping[str, torch.dtype], *, 
         low_cpu_mem_usage=True,
         local_files_only=True,
         **left_out,
+        **given,
     )

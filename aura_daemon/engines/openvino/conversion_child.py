@@ -1,0 +1,83 @@
+"""Converts one model and measures: `python -P -m aura_daemon.engines.openvino.conversion_child PARENT_PID`.
+
+In: a `ConversionOrder`, JSON on stdin. Out: files in the store; the reason there where a conversion failed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import traceback
+from typing import Final
+
+from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.openvino.background import BUSY, ORDER, ConversionOrder
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind
+from aura_daemon.system.processes.child_processes import become_a_child
+
+LOWEST: Final = 19
+"""Priority: it gets what nobody else wants of the processor."""
+
+
+def main(parent: int) -> int:
+    """0: all that could be done is done; `BUSY`: another process is at it."""
+    become_a_child(parent)
+    os.nice(LOWEST)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    order = ORDER.validate_json(sys.stdin.buffer.read())
+    quiet_libraries()
+    store = ConversionStore(order.store)
+    with store.locked() as is_ours:
+        if not is_ours:
+            return BUSY
+        converted = store.of(order.files)
+        converted.sweep()
+        for kind in order.kinds:
+            if converted.graph(kind) is None and not converted.failure(kind):
+                _convert(kind, order, converted)
+                gc.collect()
+        _measure(order, converted)
+    return 0
+
+
+def _convert(kind: Kind, order: ConversionOrder, converted: ConvertedModel) -> None:
+    try:
+        with converted.writing(kind) as folder:
+            if kind is Kind.OPENVINO:
+                from aura_daemon.engines.openvino import conversion
+
+                conversion.save(conversion.converted(conversion.read_unet(order.files)), folder)
+            else:
+                from aura_daemon.engines.openvino.quantization import quantize
+
+                source = converted.graph(Kind.OPENVINO)
+                if source is not None:
+                    quantize(order.files, source, folder)
+    except MemoryError:
+        raise
+    except OSError:  # a full disk, say: it may go better another time
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries raise anything at a model that they do not know
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        converted.record_failure(kind, reason, traceback.format_exc())
+
+
+def _measure(order: ConversionOrder, converted: ConvertedModel) -> None:
+    present = {kind: graph for kind in Kind if (graph := converted.graph(kind)) is not None}
+    known = converted.measured(order.machine)
+    if Kind.OPENVINO not in present or all(kind in known for kind in present):
+        return
+    from aura_daemon.engines.openvino.measuring import step_s
+
+    converted.record(
+        order.machine,
+        step_s(order.files, present, order.dtype),
+        processor=order.device_name,
+        dtype=order.dtype,
+        unit="seconds of one core for one guided step at the model's native size",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))

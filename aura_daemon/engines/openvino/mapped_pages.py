@@ -1,0 +1,51 @@
+"""Keeps the pages of a mapped file out of this process's memory, where nothing will read them again.
+
+OpenVINO maps the weights' file and copies what it computes with; the file's pages would count as memory of the process
+for as long as the model is loaded (1.6 GiB of Stable Diffusion 1.4), and while it is loaded, beside their copies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+MADV_DONTNEED: Final = 4
+"""madvise(2): pages of a file that is mapped for reading are read again from it, should anyone ask."""
+
+EVERY_S: Final = 0.05
+
+
+@contextmanager
+def without_pages_of(file: Path) -> Iterator[None]:
+    """Gives the file's pages back many times a second meanwhile, and at the end."""
+    over = threading.Event()
+
+    def give_back() -> None:
+        while not over.wait(EVERY_S):
+            _drop(file)
+
+    thread = threading.Thread(target=give_back, name="pages of a mapped file", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        _drop(file)
+
+
+def _drop(file: Path) -> None:
+    """Gives the file's pages back now; does nothing where the system does not say where they are."""
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            place, *_, name = line.split(maxsplit=5)
+            if name == str(file) and " r--" in line:
+                start, end = (int(number, 16) for number in place.split("-"))
+                ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), MADV_DONTNEED)

@@ -1,0 +1,222 @@
+"""Converted models on the disk. In: ModelFiles. Out: complete files, why there are none, what was measured.
+
+One folder a model and set of versions. In it a folder a kind, made under another name and renamed when it is complete:
+whoever finds it finds all of it. A conversion that failed leaves its reason, and is not tried again with these
+versions. No library is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache, lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.jobs import results
+from aura_daemon.system import durable_files
+from aura_daemon.system.files.xdg_folders import xdg_folder
+from aura_daemon.system.windows import needs_wsl2
+
+LAYOUT: Final = "1"
+"""Changes with every change of what a conversion makes."""
+
+GRAPH: Final = "unet.xml"
+"""Beside it its weights, `unet.bin`."""
+
+MANIFEST: Final = "manifest.json"
+"""Size of each file, and the hash of each small one."""
+
+HASHED_BYTES: Final = 64 << 20
+"""Larger files are known by their size alone: to hash the weights would take as long as to read them."""
+
+
+class Kind(StrEnum):
+    """What a model is converted into; the values are variants (`Placement.variant`)."""
+
+    OPENVINO = results.OPENVINO
+    """Weights in float16, computed in the number format of the placement."""
+    INT8 = results.OPENVINO_INT8
+    """Weights and activations in 8 bits."""
+
+
+DISTRIBUTIONS: Final = {
+    Kind.OPENVINO: ("openvino", "torch", "diffusers"),
+    Kind.INT8: ("openvino", "torch", "diffusers", "nncf"),
+}
+"""Packages whose versions decide what a conversion makes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConvertedModel:
+    """The place of one model's conversions; nothing need be there."""
+
+    folder: Path
+
+    def graph(self, kind: Kind) -> Path | None:
+        """The graph's file, where the conversion is complete; a damaged one counts as none."""
+        folder = self.folder / kind
+        try:
+            stamps = tuple(sorted((entry.name, *_stamp(entry)) for entry in os.scandir(folder)))
+        except OSError:
+            return None
+        return folder / GRAPH if _is_sound(folder, stamps) else None
+
+    def failure(self, kind: Kind) -> str:
+        """Why it was not converted; empty where that did not fail."""
+        return str(_read(self._failed(kind)).get("reason", ""))
+
+    def record_failure(self, kind: Kind, reason: str, traceback: str = "") -> None:
+        """Has the conversion not tried again with these versions."""
+        self._write(self._failed(kind), {"reason": reason, "traceback": traceback})
+
+    @contextmanager
+    def writing(self, kind: Kind) -> Iterator[Path]:
+        """An empty folder that becomes the conversion when the block ends well; replaces a damaged one."""
+        durable_files.make_folder(self.folder)
+        half = self.folder / f".{kind}-{os.getpid()}"
+        _remove(half)
+        half.mkdir()
+        try:
+            yield half
+            files = {file.name: _described(file) for file in sorted(half.iterdir())}
+            self._write(half / MANIFEST, {"files": files})
+            for file in half.iterdir():
+                _sync(file)
+            durable_files.sync_folder(half)
+            _remove(self.folder / kind)
+            half.rename(self.folder / kind)
+            durable_files.sync_folder(self.folder)
+        finally:
+            _remove(half)
+
+    def sweep(self) -> None:
+        """Deletes what a killed conversion has left; only for the holder of the lock."""
+        with suppress(OSError):
+            for entry in self.folder.iterdir():
+                if entry.name.startswith("."):
+                    _remove(entry)
+
+    def measured(self, machine: str) -> Mapping[str, float]:
+        """Variant -> seconds that a step took on this machine; empty where nothing was measured."""
+        found = _read(self.folder / f"measured-{machine}.json").get("step_s")
+        return {str(name): float(value) for name, value in found.items()} if isinstance(found, dict) else {}
+
+    def record(self, machine: str, step_s: Mapping[str, float], **told: Any) -> None:
+        """`told`: what else a reader of the file wants to know."""
+        self._write(self.folder / f"measured-{machine}.json", {"step_s": dict(step_s), **told})
+
+    def _failed(self, kind: Kind) -> Path:
+        return self.folder / f"{kind}.failed.json"
+
+    def _write(self, file: Path, content: Mapping[str, Any]) -> None:
+        durable_files.make_folder(file.parent)
+        temp = file.with_name(f".{file.name}-{os.getpid()}")
+        temp.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        _sync(temp)
+        temp.replace(file)
+
+
+class ConversionStore:
+    """All converted models of this user."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def of(self, files: ModelFiles) -> ConvertedModel:
+        """The place of a model's conversions with the installed versions."""
+        identity = [LAYOUT, files.sha256, *(f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8])]
+        with suppress(OSError):
+            identity.append((files.folder / "unet" / "config.json").read_text(encoding="utf-8"))
+        return ConvertedModel(folder=self.folder / hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32])
+
+    @contextmanager
+    def locked(self) -> Iterator[bool]:
+        """Whether this process may convert: one at a time on this machine."""
+        if sys.platform == "win32":
+            raise needs_wsl2()
+        import fcntl
+
+        durable_files.make_folder(self.folder)
+        with (self.folder / "lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+
+
+def cache_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where converted models lie: in the service's cache folder, else the user's; None without a home folder."""
+    managed = environment.get("CACHE_DIRECTORY", "").split(":")[0]
+    base = Path(managed) if managed else xdg_folder("XDG_CACHE_HOME", ".cache")
+    if base is None:
+        return None
+    return (base if managed else base / "aura-daemon") / "openvino"
+
+
+def is_installed(kind: Kind) -> bool:
+    """Whether all that a kind takes is installed."""
+    return all(_version(name) for name in DISTRIBUTIONS[kind])
+
+
+@cache
+def _version(distribution: str) -> str:
+    """Empty where it is not installed."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+@lru_cache(maxsize=64)
+def _is_sound(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> bool:
+    """Whether all files of a conversion are what they were when it was made."""
+    wanted = _read(folder / MANIFEST).get("files")
+    if not isinstance(wanted, dict) or GRAPH not in wanted:
+        return False
+    try:
+        return all(_described(folder / name) == described for name, described in wanted.items())
+    except OSError:
+        return False
+
+
+def _described(file: Path) -> dict[str, Any]:
+    size = file.stat().st_size
+    return {"bytes": size} | ({"sha256": durable_files.sha256_of(file)} if size <= HASHED_BYTES else {})
+
+
+def _stamp(entry: os.DirEntry[str]) -> tuple[int, int]:
+    found = entry.stat()
+    return found.st_size, found.st_mtime_ns
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remove(place: Path) -> None:
+    """A folder with all in it, or a file; nothing is fine too."""
+    if place.is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+    else:
+        place.unlink(missing_ok=True)
+
+
+def _sync(file: Path) -> None:
+    with file.open("rb") as opened:
+        durable_files.sync(opened.fileno())
