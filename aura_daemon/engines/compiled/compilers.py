@@ -16,8 +16,8 @@ import torch
 from loguru import logger
 from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
-from aura_daemon.config.settings import xdg_folder
 from aura_daemon.engines.compiled.compiled_unet import Compiler
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 
