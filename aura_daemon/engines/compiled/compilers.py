@@ -16,6 +16,7 @@ import torch
 from loguru import logger
 
 from aura_daemon.engines.compiled.compiled_unet import Compiler
+from aura_daemon.system.files.xdg_folders import xdg_folder
 
 VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -28,7 +29,7 @@ ENGINE_BYTES: Final = 8 << 30
 
 def cache_folder() -> Path:
     """Where compiled code is kept, beside other files that could be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aura-daemon" / "compiled"
+    return (xdg_folder("XDG_CACHE_HOME", ".cache") or Path.cwd()) / "aura-daemon" / "compiled"
 
 
 def inductor() -> Compiler:
