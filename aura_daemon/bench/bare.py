@@ -3,8 +3,8 @@
 The claim makes a folder, a rename and three fsyncs. The journal waits for the disk three times: before the job runs,
 before its name is used, and before its file goes. Payload and sidecar each take a temp file, an fsync, a link, an
 unlink and an fsync of the folder; the thumbnail a temp file and a rename. The archive takes a link, an unlink, two
-fsyncs and the removal of a folder. That is
-what one job at a time needs; where several wait, the daemon shares what it can between them.
+fsyncs and the removal of a folder. That is what one job at a time needs; where several wait, the daemon shares what it
+can between them.
 """
 
 from __future__ import annotations
