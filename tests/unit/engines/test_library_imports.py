@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass 
 
 ASKS_FOR_MORE = """
 from aura_daemon.engines.library_imports import lean_imports
-with lean_imports(peft=False):
+with lean_imports():
     from torch._dynamo.exc import TorchDynamoException
 import torch
 assert torch._dynamo.exc.TorchDynamoException is TorchDynamoException
