@@ -32,7 +32,7 @@ PATIENCE_S: Final = 300.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Seen:
+class Happening:
     """An event."""
 
     what: str
@@ -74,7 +74,7 @@ class WatchedDaemon:
         temp.rename(self._inbox / name)
         return at_s
 
-    def seen(self, until: str, names: Iterable[str]) -> Iterator[Seen]:
+    def seen(self, until: str, names: Iterable[str]) -> Iterator[Happening]:
         """What happens, until `until` has happened to each of these files; raises DaemonFailed where one fails."""
         assert self._process.stdout is not None
         left = set(names)
@@ -85,7 +85,7 @@ class WatchedDaemon:
             killer.cancel()
             if not line:
                 raise DaemonFailed(f"the daemon ended with {self._process.wait()}")
-            event = Seen(**json.loads(line))
+            event = Happening(**json.loads(line))
             if event.what == FAILED:
                 raise DaemonFailed(f"{event.name} failed")
             yield event

@@ -72,7 +72,6 @@ ELSEWHERE: Final = {
     "AURADAEMON_TEXT": "a variable of a hook that is shipped",
     "sys.argv": "Python, in a program that `bench` starts",
     "sys.exit": "Python, in a program that `bench` starts",
-    "aura_daemon.cli.bench": "a module, in a program that `bench` starts",
     "parse": "a function, in an exception for programmers",
     "chmod o= …": "a command of the shell",
     "openssl rand -hex 32": "a command of OpenSSL",

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from aura_daemon.bench.watched_daemon import CLAIMED, DELIVERED, FAILED, PLACED, STARTED, STEPPED, WATCHING, Seen
+from aura_daemon.bench.watched_daemon import CLAIMED, DELIVERED, FAILED, PLACED, STARTED, STEPPED, WATCHING, Happening
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.assembly import assemble_daemon, local_workers
 from aura_daemon.daemon.supervisor import SignalHandler
@@ -57,7 +57,7 @@ class _Teller:
 
 
 def _tell(what: str, name: str) -> None:
-    line = Seen(what=what, name=name, at_s=time.monotonic())
+    line = Happening(what=what, name=name, at_s=time.monotonic())
     print(json.dumps({"what": line.what, "name": line.name, "at_s": line.at_s}), flush=True)
 
 
