@@ -1,4 +1,4 @@
-"""What aura-mini's files for few steps do: `python -m aura_daemon.training.few_steps [--prompts N] [--seed N]`.
+"""What aura-mini's files for few steps do: `python -m aura_daemon.training.distilling.few_steps [--prompts N]`.
 
 The LoRA and the tiny decoder, each alone and both together, beside the plain model; drawn by diffusers' own pipeline in
 batches, so that the figures say nothing of the daemon. Prints a table.
