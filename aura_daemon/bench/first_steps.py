@@ -59,7 +59,8 @@ def _one(daemon: WatchedDaemon, stem: str) -> FirstStep:
     dropped_s = daemon.drop(name, "prompt: a small red circle on a blue background\n")
     at_s: dict[str, float] = {}
     for event in daemon.seen(DELIVERED, [name]):
-        at_s.setdefault(event.what, event.at_s)  # a file is told of again once it is put away
+        if event.name == name:  # the file before is told of again once it is put away
+            at_s.setdefault(event.what, event.at_s)
     return FirstStep(
         claimed_s=at_s[CLAIMED] - dropped_s,
         started_s=at_s[STARTED] - at_s[CLAIMED],
