@@ -12,9 +12,9 @@ from pathlib import Path
 import diffusers
 import torch
 
-from aura_daemon.bench.children import PlainSettings
-from aura_daemon.bench.plain import files_of, pipeline_of
-from aura_daemon.bench.served import serve
+from aura_daemon.bench.children.commands import PlainSettings
+from aura_daemon.bench.children.plain import files_of, pipeline_of
+from aura_daemon.bench.children.served import serve
 from aura_daemon.bench.steady import prompt_of
 from aura_daemon.config.engine import Device, EngineSettings
 from aura_daemon.engines.library_logging import quiet_libraries

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Final
 
-from aura_daemon.bench.children import PROMPT
+from aura_daemon.bench.children.commands import PROMPT
 from aura_daemon.bench.figures import NotMeasured
 from aura_daemon.bench.speeds import MINI_PROMPT, Told, convert
 from aura_daemon.bench.timed_worker import TimedRun, TimedWorker

@@ -10,12 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
 
-from aura_daemon.bench import children
-from aura_daemon.bench.children import PROMPT, CeilingSettings, PlainSettings
+from aura_daemon.bench.children import commands as children
+from aura_daemon.bench.children.commands import PROMPT, CeilingSettings, PlainSettings
+from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, cache_folder
+from aura_daemon.bench.children.served import EngineAnswer, EngineFailed, EngineProcess
 from aura_daemon.bench.figures import ORIGIN, Figures, NotMeasured
 from aura_daemon.bench.floor import Counted
-from aura_daemon.bench.random_names import CAPTIONER, GENERATOR, cache_folder
-from aura_daemon.bench.served import Answer, EngineFailed, EngineProcess
 from aura_daemon.bench.timed_worker import TimedRun, TimedWorker
 from aura_daemon.config.engine import EMBEDDED, EngineSettings
 from aura_daemon.errors import AuraError
@@ -160,7 +160,7 @@ def measure_origin(settings: EngineSettings, counted: Counted, told: Told) -> Fi
     )
     try:
         with EngineProcess(children.plain(plain)) as engine:
-            answers: dict[str, list[Answer]] = {"encode": [], "step": [], "decode": []}
+            answers: dict[str, list[EngineAnswer]] = {"encode": [], "step": [], "decode": []}
             engine.ask("step")
             for number in range(ORIGIN_ROUNDS):
                 told(ORIGIN, number + 1, ORIGIN_ROUNDS)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aura_daemon.bench import children
-from aura_daemon.bench.children import PlainSettings
-from aura_daemon.bench.served import EngineProcess
+from aura_daemon.bench.children import commands as children
+from aura_daemon.bench.children.commands import PlainSettings
+from aura_daemon.bench.children.served import EngineProcess
 from aura_daemon.bench.watched_daemon import DELIVERED, WatchedDaemon
 from aura_daemon.config.engine import EMBEDDED
 

@@ -109,7 +109,7 @@ class GenerateSettings(ModelSettings):
     steps: int | None = None
     guidance_scale: float | None = None
     scheduler: Scheduler | None = None
-    speed: Speed = Speed.EXACT
+    speed: Speed = Speed.BALANCED
     engine: EngineChoice = EngineChoice.AUTO
     turbo: TurboSettings = TurboSettings()
     models: tuple[str, ...] = ()
@@ -157,6 +157,8 @@ class EngineSettings:
     max_image_pixels: int = 250_000_000
     thumbnails: bool = False
     """Whether each result comes with a small picture for the gallery."""
+    profiles: str | None = None
+    """Folder for what torch's profiler saw of each job; None: the profiler is off."""
 
 
 SMALL_BYTES: Final = 6_500_000_000

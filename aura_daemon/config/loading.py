@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aura_daemon.formats.yaml_reader import Document
 
 CONFIG_VARIABLE: Final = "AURA_CONFIG"
+PROFILE_VARIABLE: Final = "AURA_PROFILE"
 SYSTEM_CONFIG: Final = Path("/etc/aura-daemon/aura.yaml")
 RESERVED_PREFIX: Final = "AURA_TEST_"
 """The beginning of variables that are no keys, but belong to the test suite."""
@@ -191,7 +192,7 @@ def _model_from(start: Path, model: str) -> str:
 
 def _unknown_variables() -> list[Problem]:
     """Variables with our prefix that are no keys. Keys are in capitals, so that no two variables mean the same."""
-    known = {CONFIG_VARIABLE, *environment.variables()}
+    known = {CONFIG_VARIABLE, PROFILE_VARIABLE, *environment.variables()}
     return [
         Problem(key=f"${name}", message="is no key of the configuration", suggestion=nearest(name, known))
         for name in sorted(os.environ)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from loguru import logger
 
 from aura_daemon.config.folder_checks import check_folders
-from aura_daemon.config.loading import LoadedConfig, load
+from aura_daemon.config.loading import PROFILE_VARIABLE, LoadedConfig, load
 from aura_daemon.config.monitoring_checks import check_monitoring
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.commands import CommandHandler
@@ -59,10 +61,16 @@ def settings_of(config: Path | None, *, makes_folders: bool = False) -> LoadedCo
 
 
 def local_workers(settings: Settings, log_format: str, log_level: str | None = None) -> WorkerPool:
-    """A pool with one child process on this machine; the process starts with the first batch."""
+    """A pool with one child process on this machine; the process starts with the first batch.
+
+    The variable AURA_PROFILE=1 has the process write down where the time of each job goes.
+    """
+    engine = settings.engine()
+    if os.environ.get(PROFILE_VARIABLE) == "1":
+        engine = replace(engine, profiles=str(settings.state_folder() / "profiles"))
     level = log_level or settings.log_level
     worker = ProcessWorker(
-        settings.engine(),
+        engine,
         deadline_s=settings.deadline,
         log_level=level,
         log_format=log_format,

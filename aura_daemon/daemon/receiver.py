@@ -168,15 +168,17 @@ class Receiver:
 
     def admit(self, source: Source) -> None:
         """Journals the jobs of a claimed source; a source without jobs has ended at once."""
+        has_open_jobs = False
         if source.state is SourceState.CLAIMED:
             try:
-                self.admission.admit(source)
+                has_open_jobs = bool(self.admission.admit(source))
             except OSError as error:
                 self._unadmitted[source.id] = source
                 self.health.hold_up(SOURCES, f"{file_names.escaped(source.path)} cannot be taken in", error)
                 return
             source = self.journal.source(source.id)
-        self._ended[source.id] = source
+        if not has_open_jobs:
+            self._ended[source.id] = source
         notify(self.listeners, FileHandled(source=source))
         if source.failure is not None:
             self.failed += 1

@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 
 MOST: Final = 4
 """Default batch size on a GPU, in pictures: 8 were hardly faster on an H200 (see BENCHMARKS)."""
 
+CAPTIONS: Final = 8
+"""Default batch size of captions: 16 are hardly faster, on a CPU or a GPU (see BENCHMARKS)."""
+
 PAYS: Final = 0.95
 """A batch is worthwhile where a picture in it takes at most this share of the time that it takes alone."""
 
 
-def most_together(*, configured: int | None, on_gpu: bool, measured: Sequence[Measured], device: str) -> int:
-    """The largest batch: as configured, else one on a CPU (more is no faster there), else as many as are worthwhile.
+def most_together(
+    kind: JobKind, *, configured: int | None, on_gpu: bool, measured: Sequence[Measured], device: str
+) -> int:
+    """The largest batch: as configured, else one picture on a CPU (more are no faster there), else what is worthwhile.
 
     `measured`: measurements of one model. A batch size that saved no time per picture is not used again.
     """
     if configured is not None:
         return configured
+    if kind is JobKind.CAPTION:
+        return CAPTIONS
     if not on_gpu:
         return 1
     alone = {_size(one): one.step_s for one in measured if one.device == device and one.batch == 1 and one.step_s}

@@ -212,11 +212,12 @@ class Dispatcher:
         return heads[found.id]
 
     def _batch_limit(self, first: Job, slot: Slot, start: Start, measured: Sequence[Measured]) -> int:
-        """The largest size of a batch; captions and sheets run one by one."""
-        if first.kind != JobKind.GENERATE:
+        """The largest size of a batch; sheets and benchmarks run one by one."""
+        if first.kind not in (JobKind.GENERATE, JobKind.CAPTION):
             return 1
         device = slot.device
         most = most_together(
+            JobKind(first.kind),
             configured=self.settings.batch,
             on_gpu=device is not None and device.device != "cpu",
             measured=measured,
@@ -229,11 +230,15 @@ class Dispatcher:
         key = batch_key(first.request)
         if most < 2 or key is None:
             return [first]
-        others = [
-            job
-            for job in self.journal.queued_like(first, most * 4)
-            if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
-        ]
+        others: list[Job] = []
+        for looked_at in (most - 1, most * 4):  # mostly the next ones are alike
+            others = [
+                job
+                for job in self.journal.queued_like(first, looked_at)
+                if batch_key(job.request) == key and next_start(job.tried, engine_kind(job.request)) == start
+            ]
+            if len(others) >= most - 1:
+                break
         return [first, *others][:most]
 
     def _begin(self, slot: Slot, job: Job) -> Task | None:

@@ -32,6 +32,7 @@ from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, mean_cost
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
@@ -208,6 +209,7 @@ class _LadderPlanner:
         extent = Extent(width=wish.width, height=wish.height, batch=wish.batch, guided=guided)
         demand = self._demand(configured, files, extent)
         steps = resolved.steps
+        spent = steps * mean_cost(LEVERS[configured.speed], steps)
         start = self._fits.choose(demand, TOP, self._measured)
         room = self._fits.room(demand.key)
         return report.LadderPlan(
@@ -215,7 +217,7 @@ class _LadderPlanner:
             assumed=files is None,
             steps_a_picture=steps,
             free_host_bytes=room.host_bytes,
-            ladder=tuple(self._step(rung, demand, room, steps) for rung in demand.rungs),
+            ladder=tuple(self._step(rung, demand, room, spent) for rung in demand.rungs),
             start=start.rung if isinstance(start, RungChoice) else None,
             start_batch=start.batch if isinstance(start, RungChoice) else 0,
         )
@@ -235,8 +237,8 @@ class _LadderPlanner:
             footprint=footprint,
         )
 
-    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: int) -> report.LadderStep:
-        """A rung alone: what all pictures take there, and how many of them fit."""
+    def _step(self, rung: Rung, demand: MemoryDemand, room: MemoryRoom, steps: float) -> report.LadderStep:
+        """A rung alone: what all pictures take there, and how many of them fit. `steps`: as many whole ones."""
         batch = demand.extent.batch
 
         def need(rung: Rung, batch: int) -> MemoryNeed:

@@ -7,9 +7,11 @@ several computers, each of which is imported at its first use. Importing this mo
 from __future__ import annotations
 
 import importlib
+import importlib.abc
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Final
 
@@ -20,21 +22,24 @@ GET_ITEM: Final = f"{COMPILER}._trace_wrapped_higher_order_op"
 
 
 @contextmanager
-def lean_imports(*, peft: bool) -> Iterator[None]:
-    """Within, libraries are imported without what they can do without; `peft`: with peft, which LoRAs need.
+def lean_imports() -> Iterator[None]:
+    """Within, libraries are imported without what they can do without.
 
     Measured, see BENCHMARKS. A library that asks for more than expected is given it, and only takes longer.
     """
     import torch
     import torch.distributed
 
-    hidden = [name for name in ("scipy", *(() if peft else ("peft",))) if name not in sys.modules]
+    hides_scipy = "scipy" not in sys.modules
     is_available = torch.distributed.is_available
     stand_ins = []
     if COMPILER not in sys.modules:
         marks = dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _unmarked)
         stand_ins = [_StandIn(COMPILER, marks), _StandIn(GET_ITEM, {"TransformGetItemToIndex": _real_get_item})]
-    sys.modules |= dict.fromkeys(hidden)  # None: "not installed" to `import` and `find_spec`
+    parts = _PartsOfTheCompiler(stand_ins)
+    sys.meta_path.insert(0, parts)
+    if hides_scipy:
+        vars(sys)["modules"]["scipy"] = None  # "not installed" to `import` and `find_spec`
     torch.distributed.is_available = lambda: False
     try:
         _leave_meta_tensors_empty(torch)
@@ -42,9 +47,10 @@ def lean_imports(*, peft: bool) -> Iterator[None]:
         yield
         importlib.import_module("diffusers").StableDiffusionPipeline  # noqa: B018 - imported here, not at its first use
     finally:
-        for name in hidden:
-            del sys.modules[name]
+        if hides_scipy:
+            del sys.modules["scipy"]
         torch.distributed.is_available = is_available
+        sys.meta_path.remove(parts)
         for stand_in in stand_ins:
             stand_in.leave()
 
@@ -65,7 +71,7 @@ class _StandIn(ModuleType):
 
     def __init__(self, name: str, known: Mapping[str, object]) -> None:
         super().__init__(name)
-        vars(self).update(known)
+        vars(self).update(known, __path__=[])
         self._package, _, self._attribute = name.rpartition(".")
         sys.modules[name] = self
         if self._package in sys.modules:
@@ -84,6 +90,33 @@ class _StandIn(ModuleType):
         package = vars(sys.modules.get(self._package, self))
         if package.get(self._attribute) is self:
             del package[self._attribute]
+
+
+class _PartsOfTheCompiler(importlib.abc.MetaPathFinder):
+    """Has the real compiler imported where a part of it is that no stand-in is made for."""
+
+    def __init__(self, stand_ins: Sequence[_StandIn]) -> None:
+        self._stand_ins = stand_ins
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
+        if not name.startswith(f"{COMPILER}.") or not isinstance(sys.modules.get(COMPILER), _StandIn):
+            return None
+        for stand_in in self._stand_ins:
+            stand_in.leave()
+        return ModuleSpec(name, _Imported(importlib.import_module(name)))
+
+
+class _Imported(importlib.abc.Loader):
+    """Gives a module that was imported while its name was looked for."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, _spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
 
 
 def _unmarked(function: Any = None, *_options: object, **_named: object) -> Any:

@@ -218,7 +218,9 @@ class Sidecar(_Page):
         None, description="the figures, for a benchmark; else left out", exclude_if=lambda value: value is None
     )
     model: ModelRecord
-    ingredients: list[IngredientRecord] = Field([], description="LoRAs, textual inversions and images it was made with")
+    ingredients: list[IngredientRecord] = Field(
+        [], description="LoRAs, embeddings, images and decoders it was made with"
+    )
     prompt_windows: int = Field(1, description="of 77 tokens each, that the prompt took")
     seeds: list[int]
     device: str

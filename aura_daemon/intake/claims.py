@@ -169,8 +169,9 @@ class Claims:
     def file_of(self, source: Source) -> Path:
         """Where the bytes of a source are, or were; raises OSError where the file system cannot tell."""
         other = self.copied_claims if self.work == self.renamed_claims else self.renamed_claims
-        work = other if durable_files.exists(Path(other, source.id, source.path)) else self.work
-        return Path(work, source.id, source.path)
+        inner = f"{source.id}/{source.path}"  # path objects take longer than the look itself
+        elsewhere = Path(f"{other}/{inner}")
+        return elsewhere if durable_files.exists(elsewhere) else Path(f"{self.work}/{inner}")
 
     def work_of(self, file: Path) -> Path:
         """The work folder in which a claimed file lies."""
@@ -178,7 +179,7 @@ class Claims:
 
     def is_copy(self, file: Path) -> bool:
         """Whether a claimed file is only a copy of one that stays in the inbox."""
-        return file.is_relative_to(self.copied_claims)
+        return os.fspath(file).startswith(f"{self.copied_claims}{os.sep}")
 
     def forget(self, source_id: str, path: str) -> None:
         """Removes the empty folders of a claim; leaves those that hold a file."""

@@ -153,11 +153,12 @@ def _new(conditions: RunConditions) -> Measured:
     )
 
 
-def picture_s(measured: Sequence[Measured], rung: Rung, extent: Extent, steps: int) -> float | None:
+def picture_s(measured: Sequence[Measured], rung: Rung, extent: Extent, steps: float) -> float | None:
     """Seconds of denoising for one picture of a batch; None where nothing was measured on this rung.
 
-    The nearest measured size is scaled by the pixels of all rows. Attention grows faster than pixels, so the result is
-    about right only near what was measured. `measured`: of one model, device, number format and variant.
+    `steps`: those that leave nothing out, and shares of those that do. The nearest measured size is scaled by the
+    pixels of all rows. Attention grows faster than pixels, so the result is about right only near what was measured.
+    `measured`: of one model, device, number format and variant.
     """
     timed = {one.extent.load: one.step_s for one in measured if one.rung is rung and one.step_s and one.extent.load}
     if not timed:

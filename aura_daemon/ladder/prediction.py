@@ -26,7 +26,7 @@ Two projects assume 2,200, from before attention was fused; on a card that needs
 CPU_VAE_ELEMENTS: Final = 1000.0
 """The same on a CPU, where convolutions need no copy of their input; measured."""
 
-TINY_ELEMENTS: Final = 400.0
+TINY_ELEMENTS: Final = 300.0
 """Numbers that a tiny decoder of 64 channels (TAESD) holds at once, per pixel; measured."""
 
 CPU_WORKSPACE: Final = 0.09
@@ -53,10 +53,7 @@ LONGEST: Final = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Footprint:
-    """The sizes of a model's parts; bytes in the number format it computes in.
-
-    All of a captioner counts as UNet; what BLIP holds beside its weights is less than `SPARE_BYTES`.
-    """
+    """The sizes of a model's parts; bytes in the number format it computes in. All of a captioner counts as UNet."""
 
     unet_bytes: int = 0
     text_bytes: int = 0
@@ -71,6 +68,8 @@ class Footprint:
     """Bytes of a number in the format that the VAE computes in, which may be wider."""
     file_bytes: int = 0
     """Bytes of a number of the UNet in its files, where they can be mapped; 0: they cannot."""
+    row_bytes: int = 0
+    """Bytes that each image of a batch takes whatever its size: a captioner scales all to its own."""
     unet_elements: float = UNET_ELEMENTS
     vae_elements: float = VAE_ELEMENTS
     native_px: int = 512
@@ -110,6 +109,8 @@ class Extent:
 
     def is_within(self, other: Extent) -> bool:
         """Whether this takes no more memory than the other on any rung, neither to draw nor to decode."""
+        if not self.pixels and not other.pixels:  # captions
+            return self.batch <= other.batch
         return self.pixels <= other.pixels and self.load <= other.load
 
     def is_of_size(self, other: Extent) -> bool:
@@ -133,7 +134,7 @@ class Measured:
     peak_bytes: int = 0
     """Highest memory, as `measurements` keeps it; 0: no run has succeeded."""
     step_s: float = 0.0
-    """Seconds per step of a batch, in the last run."""
+    """Seconds per step of a batch that leaves nothing out, in the last run."""
     refused_bytes: int = 0
     """Memory that was not enough; 0: there was always enough."""
     refusals: int = 0
@@ -155,6 +156,7 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
     rows = 1 if measures.splits or footprint.row_by_row else extent.batch * (2 if extent.guided else 1)
     denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
+    denoising += extent.batch * footprint.row_bytes
     decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.vae_element_bytes
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)

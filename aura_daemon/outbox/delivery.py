@@ -217,6 +217,8 @@ class Delivery:
 
     def obstacle(self, job: Job) -> str:
         """What is in the way of the job's folder, in words; empty if nothing is."""
+        if not job.folder:
+            return ""
         for folder in (self.root / folder for folder in PurePosixPath(job.folder, "x").parents):
             if os.path.lexists(folder) and not folder.is_dir():
                 return f"a file is called {file_names.escaped(str(folder))}"
@@ -308,7 +310,7 @@ class Delivery:
         return document if isinstance(document, Sidecar) else None
 
     def _path(self, job: Job, name: str) -> Path:
-        return Path(self.root, job.folder, name)
+        return Path(f"{self.root}/{job.folder}/{name}")
 
     # -- the document ----------------------------------------------------------------------------------------------
 

@@ -93,6 +93,8 @@ def report_beside(file: Path) -> Path:
 
 def unobstructed(root: Path, path: str) -> Path:
     """A path below a folder of ours; directly below it if a file or an outward link blocks the path's folders."""
+    if "/" not in path:
+        return root / path
     folders = [root / folder for folder in PurePosixPath(path).parents]
     blocked = any(os.path.lexists(folder) and not folder.is_dir() for folder in folders)
     astray = durable_files.leads_astray((root / path).parent, below=root)

@@ -29,9 +29,12 @@ class Previews:
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._folder = delivery.root / FOLDER
+        self._shown: set[str] = set()
+        """Ids of jobs that have one."""
 
     def show(self, job: Job, content: bytes) -> None:
         """Writes a preview over the job's last one."""
+        self._shown.add(job.id)
         try:
             self._delivery.presence.require()
             durable_files.write(self._place(job), content, temp_folder=self._delivery.temp_folder, replace=True)
@@ -40,6 +43,9 @@ class Previews:
 
     def end(self, job: Job) -> None:
         """Removes the preview of a job that no longer runs."""
+        if job.id not in self._shown:
+            return
+        self._shown.discard(job.id)
         with suppress(OSError):
             self._place(job).unlink()
             self._folder.rmdir()

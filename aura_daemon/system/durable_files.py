@@ -153,8 +153,9 @@ def write(
             _publish(temp, target, replace=replace)
         else:
             temp.replace(target)
-    finally:
+    except BaseException:
         temp.unlink(missing_ok=True)
+        raise
 
 
 def write_all(files: Mapping[Path, bytes], *, temp_folder: Path) -> None:

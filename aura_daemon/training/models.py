@@ -20,7 +20,7 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from aura_daemon.mini import CAPTIONER, GENERATOR, NATIVE_SIZE_PX
 from aura_daemon.mini.grammar import Sentence, parse
-from aura_daemon.training.turbo import TURBO_FACTS
+from aura_daemon.training.distilling.turbo import TURBO_FACTS
 
 BATCH: Final = 50
 

@@ -142,7 +142,7 @@ def _engines(settings: EngineSettings) -> Runner:
         os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = str(settings.threads)
     from aura_daemon.engines.library_imports import lean_imports
 
-    with importing(), lean_imports(peft=settings.generate.loras is not None):
+    with importing(), lean_imports():
         from aura_daemon.workers.engine_runner import EngineRunner
 
     return EngineRunner(settings)

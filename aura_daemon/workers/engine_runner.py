@@ -5,10 +5,12 @@ Only the child imports this module, once its environment is set: the import impo
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.engines.library_logging import quiet_libraries
+from aura_daemon.engines.profiling import LateOutcomes, profiled
 from aura_daemon.jobs.results import Failure
 from aura_daemon.system.library_versions import versions
 from aura_daemon.workers.protocol import Batch, Memory, Ready
@@ -26,6 +28,7 @@ class EngineRunner:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._session = Session(settings)
+        self._profiles = Path(settings.profiles) if settings.profiles is not None else None
 
     def ready(self) -> Ready:
         """The device that was found."""
@@ -42,8 +45,15 @@ class EngineRunner:
         )
 
     def run(self, batch: Batch, reporter: BatchReporter) -> None:
-        """Runs a batch."""
-        self._session.run(batch.tasks, reporter, start=batch.start, measured=batch.measured)
+        """Runs a batch; where profiles are wanted, one job after the other."""
+        if self._profiles is None:
+            self._session.run(batch.tasks, reporter, start=batch.start, measured=batch.measured)
+            return
+        for task in batch.tasks:
+            late = LateOutcomes(reporter=reporter)
+            with profiled(self._profiles, task.job_id):
+                self._session.run([task], late, start=batch.start, measured=batch.measured)
+            late.send()
 
     def memory(self) -> Memory:
         """The memory of the device and of this process."""

@@ -15,8 +15,11 @@ from typing import Any, Final
 
 import diffusers
 import torch
+from aura_daemon.bench.ceilings import count, measure
 from PIL import Image
 
+from aura_daemon.bench.children import CeilingSettings
+from aura_daemon.bench.floor import CARDS, floor_s, predicted_s
 from aura_daemon.engines.compiled.captured_unet import CapturedUNet
 from aura_daemon.engines.compiled.cuda_capture import CudaRecorder
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
@@ -71,6 +74,8 @@ def _beside_plain(task: CheckTask) -> Iterator[dict[str, Any]]:
     yield caption_row(task)
     _empty(task)
     yield PlainDiffusers(task, dtype=torch.float32, steps=ORIGIN_STEPS).row(names.ORIGIN)
+    _empty(task)
+    yield from floor_rows(task)
 
 
 def engine_row(task: CheckTask, what: str, *, like: Any = None) -> tuple[dict[str, Any], Any]:
@@ -135,6 +140,26 @@ def caption_row(task: CheckTask) -> dict[str, Any]:
         "together_per_s": count / together["seconds"],
         "together": together["together"],
     }
+
+
+def floor_rows(task: CheckTask) -> Iterator[dict[str, Any]]:
+    """Work over this card's measured best; and what is foretold of cards that we have none of."""
+    width, height = task.sizes[0]
+    _, step, decode = count(CeilingSettings(model=task.generator, width=width, height=height))
+    wanted = "float32" if task.rehearse else "float16"
+    ceiling = next(one for one in measure("cpu" if task.rehearse else "cuda") if one.dtype == wanted)
+    for what, work in (("a guided step", step), ("a decode", decode)):
+        least_s = floor_s(work, ceiling)
+        yield {"kind": "floor", "what": what, "is_step": work is step, "flops": work.flops, "floor_s": least_s}
+    best = (
+        f"{ceiling.flops_per_s / 1e12:.1f} TFLOP/s in products of matrices, {ceiling.bytes_per_s / 1e9:.0f} GB/s copied"
+    )
+    yield {"kind": "said", "said": f"The floors are over the best of this card in {wanted}: {best}."}
+    for card in CARDS:
+        (least_s, fast_s, slow_s), decoded_s = predicted_s(step, card), predicted_s(decode, card)
+        told = f"{fast_s:.2f} to {slow_s:.2f} s a guided step (floor {least_s:.2f})"
+        picture = f"{STEPS * fast_s + decoded_s[1]:.0f} to {STEPS * slow_s + decoded_s[2]:.0f} s a picture"
+        yield {"kind": "said", "said": f"{card.name}, predicted from what is published of it: {told}, {picture}."}
 
 
 class PlainDiffusers:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from aura_daemon.bench.random_models import captioner, generator, once, write_captioner, write_generator
-from aura_daemon.bench.random_names import CAPTIONER, GENERATOR
+from aura_daemon.bench.children.random_models import captioner, generator, once, write_captioner, write_generator
+from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR
 
 __all__ = ["CAPTIONER", "GENERATOR", "cache", "captioner", "generator", "once", "write_captioner", "write_generator"]
 

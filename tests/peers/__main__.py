@@ -19,12 +19,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from aura_daemon.bench import children, speeds
-from aura_daemon.bench.children import PlainSettings
+from aura_daemon.bench import speeds
+from aura_daemon.bench.children import commands as children
+from aura_daemon.bench.children.commands import PlainSettings
+from aura_daemon.bench.children.random_names import cache_folder
+from aura_daemon.bench.children.served import EngineFailed, EngineProcess
 from aura_daemon.bench.figures import NotMeasured
 from aura_daemon.bench.floor import floor_s
-from aura_daemon.bench.random_names import cache_folder
-from aura_daemon.bench.served import EngineFailed, EngineProcess
 from aura_daemon.bench.speeds import Asked
 from aura_daemon.cli.bench.speed import floor_lines, machine
 from aura_daemon.config.engine import EngineSettings

@@ -11,13 +11,13 @@ from aura_daemon.engines.library_imports import lean_imports
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
 
-HEAVY = ("scipy", "peft", "torch._dynamo", "torch.distributed.tensor")
+HEAVY = ("scipy", "torch._dynamo", "torch.distributed.tensor")
 STEPS = 6
 
 
 def main() -> None:
     """Which heavy packages were imported, what the samplers do without them, and whether they can be had after all."""
-    with lean_imports(peft=False):
+    with lean_imports():
         from aura_daemon.engines.session import Session
 
         assert Session
@@ -41,7 +41,8 @@ def _sampled(name: Scheduler, own: dict[str, Any]) -> str:
     from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 
     chosen = scheduler_for(name, own, STEPS)
-    chosen.scheduler.set_timesteps(**chosen.steps)
+    given = {key: chosen.steps[key] for key in ("num_inference_steps", "timesteps") if key in chosen.steps}
+    chosen.scheduler.set_timesteps(**given)
     sample = torch.linspace(-1, 1, 64).reshape(1, 4, 4, 4) * chosen.scheduler.init_noise_sigma
     takes_random = "generator" in chosen.scheduler.step.__code__.co_varnames
     options = {"generator": torch.Generator().manual_seed(1)} if takes_random else {}

@@ -24,7 +24,7 @@ from transformers import (
     CLIPTextModel,
 )
 
-from aura_daemon.bench.random_models import bert_tokenizer, clip_tokenizer
+from aura_daemon.bench.children.random_models import bert_tokenizer, clip_tokenizer
 
 NATIVE_PX = 64
 

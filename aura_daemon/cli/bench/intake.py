@@ -139,7 +139,7 @@ def _fill(inbox: Path, count: int) -> list[str]:
 def _start(settings: Settings, *, drain: bool) -> subprocess.Popen[bytes]:
     environment = {name: value for name, value in os.environ.items() if not name.upper().startswith("AURA_")}
     arguments = [str(settings.inbox.parent), "drain" if drain else "run"]
-    code = "import sys; from aura_daemon.cli.bench.intake import child; sys.exit(child(*sys.argv[1:]))"
+    code = f"import sys; from {__name__} import child; sys.exit(child(*sys.argv[1:]))"
     return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment)
 
 

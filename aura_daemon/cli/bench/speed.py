@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from aura_daemon.bench import speeds
+from aura_daemon.bench.children.random_names import SIZE_BYTES, cache_folder
 from aura_daemon.bench.figures import ORIGIN, Figures, NotMeasured, charted, document, ratio
 from aura_daemon.bench.floor import CARDS, Counted, floor_s, picture_s, predicted_s
-from aura_daemon.bench.random_names import SIZE_BYTES, cache_folder
 from aura_daemon.bench.speeds import Asked, Told
 from aura_daemon.bench.timed_worker import TimedRun
 from aura_daemon.cli.bench import levers
@@ -197,14 +197,14 @@ def how_captioned(captions: Produced) -> str:
 def floor_lines(counted: Counted) -> Iterator[str]:
     """The work, this machine's ceilings, and what small cards would take."""
     step = counted.step
+    ceilings = "; ".join(f"{one.dtype} {one.flops_per_s / 1e9:,.0f} GFLOP/s" for one in counted.ceilings)
     yield (
-        f"floor of a guided step with all its layers: {step.flops / 1e12:.3g} TFLOP,"
-        f" {(step.weights + step.activations) / 1e9:.3g} G numbers moved; measured ceilings: "
-        + "; ".join(
-            f"{one.dtype} {one.flops_per_s / 1e12:.3g} TFLOP/s, {one.bytes_per_s / 1e9:.3g} GB/s"
-            for one in counted.ceilings
-        )
+        f"floor of a guided step with all its layers: {step.flops / 1e9:,.4g} GFLOP and"
+        f" {(step.weights + step.activations) / 1e6:,.4g} million numbers moved, over what was measured: {ceilings},"
+        f" {counted.best.bytes_per_s / 1e9:.3g} GB/s"
     )
+    if step.flops < REAL_FLOPS:  # such a card would wait for its driver
+        return
     for card in CARDS:
         least_s, fast_s, slow_s = predicted_s(step, card)
         yield (

@@ -1,4 +1,4 @@
-"""BLIP: image to caption. In: an RGB image and a request. Out: Produced.
+"""BLIP: images to captions. In: RGB images and requests of one batch key. Out: Produced.
 
 The phases are those of `BlipForConditionalGeneration.generate`, run one by one so that each is timed.
 """
@@ -6,6 +6,7 @@ The phases are those of `BlipForConditionalGeneration.generate`, run one by one 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,47 +67,61 @@ class Captioner:
         self.placement = placement
 
     @torch.no_grad()
-    def describe(self, picture: Image.Image, request: CaptionRequest, peak: PeakMemory) -> Produced:
-        """One caption; raises what torch raises."""
-        resolved = resolve_caption(request, self._configured, self.files.own)
+    def describe(
+        self, pictures: Sequence[Image.Image], requests: Sequence[CaptionRequest], peak: PeakMemory
+    ) -> list[Produced]:
+        """A caption of each picture; the requests differ in their image alone. Raises what torch raises.
+
+        What all of them took is shared among their timings.
+        """
+        resolved = [resolve_caption(request, self._configured, self.files.own) for request in requests]
         began = time.monotonic()
-        embedded = self._encode(picture)
+        embedded = self._encode(pictures)
         encoded_at = time.monotonic()
-        caption = self._decode(embedded, resolved)
-        warnings = caption.warnings
-        if self.files.carried_name == EMBEDDED:
-            from aura_daemon.mini.knowledge import image_warnings
+        captions = self._decode(embedded, resolved[0])
+        count = len(captions)
+        timing = EngineTiming(encoded_s=(encoded_at - began) / count, decoded_s=(time.monotonic() - encoded_at) / count)
+        return [
+            Produced(
+                payloads=(Payload(extension=EXTENSION, content=f"{caption.text}\n".encode()),),
+                resolved=one,
+                model=self.files.name,
+                model_sha256=self.files.sha256,
+                device=self.placement.device,
+                dtype=self.placement.dtype,
+                rung=self.placement.rung,
+                variant=self.placement.variant,
+                batch_size=count,
+                timing=timing,
+                peak_bytes=peak.highest_bytes(),
+                text=caption.text,
+                warnings=caption.warnings + self._doubts(picture, caption),
+                versions=versions(),
+            )
+            for picture, one, caption in zip(pictures, resolved, captions, strict=True)
+        ]
 
-            warnings += image_warnings(picture, caption.text, caption.confidence)
-        return Produced(
-            payloads=(Payload(extension=EXTENSION, content=f"{caption.text}\n".encode()),),
-            resolved=resolved,
-            model=self.files.name,
-            model_sha256=self.files.sha256,
-            device=self.placement.device,
-            dtype=self.placement.dtype,
-            rung=self.placement.rung,
-            variant=self.placement.variant,
-            batch_size=1,
-            timing=EngineTiming(encoded_s=encoded_at - began, decoded_s=time.monotonic() - encoded_at),
-            peak_bytes=peak.highest_bytes(),
-            text=caption.text,
-            warnings=warnings,
-            versions=versions(),
-        )
+    def _doubts(self, picture: Image.Image, caption: _Caption) -> tuple[str, ...]:
+        """What the embedded model says of pictures that it was not made for."""
+        if self.files.carried_name != EMBEDDED:
+            return ()
+        from aura_daemon.mini.knowledge import image_warnings
 
-    def _encode(self, picture: Image.Image) -> torch.Tensor:
-        """Image to embeddings `[1, patches + 1, D]`."""
-        pixels = self._processor.image_processor(picture, return_tensors="pt").pixel_values
+        return tuple(image_warnings(picture, caption.text, caption.confidence))
+
+    def _encode(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
+        """Images to embeddings `[B, patches + 1, D]`."""
+        pixels = self._processor.image_processor(list(pictures), return_tensors="pt").pixel_values
         embedded: torch.Tensor = self._model.vision_model(
             pixel_values=pixels.to(self.placement.device, self.placement.torch_dtype)
         )[0]
         return embedded
 
-    def _decode(self, embedded: torch.Tensor, resolved: ResolvedCaption) -> _Caption:
-        """Embeddings to words; each step takes the most likely token."""
+    def _decode(self, embedded: torch.Tensor, resolved: ResolvedCaption) -> list[_Caption]:
+        """Embeddings to words; each step takes the most likely token. All captions begin with the same words."""
         text_config = self._model.config.text_config
         start, warnings = self._start(resolved)
+        start = start.expand(len(embedded), -1)
         room = text_config.max_position_embeddings - start.shape[1]
         if resolved.max_new_tokens > room:
             warnings += (f"max_new_tokens {resolved.max_new_tokens} is more than this model has room for: {room}",)
@@ -123,10 +138,14 @@ class Captioner:
             output_scores=True,
             return_dict_in_generate=True,
         )
-        if not (text := self._processor.decode(written.sequences[0], skip_special_tokens=True).strip()):
-            warnings += ("the model found no words for this picture",)
-        new_tokens = written.sequences[0, start.shape[1] :]
-        return _Caption(text=text, confidence=_confidence(written.scores, new_tokens), warnings=warnings)
+        captions = []
+        for row, tokens in enumerate(written.sequences):
+            new = _without_padding(tokens[start.shape[1] :], text_config.sep_token_id)
+            text = self._processor.decode(tokens[: start.shape[1] + len(new)], skip_special_tokens=True).strip()
+            none = () if text else ("the model found no words for this picture",)
+            chance = _confidence([score[row] for score in written.scores[: len(new)]], new)
+            captions.append(_Caption(text=text, confidence=chance, warnings=warnings + none))
+        return captions
 
     def _start(self, resolved: ResolvedCaption) -> tuple[torch.Tensor, tuple[str, ...]]:
         """Token ids `[1, n]` that the caption begins with: the begin mark, then the user's words."""
@@ -140,7 +159,13 @@ class Captioner:
         return torch.tensor([ids], dtype=torch.long, device=self.placement.device), warnings
 
 
-def _confidence(scores: tuple[torch.Tensor, ...], tokens: torch.Tensor) -> float:
+def _without_padding(tokens: torch.Tensor, end: int) -> torch.Tensor:
+    """The new tokens of one caption up to its end mark; after that come those that fill up the batch."""
+    ends = (tokens == end).nonzero()
+    return tokens[: int(ends[0]) + 1] if len(ends) else tokens
+
+
+def _confidence(scores: Sequence[torch.Tensor], tokens: torch.Tensor) -> float:
     """Mean probability of the chosen tokens, the end mark included."""
-    chances = [torch.softmax(score[0].float(), dim=-1)[token] for score, token in zip(scores, tokens, strict=True)]
+    chances = [torch.softmax(score.float(), dim=-1)[token] for score, token in zip(scores, tokens, strict=True)]
     return float(torch.stack(chances).mean()) if chances else 0.0

@@ -1,9 +1,10 @@
-"""BLIP as a family: image to caption."""
+"""BLIP as a family: image to caption, those of one prompt together."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 from aura_daemon.config.engine import CaptionSettings, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner
@@ -25,7 +26,7 @@ from aura_daemon.ladder.rungs import Backend, Rung, ladder
 
 
 class Blip:
-    """Describes images, one after the other."""
+    """Describes images, several at once."""
 
     model_format: ModelFormat = BLIP
 
@@ -59,7 +60,7 @@ class Blip:
     def footprint(
         self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[ReadPicture]] = ()
     ) -> Footprint:
-        """Weights; the activations are within the spare bytes of every prediction."""
+        """Weights, and what each image of a batch takes beside them."""
         return captioner_footprint(files, placement)
 
     def load(self, files: ModelFiles, placement: Placement) -> Captioner:
@@ -69,15 +70,19 @@ class Blip:
     def run(
         self, engine: Captioner, tasks: Sequence[DecodedTask[ReadPicture]], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:
-        """One caption after the other; raises what torch raises."""
+        """All captions together; raises what torch raises."""
+        wanted = []
         for decoded in tasks:
-            task = decoded.task
-            if reporter.is_cancelled(task.job_id):
-                yield TaskResult(task=task, outcome=CANCELLED)
-                continue
-            assert isinstance(task.request, CaptionRequest)
+            if reporter.is_cancelled(decoded.task.job_id):
+                yield TaskResult(task=decoded.task, outcome=CANCELLED)
+            else:
+                wanted.append(decoded)
+        if not wanted:
+            return
+        requests = [cast(CaptionRequest, decoded.task.request) for decoded in wanted]
+        made = engine.describe([decoded.picture.image for decoded in wanted], requests, peak)
+        for decoded, produced in zip(wanted, made, strict=True):
             read = decoded.picture
-            produced = engine.describe(read.image, task.request, peak)
             small = thumbnail(read.image, wanted=self._settings.thumbnails)
             told = replace(produced, warnings=(*read.warnings, *produced.warnings), thumbnail=small)
-            yield TaskResult(task=task, outcome=told)
+            yield TaskResult(task=decoded.task, outcome=told)

@@ -55,7 +55,7 @@ class CapturedCalls:
 
     def __call__(self, given: Tensors) -> tuple[torch.Tensor, ...]:
         """New tensors: the next play may not touch what a scheduler keeps."""
-        shapes = tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(given.items()))
+        shapes = shapes_of(given)
         recording = self._recordings.get(shapes)
         if recording is None:
             while len(self._recordings) >= MOST_GRAPHS:
@@ -92,6 +92,11 @@ class CapturedUNet:
         """How it computes: as the UNet below it does, where that has a name of its own."""
         below = str(getattr(self._unet, "variant", EAGER))
         return below if below != EAGER or self._trouble else CUDA_GRAPHS
+
+    @property
+    def caches(self) -> bool:
+        """Whether the UNet below offers `full` and `shallow`."""
+        return is_in_parts(self._unet)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -140,6 +145,16 @@ class CapturedUNet:
             self._trouble = f"drawn without CUDA graphs, which failed: {first_line(str(error))}"
             logger.warning("{}", self._trouble)
             return None
+
+
+def is_in_parts(unet: Any) -> bool:
+    """Whether a UNet, or what stands in for one, offers `full` and `shallow`."""
+    return bool(getattr(unet, "caches", hasattr(type(unet), "full")))
+
+
+def shapes_of(given: Tensors) -> Shapes:
+    """What makes one call as good as another for a compiler or a recorder."""
+    return tuple((name, tuple(one.shape), one.dtype) for name, one in sorted(given.items()))
 
 
 def tensors_of(sample: torch.Tensor, timestep: Any, arguments: Mapping[str, Any]) -> dict[str, torch.Tensor] | None:

@@ -16,6 +16,9 @@ import torch
 from loguru import logger
 
 from aura_daemon.engines.compiled.compiled_unet import Compiler
+from aura_daemon.system.files.xdg_folders import xdg_folder
+
+VARIABLE: Final = "TORCHINDUCTOR_CACHE_DIR"
 
 RECOMPILES: Final = 64
 """Codes that torch keeps for one function; all loaded UNets share their function."""
@@ -26,12 +29,12 @@ ENGINE_BYTES: Final = 8 << 30
 
 def cache_folder() -> Path:
     """Where compiled code is kept, beside other files that could be made again."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aura-daemon" / "compiled"
+    return (xdg_folder("XDG_CACHE_HOME", ".cache") or Path.cwd()) / "aura-daemon" / "compiled"
 
 
 def inductor() -> Compiler:
     """torch's own; weights are not frozen into the code, because torch keeps no such code: each start would compile."""
-    _prepare(cache_folder())
+    keep_code(cache_folder())
 
     def compiled(forward: Callable[..., Any], *, dynamic: bool) -> Callable[..., Any]:
         return torch.compile(forward, dynamic=dynamic, fullgraph=True)
@@ -43,7 +46,7 @@ def tensorrt() -> Compiler:
     """torch-tensorrt, which is installed; number formats stay those of the model."""
     importlib.import_module("torch_tensorrt")  # which gives torch its backend
     folder = cache_folder()
-    _prepare(folder)
+    keep_code(folder)
     options: dict[str, Any] = {
         "use_explicit_typing": True,
         "cache_built_engines": True,
@@ -58,10 +61,14 @@ def tensorrt() -> Compiler:
     return compiled
 
 
-def _prepare(folder: Path) -> None:
+def keep_code(folder: Path) -> None:
     """Has torch keep its code here, unless the user says where; raises nothing: without a cache it compiles anew."""
+    # Not at the top: the compiler is kept away from a worker that compiles nothing (`library_imports`).
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
     torch._dynamo.config.recompile_limit = RECOMPILES
-    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+    # torch names a folder of its own in this variable when its compiler is imported.
+    if os.environ.get(VARIABLE, default_cache_dir()) != default_cache_dir():
         return
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,4 +78,4 @@ def _prepare(folder: Path) -> None:
     if not os.access(folder, os.W_OK):
         logger.warning("compiled code is not kept, each start compiles anew: {} cannot be written to", folder)
         return
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+    os.environ[VARIABLE] = str(folder)

@@ -35,6 +35,7 @@ class CudaRecorder:
                 call(**inputs)
         torch.cuda.current_stream().wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # Another thread may decode meanwhile.
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             outputs = call(**inputs)
         return Recording(inputs=inputs, outputs=outputs, play=graph.replay)

@@ -63,19 +63,27 @@ STANDARD_FILE_BYTES: Final = 4
 STANDARD_CAPTIONER: Final = 223_971_644
 """Numbers in BLIP base."""
 
+CAPTIONED: Final = 1.6
+"""Numbers that an image takes while it is described, for each that it keeps until its caption is written; measured."""
+
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
 
 def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
-    """A captioner has one part, and holds little beside its weights: less than `ladder.prediction.SPARE_BYTES`."""
+    """A captioner has one part; each image takes keys and values of its patches in every layer that writes."""
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
+    config = _config(files.folder / "config.json")
+    text, vision = config.get("text_config", {}), config.get("vision_config", {})
+    patches = (int(vision.get("image_size", 384)) // int(vision.get("patch_size", 16))) ** 2 + 1
+    kept = 2 * patches * int(text.get("hidden_size", 768)) * int(text.get("num_hidden_layers", 12))
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
         element_bytes=size,
         file_bytes=stored_bytes(files),
+        row_bytes=int(kept * CAPTIONED * size),
     )
 
 

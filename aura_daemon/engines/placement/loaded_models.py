@@ -35,7 +35,7 @@ class Key:
         return loaded_as(self.model, self.speed)
 
 
-NOTHING_DRAWN: Final = Extent(width=0, height=0)
+NOTHING_DRAWN: Final = Extent(width=0, height=0, batch=0)
 
 
 class Engine(Protocol):

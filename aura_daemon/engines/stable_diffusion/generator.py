@@ -33,7 +33,7 @@ from aura_daemon.engines.stable_diffusion.prompted_unet import rows_of
 from aura_daemon.engines.stable_diffusion.safety_checker import SafetyGuard
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.engines.stable_diffusion.steps import AllCancelled, StepReporter, counted_passes, second_px, standstill
-from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of
+from aura_daemon.engines.stable_diffusion.turbo.few_steps import companions, levers_of, unheard
 from aura_daemon.formats.prompts.prompt_syntax import plain_text
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Payload, Produced
 from aura_daemon.system.library_versions import versions
@@ -145,6 +145,7 @@ class Generator:
         for task in tasks:
             task.clock.restart()
             task.load = rows / (len(tasks) * (2 if guided else 1))
+        self._pipelines.alive = lambda: reporter.loading(self.files.name)
         steps = StepReporter(tasks, reporter, peak, self.preview, lambda: self._wait(self.placement))
         try:
             passes = [self._pass(tasks, 0, [task.start for task in tasks], steps)]
@@ -188,6 +189,7 @@ class Generator:
         start = task.start
         warnings = (
             *task.notes,
+            *unheard(resolved, self.files, composes=encoded.of_pass(0).texts.composes),
             *self.adapters.warnings,
             *(start.warnings if start is not None else ()),
             *encoded.warnings,

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Final
 
 from aura_daemon.engines.prompts.encoding import EncodedPrompt
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, PassPlan
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan
 from aura_daemon.engines.stable_diffusion.start_image import InitImage
 from aura_daemon.jobs.results import EngineTiming, Ingredient, ResolvedGenerate
 from aura_daemon.jobs.tasks import Task

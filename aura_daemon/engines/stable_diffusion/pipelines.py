@@ -18,13 +18,14 @@ import torch
 from loguru import logger
 from PIL import Image
 
+from aura_daemon.engines.compiled.captured_unet import is_in_parts
 from aura_daemon.engines.compiled.stand_in import stand_in
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.prompts.encoding import EncodedPass
-from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
-from aura_daemon.engines.stable_diffusion.guidance_interval import GuidanceIntervalUNet, noise_levels
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, PassPlan, pass_plan
+from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
+from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, PassPlan, pass_plan
 from aura_daemon.engines.stable_diffusion.loading import PipelineParts
 from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet, UpcastVae
 from aura_daemon.engines.stable_diffusion.prompted_unet import PromptedUNet
@@ -66,8 +67,10 @@ class Pipelines:
         self._tiny = load_tiny(files.decoder, placement) if files.at_turbo and files.decoder is not None else None
         self._has_tried = False
         self._own_scheduler = dict(parts.pipe.scheduler.config)
-        unet = parts.pipe.unet
-        self._unet = stand_in(EagerCachingUNet(unet) if can_cache(unet) else unet, placement)
+        self.alive: Callable[[], None] = lambda: None
+        """A sign of life to whoever waits, in the midst of a step."""
+        unet = EagerCachingUNet(parts.pipe.unet) if can_cache(parts.pipe.unet) else parts.pipe.unet
+        self._unet = stand_in(unet, placement, lambda: self.alive())
         self.move_to(placement)
 
     @property
@@ -87,7 +90,7 @@ class Pipelines:
         pipe, unet = self._parts.pipe, self._unet
         # Layers that are streamed come in the order of the whole UNet; a shallow pass leaves most of them out.
         streams = placement.measures.offload in (Offload.GROUP, Offload.SEQUENTIAL)
-        self._caches = not streams and hasattr(type(unet), "full")
+        self._caches = not streams and is_in_parts(unet)
         self._proxy = OffloadProxy(SplitGuidanceUNet(unet), self._parts.unet) if self._parts.unet is not None else None
         if self._proxy is not None:
             unet = self._proxy

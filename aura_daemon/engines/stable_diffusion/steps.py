@@ -52,15 +52,17 @@ class StepReporter:
                 task.clock.first_step_ended()
         done = self._before + min(-(-evaluation * steps // evaluations), steps)
         in_all = self._before + sum(self._passes)
+        is_wanted = False
         for number, task in enumerate(self._tasks):
             if self._reporter.is_cancelled(task.job_id):
                 continue
+            is_wanted = True
             every, preview = task.resolved.preview, b""
             if every and done // every > self._shown[number] and evaluation != evaluations:
                 self._shown[number] = done // every
                 preview = self._preview(latents[number : number + 1])
             self._reporter.stepped(task.job_id, done, in_all, preview)
-        if all(self._reporter.is_cancelled(task.job_id) for task in self._tasks):
+        if not is_wanted:
             raise AllCancelled
 
     def pass_ended(self) -> None:

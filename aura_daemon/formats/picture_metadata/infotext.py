@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon import file_names
-from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, lost_settings
+from aura_daemon.formats.picture_metadata.lost_settings import IMAGE_STRENGTH, SPEED, lost_settings
 from aura_daemon.formats.prompts.prompt_tags import extract_loras
 from aura_daemon.jobs.requests import Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import Speed
 
 PROGRAM: Final = "aura-daemon"
 """How the value of `Version` begins in the texts that we write."""
@@ -116,6 +117,7 @@ def infotext(resolved: ResolvedGenerate, *, model: str, model_sha256: str, versi
         "RNG": "CPU",
         "Hires upscale": _written(hires.scale if hires is not None else None),
         IMAGE_STRENGTH: _written(resolved.strength if hires is not None else None),
+        SPEED: resolved.speed if resolved.speed is not Speed.EXACT else "",
         "Version": f"{PROGRAM} {version}",
     }
     line = ", ".join(f"{key}: {_quoted(value)}" for key, value in settings.items() if value)
@@ -147,6 +149,8 @@ def parse(text: str) -> PictureSettings | None:
     if "Hires upscale" in settings:
         keys["hires"] = {"scale": _number(settings["Hires upscale"]), **strength}
     model, model_hash, version = (settings.get(name, "") for name in ("Model", "Model hash", "Version"))
+    if version.startswith(PROGRAM):
+        keys["speed"] = settings.get(SPEED, Speed.EXACT.value)  # the configuration may say otherwise
     lost = tuple(lost_settings(settings))
     return PictureSettings(keys=keys, model=model, model_hash=model_hash, version=version, lost=lost)
 

@@ -12,12 +12,15 @@ from typing import Final
 IMAGE_STRENGTH: Final = "Image strength"
 """Our own setting: a picture from an image in two passes, which A1111 does not make, has two strengths."""
 
+SPEED: Final = "Speed"
+"""Our own setting: how much the picture may differ for the sake of speed; it is left out where nothing may."""
+
 MOST_OF_A_KIND: Final = 3
 """So many settings whose names begin with the same word are named by that word alone: ADetailer writes a dozen."""
 
 _TAKEN_OVER: Final = frozenset(
     {"Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Clip skip", "Denoising strength"}
-    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH}
+    | {"Hires upscale", "Hires resize", IMAGE_STRENGTH, SPEED}
 )
 _ABOUT_THE_FILE: Final = frozenset(
     {"App", "Backend", "Batch pos", "Batch size", "Civitai metadata", "Civitai resources", "Created Date", "Date"}

@@ -7,6 +7,7 @@ is lost when its service is started again.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ def oom_kills(*, proc: Path = PROC) -> int | None:
     return None
 
 
+@cache
 def boot_id(*, proc: Path = PROC) -> str:
     """Identifies this start of the machine; empty where the kernel does not tell it."""
     with suppress(OSError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from aura_daemon.bench.served import serve
+from aura_daemon.bench.children.served import serve
 from tests.peers.engines.openvino_static import words_shape
 
 

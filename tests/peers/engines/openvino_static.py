@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from aura_daemon.bench.served import serve
+from aura_daemon.bench.children.served import serve
 
 
 def words_shape(model: Path) -> tuple[int, int]:

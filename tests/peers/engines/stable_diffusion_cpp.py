@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from aura_daemon.bench.served import serve
+from aura_daemon.bench.children.served import serve
 
 
 class StableDiffusionCpp:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aura_daemon.bench.children import PlainSettings, plain
+from aura_daemon.bench.children.commands import PlainSettings, plain
 from tests.peers.rows import ORIGIN
 
 MODULES = "tests.peers.engines"

@@ -30,13 +30,14 @@ def test_an_instant_worker_keeps_the_workers_contract() -> None:
     worker.stop(0)
 
 
-def test_the_bare_loop_moves_every_file_and_writes_two(tmp_path: Path) -> None:
+def test_the_bare_loop_moves_every_file_and_writes_three(tmp_path: Path) -> None:
     (tmp_path / "inbox").mkdir()
     for name in ("a", "b"):
         (tmp_path / "inbox" / name).write_bytes(name.encode())
     assert bare.run(tmp_path, ["a", "b"]) > 0
     assert sorted(place.name for place in (tmp_path / "done").iterdir()) == ["a", "b"]
-    assert sorted(place.name for place in (tmp_path / "outbox").iterdir()) == ["a.json", "a.png", "b.json", "b.png"]
+    written = [f"{name}.{kind}" for name in ("a", "b") for kind in ("json", "png", "webp")]
+    assert sorted(place.name for place in (tmp_path / "outbox").iterdir()) == written
     assert not any((tmp_path / "inbox").iterdir())
     assert not any((tmp_path / "work").iterdir())
 

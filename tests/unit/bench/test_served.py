@@ -7,10 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from aura_daemon.bench.served import EngineFailed, EngineProcess
+from aura_daemon.bench.children.served import EngineFailed, EngineProcess
 
 ENGINE = dedent("""
-    from aura_daemon.bench.served import serve
+    from aura_daemon.bench.children.served import serve
 
     class Engine:
         facts = {"calls": 7}

@@ -16,6 +16,7 @@ from aura_daemon.engines.defaults import ModelDefaults, resolve_caption, resolve
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import ResolvedCaption
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler, size_for
+from aura_daemon.jobs.speed import Speed
 
 ISSUE_TABLE = {
     "1:1": (512, 512),
@@ -118,6 +119,25 @@ def test_width_and_height_override_and_say_when_they_are_rounded(
     assert (resolved.width, resolved.height) == size
     assert len(messages) == notes
     assert all("rounded" in note for note in messages)
+
+
+@pytest.mark.parametrize(
+    ("speed", "asked", "configured", "own", "steps"),
+    [
+        (Speed.FAST, None, None, 25, 15),
+        (Speed.FAST, None, None, 8, 8),  # a model made for few
+        (Speed.FAST, None, 20, 25, 20),
+        (Speed.FAST, 40, 20, 25, 40),
+        (Speed.BALANCED, None, None, 25, 25),
+        (Speed.EXACT, None, None, 25, 25),
+    ],
+)
+def test_fast_takes_fewer_steps_only_where_nobody_names_any(
+    speed: Speed, asked: int | None, configured: int | None, own: int, steps: int
+) -> None:
+    request = GenerateRequest(prompt="x", seed=1, steps=asked, speed=speed)
+    resolved, _ = resolve_generate(request, GenerateSettings(steps=configured), ModelDefaults(steps=own))
+    assert (resolved.steps, resolved.speed) == (steps, speed)
 
 
 @pytest.mark.parametrize(("asked", "configured", "tokens"), [(7, 9, 7), (None, 9, 9), (None, None, 50)])

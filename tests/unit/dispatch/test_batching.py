@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.dispatch.batching import MOST, PAYS, most_together
+from aura_daemon.dispatch.batching import CAPTIONS, MOST, PAYS, most_together
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
 
@@ -42,10 +43,19 @@ def row(batch: int, step_s: float, **changes: object) -> Measured:
 def test_a_batch_is_halved_where_a_picture_in_it_took_no_less_time_than_alone(
     measured: list[Measured], most: int
 ) -> None:
-    assert most_together(configured=None, on_gpu=True, measured=measured, device="a GPU") == most
+    assert most_together(JobKind.GENERATE, configured=None, on_gpu=True, measured=measured, device="a GPU") == most
 
 
 def test_a_cpu_draws_one_at_a_time_and_what_is_configured_counts() -> None:
-    assert most_together(configured=None, on_gpu=False, measured=[], device="a CPU") == 1
-    assert most_together(configured=8, on_gpu=False, measured=[], device="a CPU") == 8
-    assert most_together(configured=8, on_gpu=True, measured=[row(1, 1.0), row(4, 4.0)], device="a GPU") == 8
+    assert most_together(JobKind.GENERATE, configured=None, on_gpu=False, measured=[], device="a CPU") == 1
+    assert most_together(JobKind.GENERATE, configured=8, on_gpu=False, measured=[], device="a CPU") == 8
+    assert (
+        most_together(JobKind.GENERATE, configured=8, on_gpu=True, measured=[row(1, 1.0), row(4, 4.0)], device="a GPU")
+        == 8
+    )
+
+
+@pytest.mark.parametrize("on_gpu", [False, True])
+def test_captions_go_together_on_every_device_unless_configured_otherwise(*, on_gpu: bool) -> None:
+    assert most_together(JobKind.CAPTION, configured=None, on_gpu=on_gpu, measured=[], device="any") == CAPTIONS
+    assert most_together(JobKind.CAPTION, configured=1, on_gpu=on_gpu, measured=[], device="any") == 1

@@ -18,6 +18,20 @@ pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass 
 )
 
 
+ASKS_FOR_MORE = """
+from aura_daemon.engines.library_imports import lean_imports
+with lean_imports():
+    from torch._dynamo.exc import TorchDynamoException
+import torch
+assert torch._dynamo.exc.TorchDynamoException is TorchDynamoException
+"""
+
+
+def test_a_library_that_asks_for_a_part_of_the_compiler_is_given_it() -> None:
+    command = [sys.executable, "-W", "ignore", "-c", ASKS_FOR_MORE]
+    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=110, check=True)
+
+
 def test_a_worker_imports_nothing_heavy_and_samples_and_compiles_as_with_it() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.lean_worker"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True)

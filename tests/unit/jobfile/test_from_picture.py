@@ -16,6 +16,7 @@ from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest, Hires, Lora, RegenerateRequest
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.journal.request_json import request_from_dict, request_to_dict
 from tests.unit.formats.picture_metadata.test_comfyui_graph import graph
 from tests.unit.formats.picture_metadata.test_embedded_texts import png_text
@@ -68,6 +69,7 @@ def test_a_picture_asks_for_what_it_was_made_from() -> None:
         seed=1,
         width=512,
         height=768,
+        speed=Speed.EXACT,
         embedded=EmbeddedSettings(image="sub/x.png", model="aura-mini", model_hash="cd", version="aura-daemon 0.1.0"),
     )
 

@@ -17,6 +17,7 @@ from aura_daemon.jobs.lifecycle import JobState, SourceState, is_legal
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.migrations import MIGRATIONS, VERSION
 from aura_daemon.journal.queries import MOST_BENCHMARKS
@@ -207,6 +208,25 @@ def test_of_every_kind_and_model_the_oldest_queued_job_stands_first(journal: Jou
     oldest = journal.oldest_queued()
     assert oldest is not None
     assert oldest.id == "source-1"
+
+
+def test_jobs_at_turbo_queue_apart_since_they_take_other_files(journal: Journal) -> None:
+    turbo = GenerateRequest(prompt="x", speed=Speed.TURBO)
+    named = GenerateRequest(prompt="x", speed=Speed.TURBO, model="sd-1.4")
+    rows = [
+        job(job_id="a", request=turbo),
+        job(job_id="b"),
+        job(job_id="c", request=named),
+        job(job_id="d", request=turbo),
+    ]
+    admitted(journal, *rows)
+    heads = {row.id: row for row in journal.heads()}
+    assert {row.id: row.needs for row in heads.values()} == {
+        "a": "generate at turbo",
+        "b": "generate",
+        "c": "generate sd-1.4 at turbo",
+    }
+    assert [row.id for row in journal.queued_like(heads["a"], 8)] == ["d"]
 
 
 @pytest.mark.parametrize("kind", ["generate", "caption", "grid"])

@@ -305,3 +305,12 @@ def test_a_rung_above_that_was_refused_makes_nobody_wait_longer() -> None:
     lower = measured(Rung.TILED_DECODE, refused_bytes=20 * GIB, refusals=1, good_since=50, size_good_since=50)
     rows = [measured(refused_bytes=GIB, refusals=5, size_good_since=50), lower]
     assert expected(Rung.TILED_DECODE, SQUARE, *rows) == expected(Rung.TILED_DECODE)
+
+
+def test_images_to_describe_take_the_same_each_whatever_their_size() -> None:
+    footprint = Footprint(unet_bytes=1000, row_bytes=30)
+    one, eight = (Extent(width=0, height=0, batch=batch, guided=False) for batch in (1, 8))
+    for rung in (Rung.CPU, Rung.RESIDENT, Rung.FP8_STORAGE):
+        assert predicted_bytes(footprint, rung, eight) - predicted_bytes(footprint, rung, one) == 7 * 30
+    assert one.is_within(eight)
+    assert not eight.is_within(one)

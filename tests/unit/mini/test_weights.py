@@ -9,7 +9,7 @@ from safetensors import safe_open
 from aura_daemon.engines.model_files.weights import WeightFiles, names_below
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
-from aura_daemon.training.turbo import TURBO_FACTS
+from aura_daemon.training.distilling.turbo import TURBO_FACTS
 
 MOST_BYTES = 16 * 2**20
 TENSORS = sorted(WEIGHTS.rglob("*.safetensors"))

@@ -71,6 +71,16 @@ def levers_of(resolved: ResolvedGenerate, files: ModelFiles) -> Iterator[str]:
         yield f"decoded by {_short(files.decoder.name)}"
 
 
+def unheard(resolved: ResolvedGenerate, files: ModelFiles, *, composes: bool) -> Iterator[str]:
+    """A warning where nobody but the level or the model decided that the negative prompt does nothing.
+
+    `composes`: the prompt has joined texts, which pull away from the negative prompt in any case.
+    """
+    decides = resolved.speed is Speed.TURBO or files.own.embedded_guidance
+    if resolved.negative_prompt and decides and not composes and not files.own.is_guided(resolved.guidance_scale):
+        yield "negative_prompt does nothing here: each step takes one pass, with the prompt"
+
+
 def _short(name: str) -> str:
     """A name without its owner and the folders of this machine."""
     parts = name.rstrip("/").removesuffix(".safetensors").split("/")

@@ -9,12 +9,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy
 import pytest
+from safetensors.numpy import save_file
 
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.support.hub import Hub, Repository, hub_environment, running_hub
 
 MODEL = "tiny/captioner"
+DECODER_FILE = "diffusion_pytorch_model.safetensors"
 CARD = {"license": "bsd-3-clause", "extra_gated_prompt": "Be kind.\x1b[31m\nBe careful."}
 
 
@@ -199,3 +202,31 @@ def test_a_name_that_is_no_model_is_a_mistake_of_the_command_line(fetch: Fetch, 
     ran = fetch(name, "--accept-licence")
     assert (ran.returncode, "sd-1.4, blip-base, owner/name on the hub" in ran.stderr) == (2, True)
     assert hub.requests == []
+
+
+def test_what_turbo_takes_is_fetched_with_its_licence_by_configuration_or_by_name(
+    hub: Hub, fetch: Fetch, tmp_path: Path
+) -> None:
+    lora, decoder = tmp_path / "lora", tmp_path / "decoder"
+    for folder, files in ((lora, ("4steps.safetensors", "8steps.safetensors")), (decoder, (DECODER_FILE,))):
+        folder.mkdir()
+        for name in files:
+            save_file({"x": numpy.zeros(4, numpy.float32)}, folder / name)
+    (decoder / "config.json").write_text('{"_class_name": "AutoencoderTiny"}')
+    hub.add("owner/few", lora, card={"license": "openrail++"})
+    hub.add("owner/tiny", decoder, card={"license": "mit"})
+    turbo = {"LORA": "owner/few/8steps.safetensors", "DECODER": "owner/tiny"}
+    configured = {f"AURA_GENERATE__TURBO__{key}": name for key, name in turbo.items()}
+    ran = fetch("--accept-licence", **configured, AURA_GENERATE__SPEED="turbo")
+    assert ran.returncode == 0, ran.stderr
+    assert "CreativeML Open RAIL++-M" in ran.stdout
+    assert "licence    MIT" in ran.stdout
+    assert all(f"{name}: here and whole" in ran.stdout for name in turbo.values())
+    assert not any("4steps" in request for request in weights(hub))
+    named = fetch("owner/few/4steps.safetensors", "--accept-licence")
+    assert (named.returncode, "here and whole" in named.stdout) == (0, True), named.stderr
+    several = fetch(
+        "owner/few", "--accept-licence", AURA_GENERATE__TURBO__LORA="owner/few", AURA_GENERATE__SPEED="turbo"
+    )
+    assert several.returncode == 1
+    assert "owner/few/4steps.safetensors" in several.stderr

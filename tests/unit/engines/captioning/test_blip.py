@@ -14,7 +14,8 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest
-from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedCaption
+from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced, ResolvedCaption
+from aura_daemon.jobs.tasks import Task
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 
@@ -91,3 +92,28 @@ def test_a_bad_picture_is_refused_before_any_model_is_loaded(content: bytes) -> 
     assert failure.kind is FailureKind.BAD_INPUT
     assert failure.message.startswith("beach.png")
     assert fresh.models == ()
+
+
+def test_captions_of_one_prompt_are_written_together_as_each_is_alone(captioner_folder: Path) -> None:
+    settings = CaptionSettings(model=str(captioner_folder))
+    fresh = Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=settings))
+    tasks = [
+        Task(
+            job_id=str(seed),
+            request=CaptionRequest(image=f"{seed}.png", prompt="a picture of", max_new_tokens=9),
+            image=b"damaged" if seed == 2 else png(drawing(seed)),
+            image_name=f"{seed}.png",
+        )
+        for seed in range(5)
+    ]
+    listener = Listener()
+    listener.cancelled_after = {"3": 0}
+    fresh.run(tasks, listener)
+    assert isinstance(damaged := listener.results["2"].outcome, Failure)
+    assert damaged.message.startswith("2.png")
+    assert listener.results["3"].outcome is CANCELLED
+    for seed in (0, 1, 4):
+        together = produced(listener.results[str(seed)].outcome)
+        alone = produced(run(fresh, tasks[seed].request, tasks[seed].image))
+        assert (together.text, together.resolved, together.batch_size) == (alone.text, alone.resolved, 3)
+        assert together.warnings == alone.warnings

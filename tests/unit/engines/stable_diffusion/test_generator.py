@@ -21,6 +21,7 @@ from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, schedule
 from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import Speed
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 from tests.support.tiny_models import write_generator
@@ -149,6 +150,7 @@ def test_the_result_says_all_that_makes_it_repeatable(generator_folder: Path) ->
         seed=7,
         width=64,
         height=64,
+        speed=Speed.BALANCED,
     )
     assert (result.device, result.dtype, result.rung, result.batch_size) == ("cpu", "float32", "cpu", 1)
     assert result.model == str(generator_folder)

@@ -10,6 +10,7 @@ from aura_daemon.formats.picture_metadata.infotext import MOST_CHARACTERS, infot
 from aura_daemon.jobs.requests import Hires, Lora
 from aura_daemon.jobs.results import ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
+from aura_daemon.jobs.speed import Speed
 
 MADE = ResolvedGenerate(
     prompt="a lighthouse at dawn, (oil painting:1.2)",
@@ -56,6 +57,12 @@ def test_what_was_asked_for_beyond_the_usual_is_in_it() -> None:
         "Hires upscale: 1.5, Version: aura-daemon 0.1.0"
     )
     assert "Denoising strength: 0.75," in written(changed(image="a.png", strength=0.75))
+
+
+def test_how_much_it_may_differ_is_told_and_of_another_program_s_picture_it_is_unknown() -> None:
+    assert "RNG: CPU, Speed: fast, Version: aura-daemon" in written(changed(speed=Speed.FAST))
+    assert keys_of(written(MADE))["speed"] == "exact"
+    assert "speed" not in keys_of(written(MADE).replace("aura-daemon", "v"))
 
 
 def test_loras_stand_in_the_prompt_once() -> None:
@@ -288,6 +295,7 @@ SHARES = st.floats(0, 1)
         height=st.integers(8, 256).map(lambda eighths: eighths * 8),
         hires=st.none() | st.builds(Hires, scale=st.floats(1, 4), strength=SHARES),
         clip_skip=st.integers(1, 12),
+        speed=st.sampled_from(Speed),
     ),
     LINES,
 )
@@ -305,6 +313,7 @@ def test_what_is_read_back_is_what_was_written(made: ResolvedGenerate, model: st
         "seed": made.seed,
         "width": made.width,
         "height": made.height,
+        "speed": made.speed,
         **({"clip_skip": made.clip_skip} if made.clip_skip > 1 else {}),
         **({"hires": {"scale": hires.scale, "strength": hires.strength}} if hires is not None else {}),
     }

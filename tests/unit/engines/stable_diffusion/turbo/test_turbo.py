@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -29,6 +30,8 @@ from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.attempts import Start
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
+from aura_daemon.mini.grammar import every_sentence
+from aura_daemon.mini.knowledge import shows
 from tests.support.listening import Listener
 from tests.support.tiny_models import write_companions, write_lora
 
@@ -181,7 +184,7 @@ def test_a_unet_that_is_told_the_guidance_takes_no_second_pass(generator_folder:
     assert one.levers == ()
     assert pixels(drawn(on, guidance_scale=1.5)).tolist() != pixels(one).tolist()
     joined = drawn(on, negative_prompt="green", start=Rung.CPU_TILED_DECODE)
-    assert joined.warnings == ()
+    assert joined.warnings == ("negative_prompt does nothing here: each step takes one pass, with the prompt",)
     turbo = Session(settings_of(folder, turbo=TurboSettings(decoder="none")))
     assert drawn(turbo, speed=Speed.TURBO).levers == ("4 steps by lcm", "guidance without a second pass")
 
@@ -222,3 +225,17 @@ def test_the_memory_of_turbo_is_that_of_its_decoder_unless_the_vae_encodes(model
     assert turbo.file_bytes == 0 < usual.file_bytes
     encoding = generator_footprint(at[Speed.TURBO], placement, encodes=True)  # type: ignore[arg-type]
     assert encoding.vae_elements == usual.vae_elements != turbo.vae_elements
+
+
+def test_aura_mini_shows_its_prompts_at_turbo_as_the_daemon_draws_them() -> None:
+    sentences = random.Random(7).sample(every_sentence(), 12)
+    requests = [GenerateRequest(prompt=str(sentence), seed=seed) for seed, sentence in enumerate(sentences)]
+    listener = Listener()
+    tasks = [Task(job_id=str(number), request=request) for number, request in enumerate(requests)]
+    Session(EngineSettings(device=Device.CPU, generate=GenerateSettings(speed=Speed.TURBO))).run(tasks, listener)
+    outcomes = [listener.results[task.job_id].outcome for task in tasks]
+    assert all(isinstance(outcome, Produced) for outcome in outcomes), outcomes
+    made = [outcome for outcome in outcomes if isinstance(outcome, Produced)]
+    assert made[0].levers[:1] == ("4 steps by aura-mini/turbo/lora",)
+    pictures = (Image.open(BytesIO(one.payloads[0].content)) for one in made)
+    assert sum(map(shows, pictures, sentences)) >= 11  # of 400: see BENCHMARKS.md

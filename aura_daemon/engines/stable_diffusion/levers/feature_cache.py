@@ -14,7 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.unets.unet_2d_blocks import CrossAttnUpBlock2D, UpBlock2D
 
-from aura_daemon.engines.stable_diffusion.levers import PassPlan
+from aura_daemon.engines.stable_diffusion.levers.levers import PassPlan
 
 
 def can_cache(unet: Any) -> bool:

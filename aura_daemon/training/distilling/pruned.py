@@ -1,4 +1,4 @@
-"""Leave blocks out of aura-mini's UNet: `python -m aura_daemon.training.pruned DIR [--layout NAME] [--steps N]`.
+"""Leave blocks out of aura-mini's UNet: `python -m aura_daemon.training.distilling.pruned DIR [--layout NAME]`.
 
 As BK-SDM does (Kim et al. 2023): the student is the teacher without some blocks. It learns velocities, the teacher's
 output, and what the teacher's blocks put out. DIR becomes a whole model, which the daemon loads as any other

@@ -1,4 +1,4 @@
-"""Distil aura-mini into few steps: `python -m aura_daemon.training.consistency [--out DIR] [--steps N] [--seed N]`.
+"""Distil aura-mini into few steps: `python -m aura_daemon.training.distilling.consistency [--out DIR] [--steps N]`.
 
 Latent consistency distillation (Luo et al. 2023): the student learns to give from any point of the teacher's path the
 end of that path; guidance is already in the path. What is kept is the student's running average, as a LoRA: of every
@@ -18,6 +18,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from aura_daemon.mini import GENERATOR, NATIVE_SIZE_PX, WEIGHTS
+from aura_daemon.training.distilling.turbo import export_lora
 from aura_daemon.training.generator import (
     OTHER_SHAPE_EVERY_STEPS,
     TIMESTEPS,
@@ -26,7 +27,6 @@ from aura_daemon.training.generator import (
     build_scheduler,
 )
 from aura_daemon.training.trainlog import TrainingLog
-from aura_daemon.training.turbo import export_lora
 
 STEPS: Final = 800
 BATCH: Final = 32
@@ -81,7 +81,7 @@ def distil(
     shelves += [TrainingLatents(pipeline.vae, latents[1], size, dice) for size in (WIDE_PX, WIDE_PX[::-1])]
     log.note(f"{latents[0]} square, {latents[1]} wide and {latents[1]} tall latents")
 
-    path = _Path()
+    path = _TeacherPath()
     nothing = pipeline.tokenizer([""], padding="max_length", return_tensors="pt").input_ids
     with torch.no_grad():
         empty = text(nothing).last_hidden_state.expand(BATCH, -1, -1)
@@ -141,7 +141,7 @@ def difference(
     return layers, kept / whole
 
 
-class _Path:
+class _TeacherPath:
     """The teacher's noise schedule, and what its predictions of velocity mean on it."""
 
     def __init__(self) -> None:

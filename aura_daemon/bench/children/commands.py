@@ -44,7 +44,7 @@ class CeilingSettings:
 
 def plain(settings: PlainSettings) -> tuple[str, ...]:
     """Plain diffusers, served."""
-    return *_PYTHON, "aura_daemon.bench.plain", json.dumps(asdict(settings))
+    return *_PYTHON, "aura_daemon.bench.children.plain", json.dumps(asdict(settings))
 
 
 def bare_pictures(settings: PlainSettings, folder: str) -> tuple[str, ...]:
@@ -54,9 +54,9 @@ def bare_pictures(settings: PlainSettings, folder: str) -> tuple[str, ...]:
 
 def ceilings(settings: CeilingSettings) -> tuple[str, ...]:
     """Prints JSON of `floor.Counted`."""
-    return *_PYTHON, "aura_daemon.bench.ceilings", json.dumps(asdict(settings))
+    return *_PYTHON, "aura_daemon.bench.children.ceilings", json.dumps(asdict(settings))
 
 
 def random_models(folder: str) -> tuple[str, ...]:
     """Writes the models with random weights that are not there yet."""
-    return *_PYTHON, "aura_daemon.bench.random_models", folder
+    return *_PYTHON, "aura_daemon.bench.children.random_models", folder

@@ -33,8 +33,8 @@ from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import Failure, Outcome, Produced
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.mini.grammar import Sentence, held_out_sentences, parse, seen_sentences
-from aura_daemon.training.models import name
+from aura_daemon.mini.grammar import Sentence, held_out_sentences, seen_sentences
+from aura_daemon.training.models import came_back
 
 BATCH: Final = 16
 PROMPTS: Final = 400
@@ -80,7 +80,7 @@ class _Pictures:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drawn:
+class DrawnSetting:
     """The pictures of one setting."""
 
     pictures: list[Image.Image]
@@ -95,7 +95,7 @@ def asked(prompts: int, seed: int) -> list[Sentence]:
     return dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
 
 
-def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> Drawn | Failure:
+def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> DrawnSetting | Failure:
     """One picture a prompt, each of its own seed."""
     generate = GenerateSettings(engine=EngineChoice(setting.get("engine", "auto")))
     session = Session(EngineSettings(device=Device.CPU, dtype=Dtype(setting.get("dtype", "auto")), generate=generate))
@@ -118,21 +118,17 @@ def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> Drawn | Fail
             return outcome
         made.append(outcome)
     pictures = [Image.open(BytesIO(one.payloads[0].content)).convert("RGB") for one in made]
-    return Drawn(pictures=pictures, seconds=seconds, first=made[0])
+    return DrawnSetting(pictures=pictures, seconds=seconds, first=made[0])
 
 
-def judge(label: str, drawn: Drawn, reference: Drawn, sentences: Sequence[Sentence]) -> Quality:
+def judge(label: str, drawn: DrawnSetting, reference: DrawnSetting, sentences: Sequence[Sentence]) -> Quality:
     """One setting's pictures, beside the reference's."""
-    answers = [parse(caption) for caption in name(drawn.pictures)]
-    right = sum(
-        got is not None and got.combination == meant.combination for meant, got in zip(sentences, answers, strict=True)
-    )
     pairs = [(_pixels(one), _pixels(other)) for one, other in zip(drawn.pictures, reference.pictures, strict=True)]
     noise_db = statistics.median(psnr(one, other) for one, other in pairs)
     return Quality(
         name=label,
         prompts=len(sentences),
-        right=right / len(sentences),
+        right=came_back(sentences, drawn.pictures) / len(sentences),
         psnr_db=noise_db if math.isfinite(noise_db) else None,
         ssim=statistics.median(ssim(one, other) for one, other in pairs),
         largest_difference=int(max(float((one - other).abs().max()) for one, other in pairs)),

@@ -26,7 +26,7 @@ class EngineFailed(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class EngineAnswer:
     """What one command took."""
 
     seconds: float
@@ -91,7 +91,7 @@ class EngineProcess:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def ask(self, command: str) -> Answer:
+    def ask(self, command: str) -> EngineAnswer:
         """Has one command carried out; raises EngineFailed."""
         assert self._process.stdin is not None
         try:
@@ -109,7 +109,7 @@ class EngineProcess:
         for stream in (self._process.stdin, self._process.stdout, self._log):
             stream.close()
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> EngineAnswer:
         assert self._process.stdout is not None
         killer = threading.Timer(self._patience_s, self._process.kill)
         killer.start()
@@ -123,7 +123,7 @@ class EngineProcess:
         answer = json.loads(line)
         if "error" in answer:
             raise EngineFailed(answer["error"])
-        return Answer(**answer)
+        return EngineAnswer(**answer)
 
     def _last_line(self) -> str:
         self._log.seek(0)

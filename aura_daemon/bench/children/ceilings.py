@@ -1,4 +1,4 @@
-"""Counts the work of a step and measures the machine's best: `python -m aura_daemon.bench.ceilings SETTINGS`.
+"""Counts the work of a step and measures the machine's best: `python -m aura_daemon.bench.children.ceilings SETTINGS`.
 
 In: JSON of `children.CeilingSettings`. Out: JSON of `floor.Counted` on stdout. Nothing but configurations is read: the
 work is counted on tensors without memory. The ceilings are products of matrices that fit into no cache, and a copy of
@@ -20,7 +20,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from aura_daemon.bench.children import CeilingSettings
+from aura_daemon.bench.children.commands import CeilingSettings
 from aura_daemon.bench.floor import Ceiling, Counted, Work
 from aura_daemon.config.engine import Device, EngineSettings, ModelSettings
 from aura_daemon.engines.library_logging import quiet_libraries

@@ -14,8 +14,8 @@ from typing import Any
 import diffusers
 import torch
 
-from aura_daemon.bench.children import PROMPT, PlainSettings
-from aura_daemon.bench.served import serve
+from aura_daemon.bench.children.commands import PROMPT, PlainSettings
+from aura_daemon.bench.children.served import serve
 from aura_daemon.config.engine import Device, EngineSettings, ModelSettings
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.model_files.find import ModelFiles, find_model

@@ -1,4 +1,4 @@
-"""Measure what each speed costs in quality: `python -m aura_daemon.training.levers [--prompts N] [--seed N ...]`.
+"""Measure what each speed costs in quality: `python -m tests.checks.levers_check [--prompts N] [--seed N ...]`.
 
 Prompt to picture to caption with aura-mini, as `evaluate` does, at every speed with the same prompts and seeds; a third
 of the prompts was held out of the training. `--try` measures other levers. Prints a table.
@@ -21,9 +21,9 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from aura_daemon.engines.library_logging import quiet_libraries
-from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet
-from aura_daemon.engines.stable_diffusion.guidance_interval import GuidanceIntervalUNet, noise_levels
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, Levers, PassPlan, pass_plan
+from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet
+from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
+from aura_daemon.engines.stable_diffusion.levers.levers import LEVERS, Levers, PassPlan, pass_plan
 from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed

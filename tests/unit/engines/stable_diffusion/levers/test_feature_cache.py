@@ -9,9 +9,9 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from aura_daemon.engines.stable_diffusion.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
-from aura_daemon.engines.stable_diffusion.guidance_interval import GuidanceIntervalUNet, noise_levels
-from aura_daemon.engines.stable_diffusion.levers import PassPlan
+from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
+from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
+from aura_daemon.engines.stable_diffusion.levers.levers import PassPlan
 from aura_daemon.engines.stable_diffusion.module_wrappers import SplitGuidanceUNet
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.jobs.sampling import Scheduler

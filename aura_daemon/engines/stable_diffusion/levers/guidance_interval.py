@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from aura_daemon.engines.stable_diffusion.levers import PassPlan
+from aura_daemon.engines.stable_diffusion.levers.levers import PassPlan
 
 
 class GuidanceIntervalUNet:

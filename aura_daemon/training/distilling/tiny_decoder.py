@@ -1,9 +1,9 @@
-"""Distil aura-mini's decoder: `python -m aura_daemon.training.tiny_decoder [--out DIR] [--steps N] [--seed N]`.
+"""Distil aura-mini's decoder: `python -m aura_daemon.training.distilling.tiny_decoder [--out DIR] [--steps N]`.
 
 An AutoencoderTiny learns to decode latents, of drawings and of the generator with many steps and with few, into what
 the VAE makes of them. Pixels alone are not enough: with 28 dB the captioner misread every sixth picture. So the decoder
-also has to give pictures in which the captioner's vision encoder finds the same features. Run
-`aura_daemon.training.consistency` first: its LoRA draws a part of the latents. About ten minutes on one core.
+also has to give pictures in which the captioner's vision encoder finds the same features. Run `consistency` first: its
+LoRA draws a part of the latents. About ten minutes on one core.
 """
 
 import argparse
@@ -18,9 +18,9 @@ from transformers import BlipForConditionalGeneration, BlipVisionModel
 from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
 from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
+from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder
 from aura_daemon.training.models import draw_latents
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
-from aura_daemon.training.turbo import TURBO_FACTS, export_decoder
 
 STEPS: Final = 5500
 BATCH: Final = 16

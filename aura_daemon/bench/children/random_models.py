@@ -4,7 +4,7 @@ Built from the known configurations, nothing is fetched: time and memory do not 
 0.5 GB, kept from one run to the next. The last layers are scaled so that noise of variance 1 comes out as such: what
 the UNet says counts in the picture, and a rung that computes wrongly shows.
 
-`python -m aura_daemon.bench.random_models FOLDER` writes what is not there yet, in a process of its own.
+`python -m aura_daemon.bench.children.random_models FOLDER` writes what is not there yet, in a process of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from aura_daemon.bench.random_names import CAPTIONER, GENERATOR
+from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR
 
 WORDS: Final = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
 """That the captioners of tests and benchmarks know."""

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aura_daemon.engines.stable_diffusion.levers import LEVERS, SHALLOW, Levers, pass_plan, whole_evaluations
+from aura_daemon.engines.stable_diffusion.levers.levers import (
+    LEVERS,
+    SHALLOW,
+    Levers,
+    mean_cost,
+    pass_plan,
+    whole_evaluations,
+)
 from aura_daemon.jobs.speed import Speed
 
 FALLING = [14.6, 9.0, 5.5, 5.42, 3.0, 1.0, 0.28, 0.1]
@@ -38,7 +45,7 @@ def test_even_whole_evaluations_stand_equally_far_apart_but_for_one(count: int, 
 
 @given(count=st.integers(1, 300))
 def test_a_faster_speed_computes_no_more(count: int) -> None:
-    wholes = [len(whole_evaluations(LEVERS[speed], count)) for speed in Speed]
+    wholes = [len(whole_evaluations(LEVERS[speed], count)) for speed in (Speed.EXACT, Speed.BALANCED, Speed.FAST)]
     assert wholes == sorted(wholes, reverse=True)
 
 
@@ -74,6 +81,11 @@ def test_guidance_is_in_its_interval_and_the_evaluation_where_it_sets_in_is_whol
         "features of the UNet carried on in 5 of 8 evaluations",
         "guidance left out in 5 of 8 evaluations",
     )
+
+
+def test_the_mean_cost_is_that_of_the_plan() -> None:
+    levers = Levers(whole_share=0.25)
+    assert mean_cost(levers, 8) * 8 == pytest.approx(sum(pass_plan(levers, FALLING, guided=True, caches=True).costs))
 
 
 def test_a_request_without_guidance_loses_none() -> None:

@@ -1,0 +1,1 @@
+"""Engines and models in processes of their own, because they import torch."""

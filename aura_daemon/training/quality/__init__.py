@@ -1,0 +1,1 @@
+"""What one setting of the daemon costs in quality, for `bench --levers`."""
