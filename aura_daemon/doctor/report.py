@@ -156,6 +156,7 @@ class ModelFound(_ReportModel):
     weight_bytes: int = Field(0, description="on the disk; of an absent model: to be fetched; 0: not known")
     message: str = Field("", description="what is wrong with it")
     mend: str = ""
+    engine: str = Field("", description="what computes it on the CPU, and why; empty for what has no choice")
 
 
 class LadderStep(_ReportModel):

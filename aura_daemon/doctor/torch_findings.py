@@ -6,6 +6,7 @@ worker imports. Nothing is loaded, hashed or fetched.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -18,10 +19,13 @@ from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSet
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
 from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.compiled.variants import variant_of
 from aura_daemon.engines.defaults import ModelDefaults, resolve_generate
 from aura_daemon.engines.model_files.companions import USUAL_DECODER, USUAL_LORA, companions_of, look_for_all
 from aura_daemon.engines.model_files.find import FEW_STEPS, Found, ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
+from aura_daemon.engines.openvino.choice import chosen
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, cache_folder
 from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
 from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
@@ -54,6 +58,7 @@ def findings(question: ProbeRequest) -> report.ProbeAnswer:
     session = Session(question.settings)
     found = session.devices
     devices = found if isinstance(found, Devices) else None
+    cpu = devices.cpu if devices is not None and devices.accelerator is None else None
     half = devices is not None and devices.first.dtype == "float16"
     plan = None
     if devices is not None and question.wish is not None:
@@ -63,7 +68,13 @@ def findings(question: ProbeRequest) -> report.ProbeAnswer:
         torch=_torch(devices.first if devices is not None else None),
         hub_cache=str(constants.HF_HUB_CACHE),
         hub_is_forbidden=bool(constants.HF_HUB_OFFLINE),
-        models=tuple(_models(question.settings, half=half)),
+        models=tuple(
+            _models(
+                question.settings,
+                half=half,
+                cpu=cpu,
+            )
+        ),
         plan=plan,
         refusal=report.Finding(message=found.message, mend=found.mend) if isinstance(found, Failure) else None,
     )
@@ -109,12 +120,27 @@ def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
     return configured if model == configured.model else replace(configured, model=model, revision=None)
 
 
-def _models(settings: EngineSettings, *, half: bool) -> Iterator[report.ModelFound]:
+def _engine(settings: EngineSettings, model: GenerateSettings, files: ModelFiles, cpu: Placement) -> str:
+    """What computes a model on the CPU, and why."""
+    forced = variant_of(settings.generate.engine, cpu, adapted=False)
+    if forced is not None:
+        return f"{forced}: engine: {settings.generate.engine} is configured"
+    folder = cache_folder(os.environ)
+    converted = ConversionStore(folder).look_for(files) if folder is not None else None
+    never = ConvertedModel(folder=folder / "none") if folder is not None else None
+    found = chosen(settings, GenerateRequest(prompt=""), files, cpu, converted or never)
+    return f"{found.variant}: {found.why}"
+
+
+def _models(settings: EngineSettings, *, half: bool, cpu: Placement | None) -> Iterator[report.ModelFound]:
     """The configured models; where they draw at turbo, each with what it takes for that."""
     shown: set[str] = set()
     for kind, model in _configured(settings):
         found = look_for_model(model, MODEL_FORMATS[kind], half)
-        yield _model(kind, model, found, half=half)
+        told = _model(kind, model, found, half=half)
+        if isinstance(model, GenerateSettings) and isinstance(found, ModelFiles) and cpu is not None:
+            told = told.model_copy(update={"engine": _engine(settings, model, found, cpu)})
+        yield told
         if not isinstance(model, GenerateSettings) or not model.at_turbo or isinstance(found, Failure):
             continue
         taken = companions_of(model, found if isinstance(found, ModelFiles) else None)

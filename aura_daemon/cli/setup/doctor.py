@@ -152,7 +152,8 @@ def _torch(answer: report.ProbeAnswer) -> Iterator[str]:
 def _model(model: report.ModelFound) -> str:
     match model.presence:
         case report.ModelPresence.HERE:
-            return f"here, {download_text(model.weight_bytes)}, {escaped(model.folder)}"
+            engine = f"; computed by {escaped(model.engine)}" if model.engine else ""
+            return f"here, {download_text(model.weight_bytes)}, {escaped(model.folder)}{engine}"
         case report.ModelPresence.ABSENT:
             size = f"{download_text(model.weight_bytes)} are" if model.weight_bytes else "it is"
             return f"not on this machine, {size} fetched for its first job"

@@ -33,6 +33,7 @@ def main(parent: int) -> int:
             return BUSY
         converted = store.of(order.files)
         converted.sweep()
+        store.describe(order.files)
         for kind in order.kinds:
             if converted.graph(kind) is None and not converted.failure(kind):
                 _convert(kind, order, converted)

@@ -36,6 +36,9 @@ GRAPH: Final = "unet.xml"
 MANIFEST: Final = "manifest.json"
 """Size of each file, and the hash of each small one."""
 
+ABOUT: Final = "about.json"
+"""Name and size of the model, and the versions."""
+
 HASHED_BYTES: Final = 64 << 20
 """Larger files are known by their size alone: to hash the weights would take as long as to read them."""
 
@@ -115,6 +118,10 @@ class ConvertedModel:
         """`told`: what else a reader of the file wants to know."""
         self._write(self.folder / f"measured-{machine}.json", {"step_s": dict(step_s), **told})
 
+    def describe(self, about: Mapping[str, Any]) -> None:
+        """Says which model this is."""
+        self._write(self.folder / ABOUT, about)
+
     def _failed(self, kind: Kind) -> Path:
         return self.folder / f"{kind}.failed.json"
 
@@ -132,9 +139,21 @@ class ConversionStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def look_for(self, files: ModelFiles) -> ConvertedModel | None:
+        """The place of a model that was not hashed, known by name and size; None where it was never converted."""
+        wanted = {**_about(files), "versions": _versions()}
+        for about in self.folder.glob(f"*/{ABOUT}"):
+            if _read(about) == wanted:
+                return ConvertedModel(folder=about.parent)
+        return None
+
+    def describe(self, files: ModelFiles) -> None:
+        """Lets `look_for` find the place of a model."""
+        self.of(files).describe({**_about(files), "versions": _versions()})
+
     def of(self, files: ModelFiles) -> ConvertedModel:
         """The place of a model's conversions with the installed versions."""
-        identity = [LAYOUT, files.loaded_sha256, *(f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8])]
+        identity = [LAYOUT, files.loaded_sha256, *_versions()]
         with suppress(OSError):
             identity.append((files.folder / "unet" / "config.json").read_text(encoding="utf-8"))
         return ConvertedModel(folder=self.folder / hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32])
@@ -177,6 +196,15 @@ def _version(distribution: str) -> str:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _versions() -> list[str]:
+    return [f"{name} {_version(name)}" for name in DISTRIBUTIONS[Kind.INT8]]
+
+
+def _about(files: ModelFiles) -> dict[str, Any]:
+    lora = files.lora.name if files.lora is not None else ""
+    return {"model": files.name, "bytes": files.size_bytes, "lora": lora}
 
 
 @lru_cache(maxsize=64)

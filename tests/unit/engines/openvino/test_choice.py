@@ -55,7 +55,8 @@ def converted(tmp_path: Path) -> ConvertedModel:
     [
         ({}, Speed.EXACT, "eager"),
         ({"eager": 6.0, "openvino": 4.2, "openvino-int8": 2.9}, Speed.EXACT, "openvino"),
-        ({"eager": 6.0, "openvino": 4.2, "openvino-int8": 2.9}, Speed.FAST, "openvino-int8"),
+        ({"eager": 6.0, "openvino": 4.2, "openvino-int8": 2.9}, Speed.TURBO, "openvino-int8"),
+        ({"eager": 6.0, "openvino": 4.2, "openvino-int8": 2.9}, Speed.FAST, "openvino"),
         ({"eager": 6.0, "openvino": 4.2, "openvino-int8": 40.0}, Speed.TURBO, "openvino"),
         ({"eager": 4.0, "openvino": 4.2}, Speed.FAST, "eager"),
     ],
