@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,7 @@ from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.requests import Request
 from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.system.wakeup import wait_until_readable
 from aura_daemon.workers.process import ProcessWorker
 from aura_daemon.workers.protocol import Batch, Finished, Progress, Ready
 
@@ -71,7 +71,7 @@ class TimedWorker:
         began_s = ready_s = time.monotonic()
         self._worker.submit(Batch(tasks=(Task(job_id=f"bench-{self._number}", request=request),)))
         while True:
-            select.select(self._worker.waitables(), [], [], 0.5)
+            wait_until_readable(self._worker.waitables(), 0.5)
             for message in self._worker.poll():
                 match message:
                     case Ready():

@@ -203,7 +203,7 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
 
 def _job_file(made: GenerateRecord) -> str:
     """A job file for the same picture."""
-    keys = made.model_dump(mode="json", exclude={"task"})
+    keys = made.model_dump(mode="json", exclude={"task"}) | {"speed": made.speed}  # a configuration may say another
     # JSON's values are YAML's, and written ten times as fast as by PyYAML.
     return "".join(f"{key}: {_in_yaml(value)}\n" for key, value in keys.items() if value not in ("", []))
 

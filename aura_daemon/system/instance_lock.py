@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from aura_daemon.errors import Problem, UserError
@@ -71,3 +72,19 @@ def _lock(file: Path, key: str, folder: Path, mode: int) -> int:
     os.ftruncate(descriptor, 0)
     os.write(descriptor, f"{os.getpid()}\n".encode())
     return descriptor
+
+
+@contextmanager
+def try_lock(file: Path) -> Iterator[bool]:
+    """Whether this process holds the lock meanwhile: False where another one has it."""
+    if sys.platform == "win32":
+        raise needs_wsl2()
+    import fcntl
+
+    with file.open("a") as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True

@@ -11,6 +11,8 @@ import sys
 import traceback
 from typing import Final
 
+import psutil
+
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.openvino.background import BUSY, ORDER, ConversionOrder
 from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind
@@ -23,7 +25,7 @@ LOWEST: Final = 19
 def main(parent: int) -> int:
     """0: all that could be done is done; `BUSY`: another process is at it."""
     become_a_child(parent)
-    os.nice(LOWEST)
+    psutil.Process().nice(LOWEST)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     order = ORDER.validate_json(sys.stdin.buffer.read())
     quiet_libraries()

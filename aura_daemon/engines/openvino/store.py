@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.jobs import results
 from aura_daemon.system import durable_files
 from aura_daemon.system.files.xdg_folders import xdg_folder
-from aura_daemon.system.windows import needs_wsl2
+from aura_daemon.system.instance_lock import try_lock
 
 LAYOUT: Final = "1"
 """Changes with every change of what a conversion makes."""
@@ -161,18 +160,9 @@ class ConversionStore:
     @contextmanager
     def locked(self) -> Iterator[bool]:
         """Whether this process may convert: one at a time on this machine."""
-        if sys.platform == "win32":
-            raise needs_wsl2()
-        import fcntl
-
         durable_files.make_folder(self.folder)
-        with (self.folder / "lock").open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with try_lock(self.folder / "lock") as is_ours:
+            yield is_ours
 
 
 def cache_folder(environment: Mapping[str, str]) -> Path | None:

@@ -21,7 +21,7 @@ from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import NOISE, shaped
 from aura_daemon.engines.openvino.graphs import FEATURE, shallow, with_feature
 from aura_daemon.engines.openvino.library import openvino
-from aura_daemon.engines.openvino.mapped_pages import without_pages_of
+from aura_daemon.system.processes.mapped_pages import without_pages_of
 
 PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 """Number formats of torch -> OpenVINO's names."""

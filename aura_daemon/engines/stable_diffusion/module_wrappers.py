@@ -34,8 +34,8 @@ class SplitGuidanceUNet:
                 sample[row : row + 1],
                 timestep,
                 encoder_hidden_states=encoder_hidden_states[row : row + 1],
-                timestep_cond=told[row : row + 1] if told is not None else None,
                 **arguments,
+                **({} if told is None else {"timestep_cond": told[row : row + 1]}),
             )[0]
             for row in range(len(sample))
         ]

@@ -152,6 +152,7 @@ class Pipelines:
                     output_type="latent",
                     callback_on_step_end=step_ended,
                     **chosen.steps,
+                    **chosen.noise,
                     **size_options,
                 ).images
         finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
@@ -59,6 +59,8 @@ class ChosenScheduler:
 
     scheduler: Any
     steps: dict[str, Any]
+    noise: dict[str, float] = field(default_factory=dict)
+    """Arguments that set how much fresh noise each step adds."""
 
 
 def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> ChosenScheduler:
@@ -75,7 +77,7 @@ def scheduler_for(name: Scheduler, own_config: dict[str, Any], steps: int) -> Ch
             scheduler=scheduler, steps={"timesteps": aligned_timesteps(scheduler.alphas_cumprod, steps)}
         )
     noise = {"eta": TCD_NOISE} if name is Scheduler.TCD else {}
-    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps, **noise})
+    return ChosenScheduler(scheduler=scheduler, steps={"num_inference_steps": steps}, noise=noise)
 
 
 def _class_of(name: str) -> Any:

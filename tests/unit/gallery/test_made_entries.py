@@ -88,7 +88,7 @@ def test_the_job_file_of_a_picture_asks_for_the_same() -> None:
     assert isinstance(spec, JobSpec)
     again = request_of(made)
     assert isinstance(again, GenerateRequest)
-    assert spec.request == replace(again, format=None, metadata=None)
+    assert spec.request == replace(again, format=None, metadata=None, variant="")
 
 
 def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:

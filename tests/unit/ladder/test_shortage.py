@@ -80,7 +80,8 @@ SAID: dict[str, tuple[object, str]] = {
 }
 UNSAID = {
     "prompt", "negative_prompt", "steps", "scheduler", "seed", "loras", "mask", "strength", "clip_skip", "format",
-    "quality", "metadata", "preview", "output", "tags", "notes", "embedded",
+    "quality", "metadata", "preview", "output", "tags", "notes", "embedded", "speed",
+    "variant",
 }  # fmt: skip
 """They take no memory to speak of."""
 

@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 
 from aura_daemon.mini import CAPTIONER, GENERATOR
 from tests.support.hub import Hub, Repository, hub_environment, running_hub
+from tests.support.tiny_models import write_generator
 
 MODEL = "tiny/captioner"
 DECODER_FILE = "diffusion_pytorch_model.safetensors"
@@ -217,6 +218,7 @@ def test_what_turbo_takes_is_fetched_with_its_licence_by_configuration_or_by_nam
     hub.add("owner/tiny", decoder, card={"license": "mit"})
     turbo = {"LORA": "owner/few/8steps.safetensors", "DECODER": "owner/tiny"}
     configured = {f"AURA_GENERATE__TURBO__{key}": name for key, name in turbo.items()}
+    configured["AURA_GENERATE__MODEL"] = str(write_generator(tmp_path / "own"))  # aura-mini brings its own
     ran = fetch("--accept-licence", **configured, AURA_GENERATE__SPEED="turbo")
     assert ran.returncode == 0, ran.stderr
     assert "CreativeML Open RAIL++-M" in ran.stdout
@@ -226,7 +228,10 @@ def test_what_turbo_takes_is_fetched_with_its_licence_by_configuration_or_by_nam
     named = fetch("owner/few/4steps.safetensors", "--accept-licence")
     assert (named.returncode, "here and whole" in named.stdout) == (0, True), named.stderr
     several = fetch(
-        "owner/few", "--accept-licence", AURA_GENERATE__TURBO__LORA="owner/few", AURA_GENERATE__SPEED="turbo"
+        "owner/few",
+        "--accept-licence",
+        **configured | {"AURA_GENERATE__TURBO__LORA": "owner/few"},
+        AURA_GENERATE__SPEED="turbo",
     )
     assert several.returncode == 1
     assert "owner/few/4steps.safetensors" in several.stderr
