@@ -228,7 +228,7 @@ def test_the_memory_of_turbo_is_that_of_its_decoder_unless_the_vae_encodes(model
 
 
 def test_aura_mini_shows_its_prompts_at_turbo_as_the_daemon_draws_them() -> None:
-    sentences = random.Random(7).sample(every_sentence(), 12)
+    sentences = random.Random(7).sample(every_sentence(), 60)
     requests = [GenerateRequest(prompt=str(sentence), seed=seed) for seed, sentence in enumerate(sentences)]
     listener = Listener()
     tasks = [Task(job_id=str(number), request=request) for number, request in enumerate(requests)]
@@ -238,4 +238,4 @@ def test_aura_mini_shows_its_prompts_at_turbo_as_the_daemon_draws_them() -> None
     made = [outcome for outcome in outcomes if isinstance(outcome, Produced)]
     assert made[0].levers[:1] == ("4 steps by aura-mini/turbo/lora",)
     pictures = (Image.open(BytesIO(one.payloads[0].content)) for one in made)
-    assert sum(map(shows, pictures, sentences)) >= 11  # of 400: see BENCHMARKS.md
+    assert sum(map(shows, pictures, sentences)) >= 57  # of 200 it was 196
