@@ -225,3 +225,18 @@ def test_on_small_cards_the_allocator_splits_no_large_blocks(
     configured: int | None, total_bytes: int | None, options: str
 ) -> None:
     assert allocator_options(configured, total_bytes) == options
+
+
+def test_at_turbo_what_is_configured_for_other_levels_does_not_count() -> None:
+    configured = GenerateSettings(steps=30, guidance_scale=7.0, scheduler=Scheduler.EULER)
+    own = ModelDefaults(steps=4, guidance_scale=1.0, scheduler=Scheduler.LCM)
+    resolved, _ = resolve_generate(GenerateRequest(prompt="x", seed=0, speed=Speed.TURBO), configured, own)
+    assert (resolved.steps, resolved.guidance_scale, resolved.scheduler) == (4, 1.0, Scheduler.LCM)
+    assert GenerateSettings(speed=Speed.TURBO).at_turbo
+    assert not (configured.at_turbo or CaptionSettings().at_turbo)
+
+
+def test_a_unet_that_is_told_the_guidance_takes_no_second_pass() -> None:
+    assert ModelDefaults().is_guided(2.0)
+    assert not ModelDefaults().is_guided(1.0)
+    assert not ModelDefaults(embedded_guidance=True).is_guided(8.0)

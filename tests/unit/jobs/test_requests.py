@@ -14,8 +14,10 @@ from aura_daemon.jobs.requests import (
     engine_kind,
     kind_of,
     model_named,
+    queue_of,
 )
 from aura_daemon.jobs.results import Payload
+from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
 
 
@@ -55,3 +57,19 @@ def test_a_benchmark_needs_the_engine_and_the_model_of_what_it_measures() -> Non
 def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
     assert batch_key(DRAWING) is None
     assert demand_of(DRAWING) == "benchmark generate sd-1.4 512x512 768x512"
+
+
+@pytest.mark.parametrize(
+    ("request_", "queue"),
+    [
+        (GenerateRequest(prompt="x"), ""),
+        (GenerateRequest(prompt="x", model="sd-1.4"), "sd-1.4"),
+        (GenerateRequest(prompt="x", speed=Speed.FAST), ""),
+        (GenerateRequest(prompt="x", speed=Speed.TURBO), "at turbo"),
+        (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.TURBO), "sd-1.4 at turbo"),
+        (BenchmarkRequest(picture=GenerateRequest(prompt="x", speed=Speed.TURBO)), "at turbo"),
+        (CaptionRequest(), ""),
+    ],
+)
+def test_jobs_at_turbo_wait_by_themselves(request_: Request, queue: str) -> None:
+    assert queue_of(request_) == queue
