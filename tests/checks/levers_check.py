@@ -114,6 +114,7 @@ def _draw(sentences: Sequence[Sentence], seed: int, setting: LeverSetting, sched
                 [str(sentence) for sentence in part],
                 generator=[torch.Generator().manual_seed(1000 * seed + start + place) for place in range(len(part))],
                 **chosen.steps,
+                **chosen.noise,
                 guidance_scale=float(generator_defaults()["guidance_scale"]),
                 height=64,
                 width=64,

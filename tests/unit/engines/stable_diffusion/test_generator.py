@@ -96,6 +96,7 @@ def test_pixels_equal_a_plain_diffusers_call(
         negative_prompt=negative or None,
         guidance_scale=guidance,
         **chosen.steps,
+        **chosen.noise,
         generator=torch.Generator("cpu").manual_seed(7),
     ).images[0]
     plain.scheduler = own

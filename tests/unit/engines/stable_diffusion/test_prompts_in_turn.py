@@ -98,6 +98,7 @@ def by_hand(pipe: Any, scheduler: Scheduler, texts: Sequence[str], negatives: Se
             callback_on_step_end=exchanged,
             callback_on_step_end_tensor_inputs=["latents", "prompt_embeds"],
             **chosen.steps,
+            **chosen.noise,
         ).images[0]
     finally:
         pipe.scheduler = own
