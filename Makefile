@@ -120,7 +120,7 @@ $(VENV)/constraints.txt: constraints.txt $(VENV)/bin/python
 
 # torch first and alone: its version decides which of its many builds the rest is resolved against.
 $(INSTALLED): pyproject.toml constraints.txt $(CONSTRAINTS) $(VENV)/bin/python
-	@echo "installing into $(VENV): about 1.4 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
+	@echo "installing into $(VENV): about 1.6 GB with a CPU build of torch, 5 GB and more with CUDA; some minutes without a word"
 	$(if $(SYSTEM_TORCH),,$(PIP) torch)
 	$(PIP) -e .
 	$(BIN)/python -m compileall -q aura_daemon

@@ -103,8 +103,8 @@ def chosen(
 
 
 def _fastest(step_s: Mapping[str, float]) -> Chosen:
-    told = ", ".join(f"{name} {seconds:.3g} s" for name, seconds in sorted(step_s.items(), key=lambda one: one[1]))
+    told = ", ".join(f"{name} {seconds:.3g}" for name, seconds in sorted(step_s.items(), key=lambda one: one[1]))
     fastest = min(step_s, key=lambda name: step_s[name])
     if not step_s[fastest]:
         return Chosen(variant=fastest, why="engine: openvino is configured")
-    return Chosen(variant=fastest, why=f"a step takes one core {told}")
+    return Chosen(variant=fastest, why=f"measured, a step in seconds of one core: {told}")

@@ -72,7 +72,9 @@ def test_auto_takes_what_was_measured_to_be_fastest(
     converted.record(machine_of(placement), step_s)
     found = chosen(settings(), replace(PLAIN, speed=speed), large, placement, converted)
     assert found.variant == variant
-    assert found.why in ("it is not measured yet",) or found.why.startswith(f"a step takes one core {variant} ")
+    assert found.why in ("it is not measured yet",) or found.why.startswith(
+        f"measured, a step in seconds of one core: {variant} "
+    )
 
 
 def test_what_another_processor_measured_does_not_count(
