@@ -38,11 +38,13 @@ ENVIRONMENT: Final = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "OMP_WAIT_POLICY": "PASSIVE",
+    "THP_MEM_ALLOC_ENABLE": "1",
 }
 """Must be set before the libraries are imported; variables that the user has set stay.
 
 Without PASSIVE, waiting threads keep the processor busy: beside one other busy program a tiny model took 200 times as
-long (measured: 2 cores, 9.9 s against 0.05 s).
+long (measured: 2 cores, 9.9 s against 0.05 s). THP_MEM_ALLOC_ENABLE: torch asks Linux for huge pages, see "Levers" in
+BENCHMARKS.
 """
 
 
