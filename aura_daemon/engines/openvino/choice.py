@@ -27,7 +27,7 @@ WORTH_BYTES: Final = 200_000_000
 """Weights from which `auto` converts a model: a small one is drawn before its conversion is done."""
 
 ROUGH: Final = (Speed.TURBO,)
-"""Levels that allow 8 bits, which cost aura-mini 1.25 points of 400 prompts: more than `fast` may."""
+"""Levels that allow 8 bits: at `fast` they put aura-mini at 32.4 dB to float32, where 33 is the bound."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -46,8 +46,8 @@ class Levers:
 
 LEVERS: Final = {
     Speed.EXACT: Levers(),
-    Speed.BALANCED: Levers(whole_share=0.48, least_whole=12, momentum=1.0),
-    Speed.FAST: Levers(whole_share=0.36, least_whole=9, momentum=1.0, guided=(0.28, 5.42)),
+    Speed.BALANCED: Levers(whole_share=0.32, least_whole=8, momentum=1.0),
+    Speed.FAST: Levers(whole_share=0.28, least_whole=7, momentum=1.0, guided=(0.28, 5.42)),
     Speed.TURBO: Levers(),  # so few steps differ too much from each other
 }
 """The interval is that of the paper for Stable Diffusion XL, which has the noise levels of Stable Diffusion 1.x."""
