@@ -30,7 +30,7 @@ from aura_daemon.training.generator import (
 )
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
 
-STEPS: Final = 2000
+STEPS: Final = 1500
 BATCH: Final = 32
 PEAK_RATE: Final = 1e-3
 EMA_DECAY: Final = 0.99
