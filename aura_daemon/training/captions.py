@@ -56,8 +56,8 @@ def described(pictures: Sequence[Image.Image], dtype: Dtype) -> tuple[list[str],
         Task(job_id=str(number), request=CaptionRequest(), image=_png(picture), image_name=f"{number}.png")
         for number, picture in enumerate(pictures)
     ]
-    session, outcomes = Session(EngineSettings(device=Device.CPU, dtype=dtype)), _Outcomes()
-    session.run(tasks[:1], _Outcomes())  # loads
+    session, outcomes = Session(EngineSettings(device=Device.CPU, dtype=dtype)), _CaptionOutcomes()
+    session.run(tasks[:1], _CaptionOutcomes())  # loads
     began_s = time.process_time()
     session.run(tasks, outcomes, together=TOGETHER)
     seconds = (time.process_time() - began_s) / len(tasks)
@@ -82,7 +82,7 @@ def _png(picture: Image.Image) -> bytes:
     return content.getvalue()
 
 
-class _Outcomes:
+class _CaptionOutcomes:
     """Keeps how tasks end (`engines.reporter.Reporter`)."""
 
     def __init__(self) -> None:

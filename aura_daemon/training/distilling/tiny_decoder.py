@@ -35,7 +35,7 @@ FIRST_SEED: Final = 2_000_000  # far from any seed the evaluation uses
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class DecoderStage:
     """One descent, along a learning rate of its own."""
 
     steps: int
@@ -49,8 +49,8 @@ class Stage:
 
 
 STAGES: Final = (
-    Stage(steps=2000, drawn=4_096, generated=1_024, many_steps=12, feature_weight=0.1),
-    Stage(steps=1300, drawn=1_536, generated=512, many_steps=8, feature_weight=0.2),
+    DecoderStage(steps=2000, drawn=4_096, generated=1_024, many_steps=12, feature_weight=0.1),
+    DecoderStage(steps=1300, drawn=1_536, generated=512, many_steps=8, feature_weight=0.2),
 )
 
 
@@ -85,7 +85,7 @@ def distil(
     log: TrainingLog,
     begun: AutoencoderTiny | None = None,
     *,
-    stage: Stage,
+    stage: DecoderStage,
     seed: int,
 ) -> AutoencoderTiny:
     """`begun`: a decoder trained before."""
