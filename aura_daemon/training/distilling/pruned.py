@@ -2,7 +2,7 @@
 
 As BK-SDM does (Kim et al. 2023): the student is the teacher without some blocks. It learns velocities, the teacher's
 output, and what the teacher's blocks put out. DIR becomes a whole model, which the daemon loads as any other
-(`generate.model: DIR`). At the end the round trip is measured: prompt to picture to caption, a third of the prompts held
+(`generate.model: DIR`). At the end the round trip is measured: prompt to picture to caption, a third of them held
 out of training. Ten minutes on one core; `--steps 0` leaves out without training.
 """
 
