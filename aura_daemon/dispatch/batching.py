@@ -12,7 +12,10 @@ MOST: Final = 4
 """Default batch size on a GPU, in pictures: 8 were hardly faster on an H200 (see BENCHMARKS)."""
 
 CAPTIONS: Final = 8
-"""Default batch size of captions: 16 are hardly faster, on a CPU or a GPU (see BENCHMARKS)."""
+"""Default batch size of captions: 16 took as long a caption, on a CPU (see BENCHMARKS), and twice the memory."""
+
+CAPTION_BATCHES: Final = 2
+"""That a worker gets at once: it reads the pictures of one while the model describes those of the other."""
 
 PAYS: Final = 0.95
 """A batch is worthwhile where a picture in it takes at most this share of the time that it takes alone."""

@@ -13,7 +13,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.dispatch.batching import most_together
+from aura_daemon.dispatch.batching import CAPTION_BATCHES, most_together
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
@@ -179,7 +179,9 @@ class Dispatcher:
             start = next_start((), engine_kind(first.request))
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
-        batch = self._batch_of(first, self._batch_limit(first, slot, start, measured), start)
+        together = self._batch_limit(first, slot, start, measured)
+        reads_ahead = first.kind == JobKind.CAPTION and start.most is None and len(self.pool.slots) == 1  # else: shared
+        batch = self._batch_of(first, together * CAPTION_BATCHES if reads_ahead else together, start)
         try:
             tasks = [task for job in batch if (task := self._begin(slot, job)) is not None]
         except JournalRefused:
@@ -187,7 +189,7 @@ class Dispatcher:
             raise
         if not tasks:
             return not self.holdups.has_failed(JOURNAL)
-        slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured))
+        slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured, together=together))
         for running in slot.running.values():
             notify(self.listeners, JobStarted(job=running.job, source=running.source))
         return False
@@ -212,7 +214,7 @@ class Dispatcher:
         return heads[found.id]
 
     def _batch_limit(self, first: Job, slot: Slot, start: Start, measured: Sequence[Measured]) -> int:
-        """The largest size of a batch; sheets and benchmarks run one by one."""
+        """How many run at once; sheets and benchmarks run one by one."""
         if first.kind not in (JobKind.GENERATE, JobKind.CAPTION):
             return 1
         device = slot.device
@@ -226,7 +228,7 @@ class Dispatcher:
         return min(most, start.most) if start.most is not None else most
 
     def _batch_of(self, first: Job, most: int, start: Start) -> list[Job]:
-        """The job, and queued jobs with the same batch key and start that run together with it."""
+        """The job, and queued jobs with the same batch key and start that may run together with it."""
         key = batch_key(first.request)
         if most < 2 or key is None:
             return [first]

@@ -22,12 +22,15 @@ class EngineAttempt:
         self,
         *,
         tasks: Sequence[Task],
+        following: Sequence[Task] = (),
         reporter: Reporter,
         start: Start,
         measured: Sequence[Measured],
         chooser: RungChooser,
     ) -> None:
         self.tasks = tasks
+        self.following = following
+        """The next batch, if this one runs whole."""
         self.reporter = reporter
         self.start = start
         self.measured = measured

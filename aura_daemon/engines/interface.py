@@ -82,6 +82,12 @@ class Family(Protocol[PictureT, EngineT]):
     def load(self, files: ModelFiles, placement: Placement) -> EngineT:
         """Loads a model; raises what the libraries raise."""
 
+    def prepare(self, engine: EngineT, picture: PictureT) -> PictureT:
+        """What the engine takes of a picture, and a picture that was prepared as it is.
+
+        Called in a thread while the engine works on the batch before; what it raises ends this task alone.
+        """
+
     def run(
         self, engine: EngineT, tasks: Sequence[DecodedTask[PictureT]], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -47,6 +48,7 @@ from aura_daemon.engines.placement.device_memory import (
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices, processor
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
+from aura_daemon.engines.read_ahead import ReadAhead
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
@@ -77,6 +79,7 @@ class Session:
             torch.set_num_threads(settings.threads)
         self._families = {kind: made(settings) for kind, made in families.items()}
         self._models = LoadedModels()
+        self._ahead = ReadAhead()
         self._loading = ""
         self._is_broken = False
         self._free = free
@@ -102,9 +105,15 @@ class Session:
         return memory_figures(self.devices.first)
 
     def run(
-        self, tasks: Sequence[Task], reporter: Reporter, *, start: Start = TOP, measured: Sequence[Measured] = ()
+        self,
+        tasks: Sequence[Task],
+        reporter: Reporter,
+        *,
+        start: Start = TOP,
+        measured: Sequence[Measured] = (),
+        together: int | None = None,
     ) -> None:
-        """Finishes every task; those that may run together do so as far as there is memory.
+        """Finishes every task; those that may run together do so as far as there is memory, at most `together`.
 
         Never raises for what a request, a model or the memory can cause. `start` and `measured`: for the choice of a
         rung.
@@ -130,11 +139,19 @@ class Session:
             free=self._free,
         )
         while left:
+            alike = self._alike(left)
+            most = together or len(alike)
             attempt = EngineAttempt(
-                tasks=self._alike(left), reporter=reporter, start=start, measured=measured, chooser=chooser
+                tasks=alike[:most],
+                following=alike[most : 2 * most],
+                reporter=reporter,
+                start=start,
+                measured=measured,
+                chooser=chooser,
             )
             self._run(attempt, self.devices)
             left = [task for task in left if not attempt.has_ended(task)]
+        self._ahead.stop()
         process_memory.trim()
 
     def forget(self) -> None:
@@ -200,16 +217,38 @@ class Session:
         began_s = time.monotonic()
         engine = self._loaded(attempt, demand, family, files)
         loaded_s = time.monotonic() - began_s
+        prepared = self._read(attempt, decoded[:batch], lambda one: family.prepare(engine, one.picture))
+        if not prepared:
+            return
+        if batch == len(decoded):  # otherwise memory is short
+            self._ahead.begin(attempt.following, partial(_read, family, engine))
         with attempt.peak.watched():
-            for result in family.run(engine, decoded[:batch], attempt.reporter, attempt.peak):
+            for result in family.run(engine, prepared, attempt.reporter, attempt.peak):
                 outcome = _completed(result.outcome, loaded_s, attempt.placement)
                 attempt.end(result.task, outcome, step_s=result.step_s)
 
     def _decoded(self, attempt: EngineAttempt, family: AnyFamily) -> list[DecodedTask[Any]]:
-        """The tasks whose files can be decoded; the others end here."""
+        """The tasks whose files can be decoded, ahead or now; the others end here."""
+        ahead = self._ahead.taken()
+
+        def picture_of(task: Task) -> Any:
+            return ahead[task.job_id].result() if task.job_id in ahead else family.decode(task)
+
+        tasks = [DecodedTask(task=task, picture=None) for task in attempt.tasks]
+        return self._read(attempt, tasks, lambda one: picture_of(one.task))
+
+    def _read(
+        self, attempt: EngineAttempt, tasks: Sequence[DecodedTask[Any]], read: Callable[[DecodedTask[Any]], Any]
+    ) -> list[DecodedTask[Any]]:
+        """The tasks with what `read` makes of them; those of which it makes nothing end here."""
         decoded: list[DecodedTask[Any]] = []
-        for task in attempt.tasks:
-            picture = family.decode(task)
+        for one in tasks:
+            task = one.task
+            try:
+                picture = read(one)
+            except Exception as error:  # noqa: BLE001 - one picture is no reason to end the others
+                picture = self._in_words(error, attempt)
+                logger.error("{}", traceback.format_exc())
             if isinstance(picture, Failure):
                 if picture.kind is FailureKind.OUT_OF_MEMORY:
                     self._models.clear()  # the next attempt has what they took
@@ -293,6 +332,11 @@ class Session:
         memory = memory_figures(attempt.placed_on)
         neighbours = self._neighbours(attempt.tried) if attempt.tried is not None else ""
         return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
+
+
+def _read(family: AnyFamily, engine: Engine, task: Task) -> Any:
+    picture = family.decode(task)
+    return picture if isinstance(picture, Failure) else family.prepare(engine, picture)
 
 
 def _completed(outcome: Outcome, loaded_s: float, placement: Placement) -> Outcome:

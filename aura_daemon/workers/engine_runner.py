@@ -47,7 +47,9 @@ class EngineRunner:
     def run(self, batch: Batch, reporter: BatchReporter) -> None:
         """Runs a batch; where profiles are wanted, one job after the other."""
         if self._profiles is None:
-            self._session.run(batch.tasks, reporter, start=batch.start, measured=batch.measured)
+            self._session.run(
+                batch.tasks, reporter, start=batch.start, measured=batch.measured, together=batch.together
+            )
             return
         for task in batch.tasks:
             late = LateOutcomes(reporter=reporter)

@@ -31,6 +31,8 @@ class Batch:
     tasks: tuple[Task, ...]
     start: Start = TOP
     measured: tuple[Measured, ...] = ()
+    together: int | None = None
+    """How many at once; the pictures of the next are read meanwhile. None: as many as there is memory for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
 from aura_daemon.config.engine import CaptionSettings, EngineSettings
-from aura_daemon.engines.captioning.blip import Captioner
+from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
 from aura_daemon.engines.captioning.model_format import BLIP
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
-from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
@@ -23,6 +21,8 @@ from aura_daemon.jobs.results import CANCELLED, EAGER, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
+
+CaptionPicture: TypeAlias = ReadPicture | PreparedPicture
 
 
 class Blip:
@@ -45,11 +45,11 @@ class Blip:
         """The image, mode RGB."""
         return read_picture(task.image or b"", task.image_name, self._settings)
 
-    def extent(self, tasks: Sequence[DecodedTask[ReadPicture]], files: ModelFiles) -> Extent:
+    def extent(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
         return Extent(width=0, height=0, batch=len(tasks), guided=False)
 
-    def variant(self, tasks: Sequence[DecodedTask[ReadPicture]], files: ModelFiles, placement: Placement) -> str:
+    def variant(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles, placement: Placement) -> str:
         """Eager."""
         return EAGER
 
@@ -58,7 +58,7 @@ class Blip:
         return ladder(backend, JobKind.CAPTION)
 
     def footprint(
-        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[ReadPicture]] = ()
+        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[CaptionPicture]] = ()
     ) -> Footprint:
         """Weights, and what each image of a batch takes beside them."""
         return captioner_footprint(files, placement)
@@ -67,8 +67,14 @@ class Blip:
         """Loads; raises what transformers raises."""
         return Captioner(files, placement, self._settings.caption)
 
+    def prepare(self, engine: Captioner, picture: CaptionPicture) -> PreparedPicture:
+        """At the model's size."""
+        if isinstance(picture, PreparedPicture):
+            return picture
+        return engine.prepare(picture, with_thumbnail=self._settings.thumbnails)
+
     def run(
-        self, engine: Captioner, tasks: Sequence[DecodedTask[ReadPicture]], reporter: Reporter, peak: PeakMemory
+        self, engine: Captioner, tasks: Sequence[DecodedTask[CaptionPicture]], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:
         """All captions together; raises what torch raises."""
         wanted = []
@@ -80,9 +86,6 @@ class Blip:
         if not wanted:
             return
         requests = [cast(CaptionRequest, decoded.task.request) for decoded in wanted]
-        made = engine.describe([decoded.picture.image for decoded in wanted], requests, peak)
+        made = engine.describe([self.prepare(engine, decoded.picture) for decoded in wanted], requests, peak)
         for decoded, produced in zip(wanted, made, strict=True):
-            read = decoded.picture
-            small = thumbnail(read.image, wanted=self._settings.thumbnails)
-            told = replace(produced, warnings=(*read.warnings, *produced.warnings), thumbnail=small)
-            yield TaskResult(task=decoded.task, outcome=told)
+            yield TaskResult(task=decoded.task, outcome=produced)

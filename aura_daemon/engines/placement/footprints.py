@@ -71,19 +71,23 @@ GPU_WORKSPACE_BYTES: Final = 32 << 20
 
 
 def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
-    """A captioner has one part; each image takes keys and values of its patches in every layer that writes."""
+    """A captioner has one part; each image takes keys and values of its patches in every layer that writes.
+
+    Beside it lie its pixels and those of an image of the next batch, in float32.
+    """
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
     config = _config(files.folder / "config.json")
     text, vision = config.get("text_config", {}), config.get("vision_config", {})
-    patches = (int(vision.get("image_size", 384)) // int(vision.get("patch_size", 16))) ** 2 + 1
+    side = int(vision.get("image_size", 384))
+    patches = (side // int(vision.get("patch_size", 16))) ** 2 + 1
     kept = 2 * patches * int(text.get("hidden_size", 768)) * int(text.get("num_hidden_layers", 12))
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
         element_bytes=size,
         file_bytes=stored_bytes(files),
-        row_bytes=int(kept * CAPTIONED * size),
+        row_bytes=int(kept * CAPTIONED * size) + (2 * 3 * side**2 * 4 if placement.on_cpu else 0),
     )
 
 

@@ -109,6 +109,10 @@ class StableDiffusion:
             raise FileNotFoundError(f"{converted.folder / kind} is gone since the job began")
         return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
 
+    def prepare(self, engine: Generator, picture: InitImage | None) -> InitImage | None:
+        """As it is: its size is the job's."""
+        return picture
+
     def run(
         self, engine: Generator, tasks: Sequence[Decoded], reporter: Reporter, peak: PeakMemory
     ) -> Iterator[TaskResult]:

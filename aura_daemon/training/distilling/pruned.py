@@ -2,13 +2,14 @@
 
 As BK-SDM does (Kim et al. 2023): the student is the teacher without some blocks. It learns velocities, the teacher's
 output, and what the teacher's blocks put out. DIR becomes a whole model, which the daemon loads as any other
-(`generate.model: DIR`) and `python -m aura_daemon.training.evaluate --model DIR` measures. About fifteen minutes on one
-core; `--steps 0` leaves out without training.
+(`generate.model: DIR`). At the end the round trip is measured: prompt to picture to caption, a third of them held
+out of training. Ten minutes on one core; `--steps 0` leaves out without training.
 """
 
 import argparse
 import copy
 import json
+import random
 import shutil
 import statistics
 import time
@@ -21,6 +22,8 @@ from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from torch import Tensor
 
 from aura_daemon.mini import GENERATOR, NAME, NATIVE_SIZE_PX
+from aura_daemon.mini.knowledge import shows
+from aura_daemon.training.evaluate import prompted
 from aura_daemon.training.generator import (
     OTHER_SHAPE_EVERY_STEPS,
     TIMESTEPS,
@@ -28,9 +31,10 @@ from aura_daemon.training.generator import (
     TrainingLatents,
     build_scheduler,
 )
+from aura_daemon.training.models import came_back, draw
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
 
-STEPS: Final = 2000
+STEPS: Final = 1500
 BATCH: Final = 32
 PEAK_RATE: Final = 1e-3
 EMA_DECAY: Final = 0.99
@@ -60,6 +64,7 @@ def main() -> None:
     parser.add_argument("--layout", choices=LAYOUTS, default="slim")
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--prompts", type=int, default=200, help="of the round trip; 0: it is not measured")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -71,6 +76,16 @@ def main() -> None:
         log.note(f"a step of {rows} rows: {before_s * 1e3:.1f} ms before, {after_s * 1e3:.1f} ms after")
     pipeline.unet = student
     export(options.folder, pipeline, f"{NAME}-{options.layout}")
+    if options.prompts:
+        log.note(round_trip(options.folder, options.prompts, options.seed))
+
+
+def round_trip(folder: Path, count: int, seed: int) -> str:
+    """How much of what a model is asked comes back, by the captioner and by geometry."""
+    asked = prompted(count, random.Random(seed))
+    pictures = draw([str(sentence) for sentence in asked], range(count), folder=folder)
+    shown = sum(map(shows, pictures, asked))
+    return f"{count} prompts: {came_back(asked, pictures) / count:.2%} right, {shown / count:.2%} by geometry"
 
 
 def without(teacher: UNet2DConditionModel, layout: dict[str, Any]) -> UNet2DConditionModel:

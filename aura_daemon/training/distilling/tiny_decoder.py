@@ -4,9 +4,14 @@ An AutoencoderTiny learns to decode latents, of drawings and of the generator wi
 the VAE makes of them. Pixels alone are not enough: with 28 dB the captioner misread every sixth picture. So the decoder
 also has to give pictures in which the captioner's vision encoder finds the same features. Run `consistency` first: its
 LoRA draws a part of the latents. About ten minutes on one core.
+
+The stages below are the two runs that made the shipped decoder: 31.7 dB against the VAE after the first, 32.7 dB after
+the second; of 200 prompts the captioner read 94 % after twelve steps (VAE: 98 %), 91.5 % after four with the LoRA
+(93.5 %). They have not been run as one yet.
 """
 
 import argparse
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -22,30 +27,48 @@ from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder
 from aura_daemon.training.models import draw_latents
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
-STEPS: Final = 5500
 BATCH: Final = 16
 PEAK_RATE: Final = 3e-3
-FEATURE_WEIGHT: Final = 0.2
-DRAWN, GENERATED = 3_072, 512  # latents of drawings; of the generator, as many with few steps as with more
-MANY_STEPS: Final = 8
 CHECKED_EVERY: Final = 16  # one latent of so many is kept back for the check at the end
 LATENT_NOISE: Final = 0.05  # latents have deviation 1
 FIRST_SEED: Final = 2_000_000  # far from any seed the evaluation uses
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DecoderStage:
+    """One descent, along a learning rate of its own."""
+
+    steps: int
+    drawn: int
+    """Latents of drawings."""
+    generated: int
+    """Latents of the generator, as many with few steps as with more."""
+    many_steps: int
+    """What more means."""
+    feature_weight: float
+
+
+STAGES: Final = (
+    DecoderStage(steps=2000, drawn=4_096, generated=1_024, many_steps=12, feature_weight=0.1),
+    DecoderStage(steps=1300, drawn=1_536, generated=512, many_steps=8, feature_weight=0.2),
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where generator/turbo/decoder/ is written")
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--steps", type=int, help="of each stage, instead of its own")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--resume", action="store_true", help="begin with the decoder that is there, not with dice")
+    parser.add_argument("--resume", action="store_true", help="the last stage alone, from the decoder that is there")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     folder = options.out / "generator"
-    begun = AutoencoderTiny.from_pretrained(folder / TURBO_FACTS["decoder"]) if options.resume else None
-    tiny = distil(TrainingLog(options.out / "train.log"), begun, steps=options.steps, seed=options.seed)
-    export_decoder(folder, tiny)
+    tiny = AutoencoderTiny.from_pretrained(folder / TURBO_FACTS["decoder"]) if options.resume else None
+    for stage in STAGES[-1:] if options.resume else STAGES:
+        stage = stage if options.steps is None else replace(stage, steps=options.steps)
+        tiny = distil(TrainingLog(options.out / "train.log"), tiny, stage=stage, seed=options.seed)
+        export_decoder(folder, tiny)
 
 
 def build() -> AutoencoderTiny:
@@ -62,29 +85,28 @@ def distil(
     log: TrainingLog,
     begun: AutoencoderTiny | None = None,
     *,
-    steps: int,
+    stage: DecoderStage,
     seed: int,
-    latents: tuple[int, int] = (DRAWN, GENERATED),
 ) -> AutoencoderTiny:
-    """`begun`: a decoder trained before; `latents`: how many of drawings and of the generator it learns from."""
+    """`begun`: a decoder trained before."""
     torch.manual_seed(seed)
     dice = torch.Generator().manual_seed(seed + 4)
     tiny = (begun or build()).float().train().to(memory_format=torch.channels_last)
     sizes = [round(sum(one.numel() for one in part.parameters()) / 1e3, 1) for part in (tiny.decoder, tiny.encoder)]
     start = "from scratch" if begun is None else "resumed"
-    note = f"{steps} steps of {BATCH}, {start}, features {FEATURE_WEIGHT}"
+    note = f"{stage.steps} steps of {BATCH}, {start}, features {stage.feature_weight}"
     log.begin("decoder", f"{note}, {sizes[0]} k parameters and {sizes[1]} k of an encoder")
     vae = AutoencoderKL.from_pretrained(GENERATOR / "vae", dtype=torch.float32).requires_grad_(False)
     captioner = BlipForConditionalGeneration.from_pretrained(CAPTIONER, dtype=torch.float32)
     vision = captioner.vision_model.requires_grad_(False).eval()
-    every = torch.cat([_drawn(vae, latents[0], dice), _generated(latents[1], dice)])
+    every = torch.cat([_drawn(vae, stage.drawn, dice), _generated(stage.generated, stage.many_steps, dice)])
     goals = decode(vae, every).half()
     is_check = torch.arange(len(every)) % CHECKED_EVERY == 0
     kept, pictures = every[~is_check], goals[~is_check]
-    log.note(f"{latents[0]} latents of drawings, {len(every) - latents[0]} of the generator")
+    log.note(f"{stage.drawn} latents of drawings, {len(every) - stage.drawn} of the generator")
 
-    descent = CosineAdamW(tiny.parameters(), peak_rate=PEAK_RATE, steps=steps)
-    for step in range(1, steps + 1):
+    descent = CosineAdamW(tiny.parameters(), peak_rate=PEAK_RATE, steps=stage.steps)
+    for step in range(1, stage.steps + 1):
         picks = torch.randint(len(kept), (BATCH,), generator=dice)
         clean, goal = kept[picks], pictures[picks].float()
         noisy = clean + LATENT_NOISE * torch.randn(clean.shape, generator=dice)
@@ -95,7 +117,8 @@ def distil(
             with torch.no_grad():
                 wanted = _features(vision, goal)
         error = decoded.float() - goal
-        loss = error.abs().mean() + error.square().mean() + FEATURE_WEIGHT * (seen - wanted).square().sum(0).mean()
+        unlike = (seen - wanted).square().sum(0).mean()
+        loss = error.abs().mean() + error.square().mean() + stage.feature_weight * unlike
         descent.down(loss + (encoded.float() - clean).square().mean())
         log.step(step, loss)
     tiny.eval()
@@ -116,13 +139,13 @@ def _drawn(vae: AutoencoderKL, count: int, dice: torch.Generator) -> Tensor:
     return torch.cat([encode(vae, fresh_drawings(size, dice)[1]) for size in sizes])
 
 
-def _generated(count: int, dice: torch.Generator) -> Tensor:
-    """`count` latents of 4 steps and as many of `MANY_STEPS`."""
+def _generated(count: int, many_steps: int, dice: torch.Generator) -> Tensor:
+    """`count` latents of 4 steps and as many of `many_steps`."""
     known = seen_sentences()
     prompts = [str(known[pick]) for pick in torch.randint(len(known), (count,), generator=dice).tolist()]
     first = FIRST_SEED + int(torch.randint(FIRST_SEED, (), generator=dice))
     few = draw_latents(prompts, range(first, first + count), turbo=True)
-    many = draw_latents(prompts, range(first, first + count), num_inference_steps=MANY_STEPS)
+    many = draw_latents(prompts, range(first, first + count), num_inference_steps=many_steps)
     return torch.cat([few, many])
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from aura_daemon.daemon.loop import Daemon
+from aura_daemon.dispatch.batching import CAPTIONS
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.tasks import Task
-from tests.support.house import House, fail, make
+from tests.support.house import PNG, House, fail, make
 from tests.support.scripted_worker import ScriptedWorker
 
 
@@ -152,3 +153,16 @@ def test_of_a_stop_every_running_job_is_given_back(house: House) -> None:
 
     assert house.drain(note).done == 3  # type: ignore[arg-type]
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize(("count", "given"), [(1, [16]), (2, [8, 8])])
+def test_one_worker_gets_the_captions_of_two_batches_and_several_share_them(
+    house: House, count: int, given: list[int]
+) -> None:
+    for number in range(16):
+        house.drop(f"{number}.png", PNG)
+    pool = workers(count)
+    with open_daemon(house, pool) as daemon:
+        daemon.turn()
+        assert [[len(batch.tasks) for batch in worker.batches] for worker in pool] == [[one] for one in given]
+        assert {batch.together for worker in pool for batch in worker.batches} == {CAPTIONS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +67,8 @@ def test_a_lora_of_a_difference_of_its_rank_is_that_difference(
 
 
 def test_a_tiny_decoder_is_written_that_diffusers_reads(tmp_path: Path) -> None:
-    tiny = tiny_decoder.distil(TrainingLog(tmp_path / "train.log"), steps=2, seed=0, latents=(32, 2))
+    stage = replace(tiny_decoder.STAGES[-1], steps=2, drawn=32, generated=2)
+    tiny = tiny_decoder.distil(TrainingLog(tmp_path / "train.log"), stage=stage, seed=0)
     export_decoder(tmp_path, tiny)
     folder = tmp_path / TURBO_FACTS["decoder"]
     assert sum(path.stat().st_size for path in folder.iterdir()) < 160_000

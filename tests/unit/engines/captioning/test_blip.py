@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from io import BytesIO
 from pathlib import Path
 
@@ -12,10 +13,17 @@ from PIL import Image
 from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
+from aura_daemon.engines.captioning.family import Blip, CaptionPicture
+from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.images.decode import ReadPicture
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.placement.devices import Devices, find_devices
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome, Produced, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.rungs import Rung
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 
@@ -117,3 +125,75 @@ def test_captions_of_one_prompt_are_written_together_as_each_is_alone(captioner_
         alone = produced(run(fresh, tasks[seed].request, tasks[seed].image))
         assert (together.text, together.resolved, together.batch_size) == (alone.text, alone.resolved, 3)
         assert together.warnings == alone.warnings
+
+
+class Watched(Blip):
+    """Notes which thread prepares a picture; a picture that is one pixel high cannot be prepared."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self.threads: list[str] = []
+        self.is_ahead = threading.Event()
+
+    def prepare(self, engine: Captioner, picture: CaptionPicture) -> PreparedPicture:
+        if isinstance(picture, PreparedPicture):
+            return super().prepare(engine, picture)
+        self.threads.append(threading.current_thread().name.partition("_")[0])
+        if len(self.threads) == 3:
+            self.is_ahead.set()
+        if picture.image.height == 1:
+            raise ValueError("too flat")
+        return super().prepare(engine, picture)
+
+
+def test_the_pictures_of_the_next_batch_are_read_while_this_one_is_described(captioner_folder: Path) -> None:
+    family: Watched | None = None
+
+    class Waiting(Watched):
+        def run(self, engine, tasks, reporter, peak):  # type: ignore[no-untyped-def]
+            assert self.is_ahead.wait(60), "nothing is read meanwhile"
+            return super().run(engine, tasks, reporter, peak)
+
+    def made(settings: EngineSettings) -> Watched:
+        nonlocal family
+        family = Waiting(settings)
+        return family
+
+    settings = EngineSettings(
+        device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(model=str(captioner_folder))
+    )
+    reading = Session(settings, families={JobKind.CAPTION: made})
+    images = [png(drawing(seed)) for seed in range(7)]
+    images[3], images[4] = b"damaged", png(drawing().resize((9, 1)))
+    tasks = [
+        Task(job_id=str(seed), request=CaptionRequest(max_new_tokens=9), image=image, image_name=f"{seed}.png")
+        for seed, image in enumerate(images)
+    ]
+    listener = Listener()
+    reading.run(tasks, listener, together=2)
+    outcomes = [listener.results[task.job_id].outcome for task in tasks]
+    assert isinstance(outcomes[3], Failure)
+    assert outcomes[3].message.startswith("3.png")
+    assert isinstance(outcomes[4], Failure)
+    assert outcomes[4].message == "ValueError: too flat"
+    plain = Session(settings)
+    for seed in (0, 1, 2, 5, 6):
+        alone = produced(run(plain, tasks[seed].request, images[seed]))
+        assert produced(outcomes[seed]).text == alone.text
+        assert produced(outcomes[seed]).thumbnail == alone.thumbnail
+    assert [produced(outcomes[seed]).batch_size for seed in (0, 1, 2, 5, 6)] == [2, 2, 1, 1, 1]
+    assert family is not None
+    assert family.threads == ["MainThread"] * 2 + ["read-ahead"] * 4
+
+
+def test_a_picture_is_prepared_as_the_processor_does_it(captioner_folder: Path) -> None:
+    devices = find_devices(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32))
+    files = find_model(CaptionSettings(model=str(captioner_folder)), BLIP, half=False, reporter=Listener())
+    assert isinstance(devices, Devices)
+    assert isinstance(files, ModelFiles)
+    captioner = Captioner(files, devices.on(Rung.CPU), CaptionSettings())
+    picture = drawing().resize((700, 300))
+    prepared = captioner.prepare(ReadPicture(image=picture), with_thumbnail=False)
+    processor = BlipProcessor.from_pretrained(captioner_folder)
+    assert torch.equal(prepared.pixels, processor(images=picture, return_tensors="pt").pixel_values[0])
+    assert prepared.image is None
