@@ -29,7 +29,8 @@ from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.outbox.delivery import Delivered, Delivery, JobTimes, Unpublished
+from aura_daemon.outbox.delivery import Delivered, Delivery
+from aura_daemon.outbox.result_document import JobTimes, Unpublished
 from aura_daemon.system.clock import utc_now
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})

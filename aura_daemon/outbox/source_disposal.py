@@ -24,7 +24,7 @@ from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
-from aura_daemon.outbox.delivery import Delivery, source_record
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.failed_files import (
     FailedFile,
     cancelled_path,
@@ -37,6 +37,7 @@ from aura_daemon.outbox.failed_files import (
     report_beside,
     unobstructed,
 )
+from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
