@@ -107,7 +107,7 @@ class Delivery(OutboxFiles):
         """Does one step for several results; journal and folders are on the disk when it is over."""
         try:
             self.presence.require()
-            with durable_files.syncs_together():
+            with durable_files.syncs_together(), self._journal.together():
                 for publication in publications:
                     if publication.end is None and not publication.is_displaced:
                         try:
