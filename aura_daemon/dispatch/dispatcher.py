@@ -19,7 +19,7 @@ from aura_daemon.dispatch.leak_detection import grows
 from aura_daemon.dispatch.next_job import QueueHead, chosen
 from aura_daemon.dispatch.outcomes import OutcomeHandler
 from aura_daemon.dispatch.retry_policy import killed_with_the_daemon
-from aura_daemon.dispatch.task_builder import BuiltTask, TaskBuilder
+from aura_daemon.dispatch.task_builder import TaskBuilder
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
 from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
@@ -27,10 +27,11 @@ from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
 from aura_daemon.jobs.requests import JobKind, batch_key, engine_kind
 from aura_daemon.jobs.results import CANCELLED, Failure
+from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.journal.started_attempts import started_attempt
-from aura_daemon.ladder.attempts import Start, next_start
+from aura_daemon.ladder.attempts import Start, StartedAttempt, next_start
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
@@ -179,21 +180,27 @@ class Dispatcher:
             assert start is not None
         measured = tuple(self.journal.measured(model_of(first, self.settings)))
         batch = self._batch_of(first, self._batch_limit(first, slot, start, measured), start)
-        built = [(job, task) for job in batch if (task := self._built(job)) is not None]
-        if not built:
+        tasks: list[Task] = []
+        failed: list[tuple[EndedJob, Failure]] = []
+        attempt = started_attempt()
+        try:
+            with self.journal.together():
+                for job in batch:
+                    match self._begin(slot, job, attempt):
+                        case Task() as task:
+                            tasks.append(task)
+                        case (ended, failure):
+                            failed.append((ended, failure))
+                        case None:
+                            pass
+        except JournalRefused:
+            slot.running.clear()  # the worker got none of them: they are recovered as after a crash
+            raise
+        for ended, failure in failed:
+            self.outcomes.conclude(ended, failure)
+        if not tasks:
             return not self.holdups.has_failed(JOURNAL)
-        begun = started_attempt()
-        with self.journal.together():
-            started = [(self.journal.start(job, begun), task) for job, task in built]
-        for job, task in started:
-            slot.running[job.id] = RunningJob(
-                job=job,
-                source=task.source,
-                waited_s=self.outcomes.since_claim_s(task.source),
-                since_s=time.monotonic(),
-            )
-            logger.info("{} running {} (attempt {})", job.id, job.kind, len(job.tried) + 1)
-        slot.submit(Batch(tasks=tuple(task.task for _, task in started), start=start, measured=measured))
+        slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured))
         for running in slot.running.values():
             notify(self.listeners, JobStarted(job=running.job, source=running.source))
         return False
@@ -247,20 +254,27 @@ class Dispatcher:
                 break
         return [first, *others][:most]
 
-    def _built(self, job: Job) -> BuiltTask | None:
-        """The task of a job; None where the job failed or cannot start now."""
+    def _begin(self, slot: Slot, job: Job, begun: StartedAttempt | None) -> Task | tuple[EndedJob, Failure] | None:
+        """Builds the task of a job and counts the attempt, or says why the job has failed; None: not startable now."""
         source = self.journal.source(job.source_id)
         try:
             built = self.task_builder.build(job, source)
             if isinstance(built, Failure):
-                self.outcomes.conclude(EndedJob(job=job, source=source), built)
-                return None
-        except OSError as error:  # a faltering mount, too many open files: not the image's fault
+                return EndedJob(job=job, source=source), built
+            job = self.journal.start(job, begun)
+        except OSError as error:  # a faltering mount, too many open files, a full disk: not the image's fault
             self.health.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return None
         if self.holdups.clear(IMAGES[JobKind(job.kind)]):
             logger.info("images can be read again")
-        return built
+        slot.running[job.id] = RunningJob(
+            job=job,
+            source=built.source,
+            waited_s=self.outcomes.since_claim_s(built.source),
+            since_s=time.monotonic(),
+        )
+        logger.info("{} running {} (attempt {})", job.id, job.kind, len(job.tried) + 1)
+        return built.task
 
     def _record_placement(self, slot: Slot, message: Placed) -> None:
         """Journals the rung before the model is loaded: a kill may make this the last message about these jobs."""

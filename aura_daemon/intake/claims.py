@@ -91,30 +91,28 @@ class Claims:
         return claim.end
 
     def claim_all(self, files: Sequence[ClaimableFile]) -> Iterator[Claim]:
-        """Claims files together. Where the journal refuses, it says so of the first, and all go back to the inbox."""
+        """Claims files together, and journals each claim when it is asked for.
+
+        Where the journal refuses one, that one is the last: it and those after it are given back to the inbox.
+        """
         taken = self._taken(files)
-        sources: dict[str, Source] = {}
-        try:
-            with self._journal.together():
-                for one in taken:
-                    if isinstance(one.end, os.stat_result):
-                        source = self.record(one.id, one.file.path, one.file.kind, one.end, one.file.settled_s)
-                        sources[one.id] = source
-        except JournalRefused as error:
-            for one in taken:
-                if isinstance(one.end, os.stat_result):
-                    self._undo(one.target, one.file.path)
-                    self.forget(one.id, one.file.path)
-            yield Claim(path=taken[0].file.path, end=error)
-            return
-        for one in taken:
-            if isinstance(one.end, OSError):
+        for number, one in enumerate(taken):
+            if isinstance(one.end, os.stat_result):
+                try:
+                    source = self.record(one.id, one.file.path, one.file.kind, one.end, one.file.settled_s)
+                except JournalRefused as error:
+                    for left in taken[number:]:
+                        if isinstance(left.end, os.stat_result):
+                            self._undo(left.target, left.file.path)
+                            self.forget(left.id, left.file.path)
+                    yield Claim(path=one.file.path, end=error)
+                    return
+                logger.info("{} claimed {}", source.id, file_names.escaped(source.path))
+                yield Claim(path=one.file.path, end=source)
+            else:
                 self.forget(one.id, one.file.path)
                 is_gone = isinstance(one.end, FileNotFoundError | durable_files.NotARegularFile)
                 yield Claim(path=one.file.path, end=None if is_gone else one.end)
-            else:
-                logger.info("{} claimed {}", one.id, file_names.escaped(one.file.path))
-                yield Claim(path=one.file.path, end=sources[one.id])
 
     def _taken(self, files: Sequence[ClaimableFile]) -> list[_Taken]:
         """Takes files out of the inbox; their new places are durable then."""
