@@ -43,7 +43,7 @@ _REMEDY: Final = "move it away, and what is claimed is taken up again"
 
 
 @dataclass(kw_only=True, slots=True)
-class _Group:
+class _JoinedTransactions:
     """Transactions that are one."""
 
     is_durable: bool = False
@@ -65,7 +65,7 @@ class Database:
         """Whether a commit returns only when it lies on the disk; None: as SQLite was told at the start."""
         self.is_behind = False
         """Whether the last commits might not survive a power cut."""
-        self._group: _Group | None = None
+        self._group: _JoinedTransactions | None = None
         """What `together` makes one transaction of."""
 
     def close(self) -> None:
@@ -117,7 +117,7 @@ class Database:
     def together(self) -> Iterator[None]:
         """Makes all transactions within one, which is written at the end; where one of them fails, none is written."""
         with self.transaction(is_durable=False):
-            self._group = group = _Group()
+            self._group = group = _JoinedTransactions()
             try:
                 yield
             finally:
@@ -126,12 +126,12 @@ class Database:
         if group.is_durable:
             self.sync()
 
-    def _require_whole(self, group: _Group) -> None:
+    def _require_whole(self, group: _JoinedTransactions) -> None:
         if group.has_failed:
             raise JournalRefused(errno.EIO, "the journal cannot be written: a step before this one was refused")
 
     @contextmanager
-    def _part_of(self, group: _Group, *, is_durable: bool) -> Iterator[sqlite3.Connection]:
+    def _part_of(self, group: _JoinedTransactions, *, is_durable: bool) -> Iterator[sqlite3.Connection]:
         self._require_whole(group)
         group.is_durable |= is_durable
         try:
