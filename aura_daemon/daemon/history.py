@@ -23,8 +23,8 @@ from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS
 from aura_daemon.outbox.result_files import output_of, sidecar_path_of
 from aura_daemon.system import durable_files
 

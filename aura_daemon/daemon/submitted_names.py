@@ -22,7 +22,7 @@ from aura_daemon.formats.file_types import (
 )
 from aura_daemon.formats.plain_text import NOT_TEXT
 from aura_daemon.journal.journal import FILE_NAME, Journal
-from aura_daemon.outbox.delivery import PAYLOAD_EXTENSIONS
+from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS
 from aura_daemon.system import durable_files
 from aura_daemon.watch import ignored_names
 

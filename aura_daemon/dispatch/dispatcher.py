@@ -31,7 +31,7 @@ from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.journal.started_attempts import started_attempt
-from aura_daemon.ladder.attempts import Start, next_start
+from aura_daemon.ladder.attempts import Start, StartedAttempt, next_start
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.previews import Previews
@@ -182,11 +182,24 @@ class Dispatcher:
         together = self._batch_limit(first, slot, start, measured)
         reads_ahead = first.kind == JobKind.CAPTION and start.most is None and len(self.pool.slots) == 1  # else: shared
         batch = self._batch_of(first, together * CAPTION_BATCHES if reads_ahead else together, start)
+        tasks: list[Task] = []
+        failed: list[tuple[EndedJob, Failure]] = []
+        attempt = started_attempt()
         try:
-            tasks = [task for job in batch if (task := self._begin(slot, job)) is not None]
+            with self.journal.together():
+                for job in batch:
+                    match self._begin(slot, job, attempt):
+                        case Task() as task:
+                            tasks.append(task)
+                        case (ended, failure):
+                            failed.append((ended, failure))
+                        case None:
+                            pass
         except JournalRefused:
             slot.running.clear()  # the worker got none of them: they are recovered as after a crash
             raise
+        for ended, failure in failed:
+            self.outcomes.conclude(ended, failure)
         if not tasks:
             return not self.holdups.has_failed(JOURNAL)
         slot.submit(Batch(tasks=tuple(tasks), start=start, measured=measured, together=together))
@@ -243,15 +256,14 @@ class Dispatcher:
                 break
         return [first, *others][:most]
 
-    def _begin(self, slot: Slot, job: Job) -> Task | None:
-        """Builds the task of a job and counts the attempt; None where the job failed or cannot start now."""
+    def _begin(self, slot: Slot, job: Job, begun: StartedAttempt | None) -> Task | tuple[EndedJob, Failure] | None:
+        """Builds the task of a job and counts the attempt, or says why the job has failed; None: not startable now."""
         source = self.journal.source(job.source_id)
         try:
             built = self.task_builder.build(job, source)
             if isinstance(built, Failure):
-                self.outcomes.conclude(EndedJob(job=job, source=source), built)
-                return None
-            job = self.journal.start(job, started_attempt())
+                return EndedJob(job=job, source=source), built
+            job = self.journal.start(job, begun)
         except OSError as error:  # a faltering mount, too many open files, a full disk: not the image's fault
             self.health.hold_up(IMAGES[JobKind(job.kind)], f"{job.id} is not started", error)
             return None

@@ -29,7 +29,8 @@ from aura_daemon.ladder import shortage
 from aura_daemon.ladder.attempts import Attempt
 from aura_daemon.ladder.measurements import slow_steps
 from aura_daemon.ladder.shortage import FIRST_WAIT_S, LONGEST_WAIT_S
-from aura_daemon.outbox.delivery import Delivered, Delivery, JobTimes, Unpublished
+from aura_daemon.outbox.delivery import Delivered, Delivery
+from aura_daemon.outbox.result_document import JobTimes, Unpublished
 from aura_daemon.system.clock import utc_now
 
 _MODEL_IS_THERE: Final = frozenset({FailureKind.BAD_INPUT, FailureKind.OUT_OF_MEMORY, FailureKind.UNEXPECTED})
@@ -279,13 +280,17 @@ class OutcomeHandler:
                 publishable.append(self._publishable(result))
             except OSError as error:
                 self._keep(result, error)
-        for result, end in zip(publishable, self.delivery.deliver_all(publishable), strict=True):
-            try:
-                if isinstance(end, OSError):
-                    raise end
-                self.journal.finish(end.job, now=time.time(), total_s=end.total_s)
-            except OSError as error:
-                self._keep(result, error)
+        ends = self.delivery.deliver_all(publishable)
+        try:
+            with self.journal.together():
+                for end in ends:
+                    if isinstance(end, Delivered):
+                        self.journal.finish(end.job, now=time.time(), total_s=end.total_s)
+        except JournalRefused as error:
+            ends = [error] * len(ends)
+        for result, end in zip(publishable, ends, strict=True):
+            if isinstance(end, OSError):
+                self._keep(result, end)
                 continue
             self._undelivered.pop(result.job.id, None)
             self._end_holdup(OUTBOX, _OUTBOX_WORKS)

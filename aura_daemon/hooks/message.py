@@ -18,8 +18,9 @@ from aura_daemon.journal.hook_events import HookEvent, HookKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
-from aura_daemon.outbox.delivery import Delivery, source_record
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.failed_files import failed_file
+from aura_daemon.outbox.result_document import source_record
 
 PREFIX: Final = "AURADAEMON_"
 

@@ -6,10 +6,12 @@ matter.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -71,21 +73,23 @@ class Admission:
         """
         file = self._claims.file_of(source)
         try:
-            head, _ = durable_files.head(file, most_bytes=HEAD_BYTES)
-            found = durable_files.read(file, most_bytes=self._most_bytes(source.path, head) + 1)
+            with durable_files.opened(file) as opened:
+                head = opened.read(HEAD_BYTES)
+                found = head + opened.read(max(0, self._most_bytes(source.path, head) + 1 - len(head)))
+                size_bytes = os.fstat(opened.fileno()).st_size
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             if isinstance(error, FileNotFoundError) and not self._claims.work.is_dir():
                 raise  # the whole work folder is away, not this file alone
             mend = "Give the daemon's user the right to read it, then move it back into the inbox."
             return self._refuse(source, f"it cannot be read: {why_denied(error, file)}", mend)
-        whole = found.status.st_size <= len(found.content)
-        source = replace(source, sha256=found.sha256 if whole else durable_files.sha256_of(file))
+        whole = size_bytes <= len(found)
+        source = replace(source, sha256=sha256(found).hexdigest() if whole else durable_files.sha256_of(file))
         if self._settings.redelivery == "skip" and self._journal.succeeded(source):
             self._journal.admit(source, ())
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
         folders = self._folder_defaults.above(source.path)
-        kind, parsed = self._parse(source.path, found.content, folders)
+        kind, parsed = self._parse(source.path, found, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, RejectedFile):
             return self._refuse_problems(source, parsed.problems)
@@ -94,7 +98,7 @@ class Admission:
             return ()
         self._input_images.look_anew()
         try:
-            specs, named_again = self._resolve_regenerations(source, parsed, found.content)
+            specs, named_again = self._resolve_regenerations(source, parsed, found)
             if isinstance(specs, RejectedFile):
                 return self._refuse_problems(source, specs.problems)
             applied = folders if kind is not SourceKind.SIDECAR else ()

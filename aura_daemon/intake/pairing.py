@@ -16,7 +16,6 @@ from pathlib import Path, PurePosixPath
 from aura_daemon import file_names
 from aura_daemon.file_names import collision_key
 from aura_daemon.formats.image_ends import ends_properly
-from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobs.lifecycle import SourceState
@@ -60,9 +59,8 @@ class Pairing:
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
 
-    def missing_image(self, path: str, *, unchanged_s: float) -> str:
+    def missing_image(self, path: str, content: bytes, *, unchanged_s: float) -> str:
         """The image that the job file at `path` waits for; empty where none is missing or the file will be refused."""
-        content = durable_files.read(self._inbox / path, most_bytes=MOST_BYTES + 1, below=self._inbox).content
         self._image_lookup.look_anew()
         missing = [self._missing_image(path, name, unchanged_s=unchanged_s) for name in image_names(content, file=path)]
         return next((reason() for reason in missing if reason is not None), "")

@@ -11,6 +11,7 @@ from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
+from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -160,7 +161,10 @@ class Triage:
             case SourceKind.JOB_FILE:
                 pass
         if route in (SourceKind.JOB_FILE, SourceKind.PROMPT_TABLE):
-            missing = self._pairing.missing_image(path, unchanged_s=unchanged_s)
+            content = head
+            if status.st_size > len(head):
+                content = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
+            missing = self._pairing.missing_image(path, content, unchanged_s=unchanged_s)
             if missing and unchanged_s < self._reference_wait_s:
                 # The search for an image may take a walk through the whole inbox: it comes less and less often.
                 again_s = unchanged_s + max(1.0, unchanged_s / 10)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import TypeAlias
+from functools import lru_cache, partial
+from typing import Final, TypeAlias
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats import yaml_reader
@@ -61,8 +61,23 @@ ParseResult: TypeAlias = ParsedFile | RejectedFile
 Draw: TypeAlias = Callable[[], int]
 
 
+AT_ONCE: Final = 64
+"""Small files whose documents are kept: as many as are looked at together, and then read."""
+
+SMALL_BYTES: Final = 4096
+
+
 def documents_of(content: bytes, *, file: str) -> Iterator[Document | Unreadable]:
-    """The documents of a YAML job file."""
+    """The documents of a YAML job file. A small file is parsed once for the look at its images and for its jobs."""
+    return _read(content, file) if len(content) > SMALL_BYTES else iter(_kept(content, file))
+
+
+@lru_cache(maxsize=AT_ONCE)
+def _kept(content: bytes, file: str) -> tuple[Document | Unreadable, ...]:
+    return tuple(_read(content, file))
+
+
+def _read(content: bytes, file: str) -> Iterator[Document | Unreadable]:
     return yaml_reader.parse(content, file=file, text_keys=TEXT_KEYS, prose=PROSE, list_of="prompt")
 
 

@@ -10,7 +10,8 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +42,16 @@ _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REMEDY: Final = "move it away, and what is claimed is taken up again"
 
 
+@dataclass(kw_only=True, slots=True)
+class _JoinedTransactions:
+    """Transactions that are one."""
+
+    is_durable: bool = False
+    """One of them is to lie on the disk when it is over."""
+    has_failed: bool = False
+    """One of them was not written, so that none may be."""
+
+
 class Database:
     """A connection, for one thread."""
 
@@ -54,6 +65,8 @@ class Database:
         """Whether a commit returns only when it lies on the disk; None: as SQLite was told at the start."""
         self.is_behind = False
         """Whether the last commits might not survive a power cut."""
+        self._group: _JoinedTransactions | None = None
+        """What `together` makes one transaction of."""
 
     def close(self) -> None:
         """Writes the write-ahead log back into the file and closes it."""
@@ -101,21 +114,55 @@ class Database:
                 connection.execute("INSERT INTO companions VALUES (x'', 0, 0)")
 
     @contextmanager
-    def transaction(self, *, is_durable: bool = True) -> Iterator[sqlite3.Connection]:
+    def together(self) -> Iterator[None]:
+        """Makes all transactions within one, which is written at the end; where one of them fails, none is written."""
+        with self.transaction(is_durable=False):
+            self._group = group = _JoinedTransactions()
+            try:
+                yield
+            finally:
+                self._group = None
+            self._require_whole(group)
+        if group.is_durable:
+            self.sync()
+
+    def _require_whole(self, group: _JoinedTransactions) -> None:
+        if group.has_failed:
+            raise JournalRefused(errno.EIO, "the journal cannot be written: a step before this one was refused")
+
+    @contextmanager
+    def _part_of(self, group: _JoinedTransactions, *, is_durable: bool) -> Iterator[sqlite3.Connection]:
+        self._require_whole(group)
+        group.is_durable |= is_durable
+        try:
+            with self._errors_translated("written"):
+                yield self._connection
+        except BaseException:
+            group.has_failed = True
+            raise
+
+    def transaction(self, *, is_durable: bool = True) -> AbstractContextManager[sqlite3.Connection]:
         """Writes everything or nothing; raises JournalRefused where the disk refuses the write.
 
         What is written survives the death of this process in any case, and a power cut where `is_durable`; else a cut
         takes it, with all that was written later, unless a durable transaction or `sync` came in between.
         """
+        if self._group is not None:
+            return self._part_of(self._group, is_durable=is_durable)
+        return self._whole(is_durable=is_durable)
+
+    @contextmanager
+    def _whole(self, *, is_durable: bool) -> Iterator[sqlite3.Connection]:
         with self._errors_translated("written"):
             try:
                 if self._is_full is not is_durable:
                     self._connection.execute(f"PRAGMA synchronous = {'FULL' if is_durable else 'NORMAL'}")
                     self._is_full = is_durable
                 self._connection.execute("BEGIN IMMEDIATE")
+                before = self._connection.total_changes
                 yield self._connection
                 self._connection.execute("COMMIT")
-                self.is_behind = not is_durable
+                self.is_behind = not is_durable and (self.is_behind or self._connection.total_changes != before)
             except BaseException:
                 with suppress(sqlite3.Error):  # an error of the rollback would hide the first one
                     if self._connection.in_transaction:  # a full disk makes SQLite roll back by itself

@@ -13,7 +13,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -85,6 +87,17 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
     def sync(self) -> None:
         """Returns when everything that was written lies on the disk."""
         self._database.sync()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Makes one transaction of all steps within; where one of them is refused, JournalRefused takes all of them."""
+        counts = self._counts.copy()
+        try:
+            with self._database.together():
+                yield
+        except BaseException:
+            self._counts = counts
+            raise
 
     def counts(self) -> dict[JobState, int]:
         """The number of jobs in each state; a file that gave no jobs because it was refused is one that failed."""
@@ -222,11 +235,10 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
             _update(database, "jobs", job.id, columns({"state": after, **changes}))
             if hook is not None:
                 self.hook_events.record(database, hook, job.id, now=cast(float, changes["finished_at"]))
-            # The job is read before the commit: a disk that fails afterwards must not hide that the step was taken.
-            moved = self.job(job.id)
         self._counts[before] -= 1
         self._counts[after] += 1
-        return moved
+        stored = {name: value for name, value in changes.items() if name != "stem_key"}  # a column, no field
+        return replace(job, state=after, **stored)  # type: ignore[arg-type]
 
     def _keep(self, model: str, measured: Iterable[Measured]) -> None:
         with self._database.transaction(is_durable=False) as database:
@@ -234,7 +246,7 @@ class Journal(JournalQueries, ImageQueries, EndedQueries):
                 _insert(database, "measured", {"model": model, **columns_of(one)}, verb="INSERT OR REPLACE")
 
     def _move_source(self, database: sqlite3.Connection, source_id: str, after: SourceState, **changes: object) -> None:
-        before = self.source(source_id).state
+        before = SourceState(database.execute("SELECT state FROM sources WHERE id = ?", (source_id,)).fetchone()[0])
         if (before, after) not in SOURCE_TRANSITIONS:
             raise BrokenState(f"source {source_id} cannot go from {before} to {after}")
         _update(database, "sources", source_id, columns({"state": after, **changes}))

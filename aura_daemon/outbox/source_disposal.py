@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -24,7 +25,7 @@ from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
-from aura_daemon.outbox.delivery import Delivery, source_record
+from aura_daemon.outbox.delivery import Delivery
 from aura_daemon.outbox.failed_files import (
     FailedFile,
     cancelled_path,
@@ -37,6 +38,7 @@ from aura_daemon.outbox.failed_files import (
     report_beside,
     unobstructed,
 )
+from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
@@ -96,7 +98,7 @@ class SourceDisposal:
         ended = _after(self._hand_back_failed, ended, ends)
         ended = _together(self._put_away, ended, ends)
         ended = _together(self._remove, ended, ends)
-        for one in _after(lambda one: self._journal.close_source(one.source.id), ended, ends):
+        for one in _together(self._close, ended, ends, self._journal.together):
             ends[one.source.id] = one.source, True
         return list(ends.values())
 
@@ -150,6 +152,9 @@ class SourceDisposal:
         durable_files.sync_folder(self._claims.work_of(ended.file))
         for job in ended.jobs:
             self._inputs.forget(job)
+
+    def _close(self, ended: _Ended) -> None:
+        self._journal.close_source(ended.source.id)
 
     def _fail_whole(self, file: Path, source: Source, job: Job | None, failure: Failure) -> None:
         """Copies a source whose jobs all failed to `failed/`, with a report beside it."""
@@ -212,10 +217,15 @@ class SourceDisposal:
         durable_files.write(place, document.to_json(), temp_folder=self._delivery.temp_folder, replace=True)
 
 
-def _together(step: Callable[[_Ended], None], ended: list[_Ended], ends: _Ends) -> list[_Ended]:
-    """Takes a step for several sources, whose folders are synced once; those that go on."""
+def _together(
+    step: Callable[[_Ended], None],
+    ended: list[_Ended],
+    ends: _Ends,
+    within: Callable[[], AbstractContextManager[None]] = durable_files.syncs_together,
+) -> list[_Ended]:
+    """Takes a step for several sources, whose folders are synced once by default; those that go on."""
     try:
-        with durable_files.syncs_together():
+        with within():
             return _after(step, ended, ends)
     except OSError as error:
         ends.update({one.source.id: (one.source, error) for one in ended})

@@ -266,7 +266,7 @@ def make_folder(folder: Path, *, is_private: bool = False) -> None:
     Their modes follow the umask, or are 0700 (`is_private`).
     """
     missing = []
-    while not folder.is_dir():
+    while not os.path.isdir(folder):  # noqa: PTH112 - asked three times a write
         if os.path.lexists(folder):
             raise NotADirectoryError(errno.ENOTDIR, "a file stands where a folder is needed", os.fspath(folder))
         missing.append(folder)

@@ -170,11 +170,15 @@ class Watcher:
         """What lies under some names. `names`: path below the inbox -> whether it came by a rename."""
         seen: dict[str, Sighting] = {}
         gone: list[str] = []
+        strayed: dict[str, bool] = {}
+        """Folder -> whether it has become a link."""
         for name, came_whole in names.items():
             if file_names.is_out_of_bounds(name):
                 continue
-            parent = (self._root / name).parent
-            if os.path.realpath(parent) != os.fspath(parent):  # its folder has become a link
+            parent = f"{self._root}/{name}".rpartition("/")[0]
+            if parent not in strayed:
+                strayed[parent] = os.path.realpath(parent) != parent
+            if strayed[parent]:
                 gone.append(name)
                 continue
             try:

@@ -693,16 +693,52 @@ def test_what_was_measured_before_guidance_and_refusals_were_told_is_taken_over(
     journal.close()
 
 
-def test_a_step_whose_outcome_cannot_be_read_is_not_taken(journal: Journal, path: Path) -> None:
+def test_a_step_reads_nothing_that_could_hide_that_it_was_taken(journal: Journal, path: Path) -> None:
     admitted(journal)
     row = journal.job("job-1")
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("UPDATE jobs SET defaults = '[damaged'")
-        with pytest.raises(ValueError, match="Expecting value"):
-            journal.start(row)
+        started = journal.start(row)
         other.execute("UPDATE jobs SET defaults = '[]'")
-    assert journal.job("job-1") == row
-    assert journal.counts()[JobState.QUEUED] == 1
+    assert journal.job("job-1") == started
+    assert journal.counts()[JobState.RUNNING] == 1
+
+
+def test_of_steps_that_are_taken_together_others_see_all_or_none(journal: Journal, path: Path) -> None:
+    admitted(journal, job(), job(job_id="job-2"))
+    with closing(Journal(path, read_only=True)) as other:
+        with journal.together():
+            for name in ("job-1", "job-2"):
+                journal.start(journal.job(name))
+                assert other.job(name).state is JobState.QUEUED
+        assert [other.job(name).state for name in ("job-1", "job-2")] == [JobState.RUNNING] * 2
+    assert journal.counts()[JobState.RUNNING] == 2
+    assert journal.is_behind
+
+
+def test_of_steps_that_are_taken_together_a_refused_one_takes_back_the_others(journal: Journal) -> None:
+    before = admitted(journal), journal.job("job-1"), journal.counts()
+    with pytest.raises(JournalRefused, match="a step before this one"), journal.together():
+        started = journal.start(journal.job("job-1"))
+        with pytest.raises(BrokenState, match="cannot go from running to done"):
+            journal.finish(started, now=1.0, total_s=1.0)
+        with pytest.raises(JournalRefused, match="a step before this one"):
+            journal.close_source("source-1")
+    assert (journal.source("source-1"), journal.job("job-1"), journal.counts()) == before
+
+
+def test_steps_that_are_taken_together_are_on_the_disk_where_one_of_them_has_to_be(journal: Journal) -> None:
+    admitted(journal)
+    with journal.together():
+        journal.add_companion("cat.txt", 1, 1)
+        journal.start(journal.job("job-1"))
+    assert not journal.is_behind
+
+
+def test_where_nothing_is_written_together_nobody_waits_for_the_disk(journal: Journal) -> None:
+    with journal.together():
+        pass
+    assert not journal.is_behind
 
 
 def test_benchmarks_of_a_model_are_found_whatever_became_of_their_jobs_the_oldest_first(journal: Journal) -> None:

@@ -20,7 +20,8 @@ from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.records import Job, Source
-from aura_daemon.outbox.delivery import Delivered, JobTimes
+from aura_daemon.outbox.delivery import Delivered
+from aura_daemon.outbox.result_document import JobTimes
 from tests.conftest import Mount
 from tests.support.house import PNG, PROMPT, Door, House, make, sha256
 
