@@ -19,7 +19,7 @@ from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
 from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder
-from aura_daemon.training.models import draw_latents
+from aura_daemon.training.models import DrawSettings, draw_latents
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 STEPS: Final = 5500
@@ -121,8 +121,8 @@ def _generated(count: int, dice: torch.Generator) -> Tensor:
     known = seen_sentences()
     prompts = [str(known[pick]) for pick in torch.randint(len(known), (count,), generator=dice).tolist()]
     first = FIRST_SEED + int(torch.randint(FIRST_SEED, (), generator=dice))
-    few = draw_latents(prompts, range(first, first + count), turbo=True)
-    many = draw_latents(prompts, range(first, first + count), num_inference_steps=MANY_STEPS)
+    few = draw_latents(prompts, range(first, first + count), DrawSettings(turbo=True))
+    many = draw_latents(prompts, range(first, first + count), DrawSettings(num_inference_steps=MANY_STEPS))
     return torch.cat([few, many])
 
 
