@@ -17,7 +17,7 @@ from aura_daemon.engines.compiled.captured_unet import Shapes, is_in_parts, shap
 from aura_daemon.engines.compiled.variants import TENSORRT
 from aura_daemon.engines.failures import first_line, is_out_of_memory
 from aura_daemon.jobs.results import EAGER
-from aura_daemon.system.repeating import repeating
+from aura_daemon.system.processes.repeating import repeating
 
 MOST_STATIC: Final = 4
 """Shapes with code of their own: pictures alone and together, in two sizes."""

@@ -15,7 +15,7 @@ from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.ladder.rungs import Storage
 from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.processes import process_memory
-from aura_daemon.system.repeating import repeating
+from aura_daemon.system.processes.repeating import repeating
 
 SAMPLE_S: Final = 0.02
 """Between two samples: less than a layer of a real model takes."""

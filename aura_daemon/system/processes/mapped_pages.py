@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from aura_daemon.system.repeating import repeating
+from aura_daemon.system.processes.repeating import repeating
 
 MADV_DONTNEED: Final = 4
 """madvise(2): pages of a file that is mapped for reading are read again from it, should anyone ask."""

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from aura_daemon.system.repeating import repeating
+from aura_daemon.system.processes.repeating import repeating
 
 
 def test_it_is_done_until_the_end_and_not_after_it() -> None:
