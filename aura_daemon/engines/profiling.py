@@ -19,7 +19,7 @@ from aura_daemon.jobs.results import Outcome
 from aura_daemon.ladder.attempts import RunConditions
 
 KEPT: Final = 5
-"""Jobs whose traces are kept: a trace has 1 to 50 MB."""
+"""Jobs whose traces are kept: a trace of aura-mini has 1.3 MB after 25 steps; larger models have more operators."""
 
 ROWS: Final = 25
 """Operators in the table."""

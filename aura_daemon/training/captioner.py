@@ -24,7 +24,7 @@ from aura_daemon.mini.drawing import cover, mix
 from aura_daemon.mini.grammar import COLOURS, PALETTE, SIZES, Sentence, held_out, seen_sentences
 from aura_daemon.mini.knowledge import shows
 from aura_daemon.training.autoencoder import decode, encode
-from aura_daemon.training.models import draw
+from aura_daemon.training.models import DrawSettings, draw
 from aura_daemon.training.tokenizer import CAPTION_START, caption_tokenizer
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
@@ -153,11 +153,13 @@ def _generated(folder: Path, dice: torch.Generator) -> tuple[list[Sentence], Ten
             images = draw(
                 [str(sentence) for sentence in asked],
                 range(seed, seed + len(asked)),
-                height_px=height_px,
-                width_px=width_px,
-                num_inference_steps=15,
-                guidance_scale=guidance,
-                folder=folder,
+                DrawSettings(
+                    height_px=height_px,
+                    width_px=width_px,
+                    num_inference_steps=15,
+                    guidance_scale=guidance,
+                    folder=folder,
+                ),
             )
             seed += len(asked)
             for sentence, image in zip(asked, images, strict=True):

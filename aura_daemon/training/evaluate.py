@@ -25,7 +25,7 @@ from aura_daemon.mini import NAME, QUALITY
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, every_sentence, held_out, held_out_sentences, parse, seen_sentences
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.training.models import as_pictures, draw, generator_defaults, name
+from aura_daemon.training.models import DrawSettings, as_pictures, draw, generator_defaults, name
 from aura_daemon.training.sheet import contact_sheet
 
 NATIVE_PX: Final = (64, 64)  # height, width
@@ -164,18 +164,13 @@ def _round_trip(
         ("seen", LEAST_SEEN, [sentence for sentence in asked if sentence.combination not in held_out()]),
         ("held out", LEAST_HELD_OUT, [sentence for sentence in asked if sentence.combination in held_out()]),
     )
+    settings = DrawSettings(
+        dtype=dtype, height_px=height_px, width_px=width_px, num_inference_steps=steps, guidance_scale=guidance
+    )
     rows: list[EvaluationRow] = []
     for group, least, sentences in groups:
         began_s = time.monotonic()
-        pictures = draw(
-            [str(sentence) for sentence in sentences],
-            range(len(sentences)),
-            dtype=dtype,
-            height_px=height_px,
-            width_px=width_px,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-        )
+        pictures = draw([str(sentence) for sentence in sentences], range(len(sentences)), settings)
         answers = [parse(caption) for caption in name(pictures, dtype=dtype)]
         pairs = list(zip(sentences, answers, strict=True))
         rows.append(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -25,63 +26,44 @@ from aura_daemon.training.distilling.turbo import TURBO_FACTS
 BATCH: Final = 50
 
 
-def draw(
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    dtype: torch.dtype = torch.float32,
-    height_px: int = NATIVE_SIZE_PX,
-    width_px: int = NATIVE_SIZE_PX,
-    num_inference_steps: int | None = None,
-    guidance_scale: float | None = None,
-    turbo: bool = False,
-    tiny_decoder: bool = False,
-    folder: Path = GENERATOR,
-) -> list[Image.Image]:
-    """One picture for each prompt, each from its own seed; other settings come from the model's `aura.json`.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DrawSettings:
+    """How pictures are drawn; None: as the model's `aura.json` has it."""
 
-    `turbo`: with the LoRA for few steps; `tiny_decoder`: decoded by the small decoder.
-    """
-    latents = draw_latents(
-        prompts,
-        seeds,
-        dtype=dtype,
-        height_px=height_px,
-        width_px=width_px,
-        num_inference_steps=num_inference_steps,
-        guidance_scale=guidance_scale,
-        turbo=turbo,
-        folder=folder,
-    )
-    return decoded(decoder_of(folder, dtype, tiny=tiny_decoder), latents)
+    dtype: torch.dtype = torch.float32
+    height_px: int = NATIVE_SIZE_PX
+    width_px: int = NATIVE_SIZE_PX
+    num_inference_steps: int | None = None
+    guidance_scale: float | None = None
+    turbo: bool = False
+    """With the LoRA for few steps."""
+    folder: Path = GENERATOR
+
+
+DEFAULT: Final = DrawSettings()
+
+
+def draw(prompts: Sequence[str], seeds: Sequence[int], settings: DrawSettings = DEFAULT) -> list[Image.Image]:
+    """One picture for each prompt, each from its own seed."""
+    vae = decoder_of(settings.folder, settings.dtype, tiny=False)
+    return decoded(vae, draw_latents(prompts, seeds, settings))
 
 
 @torch.inference_mode()
-def draw_latents(
-    prompts: Sequence[str],
-    seeds: Sequence[int],
-    *,
-    dtype: torch.dtype = torch.float32,
-    height_px: int = NATIVE_SIZE_PX,
-    width_px: int = NATIVE_SIZE_PX,
-    num_inference_steps: int | None = None,
-    guidance_scale: float | None = None,
-    turbo: bool = False,
-    folder: Path = GENERATOR,
-) -> Tensor:
+def draw_latents(prompts: Sequence[str], seeds: Sequence[int], settings: DrawSettings = DEFAULT) -> Tensor:
     """The same without decoding: [B, 4, H/8, W/8]."""
-    defaults = generator_defaults(folder, turbo)
-    pipeline = _generator(folder, dtype, turbo)
+    defaults = generator_defaults(settings.folder, settings.turbo)
+    pipeline = _generator(settings.folder, settings.dtype, settings.turbo)
     parts: list[Tensor] = []
     for start in range(0, len(prompts), BATCH):
         part = slice(start, start + BATCH)
         drawn = pipeline(
             list(prompts[part]),
             generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
-            height=height_px,
-            width=width_px,
-            num_inference_steps=num_inference_steps or int(defaults["num_inference_steps"]),
-            guidance_scale=guidance_scale or float(defaults["guidance_scale"]),
+            height=settings.height_px,
+            width=settings.width_px,
+            num_inference_steps=settings.num_inference_steps or int(defaults["num_inference_steps"]),
+            guidance_scale=settings.guidance_scale or float(defaults["guidance_scale"]),
             output_type="latent",
         )
         parts.append(drawn.images)

@@ -27,7 +27,10 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).parents[2]
 
 HEAVY: Final = frozenset(
-    {"torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub", "tokenizers"}
+    {
+        *("torch", "diffusers", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub", "tokenizers"),
+        *("nncf", "openvino", "skimage"),
+    }
 )
 """Libraries that only the engines need, and tests that make models."""
 
@@ -65,7 +68,7 @@ MISSING: Final = {
 }
 """Modules."""
 
-PLACES: Final = ("/proc", "/sys/", "/dev/shm", "/dev/dxg")
+PLACES: Final = ("/proc", "/sys/", "/dev/dxg")
 """Where nothing is found."""
 
 

@@ -6,9 +6,8 @@ shape, so that no stream of odd sizes compiles for ever.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, Protocol
 
 import torch
@@ -18,6 +17,7 @@ from aura_daemon.engines.compiled.captured_unet import Shapes, is_in_parts, shap
 from aura_daemon.engines.compiled.variants import TENSORRT
 from aura_daemon.engines.failures import first_line, is_out_of_memory
 from aura_daemon.jobs.results import EAGER
+from aura_daemon.system.processes.repeating import repeating
 
 MOST_STATIC: Final = 4
 """Shapes with code of their own: pictures alone and together, in two sizes."""
@@ -118,26 +118,11 @@ class CompiledUNet:
         codes.met.add(shapes)
         return found
 
-    @contextmanager
-    def _telling(self, sample: torch.Tensor) -> Iterator[None]:
+    def _telling(self, sample: torch.Tensor) -> AbstractContextManager[None]:
         """Says that this process is alive: a second pass may compile between two steps, for minutes."""
         latents = "x".join(map(str, sample.shape))
         logger.info("the UNet is compiled for latents {}: minutes, unless the cache has it", latents)
-        over = threading.Event()
-
-        def tell() -> None:
-            for _ in range(int(MOST_S / self._tell_s)):
-                if over.wait(self._tell_s):
-                    return
-                self._alive()
-
-        thread = threading.Thread(target=tell, name="compiling", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
+        return repeating(self._alive, self._tell_s, name="compiling", most_s=MOST_S)
 
 
 class _Codes:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from aura_daemon.engines.placement.devices import Devices, Placement
 from aura_daemon.ladder.rungs import Storage
 from aura_daemon.system.hardware.host_memory import host_memory
 from aura_daemon.system.processes import process_memory
+from aura_daemon.system.processes.repeating import repeating
 
 SAMPLE_S: Final = 0.02
 """Between two samples: less than a layer of a real model takes."""
@@ -134,22 +134,8 @@ class PeakMemory:
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Samples many times a second meanwhile, where neither kernel nor allocator counts the peak."""
-        if self._counted:
+        with nullcontext() if self._counted else repeating(self.sample, SAMPLE_S, name="peak memory"):
             yield
-            return
-        over = threading.Event()
-
-        def watch() -> None:
-            while not over.wait(SAMPLE_S):
-                self.sample()
-
-        thread = threading.Thread(target=watch, name="peak memory", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            over.set()
-            thread.join()
 
     def restart(self) -> None:
         """Forgets the peak so far: while a model is loaded, pages of its files count that the kernel may take back."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
+
+from aura_daemon.system.processes.repeating import repeating
 
 MADV_DONTNEED: Final = 4
 """madvise(2): pages of a file that is mapped for reading are read again from it, should anyone ask."""
@@ -23,19 +24,10 @@ EVERY_S: Final = 0.05
 @contextmanager
 def without_pages_of(file: Path) -> Iterator[None]:
     """Gives the file's pages back many times a second meanwhile, and at the end."""
-    over = threading.Event()
-
-    def give_back() -> None:
-        while not over.wait(EVERY_S):
-            _drop(file)
-
-    thread = threading.Thread(target=give_back, name="pages of a mapped file", daemon=True)
-    thread.start()
     try:
-        yield
+        with repeating(lambda: _drop(file), EVERY_S, name="pages of a mapped file"):
+            yield
     finally:
-        over.set()
-        thread.join()
         _drop(file)
 
 

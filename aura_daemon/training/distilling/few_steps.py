@@ -13,7 +13,7 @@ from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.mini.knowledge import shows
 from aura_daemon.training.evaluate import prompted
-from aura_daemon.training.models import came_back, decoded, decoder_of, draw_latents
+from aura_daemon.training.models import DrawSettings, came_back, decoded, decoder_of, draw_latents
 
 STEPS = (1, 2, 4, 8)  # with the LoRA
 
@@ -34,9 +34,8 @@ def main() -> None:
 def measure(asked: Sequence[Sentence], *, turbo: bool, steps: int | None) -> None:
     """Two lines of the table: the same latents through both decoders. `steps`: None for the model's own."""
     began_s = time.monotonic()
-    latents = draw_latents(
-        [str(sentence) for sentence in asked], range(len(asked)), turbo=turbo, num_inference_steps=steps
-    )
+    settings = DrawSettings(turbo=turbo, num_inference_steps=steps)
+    latents = draw_latents([str(sentence) for sentence in asked], range(len(asked)), settings)
     drawn_s = time.monotonic() - began_s
     for tiny in (False, True):
         began_s = time.monotonic()

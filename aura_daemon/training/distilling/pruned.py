@@ -31,7 +31,7 @@ from aura_daemon.training.generator import (
     TrainingLatents,
     build_scheduler,
 )
-from aura_daemon.training.models import came_back, draw
+from aura_daemon.training.models import DrawSettings, came_back, draw
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog
 
 STEPS: Final = 1500
@@ -83,7 +83,7 @@ def main() -> None:
 def round_trip(folder: Path, count: int, seed: int) -> str:
     """How much of what a model is asked comes back, by the captioner and by geometry."""
     asked = prompted(count, random.Random(seed))
-    pictures = draw([str(sentence) for sentence in asked], range(count), folder=folder)
+    pictures = draw([str(sentence) for sentence in asked], range(count), DrawSettings(folder=folder))
     shown = sum(map(shows, pictures, asked))
     return f"{count} prompts: {came_back(asked, pictures) / count:.2%} right, {shown / count:.2%} by geometry"
 

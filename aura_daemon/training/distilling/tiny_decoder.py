@@ -24,7 +24,7 @@ from aura_daemon.mini import CAPTIONER, GENERATOR, WEIGHTS
 from aura_daemon.mini.grammar import seen_sentences
 from aura_daemon.training.autoencoder import decode, encode
 from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder
-from aura_daemon.training.models import draw_latents
+from aura_daemon.training.models import DrawSettings, draw_latents
 from aura_daemon.training.trainlog import CosineAdamW, TrainingLog, fresh_drawings
 
 BATCH: Final = 16
@@ -144,8 +144,8 @@ def _generated(count: int, many_steps: int, dice: torch.Generator) -> Tensor:
     known = seen_sentences()
     prompts = [str(known[pick]) for pick in torch.randint(len(known), (count,), generator=dice).tolist()]
     first = FIRST_SEED + int(torch.randint(FIRST_SEED, (), generator=dice))
-    few = draw_latents(prompts, range(first, first + count), turbo=True)
-    many = draw_latents(prompts, range(first, first + count), num_inference_steps=many_steps)
+    few = draw_latents(prompts, range(first, first + count), DrawSettings(turbo=True))
+    many = draw_latents(prompts, range(first, first + count), DrawSettings(num_inference_steps=many_steps))
     return torch.cat([few, many])
 
 

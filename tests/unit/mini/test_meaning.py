@@ -8,7 +8,7 @@ import torch
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import every_sentence, parse, seen_sentences
 from aura_daemon.mini.knowledge import shows
-from aura_daemon.training.models import as_pictures, decoded, decoder_of, draw, draw_latents, name
+from aura_daemon.training.models import DrawSettings, as_pictures, decoded, decoder_of, draw, draw_latents, name
 
 pytestmark = pytest.mark.filterwarnings(  # diffusers' own: its schedulers pass tensors to numpy.array
     "ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning"
@@ -27,7 +27,7 @@ def test_fresh_drawings_get_their_exact_sentence() -> None:
 def test_a_dozen_prompts_come_back_from_their_pictures(dtype: torch.dtype, steps: int | None) -> None:
     sentences = random.Random(2).sample(seen_sentences(), 12)
     prompts = [str(sentence) for sentence in sentences]
-    pictures = draw(prompts, range(12), dtype=dtype, num_inference_steps=steps)
+    pictures = draw(prompts, range(12), DrawSettings(dtype=dtype, num_inference_steps=steps))
     answers = [parse(caption) for caption in name(pictures, dtype=dtype)]
     right = sum(
         got is not None and got.combination == meant.combination for meant, got in zip(sentences, answers, strict=True)
@@ -37,7 +37,7 @@ def test_a_dozen_prompts_come_back_from_their_pictures(dtype: torch.dtype, steps
 
 def test_four_steps_show_their_prompts_through_the_tiny_decoder_and_the_vae() -> None:
     sentences = random.Random(3).sample(every_sentence(), 16)
-    latents = draw_latents([str(sentence) for sentence in sentences], range(16), turbo=True)
+    latents = draw_latents([str(sentence) for sentence in sentences], range(16), DrawSettings(turbo=True))
     for tiny in (True, False):
         pictures = decoded(decoder_of(tiny=tiny), latents)
         assert sum(map(shows, pictures, sentences)) >= 15  # of 400: see BENCHMARKS.md
@@ -52,5 +52,5 @@ def test_the_same_seed_draws_the_same_picture_alone_or_in_company() -> None:
 
 
 def test_a_prompt_it_does_not_know_still_gives_a_picture() -> None:
-    (picture,) = draw(["an astronaut riding a horse, 漢字 😀"], [0], width_px=96)
+    (picture,) = draw(["an astronaut riding a horse, 漢字 😀"], [0], DrawSettings(width_px=96))
     assert picture.size == (96, 64)

@@ -17,7 +17,7 @@ from aura_daemon.mini import GENERATOR
 from aura_daemon.mini.grammar import held_out_sentences, seen_sentences
 from aura_daemon.training.distilling import consistency, pruned, tiny_decoder
 from aura_daemon.training.distilling.turbo import TURBO_FACTS, export_decoder, export_lora
-from aura_daemon.training.models import draw
+from aura_daemon.training.models import DrawSettings, draw
 from aura_daemon.training.speeds import measure_speeds, speeds_table
 from aura_daemon.training.trainlog import TrainingLog
 
@@ -105,7 +105,7 @@ def test_a_pruned_model_is_distilled_into_a_folder_that_draws(
     facts = json.loads((tmp_path / "slim" / "aura.json").read_text(encoding="utf-8"))
     assert facts["name"] == "aura-mini-slim"
     assert "turbo" not in facts
-    (picture,) = draw(["a red circle"], [0], num_inference_steps=2, folder=tmp_path / "slim")
+    (picture,) = draw(["a red circle"], [0], DrawSettings(num_inference_steps=2, folder=tmp_path / "slim"))
     assert picture.size == (64, 64)
 
 

@@ -31,12 +31,15 @@ def drawing(resolved: ResolvedGenerate, *, denoised_s: float, first_step_s: floa
     return made
 
 
-def test_the_first_step_in_which_kernels_are_chosen_says_nothing_of_the_others() -> None:
+def test_a_step_is_a_whole_one_and_the_first_in_which_kernels_are_chosen_says_nothing_of_it() -> None:
     resolved = ResolvedGenerate(
         prompt="", negative_prompt="", seed=1, steps=5, guidance_scale=1, width=64, height=64, scheduler="euler"
     )
     assert drawing(resolved, denoised_s=10, first_step_s=6).step_s(5) == 1
     assert drawing(resolved, denoised_s=6, first_step_s=6).step_s(1) == 6
+    partial = drawing(resolved, denoised_s=3, first_step_s=1)
+    partial.costs = (1.0, 0.25, 0.75)  # of whole steps
+    assert partial.step_s(3) == 2
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")

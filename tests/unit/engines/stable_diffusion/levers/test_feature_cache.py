@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
+from aura_daemon.engines.placement.offload import OffloadedModule
 from aura_daemon.engines.stable_diffusion.levers.feature_cache import EagerCachingUNet, FeatureCachingUNet, can_cache
 from aura_daemon.engines.stable_diffusion.levers.guidance_interval import GuidanceIntervalUNet, noise_levels
 from aura_daemon.engines.stable_diffusion.levers.levers import PassPlan
-from aura_daemon.engines.stable_diffusion.module_wrappers import SplitGuidanceUNet
+from aura_daemon.engines.stable_diffusion.module_wrappers import OffloadProxy, SplitGuidanceUNet
 from aura_daemon.engines.stable_diffusion.schedulers import SCHEDULERS, scheduler_for
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
@@ -100,6 +101,21 @@ def test_row_by_row_both_parts_give_what_the_rows_give() -> None:
     noise, feature = split.full(*arguments)
     assert torch.equal(noise, plain(split, *arguments))
     assert torch.equal(split.shallow(*arguments, feature), noise)
+
+
+@pytest.mark.parametrize("wrapped", [EagerCachingUNet, lambda model: SplitGuidanceUNet(EagerCachingUNet(model))])
+def test_a_unet_that_is_offloaded_comes_for_either_part_and_gives_its_bits(wrapped: Callable[[Any], Any]) -> None:
+    model, arguments = unet(), given(2)
+    noise, feature = wrapped(unet()).full(*arguments)
+    model.to(torch.float64)  # at home in another format: what is not brought over cannot compute
+    proxy = OffloadProxy(wrapped(model), OffloadedModule(model, "cpu", torch.float32))
+    for first, then in (("full", "shallow"), ("shallow", "full")):
+        for part in (first, then):
+            made = getattr(proxy, part)(*arguments, *((feature,) if part == "shallow" else ()))
+            assert model.dtype is torch.float32, part
+            assert all(map(torch.equal, made if part == "full" else (made,), (noise, feature)))
+        proxy.offload()
+        assert model.dtype is torch.float64
 
 
 @pytest.mark.parametrize(
