@@ -26,8 +26,9 @@ OUT_OF_MEMORY_WORDS: Final = (
     "can't allocate memory",
     "Cannot allocate memory",
     "not enough memory: you tried to allocate",
+    "std::bad_alloc",
 )
-"""Parts of messages: those of accelerate's `should_reduce_batch_size`, and those of cuBLAS, cuDNN and the CPU."""
+"""Parts of messages: those of accelerate's `should_reduce_batch_size`, of cuBLAS, cuDNN, the CPU and OpenVINO."""
 
 NEEDED: Final = re.compile(r"[Tt]ried to allocate (?P<amount>[\d.]+ ?[KMGT]?i?B|\d+ bytes)")
 
@@ -53,6 +54,15 @@ class UnfitModel(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class FaultyVariant(Exception):
+    """What a model computes with (`Placement.variant`) is at fault, and no job; its family does not choose it again."""
+
+    def __init__(self, reason: str, *, lasts: bool) -> None:
+        """`lasts`: it would be so in another process too."""
+        super().__init__(reason)
+        self.lasts = lasts
 
 
 def failure_of(

@@ -23,6 +23,7 @@ from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.benchmark.benchmark import Benchmark
 from aura_daemon.engines.failures import (
+    FaultyVariant,
     UnfitModel,
     broken,
     failure_of,
@@ -168,11 +169,16 @@ class Session:
         return [task for task in tasks if family.batch_key(task.request) == key]
 
     def _run(self, attempt: EngineAttempt, devices: Devices) -> None:
-        """Runs as many tasks as fit at once; an exception ends each of them that has no outcome yet."""
+        """Runs as many tasks as fit at once; an exception ends each of them that has no outcome yet.
+
+        After a fault of the variant they are left, to run with another.
+        """
         self._loading = ""
         failure = None
         try:
             self._run_tasks(attempt, devices)
+        except FaultyVariant:
+            logger.debug("{}", traceback.format_exc())
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
             failure = self._in_words(error, attempt)
             level = "DEBUG" if failure.kind is FailureKind.OUT_OF_MEMORY else "ERROR"

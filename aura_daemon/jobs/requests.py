@@ -203,8 +203,13 @@ def speed_named(request: Request) -> Speed | None:
 
 
 def queue_of(request: Request) -> str:
-    """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack."""
-    return loaded_as(model_named(request), speed_named(request)).strip()
+    """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack.
+
+    A request that names another level waits in a third: the configured level, of those that name none, may be turbo.
+    """
+    model, speed = model_named(request), speed_named(request)
+    queue = loaded_as(model, speed) if speed in (None, Speed.TURBO) else f"{model} without {Speed.TURBO}"
+    return queue.strip()
 
 
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def chosen(
         return Chosen(variant=EAGER, why=reason)
     if converted is None:
         return Chosen(variant=EAGER, why="there is no home folder for converted models")
-    here = [kind for kind in Kind if converted.graph(kind) is not None]
+    here = [kind for kind in Kind if converted.graph(kind) is not None and not converted.failure(kind)]
     if request.variant in here:
         return Chosen(variant=request.variant, why="the picture to be made again was drawn so")
     if Kind.OPENVINO not in here:

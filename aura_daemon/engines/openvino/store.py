@@ -33,13 +33,13 @@ GRAPH: Final = "unet.xml"
 """Beside it its weights, `unet.bin`."""
 
 MANIFEST: Final = "manifest.json"
-"""Size of each file, and the hash of each small one."""
+"""Size and hash of each file."""
 
 ABOUT: Final = "about.json"
 """Name and size of the model, and the versions."""
 
 HASHED_BYTES: Final = 64 << 20
-"""Larger files are known by their size alone: to hash the weights would take as long as to read them."""
+"""Larger files are known by their size alone, unless in doubt: to hash weights would take as long as to read them."""
 
 
 class Kind(StrEnum):
@@ -77,8 +77,26 @@ class ConvertedModel:
         """Why it was not converted; empty where that did not fail."""
         return str(_read(self._failed(kind)).get("reason", ""))
 
+    def is_intact(self, kind: Kind) -> bool:
+        """Whether every byte is what was written; reads all, so only where there is a doubt."""
+        folder = self.folder / kind
+        wanted = _read(folder / MANIFEST).get("files")
+        try:
+            return isinstance(wanted, dict) and all(
+                durable_files.sha256_of(folder / name) == described.get("sha256") for name, described in wanted.items()
+            )
+        except OSError:
+            return False
+
+    def discard(self, kind: Kind) -> None:
+        """Deletes a conversion, to be made anew; a process that has it open goes on."""
+        away = self.folder / f".{kind}-{os.getpid()}-gone"
+        with suppress(OSError):
+            (self.folder / kind).rename(away)
+            _remove(away)
+
     def record_failure(self, kind: Kind, reason: str, traceback: str = "") -> None:
-        """Has the conversion not tried again with these versions."""
+        """Has the conversion not tried again, nor used, with these versions."""
         self._write(self._failed(kind), {"reason": reason, "traceback": traceback})
 
     @contextmanager
@@ -90,7 +108,10 @@ class ConvertedModel:
         half.mkdir()
         try:
             yield half
-            files = {file.name: _described(file) for file in sorted(half.iterdir())}
+            files = {
+                file.name: {"bytes": file.stat().st_size, "sha256": durable_files.sha256_of(file)}
+                for file in sorted(half.iterdir())
+            }
             self._write(half / MANIFEST, {"files": files})
             for file in half.iterdir():
                 _sync(file)
@@ -204,14 +225,16 @@ def _is_sound(folder: Path, _stamps: tuple[tuple[str, int, int], ...]) -> bool:
     if not isinstance(wanted, dict) or GRAPH not in wanted:
         return False
     try:
-        return all(_described(folder / name) == described for name, described in wanted.items())
+        return all(_is_as(folder / name, described) for name, described in wanted.items())
     except OSError:
         return False
 
 
-def _described(file: Path) -> dict[str, Any]:
+def _is_as(file: Path, described: Mapping[str, Any]) -> bool:
     size = file.stat().st_size
-    return {"bytes": size} | ({"sha256": durable_files.sha256_of(file)} if size <= HASHED_BYTES else {})
+    if size != described["bytes"]:
+        return False
+    return size > HASHED_BYTES or durable_files.sha256_of(file) == described["sha256"]
 
 
 def _stamp(entry: os.DirEntry[str]) -> tuple[int, int]:

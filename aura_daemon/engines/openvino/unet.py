@@ -8,7 +8,8 @@ the weights once. A graph has one size; the next size compiles another one, whic
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -17,6 +18,8 @@ from accelerate import init_empty_weights
 from diffusers import UNet2DConditionModel
 from loguru import logger
 
+from aura_daemon.engines.failures import FaultyVariant, first_line, is_out_of_memory
+from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import NOISE, shaped
 from aura_daemon.engines.openvino.graphs import FEATURE, shallow, with_feature
@@ -28,6 +31,9 @@ PRECISIONS: Final = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16
 
 KEPT_BYTES: Final = 256 << 20
 """Of a file: sizes of larger models are compiled again when they come back, because each takes the weights once."""
+
+PASSING: Final = "Resource temporarily unavailable"
+"""No thread could be started."""
 
 KEPT: Final = 4
 """Sizes of a small model that stay compiled."""
@@ -92,7 +98,10 @@ class OpenVinoUNet:
     def full(
         self, sample: torch.Tensor, timestep: Any, encoder_hidden_states: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The noise in the format of `sample`, and in float32 the feature that entered the last layers."""
+        """The noise in the format of `sample`, and in float32 the feature that entered the last layers.
+
+        Raises FaultyVariant, as `shallow` does, for what PyTorch may be able to compute.
+        """
         request = self._at(sample, encoder_hidden_states).full
         feature = torch.empty(len(sample), *request.get_output_tensor(1).shape[1:])
         noise = self._run(request, sample, timestep, encoder_hidden_states, written={FEATURE: feature})
@@ -124,7 +133,10 @@ class OpenVinoUNet:
         for row in range(len(sample)):
             for name, tensor in (plain | {NOISE: noise} | (written or {})).items():
                 request.set_tensor(name, _shared(tensor[row : row + 1]))
-            request.infer()
+            with faults_told():
+                request.infer()
+        if not bool(noise.isfinite().all()) and all(bool(tensor.isfinite().all()) for tensor in plain.values()):
+            raise FaultyVariant("it computes NaN", lasts=False)
         return noise.to(sample.dtype)
 
     def _at(self, sample: torch.Tensor, encoder_hidden_states: torch.Tensor) -> _Compiled:
@@ -137,19 +149,38 @@ class OpenVinoUNet:
             self._sizes.popitem(last=False)
 
         def compile_graph(is_shallow: bool) -> Any:
-            graph = shaped(
-                self._core,
-                self._file,
-                sample=tuple(sample.shape[1:]),
-                embeddings=tuple(encoder_hidden_states.shape[1:]),
-            )
-            cut = shallow(graph) if is_shallow else with_feature(graph)
-            with without_pages_of(self._file.with_suffix(".bin")):
+            with faults_told(), without_pages_of(self._file.with_suffix(".bin")):
+                graph = shaped(
+                    self._core,
+                    self._file,
+                    sample=tuple(sample.shape[1:]),
+                    embeddings=tuple(encoder_hidden_states.shape[1:]),
+                )
+                cut = shallow(graph) if is_shallow else with_feature(graph)
                 return self._core.compile_model(cut, "CPU", self._options).create_infer_request()
 
         logger.debug("compiling {} for latents of {}x{} and {} tokens", self._file, size[1], size[0], size[2])
         self._sizes[size] = compiled = _Compiled(compile_graph)
         return compiled
+
+
+@contextmanager
+def faults_told() -> Iterator[None]:
+    """Whatever OpenVINO raises becomes FaultyVariant, but for a lack of memory, which the ladder mends."""
+    try:
+        yield
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        reason = f"{type(error).__name__}: {_cause(str(error))}"
+        passes = isinstance(error, OSError) or PASSING in str(error) or machine_fault(error) is not None
+        raise FaultyVariant(reason, lasts=not passes) from error
+
+
+def _cause(text: str) -> str:
+    """The line that says what is wrong: those before it say where in OpenVINO's sources."""
+    lines = [line for line in text.splitlines() if not line.startswith(("Exception from ", "Check "))]
+    return first_line("\n".join(lines)) or first_line(text)
 
 
 def _shared(tensor: torch.Tensor) -> openvino.Tensor:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TypeAlias
 
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, Safety
 from aura_daemon.engines.compiled.variants import variant_of, with_variant
 from aura_daemon.engines.defaults import resolve_generate
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.background import BackgroundConversion
 from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible, machine_of
+from aura_daemon.engines.openvino.faulty import FaultyConversions
 from aura_daemon.engines.openvino.store import ConversionStore, Kind, cache_folder
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
@@ -46,6 +49,7 @@ class StableDiffusion:
         folder = cache_folder(os.environ)
         self._store = ConversionStore(folder) if folder is not None else None
         self._conversions = BackgroundConversion(self._store) if self._store is not None else None
+        self._faulty = FaultyConversions()
 
     def batch_key(self, request: Request) -> Request | None:
         """Pictures may differ in nothing that the UNet sees but prompt and noise."""
@@ -105,9 +109,10 @@ class StableDiffusion:
         assert self._store is not None
         kind, converted = Kind(placement.variant), self._store.of(files)
         graph = converted.graph(kind)
-        if graph is None:
-            raise FileNotFoundError(f"{converted.folder / kind} is gone since the job began")
-        return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
+        with self._faults_kept(files, placement):
+            if graph is None:
+                raise FaultyVariant(f"{converted.folder / kind} is gone since the job began", lasts=False)
+            return Generator(files, placement, configured, attention, thumbnails=thumbnails, graph=graph)
 
     def prepare(self, engine: Generator, picture: InitImage | None) -> InitImage | None:
         """As it is: its size is the job's."""
@@ -122,16 +127,30 @@ class StableDiffusion:
             why = self._chosen(tasks[0], engine.files, engine.placement).why
             for picture in pictures:
                 picture.notes = (*picture.notes, f"engine: openvino is configured, but PyTorch drew this: {why}")
-        for picture, outcome in engine.draw(pictures, reporter, peak):
-            step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
-            yield TaskResult(task=picture.task, outcome=outcome, step_s=step_s)
+        with self._faults_kept(engine.files, engine.placement):
+            for picture, outcome in engine.draw(pictures, reporter, peak):
+                step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
+                yield TaskResult(task=picture.task, outcome=outcome, step_s=step_s)
         self._convert_meanwhile(pictures[0].resolved.speed, engine.files, engine.placement)
 
     def _chosen(self, decoded: Decoded, files: ModelFiles, placement: Placement) -> Chosen:
         request = decoded.task.request
         assert isinstance(request, GenerateRequest)
         converted = self._store.of(files) if self._store is not None else None
-        return chosen(self._settings, request, files, placement, converted)
+        found = chosen(self._settings, request, files, placement, converted)
+        if converted is not None and (reason := self._faulty.reason(converted, found.variant)):
+            return Chosen(variant=EAGER, why=f"{found.variant} failed: {reason}")
+        return found
+
+    @contextmanager
+    def _faults_kept(self, files: ModelFiles, placement: Placement) -> Iterator[None]:
+        """Has a graph that OpenVINO cannot compute not chosen again."""
+        try:
+            yield
+        except FaultyVariant as fault:
+            if self._store is not None and placement.variant in list(Kind):
+                self._faulty.add(files.name, self._store.of(files), Kind(placement.variant), fault)
+            raise
 
     def _convert_meanwhile(self, speed: Speed, files: ModelFiles, placement: Placement) -> None:
         """Has the model converted while the next jobs are drawn, where that is worth it here."""

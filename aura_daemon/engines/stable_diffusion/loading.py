@@ -17,6 +17,7 @@ from diffusers.hooks import apply_group_offloading
 from loguru import logger
 
 from aura_daemon.config.engine import Attention
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.layerwise_casting import FP8, narrow, storage_dtype, widen_layer_by_layer
@@ -95,9 +96,12 @@ def _hold(pipe: Any, placement: Placement, stored: torch.dtype) -> None:
 
 
 def _on_openvino(files: ModelFiles, graph: Path, dtype: torch.dtype) -> Any:
-    from aura_daemon.engines.openvino.unet import OpenVinoUNet  # imports openvino
-
-    return OpenVinoUNet(files, graph, dtype=dtype, threads=torch.get_num_threads())
+    try:
+        from aura_daemon.engines.openvino.unet import OpenVinoUNet, faults_told  # imports openvino
+    except (ImportError, OSError) as error:
+        raise FaultyVariant(f"openvino cannot be imported: {error}", lasts=False) from error
+    with faults_told():
+        return OpenVinoUNet(files, graph, dtype=dtype, threads=torch.get_num_threads())
 
 
 def copy_weights(model: torch.nn.Module) -> None:

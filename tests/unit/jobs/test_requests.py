@@ -64,12 +64,13 @@ def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
     [
         (GenerateRequest(prompt="x"), ""),
         (GenerateRequest(prompt="x", model="sd-1.4"), "sd-1.4"),
-        (GenerateRequest(prompt="x", speed=Speed.FAST), ""),
+        (GenerateRequest(prompt="x", speed=Speed.FAST), "without turbo"),
+        (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.EXACT), "sd-1.4 without turbo"),
         (GenerateRequest(prompt="x", speed=Speed.TURBO), "at turbo"),
         (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.TURBO), "sd-1.4 at turbo"),
         (BenchmarkRequest(picture=GenerateRequest(prompt="x", speed=Speed.TURBO)), "at turbo"),
         (CaptionRequest(), ""),
     ],
 )
-def test_jobs_at_turbo_wait_by_themselves(request_: Request, queue: str) -> None:
+def test_jobs_at_turbo_and_those_that_refuse_it_wait_by_themselves(request_: Request, queue: str) -> None:
     assert queue_of(request_) == queue
