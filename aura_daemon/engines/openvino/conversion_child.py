@@ -13,6 +13,7 @@ from typing import Final
 
 import psutil
 
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.openvino.background import BUSY, ORDER, ConversionOrder
 from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind
@@ -36,6 +37,7 @@ def main(parent: int) -> int:
         converted = store.of(order.files)
         converted.sweep()
         store.describe(order.files)
+        store.sweep()
         for kind in order.kinds:
             if converted.graph(kind) is None and not converted.failure(kind):
                 _convert(kind, order, converted)
@@ -73,9 +75,14 @@ def _measure(order: ConversionOrder, converted: ConvertedModel) -> None:
         return
     from aura_daemon.engines.openvino.measuring import step_s
 
+    def failed(kind: Kind, fault: FaultyVariant) -> None:
+        if not fault.lasts:
+            raise fault
+        converted.record_failure(kind, str(fault))
+
     converted.record(
         order.machine,
-        step_s(order.files, present, order.dtype),
+        step_s(order.files, present, order.dtype, failed),
         processor=order.device_name,
         dtype=order.dtype,
         unit="seconds of one core for one guided step at the model's native size",

@@ -14,6 +14,7 @@ from typing import Any, Final
 import torch
 
 from aura_daemon.config.engine import Dtype
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import WINDOW, read_unet
 from aura_daemon.engines.openvino.store import Kind
@@ -28,8 +29,13 @@ ROWS: Final = 2
 
 
 @torch.no_grad()
-def step_s(files: ModelFiles, graphs: Mapping[Kind, Path], dtype: str) -> dict[str, float]:
-    """Variant -> seconds of one core for a guided step at native size, the median of three after one."""
+def step_s(
+    files: ModelFiles, graphs: Mapping[Kind, Path], dtype: str, failed: Callable[[Kind, FaultyVariant], None]
+) -> dict[str, float]:
+    """Variant -> seconds of one core for a guided step at native size, the median of three after one.
+
+    `failed` hears of each graph that OpenVINO cannot compute; the others are measured.
+    """
     torch.set_num_threads(1)
     computed = TORCH_DTYPES[Dtype(dtype)]
     unets: dict[str, Callable[..., Any]] = {
@@ -42,9 +48,14 @@ def step_s(files: ModelFiles, graphs: Mapping[Kind, Path], dtype: str) -> dict[s
     embeddings = torch.zeros(ROWS, WINDOW, config.config.cross_attention_dim, dtype=computed)
     taken: dict[str, list[float]] = {name: [] for name in unets}
     for number in range(1 + ROUNDS):
-        for name, unet in unets.items():
+        for name, unet in list(unets.items()):
             began_s = time.process_time()
-            unet(sample, torch.tensor(500.0), encoder_hidden_states=embeddings)
+            try:
+                unet(sample, torch.tensor(500.0), encoder_hidden_states=embeddings)
+            except FaultyVariant as fault:
+                failed(Kind(name), fault)
+                del unets[name], taken[name]
+                continue
             if number:
                 taken[name].append(time.process_time() - began_s)
     return {name: median(seconds) for name, seconds in taken.items()}

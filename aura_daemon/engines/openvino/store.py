@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ MANIFEST: Final = "manifest.json"
 
 ABOUT: Final = "about.json"
 """Name and size of the model, and the versions."""
+
+UNUSED_S: Final = 30 * 86_400
+"""After so long without a job that used it a conversion is deleted: of a model that is gone, or of older versions."""
 
 HASHED_BYTES: Final = 64 << 20
 """Larger files are known by their size alone, unless in doubt: to hash weights would take as long as to read them."""
@@ -142,6 +146,11 @@ class ConvertedModel:
         """Says which model this is."""
         self._write(self.folder / ABOUT, about)
 
+    def touch(self) -> None:
+        """Notes that a job uses it, as the age of a file."""
+        with suppress(OSError):
+            os.utime(self.folder / ABOUT)
+
     def _failed(self, kind: Kind) -> Path:
         return self.folder / f"{kind}.failed.json"
 
@@ -177,6 +186,13 @@ class ConversionStore:
         with suppress(OSError):
             identity.append((files.folder / "unet" / "config.json").read_text(encoding="utf-8"))
         return ConvertedModel(folder=self.folder / hashlib.sha256("\n".join(identity).encode()).hexdigest()[:32])
+
+    def sweep(self) -> None:
+        """Deletes what no job has used for long; only for the holder of the lock."""
+        for about in self.folder.glob(f"*/{ABOUT}"):
+            with suppress(OSError):
+                if time.time() - about.stat().st_mtime > UNUSED_S:
+                    _remove(about.parent)
 
     @contextmanager
     def locked(self) -> Iterator[bool]:

@@ -18,7 +18,7 @@ from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.background import BackgroundConversion
 from aura_daemon.engines.openvino.choice import ROUGH, Chosen, chosen, is_convertible, machine_of
 from aura_daemon.engines.openvino.faulty import FaultyConversions
-from aura_daemon.engines.openvino.store import ConversionStore, Kind, cache_folder
+from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind, cache_folder
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import generator_footprint
@@ -127,6 +127,8 @@ class StableDiffusion:
             why = self._chosen(tasks[0], engine.files, engine.placement).why
             for picture in pictures:
                 picture.notes = (*picture.notes, f"engine: openvino is configured, but PyTorch drew this: {why}")
+        if (converted := self._converted(engine.files, engine.placement)) is not None:
+            converted.touch()
         with self._faults_kept(engine.files, engine.placement):
             for picture, outcome in engine.draw(pictures, reporter, peak):
                 step_s = picture.step_s(steps_of(picture.resolved)) if isinstance(outcome, Produced) else 0.0
@@ -148,9 +150,13 @@ class StableDiffusion:
         try:
             yield
         except FaultyVariant as fault:
-            if self._store is not None and placement.variant in list(Kind):
-                self._faulty.add(files.name, self._store.of(files), Kind(placement.variant), fault)
+            if (converted := self._converted(files, placement)) is not None:
+                self._faulty.add(files.name, converted, Kind(placement.variant), fault)
             raise
+
+    def _converted(self, files: ModelFiles, placement: Placement) -> ConvertedModel | None:
+        """The place of what computes there; None: PyTorch does."""
+        return self._store.of(files) if self._store is not None and placement.variant in list(Kind) else None
 
     def _convert_meanwhile(self, speed: Speed, files: ModelFiles, placement: Placement) -> None:
         """Has the model converted while the next jobs are drawn, where that is worth it here."""

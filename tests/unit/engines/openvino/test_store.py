@@ -15,7 +15,7 @@ import pytest
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.background import CHILD, ORDER, BackgroundConversion, ConversionOrder
 from aura_daemon.engines.openvino.choice import machine_of
-from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, Kind, cache_folder
+from aura_daemon.engines.openvino.store import UNUSED_S, ConversionStore, ConvertedModel, Kind, cache_folder
 from aura_daemon.engines.placement.devices import Placement
 
 
@@ -74,6 +74,20 @@ def test_other_weights_are_another_model(tmp_path: Path, files: ModelFiles) -> N
     store = ConversionStore(tmp_path)
     assert store.of(files) == store.of(files)
     assert store.of(files) != store.of(replace(files, sha256="0" * 64))
+
+
+def test_what_no_job_has_used_for_long_is_deleted(tmp_path: Path) -> None:
+    store = ConversionStore(tmp_path)
+    used, unused = (ConvertedModel(folder=tmp_path / name) for name in ("used", "unused"))
+    for model in (used, unused):
+        written(model)
+        model.describe({})
+        long_ago_s = time.time() - UNUSED_S - 60
+        os.utime(model.folder / "about.json", (long_ago_s, long_ago_s))
+    used.touch()
+    store.sweep()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["used"]
+    assert used.graph(Kind.OPENVINO) is not None
 
 
 @pytest.mark.parametrize(
