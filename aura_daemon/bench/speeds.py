@@ -12,12 +12,12 @@ from typing import Final, TypeAlias
 
 from aura_daemon.bench.children import commands as children
 from aura_daemon.bench.children.commands import PROMPT, CeilingSettings, PlainSettings
-from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, cache_folder
+from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, TINY_DECODER, cache_folder
 from aura_daemon.bench.children.served import EngineAnswer, EngineFailed, EngineProcess
 from aura_daemon.bench.figures import ORIGIN, Figures, NotMeasured
 from aura_daemon.bench.floor import Counted
 from aura_daemon.bench.timed_worker import TimedRun, TimedWorker
-from aura_daemon.config.engine import EMBEDDED, EngineSettings
+from aura_daemon.config.engine import EMBEDDED, NONE, EngineSettings, TurboSettings
 from aura_daemon.errors import AuraError
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest
 from aura_daemon.jobs.results import Failure, Produced, ResolvedGenerate
@@ -51,22 +51,26 @@ class Asked:
 
 
 def write_random_models(settings: EngineSettings) -> EngineSettings:
-    """The same settings with models of real size, which are written where they are not there yet."""
+    """The same settings with models of real size, which are written where they are not there yet.
+
+    At turbo there is no LoRA: fused, it takes no time.
+    """
     folder = cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(children.random_models(str(folder)), stderr=subprocess.PIPE)
     if done.returncode != 0:
         raise AuraError(f"the models with random weights could not be written to {folder}: {_last_line(done.stderr)}")
+    turbo = TurboSettings(lora=NONE, decoder=str(folder / TINY_DECODER))
     return replace(
         settings,
-        generate=replace(settings.generate, model=str(folder / GENERATOR), revision=None),
+        generate=replace(settings.generate, model=str(folder / GENERATOR), revision=None, turbo=turbo),
         caption=replace(settings.caption, model=str(folder / CAPTIONER), revision=None),
     )
 
 
 def random_models_are_there(folder: Path) -> bool:
-    """Whether both are written."""
-    return (folder / GENERATOR).is_dir() and (folder / CAPTIONER).is_dir()
+    """Whether all are written."""
+    return all((folder / name).is_dir() for name in (GENERATOR, CAPTIONER, TINY_DECODER))
 
 
 def count(settings: EngineSettings, asked: Asked) -> Counted:

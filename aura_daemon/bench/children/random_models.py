@@ -1,4 +1,4 @@
-"""Stable Diffusion 1.4 and BLIP base at their real size with random weights, in half precision as users have them.
+"""Stable Diffusion 1.4, TAESD and BLIP base at real size with random weights, in half precision as users have them.
 
 Built from the known configurations, nothing is fetched: time and memory do not depend on what weights say. 2.0 and
 0.5 GB, kept from one run to the next. The last layers are scaled so that noise of variance 1 comes out as such: what
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from diffusers import AutoencoderKL, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, PNDMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import (
     BertTokenizer,
     BlipConfig,
@@ -31,7 +31,7 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR
+from aura_daemon.bench.children.random_names import CAPTIONER, GENERATOR, TINY_DECODER
 
 WORDS: Final = ("a", "red", "circle", "on", "blue", "background", "square", "of", "picture")
 """That the captioners of tests and benchmarks know."""
@@ -48,6 +48,11 @@ def generator(folder: Path) -> Path:
 def captioner(folder: Path) -> Path:
     """The captioner below a folder, written where it is not there yet."""
     return once(folder / CAPTIONER, write_captioner)
+
+
+def tiny_decoder(folder: Path) -> Path:
+    """The tiny decoder below a folder, written where it is not there yet."""
+    return once(folder / TINY_DECODER, write_tiny_decoder)
 
 
 def write_generator(folder: Path, dtype: torch.dtype = torch.float16) -> Path:
@@ -96,6 +101,14 @@ def write_generator(folder: Path, dtype: torch.dtype = torch.float16) -> Path:
             requires_safety_checker=False,
         )
     pipe.save_pretrained(folder)
+    return folder
+
+
+def write_tiny_decoder(folder: Path) -> Path:
+    """The configuration of madebyollin/taesd."""
+    torch.manual_seed(0)
+    with _default_dtype(torch.float16):
+        AutoencoderTiny().save_pretrained(folder)
     return folder
 
 
@@ -189,3 +202,4 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 if __name__ == "__main__":
     generator(Path(sys.argv[1]))
     captioner(Path(sys.argv[1]))
+    tiny_decoder(Path(sys.argv[1]))

@@ -9,10 +9,11 @@ from aura_daemon.system.files.xdg_folders import xdg_folder
 
 GENERATOR: Final = "sd-1.4-random-1"
 CAPTIONER: Final = "blip-base-random-1"
+TINY_DECODER: Final = "taesd-random-1"
 """Folder names; the number tells what `bench.random_models` writes."""
 
 SIZE_BYTES: Final = 2_600_000_000
-"""Of both on the disk."""
+"""Of all on the disk."""
 
 
 def cache_folder() -> Path:
