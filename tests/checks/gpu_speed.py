@@ -15,10 +15,10 @@ from typing import Any, Final
 
 import diffusers
 import torch
-from aura_daemon.bench.ceilings import count, measure
 from PIL import Image
 
-from aura_daemon.bench.children import CeilingSettings
+from aura_daemon.bench.children.ceilings import count, measure
+from aura_daemon.bench.children.commands import CeilingSettings
 from aura_daemon.bench.floor import CARDS, floor_s, predicted_s
 from aura_daemon.engines.compiled.captured_unet import CapturedUNet
 from aura_daemon.engines.compiled.cuda_capture import CudaRecorder

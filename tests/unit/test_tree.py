@@ -64,3 +64,15 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 def test_the_test_files_that_run_first_exist() -> None:
     assert [file for file in LONG if not (ROOT / file).is_file()] == []
+
+
+def test_what_tests_and_checks_import_of_this_project_is_there() -> None:
+    """Checks that need a GPU or root run seldom: a module that was moved would be noticed by nobody."""
+    lost = [
+        f"{file.relative_to(ROOT)}: {node.module}"
+        for file in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("aura_daemon", "tests")
+        if not any((ROOT / f"{node.module.replace('.', '/')}{end}").exists() for end in (".py", "/__init__.py"))
+    ]
+    assert lost == []

@@ -22,14 +22,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aura_daemon.bench.children.commands import CeilingSettings
 from aura_daemon.bench.floor import Ceiling, Counted, Work
-from aura_daemon.config.engine import Device, EngineSettings, ModelSettings
+from aura_daemon.config.engine import Device, Dtype, EngineSettings, ModelSettings
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.model_files.find import ModelFiles, look_for_model
-from aura_daemon.engines.placement.devices import Devices, find_devices
+from aura_daemon.engines.placement.devices import Devices, computes_in, find_devices
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure
 
-FORMATS: Final = {"cpu": (torch.float32, torch.bfloat16), "cuda": (torch.float32, torch.float16, torch.bfloat16)}
 SIDES: Final = {"cpu": 2048, "cuda": 8192}
 """Of the matrices that are multiplied."""
 COPIED: Final = 64 << 20
@@ -69,7 +68,7 @@ def measure(device: str) -> tuple[Ceiling, ...]:
     copy_s = _best_s(lambda: goal.copy_(source), device)
     moved_per_s = 2 * 4 * COPIED / copy_s
     found = []
-    for dtype in FORMATS.get(kind, (torch.float32,)):
+    for dtype in _formats(kind):
         side = SIDES.get(kind, 2048)
         one, other = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
         seconds = _best_s(lambda one=one, other=other: one @ other, device)  # type: ignore[misc]
@@ -82,6 +81,14 @@ def measure(device: str) -> tuple[Ceiling, ...]:
             )
         )
     return tuple(found)
+
+
+def _formats(kind: str) -> tuple[torch.dtype, ...]:
+    """Those that are measured: a CPU that has to widen bfloat16 takes a minute for one product, and nobody uses it."""
+    if kind == "cuda":
+        return torch.float32, torch.float16, torch.bfloat16
+    is_native = kind == "cpu" and computes_in(Dtype.BFLOAT16)
+    return (torch.float32, torch.bfloat16) if is_native else (torch.float32,)
 
 
 def _without_memory(kind: Any, folder: Any) -> Any:

@@ -64,7 +64,7 @@ class Placement:
         store narrower weights, because a picture that overflows is decoded once more in float32.
         """
         narrowed = self.measures.storage is not Storage.NATIVE
-        if self.on_cpu and (narrowed or not _computes_in(self.dtype)):
+        if self.on_cpu and (narrowed or not computes_in(self.dtype)):
             return torch.float32
         return self.torch_dtype
 
@@ -192,10 +192,10 @@ def _cpu_dtype(settings: EngineSettings, backend: Backend) -> Dtype:
     """The configured format, except half precision meant for a GPU, slow on most CPUs; else the fastest format."""
     if settings.dtype is not Dtype.AUTO and (backend is Backend.CPU or settings.dtype is Dtype.FLOAT32):
         return settings.dtype
-    return Dtype.BFLOAT16 if _computes_in(Dtype.BFLOAT16) else Dtype.FLOAT32
+    return Dtype.BFLOAT16 if computes_in(Dtype.BFLOAT16) else Dtype.FLOAT32
 
 
-def _computes_in(dtype: Dtype) -> bool:
+def computes_in(dtype: Dtype) -> bool:
     """Whether this CPU computes in a format without widening it."""
     flags = NATIVE_FLAGS[dtype]
     capabilities = torch.cpu.get_capabilities() if flags else {}
