@@ -78,7 +78,7 @@ coverage: $(INSTALLED_DEV) ## the rules (the contract "pure" of pyproject.toml) 
 elsewhere: $(INSTALLED_DEV) ## the tests of the rules as on macOS
 	$(BIN)/python -m tests.support.elsewhere darwin -m pytest $$($(BIN)/python -m tests.support.pure_modules --tests) -q
 
-bench: $(INSTALLED) ## this machine beside its peers, real size: 20 minutes on two cores; BENCH_ARGS=--quick takes 6
+bench: $(INSTALLED) ## this machine beside its peers, real size: half an hour on two cores; BENCH_ARGS=--quick takes less
 	$(BIN)/python -m tests.peers $(BENCH_ARGS)
 
 bench-compare: $(INSTALLED) ## a new run beside the committed figures of benchmarks/: what became slower

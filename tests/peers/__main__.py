@@ -296,7 +296,7 @@ def _file_name(here: dict[str, Any]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.peers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one pair each: about 6 minutes on two cores")
+    parser.add_argument("--quick", action="store_true", help="one pair each, without the slowest")
     parser.add_argument("--compare", action="store_true", help="with the committed figures; writes to build/bench")
     parser.add_argument("--model", metavar="FOLDER", help="default: random weights of the size of SD 1.4")
     parser.add_argument("--size", type=int, default=512)
