@@ -5,9 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
-import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -24,49 +22,26 @@ Mount = Callable[..., Path]
 
 LONG = (
     "tests/unit/engines/placement/test_rungs.py",
-    "tests/behaviour/test_crashes.py",
-    "tests/browser/test_gallery_pages.py",
-    "tests/unit/engines/stable_diffusion/test_fields.py",
-    "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
-    "tests/unit/engines/openvino/test_turbo_graph.py",
-    "tests/behaviour/test_torture.py",
-    "tests/behaviour/test_meaning.py",
     "tests/behaviour/test_stopping.py",
+    "tests/behaviour/test_torture.py",
     "tests/unit/cli/test_commands.py",
+    "tests/behaviour/test_crashes.py",
+    "tests/behaviour/test_meaning.py",
+    "tests/unit/engines/stable_diffusion/test_fields.py",
     "tests/unit/workers/test_process.py",
     "tests/unit/workers/test_real_child.py",
-    "tests/unit/engines/stable_diffusion/test_speeds.py",
+    "tests/unit/engines/stable_diffusion/test_prompts_in_turn.py",
     "tests/unit/engines/stable_diffusion/loras/test_lora.py",
-    "tests/unit/test_elsewhere.py",
-    "tests/behaviour/test_service.py",
     "tests/behaviour/test_contract.py",
-    "tests/unit/training/test_distilling.py",
-    "tests/unit/engines/stable_diffusion/test_generator.py",
-    "tests/behaviour/test_benchmarking.py",
     "tests/behaviour/test_waiting.py",
     "tests/behaviour/test_recipes.py",
-    "tests/behaviour/test_old_journal.py",
-    "tests/behaviour/test_reloading.py",
     "tests/field/test_field.py",
 )
-"""Test files that take about 8 s of a core or more, with what they wait for; the longest first."""
-
-
-IN_MEMORY = Path("/dev/shm")
-"""A file system that waits for no disk: every durable write syncs a file and its folder, thousands of times a run."""
-
-LEAST_FREE_BYTES = 2 << 30
-"""What the tests' folders may need: a tenth of it is usual."""
+"""Test files that run for 10 s or more on a quiet core, the longest first."""
 
 
 def pytest_configure() -> None:
-    """Puts the tests' folders into memory, unless PYTEST_DEBUG_TEMPROOT names a place, and shares out the cores.
-
-    Each of several test processes, and its children, has one core; torch reads the variable at import.
-    """
-    with suppress(OSError):
-        if sys.platform == "linux" and shutil.disk_usage(IN_MEMORY).free >= LEAST_FREE_BYTES:
-            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(IN_MEMORY))
+    """Gives each of several test processes, and its children, one core; torch reads the variable at import."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     gc.disable()

@@ -12,7 +12,6 @@ import pytest
 
 from aura_daemon.hooks.hooks import INTERRUPTED
 from aura_daemon.journal.hook_events import HookKind
-from tests.support import dying
 from tests.support.house import House
 from tests.support.programs import Program
 
@@ -31,11 +30,11 @@ def test_killed_around_a_hook_the_daemon_never_runs_it_twice(
     house: House, tmp_path: Path, moment: str, runs: int, outcome: str
 ) -> None:
     told = tmp_path / "told"
-    hook = ["sh", "-c", 'echo "$AURADAEMON_ID" >> "$0"', str(told)]
+    hook = json.dumps(["sh", "-c", 'echo "$AURADAEMON_ID" >> "$0"', str(told)])
     house.drop("cat.yaml")
-    died = dying.drained(house, lambda: dying.die_at(moment), hooks={"on_done": hook})
-    assert died == -signal.SIGKILL
-    restarted = Program(house, AURA_HOOKS__ON_DONE=json.dumps(hook)).call("once")
+    dying = Program(house, AURA_TEST_DIE_AT=moment, AURA_HOOKS__ON_DONE=hook)
+    assert dying.call("once").returncode == -signal.SIGKILL
+    restarted = Program(house, AURA_HOOKS__ON_DONE=hook).call("once")
     assert restarted.returncode == 0
     ids = told.read_text(encoding="utf-8").splitlines() if told.exists() else []
     assert len(ids) == runs

@@ -162,12 +162,12 @@ def _load() -> None:
         InotifyEvents(Path(empty)).close()
 
 
-def drained(house: House, prepare: Callable[[], None] = lambda: None, **settings: Any) -> int:
+def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:
     """Drains the house with a forked daemon, in whose process `prepare` is called first; returns its exit code."""
 
     def work() -> int:
         prepare()
-        return exit_code(house.drain(pair_wait=PAIR_WAIT_S, **settings))
+        return exit_code(house.drain(pair_wait=PAIR_WAIT_S))
 
     return in_a_process(work)
 

@@ -1,4 +1,4 @@
-"""What the commands print, and their exit codes: in a process of their own where that is the point."""
+"""The commands as a shell sees them: what is printed, and the exit code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ from aura_daemon.cli import check
 from aura_daemon.journal.journal import Journal
 from tests.support.house import PNG, PROMPT, House
 from tests.support.programs import REAL, ROOT, Program
-from tests.unit.cli.conftest import Call
 
 HEAVY = ("torch", "diffusers", "transformers", "numpy", "PIL", "accelerate")
 
@@ -39,12 +39,12 @@ def program(house: House) -> Program:
 
 
 @pytest.fixture
-def lived_in(house: House) -> House:
+def loaded(house: House, program: Program) -> Iterator[Program]:
     """A house in which something has run."""
     house.drop("cat.yaml")
     house.drop("bad.yaml", b"steps: 0\n")
     house.drain()
-    return house
+    yield program
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ NEEDLESS = ("asyncio", "loguru", "psutil", "rich", "ssl", "yaml", "aura_daemon.i
     ],
 )
 def test_a_question_imports_no_more_than_its_answer_takes(
-    lived_in: House, program: Program, arguments: list[str], needless: tuple[str, ...]
+    loaded: Program, arguments: list[str], needless: tuple[str, ...]
 ) -> None:
-    lived_in.drop("waiting.yaml", b"task: caption\nimage: never.png\n")
+    loaded.house.drop("waiting.yaml", b"task: caption\nimage: never.png\n")
     ran = subprocess.run(
         [sys.executable, "-c", SPY.format(heavy=(*HEAVY, *needless)), *arguments],
-        cwd=lived_in.root,
-        env=program.environment(),
+        cwd=loaded.house.root,
+        env=loaded.environment(),
         capture_output=True,
         text=True,
         check=False,
@@ -143,16 +143,17 @@ def test_options_before_the_command_count_for_it(program: Program) -> None:
     ],
 )
 def test_options_before_a_command_that_takes_none_are_refused(
-    call: Call, arguments: tuple[str, ...], told: str
+    program: Program, arguments: tuple[str, ...], told: str
 ) -> None:
-    code, _, err = call(*arguments)
-    assert code == 2
-    assert told in err
+    ran = program.call(*arguments)
+    assert ran.returncode == 2
+    assert told in ran.stderr
 
 
 @pytest.mark.parametrize("name", ["job", "config", "sidecar", "health"])
-def test_every_published_schema_is_a_schema(call: Call, name: str) -> None:
-    schema = json.loads(call("schema", name)[1])
+def test_every_published_schema_is_a_schema(program: Program, name: str) -> None:
+    ran = program.call("schema", name)
+    schema = json.loads(ran.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     documents: dict[str, Any] = {
         "job": {"prompt": "a red circle", "aspect_ratio": "16:9"},
@@ -164,62 +165,66 @@ def test_every_published_schema_is_a_schema(call: Call, name: str) -> None:
             jsonschema.validate({"prompts": "a red circle"}, schema)
 
 
-def test_the_documents_it_writes_keep_the_schemas_it_prints(lived_in: House, call: Call) -> None:
-    house = lived_in
-    sidecar, health = (json.loads(call("schema", name)[1]) for name in ("sidecar", "health"))
+def test_the_documents_it_writes_keep_the_schemas_it_prints(loaded: Program) -> None:
+    house = loaded.house
+    sidecar, health = (json.loads(loaded.call("schema", name).stdout) for name in ("sidecar", "health"))
     jsonschema.validate(house.sidecar("cat.json"), sidecar)
     for folder in (house.state, house.outbox):
         jsonschema.validate(json.loads((folder / "health.json").read_bytes()), health)
 
 
-def test_status_before_anything_has_run_says_so(call: Call) -> None:
-    code, out, _ = call("status")
-    assert (code, out.startswith("nothing has run here yet")) == (1, True)
-    answer = json.loads(call("status", "--json")[1])
-    assert answer == {"running": False, "jobs": None, "recent_failures": [], "health": None}
+def test_status_before_anything_has_run_says_so(program: Program) -> None:
+    ran = program.call("status")
+    assert (ran.returncode, ran.stdout.startswith("nothing has run here yet")) == (1, True)
+    ran = program.call("status", "--json")
+    assert json.loads(ran.stdout) == {"running": False, "jobs": None, "recent_failures": [], "health": None}
 
 
-def test_status_answers_from_the_journal_when_the_daemon_is_gone(lived_in: House, call: Call) -> None:
-    code, out, _ = call("status")
-    assert (code, "1 done" in out) == (0, True)
-    (lived_in.state / "health.json").unlink()
-    assert "1 done" in call("status")[1]
-    answer = json.loads(call("status", "--json")[1])
+def test_status_answers_from_the_journal_when_the_daemon_is_gone(loaded: Program) -> None:
+    ran = loaded.call("status")
+    assert ran.returncode == 0
+    assert "1 done" in ran.stdout
+    (loaded.house.state / "health.json").unlink()
+    ran = loaded.call("status")
+    assert "1 done" in ran.stdout
+    answer = json.loads(loaded.call("status", "--json").stdout)
     assert (answer["running"], answer["jobs"]["done"], answer["health"]) == (False, 1, None)
 
 
-def test_status_counts_what_is_left_alone_by_its_reason(house: House, call: Call) -> None:
+def test_status_counts_what_is_left_alone_by_its_reason(program: Program) -> None:
     for name in ("a.mov", "b.mov"):
-        house.drop(name, b"x")
-    house.drain()
-    assert "left alone 2: not a kind of file it knows (.mov)\n" in call("status")[1]
+        program.house.drop(name, b"x")
+    program.call("once")
+    ran = program.call("status")
+    assert "left alone 2: not a kind of file it knows (.mov)\n" in ran.stdout
 
 
-def test_status_of_an_empty_journal_says_none(house: House, call: Call) -> None:
-    Journal(house.state / "journal.sqlite3").close()
-    assert call("status") == (0, "jobs       none\n", "")
+def test_status_of_an_empty_journal_says_none(program: Program) -> None:
+    Journal(program.house.state / "journal.sqlite3").close()
+    ran = program.call("status")
+    assert (ran.returncode, ran.stdout) == (0, "jobs       none\n")
 
 
-def test_why_prints_one_line_and_says_by_its_exit_code_whether_the_file_is_known(lived_in: House, call: Call) -> None:
-    known, unknown = (call("why", str(lived_in.inbox / name)) for name in ("cat.yaml", "never.yaml"))
-    assert (known[0], unknown[0]) == (0, 1)
-    assert known[1].startswith(f"cat.yaml: done, see {lived_in.outbox}/cat.json [")
-    assert unknown[1] == "never.yaml: never seen, and not in the inbox now\n"
+def test_why_prints_one_line_and_says_by_its_exit_code_whether_the_file_is_known(loaded: Program) -> None:
+    known, unknown = (loaded.call("why", str(loaded.house.inbox / name)) for name in ("cat.yaml", "never.yaml"))
+    assert (known.returncode, unknown.returncode) == (0, 1)
+    assert known.stdout.startswith(f"cat.yaml: done, see {loaded.house.outbox}/cat.json [")
+    assert unknown.stdout == "never.yaml: never seen, and not in the inbox now\n"
 
 
-def test_check_says_what_files_ask_for_and_what_is_wrong_with_them(house: House, call: Call) -> None:
-    root = house.root
+def test_check_says_what_files_ask_for_and_what_is_wrong_with_them(program: Program) -> None:
+    root = program.house.root
     (root / "good.yaml").write_bytes(b"prompt: x\n---\ntask: caption\nimage: a.png\n")
     (root / "note.txt").write_bytes(b"a red circle")
     (root / "beach.png").write_bytes(PNG)
-    code, out, _ = call("check", "good.yaml", "note.txt", "beach.png")
-    assert code == 0
-    assert out.splitlines() == [
+    ran = program.call("check", "good.yaml", "note.txt", "beach.png")
+    assert ran.returncode == 0
+    assert ran.stdout.splitlines() == [
         "good.yaml: 2 jobs: 1 to draw, 1 to caption",
         "note.txt: 1 job: 1 to draw",
         "beach.png: an image: 1 caption job",
     ]
-    assert house.results() == []
+    assert program.house.results() == []
 
 
 @pytest.mark.parametrize(
@@ -300,21 +305,18 @@ def test_missing_and_overlapping_folders_are_refused_with_every_problem(house: H
 
 
 @pytest.mark.parametrize("outbox", ["inbox", "inbox/out", "."])
-def test_an_outbox_that_overlaps_the_inbox_is_refused(
-    house: House, call: Call, monkeypatch: pytest.MonkeyPatch, outbox: str
-) -> None:
+def test_an_outbox_that_overlaps_the_inbox_is_refused(house: House, outbox: str) -> None:
     (house.inbox / "out").mkdir()
-    monkeypatch.setenv("AURA_OUTBOX", str(house.root / outbox))
-    code, _, err = call("once")
-    assert code == 2
-    assert "inbox" in err
+    ran = Program(house, REAL, AURA_OUTBOX=str(house.root / outbox)).call("once")
+    assert ran.returncode == 2
+    assert "inbox" in ran.stderr
 
 
-def test_an_unreadable_configuration_is_refused(house: House, call: Call) -> None:
-    for place in (house.root / "nowhere.yaml", house.root):
-        code, _, err = call("once", "--config", str(place))
-        assert code == 2
-        assert "cannot be read" in err
+def test_an_unreadable_configuration_is_refused(program: Program) -> None:
+    for place in (program.house.root / "nowhere.yaml", program.house.root):
+        ran = program.call("once", "--config", str(place))
+        assert ran.returncode == 2
+        assert "cannot be read" in ran.stderr
 
 
 def test_a_journal_of_a_newer_version_is_refused_without_a_traceback(program: Program) -> None:
