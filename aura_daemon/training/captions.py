@@ -22,10 +22,10 @@ from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Outcome, Produced
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.mini.drawing import render
 from aura_daemon.mini.grammar import Sentence, parse
 from aura_daemon.training.evaluate import prompted
+from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import as_pictures, draw
 
 TOGETHER: Final = 8  # as the daemon does
@@ -56,8 +56,8 @@ def described(pictures: Sequence[Image.Image], dtype: Dtype) -> tuple[list[str],
         Task(job_id=str(number), request=CaptionRequest(), image=_png(picture), image_name=f"{number}.png")
         for number, picture in enumerate(pictures)
     ]
-    session, outcomes = Session(EngineSettings(device=Device.CPU, dtype=dtype)), _CaptionOutcomes()
-    session.run(tasks[:1], _CaptionOutcomes())  # loads
+    session, outcomes = Session(EngineSettings(device=Device.CPU, dtype=dtype)), KeptOutcomes()
+    session.run(tasks[:1], KeptOutcomes())  # loads
     began_s = time.process_time()
     session.run(tasks, outcomes, together=TOGETHER)
     seconds = (time.process_time() - began_s) / len(tasks)
@@ -80,28 +80,6 @@ def _png(picture: Image.Image) -> bytes:
     content = BytesIO()
     picture.save(content, "PNG")
     return content.getvalue()
-
-
-class _CaptionOutcomes:
-    """Keeps how tasks end (`engines.reporter.Reporter`)."""
-
-    def __init__(self) -> None:
-        self.all: dict[str, Outcome] = {}
-
-    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
-        pass
-
-    def placed(self, job_ids: Sequence[str], tried: RunConditions) -> None:
-        pass
-
-    def is_cancelled(self, job_id: str) -> bool:
-        return False
-
-    def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
-        pass
-
-    def finish(self, job_id: str, outcome: Outcome, *, tried: RunConditions | None = None, step_s: float = 0.0) -> None:
-        self.all[job_id] = outcome
 
 
 if __name__ == "__main__":

@@ -19,12 +19,12 @@ from skimage.metrics import structural_similarity
 from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSettings
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Outcome, Produced
+from aura_daemon.jobs.results import Produced
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.ladder.attempts import RunConditions
 from aura_daemon.mini.grammar import Sentence
 from aura_daemon.mini.knowledge import shows
+from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import came_back
 
 PEAK: Final = 255  # of a pixel
@@ -88,9 +88,9 @@ def _drawn(asked: Sequence[Sentence], settings: EngineSettings) -> list[Produced
     session = Session(settings)
     made: list[Produced] = []
     for seed, sentence in enumerate(asked):
-        outcomes = _Outcomes()
+        outcomes = KeptOutcomes()
         session.run([Task(job_id=str(seed), request=GenerateRequest(prompt=str(sentence), seed=seed))], outcomes)
-        (outcome,) = outcomes.all
+        (outcome,) = outcomes.all.values()
         if not isinstance(outcome, Produced):
             raise RuntimeError(f"'{sentence}' with seed {seed} was not drawn: {outcome}")
         made.append(outcome)
@@ -136,25 +136,3 @@ def _psnr_db(difference: np.ndarray) -> float:
 
 def _picture(made: Produced) -> Image.Image:
     return Image.open(BytesIO(made.payloads[0].content)).convert("RGB")
-
-
-class _Outcomes:
-    """Keeps how tasks end (`engines.reporter.Reporter`)."""
-
-    def __init__(self) -> None:
-        self.all: list[Outcome] = []
-
-    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None:
-        pass
-
-    def placed(self, job_ids: Sequence[str], tried: RunConditions) -> None:
-        pass
-
-    def is_cancelled(self, job_id: str) -> bool:
-        return False
-
-    def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None:
-        pass
-
-    def finish(self, job_id: str, outcome: Outcome, *, tried: RunConditions | None = None, step_s: float = 0.0) -> None:
-        self.all.append(outcome)

@@ -36,8 +36,9 @@ from aura_daemon.engines.stable_diffusion.schedulers import scheduler_for
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.mini import GENERATOR
-from aura_daemon.mini.grammar import Sentence, held_out_sentences, parse, seen_sentences
+from aura_daemon.mini.grammar import Sentence, parse
 from aura_daemon.mini.knowledge import shows
+from aura_daemon.training.evaluate import prompted
 from aura_daemon.training.models import BATCH, generator_defaults, name
 
 SEEDS: Final = (2, 3)
@@ -92,7 +93,7 @@ def main() -> int:
     exact = LeverSetting(label=Speed.EXACT, steps=steps, levers=Levers())
     print(HEADER, flush=True)
     for seed in options.seed or SEEDS:
-        sentences = _asked(options.prompts, seed)
+        sentences = prompted(options.prompts, random.Random(seed))
         reference = None
         for setting in (exact, *settings):
             began_s = time.monotonic()
@@ -108,12 +109,6 @@ def _tried(text: str) -> LeverSetting:
     steps, share, least, density, momentum, low, high = map(float, text.split(","))
     levers = Levers(whole_share=share, least_whole=int(least), density=density, momentum=momentum, guided=(low, high))
     return LeverSetting(label=text, steps=int(steps), levers=levers)
-
-
-def _asked(prompts: int, seed: int) -> list[Sentence]:
-    dice = random.Random(seed)
-    new = prompts // 3
-    return dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
 
 
 @torch.inference_mode()

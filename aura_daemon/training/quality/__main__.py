@@ -30,10 +30,12 @@ from aura_daemon.config.engine import Device, Dtype, EngineSettings, GenerateSet
 from aura_daemon.engines.library_logging import quiet_libraries
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest
-from aura_daemon.jobs.results import Failure, Outcome, Produced
+from aura_daemon.jobs.results import Failure, Produced
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.mini.grammar import Sentence, held_out_sentences, seen_sentences
+from aura_daemon.mini.grammar import Sentence
+from aura_daemon.training.evaluate import prompted
+from aura_daemon.training.kept_outcomes import KeptOutcomes
 from aura_daemon.training.models import came_back
 
 BATCH: Final = 16
@@ -60,25 +62,6 @@ class Quality:
     levers: tuple[str, ...]
 
 
-class _Pictures:
-    """A reporter that keeps the outcomes."""
-
-    def __init__(self) -> None:
-        self.outcomes: dict[str, Outcome] = {}
-
-    def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None: ...
-
-    def placed(self, job_ids: Sequence[str], tried: object) -> None: ...
-
-    def is_cancelled(self, job_id: str) -> bool:
-        return False
-
-    def stepped(self, job_id: str, step: int, steps: int, preview: bytes = b"") -> None: ...
-
-    def finish(self, job_id: str, outcome: Outcome, *, tried: object = None, step_s: float = 0.0) -> None:
-        self.outcomes[job_id] = outcome
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DrawnSetting:
     """The pictures of one setting."""
@@ -88,19 +71,12 @@ class DrawnSetting:
     first: Produced
 
 
-def asked(prompts: int, seed: int) -> list[Sentence]:
-    """The prompts, a third of them held out."""
-    dice = random.Random(seed)
-    new = prompts // 3
-    return dice.choices(seen_sentences(), k=prompts - new) + dice.choices(held_out_sentences(), k=new)
-
-
 def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> DrawnSetting | Failure:
     """One picture a prompt, each of its own seed."""
     generate = GenerateSettings(engine=EngineChoice(setting.get("engine", "auto")))
     session = Session(EngineSettings(device=Device.CPU, dtype=Dtype(setting.get("dtype", "auto")), generate=generate))
     speed, steps = Speed(setting.get("speed", "exact")), setting.get("steps")
-    reporter, began_s = _Pictures(), time.monotonic()
+    reporter, began_s = KeptOutcomes(), time.monotonic()
     for start in range(0, len(sentences), BATCH):
         tasks = [
             Task(
@@ -113,7 +89,7 @@ def draw(setting: dict[str, Any], sentences: Sequence[Sentence]) -> DrawnSetting
     seconds = time.monotonic() - began_s
     made: list[Produced] = []
     for number in range(len(sentences)):
-        outcome = reporter.outcomes[str(number)]
+        outcome = reporter.all[str(number)]
         if isinstance(outcome, Failure):
             return outcome
         made.append(outcome)
@@ -179,7 +155,7 @@ def main() -> int:
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         os.dup2(2, 1)
         quiet_libraries()
-        sentences = asked(options.prompts, options.seed)
+        sentences = prompted(options.prompts, random.Random(options.seed))
         reference = draw(REFERENCE, sentences)
         if isinstance(reference, Failure):
             raise SystemExit(reference.told)
