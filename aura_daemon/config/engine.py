@@ -148,7 +148,7 @@ class EngineSettings:
     max_split_size_mb: int | None = None
     """For CUDA's allocator; None means `SMALL_SPLIT_MB` on small cards, else torch's default."""
     threads: int | None = None
-    """Threads of the CPU that compute; None leaves the number to torch: one a core that this process may use."""
+    """Threads of the CPU that compute; None: one a core that this process may use, for small work a single one."""
     climb_after: int = 50
     """How many jobs must succeed before the daemon tries a rung again on which memory ran out."""
     generate: GenerateSettings = GenerateSettings()

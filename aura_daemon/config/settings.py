@@ -168,7 +168,10 @@ class Settings(BaseModel):
     dtype: Dtype = Field(_ENGINE.dtype, description=f"one of {', '.join(Dtype)}")
     attention: Attention = Field(_ENGINE.attention, description=f"one of {', '.join(Attention)}")
     threads: WholeOrNull = Field(
-        None, ge=1, le=1024, description="a whole number of CPU threads from 1 to 1024, or null: one a core"
+        None,
+        ge=1,
+        le=1024,
+        description="a whole number of CPU threads from 1 to 1024, or null: one a core, for small work a single one",
     )
     memory_fraction: NumberOrNull = Field(
         None,

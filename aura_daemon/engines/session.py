@@ -49,6 +49,7 @@ from aura_daemon.engines.placement.device_memory import (
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices, processor
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
+from aura_daemon.engines.placement.threads import is_small_work, one_thread
 from aura_daemon.engines.read_ahead import ReadAhead
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
@@ -220,6 +221,21 @@ class Session:
         batch = self._place(attempt, demand, [one.task for one in decoded], files.name)
         if batch is None:
             return
+        footprint = attempt.chooser.footprint(demand, attempt.placement.rung)
+        is_small = is_small_work(attempt.placement, footprint, replace(demand.extent, batch=batch))
+        with one_thread(is_small and self._settings.threads is None):
+            self._run_placed(attempt, demand, family, files, decoded, batch)
+
+    def _run_placed(
+        self,
+        attempt: EngineAttempt,
+        demand: MemoryDemand,
+        family: AnyFamily,
+        files: ModelFiles,
+        decoded: Sequence[DecodedTask[Any]],
+        batch: int,
+    ) -> None:
+        """Loads the model where it is not, and runs the first `batch` tasks."""
         began_s = time.monotonic()
         engine = self._loaded(attempt, demand, family, files)
         loaded_s = time.monotonic() - began_s

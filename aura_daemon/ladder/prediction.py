@@ -81,6 +81,11 @@ class Footprint:
     """Bytes beside weights and activations."""
 
     @property
+    def parameters(self) -> float:
+        """Of the UNet."""
+        return self.unet_bytes / self.element_bytes
+
+    @property
     def weight_bytes(self) -> int:
         """Bytes of all parts."""
         return self.unet_bytes + self.text_bytes + self.vae_bytes + self.beside_bytes
