@@ -62,7 +62,13 @@ class Safety(StrEnum):
     """Nothing is checked."""
 
 
-ALIASES: Final = {"sd-1.4": "CompVis/stable-diffusion-v1-4", "blip-base": "Salesforce/blip-image-captioning-base"}
+ALIASES: Final = {
+    "sd-1.4": "CompVis/stable-diffusion-v1-4",
+    "blip-base": "Salesforce/blip-image-captioning-base",
+    "blip-large": "Salesforce/blip-image-captioning-large",
+    "git-base-coco": "microsoft/git-base-coco",
+    "blip-vqa-base": "Salesforce/blip-vqa-base",
+}
 """Short names of hub models."""
 
 EMBEDDED: Final = "aura-mini"
@@ -134,6 +140,15 @@ class CaptionSettings(ModelSettings):
     """Configuration of the captioner; None leaves the choice to the model."""
 
     max_new_tokens: int | None = None
+    question_model: str | None = None
+    """The model that answers questions, as under `model`; None: questions are refused."""
+
+    @property
+    def answering(self) -> ModelSettings | None:
+        """The settings of the model that answers questions; the revision is that of the captioner alone."""
+        if self.question_model is None:
+            return None
+        return ModelSettings(model=self.question_model, allow_pickle=self.allow_pickle)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from aura_daemon.config import environment
 from aura_daemon.config.engine import ALIASES, EMBEDDED
-from aura_daemon.config.settings import PREFIX, GenerateConfig, Settings
+from aura_daemon.config.settings import PREFIX, CaptionConfig, GenerateConfig, Settings
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.problems import capped, nearest, problems_of, shown
 from aura_daemon.system import private_state
@@ -70,6 +70,7 @@ def load(config: Path | None) -> LoadedConfig:
         start = Path.cwd() if f"{PREFIX}{key.upper()}__MODEL" in variables else base
         resolved[key] = section.model_copy(update={"model": _model_from(start, section.model)})
     resolved["generate"] = _with_folders(resolved["generate"], base, variables)
+    resolved["caption"] = _with_question_model(resolved["caption"], base, variables)
     for key, name in (("http", "token_file"), ("metrics", "textfile")):
         section = getattr(settings, key)
         if (path := getattr(section, name)) is not None:
@@ -162,6 +163,15 @@ def _with_folders(section: object, base: Path, variables: set[str]) -> GenerateC
     files = {key: getattr(section.turbo, key) for key in ("lora", "decoder")}
     turbo = {key: _model_from(start(f"turbo__{key}"), name) for key, name in files.items() if name is not None}
     return section.model_copy(update={**folders, "models": models, "turbo": section.turbo.model_copy(update=turbo)})
+
+
+def _with_question_model(section: object, base: Path, variables: set[str]) -> CaptionConfig:
+    """The captioner's second model, where it is a relative path, made absolute."""
+    assert isinstance(section, CaptionConfig)
+    if section.question_model is None:
+        return section
+    start = Path.cwd() if f"{PREFIX}CAPTION__QUESTION_MODEL" in variables else base
+    return section.model_copy(update={"question_model": _model_from(start, section.question_model)})
 
 
 def _with_programs(settings: Settings, base: Path, variables: set[str]) -> dict[str, object]:

@@ -35,7 +35,7 @@ class FileContents:
         self._accept = accept
         self._prompt_lines = settings.prompt_lines
         self._most_image_bytes = settings.limits.image_bytes
-        self._catalogue = CatalogueReader(settings.generate).now()
+        self._catalogue = CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now()
         self._folder_defaults = FolderDefaultsReader(settings.inbox, CompletenessTracker(0, now=time.monotonic))
 
     def folders_above(self, path: str, *, shown: str) -> tuple[FolderDefaults, ...] | Problem:

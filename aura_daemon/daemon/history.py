@@ -19,7 +19,7 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.errors import JournalRefused, Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import CaptionRequest, JobKind, text_of
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -154,7 +154,7 @@ class _History:
     def _of_job(self, job: Job) -> HistoryEntry:
         source, kind = self._journal.source(job.source_id), JobKind(job.kind)
         request = job.request
-        text = request.prompt if isinstance(request, GenerateRequest | CaptionRequest) else ""
+        text = text_of(request)
         ended_at = job.finished_at or 0.0
         if job.state is not JobState.DONE:
             report = failed_file(self._outbox, source, job).report

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.jobs.requests import JobKind, engine_kind, speed_named
+from aura_daemon.jobs.requests import JobKind, engine_kind, is_question, speed_named
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.speed import loaded_as
 from aura_daemon.journal.records import Job, Source
@@ -43,6 +43,7 @@ def model_of(job: Job, settings: Settings) -> str:
             model, speed = job.model or settings.generate.model, speed_named(job.request)
             return loaded_as(model, speed or settings.generate.speed)
         case JobKind.CAPTION:
-            return job.model or settings.caption.model
+            answers = is_question(job.request)
+            return (settings.caption.question_model or "") if answers else job.model or settings.caption.model
         case JobKind.GRID | JobKind.BENCHMARK:
             return ""

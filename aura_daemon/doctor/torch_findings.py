@@ -18,16 +18,17 @@ from huggingface_hub import constants
 from aura_daemon.config.engine import EngineSettings, GenerateSettings, ModelSettings, Safety
 from aura_daemon.doctor import report
 from aura_daemon.doctor.report import ModelPresence, ProbeRequest
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
 from aura_daemon.engines.compiled.variants import variant_of
 from aura_daemon.engines.defaults import ModelDefaults, resolve_generate
 from aura_daemon.engines.model_files.companions import USUAL_DECODER, USUAL_LORA, companions_of, look_for_all
 from aura_daemon.engines.model_files.find import FEW_STEPS, Found, ModelFiles, look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
+from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.openvino.choice import chosen
 from aura_daemon.engines.openvino.store import ConversionStore, ConvertedModel, cache_folder
 from aura_daemon.engines.placement.devices import Devices, Placement
-from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_PARTS, standard_footprint
+from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONERS, STANDARD_PARTS, standard_footprint
 from aura_daemon.engines.placement.loaded_models import Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, ReservedMemory, RungChooser
 from aura_daemon.engines.session import Session
@@ -49,8 +50,6 @@ FULL_SPEED: Final = {"bfloat16": ("amx_bf16", "avx512_bf16"), "float16": ("amx_f
 USUAL_LORA_BYTES: Final = 135_000_000
 USUAL_DECODER_BYTES: Final = 9_800_000
 """As their pages on the hub say."""
-
-MODEL_FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
 
 
 def findings(question: ProbeRequest) -> report.ProbeAnswer:
@@ -110,10 +109,12 @@ def _dtypes(placement: Placement) -> tuple[str, ...]:
     return ("float32", "float16", *(("bfloat16",) if bfloat16 else ()))
 
 
-def _configured(settings: EngineSettings) -> list[tuple[JobKind, ModelSettings]]:
-    generators = dict.fromkeys((settings.generate.model, *settings.generate.models))
-    named = [(JobKind.GENERATE, _named(settings.generate, model)) for model in generators]
-    return [*named, (JobKind.CAPTION, settings.caption)]
+def _configured(settings: EngineSettings) -> Iterator[tuple[JobKind, ModelSettings, ModelFormat]]:
+    for name in dict.fromkeys((settings.generate.model, *settings.generate.models)):
+        yield JobKind.GENERATE, _named(settings.generate, name), STABLE_DIFFUSION
+    yield JobKind.CAPTION, settings.caption, CAPTIONS
+    if (answering := settings.caption.answering) is not None:
+        yield JobKind.CAPTION, answering, ANSWERS
 
 
 def _named(configured: GenerateSettings, model: str) -> GenerateSettings:
@@ -135,8 +136,8 @@ def _engine(settings: EngineSettings, model: GenerateSettings, files: ModelFiles
 def _models(settings: EngineSettings, *, half: bool, cpu: Placement | None) -> Iterator[report.ModelFound]:
     """The configured models; where they draw at turbo, each with what it takes for that."""
     shown: set[str] = set()
-    for kind, model in _configured(settings):
-        found = look_for_model(model, MODEL_FORMATS[kind], half)
+    for kind, model, model_format in _configured(settings):
+        found = look_for_model(model, model_format, half)
         told = _model(kind, model, found, half=half)
         if isinstance(model, GenerateSettings) and isinstance(found, ModelFiles) and cpu is not None:
             told = told.model_copy(update={"engine": _engine(settings, model, found, cpu)})
@@ -169,10 +170,10 @@ def _model(kind: JobKind, settings: ModelSettings, found: Found, *, half: bool) 
 
 
 def _standard_bytes(model: str, *, half: bool) -> int:
-    """What the short names bring; 0 for what nobody knows. BLIP has no files in half precision."""
+    """What the short names bring; 0 for what nobody knows. Captioners have no files in half precision."""
     known = {
         "sd-1.4": sum(STANDARD_PARTS.values()) * (2 if half else 4),
-        "blip-base": STANDARD_CAPTIONER * 4,
+        **{name: numbers * 4 for name, numbers in STANDARD_CAPTIONERS.items()},
         USUAL_LORA: USUAL_LORA_BYTES,
         USUAL_DECODER: USUAL_DECODER_BYTES,
     }
@@ -196,7 +197,7 @@ class _LadderPlanner:
     def plan(self, wish: report.PlanRequest, *, half: bool) -> report.LadderPlan | None:
         """None where the model cannot be used, which is said of the model."""
         configured = _named(self._settings.generate, wish.model)
-        found = look_for_all(configured, self._family.model_format, half)
+        found = look_for_all(configured, STABLE_DIFFUSION, half)
         if isinstance(found, Failure):
             return None
         files = found if isinstance(found, ModelFiles) else None

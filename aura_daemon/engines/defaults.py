@@ -88,7 +88,7 @@ def steps_of(speed: Speed, own: ModelDefaults) -> int:
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
     """The request with every value filled in."""
     tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
-    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
+    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens, question=request.question)
 
 
 def _first(requested: Number | None, configured: Number | None, own: Number) -> Number:

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from aura_daemon.config.engine import EngineSettings
-from aura_daemon.engines.captioning.family import Blip
+from aura_daemon.engines.captioning.family import Captioning
 from aura_daemon.engines.interface import Family
 from aura_daemon.engines.stable_diffusion.family import StableDiffusion
 from aura_daemon.jobs.requests import JobKind
 
 Families: TypeAlias = Mapping[JobKind, Callable[[EngineSettings], Family[Any, Any]]]
 
-FAMILIES: Final[Families] = {JobKind.GENERATE: StableDiffusion, JobKind.CAPTION: Blip}
+FAMILIES: Final[Families] = {JobKind.GENERATE: StableDiffusion, JobKind.CAPTION: Captioning}
 """A contact sheet has no model and so no family."""

@@ -52,9 +52,8 @@ class TaskResult:
 class Family(Protocol[PictureT, EngineT]):
     """One kind of models, made from `EngineSettings`; the methods are called in the order in which they stand here."""
 
-    @property
-    def model_format(self) -> ModelFormat:
-        """Architectures, weight files and embedded model."""
+    def model_format(self, request: Request) -> ModelFormat:
+        """Architectures, weight files and embedded model of the model that serves a request."""
 
     def batch_key(self, request: Request) -> Request | None:
         """Requests with equal keys may run together; None: the request runs alone."""

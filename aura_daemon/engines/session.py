@@ -38,6 +38,7 @@ from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.engines.model_files.companions import find_with_companions
 from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.model_files.model_format import ModelFormat
 from aura_daemon.engines.placement.device_memory import (
     FreeMemory,
     MemoryFigures,
@@ -206,8 +207,10 @@ class Session:
         decoded = self._decoded(attempt, family)
         if not decoded:
             return
-        key = Key(kind=kind, model=model.model, speed=Speed.TURBO if model.at_turbo else None)
-        files = self._found(key, family, model, attempt.reporter)
+        model_format = family.model_format(first.request)
+        speed = Speed.TURBO if model.at_turbo else None
+        key = Key(kind=kind, model=model.model, speed=speed, noun=model_format.noun)
+        files = self._found(key, model, model_format, attempt.reporter)
         if isinstance(files, Failure):
             attempt.fail(files)
             return
@@ -279,14 +282,16 @@ class Session:
                 decoded.append(DecodedTask(task=task, picture=picture))
         return decoded
 
-    def _found(self, key: Key, family: AnyFamily, model: ModelSettings, reporter: Reporter) -> ModelFiles | Failure:
+    def _found(
+        self, key: Key, model: ModelSettings, model_format: ModelFormat, reporter: Reporter
+    ) -> ModelFiles | Failure:
         """A model's files, looked for afresh where the model is not loaded."""
         loaded = self._models.files(key)
         if loaded is not None:
             return loaded
         self._loading = model.model
         half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
-        files = find_with_companions(model, family.model_format, half=half, reporter=reporter)
+        files = find_with_companions(model, model_format, half=half, reporter=reporter)
         self._loading = ""
         return files
 

@@ -82,6 +82,9 @@ class CaptionRecord(_Record):
     image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
     prompt: str = Field(description="how the caption had to begin")
     max_new_tokens: int
+    question: str = Field(
+        "", description="what was asked about the image; the caption is the answer", exclude_if=lambda value: not value
+    )
 
 
 class GridRecord(_Record):

@@ -160,6 +160,7 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
         case CaptionRecord() as made:
             figures["caption"] = clean(document.caption or "")
             rows = {"Image": made.image or "", "Begins with": made.prompt, "Most tokens": made.max_new_tokens}
+            rows |= {"Question": made.question}
         case GridRecord() as made:
             rows = {"Pictures": len(made.cells), "Columns": made.columns}
             figures["prompt"] = clean(", ".join(made.column_labels or made.row_labels or made.cell_labels))

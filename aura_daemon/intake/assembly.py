@@ -50,7 +50,7 @@ def assemble_intake(
     """
     judging = assemble_judging(settings, journal, now=now, keeps=keeps, drain=drain, reads_heic=reads_heic)
     input_images = InputImages(judging.claims, judging.image_lookup, journal)
-    catalogue = catalogue or CatalogueReader(settings.generate).now
+    catalogue = catalogue or CatalogueReader(settings.generate, answers=settings.caption.question_model is not None).now
     return IntakeParts(
         pending=PendingFiles(settings.inbox, judging.triage, settle_s=settings.settle),
         triage=judging.triage,

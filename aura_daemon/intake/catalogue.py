@@ -96,7 +96,9 @@ def _lines_in(file: Path) -> tuple[str, ...] | str:
 class CatalogueReader:
     """Reads the catalogue of one configuration; folders that do not exist hold nothing."""
 
-    def __init__(self, configured: GenerateConfig) -> None:
+    def __init__(self, configured: GenerateConfig, *, answers: bool = False) -> None:
+        """`answers`: whether a model is configured that answers questions about images."""
+        self._answers = answers
         self._models = tuple(dict.fromkeys((configured.model, *configured.models)))
         self._loras = configured.loras
         self._word_lists = WordLists(configured.wildcards) if configured.wildcards is not None else None
@@ -105,4 +107,4 @@ class CatalogueReader:
         """Everything that jobs may name at the moment; raises OSError where a folder cannot be read."""
         lists, unusable = self._word_lists.now() if self._word_lists is not None else ({}, {})
         loras = tuple(name for name, _ in files_below(self._loras, ".safetensors")) if self._loras is not None else ()
-        return Catalogue(models=self._models, loras=loras, wildcards=lists, unusable=unusable)
+        return Catalogue(models=self._models, loras=loras, wildcards=lists, unusable=unusable, answers=self._answers)

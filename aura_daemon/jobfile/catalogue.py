@@ -13,7 +13,7 @@ from typing import Final
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobs.lora_names import loras_meant
-from aura_daemon.jobs.requests import GenerateRequest, Request
+from aura_daemon.jobs.requests import GenerateRequest, Request, is_question
 from aura_daemon.problems import cut, nearest
 
 MOST_LISTED: Final = 20
@@ -31,6 +31,8 @@ class Catalogue:
     """Maps the name of a word list, with its folders and `/` before it, to its lines."""
     unusable: Mapping[str, str] = field(default_factory=dict)
     """Maps the name of a word list that exists to the reason why it cannot be used."""
+    answers: bool = False
+    """Whether a model is configured that answers questions about images."""
 
     def is_lora(self, name: str) -> bool:
         """Whether a name means a LoRA, or several that it does not tell apart."""
@@ -45,9 +47,14 @@ class Catalogue:
 
 NOTHING: Final = Catalogue()
 
+ANSWERS_MEND: Final = "set `caption.question_model` (to `blip-vqa-base`, for one) in the configuration"
+
 
 def problems_of_names(request: Request, catalogue: Catalogue | None, *, file: str) -> tuple[Problem, ...]:
-    """Every name in a request that is not allowed. Without a catalogue every name is allowed."""
+    """Everything that a request names or needs and that is not allowed. Without a catalogue everything is allowed."""
+    if catalogue is not None and is_question(request) and not catalogue.answers:
+        message = f"is answered by no model: {ANSWERS_MEND}"
+        return (Problem(file=file, key="question", message=message),)
     if catalogue is None or not isinstance(request, GenerateRequest):
         return ()
     found = [_problem_of_lora(file, lora.name, catalogue.loras) for lora in request.loras]

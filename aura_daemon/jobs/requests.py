@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
 from aura_daemon.jobs.speed import Speed, loaded_as
@@ -123,6 +123,8 @@ class CaptionRequest:
     prompt: str = ""
     """The beginning of the caption (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None
+    question: str = ""
+    """What is asked about the image; then the answer is written, by a model of its own, and not a caption."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,17 +198,36 @@ def model_named(request: Request) -> str:
     return (inner.model or "") if isinstance(inner, GenerateRequest) else ""
 
 
+def is_question(request: Request) -> bool:
+    """Whether an answer is asked for, and not a caption."""
+    return isinstance(request, CaptionRequest) and bool(request.question)
+
+
+def text_of(request: Request) -> str:
+    """What a person wrote of it: the prompt of a picture, the question about an image, how its caption begins."""
+    if isinstance(request, CaptionRequest):
+        return request.question or request.prompt
+    return request.prompt if isinstance(request, GenerateRequest) else ""
+
+
 def speed_named(request: Request) -> Speed | None:
     """The level of speed that a request names; None for the configured one."""
     inner = request.settings if isinstance(request, BenchmarkRequest) else request
     return inner.speed if isinstance(inner, GenerateRequest) else None
 
 
+QUESTIONS: Final = "questions"
+"""The queue of questions about images."""
+
+
 def queue_of(request: Request) -> str:
     """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack.
 
     A request that names another level waits in a third: the configured level, of those that name none, may be turbo.
+    Questions have a model of their own.
     """
+    if is_question(request):
+        return QUESTIONS
     model, speed = model_named(request), speed_named(request)
     queue = loaded_as(model, speed) if speed in (None, Speed.TURBO) else f"{model} without {Speed.TURBO}"
     return queue.strip()
@@ -223,11 +244,11 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image.
+    may differ in their image, answers in the question too.
     """
     match request:
         case CaptionRequest():
-            return replace(request, image=None)
+            return replace(request, image=None, question=QUESTIONS if is_question(request) else "")
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():
@@ -255,7 +276,7 @@ def demand_of(request: Request) -> str:
     """The parts of a request that decide how much memory it takes, in words."""
     match request:
         case CaptionRequest():
-            return "caption"
+            return "question" if is_question(request) else "caption"
         case GridRequest():
             return "grid"
         case BenchmarkRequest():

@@ -63,6 +63,7 @@ class ResolvedCaption:
     image: str | None
     prompt: str
     max_new_tokens: int
+    question: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -210,7 +210,9 @@ def _monitored(settings: Settings) -> tuple[str, ...]:
 
 
 def _models(settings: Settings) -> tuple[str, ...]:
-    return (settings.generate.model, *settings.generate.models, settings.caption.model)
+    answering = settings.caption.question_model
+    captioners = (settings.caption.model, *((answering,) if answering is not None else ()))
+    return (settings.generate.model, *settings.generate.models, *captioners)
 
 
 def _local_models(settings: Settings) -> Sequence[str]:

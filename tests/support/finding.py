@@ -10,13 +10,13 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.model_format import CAPTIONS
 from aura_daemon.engines.model_files.find import find_model
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure
 from tests.support.listening import Listener
 
-FORMATS = {"generate": STABLE_DIFFUSION, "caption": BLIP}
+FORMATS = {"generate": STABLE_DIFFUSION, "caption": CAPTIONS}
 
 
 def main(model: str, kind: str, revision: str | None = None) -> None:

@@ -6,13 +6,13 @@ import json
 import sys
 
 from aura_daemon.config.engine import ModelSettings
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.model_format import CAPTIONS
 from aura_daemon.engines.model_files.find import look_for_model
 from aura_daemon.engines.model_files.hub import AbsentModel
 from aura_daemon.engines.stable_diffusion.model_format import STABLE_DIFFUSION
 from aura_daemon.jobs.results import Failure
 
-FORMATS = {"generate": STABLE_DIFFUSION, "caption": BLIP}
+FORMATS = {"generate": STABLE_DIFFUSION, "caption": CAPTIONS}
 
 
 def main(model: str, kind: str) -> None:

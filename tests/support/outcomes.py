@@ -51,7 +51,7 @@ def make(task: Task) -> Outcome:
         return measured(run(*sizes))
     assert task.image is not None
     text = f"an image of {hashlib.sha256(task.image).hexdigest()}"
-    resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20)
+    resolved = ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=20, question=request.question)
     return produced(Payload(extension=".txt", content=text.encode()), resolved, text=text)
 
 

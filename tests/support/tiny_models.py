@@ -16,17 +16,27 @@ from safetensors.torch import save_file
 from transformers import (
     BlipConfig,
     BlipForConditionalGeneration,
+    BlipForImageTextRetrieval,
+    BlipForQuestionAnswering,
     BlipImageProcessorPil,
     BlipProcessor,
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPTextConfig,
     CLIPTextModel,
+    GitConfig,
+    GitForCausalLM,
 )
 
 from aura_daemon.bench.children.random_models import bert_tokenizer, clip_tokenizer
 
 NATIVE_PX = 64
+
+TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+"""Sizes of a transformer."""
+
+TELLING = {**TINY, "initializer_range": 0.5}
+"""Its weights are so large that what it says depends on the picture and on the question."""
 
 
 def write_generator(folder: Path, *, safety_checker: bool = False, variant: str | None = None) -> Path:
@@ -83,10 +93,23 @@ def write_generator(folder: Path, *, safety_checker: bool = False, variant: str 
 
 def write_captioner(folder: Path) -> Path:
     """A BlipForConditionalGeneration of some 50,000 parameters, the same ones every time."""
+    return _write_blip(folder, BlipForConditionalGeneration, TINY)
+
+
+def write_answerer(folder: Path) -> Path:
+    """A BlipForQuestionAnswering of the same kind."""
+    return _write_blip(folder, BlipForQuestionAnswering, TELLING)
+
+
+def write_matcher(folder: Path) -> Path:
+    """A BlipForImageTextRetrieval of the same kind."""
+    return _write_blip(folder, BlipForImageTextRetrieval, TELLING)
+
+
+def _write_blip(folder: Path, kind: Any, sizes: dict[str, Any]) -> Path:
     torch.manual_seed(0)
     tokenizer = bert_tokenizer(folder)
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    model = BlipForConditionalGeneration(
+    model = kind(
         BlipConfig(
             vision_config={**sizes, "image_size": 32, "patch_size": 8},
             text_config={
@@ -110,12 +133,45 @@ def write_captioner(folder: Path) -> Path:
     return folder
 
 
+def write_git(folder: Path) -> Path:
+    """A GitForCausalLM of the same kind; its processor is configured in the files that the real ones have."""
+    torch.manual_seed(0)
+    tokenizer = bert_tokenizer(folder)
+    model = GitForCausalLM(
+        GitConfig(
+            **TELLING,
+            vision_config={**TELLING, "image_size": 32, "patch_size": 8},
+            vocab_size=len(tokenizer),
+            max_position_embeddings=64,
+            bos_token_id=tokenizer.cls_token_id,
+            eos_token_id=tokenizer.sep_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    preprocessor = {
+        "crop_size": {"height": 32, "width": 32},
+        "do_center_crop": True,
+        "do_convert_rgb": True,
+        "do_normalize": True,
+        "do_rescale": True,
+        "do_resize": True,
+        "image_mean": [0.48145466, 0.4578275, 0.40821073],
+        "image_processor_type": "CLIPImageProcessor",
+        "image_std": [0.26862954, 0.26130258, 0.27577711],
+        "processor_class": "GitProcessor",
+        "resample": 3,
+        "rescale_factor": 0.00392156862745098,
+        "size": {"shortest_edge": 32},
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor))
+    return folder
+
+
 def _safety_checker() -> StableDiffusionSafetyChecker:
     """One that flags everything: its thresholds are below every cosine."""
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = CLIPConfig(
-        vision_config={**sizes, "image_size": 32, "patch_size": 8}, text_config=sizes, projection_dim=16
-    )
+    config = CLIPConfig(vision_config={**TINY, "image_size": 32, "patch_size": 8}, text_config=TINY, projection_dim=16)
     checker = StableDiffusionSafetyChecker(config)
     torch.nn.init.constant_(checker.concept_embeds_weights, -2.0)
     return checker

@@ -37,7 +37,10 @@ LEAST_CHARACTERS: Final = 5
 """Of a part of a message that is looked for in the code."""
 
 CATALOGUE: Final = Catalogue(
-    models=("aura-mini", "sd-1.4"), loras=("ink",), wildcards={"animals": ("cat", "dog"), "sub/animals": ("eel",)}
+    models=("aura-mini", "sd-1.4"),
+    loras=("ink",),
+    wildcards={"animals": ("cat", "dog"), "sub/animals": ("eel",)},
+    answers=True,
 )
 """What the examples may name."""
 

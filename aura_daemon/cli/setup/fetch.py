@@ -17,7 +17,7 @@ from aura_daemon.config.loading import load
 from aura_daemon.config.settings import Settings
 from aura_daemon.doctor.probe import ProbeFailed, TorchProbe
 from aura_daemon.doctor.report import ProbeRequest
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
 from aura_daemon.engines.model_files.companions import (
     TINY_DECODER,
     USUAL_DECODER,
@@ -47,14 +47,24 @@ AGAIN: Final = "fetch again when that is mended: it goes on where it broke"
 ROOM_BYTES: Final = 200_000_000
 """What a disk must have beyond the model."""
 
-SHORT_NAMES: Final = {"sd-1.4": JobKind.GENERATE, "blip-base": JobKind.CAPTION}
+SHORT_NAMES: Final = {
+    "sd-1.4": STABLE_DIFFUSION,
+    "blip-base": CAPTIONS,
+    "blip-large": CAPTIONS,
+    "git-base-coco": CAPTIONS,
+    "blip-vqa-base": ANSWERS,
+}
 
 TURBO: Final = "speed: turbo"
 """What a companion is for, in the list."""
 
 USUAL_COMPANIONS: Final = (USUAL_LORA, USUAL_DECODER)
 
-FORMATS: Final = {JobKind.GENERATE: STABLE_DIFFUSION, JobKind.CAPTION: BLIP}
+FORMATS: Final = (STABLE_DIFFUSION, CAPTIONS, ANSWERS)
+"""What a model may be that is called by its name on the hub."""
+
+QUESTION: Final = "question"
+"""What the model of `caption.question_model` is for, in the list."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,9 +116,11 @@ def _configured(settings: Settings) -> list[_Wanted]:
     engine = settings.engine()
     further = [replace(engine.generate, model=model, revision=None) for model in engine.generate.models]
     generators = {model.model: model for model in (*reversed(further), engine.generate)}
+    answering = engine.caption.answering
     return [
-        *(_of_kind(JobKind.GENERATE, model) for model in reversed(generators.values())),
-        _of_kind(JobKind.CAPTION, engine.caption),
+        *(_of_format(STABLE_DIFFUSION, model, JobKind.GENERATE) for model in reversed(generators.values())),
+        _of_format(CAPTIONS, engine.caption, JobKind.CAPTION),
+        *([_of_format(ANSWERS, answering, QUESTION)] if answering is not None else []),
         *_companions(reversed(generators.values())),
     ]
 
@@ -127,8 +139,8 @@ def _companions(models: Iterable[GenerateSettings]) -> Iterator[_Wanted]:
                 yield _Wanted(settings=one.settings, formats=(one.model_format,), use=TURBO)
 
 
-def _of_kind(kind: JobKind, settings: ModelSettings, use: str = "") -> _Wanted:
-    return _Wanted(settings=settings, formats=(FORMATS[kind],), use=use or kind.value)
+def _of_format(model_format: ModelFormat, settings: ModelSettings, use: str) -> _Wanted:
+    return _Wanted(settings=settings, formats=(model_format,), use=use)
 
 
 def _wanted(name: str, configured: Sequence[_Wanted]) -> _Wanted:
@@ -137,15 +149,15 @@ def _wanted(name: str, configured: Sequence[_Wanted]) -> _Wanted:
         if model.name == name:
             return model
     settings = ModelSettings(model=name)
-    if (kind := SHORT_NAMES.get(name)) is not None:
-        return _of_kind(kind, settings, use="not configured")
+    if (model_format := SHORT_NAMES.get(name)) is not None:
+        return _of_format(model_format, settings, use="not configured")
     lora = turbo_lora(name)
     if name in USUAL_COMPANIONS:
         return _Wanted(settings=settings, formats=(lora if name == USUAL_LORA else TINY_DECODER,), use=TURBO)
     if not is_on_hub(name, one_file=True):
         known = ", ".join((*SHORT_NAMES, "owner/name on the hub"))
         raise UserError([Problem(key="MODEL", given=repr(name), message=f"is no name of a model to fetch: {known}")])
-    return _Wanted(settings=settings, formats=(*FORMATS.values(), TINY_DECODER, lora), use="not configured")
+    return _Wanted(settings=settings, formats=(*FORMATS, TINY_DECODER, lora), use="not configured")
 
 
 def _wants_half(settings: Settings, probe: TorchProbe) -> bool:

@@ -15,14 +15,13 @@ import transformers
 from PIL import Image
 
 from aura_daemon.config.engine import EMBEDDED, CaptionSettings
+from aura_daemon.engines.captioning.loading import load_model
 from aura_daemon.engines.defaults import resolve_caption
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.engines.placement.layerwise_casting import narrow, storage_dtype, widen_layer_by_layer
-from aura_daemon.engines.placement.mapped_weights import WHOLE, left_in_files
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.system.library_versions import versions
@@ -60,21 +59,7 @@ class Captioner:
         self.placement = placement
         self._configured = configured
         self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
-        stored, computed = storage_dtype(placement), placement.torch_dtype
-        formats = left_in_files(files, placement.measures.storage)
-        read = formats[WHOLE] if formats is not None else stored
-        model: Any = transformers.BlipForConditionalGeneration.from_pretrained(
-            str(files.folder),
-            dtype=read if read.itemsize > 1 else computed,
-            variant=files.weights.variant,
-            use_safetensors=not files.weights.pickled,
-            local_files_only=True,
-        )
-        if formats is not None:
-            widen_layer_by_layer(model, computed)
-        elif stored is not computed:
-            narrow(model, stored, computed)
-        self._model = model.to(placement.device).eval()
+        self._model = load_model(transformers.BlipForConditionalGeneration, files, placement)
 
     def move_to(self, placement: Placement) -> None:
         """No two rungs of a captioner take the same weights in the same place: there is nothing to change."""

@@ -1,13 +1,18 @@
-"""BLIP as a family: image to caption, those of one prompt together."""
+"""Captioners as a family: image to caption, or to an answer, those of one prompt together.
+
+The architecture of the configured model decides which captioner runs (`captioners`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias, cast
 
-from aura_daemon.config.engine import CaptionSettings, EngineSettings
-from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.config.engine import EngineSettings, ModelSettings
+from aura_daemon.engines.captioning.blip import PreparedPicture
+from aura_daemon.engines.captioning.captioners import captioner_of
+from aura_daemon.engines.captioning.interface import CaptioningEngine
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -16,8 +21,9 @@ from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, batch_key
-from aura_daemon.jobs.results import CANCELLED, EAGER, Failure
+from aura_daemon.jobfile.catalogue import ANSWERS_MEND
+from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, batch_key, is_question
+from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
 from aura_daemon.ladder.rungs import Backend, Rung, ladder
@@ -25,21 +31,27 @@ from aura_daemon.ladder.rungs import Backend, Rung, ladder
 CaptionPicture: TypeAlias = ReadPicture | PreparedPicture
 
 
-class Blip:
-    """Describes images, several at once."""
-
-    model_format: ModelFormat = BLIP
+class Captioning:
+    """Describes images, and answers questions about them, several at once."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
+
+    def model_format(self, request: Request) -> ModelFormat:
+        """Questions have a model of their own."""
+        return ANSWERS if is_question(request) else CAPTIONS
 
     def batch_key(self, request: Request) -> Request | None:
         """Captions may differ in their image."""
         return batch_key(request)
 
-    def model(self, request: Request) -> CaptionSettings:
-        """The configured captioner; a request names none."""
-        return self._settings.caption
+    def model(self, request: Request) -> ModelSettings | Failure:
+        """The configured captioner, or the model that answers questions; a request names none."""
+        if not is_question(request):
+            return self._settings.caption
+        message = "no model answers questions about pictures here"
+        none = Failure(kind=FailureKind.BAD_INPUT, message=message, mend=ANSWERS_MEND)
+        return self._settings.caption.answering or none
 
     def decode(self, task: Task) -> ReadPicture | Failure:
         """The image, mode RGB."""
@@ -61,20 +73,24 @@ class Blip:
         self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[CaptionPicture]] = ()
     ) -> Footprint:
         """Weights, and what each image of a batch takes beside them."""
-        return captioner_footprint(files, placement)
+        return captioner_footprint(files, placement, captioner_of(files).base)
 
-    def load(self, files: ModelFiles, placement: Placement) -> Captioner:
+    def load(self, files: ModelFiles, placement: Placement) -> CaptioningEngine:
         """Loads; raises what transformers raises."""
-        return Captioner(files, placement, self._settings.caption)
+        return captioner_of(files).load(files, placement, self._settings.caption)
 
-    def prepare(self, engine: Captioner, picture: CaptionPicture) -> PreparedPicture:
+    def prepare(self, engine: CaptioningEngine, picture: CaptionPicture) -> PreparedPicture:
         """At the model's size."""
         if isinstance(picture, PreparedPicture):
             return picture
         return engine.prepare(picture, with_thumbnail=self._settings.thumbnails)
 
     def run(
-        self, engine: Captioner, tasks: Sequence[DecodedTask[CaptionPicture]], reporter: Reporter, peak: PeakMemory
+        self,
+        engine: CaptioningEngine,
+        tasks: Sequence[DecodedTask[CaptionPicture]],
+        reporter: Reporter,
+        peak: PeakMemory,
     ) -> Iterator[TaskResult]:
         """All captions together; raises what torch raises."""
         wanted = []

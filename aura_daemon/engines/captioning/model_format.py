@@ -1,4 +1,7 @@
-"""The files of BLIP captioners. Importing this module imports no torch."""
+"""The files of models that read pictures: captioners, and those that answer or compare. Importing it imports no torch.
+
+A family of captioners is a file beside this one, its names here, and a row in `captioners`.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,33 @@ def captioner_weights(
     return choose_weights(names, [("", "model")], half, allow_pickle)
 
 
-BLIP: Final = ModelFormat(
+BLIP_NAMES: Final = ("BlipForConditionalGeneration", "blip")
+GIT_NAMES: Final = ("GitForCausalLM", "git")
+BLIP_VQA_NAMES: Final = ("BlipForQuestionAnswering",)
+BLIP_ITM_NAMES: Final = ("BlipForImageTextRetrieval",)
+"""Architectures, as their config.json names them; a model type where there is no class name."""
+
+CAPTIONS: Final = ModelFormat(
     noun="a captioner",
-    description="a BLIP captioner (BlipForConditionalGeneration in its config.json)",
-    architectures=("BlipForConditionalGeneration", "blip"),
+    description="a captioner (BlipForConditionalGeneration or GitForCausalLM in its config.json)",
+    architectures=(*BLIP_NAMES, *GIT_NAMES),
+    embedded=CAPTIONER,
+    weight_files=captioner_weights,
+)
+
+ANSWERS: Final = ModelFormat(
+    noun="a model for questions",
+    description="a model that answers questions (BlipForQuestionAnswering in its config.json)",
+    architectures=BLIP_VQA_NAMES,
+    embedded=CAPTIONER,
+    weight_files=captioner_weights,
+)
+"""aura-mini has none: its captioner is refused as what it is."""
+
+MATCHES: Final = ModelFormat(
+    noun="a model for matching",
+    description="a model that compares pictures and texts (BlipForImageTextRetrieval in its config.json)",
+    architectures=BLIP_ITM_NAMES,
     embedded=CAPTIONER,
     weight_files=captioner_weights,
 )

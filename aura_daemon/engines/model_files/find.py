@@ -192,16 +192,22 @@ def _wrong_architecture(name: str, folder: Path, model_format: ModelFormat) -> F
     """None for a model of this format, else a Failure that says what the model is instead."""
     if model_format.is_one_file and name.count("/") >= FILE_SLASHES:
         return None  # the file itself is named
-    pipeline, config = read_json(folder / "model_index.json"), read_json(folder / "config.json")
-    found = next(filter(None, (pipeline.get("_class_name"), *map(config.get, CLASS_KEYS))), None)
-    names = found if isinstance(found, list) else [found]
+    names = architectures_of(folder)
     if any(architecture in model_format.architectures for architecture in names):
         return None
-    if not found and model_format.is_one_file:
+    if not names and model_format.is_one_file:
         return None
     silent = "it has neither model_index.json nor config.json that say what it is"
-    what = f"it is {', '.join(map(str, names))}" if found else silent
+    what = f"it is {', '.join(names)}" if names else silent
     return unavailable(name, f"{what}, not {model_format.description}", "name a model of that kind")
+
+
+def architectures_of(folder: Path) -> tuple[str, ...]:
+    """What a folder says that it is: class names, or a model type where there is none; empty where it says nothing."""
+    pipeline, config = read_json(folder / "model_index.json"), read_json(folder / "config.json")
+    found = next(filter(None, (pipeline.get("_class_name"), *map(config.get, CLASS_KEYS))), None)
+    names = found if isinstance(found, list) else [found] if found else []
+    return tuple(map(str, names))
 
 
 def _checked(

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -60,8 +60,13 @@ STANDARD_PX: Final = 512
 STANDARD_FILE_BYTES: Final = 4
 """Of a number in its files; 2 in half-precision files, where a repository has them."""
 
-STANDARD_CAPTIONER: Final = 223_971_644
-"""Numbers in BLIP base."""
+STANDARD_CAPTIONERS: Final = {
+    "blip-base": 223_971_644,
+    "blip-large": 446_290_492,
+    "git-base-coco": 176_619_066,
+    "blip-vqa-base": 361_230_140,
+}
+"""Numbers in the models of the short names."""
 
 CAPTIONED: Final = 1.6
 """Numbers that an image takes while it is described, for each that it keeps until its caption is written; measured."""
@@ -70,7 +75,24 @@ GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
 
-def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionerSize:
+    """The parts of a captioner's configuration that decide how much memory a picture takes."""
+
+    side_px: int
+    patch_px: int
+    width: int
+    """Numbers that a token has."""
+    layers: int
+    """That write."""
+
+
+BLIP_BASE: Final = CaptionerSize(side_px=384, patch_px=16, width=768, layers=12)
+GIT_BASE: Final = CaptionerSize(side_px=224, patch_px=16, width=768, layers=6)
+"""What a `config.json` of that architecture leaves out."""
+
+
+def captioner_footprint(files: ModelFiles, placement: Placement, base: CaptionerSize = BLIP_BASE) -> Footprint:
     """A captioner has one part; each image takes keys and values of its patches in every layer that writes.
 
     Beside it lie its pixels and those of an image of the next batch, in float32.
@@ -78,10 +100,10 @@ def captioner_footprint(files: ModelFiles, placement: Placement) -> Footprint:
     size = placement.torch_dtype.itemsize
     parts, layers = _numbers(files)
     config = _config(files.folder / "config.json")
-    text, vision = config.get("text_config", {}), config.get("vision_config", {})
-    side = int(vision.get("image_size", 384))
-    patches = (side // int(vision.get("patch_size", 16))) ** 2 + 1
-    kept = 2 * patches * int(text.get("hidden_size", 768)) * int(text.get("num_hidden_layers", 12))
+    text, vision = config.get("text_config", config), config.get("vision_config", {})
+    side = int(vision.get("image_size", base.side_px))
+    patches = (side // int(vision.get("patch_size", base.patch_px))) ** 2 + 1
+    kept = 2 * patches * int(text.get("hidden_size", base.width)) * int(text.get("num_hidden_layers", base.layers))
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,

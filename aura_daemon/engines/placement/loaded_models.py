@@ -30,6 +30,8 @@ class Key:
     """Its name, as jobs name it."""
     speed: Speed | None = None
     """TURBO for other weights than those of the model's files."""
+    noun: str = ""
+    """What it is loaded as (`ModelFormat.noun`), where a kind of job has models of several formats."""
 
     def __str__(self) -> str:
         return loaded_as(self.model, self.speed)

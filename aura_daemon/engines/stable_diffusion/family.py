@@ -42,14 +42,16 @@ Decoded: TypeAlias = DecodedTask[InitImage | None]
 class StableDiffusion:
     """Draws pictures, those of one size and one set of settings together."""
 
-    model_format: ModelFormat = STABLE_DIFFUSION
-
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
         folder = cache_folder(os.environ)
         self._store = ConversionStore(folder) if folder is not None else None
         self._conversions = BackgroundConversion(self._store) if self._store is not None else None
         self._faulty = FaultyConversions()
+
+    def model_format(self, request: Request) -> ModelFormat:
+        """The same for all."""
+        return STABLE_DIFFUSION
 
     def batch_key(self, request: Request) -> Request | None:
         """Pictures may differ in nothing that the UNet sees but prompt and noise."""

@@ -32,6 +32,11 @@ class CaptionJob(BaseModel):
     )
     max_new_tokens: types.Whole = types.whole_field(1, 200)
     priority: types.Priority = types.priority_field()
+    question: types.Beginning = Field(
+        "",
+        description="text of at most 500 characters: a question about the image, answered by `caption.question_model`",
+        json_schema_extra=types.as_text(),
+    )
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""

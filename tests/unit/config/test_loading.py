@@ -165,8 +165,10 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_model_that_is_a_path_counts_from_the_file(alone: Path) -> None:
     (alone / "models" / "mine").mkdir(parents=True)
     (alone / "aura-mini").mkdir()
-    settings = settings_from("generate: {model: models/mine}\ncaption: {model: owner/name}")
-    assert settings.generate.model == str(alone / "models" / "mine")
+    settings = settings_from(
+        "generate: {model: models/mine}\ncaption: {model: owner/name, question_model: models/mine}"
+    )
+    assert settings.generate.model == settings.caption.question_model == str(alone / "models" / "mine")
     assert settings.caption.model == "owner/name"
     assert settings_from("").generate.model == "aura-mini"
 

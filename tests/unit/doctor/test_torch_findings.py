@@ -8,12 +8,28 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import BlipConfig, BlipForConditionalGeneration, CLIPTextConfig, CLIPTextModel
+from transformers import (
+    BlipConfig,
+    BlipForConditionalGeneration,
+    BlipForQuestionAnswering,
+    CLIPTextConfig,
+    CLIPTextModel,
+    GitConfig,
+    GitForCausalLM,
+)
 
-from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety
+from aura_daemon.config.engine import (
+    Attention,
+    CaptionSettings,
+    Device,
+    Dtype,
+    EngineSettings,
+    GenerateSettings,
+    Safety,
+)
 from aura_daemon.doctor.report import LadderPlan, ModelPresence, PlanRequest, ProbeAnswer, ProbeRequest
 from aura_daemon.doctor.torch_findings import findings
-from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONER, STANDARD_LAYER, STANDARD_PARTS
+from aura_daemon.engines.placement.footprints import STANDARD_CAPTIONERS, STANDARD_LAYER, STANDARD_PARTS
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.jobs.results import Produced
@@ -110,6 +126,16 @@ def test_the_short_names_say_what_is_to_be_fetched(monkeypatch: pytest.MonkeyPat
     assert 5.4e9 < model.weight_bytes < 5.6e9
 
 
+def test_the_model_for_questions_is_looked_for_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    caption = CaptionSettings(question_model="blip-vqa-base")
+    settings = EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=caption)
+    (*_, captioner, answerer) = findings(ProbeRequest(settings=settings)).models
+    assert (captioner.name, captioner.presence) == ("aura-mini", ModelPresence.HERE)
+    assert (answerer.name, answerer.presence) == ("blip-vqa-base", ModelPresence.ABSENT)
+    assert 1.4e9 < answerer.weight_bytes < 1.6e9
+
+
 def test_without_the_checker_it_takes_less(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     off = GenerateSettings(model="nobody/has-this", safety=Safety.OFF)
@@ -161,7 +187,15 @@ def test_the_known_sizes_are_those_of_the_real_architectures() -> None:
         text = CLIPTextModel(
             CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
         )
-        blip = BlipForConditionalGeneration(BlipConfig())
+        large = {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16}
+        captioners = {
+            "blip-base": BlipForConditionalGeneration(BlipConfig()),
+            "blip-large": BlipForConditionalGeneration(
+                BlipConfig(vision_config=large, text_config={"encoder_hidden_size": 1024})
+            ),
+            "git-base-coco": GitForCausalLM(GitConfig()),
+            "blip-vqa-base": BlipForQuestionAnswering(BlipConfig()),
+        }
 
     def numbers(model: torch.nn.Module) -> int:
         return sum(parameter.numel() for parameter in model.parameters())
@@ -172,5 +206,5 @@ def test_the_known_sizes_are_those_of_the_real_architectures() -> None:
     assert numbers(unet) == STANDARD_PARTS["unet"]
     assert numbers(vae) == STANDARD_PARTS["vae"]
     assert numbers(text) == STANDARD_PARTS["text_encoder"]
-    assert numbers(blip) == STANDARD_CAPTIONER
+    assert {name: numbers(model) for name, model in captioners.items()} == STANDARD_CAPTIONERS
     assert max(layers.values()) == STANDARD_LAYER

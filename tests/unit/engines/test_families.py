@@ -1,4 +1,7 @@
-"""The rules that every family keeps, checked with the embedded models; see `engines.interface`."""
+"""The rules that every family keeps, and every captioner; see `engines.interface`.
+
+Checked with the embedded models, and with random weights in the layout of the real ones.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings, GenerateSettings
+from aura_daemon.engines.captioning.captioners import CAPTIONERS
+from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
 from aura_daemon.engines.families import FAMILIES
 from aura_daemon.engines.interface import DecodedTask, Family, TaskResult
-from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.model_files.find import ModelFiles, architectures_of, find_model
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Devices, Placement, find_devices
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, Request
@@ -23,6 +28,7 @@ from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, predicted_bytes
 from aura_daemon.ladder.rungs import RUNGS, Backend, Rung, Storage
+from tests.support import tiny_models
 from tests.support.listening import Listener
 
 pytestmark = pytest.mark.filterwarnings(
@@ -40,9 +46,12 @@ def png() -> bytes:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """A family, and requests to it; to add a family, add a case."""
+    """A family, and requests to it; to add a family or a captioner, add a case."""
 
+    name: str
     kind: JobKind
+    write: Callable[[Path], Path] | None = None
+    """Writes the model; None for the embedded one."""
     settings: Callable[[str], EngineSettings]
     """With the model of this name."""
     request: Request
@@ -54,8 +63,22 @@ class Case:
     image: bytes
 
 
+CAPTION = Case(
+    name="caption",
+    kind=JobKind.CAPTION,
+    settings=lambda model: EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(model=model)),
+    request=CaptionRequest(image="a.png"),
+    alike=CaptionRequest(image="b.png"),
+    apart=CaptionRequest(image="a.png", max_new_tokens=3),
+    with_image=CaptionRequest(image="a.png"),
+    image=png(),
+)
+
+QUESTION = "what colour is it?"
+
 CASES = (
     Case(
+        name="generate",
         kind=JobKind.GENERATE,
         settings=lambda model: EngineSettings(
             device=Device.CPU, dtype=Dtype.FLOAT32, generate=GenerateSettings(model=model)
@@ -66,25 +89,30 @@ CASES = (
         with_image=GenerateRequest(prompt="a", seed=1, steps=4, image="a.png"),
         image=png(),
     ),
+    CAPTION,
+    replace(CAPTION, name="blip", write=tiny_models.write_captioner),
+    replace(CAPTION, name="git", write=tiny_models.write_git),
     Case(
+        name="blip-vqa",
         kind=JobKind.CAPTION,
+        write=tiny_models.write_answerer,
         settings=lambda model: EngineSettings(
-            device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(model=model)
+            device=Device.CPU, dtype=Dtype.FLOAT32, caption=CaptionSettings(question_model=model)
         ),
-        request=CaptionRequest(image="a.png"),
-        alike=CaptionRequest(image="b.png"),
-        apart=CaptionRequest(image="a.png", max_new_tokens=3),
-        with_image=CaptionRequest(image="a.png"),
+        request=CaptionRequest(image="a.png", question=QUESTION),
+        alike=CaptionRequest(image="b.png", question="a large circle on what background?"),
+        apart=CaptionRequest(image="a.png"),
+        with_image=CaptionRequest(image="a.png", question=QUESTION),
         image=png(),
     ),
 )
 
 
 class Bench:
-    """A family on the CPU, with the files of its embedded model."""
+    """A family on the CPU, with the files of a model."""
 
-    def __init__(self, case: Case) -> None:
-        settings = case.settings("aura-mini")
+    def __init__(self, case: Case, folder: Path) -> None:
+        settings = case.settings(str(case.write(folder)) if case.write is not None else "aura-mini")
         self.case = case
         self.family: Family[Any, Any] = FAMILIES[case.kind](settings)
         devices = find_devices(settings)
@@ -92,7 +120,7 @@ class Bench:
         self.devices = devices
         model = self.family.model(case.request)
         assert not isinstance(model, Failure)
-        files = find_model(model, self.family.model_format, half=False, reporter=Listener())
+        files = find_model(model, self.family.model_format(case.request), half=False, reporter=Listener())
         assert isinstance(files, ModelFiles), files
         self.files = files
 
@@ -114,23 +142,32 @@ class Bench:
         return list(self.family.run(engine, self.decoded(tasks), listener, PeakMemory(placement)))
 
 
-@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.kind)
-def bench(request: pytest.FixtureRequest) -> Bench:
-    return Bench(request.param)
+@pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(request.param, tmp_path_factory.mktemp(request.param.name) / "model")
 
 
 def test_every_family_has_a_case() -> None:
     assert {case.kind for case in CASES} == set(FAMILIES) == set(JobKind) - {JobKind.GRID, JobKind.BENCHMARK}
 
 
+def test_every_captioner_has_a_case(tmp_path: Path) -> None:
+    written = [case.write(tmp_path / case.name) for case in CASES if case.write is not None]
+    tried = {name for folder in written for name in architectures_of(folder)}
+    assert all(tried & set(row.names) for row in CAPTIONERS)
+    named = {name for row in CAPTIONERS for name in row.names}
+    assert named == {*CAPTIONS.architectures, *ANSWERS.architectures}
+
+
 def test_a_folder_of_another_kind_is_refused_with_what_it_is(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"architectures": ["FluxPipeline"]}')
     model = bench.family.model(bench.case.request)
     assert not isinstance(model, Failure)
-    found = find_model(replace(model, model=str(tmp_path)), bench.family.model_format, half=False, reporter=Listener())
+    model_format = bench.family.model_format(bench.case.request)
+    found = find_model(replace(model, model=str(tmp_path)), model_format, half=False, reporter=Listener())
     assert isinstance(found, Failure)
     assert found.kind is FailureKind.MODEL_UNAVAILABLE
-    assert f"it is FluxPipeline, not {bench.family.model_format.description}" in found.message
+    assert f"it is FluxPipeline, not {model_format.description}" in found.message
 
 
 def test_what_may_go_together_has_one_key(bench: Bench) -> None:

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from aura_daemon.config.engine import Device, EngineSettings
-from aura_daemon.engines.captioning.family import Blip
+from aura_daemon.engines.captioning.family import Captioning
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.session import Session
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind
@@ -29,7 +29,7 @@ def test_where_the_device_is_missing_a_cancelled_task_is_cancelled_and_the_other
     assert missing.kind is FailureKind.MODEL_UNAVAILABLE
 
 
-class Starving(Blip):
+class Starving(Captioning):
     """Has no memory for pictures of one name."""
 
     def decode(self, task: Task) -> ReadPicture | Failure:

@@ -86,5 +86,6 @@ def test_the_catalogue_is_what_the_configuration_allows_now(tmp_path: Path) -> N
     (tmp_path / "loras" / "ink.safetensors").unlink()
     assert reader.now().loras == ("sub/Grain",)
     assert CatalogueReader(GenerateConfig()).now() == Catalogue(models=("aura-mini",))
+    assert CatalogueReader(GenerateConfig(), answers=True).now().answers
     away = GenerateConfig(loras=tmp_path / "away", wildcards=tmp_path / "away")
     assert CatalogueReader(away).now() == Catalogue(models=("aura-mini",))

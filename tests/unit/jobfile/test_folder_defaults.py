@@ -50,6 +50,7 @@ GOOD = {
     "notes": ["no", 7],
     "max_new_tokens": [1, 200],
     "priority": [-1000, 10],
+    "question": ["what is it?", 7],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 
@@ -179,6 +180,13 @@ def test_each_kind_of_job_takes_its_own_keys() -> None:
     assert text.jobs[0].spec.request == GenerateRequest(prompt="a red circle", negative_prompt="blurry", steps=10)
 
 
+def test_a_folder_asks_its_question_about_every_image_that_asks_none_itself() -> None:
+    asks = folder(question="what colour is it?")
+    assert for_image([asks]) == JobSpec(request=CaptionRequest(question="what colour is it?"))
+    own = asked("image: a.png\nquestion: how many?", asks).request
+    assert own == CaptionRequest(image="a.png", question="how many?")
+
+
 def test_settings_that_nobody_checked_are_a_bug() -> None:
     for more in ({}, {"task": "regenerate"}):
         with pytest.raises(ValueError, match="priority"):
@@ -194,7 +202,8 @@ KEYS_OF_A_FOLDER = st.fixed_dictionaries(
 def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     said: list[dict[str, object]], own: dict[str, object], kind: JobKind
 ) -> None:
-    other = {JobKind.GENERATE: {"max_new_tokens"}, JobKind.CAPTION: KEYS - {"max_new_tokens", "priority"}}[kind]
+    captions = {"max_new_tokens", "question"}
+    other = {JobKind.GENERATE: captions, JobKind.CAPTION: KEYS - {*captions, "priority"}}[kind]
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])

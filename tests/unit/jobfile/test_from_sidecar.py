@@ -92,6 +92,14 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
 
 
+def test_an_answer_s_sidecar_asks_its_question() -> None:
+    content = document(ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, question="what is it?")).to_json()
+    assert b'"question": "what is it?"' in content
+    read = parse(content, file="a.json")
+    assert isinstance(read, Sidecar)
+    assert request_of(read) == CaptionRequest(image="a.png", max_new_tokens=9, question="what is it?")
+
+
 @pytest.mark.parametrize("indent", [None, 4])
 def test_a_sidecar_saved_by_another_tool_is_read(indent: int | None) -> None:
     page = json.loads(document(DRAWN).to_json())

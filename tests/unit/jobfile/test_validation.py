@@ -2,8 +2,9 @@
 
 import pytest
 
+from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobfile.validation import with_loras_of_prompt
+from aura_daemon.jobfile.validation import JobSpec, validated, with_loras_of_prompt
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
 from tests.unit.jobfile.test_parser import complaints, requests
 
@@ -220,3 +221,18 @@ def test_a_name_that_leads_elsewhere_or_has_no_such_field_is_refused_with_the_fi
     (found,) = complaints(f"prompt: x\noutput: '{template}'\n")
     assert found.startswith("cat.yaml:2: output: must be a name in its folder of the outbox")
     assert "{stem}, {number}, {seed}, {prompt}, {model}, {date}, {time}; no `..`, hidden or absolute path" in found
+
+
+@pytest.mark.parametrize("text", ["task: caption\nquestion: no\nimage: a.png", "image: a.png\nquestion: no"])
+def test_a_question_is_about_an_image_and_is_taken_as_it_is_written(text: str) -> None:
+    assert requests(text) == [CaptionRequest(image="a.png", question="no")]
+
+
+def test_a_question_that_no_model_answers_is_refused_at_the_door() -> None:
+    keys = {"image": "a.png", "question": "what is it?"}
+    assert isinstance(validated(keys, file="a.yaml", catalogue=Catalogue(answers=True)), JobSpec)
+    found = validated(keys, file="a.yaml", lines={"question": 2}, catalogue=Catalogue())
+    assert isinstance(found, tuple)
+    (problem,) = found
+    assert (problem.key, problem.line) == ("question", 2)
+    assert "set `caption.question_model`" in problem.message

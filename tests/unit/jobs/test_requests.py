@@ -15,6 +15,7 @@ from aura_daemon.jobs.requests import (
     kind_of,
     model_named,
     queue_of,
+    text_of,
 )
 from aura_daemon.jobs.results import Payload
 from aura_daemon.jobs.speed import Speed
@@ -70,7 +71,27 @@ def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
         (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.TURBO), "sd-1.4 at turbo"),
         (BenchmarkRequest(picture=GenerateRequest(prompt="x", speed=Speed.TURBO)), "at turbo"),
         (CaptionRequest(), ""),
+        (CaptionRequest(question="what is it?"), "questions"),
     ],
 )
-def test_jobs_at_turbo_and_those_that_refuse_it_wait_by_themselves(request_: Request, queue: str) -> None:
+def test_jobs_at_turbo_those_that_refuse_it_and_questions_wait_by_themselves(request_: Request, queue: str) -> None:
     assert queue_of(request_) == queue
+
+
+def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> None:
+    one, other = CaptionRequest(image="a.png", question="what is it?"), CaptionRequest(question="how many?")
+    assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
+    assert (demand_of(one), demand_of(CaptionRequest())) == ("question", "caption")
+
+
+@pytest.mark.parametrize(
+    ("request_", "text"),
+    [
+        (GenerateRequest(prompt="a cat"), "a cat"),
+        (CaptionRequest(prompt="a photo of"), "a photo of"),
+        (CaptionRequest(prompt="it is", question="what is it?"), "what is it?"),
+        (GridRequest(cells=("a",), columns=1), ""),
+    ],
+)
+def test_what_a_person_wrote_of_a_job(request_: Request, text: str) -> None:
+    assert text_of(request_) == text

@@ -91,13 +91,16 @@ def test_a_model_is_fetched_once_and_found_the_second_time_without_the_hub(
     again = fetch(MODEL, HF_HUB_OFFLINE="1")
     assert (again.returncode, len(weights(hub))) == (0, 1), again.stderr
     assert "licence" not in again.stdout
-    listed = fetch("--list", AURA_CAPTION__MODEL=MODEL)
+    listed = fetch("--list", AURA_CAPTION__MODEL=MODEL, AURA_CAPTION__QUESTION_MODEL="blip-vqa-base")
     assert listed.returncode == 0
     assert [line.split()[:3] for line in listed.stdout.splitlines()] == [
         ["aura-mini", "generate", "here,"],
         [MODEL, "caption", "here,"],
+        ["blip-vqa-base", "question", "to"],
         ["sd-1.4", "not", "configured"],
         ["blip-base", "not", "configured"],
+        ["blip-large", "not", "configured"],
+        ["git-base-coco", "not", "configured"],
         ["latent-consistency/lcm-lora-sdv1-5", "speed:", "turbo"],
         ["madebyollin/taesd", "speed:", "turbo"],
     ]

@@ -14,8 +14,9 @@ from transformers import BlipForConditionalGeneration, BlipProcessor
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
-from aura_daemon.engines.captioning.family import Blip, CaptionPicture
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.family import Captioning, CaptionPicture
+from aura_daemon.engines.captioning.interface import CaptioningEngine
+from aura_daemon.engines.captioning.model_format import CAPTIONS
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.placement.devices import Devices, find_devices
@@ -127,7 +128,7 @@ def test_captions_of_one_prompt_are_written_together_as_each_is_alone(captioner_
         assert together.warnings == alone.warnings
 
 
-class Watched(Blip):
+class Watched(Captioning):
     """Notes which thread prepares a picture; a picture that is one pixel high cannot be prepared."""
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -135,7 +136,7 @@ class Watched(Blip):
         self.threads: list[str] = []
         self.is_ahead = threading.Event()
 
-    def prepare(self, engine: Captioner, picture: CaptionPicture) -> PreparedPicture:
+    def prepare(self, engine: CaptioningEngine, picture: CaptionPicture) -> PreparedPicture:
         if isinstance(picture, PreparedPicture):
             return super().prepare(engine, picture)
         self.threads.append(threading.current_thread().name.partition("_")[0])
@@ -188,7 +189,7 @@ def test_the_pictures_of_the_next_batch_are_read_while_this_one_is_described(cap
 
 def test_a_picture_is_prepared_as_the_processor_does_it(captioner_folder: Path) -> None:
     devices = find_devices(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32))
-    files = find_model(CaptionSettings(model=str(captioner_folder)), BLIP, half=False, reporter=Listener())
+    files = find_model(CaptionSettings(model=str(captioner_folder)), CAPTIONS, half=False, reporter=Listener())
     assert isinstance(devices, Devices)
     assert isinstance(files, ModelFiles)
     captioner = Captioner(files, devices.on(Rung.CPU), CaptionSettings())

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from aura_daemon.config.engine import CaptionSettings, Device, EngineSettings, GenerateSettings, ModelSettings
-from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.captioning.model_format import CAPTIONS
 from aura_daemon.engines.defaults import ModelDefaults
 from aura_daemon.engines.model_files.find import ModelFiles, find_model
 from aura_daemon.engines.model_files.model_format import ModelFormat
@@ -24,7 +24,7 @@ from aura_daemon.jobs.sampling import Scheduler
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 
-GENERATE, CAPTION = STABLE_DIFFUSION, BLIP
+GENERATE, CAPTION = STABLE_DIFFUSION, CAPTIONS
 
 
 def find(model: Path | str, kind: ModelFormat = GENERATE) -> ModelFiles | Failure:
@@ -119,7 +119,7 @@ def test_another_pipeline_is_refused_by_its_name(generator: Path) -> None:
 
 
 def test_models_of_the_other_kind_are_refused(generator: Path, captioner: Path) -> None:
-    assert "not a BLIP captioner" in refusal(generator, CAPTION).message
+    assert "not a captioner" in refusal(generator, CAPTION).message
     assert "it is BlipForConditionalGeneration, not a Stable" in refusal(captioner).message
 
 

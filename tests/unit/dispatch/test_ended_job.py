@@ -1,0 +1,26 @@
+"""The model that a job ran on, as workers and the journal's measurements name it."""
+
+import pytest
+
+from aura_daemon.config.settings import CaptionConfig, Settings
+from aura_daemon.dispatch.ended_job import model_of
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
+from tests.unit.gallery.test_made_entries import job
+
+SETTINGS = Settings(caption=CaptionConfig(model="blip-base", question_model="blip-vqa-base"))
+
+
+@pytest.mark.parametrize(
+    ("request_", "model"),
+    [
+        (GenerateRequest(prompt="x"), "aura-mini"),
+        (CaptionRequest(), "blip-base"),
+        (CaptionRequest(question="what is it?"), "blip-vqa-base"),
+    ],
+)
+def test_a_job_runs_on_the_model_that_its_request_needs(request_: Request, model: str) -> None:
+    assert model_of(job(request_), SETTINGS) == model
+
+
+def test_a_question_that_no_model_answers_has_none() -> None:
+    assert model_of(job(CaptionRequest(question="what is it?")), Settings()) == ""
