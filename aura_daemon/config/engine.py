@@ -134,6 +134,8 @@ class CaptionSettings(ModelSettings):
     """Configuration of the captioner; None leaves the choice to the model."""
 
     max_new_tokens: int | None = None
+    beams: int | None = None
+    max_words: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

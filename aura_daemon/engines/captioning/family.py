@@ -8,6 +8,7 @@ from typing import TypeAlias, cast
 from aura_daemon.config.engine import CaptionSettings, EngineSettings
 from aura_daemon.engines.captioning.blip import Captioner, PreparedPicture
 from aura_daemon.engines.captioning.model_format import BLIP
+from aura_daemon.engines.defaults import resolve_caption
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -47,7 +48,9 @@ class Blip:
 
     def extent(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
-        return Extent(width=0, height=0, batch=len(tasks), guided=False)
+        request = cast(CaptionRequest, tasks[0].task.request)
+        rows = resolve_caption(request, self._settings.caption, files.own).rows
+        return Extent(width=rows if rows > 1 else 0, height=0, batch=len(tasks), guided=False)
 
     def variant(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles, placement: Placement) -> str:
         """Eager."""
