@@ -84,6 +84,7 @@ CAPTIONS_APART: dict[str, object] = {
     "beams": 4,
     "sampling": CaptionSampling(temperature=0.5),
     "candidates": 5,
+    "question": "what is it?",
 }
 CAPTIONS_ALIKE: dict[str, object] = {"image": "b.png", "max_words": 5}
 
