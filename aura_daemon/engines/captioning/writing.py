@@ -91,7 +91,7 @@ class _Steps(LogitsProcessor):  # type: ignore[misc]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         likely = torch.log_softmax(scores, dim=-1)
-        self._noted.append(tuple(likely.topk(min(self._most, likely.shape[-1]), dim=-1)))
+        self.note(*likely.topk(min(self._most, likely.shape[-1]), dim=-1))
         return scores
 
     def note(self, likely: torch.Tensor, tokens: torch.Tensor) -> None:

@@ -53,7 +53,7 @@ def _off_or_keys(value: object, validate: Callable[[object], SamplingKeys | None
 
 _Sampling = Annotated[SamplingKeys | None, WrapValidator(_off_or_keys)]
 
-BOTH_WAYS: Final = {
+BOTH_WAYS: Final[dict[str, Any]] = {
     "not": {
         "properties": {"beams": {"type": "number"}, "sampling": {"not": {"enum": [False, None]}}},
         "required": ["beams", "sampling"],
