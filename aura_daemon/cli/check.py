@@ -154,13 +154,23 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case GridRequest():
             return f"a sheet of {len(request.cells)} pictures"
         case CaptionRequest():
-            return f"caption of {request.image or 'the image that is called as the file'}  {request.prompt}".rstrip()
+            image = request.image or "the image that is called as the file"
+            return "  ".join(filter(None, (f"caption of {image}", *_writing(request), request.prompt)))
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]
             return "  ".join((f"seed {seed}", *values, " ".join(request.prompt.split())))
         case _:  # pragma: no cover
             assert_never(request)
+
+
+def _writing(request: CaptionRequest) -> Iterator[str]:
+    """How the words of a caption are found, as far as the job says."""
+    if (sampling := request.sampling) is not None:
+        yield f"seed {'drawn' if sampling.seed is None else sampling.seed}"
+    for key in ("beams", "candidates", "max_words"):
+        if (value := getattr(request, key)) is not None:
+            yield f"{key}={value}"
 
 
 def _value_text(value: object) -> str:

@@ -140,6 +140,8 @@ class CaptionSettings(ModelSettings):
     """Configuration of the captioner; None leaves the choice to the model."""
 
     max_new_tokens: int | None = None
+    beams: int | None = None
+    max_words: int | None = None
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
 

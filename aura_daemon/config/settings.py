@@ -117,6 +117,8 @@ class CaptionConfig(BaseModel):
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
     max_new_tokens: WholeOrNull = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
+    beams: WholeOrNull = Field(None, ge=1, le=16, description="a whole number from 1 to 16")
+    max_words: WholeOrNull = Field(None, ge=0, le=200, description="a whole number from 0, no limit, to 200")
     question_model: str | None = Field(
         None, min_length=1, description="blip-vqa-base, owner/name on the hub or a folder, or null: no answers"
     )

@@ -86,9 +86,24 @@ def steps_of(speed: Speed, own: ModelDefaults) -> int:
 
 
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
-    """The request with every value filled in."""
-    tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
-    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens, question=request.question)
+    """The request with every value filled in. A seed was drawn when it was journaled.
+
+    Candidates that are not drawn by chance are the best ends of a beam search, which is at least as wide.
+    """
+    if request.sampling is not None and request.sampling.seed is None:
+        raise ValueError("the seed is drawn when the job is journaled, before it is resolved")
+    candidates = request.candidates or 1
+    beams = 1 if request.sampling is not None else max(request.beams or configured.beams or 1, candidates)
+    return ResolvedCaption(
+        image=request.image,
+        prompt=request.prompt,
+        max_new_tokens=request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens,
+        beams=beams,
+        sampling=request.sampling,
+        candidates=candidates,
+        max_words=_first(request.max_words, configured.max_words, 0),
+        question=request.question,
+    )
 
 
 def _first(requested: Number | None, configured: Number | None, own: Number) -> Number:

@@ -75,13 +75,34 @@ class GenerateRecord(_Record):
         return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
 
 
+class SamplingRecord(_Record):
+    """How words were drawn by chance."""
+
+    temperature: float
+    top_p: float
+    seed: int
+
+
+class CandidateRecord(_Record):
+    """One of the captions that were written."""
+
+    text: str
+    score: float
+
+
 class CaptionRecord(_Record):
-    """Everything the caption was made from, but for the image itself."""
+    """Everything the caption was made from, but for the image itself; ways that were not taken are left out."""
 
     task: Literal["caption"] = "caption"
     image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
     prompt: str = Field(description="how the caption had to begin")
     max_new_tokens: int
+    beams: int = Field(1, description="beginnings that were followed up at once", exclude_if=lambda value: value == 1)
+    sampling: SamplingRecord | None = Field(
+        None, description="how words were drawn by chance", exclude_if=lambda value: value is None
+    )
+    candidates: int = Field(1, description="captions that were written", exclude_if=lambda value: value == 1)
+    max_words: int = Field(0, description="a longer caption was cut", exclude_if=lambda value: value == 0)
     question: str = Field(
         "", description="what was asked about the image; the caption is the answer", exclude_if=lambda value: not value
     )
@@ -121,6 +142,9 @@ class BenchmarkRecord(_Record):
     quality: int | None = None
     metadata: Metadata | None = None
     max_new_tokens: int | None = None
+    beams: int | None = None
+    sampling: SamplingRecord | None = None
+    candidates: int | None = None
 
     @model_serializer(mode="wrap")
     def _without_keys_of_the_other_kind(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -217,6 +241,10 @@ class Sidecar(_Page):
     defaults: list[DefaultsRecord] = Field([], description="settings of the source's folders, the nearest first")
     regenerated_from: str | None = Field(None, description="name of the picture whose embedded settings were drawn")
     caption: str | None = Field(description="the caption, for a caption job")
+    candidates: list[CandidateRecord] = Field(
+        [], description="all captions that it was chosen among, the best first", exclude_if=lambda value: not value
+    )
+    ranked_by: str = Field("", description="what they were ranked by", exclude_if=lambda value: not value)
     benchmark: BenchmarkResultRecord | None = Field(
         None, description="the figures, for a benchmark; else left out", exclude_if=lambda value: value is None
     )

@@ -160,6 +160,7 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
         case CaptionRecord() as made:
             figures["caption"] = clean(document.caption or "")
             rows = {"Image": made.image or "", "Begins with": made.prompt, "Most tokens": made.max_new_tokens}
+            rows |= _written(made)
             rows |= {"Question": made.question}
         case GridRecord() as made:
             rows = {"Pictures": len(made.cells), "Columns": made.columns}
@@ -199,6 +200,16 @@ def _drawn(made: GenerateRecord) -> dict[str, object]:
         "Clip skip": made.clip_skip if made.clip_skip > 1 else "",
         "Tags": ", ".join(made.tags),
         "Notes": made.notes,
+    }
+
+
+def _written(made: CaptionRecord) -> dict[str, object]:
+    """The rows of how a caption was written, as far as it is unusual."""
+    return {
+        "Beams": made.beams if made.beams > 1 else "",
+        "Seed": made.sampling.seed if made.sampling is not None else "",
+        "Candidates": made.candidates if made.candidates > 1 else "",
+        "Most words": made.max_words or "",
     }
 
 

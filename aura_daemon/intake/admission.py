@@ -31,7 +31,7 @@ from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
-from aura_daemon.jobs.requests import GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -215,6 +215,8 @@ class Admission:
             if request.output is not None:
                 below, stem = output_name.filled(request.output, self._placeholders(request, seed, path.stem, number))
                 folder = "/".join(filter(None, (folder, below)))
+        elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
+            request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
         return Job(
             id=source.id if number is None else f"{source.id}-{number:03d}",
             source_id=source.id,

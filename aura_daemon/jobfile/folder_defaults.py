@@ -1,7 +1,7 @@
 """The settings in a folder's `_defaults.yaml`, and which of them a job takes. In: its bytes; a job's keys. Out: keys.
 
 The job's own keys win over the folders' settings, and a nearer folder wins over those above. Aspect ratio, width and
-height are one choice: whoever sets one of them has decided all three.
+height are one choice: whoever sets one of them has decided all three. So are beams and sampling of a caption.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK, benchmark_model
 from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
@@ -103,7 +104,8 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
     without_use = frozenset({"strength"}) if merged.get("image") is None else frozenset()
     needs_one_seed = task in (REGENERATE, BENCHMARK)
     for defaults in folders:
-        settled = SIZE if any(merged.get(key) is not None for key in SIZE) else frozenset()
+        chosen = (choice for choice in (SIZE, WAYS) if any(merged.get(key) is not None for key in choice))
+        settled = frozenset[str]().union(*chosen)
         numbered = _settled_seeds(merged)
         for key, value in defaults.keys.items():
             is_free = key not in settled | without_use and (key not in numbered or (key == "seed" and _is_one(value)))

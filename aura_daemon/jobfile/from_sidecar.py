@@ -65,6 +65,9 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
         keys |= {name: getattr(document.request, name) for name in ("format", "metadata", "speed")}
     if isinstance(document.request, CaptionRecord):
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
+        keys["max_words"] = document.request.max_words
+        if document.request.sampling is None:
+            keys["beams"] = document.request.beams
     spec = validated(keys, file="", catalogue=catalogue)
     assert not isinstance(spec, RegenerateSpec)
     if isinstance(spec, tuple):

@@ -207,6 +207,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
     model = _model_of(task, mapping)
     if problem.message.startswith("unknown key") and problem.key in _KNOWN:
         advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
+        if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):
+            advice = ": the sampler is named with `scheduler`"
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")

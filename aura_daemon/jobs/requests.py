@@ -114,6 +114,18 @@ class GenerateRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionSampling:
+    """How the words of a caption are drawn by chance, each by how likely the model finds it."""
+
+    temperature: float = 1.0
+    """Below 1 the likely words are likelier still, above 1 the unlikely ones are less so."""
+    top_p: float = 0.9
+    """Only the likeliest words are drawn whose probabilities add up to this."""
+    seed: int | None = None
+    """None only until the job is journaled, as that of a picture."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionRequest:
     """An image to describe; its bytes are handed over beside the request."""
 
@@ -123,6 +135,14 @@ class CaptionRequest:
     prompt: str = ""
     """The beginning of the caption (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None
+    beams: int | None = None
+    """How many beginnings are followed up at once; 1 takes the likeliest word each time."""
+    sampling: CaptionSampling | None = None
+    """None: nothing is drawn by chance."""
+    candidates: int | None = None
+    """So many captions are written and ranked; the best is the caption."""
+    max_words: int | None = None
+    """A longer caption is cut; 0: none is."""
     question: str = ""
     """What is asked about the image; then the answer is written, by a model of its own, and not a caption."""
 
@@ -244,11 +264,14 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image, answers in the question too.
+    may differ in their image, in the seed of their words and in where they are cut; answers in the question too. They
+    begin with the same words: a shorter beginning would have to be filled up, and is read wrongly by BLIP then.
     """
     match request:
-        case CaptionRequest():
-            return replace(request, image=None, question=QUESTIONS if is_question(request) else "")
+        case CaptionRequest(sampling=sampling):
+            unseeded = replace(sampling, seed=None) if sampling is not None else None
+            question = QUESTIONS if is_question(request) else ""
+            return replace(request, image=None, sampling=unseeded, max_words=None, question=question)
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():
@@ -276,7 +299,10 @@ def demand_of(request: Request) -> str:
     """The parts of a request that decide how much memory it takes, in words."""
     match request:
         case CaptionRequest():
-            return "question" if is_question(request) else "caption"
+            what = "question" if is_question(request) else "caption"
+            beams = f"of {request.beams} beams" if request.beams is not None else ""
+            candidates = f"of {request.candidates} candidates" if request.candidates is not None else ""
+            return " ".join(filter(None, (what, beams, candidates)))
         case GridRequest():
             return "grid"
         case BenchmarkRequest():

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
-from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.speed import Speed
 
 EAGER: Final = "eager"
@@ -63,7 +63,27 @@ class ResolvedCaption:
     image: str | None
     prompt: str
     max_new_tokens: int
+    beams: int = 1
+    """At least as many as `candidates`, unless the words are drawn by chance."""
+    sampling: CaptionSampling | None = None
+    candidates: int = 1
+    max_words: int = 0
+    """0: the caption is not cut."""
     question: str = ""
+
+    @property
+    def rows(self) -> int:
+        """How many captions are written of the image at once."""
+        return max(self.beams, self.candidates)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CaptionCandidate:
+    """One of several captions that were written of an image."""
+
+    text: str
+    score: float
+    """By what, `Produced.ranked_by` says; higher is better."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -226,6 +246,10 @@ class Produced:
     """What a benchmark measured; its payloads are made of that and `earlier` before they are delivered."""
     earlier: tuple[BenchmarkRun, ...] = ()
     """Earlier benchmarks of the same model, the oldest first."""
+    candidates: tuple[CaptionCandidate, ...] = ()
+    """Of a caption that was chosen among several, the best first."""
+    ranked_by: str = ""
+    """What the candidates were ranked by, in words."""
     thumbnail: bytes = field(default=b"", repr=False)
     """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
 

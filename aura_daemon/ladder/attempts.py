@@ -26,7 +26,7 @@ class RunConditions:
     dtype: str
     rung: Rung
     width: int
-    """Pixels, of the last pass; 0 for a caption."""
+    """As of an `Extent`: pixels of the last pass, or captions of each image where several are written."""
     height: int
     batch: int
     alone: bool

@@ -70,6 +70,8 @@ class Footprint:
     """Bytes of a number of the UNet in its files, where they can be mapped; 0: they cannot."""
     row_bytes: int = 0
     """Bytes that each image of a batch takes whatever its size: a captioner scales all to its own."""
+    caption_bytes: int = 0
+    """Bytes that each caption takes while it is written."""
     unet_elements: float = UNET_ELEMENTS
     vae_elements: float = VAE_ELEMENTS
     native_px: int = 512
@@ -93,10 +95,10 @@ class Footprint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extent:
-    """What is drawn at once: the size of the pictures and how many."""
+    """What is drawn at once: the size of the pictures and how many; of captions the height is 0."""
 
     width: int
-    """Pixels, of the last pass."""
+    """Pixels, of the last pass; how many captions are written of each image at once, 0 for one."""
     height: int
     batch: int = 1
     guided: bool = True
@@ -108,14 +110,19 @@ class Extent:
         return self.width * self.height
 
     @property
+    def captions(self) -> int:
+        """How many captions are written at once, where nothing is drawn."""
+        return self.batch * max(1, self.width)
+
+    @property
     def load(self) -> int:
         """Pixels of all rows."""
         return self.pixels * self.batch * (2 if self.guided else 1)
 
     def is_within(self, other: Extent) -> bool:
         """Whether this takes no more memory than the other on any rung, neither to draw nor to decode."""
-        if not self.pixels and not other.pixels:  # captions
-            return self.batch <= other.batch
+        if not self.pixels and not other.pixels:
+            return self.batch <= other.batch and self.captions <= other.captions
         return self.pixels <= other.pixels and self.load <= other.load
 
     def is_of_size(self, other: Extent) -> bool:
@@ -161,7 +168,7 @@ def predicted_bytes(footprint: Footprint, rung: Rung, extent: Extent) -> int:
     unet, vae, text = _unet_bytes(footprint, measures), footprint.vae_bytes, footprint.text_bytes
     rows = 1 if measures.splits or footprint.row_by_row else extent.batch * (2 if extent.guided else 1)
     denoising = rows * extent.pixels * footprint.unet_elements * footprint.element_bytes
-    denoising += extent.batch * footprint.row_bytes
+    denoising += extent.batch * footprint.row_bytes + extent.captions * footprint.caption_bytes
     decoding = _decoded_px(footprint, measures, extent) * footprint.vae_elements * footprint.vae_element_bytes
     if measures.offload is not Offload.NONE:
         most = max(unet + denoising, vae + decoding, text)

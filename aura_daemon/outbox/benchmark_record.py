@@ -7,7 +7,7 @@ from typing import Final
 
 from aura_daemon.formats.benchmarks import schema
 from aura_daemon.formats.benchmarks.comparison import STAGES, changed, comparable, figure_changes, previous
-from aura_daemon.formats.sidecar_schema import BenchmarkRecord, HiresRecord, LoraRecord
+from aura_daemon.formats.sidecar_schema import BenchmarkRecord, HiresRecord, LoraRecord, SamplingRecord
 from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeFigures
 from aura_daemon.jobs.results import ResolvedBenchmark, ResolvedCaption
 
@@ -19,8 +19,15 @@ def benchmark_request(resolved: ResolvedBenchmark) -> BenchmarkRecord:
     """The keys of a job file that measures the same again."""
     settings = resolved.settings
     if isinstance(settings, ResolvedCaption):
+        sampling = settings.sampling
         return BenchmarkRecord(
-            of="caption", repeats=resolved.repeats, prompt=settings.prompt, max_new_tokens=settings.max_new_tokens
+            of="caption",
+            repeats=resolved.repeats,
+            prompt=settings.prompt,
+            max_new_tokens=settings.max_new_tokens,
+            beams=settings.beams if sampling is None else None,
+            sampling=SamplingRecord.model_validate(sampling) if sampling is not None else None,
+            candidates=settings.candidates if settings.candidates > 1 else None,
         )
     return BenchmarkRecord(
         of="generate",

@@ -76,11 +76,13 @@ def sidecar(
         defaults=[schema.DefaultsRecord.model_validate(folder) for folder in defaults],
         regenerated_from=regenerated_from,
         caption=produced.text if isinstance(request, schema.CaptionRecord) else None,
+        candidates=[schema.CandidateRecord.model_validate(one) for one in produced.candidates],
+        ranked_by=produced.ranked_by,
         benchmark=benchmark_result(run, produced.earlier) if (run := produced.benchmark) is not None else None,
         model=schema.ModelRecord(name=produced.model, sha256=produced.model_sha256),
         ingredients=[schema.IngredientRecord.model_validate(file) for file in produced.ingredients],
         prompt_windows=produced.windows,
-        seeds=[request.seed] if isinstance(request, schema.GenerateRecord) else [],
+        seeds=_seeds(request),
         device=produced.device,
         dtype=produced.dtype,
         rung=produced.rung,
@@ -96,6 +98,13 @@ def sidecar(
         warnings=[*produced.warnings, *warnings],
         versions=dict(produced.versions),
     )
+
+
+def _seeds(request: schema.RequestRecord) -> list[int]:
+    """The seed of a picture, or of the words of a caption."""
+    if isinstance(request, schema.CaptionRecord):
+        return [request.sampling.seed] if request.sampling is not None else []
+    return [request.seed] if isinstance(request, schema.GenerateRecord) else []
 
 
 def report(

@@ -206,7 +206,8 @@ def job_keys() -> frozenset[str]:
     """The keys of a job, and those of the mappings in it (`scale`, `weight`)."""
     schema = job_schema()
     parts = (*schema["anyOf"], *schema.get("$defs", {}).values())
-    return frozenset(key for part in parts for key in part.get("properties", {}))
+    inner = (choice for part in parts for choice in part.get("anyOf", ()))
+    return frozenset(key for part in (*parts, *inner) for key in part.get("properties", {}))
 
 
 def choices_in(schema: Any) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.benchmarks import BenchmarkRun, RunSeconds, SizeFigures, SizeNotRun
-from aura_daemon.jobs.requests import BenchmarkRequest, engine_kind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionSampling, engine_kind
 from aura_daemon.jobs.results import EngineTiming, Produced, ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.attempts import RunConditions
@@ -102,7 +102,13 @@ def _settings_in_words(
 ) -> tuple[tuple[str, str], ...]:
     """What the time depends on, but for model, device, size and versions."""
     if isinstance(resolved, ResolvedCaption):
-        values: dict[str, object] = {"max_new_tokens": resolved.max_new_tokens, "prompt": resolved.prompt}
+        values: dict[str, object] = {
+            "max_new_tokens": resolved.max_new_tokens,
+            "prompt": resolved.prompt,
+            "beams": resolved.beams if resolved.beams > 1 else "",
+            "sampling": _chance(resolved.sampling) if resolved.sampling is not None else "",
+            "candidates": resolved.candidates if resolved.candidates > 1 else "",
+        }
     else:
         values = {
             "steps": resolved.steps,
@@ -120,3 +126,7 @@ def _settings_in_words(
         }
     values["attention"] = settings.attention
     return tuple((key, str(value)) for key, value in values.items() if value != "")
+
+
+def _chance(sampling: CaptionSampling) -> str:
+    return f"temperature {sampling.temperature:g}, top_p {sampling.top_p:g}, seed {sampling.seed}"

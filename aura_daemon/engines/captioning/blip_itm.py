@@ -13,7 +13,6 @@ import torch
 import transformers
 
 from aura_daemon.engines.captioning.blip import PreparedPicture
-from aura_daemon.engines.captioning.likeliest import prepared
 from aura_daemon.engines.captioning.loading import load_model
 from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -39,7 +38,8 @@ class BlipMatcher:
 
     def prepare(self, read: ReadPicture) -> PreparedPicture:
         """A picture at the model's size."""
-        return prepared(self._processor.image_processor, read.image, b"", read.warnings)
+        pixels = self._processor.image_processor([read.image], return_tensors="pt").pixel_values[0]
+        return PreparedPicture(pixels=pixels, thumbnail=b"", warnings=read.warnings, image=None)
 
     @torch.no_grad()
     def score(self, picture: PreparedPicture, texts: Sequence[str]) -> list[float]:

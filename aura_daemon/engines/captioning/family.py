@@ -13,6 +13,7 @@ from aura_daemon.engines.captioning.blip import PreparedPicture
 from aura_daemon.engines.captioning.captioners import captioner_of
 from aura_daemon.engines.captioning.interface import CaptioningEngine
 from aura_daemon.engines.captioning.model_format import ANSWERS, CAPTIONS
+from aura_daemon.engines.defaults import resolve_caption
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.interface import DecodedTask, TaskResult
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -59,7 +60,9 @@ class Captioning:
 
     def extent(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles) -> Extent:
         """No pixels: a captioner scales every image to a size of its own."""
-        return Extent(width=0, height=0, batch=len(tasks), guided=False)
+        request = cast(CaptionRequest, tasks[0].task.request)
+        rows = resolve_caption(request, self._settings.caption, files.own).rows
+        return Extent(width=rows if rows > 1 else 0, height=0, batch=len(tasks), guided=False)
 
     def variant(self, tasks: Sequence[DecodedTask[CaptionPicture]], files: ModelFiles, placement: Placement) -> str:
         """Eager."""

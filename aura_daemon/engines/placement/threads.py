@@ -28,7 +28,7 @@ def is_small_work(placement: Placement, footprint: Footprint, extent: Extent) ->
 
     Never of engines other than PyTorch: they have threads of their own.
     """
-    rows = extent.batch * (2 if extent.guided else 1)
+    rows = extent.batch * (2 if extent.guided else 1) if extent.pixels else extent.captions
     larger = max(1.0, extent.pixels / footprint.native_px**2)
     is_eager = placement.on_cpu and placement.variant == EAGER
     return is_eager and footprint.parameters * rows * larger <= SMALL_WORK

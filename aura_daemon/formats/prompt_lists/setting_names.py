@@ -50,7 +50,7 @@ PARTS: Final[Mapping[str, tuple[str, ...]]] = {
 _ONLY_TOLD: Final = {
     "prompt": "text prompt_text prompts text_prompt description",
     "negative_prompt": "negprompt negative_text uc unconditional_conditioning uncond negative_prompts",
-    "scheduler": "sampling_method sampling sample_sampler",
+    "scheduler": "sampling_method sample_sampler",
     "count": "n num_images_per_prompt num_outputs images images_per_prompt samples number_of_images variations repeats",
     "guidance_scale": "cfgscale prompt_strength guidance_strength",
     "steps": "inference_steps num_steps step ddim_steps",
@@ -73,6 +73,10 @@ _ONLY_TOLD: Final = {
     "notes": "note comment comments remark remarks",
     "tags": "tag keywords labels",
     "max_new_tokens": "max_tokens max_length caption_max_length",
+    "beams": "num_beams n_beams beam beam_size beam_width caption_num_beams",
+    "sampling": "do_sample nucleus nucleus_sampling use_nucleus_sampling",
+    "candidates": "captions num_captions num_return_sequences",
+    "max_words": "word_limit most_words",
 }
 """A key or a setting -> names that mean the same, but are too common in other people's tables to be taken for it."""
 

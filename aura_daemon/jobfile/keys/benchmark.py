@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field, PlainValidator, WithJsonSchema, create_model
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema, create_model
 
 from aura_daemon.jobfile.keys import types
+from aura_daemon.jobfile.keys.caption_writing import BOTH_WAYS, WritingKeys
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.seeds import ONE_SEED, OneSeed
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, JobKind, shared_fields
@@ -31,7 +32,7 @@ MOST_REPEATS: Final = 20
 MOST_BATCH: Final = 8
 
 SEED: Final = 42
-"""Of the first picture of every run: the same noise each time."""
+"""Of the first picture of every run, and of captions drawn by chance: the same each time."""
 
 _OTHER: Final = (
     *("task", "prompt", "seed", "count", "matrix", "grid", "priority", "image", "mask", "strength", "preview"),
@@ -130,9 +131,10 @@ class _PictureKeys(BenchmarkKeys):
         return replace(GenerateJob(**keys).request(), prompt=self.prompt)
 
 
-class CaptionBenchmarkJob(BenchmarkKeys):
+class CaptionBenchmarkJob(WritingKeys, BenchmarkKeys):
     """How fast this machine captions."""
 
+    model_config = ConfigDict(**types.CONFIG, json_schema_extra=BOTH_WAYS)
     of: Literal["caption"] = Field(description=_OF)
     prompt: types.Beginning = Field(
         "", description="text of at most 500 characters: how the caption begins", json_schema_extra=types.as_text()
@@ -141,7 +143,10 @@ class CaptionBenchmarkJob(BenchmarkKeys):
 
     def settings(self) -> CaptionRequest:
         """A caption of a picture that the worker draws itself."""
-        return CaptionRequest(**shared_fields(self, CaptionRequest))
+        sampling = self.caption_sampling()
+        if sampling is not None and sampling.seed is None:
+            sampling = replace(sampling, seed=SEED)
+        return CaptionRequest(**shared_fields(self, CaptionRequest) | {"sampling": sampling})
 
 
 _shared: dict[str, Any] = {

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from aura_daemon.jobfile.keys import types
+from aura_daemon.jobfile.keys.caption_writing import BOTH_WAYS, MOST_WORDS, WritingKeys
 from aura_daemon.jobs.requests import CaptionRequest, shared_fields
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
 
 
-class CaptionJob(BaseModel):
+class CaptionJob(WritingKeys):
     """A caption of an image."""
 
     # With a prompt, an image and no task, a job could be a caption as well as a picture: it is a picture.
     model_config = ConfigDict(
         **types.CONFIG,
         json_schema_extra={
+            **BOTH_WAYS,
             "anyOf": [
                 {"properties": {"task": {"const": "caption"}}, "required": ["task"]},
                 {"properties": {"prompt": {"type": "null"}, "image": {"type": "string"}}, "required": ["image"]},
-            ]
+            ],
         },
     )
     task: _Caption = Field("caption", description="`generate`, `caption`, `regenerate` or `benchmark`")
@@ -32,6 +34,7 @@ class CaptionJob(BaseModel):
     )
     max_new_tokens: types.Whole = types.whole_field(1, 200)
     priority: types.Priority = types.priority_field()
+    max_words: types.Whole = types.whole_field(0, MOST_WORDS, "a longer caption is cut; 0 cuts none")
     question: types.Beginning = Field(
         "",
         description="text of at most 500 characters: a question about the image, answered by `caption.question_model`",
@@ -40,4 +43,4 @@ class CaptionJob(BaseModel):
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""
-        return CaptionRequest(**shared_fields(self, CaptionRequest))
+        return CaptionRequest(**shared_fields(self, CaptionRequest) | {"sampling": self.caption_sampling()})

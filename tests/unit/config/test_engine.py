@@ -1,5 +1,7 @@
 """How a request's gaps are filled."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +15,7 @@ from aura_daemon.config.engine import (
     memory_fraction,
 )
 from aura_daemon.engines.defaults import ModelDefaults, resolve_caption, resolve_generate
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest
 from aura_daemon.jobs.results import ResolvedCaption
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler, size_for
 from aura_daemon.jobs.speed import Speed
@@ -147,6 +149,30 @@ def test_the_length_of_a_caption_has_the_same_precedence(
     request = CaptionRequest(image="a.png", prompt="a photo of", max_new_tokens=asked)
     resolved = resolve_caption(request, CaptionSettings(max_new_tokens=configured), ModelDefaults())
     assert resolved == ResolvedCaption(image="a.png", prompt="a photo of", max_new_tokens=tokens)
+
+
+@pytest.mark.parametrize(
+    ("asked", "configured", "beams", "candidates", "max_words"),
+    [
+        ({}, {}, 1, 1, 0),
+        ({}, {"beams": 4, "max_words": 9}, 4, 1, 9),
+        ({"beams": 2, "max_words": 0}, {"beams": 4, "max_words": 9}, 2, 1, 0),
+        ({"beams": 2, "candidates": 3}, {}, 3, 3, 0),
+        ({"sampling": CaptionSampling(seed=7), "candidates": 3}, {"beams": 4}, 1, 3, 0),
+    ],
+)
+def test_how_a_caption_is_written_has_the_same_precedence(
+    asked: dict[str, Any], configured: dict[str, Any], beams: int, candidates: int, max_words: int
+) -> None:
+    resolved = resolve_caption(CaptionRequest(**asked), CaptionSettings(**configured), ModelDefaults())
+    assert (resolved.beams, resolved.candidates, resolved.max_words) == (beams, candidates, max_words)
+    assert resolved.rows == max(beams, candidates)
+    assert resolved.sampling == asked.get("sampling")
+
+
+def test_words_are_drawn_by_chance_only_with_a_journaled_seed() -> None:
+    with pytest.raises(ValueError, match="journaled"):
+        resolve_caption(CaptionRequest(sampling=CaptionSampling()), CaptionSettings(), ModelDefaults())
 
 
 @pytest.mark.parametrize(

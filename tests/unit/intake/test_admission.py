@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aura_daemon.intake.input_images import JobImages
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling
 from aura_daemon.jobs.sources import SourceKind
 from tests.conftest import Mount
 from tests.support.house import PNG, Door, House, sha256
@@ -48,6 +49,19 @@ def test_bad_input_is_refused_in_words_and_the_file_is_kept(
     assert message in source.failure.message + " ".join(map(str, source.problems))
     assert source.sha256 == sha256(content)
     assert door.claims.file_of(source).read_bytes() == content
+
+
+def test_the_seed_of_words_drawn_by_chance_is_journaled_with_the_job(door: Door) -> None:
+    door.house.drop("cat.png", PNG)
+    door.house.drop("a.yaml", b"image: cat.png\nsampling: true\n---\nimage: cat.png\nsampling: {seed: 7}\n")
+    _, jobs = admit(door, "a.yaml")
+    drawn, given = (job.request for job in jobs)
+    assert isinstance(drawn, CaptionRequest)
+    assert isinstance(given, CaptionRequest)
+    assert drawn.sampling is not None
+    assert drawn.sampling.seed is not None
+    assert given.sampling == CaptionSampling(seed=7)
+    assert door.journal.job(jobs[0].id).request == drawn
 
 
 def test_one_invalid_document_runs_none_of_them_and_every_problem_is_told(door: Door) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.jobfile.folder_defaults import (
     KEYS,
+    MODELS,
     SPELLINGS,
     FolderDefaults,
     defaults_schema,
@@ -21,7 +22,7 @@ from aura_daemon.jobfile.folder_defaults import (
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest, JobKind, RegenerateRequest
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
 GOOD = {
@@ -49,6 +50,10 @@ GOOD = {
     "tags": [["a", "b c"]],
     "notes": ["no", 7],
     "max_new_tokens": [1, 200],
+    "beams": [1, 4.0],
+    "sampling": [True, False, {"temperature": 0.7, "seed": 3}],
+    "candidates": [5],
+    "max_words": [0, 20],
     "priority": [-1000, 10],
     "question": ["what is it?", 7],
 }
@@ -165,6 +170,13 @@ def test_a_size_is_one_choice() -> None:
     assert asked("prompt: x", far, near).request == GenerateRequest(prompt="x", width=512, height=768)
 
 
+def test_beams_and_sampling_are_one_choice() -> None:
+    near, far = folder(beams=4), folder(sampling=True, candidates=5)
+    assert asked("task: caption", near, far).request == CaptionRequest(beams=4, candidates=5)
+    assert asked("task: caption\nsampling: {seed: 7}", near).request == CaptionRequest(sampling=CaptionSampling(seed=7))
+    assert asked("task: caption\nsampling: false", far).request == CaptionRequest(candidates=5)
+
+
 def test_a_strength_is_for_jobs_that_start_from_an_image() -> None:
     assert asked("prompt: x", folder(strength=0.5)).request == GenerateRequest(prompt="x")
     with_image = asked("prompt: x\nimage: a.png", folder(strength=0.5)).request
@@ -195,15 +207,19 @@ def test_settings_that_nobody_checked_are_a_bug() -> None:
 
 KEYS_OF_A_FOLDER = st.fixed_dictionaries(
     {}, optional={key: st.sampled_from(values) for key, values in GOOD.items()}
-).filter(lambda keys: "count" not in keys or not isinstance(keys.get("seed"), str | list))
+).filter(
+    lambda keys: (
+        ("count" not in keys or not isinstance(keys.get("seed"), str | list))
+        and not (keys.get("sampling") and "beams" in keys)
+    )
+)
 
 
 @given(st.lists(KEYS_OF_A_FOLDER, max_size=3), KEYS_OF_A_FOLDER, st.sampled_from([JobKind.GENERATE, JobKind.CAPTION]))
 def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     said: list[dict[str, object]], own: dict[str, object], kind: JobKind
 ) -> None:
-    captions = {"max_new_tokens", "question"}
-    other = {JobKind.GENERATE: captions, JobKind.CAPTION: KEYS - {*captions, "priority"}}[kind]
+    other = KEYS - MODELS[kind].model_fields.keys()
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])

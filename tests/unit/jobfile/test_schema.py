@@ -128,6 +128,12 @@ VALUES = {
     "grid": mostly(st.booleans()),
     "image": mostly(IMAGES),
     "max_new_tokens": mostly(st.integers(1, 200)),
+    "beams": mostly(st.integers(1, 16)),
+    "sampling": mostly(
+        st.booleans() | some_of(temperature=mostly(st.floats(0.1, 2)), top_p=mostly(st.floats(0.01, 1)), seed=ANYTHING)
+    ),
+    "candidates": mostly(st.integers(1, 10)),
+    "max_words": mostly(st.integers(0, 200)),
     "priority": mostly(st.integers(-1000, 1000)),
     "model": mostly(TEXTS | LONG),
     "speed": mostly(st.sampled_from(["exact", "turbo", "Fast", "quick"])),
@@ -174,14 +180,16 @@ DOCUMENTS = st.one_of(
     some(*VALUES),
     some(*VALUES).map(lambda rest: {**rest, "task": "regenerate"}),
     some(*VALUES).map(lambda rest: {**rest, "task": "benchmark"}),
-    some("prompt", "max_new_tokens", "repeats", "priority", "sizes").map(
+    some("prompt", "max_new_tokens", "beams", "sampling", "candidates", "repeats", "priority", "sizes").map(
         lambda rest: {**rest, "task": "benchmark", "of": "caption"}
     ),
     st.builds(lambda prompt, rest: {"prompt": prompt, **rest}, VALUES["prompt"], some(*list(VALUES)[:10])),
     st.builds(
         lambda image, rest: {"image": image, **rest},
         VALUES["image"],
-        some("task", "prompt", "max_new_tokens", "priority", "question"),
+        some(
+            "task", "prompt", "max_new_tokens", "beams", "sampling", "candidates", "max_words", "priority", "question"
+        ),
     ),
 )
 
@@ -296,6 +304,10 @@ def cannot_be_said(mapping: dict[str, Any]) -> bool:
 @example({"prompt": None, "image": "a.png"})
 @example({"prompt": "x", "image": "a.png"})
 @example({"prompt": "x", "image": "a.png", "task": "caption", "max_new_tokens": 9.0})
+@example({"task": "caption", "beams": 4, "sampling": True})
+@example({"task": "caption", "beams": 4.0, "sampling": False, "candidates": 10})
+@example({"task": "caption", "beams": None, "sampling": {"temperature": 1, "top_p": 1, "seed": -1}})
+@example({"task": "benchmark", "of": "caption", "beams": 1, "sampling": {}})
 @example({"task": "regenerate"})
 @example({"task": "regenerate", "image": "a.png", "prompt": "x", "seed": 1})
 @example({"task": "regenerate", "prompt": " "})

@@ -8,6 +8,7 @@ import pytest
 
 from aura_daemon.jobs.requests import (
     CaptionRequest,
+    CaptionSampling,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -77,11 +78,35 @@ def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(reque
     assert batch_key(request_) is None
 
 
-def test_captions_go_together_that_differ_in_their_image_alone() -> None:
-    assert batch_key(CaptionRequest(image="a.png")) == batch_key(CaptionRequest(image="b.png"))
-    assert batch_key(CaptionRequest(prompt="a photo of")) != batch_key(CaptionRequest())
-    assert batch_key(CaptionRequest(max_new_tokens=5)) != batch_key(CaptionRequest())
+CAPTIONS_APART: dict[str, object] = {
+    "prompt": "a photo of",
+    "max_new_tokens": 5,
+    "beams": 4,
+    "sampling": CaptionSampling(temperature=0.5),
+    "candidates": 5,
+    "question": "what is it?",
+}
+CAPTIONS_ALIKE: dict[str, object] = {"image": "b.png", "max_words": 5}
+
+
+@pytest.mark.parametrize("key", CAPTIONS_ALIKE)
+def test_captions_go_together_that_differ_in_their_image_or_where_they_are_cut(key: str) -> None:
+    changed = replace(CaptionRequest(image="a.png"), **{key: CAPTIONS_ALIKE[key]})  # type: ignore[arg-type]
+    assert batch_key(changed) == batch_key(CaptionRequest(image="a.png"))
+
+
+@pytest.mark.parametrize("key", CAPTIONS_APART)
+def test_captions_do_not_go_together_that_are_written_in_another_way(key: str) -> None:
+    changed = replace(CaptionRequest(), **{key: CAPTIONS_APART[key]})  # type: ignore[arg-type]
+    assert batch_key(changed) != batch_key(CaptionRequest())
+
+
+def test_captions_drawn_by_chance_go_together_whatever_their_seeds() -> None:
+    one, other = (CaptionRequest(sampling=CaptionSampling(seed=seed)) for seed in (1, 2))
+    warmer = CaptionRequest(sampling=CaptionSampling(temperature=1.5, seed=1))
+    assert batch_key(one) == batch_key(other) != batch_key(warmer)
 
 
 def test_every_key_of_a_request_was_thought_of() -> None:
     assert {field.name for field in fields(GenerateRequest)} == {*APART, *ALONE, *ALIKE, "mask"}
+    assert {field.name for field in fields(CaptionRequest)} == {*CAPTIONS_APART, *CAPTIONS_ALIKE}

@@ -314,3 +314,16 @@ def test_images_to_describe_take_the_same_each_whatever_their_size() -> None:
         assert predicted_bytes(footprint, rung, eight) - predicted_bytes(footprint, rung, one) == 7 * 30
     assert one.is_within(eight)
     assert not eight.is_within(one)
+
+
+def test_captions_that_are_written_at_once_take_the_same_each_beside_their_image() -> None:
+    footprint = Footprint(unet_bytes=1000, row_bytes=30, caption_bytes=5)
+    plain = Extent(width=0, height=0, batch=2, guided=False)
+    along_four = replace(plain, width=4)
+    for rung in (Rung.CPU, Rung.RESIDENT, Rung.FP8_STORAGE):
+        more = predicted_bytes(footprint, rung, along_four) - predicted_bytes(footprint, rung, plain)
+        assert more == (8 - 2) * 5
+    assert plain.is_within(along_four)
+    assert not along_four.is_within(plain)
+    assert not replace(plain, batch=3).is_within(along_four)
+    assert not along_four.is_of_size(plain)

@@ -15,6 +15,7 @@ from aura_daemon.jobs.benchmarks import BenchmarkRun, SizeNotRun
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    CaptionSampling,
     GenerateRequest,
     Hires,
     ImageFormat,
@@ -120,7 +121,17 @@ def test_a_sidecar_of_captions_asks_for_the_same_benchmark_again() -> None:
     resolved = ResolvedBenchmark(settings=CAPTIONED, sizes=(), repeats=4, batch=1)
     read = parse(page(replace(measured(run()), resolved=resolved)).to_json(), file="speed.json")
     assert isinstance(read, Sidecar), read
-    assert request_of(read) == BenchmarkRequest(caption=CaptionRequest(prompt="a photo", max_new_tokens=16), repeats=4)
+    caption = CaptionRequest(prompt="a photo", max_new_tokens=16, beams=1)
+    assert request_of(read) == BenchmarkRequest(caption=caption, repeats=4)
+
+
+def test_a_sidecar_of_captions_drawn_by_chance_asks_for_the_same_benchmark_again() -> None:
+    drawn = replace(CAPTIONED, sampling=CaptionSampling(temperature=0.5, seed=7), candidates=3)
+    resolved = ResolvedBenchmark(settings=drawn, sizes=(), repeats=4, batch=1)
+    read = parse(page(replace(measured(run()), resolved=resolved)).to_json(), file="speed.json")
+    assert isinstance(read, Sidecar), read
+    caption = CaptionRequest(prompt="a photo", max_new_tokens=16, sampling=drawn.sampling, candidates=3)
+    assert request_of(read) == BenchmarkRequest(caption=caption, repeats=4)
 
 
 def test_the_sidecars_of_other_jobs_do_not_speak_of_benchmarks() -> None:

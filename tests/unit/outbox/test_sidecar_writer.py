@@ -7,9 +7,10 @@ import jsonschema
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
-from aura_daemon.jobfile.from_sidecar import parse
-from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobfile.from_sidecar import parse, request_of
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GridRequest
 from aura_daemon.jobs.results import (
+    CaptionCandidate,
     EngineTiming,
     Failure,
     FailureKind,
@@ -99,6 +100,36 @@ def test_a_picture_has_a_seed_and_a_caption_has_its_text() -> None:
     assert drawn.warnings == ["from the engine", "from the daemon"]
     captioned = document(ResolvedCaption(image=None, prompt="", max_new_tokens=50))
     assert (captioned.seeds, captioned.caption) == ([], "a caption")
+    assert not {"candidates", "ranked_by"} & json.loads(captioned.to_json()).keys()
+    assert not {"beams", "sampling", "candidates", "max_words"} & json.loads(captioned.to_json())["request"].keys()
+
+
+CHOSEN = ResolvedCaption(
+    image=None, prompt="", max_new_tokens=50, sampling=CaptionSampling(seed=7), candidates=2, max_words=9
+)
+
+
+def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_for_them_again() -> None:
+    told = (CaptionCandidate(text="a caption", score=-0.5), CaptionCandidate(text="another", score=-1.5))
+    made = sidecar(
+        replace(produced(CHOSEN), candidates=told, ranked_by="mean log probability"),
+        job_id="j",
+        finished="2026-11-23T17:00:00Z",
+        source=SOURCE,
+        tried=(),
+        seconds=1.5,
+        timing_s=TIMING,
+        outputs=[],
+    )
+    written = json.loads(made.to_json())
+    assert written["candidates"] == [{"text": "a caption", "score": -0.5}, {"text": "another", "score": -1.5}]
+    assert (written["ranked_by"], written["seeds"]) == ("mean log probability", [7])
+    assert written["request"]["sampling"] == {"temperature": 1.0, "top_p": 0.9, "seed": 7}
+    read = parse(made.to_json(), file="cat.json")
+    assert isinstance(read, Sidecar), read
+    assert request_of(read) == CaptionRequest(
+        image="beach.jpg", max_new_tokens=50, sampling=CHOSEN.sampling, candidates=2, max_words=9
+    )
 
 
 SHEET = GridRequest(cells=("j-001", "j-002"), columns=2, column_labels=("seed 1", "seed 2"), row_labels=("steps 4",))

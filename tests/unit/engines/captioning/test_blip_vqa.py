@@ -38,33 +38,34 @@ def session(captioner: Path, answerer: Path | None) -> Session:
     return Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=caption))
 
 
-def plain(folder: Path, questions: Sequence[str]) -> list[str]:
+def plain(folder: Path, questions: Sequence[str], beams: int) -> list[str]:
     """As the page of the model on the hub says, one by one."""
     model, processor = BlipForQuestionAnswering.from_pretrained(folder).eval(), BlipProcessor.from_pretrained(folder)
     answers = []
     for seed, question in enumerate(questions):
         inputs = processor(images=drawing(seed), text=question, return_tensors="pt")
         with torch.no_grad():
-            tokens = model.generate(**inputs, max_new_tokens=9, do_sample=False)
+            tokens = model.generate(**inputs, max_new_tokens=9, do_sample=False, num_beams=beams)
         answers.append(processor.decode(tokens[0], skip_special_tokens=True).strip())
     return answers
 
 
+@pytest.mark.parametrize("beams", [1, 3])
 def test_alone_and_among_longer_questions_the_answer_is_that_of_a_plain_transformers_call(
-    captioner_folder: Path, folder: Path
+    captioner_folder: Path, folder: Path, beams: int
 ) -> None:
     answering, listener = session(captioner_folder, folder), Listener()
     tasks = [
         Task(
             job_id=str(seed),
-            request=CaptionRequest(question=question, max_new_tokens=9),
+            request=CaptionRequest(question=question, max_new_tokens=9, beams=beams),
             image=png(drawing(seed)),
             image_name=f"{seed}.png",
         )
         for seed, question in enumerate(QUESTIONS)
     ]
     answering.run(tasks, listener)
-    for task, expected in zip(tasks, plain(folder, QUESTIONS), strict=True):
+    for task, expected in zip(tasks, plain(folder, QUESTIONS, beams), strict=True):
         together, alone = listener.results[task.job_id].outcome, run_alone(answering, task.request, task.image)
         assert produced(together).text == produced(alone).text == expected
         assert (produced(together).batch_size, produced(alone).batch_size) == (5, 1)

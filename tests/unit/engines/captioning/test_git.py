@@ -31,23 +31,25 @@ def session(folder: Path) -> Session:
     return Session(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=settings))
 
 
-def plain(folder: Path, seed: int, prompt: str) -> str:
+def plain(folder: Path, seed: int, prompt: str, beams: int) -> str:
     """As GIT's page on the hub says, with a beginning as its authors give questions to it."""
     model, processor = GitForCausalLM.from_pretrained(folder).eval(), AutoProcessor.from_pretrained(folder)
     words = processor.tokenizer(prompt, add_special_tokens=False).input_ids
     start = {"input_ids": torch.tensor([[processor.tokenizer.cls_token_id, *words]])} if prompt else {}
     pixels = processor(images=drawing(seed), return_tensors="pt").pixel_values
-    tokens = model.generate(pixel_values=pixels, max_new_tokens=9, do_sample=False, **start)
+    tokens = model.generate(pixel_values=pixels, max_new_tokens=9, do_sample=False, num_beams=beams, **start)
     return str(processor.batch_decode(tokens, skip_special_tokens=True)[0]).strip()
 
 
-@pytest.mark.parametrize("prompt", ["", "a picture of"])
-def test_alone_and_in_a_batch_the_words_are_those_of_a_plain_transformers_call(folder: Path, prompt: str) -> None:
+@pytest.mark.parametrize(("prompt", "beams"), [("", 1), ("a picture of", 1), ("a picture of", 3)])
+def test_alone_and_in_a_batch_the_words_are_those_of_a_plain_transformers_call(
+    folder: Path, prompt: str, beams: int
+) -> None:
     describing, listener = session(folder), Listener()
     tasks = [
         Task(
             job_id=str(seed),
-            request=CaptionRequest(prompt=prompt, max_new_tokens=9),
+            request=CaptionRequest(prompt=prompt, max_new_tokens=9, beams=beams),
             image=png(drawing(seed)),
             image_name=f"{seed}.png",
         )
@@ -55,7 +57,7 @@ def test_alone_and_in_a_batch_the_words_are_those_of_a_plain_transformers_call(f
     ]
     describing.run(tasks, listener)
     for seed, task in enumerate(tasks):
-        expected = plain(folder, seed, prompt)
+        expected = plain(folder, seed, prompt, beams)
         together = produced(listener.results[task.job_id].outcome)
         alone = produced(run_alone(describing, task.request, task.image))
         assert together.text == alone.text == expected

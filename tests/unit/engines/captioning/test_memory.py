@@ -1,0 +1,85 @@
+"""What captions take of memory: as predicted, with beams and candidates."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from PIL import Image
+from transformers import BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil, BlipProcessor
+
+from aura_daemon.bench.children.random_models import bert_tokenizer
+from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.engines.captioning.blip import Captioner
+from aura_daemon.engines.captioning.model_format import CAPTIONS
+from aura_daemon.engines.images.decode import ReadPicture
+from aura_daemon.engines.model_files.find import ModelFiles, find_model
+from aura_daemon.engines.placement.device_memory import PeakMemory
+from aura_daemon.engines.placement.devices import Devices, find_devices
+from aura_daemon.engines.placement.footprints import captioner_footprint
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling
+from aura_daemon.ladder.prediction import SPARE_BYTES, Extent, predicted_bytes
+from aura_daemon.ladder.rungs import Rung
+from aura_daemon.system.processes import process_memory
+from tests.support.listening import Listener
+
+
+def write_captioner_of_many_patches(folder: Path) -> Path:
+    """It looks at as many patches as BLIP base, with fewer weights."""
+    tokenizer = bert_tokenizer(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 256, "intermediate_size": 256, "num_attention_heads": 8}
+    text = {
+        **sizes,
+        "encoder_hidden_size": 256,
+        "num_hidden_layers": 16,
+        "bos_token_id": tokenizer.convert_tokens_to_ids("[DEC]"),
+        "sep_token_id": tokenizer.sep_token_id,
+        "eos_token_id": tokenizer.sep_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "is_decoder": True,
+        "vocab_size": 2000,
+    }
+    vision = {**sizes, "image_size": 384, "patch_size": 16, "num_hidden_layers": 1}
+    BlipForConditionalGeneration(BlipConfig(vision_config=vision, text_config=text)).save_pretrained(folder)
+    BlipProcessor(BlipImageProcessorPil(size={"height": 384, "width": 384}), tokenizer).save_pretrained(folder)
+    return folder
+
+
+def test_the_memory_of_captions_is_predicted_with_beams_and_candidates(tmp_path: Path) -> None:
+    if not process_memory.reset_peak():
+        pytest.skip("this system does not count the highest memory")
+    configured = CaptionSettings(model=str(write_captioner_of_many_patches(tmp_path / "patches")))
+    devices = find_devices(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32))
+    files = find_model(configured, CAPTIONS, half=False, reporter=Listener())
+    assert isinstance(devices, Devices)
+    assert isinstance(files, ModelFiles)
+    placement = devices.on(Rung.CPU)
+    captioner = Captioner(files, placement, configured)
+    picture = captioner.prepare(ReadPicture(image=Image.new("RGB", (40, 30), "red")), with_thumbnail=False)
+    footprint = captioner_footprint(files, placement)
+
+    def taken(count: int, request: CaptionRequest) -> int:
+        gc.collect()
+        process_memory.trim()
+        peak = PeakMemory(placement)
+        before = psutil.Process().memory_info().rss
+        captioner.describe([picture] * count, [request] * count, peak)
+        return peak.highest_bytes() - before
+
+    def predicted(count: int, rows: int) -> int:
+        extent = Extent(width=rows if rows > 1 else 0, height=0, batch=count, guided=False)
+        return predicted_bytes(footprint, Rung.CPU, extent) - footprint.weight_bytes + SPARE_BYTES
+
+    one = CaptionRequest(max_new_tokens=4)
+    taken(1, one)  # whatever is loaded on first use
+    for count, rows, request in (
+        (8, 1, one),
+        (2, 8, CaptionRequest(max_new_tokens=4, beams=8)),
+        (4, 4, CaptionRequest(max_new_tokens=4, candidates=4, sampling=CaptionSampling(seed=1))),
+    ):
+        measured, foreseen = taken(count, request), predicted(count, rows)
+        assert 0.5 * foreseen < measured < foreseen, (count, rows, measured, foreseen)
