@@ -277,8 +277,8 @@ def demand_of(request: Request) -> str:
     """The parts of a request that decide how much memory it takes, in words."""
     match request:
         case CaptionRequest():
-            beams = f"of {request.beams} beams" if request.beams is not None else ""
-            candidates = f"of {request.candidates} candidates" if request.candidates is not None else ""
+            beams = f"along {request.beams} beams" if request.beams is not None else ""
+            candidates = f"with {request.candidates} candidates" if request.candidates is not None else ""
             return " ".join(filter(None, ("caption", beams, candidates)))
         case GridRequest():
             return "grid"
