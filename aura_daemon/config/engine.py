@@ -134,6 +134,8 @@ class CaptionSettings(ModelSettings):
     """Configuration of the captioner; None leaves the choice to the model."""
 
     max_new_tokens: int | None = None
+    embed: bool = False
+    """Whether each caption comes with a copy of its picture that has it inside."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -117,6 +117,9 @@ class CaptionConfig(BaseModel):
     revision: str | None = Field(None, description="a branch, tag or commit on the hub")
     allow_pickle: bool = Field(False, description="true or false: load pickle files, which can run any code")
     max_new_tokens: WholeOrNull = Field(None, ge=1, le=200, description="a whole number from 1 to 200")
+    embed: bool = Field(
+        _ENGINE.caption.embed, description="true or false: also a copy of the picture with the caption in it"
+    )
 
 
 class LimitsConfig(BaseModel):

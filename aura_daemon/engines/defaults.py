@@ -88,7 +88,8 @@ def steps_of(speed: Speed, own: ModelDefaults) -> int:
 def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: ModelDefaults) -> ResolvedCaption:
     """The request with every value filled in."""
     tokens = request.max_new_tokens or configured.max_new_tokens or own.max_new_tokens
-    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens)
+    embed = request.embed if request.embed is not None else configured.embed
+    return ResolvedCaption(image=request.image, prompt=request.prompt, max_new_tokens=tokens, embed=embed)
 
 
 def _first(requested: Number | None, configured: Number | None, own: Number) -> Number:

@@ -82,6 +82,11 @@ class CaptionRecord(_Record):
     image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
     prompt: str = Field(description="how the caption had to begin")
     max_new_tokens: int
+    embed: bool = Field(
+        False,
+        description="with a copy of the picture that has the caption in it",
+        exclude_if=lambda value: not value,
+    )
 
 
 class GridRecord(_Record):
@@ -199,7 +204,7 @@ class OutputRecord(_Record):
     name: str = Field(description="file beside this sidecar")
     bytes: int
     sha256: str
-    width: int | None = Field(description="pixels; null for text")
+    width: int | None = Field(description="pixels; null for text, and for a copy in HEIC or AVIF")
     height: int | None
 
 

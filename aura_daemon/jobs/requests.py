@@ -123,6 +123,8 @@ class CaptionRequest:
     prompt: str = ""
     """The beginning of the caption (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None
+    embed: bool | None = None
+    """Whether a copy of the picture is made with the caption in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,11 +225,11 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image.
+    may differ in their image, and in what is made of it beside them.
     """
     match request:
         case CaptionRequest():
-            return replace(request, image=None)
+            return replace(request, image=None, embed=None)
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():

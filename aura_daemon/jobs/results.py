@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.speed import Speed
 
@@ -63,6 +64,7 @@ class ResolvedCaption:
     image: str | None
     prompt: str
     max_new_tokens: int
+    embed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -227,6 +229,8 @@ class Produced:
     """Earlier benchmarks of the same model, the oldest first."""
     thumbnail: bytes = field(default=b"", repr=False)
     """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
+    copy: PictureCopy | None = None
+    """The described picture with its caption in it; it becomes a payload when the result is published."""
 
 
 Outcome: TypeAlias = Produced | Failure

@@ -32,6 +32,9 @@ class CaptionJob(BaseModel):
     )
     max_new_tokens: types.Whole = types.whole_field(1, 200)
     priority: types.Priority = types.priority_field()
+    embed: bool | None = Field(
+        None, strict=True, description="true or false: also a copy of the picture with the caption in it"
+    )
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""

@@ -89,7 +89,11 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     content = document(ResolvedCaption(image=image, prompt="a photo of", max_new_tokens=9)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
-    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
+    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9, embed=False)
+    content = document(ResolvedCaption(image=image, prompt="", max_new_tokens=9, embed=True)).to_json()
+    read = parse(content, file="beach.json")
+    assert isinstance(read, Sidecar)
+    assert request_of(read) == CaptionRequest(image=name, max_new_tokens=9, embed=True)
 
 
 @pytest.mark.parametrize("indent", [None, 4])
