@@ -50,6 +50,7 @@ GOOD = {
     "notes": ["no", 7],
     "max_new_tokens": [1, 200],
     "priority": [-1000, 10],
+    "embed": [True, False],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 
@@ -194,7 +195,10 @@ KEYS_OF_A_FOLDER = st.fixed_dictionaries(
 def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     said: list[dict[str, object]], own: dict[str, object], kind: JobKind
 ) -> None:
-    other = {JobKind.GENERATE: {"max_new_tokens"}, JobKind.CAPTION: KEYS - {"max_new_tokens", "priority"}}[kind]
+    other = {
+        JobKind.GENERATE: {"max_new_tokens", "embed"},
+        JobKind.CAPTION: KEYS - {"max_new_tokens", "priority", "embed"},
+    }[kind]
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])

@@ -147,6 +147,7 @@ VALUES = {
     "sizes": mostly(SIZES | st.integers(64, 2048) | st.lists(SIZES | st.integers(60, 2050), max_size=9)),
     "repeats": mostly(st.integers(1, 20)),
     "batch": mostly(st.integers(1, 8)),
+    "embed": mostly(st.booleans()),
     "stepz": ANYTHING,
 }
 VALUES["matrix"] = mostly(
@@ -180,7 +181,7 @@ DOCUMENTS = st.one_of(
     st.builds(
         lambda image, rest: {"image": image, **rest},
         VALUES["image"],
-        some("task", "prompt", "max_new_tokens", "priority"),
+        some("task", "prompt", "max_new_tokens", "priority", "embed"),
     ),
 )
 

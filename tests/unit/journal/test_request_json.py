@@ -78,6 +78,7 @@ CAPTION = st.builds(
     image=st.none() | st.sampled_from(["a.png", "sub/ü.JPG"]),
     prompt=WORDS.map(str.strip),
     max_new_tokens=st.none() | st.integers(1, 200),
+    embed=st.none() | st.booleans(),
 )
 
 
