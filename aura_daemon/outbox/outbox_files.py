@@ -104,7 +104,7 @@ class OutboxFiles:
         extensions = (*own, CAPTION_SIDECAR_EXTENSION) if is_beside_drawn else _EXTENSIONS
         if self._overwrites:
             # What was drawn from the text is no earlier copy of the picture.
-            drawn = [stem + extension for extension in own[1:] if is_beside_drawn]
+            drawn = [stem + extension for extension in own if is_beside_drawn and extension != ".txt"]
             is_drawn = any(os.path.lexists(self._path(job, name)) for name in drawn)
             return is_drawn or any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}

@@ -9,13 +9,18 @@ from PIL import Image
 
 from aura_daemon.dispatch.captioned_copies import with_written_copy
 from aura_daemon.engines.images.captioned_copy import with_copy
+from aura_daemon.health.document import Status
+from aura_daemon.health.listener import Event, HealthWritten, JobDelivered
 from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.outbox.result_document import JobTimes, Unpublished
+from aura_daemon.workers.protocol import Placed
+from tests.conftest import Mount
 from tests.support.house import Door, House, make, sha256
 from tests.support.image_files import encoded
+from tests.support.scripted_worker import ScriptedWorker
 
 JPEG, PNG = (encoded(Image.new("RGB", (40, 30), "red"), kind) for kind in ("JPEG", "PNG"))
 TIMES = JobTimes(waited_s=1.0, since_claim_s=2.0, attempt_s=0.5)
@@ -98,3 +103,26 @@ def test_a_copy_does_not_take_the_place_of_what_was_drawn_from_the_text_of_its_p
     drawn = ["set001.json", "set001.png"]
     assert house.results() == sorted([*drawn, "set001.r2.json", "set001.r2.png", "set001.r2.txt"])
     door.close()
+
+
+def test_an_outbox_that_is_full_gets_caption_and_copy_when_there_is_room(house: House, mount: Mount) -> None:
+    mount(house.outbox, "-t", "tmpfs", "-o", "size=256k", "tmpfs")
+    filler = house.outbox / ".filler"
+    house.drop("asked.yaml", b"image: photo.jpg\nembed: true\n")
+    house.drop("photo.jpg", JPEG + bytes(100_000))
+
+    class Cleaner:
+        def on_event(self, event: Event) -> None:
+            if isinstance(event, Placed):
+                with pytest.raises(OSError, match="No space left"):
+                    filler.write_bytes(bytes(1_000_000))
+            elif isinstance(event, HealthWritten) and event.document.status is Status.DEGRADED:
+                filler.unlink(missing_ok=True)
+            elif isinstance(event, JobDelivered):
+                daemon.stop()
+
+    worker = ScriptedWorker(embed)
+    with house.daemon(worker, listeners=[Cleaner()], drain=False, retry_first=0.3) as daemon:
+        daemon.run()
+    assert house.results() == ["asked.jpg", "asked.json", "asked.txt"]
+    assert len(worker.batches) == 1  # the result was kept, not made again
