@@ -133,6 +133,9 @@ def _changes(
     if is_new:
         new[b"iref"] = _with_reference(content, boxes.get(b"iref"), item, primary)
     others = tuple(place for place in places.places if place.item != item)
+    ends = (one.base + at + length for one in others if one.method == 0 for _, at, length in one.extents)
+    if max(ends, default=0) > len(content):
+        raise CannotHold("it is cut short or damaged")
 
     data = _box(b"mdat", packet)
 

@@ -154,6 +154,7 @@ def test_more_than_65_535_items_are_numbered_in_four_bytes() -> None:
         (FTYP + box(b"meta", bytes(1 << 20), 0), "list of items"),
         (FTYP[:-1], "cut short"),
         (FTYP + b"\0\0\0\2moov", "cut short"),
+        (file_of()[: -8 - len(IMAGE)], "cut short"),
         (file_of(last=box(b"moov", b"")), "sequences"),
         (box(b"free", b"") * 10_001, "10,000 boxes"),
         (file_of(items=box(b"what", b"")), "list of items"),
@@ -183,4 +184,4 @@ def test_whatever_the_layout_the_image_is_the_same(
     offset, length = place_of(made, 1, version, 0)
     assert made[offset : offset + length] == IMAGE
     with pytest.raises(CannotHold):
-        captioned_heif(before[: cut % len(before)], caption, extension=".heic")
+        captioned_heif(before[: cut % (before.rindex(b"mdat") + 4 + len(IMAGE))], caption, extension=".heic")
