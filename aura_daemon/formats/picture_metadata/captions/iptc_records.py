@@ -54,7 +54,7 @@ def records_with_caption(content: bytes, caption: str) -> tuple[bytes, bool]:
     if not any(record.key == _VERSION for record in records):
         records = _put(records, _record(_VERSION, _LATEST_VERSION))
     records = _put(records, _record(_CAPTION, value))
-    has_replaced = any(record.value.strip() not in (b"", value) for record in old)
+    has_replaced = any(record.value.strip() not in (b"", value.strip()) for record in old)
     return b"".join(record.stored for record in records) + rest, has_replaced
 
 
