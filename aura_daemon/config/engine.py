@@ -142,6 +142,8 @@ class CaptionSettings(ModelSettings):
     max_new_tokens: int | None = None
     beams: int | None = None
     max_words: int | None = None
+    embed: bool = False
+    """Whether each caption comes with a copy of its picture that has it inside."""
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
 

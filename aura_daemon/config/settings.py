@@ -122,6 +122,9 @@ class CaptionConfig(BaseModel):
     question_model: str | None = Field(
         None, min_length=1, description="blip-vqa-base, owner/name on the hub or a folder, or null: no answers"
     )
+    embed: bool = Field(
+        _ENGINE.caption.embed, description="true or false: also a copy of the picture with the caption in it"
+    )
 
 
 class LimitsConfig(BaseModel):

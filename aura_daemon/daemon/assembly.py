@@ -167,6 +167,7 @@ def assemble_daemon(
             listeners=listeners,
             since_claim_s=receiver.since_claim_s,
             source_ended=receiver.job_ended,
+            input_images=intake.input_images,
             gpu_may_spill=is_wsl2(),
         )
         dispatcher = Dispatcher(

@@ -15,12 +15,14 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
+from aura_daemon.dispatch.captioned_copies import with_written_copy
 from aura_daemon.dispatch.ended_job import EndedJob, model_of
 from aura_daemon.dispatch.retry_policy import GiveBack, GiveUp, Retry, StepDown, WaitForMemory, WaitForModel, decide
 from aura_daemon.errors import JournalRefused
 from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
 from aura_daemon.health.listener import AttemptFailed, FollowUp, JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
+from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.requests import engine_kind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.journal import Journal
@@ -55,6 +57,8 @@ class OutcomeHandler:
     """Returns the seconds since a source was claimed."""
     source_ended: Callable[[Source], None]
     """Called with the source of every job that has ended."""
+    input_images: InputImages
+    """Where the pictures lie of which copies are made."""
     gpu_may_spill: bool = False
     """Where a GPU's memory is used up, its driver gives memory of the host instead (WSL2)."""
     done: int = field(init=False, default=0)
@@ -274,10 +278,11 @@ class OutcomeHandler:
 
     def _deliver(self, results: Sequence[Unpublished]) -> None:
         """Publishes results together; a result that the file system refuses is kept for a later try."""
-        publishable = []
+        kept, publishable = [], []
         for result in results:
             try:
                 publishable.append(self._publishable(result))
+                kept.append(result)
             except OSError as error:
                 self._keep(result, error)
         ends = self.delivery.deliver_all(publishable)
@@ -288,9 +293,9 @@ class OutcomeHandler:
                         self.journal.finish(end.job, now=time.time(), total_s=end.total_s)
         except JournalRefused as error:
             ends = [error] * len(ends)
-        for result, end in zip(publishable, ends, strict=True):
+        for as_it_came, result, end in zip(kept, publishable, ends, strict=True):
             if isinstance(end, OSError):
-                self._keep(result, end)
+                self._keep(as_it_came, end)
                 continue
             self._undelivered.pop(result.job.id, None)
             self._end_holdup(OUTBOX, _OUTBOX_WORKS)
@@ -301,13 +306,15 @@ class OutcomeHandler:
         self.health.hold_up(OUTBOX, "the outbox refuses files", error)
 
     def _publishable(self, result: Unpublished) -> Unpublished:
-        """A result with its job as an earlier try has left it; that of a benchmark with its pages."""
+        """A result with its job as an earlier try has left it, and with its pages or its copy of a picture."""
         journal, produced = self.journal, result.produced
         if (run := produced.benchmark) is not None:
             journal.keep_benchmark(run)
             from aura_daemon.formats.benchmarks.pages import with_pages  # benchmarks are rare, their pages large
 
             produced = with_pages(produced, journal.earlier_benchmarks(run))
+        if produced.copy is not None:
+            produced = with_written_copy(result, produced.copy, self.input_images)
         job = journal.job(result.job.id) if result.job.id in self._undelivered else result.job
         return replace(result, job=job, produced=produced)
 

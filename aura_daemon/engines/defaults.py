@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from aura_daemon.config.engine import CaptionSettings, GenerateSettings
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat, shared_fields
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, ImageFormat, is_question, shared_fields
 from aura_daemon.jobs.results import ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import MULTIPLE_PX, STRENGTH, Scheduler, round_px, size_for, size_like
 from aura_daemon.jobs.speed import Speed
@@ -103,6 +103,7 @@ def resolve_caption(request: CaptionRequest, configured: CaptionSettings, own: M
         candidates=candidates,
         max_words=_first(request.max_words, configured.max_words, 0),
         question=request.question,
+        embed=(request.embed if request.embed is not None else configured.embed) and not is_question(request),
     )
 
 

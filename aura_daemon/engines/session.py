@@ -33,6 +33,7 @@ from aura_daemon.engines.failures import (
     no_room,
 )
 from aura_daemon.engines.families import FAMILIES, Families
+from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.machine_faults import machine_fault
@@ -249,7 +250,7 @@ class Session:
             self._ahead.begin(attempt.following, partial(_read, family, engine))
         with attempt.peak.watched():
             for result in family.run(engine, prepared, attempt.reporter, attempt.peak):
-                outcome = _completed(result.outcome, loaded_s, attempt.placement)
+                outcome = with_copy(_completed(result.outcome, loaded_s, attempt.placement), result.task)
                 attempt.end(result.task, outcome, step_s=result.step_s)
 
     def _decoded(self, attempt: EngineAttempt, family: AnyFamily) -> list[DecodedTask[Any]]:

@@ -106,6 +106,11 @@ class CaptionRecord(_Record):
     question: str = Field(
         "", description="what was asked about the image; the caption is the answer", exclude_if=lambda value: not value
     )
+    embed: bool = Field(
+        False,
+        description="with a copy of the picture that has the caption in it",
+        exclude_if=lambda value: not value,
+    )
 
 
 class GridRecord(_Record):
@@ -226,7 +231,7 @@ class OutputRecord(_Record):
     name: str = Field(description="file beside this sidecar")
     bytes: int
     sha256: str
-    width: int | None = Field(description="pixels; null for text")
+    width: int | None = Field(description="pixels; null for text, and for a copy in HEIC or AVIF")
     height: int | None
 
 

@@ -64,6 +64,7 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
     if isinstance(document.request, GenerateRecord):  # the sidecar omits the usual, a configuration may say otherwise
         keys |= {name: getattr(document.request, name) for name in ("format", "metadata", "speed")}
     if isinstance(document.request, CaptionRecord):
+        keys["embed"] = document.request.embed  # omitted where it is false, and a configuration may say otherwise
         keys["image"] = document.request.image or document.source.name.rpartition("/")[2]
         keys["max_words"] = document.request.max_words
         if document.request.sampling is None:

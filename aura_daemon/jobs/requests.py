@@ -145,6 +145,8 @@ class CaptionRequest:
     """A longer caption is cut; 0: none is."""
     question: str = ""
     """What is asked about the image; then the answer is written, by a model of its own, and not a caption."""
+    embed: bool | None = None
+    """Whether a copy of the picture is made with the caption in it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,14 +266,14 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image, in the seed of their words and in where they are cut; answers in the question too. They
+    may differ in their image, in the seed of their words, in where they are cut and in what is made of them; answers in the question too. They
     begin with the same words: a shorter beginning would have to be filled up, and is read wrongly by BLIP then.
     """
     match request:
         case CaptionRequest(sampling=sampling):
             unseeded = replace(sampling, seed=None) if sampling is not None else None
             question = QUESTIONS if is_question(request) else ""
-            return replace(request, image=None, sampling=unseeded, max_words=None, question=question)
+            return replace(request, image=None, sampling=unseeded, max_words=None, question=question, embed=None)
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.speed import Speed
 
@@ -70,6 +71,7 @@ class ResolvedCaption:
     max_words: int = 0
     """0: the caption is not cut."""
     question: str = ""
+    embed: bool = False
 
     @property
     def rows(self) -> int:
@@ -252,6 +254,8 @@ class Produced:
     """What the candidates were ranked by, in words."""
     thumbnail: bytes = field(default=b"", repr=False)
     """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
+    copy: PictureCopy | None = None
+    """The described picture with its caption in it; it becomes a payload when the result is published."""
 
 
 Outcome: TypeAlias = Produced | Failure

@@ -166,7 +166,7 @@ class Delivery(OutboxFiles):
             return self._decide(job, job.stem, sha256)
         self.retract(job)
         for stem in file_names.candidates(job.stem):
-            if not self._is_taken(job, stem):
+            if not self._is_taken(job, stem, payloads):
                 return self._decide(job, stem, sha256)
         raise AssertionError("candidates never end")
 

@@ -22,7 +22,9 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
 from aura_daemon.system import durable_files
 
-PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt", ".md", ".svg")
+_COPIES_ALONE: Final = (".tif", ".heic")
+"""Of pictures that are copied, and never drawn."""
+PAYLOAD_EXTENSIONS: Final = (*(f".{one}" for one in ImageFormat), *_COPIES_ALONE, ".txt", ".md", ".svg")
 """Of all kinds of jobs; a benchmark has the last two."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
@@ -93,13 +95,18 @@ class OutboxFiles:
         except OSError:
             return False
 
-    def _is_taken(self, job: Job, stem: str) -> bool:
+    def _is_taken(self, job: Job, stem: str, payloads: Sequence[Payload]) -> bool:
         is_promised = self._journal.stem_is_promised(job.folder, stem, but_not_to=job.id)
         if is_promised or file_names.is_reserved_output(job.folder, stem):
             return True
-        extensions = (".txt", CAPTION_SIDECAR_EXTENSION) if self._had_its_text_drawn(job) else _EXTENSIONS
+        is_beside_drawn = self._had_its_text_drawn(job)
+        own = [payload.extension for payload in payloads]
+        extensions = (*own, CAPTION_SIDECAR_EXTENSION) if is_beside_drawn else _EXTENSIONS
         if self._overwrites:
-            return any(self._path(job, stem + extension).is_dir() for extension in extensions)
+            # What was drawn from the text is no earlier copy of the picture.
+            drawn = [stem + extension for extension in own if is_beside_drawn and extension != ".txt"]
+            is_drawn = any(os.path.lexists(self._path(job, name)) for name in drawn)
+            return is_drawn or any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
         folder = os.fspath(self._path(job, ""))
         names = (name + extension for name in similar for extension in extensions)

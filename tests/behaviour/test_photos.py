@@ -48,6 +48,15 @@ def test_a_picture_is_captioned_as_a_person_sees_it(mini: Session, name: str, ca
     assert produced.text == caption
 
 
+def test_a_copy_of_a_photo_holds_what_the_captioner_saw_in_it(mini: Session) -> None:
+    photo = (PHOTOS / "ultrahdr.jpg").read_bytes()
+    produced = run_alone(mini, CaptionRequest(embed=True), photo, "ultrahdr.jpg", Listener())
+    assert isinstance(produced, Produced)
+    assert produced.copy is not None
+    description = f'<rdf:li xml:lang="x-default">{CIRCLE}</rdf:li>'.encode()
+    assert produced.copy.made_of(photo).count(description) == 2
+
+
 def test_what_is_told_of_a_picture_stands_in_the_warnings_of_its_caption(mini: Session) -> None:
     produced = outcome(mini, "64-million-pixels.png")
     assert isinstance(produced, Produced), produced

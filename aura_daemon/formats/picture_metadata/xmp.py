@@ -22,7 +22,7 @@ COMPOSITE: Final = SOURCE_TYPES + "compositeWithTrainedAlgorithmicMedia"
 MOST_PROMPT_BYTES: Final = 50_000
 """Bytes of the prompt in XML; a JPEG has room for 65,502 bytes of XMP."""
 
-_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML holds (XML 1.0, section 2.2)."""
 
 _PACKET: Final = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
@@ -61,6 +61,6 @@ def _packet(properties: dict[str, str]) -> str:
 
 def _element_text(value: str) -> str:
     """Text escaped for XML, cut where it is too long for some image format."""
-    text = _NOT_XML.sub("\ufffd", value)
+    text = NOT_XML.sub("\ufffd", value)
     fitting = sum(length <= MOST_PROMPT_BYTES for length in accumulate(len(escape(sign).encode()) for sign in text))
     return escape(text[:fitting] + "…" * (fitting < len(text)))

@@ -40,6 +40,9 @@ class CaptionJob(WritingKeys):
         description="text of at most 500 characters: a question about the image, answered by `caption.question_model`",
         json_schema_extra=types.as_text(),
     )
+    embed: bool | None = Field(
+        None, strict=True, description="true or false: also a copy of the picture with the caption in it"
+    )
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""

@@ -56,6 +56,7 @@ GOOD = {
     "max_words": [0, 20],
     "priority": [-1000, 10],
     "question": ["what is it?", 7],
+    "embed": [True, False],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 

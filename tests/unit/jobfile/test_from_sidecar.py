@@ -89,7 +89,9 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     content = document(ResolvedCaption(image=image, prompt="a photo of", max_new_tokens=9)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
-    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9, beams=1, max_words=0)
+    assert request_of(read) == CaptionRequest(
+        image=name, prompt="a photo of", max_new_tokens=9, beams=1, max_words=0, embed=False
+    )
 
 
 def test_an_answer_s_sidecar_asks_its_question() -> None:
@@ -97,8 +99,15 @@ def test_an_answer_s_sidecar_asks_its_question() -> None:
     assert b'"question": "what is it?"' in content
     read = parse(content, file="a.json")
     assert isinstance(read, Sidecar)
-    asked = CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, question="what is it?")
+    asked = CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, question="what is it?", embed=False)
     assert request_of(read) == asked
+
+
+def test_the_sidecar_of_a_caption_in_its_picture_asks_for_that_too() -> None:
+    content = document(ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, embed=True)).to_json()
+    read = parse(content, file="beach.json")
+    assert isinstance(read, Sidecar)
+    assert request_of(read) == CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, embed=True)
 
 
 @pytest.mark.parametrize("indent", [None, 4])

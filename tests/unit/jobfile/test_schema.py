@@ -154,6 +154,7 @@ VALUES = {
     "repeats": mostly(st.integers(1, 20)),
     "batch": mostly(st.integers(1, 8)),
     "question": mostly(TEXTS | LONG),
+    "embed": mostly(st.booleans()),
     "stepz": ANYTHING,
 }
 VALUES["matrix"] = mostly(
@@ -188,7 +189,16 @@ DOCUMENTS = st.one_of(
         lambda image, rest: {"image": image, **rest},
         VALUES["image"],
         some(
-            "task", "prompt", "max_new_tokens", "beams", "sampling", "candidates", "max_words", "priority", "question"
+            "task",
+            "prompt",
+            "max_new_tokens",
+            "beams",
+            "sampling",
+            "candidates",
+            "max_words",
+            "priority",
+            "question",
+            "embed",
         ),
     ),
 )

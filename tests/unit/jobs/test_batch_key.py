@@ -86,7 +86,7 @@ CAPTIONS_APART: dict[str, object] = {
     "candidates": 5,
     "question": "what is it?",
 }
-CAPTIONS_ALIKE: dict[str, object] = {"image": "b.png", "max_words": 5}
+CAPTIONS_ALIKE: dict[str, object] = {"image": "b.png", "max_words": 5, "embed": True}
 
 
 @pytest.mark.parametrize("key", CAPTIONS_ALIKE)

@@ -79,6 +79,7 @@ CAPTION = st.builds(
     prompt=WORDS.map(str.strip),
     max_new_tokens=st.none() | st.integers(1, 200),
     question=WORDS.map(str.strip),
+    embed=st.none() | st.booleans(),
 )
 
 
