@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
+from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 from aura_daemon.jobs.speed import Speed
@@ -75,6 +76,17 @@ class GenerateRecord(_Record):
         return {name: value for name, value in serialize(self).items() if value != defaults.get(name, ...)}
 
 
+class CaptionFileRecord(_Record):
+    """The file that the caption was meant for; `text` says where it went."""
+
+    extension: CaptionExtension
+    place: CaptionPlace
+    prefix: str
+    suffix: str
+    trigger_word: str
+    existing: ExistingText = Field(description="what becomes of a text that the picture had")
+
+
 class CaptionRecord(_Record):
     """Everything the caption was made from, but for the image itself."""
 
@@ -82,6 +94,9 @@ class CaptionRecord(_Record):
     image: str | None = Field(description="name the job file referred to; null where the image itself was dropped")
     prompt: str = Field(description="how the caption had to begin")
     max_new_tokens: int
+    caption: CaptionFileRecord | None = Field(
+        None, description="left out where it is as usual", exclude_if=lambda value: value is None
+    )
 
 
 class GridRecord(_Record):
@@ -203,6 +218,15 @@ class OutputRecord(_Record):
     height: int | None
 
 
+class TextRecord(_Record):
+    """The text beside the picture."""
+
+    name: str = Field(description="path below the inbox")
+    bytes: int
+    sha256: str
+    is_kept: bool = Field(description="it was there, and stays as it was: the caption is in the outbox")
+
+
 class Sidecar(_Page):
     """What was made, from what, by what and how long it took. Present means: the payload is complete."""
 
@@ -237,6 +261,11 @@ class Sidecar(_Page):
     outputs: list[OutputRecord]
     warnings: list[str]
     versions: dict[str, str]
+    text: TextRecord | None = Field(
+        None,
+        description="the text beside the picture, where the caption was meant for that; else left out",
+        exclude_if=lambda value: value is None,
+    )
 
 
 class FailureReport(_Page):

@@ -97,6 +97,8 @@ def _done(job: Job, variables: dict[str, str], delivery: Delivery) -> HookMessag
         return HookMessage(variables=told | {"OUTPUTS": "", "SIDECAR": "", "CAPTION": ""})
     place, document = found
     outputs = [place.with_name(job.stem + os.path.splitext(output.name)[1]) for output in document.outputs]  # noqa: PTH122
+    if document.text is not None and not document.text.is_kept and isinstance(job.request, CaptionRequest):
+        outputs.append(delivery.inbox / job.request.text_path)
     told |= {"OUTPUTS": "\n".join(map(os.fspath, outputs)), "SIDECAR": os.fspath(place)}
     return HookMessage(variables=told | {"CAPTION": document.caption or ""}, content=document.to_json())
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.housekeeping import KeptFor
+from aura_daemon.intake.caption_texts import picture_beside
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -78,7 +79,8 @@ class JournalSweep:
         ended = max((job.finished_at or 0.0 for job in jobs), default=0.0)
         if max(ended, source.claimed_at) > time or self.journal.hook_events.is_open_for(source.id):
             return False
-        if durable_files.exists(self.inbox / source.path):
+        kept = (source.path, *filter(None, map(picture_beside, jobs)))
+        if any(durable_files.exists(self.inbox / path) for path in kept):
             return False
         return not any(self._lies_in_failed(source, job) for job in _failed(source, jobs))
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
 from aura_daemon.jobs.speed import Speed, loaded_as
 
 
@@ -123,6 +124,20 @@ class CaptionRequest:
     prompt: str = ""
     """The beginning of the caption (BLIP's conditional captioning); empty for a free caption."""
     max_new_tokens: int | None = None
+    caption: AskedCaptionFile | None = None
+    """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
+    picture: str = ""
+    """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+
+    @property
+    def file(self) -> CaptionFile:
+        """The file that the caption is written to."""
+        return self.caption.over(CaptionFile()) if self.caption is not None else CaptionFile()
+
+    @property
+    def text_path(self) -> str:
+        """The path below the inbox of the picture's text; empty where the picture was not there."""
+        return text_beside(self.picture, self.file.extension) if self.picture else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,11 +238,11 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image.
+    may differ in their image, and in the file that they are written to.
     """
     match request:
         case CaptionRequest():
-            return replace(request, image=None)
+            return replace(request, image=None, caption=None, picture="")
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():

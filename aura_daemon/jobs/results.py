@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import GridRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.speed import Speed
 
@@ -63,6 +64,8 @@ class ResolvedCaption:
     image: str | None
     prompt: str
     max_new_tokens: int
+    caption: CaptionFile | None = None
+    """None where the file with the caption is as usual."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,14 +15,20 @@ from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EX
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_sidecar
-from aura_daemon.jobs.requests import ImageFormat, JobKind
+from aura_daemon.jobs.caption_files import CaptionExtension
+from aura_daemon.jobs.requests import CaptionRequest, ImageFormat
 from aura_daemon.jobs.results import Payload
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
 from aura_daemon.system import durable_files
 
-PAYLOAD_EXTENSIONS: Final = (*(f".{image_format}" for image_format in ImageFormat), ".txt", ".md", ".svg")
+PAYLOAD_EXTENSIONS: Final = (
+    *(f".{image_format}" for image_format in ImageFormat),
+    *map(str, CaptionExtension),
+    ".md",
+    ".svg",
+)
 """Of all kinds of jobs; a benchmark has the last two."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
@@ -97,7 +103,9 @@ class OutboxFiles:
         is_promised = self._journal.stem_is_promised(job.folder, stem, but_not_to=job.id)
         if is_promised or file_names.is_reserved_output(job.folder, stem):
             return True
-        extensions = (".txt", CAPTION_SIDECAR_EXTENSION) if self._had_its_text_drawn(job) else _EXTENSIONS
+        extensions = _EXTENSIONS
+        if isinstance(job.request, CaptionRequest) and self._had_its_text_drawn(job):
+            extensions = (job.request.file.extension, CAPTION_SIDECAR_EXTENSION)
         if self._overwrites:
             return any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
@@ -107,7 +115,7 @@ class OutboxFiles:
 
     def _had_its_text_drawn(self, job: Job) -> bool:
         """Whether a caption's image came after its text was taken for a prompt; the caption has the text's name."""
-        if job.kind != JobKind.CAPTION:
+        if not isinstance(job.request, CaptionRequest):
             return False
         image = self._journal.source(job.source_id)
         if image.kind is not SourceKind.IMAGE:

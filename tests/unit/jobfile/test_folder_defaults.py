@@ -12,6 +12,7 @@ from aura_daemon.jobfile.folder_defaults import (
     KEYS,
     SPELLINGS,
     FolderDefaults,
+    caption_file_of,
     defaults_schema,
     is_settings,
     parse_defaults,
@@ -21,6 +22,7 @@ from aura_daemon.jobfile.folder_defaults import (
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, JobKind, RegenerateRequest
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
@@ -50,6 +52,7 @@ GOOD = {
     "notes": ["no", 7],
     "max_new_tokens": [1, 200],
     "priority": [-1000, 10],
+    "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 
@@ -207,3 +210,24 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
 def test_the_settings_are_known_by_their_name_in_any_case() -> None:
     assert all(is_settings(name) for name in (*SPELLINGS, "_deFaults.yMl"))
     assert not any(is_settings(name) for name in ("defaults.yaml", "_defaults.yaml.txt", "_defaults"))
+
+
+def test_of_the_file_of_a_caption_each_key_counts_for_itself() -> None:
+    near = folder(caption={"place": "beside", "trigger_word": "sks"})
+    far = folder(caption={"place": "outbox", "extension": ".caption", "prefix": "photo of"})
+    spec = asked("task: caption\nimage: a.png\ncaption: {trigger_word: no, prefix: ~}\n", near, far)
+    assert isinstance(spec.request, CaptionRequest)
+    assert spec.request.file == CaptionFile(
+        place=CaptionPlace.BESIDE, extension=CaptionExtension.CAPTION, prefix="photo of", trigger_word="no"
+    )
+    assert caption_file_of([near, far], CaptionFile(suffix="x")) == CaptionFile(
+        place=CaptionPlace.BESIDE,
+        extension=CaptionExtension.CAPTION,
+        prefix="photo of",
+        suffix="x",
+        trigger_word="sks",
+    )
+    assert caption_file_of([folder(steps=4)], CaptionFile(suffix="x")) == CaptionFile(suffix="x")
+    assert "caption" not in with_folder_defaults({"prompt": "x"}, "generate", [near])
+    wrong = {"image": "a.png", "caption": "beside"}
+    assert with_folder_defaults(wrong, "caption", [near])["caption"] == "beside"

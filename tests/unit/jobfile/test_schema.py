@@ -147,6 +147,14 @@ VALUES = {
     "sizes": mostly(SIZES | st.integers(64, 2048) | st.lists(SIZES | st.integers(60, 2050), max_size=9)),
     "repeats": mostly(st.integers(1, 20)),
     "batch": mostly(st.integers(1, 8)),
+    "caption": mostly(
+        some_of(
+            extension=mostly(st.sampled_from([".txt", "TXT", " caption\n", "..txt", ".md", ""])),
+            place=mostly(st.sampled_from(["outbox", "beside", "Beside"])),
+            prefix=mostly(TEXTS | LONG),
+            existing=mostly(st.sampled_from(["keep", "append", "skip", "add"])),
+        )
+    ),
     "stepz": ANYTHING,
 }
 VALUES["matrix"] = mostly(
@@ -180,7 +188,7 @@ DOCUMENTS = st.one_of(
     st.builds(
         lambda image, rest: {"image": image, **rest},
         VALUES["image"],
-        some("task", "prompt", "max_new_tokens", "priority"),
+        some("task", "prompt", "max_new_tokens", "priority", "caption"),
     ),
 )
 
