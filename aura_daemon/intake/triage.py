@@ -192,14 +192,17 @@ class Triage:
                 reason = f"held up by {error.strerror}"
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
             if route is SourceKind.IMAGE and not regenerates(folders):
-                return self._to_caption(path, caption_file_of(folders, self._settings.caption.file()))
+                return self._to_caption(path, stamp, caption_file_of(folders, self._settings.caption.file()))
         return ReadyToClaim(kind=route)
 
-    def _to_caption(self, path: str, file: CaptionFile) -> ReadyToClaim | Leave:
+    def _to_caption(self, path: str, stamp: FileStamp, file: CaptionFile) -> ReadyToClaim | Leave:
         """How a picture is claimed that is a job of its own, or waits to be put away with the file that names it."""
         if is_skipped(self._settings.inbox, path, file):
             return HAS_ITS_TEXT
-        return ReadyToClaim(kind=SourceKind.IMAGE, stays=file.place is CaptionPlace.BESIDE)
+        stays = file.place is CaptionPlace.BESIDE
+        if stays and not self._keeps and self._is_remembered(path, stamp):
+            return DONE_ALREADY
+        return ReadyToClaim(kind=SourceKind.IMAGE, stays=stays)
 
     def _companion(self, path: str, stamp: FileStamp, kind: SourceKind, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete text or sidecar belongs to a picture, or may belong to one; None where it is a job."""
@@ -234,7 +237,7 @@ class Triage:
             return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
-        """Under `keep`, whether this path with this content has been claimed before."""
+        """Of a file that stays where it is, whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
         if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):

@@ -85,18 +85,18 @@ class CaptionPlacing:
             is_joined = file.existing in (ExistingText.APPEND, ExistingText.PREPEND)
             warnings = (f"its own text is left out: {found.obstacle}",) if is_joined and found.obstacle else ()
             return replace(in_outbox, warnings=(*produced.warnings, *warnings)), None
-        if found.content is not None and _sha256(found.content) in (job.payload_sha256 or "").split():
-            # A crash came after it was written.
-            text = TextBeside(path=request.text_path, content=found.content, replaces=None)
+        there = _sha256(found.content) if found.content is not None else None
+        is_ours = there is not None and there in (job.payload_sha256 or "").split()  # a crash came after it was written
+        if found.content is not None and (is_ours or found.content == content):
+            text = TextBeside(path=request.text_path, content=found.content, replaces=there)
             return _with_text(produced, plain, None), text
         if found.obstacle:
             warning = f"the text lies in the outbox, not beside the picture: {found.obstacle}"
             return replace(in_outbox, warnings=(*produced.warnings, warning)), None
-        replaces = _sha256(found.content) if found.content is not None else None
         if found.content is not None and found.content.strip() and _is_kept(file):
-            kept = TextBeside(path=request.text_path, content=found.content, replaces=replaces, is_kept=True)
+            kept = TextBeside(path=request.text_path, content=found.content, replaces=there, is_kept=True)
             return in_outbox, kept
-        text = TextBeside(path=request.text_path, content=content, replaces=replaces)
+        text = TextBeside(path=request.text_path, content=content, replaces=there)
         return _with_text(produced, plain, None), text
 
     def write(self, text: TextBeside) -> None:

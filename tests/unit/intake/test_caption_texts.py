@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from contextlib import closing
@@ -221,3 +222,22 @@ def test_a_picture_that_was_captioned_beside_a_job_file_is_known_for_as_long_as_
         assert sweep.deleted == 0
         assert drained(house) == []
     assert house.waiting() == ["a.png", "a.txt"]
+
+
+def test_a_picture_that_is_refused_where_it_lies_is_refused_once(house: House) -> None:
+    settings = {"caption": {"place": "beside"}, "limits": {"image_bytes": 1000}}
+    house.drop("big.png", ONE[:-12] + bytes(2000) + ONE[-12:])
+    assert house.drain(**settings).failed == 1
+    assert house.drain(**settings).failed == 0
+    assert house.waiting() == ["big.png"]
+    assert house.failed() == ["big.png", "big.png.json"]
+
+
+def test_a_picture_that_is_captioned_again_finds_its_caption_there_and_writes_no_other(house: House) -> None:
+    picture = house.drop("a.png", ONE)
+    drained(house, caption={"place": "beside"})
+    os.utime(picture, (5, 5))
+    assert drained(house, caption={"place": "beside"}, redelivery="run") == ["a.png"]
+    assert house.results() == ["a.json", "a.r2.json"]
+    assert house.sidecar("a.r2.json")["text"]["is_kept"] is False
+    assert (house.inbox / "a.txt").read_text() == caption(ONE)
