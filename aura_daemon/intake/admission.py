@@ -236,8 +236,7 @@ class Admission:
 
     def _with_file(self, request: CaptionRequest, source: Source) -> CaptionRequest:
         """A caption with all that is to be known of its file: a later change of the configuration does not matter."""
-        configured = self._settings.caption.file()
-        file = request.caption.over(configured) if request.caption is not None else configured
+        file = request.file_over(self._settings.caption.file())
         picture = source.path if source.kind is SourceKind.IMAGE else ""
         return replace(request, caption=asked(file) if file != CaptionFile() else None, picture=picture)
 

@@ -53,5 +53,6 @@ def stays_with(journal: Journal, picture: str, source_id: str) -> bool:
 def picture_beside(job: Job) -> str:
     """The path of the picture beside which a job writes its caption; empty where the caption goes to the outbox."""
     request = job.request
-    is_beside = isinstance(request, CaptionRequest) and request.file.place is CaptionPlace.BESIDE
-    return request.picture if is_beside else ""
+    if isinstance(request, CaptionRequest) and request.file.place is CaptionPlace.BESIDE:
+        return request.picture
+    return ""

@@ -130,8 +130,8 @@ def caption_file_of(folders: Sequence[FolderDefaults], configured: CaptionFile) 
     """The file that the caption of a picture is written to which is dropped into these folders, the nearest first."""
     if not any(CAPTION in folder.keys for folder in folders):
         return configured
-    request = CaptionJob.model_validate(with_folder_defaults({}, JobKind.CAPTION, folders)).request()
-    return request.caption.over(configured) if request.caption is not None else configured
+    keys = with_folder_defaults({}, JobKind.CAPTION, folders)
+    return CaptionJob.model_validate(keys).request().file_over(configured)
 
 
 def _model(task: str, keys: Mapping[str, object]) -> type[BaseModel]:

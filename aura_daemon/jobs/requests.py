@@ -132,7 +132,11 @@ class CaptionRequest:
     @property
     def file(self) -> CaptionFile:
         """The file that the caption is written to."""
-        return self.caption.over(CaptionFile()) if self.caption is not None else CaptionFile()
+        return self.file_over(CaptionFile())
+
+    def file_over(self, configured: CaptionFile) -> CaptionFile:
+        """The file that the caption is written to, where another one is configured."""
+        return self.caption.over(configured) if self.caption is not None else configured
 
     @property
     def text_path(self) -> str:

@@ -123,12 +123,13 @@ class CaptionPlacing:
         path, picture = request.text_path, file_names.escaped(request.picture or request.image or "the picture")
         if not path:
             return _Found(obstacle=f"{picture} was not in the inbox")
-        if (refusal := self._refused.pop(path, "")) and request.file.place is CaptionPlace.BESIDE:
+        if refusal := self._refused.pop(path, ""):
             return _Found(obstacle=refusal)
         place, name = self._inbox / path, file_names.escaped(path)
         if durable_files.leads_astray(place.parent, below=self._inbox):
             return _Found(obstacle=f"a link on the way to {name} leads out of the inbox")
-        if not durable_files.exists(self._inbox / request.picture):
+        is_beside = request.file.place is CaptionPlace.BESIDE  # else the picture is claimed by a rename
+        if is_beside and not durable_files.exists(self._inbox / request.picture):
             return _Found(obstacle=f"{picture} is not in the inbox any more")  # a text alone would be a prompt
         try:
             content = durable_files.read(place, most_bytes=MOST_BYTES + 1, below=self._inbox).content

@@ -19,7 +19,7 @@ from aura_daemon.daemon.history import history
 from aura_daemon.housekeeping.journal_sweep import JournalSweep
 from aura_daemon.intake.caption_texts import has_text
 from aura_daemon.jobs.caption_files import ExistingText
-from aura_daemon.jobs.results import FailureKind, Outcome, Produced
+from aura_daemon.jobs.results import FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from tests.support.house import PNG, House, fail, make, sha256
@@ -188,7 +188,7 @@ def test_the_table_of_texts_that_are_there_is_true(house: House, existing: Exist
         assert existing is not ExistingText.SKIP
         made = make(task)
         assert isinstance(made, Produced)
-        return replace(made, text="a dog")
+        return replace(made, text="a dog", payloads=(Payload(extension=".txt", content=b"a dog\n"),))
 
     house.drop("a.png", ONE)
     house.drop("a.txt", b"snow, tree\n")
@@ -216,7 +216,7 @@ def test_a_picture_that_was_captioned_beside_a_job_file_is_known_for_as_long_as_
     for _ in range(2):
         with closing(Journal(house.state / FILE_NAME)) as journal:
             sweep = JournalSweep(
-                journal=journal, inbox=house.inbox, outbox=house.outbox, kept=KeptFor(age=0), now=time.time() + 9
+                journal=journal, inbox=house.inbox, outbox=house.outbox, kept=KeptFor(age="1s"), now=time.time() + 9
             )
             list(sweep.steps())
         assert sweep.deleted == 0
@@ -225,7 +225,7 @@ def test_a_picture_that_was_captioned_beside_a_job_file_is_known_for_as_long_as_
 
 
 def test_a_picture_that_is_refused_where_it_lies_is_refused_once(house: House) -> None:
-    settings = {"caption": {"place": "beside"}, "limits": {"image_bytes": 1000}}
+    settings: dict[str, Any] = {"caption": {"place": "beside"}, "limits": {"image_bytes": 1000}}
     house.drop("big.png", ONE[:-12] + bytes(2000) + ONE[-12:])
     assert house.drain(**settings).failed == 1
     assert house.drain(**settings).failed == 0
