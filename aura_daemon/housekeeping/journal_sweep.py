@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Final
 
 from aura_daemon.config.housekeeping import KeptFor
-from aura_daemon.intake.caption_texts import picture_beside
 from aura_daemon.jobs.lifecycle import OPEN, JobState
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -79,7 +78,7 @@ class JournalSweep:
         ended = max((job.finished_at or 0.0 for job in jobs), default=0.0)
         if max(ended, source.claimed_at) > time or self.journal.hook_events.is_open_for(source.id):
             return False
-        kept = (source.path, *filter(None, map(picture_beside, jobs)))
+        kept = (source.path, *(job.picture_beside for job in jobs if job.picture_beside))
         if any(durable_files.exists(self.inbox / path) for path in kept):
             return False
         return not any(self._lies_in_failed(source, job) for job in _failed(source, jobs))

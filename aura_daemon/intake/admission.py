@@ -21,7 +21,6 @@ from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import MOST_BYTES
-from aura_daemon.intake.caption_texts import is_skipped
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
@@ -41,6 +40,7 @@ from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
+from aura_daemon.watch.caption_texts import is_skipped
 from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 

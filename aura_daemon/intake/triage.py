@@ -12,7 +12,6 @@ from aura_daemon.config.settings import Settings
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
 from aura_daemon.formats.plain_text import MOST_BYTES
-from aura_daemon.intake.caption_texts import has_stayed, is_skipped, stays_with
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.companions import Companions
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFolderDefaults
@@ -27,6 +26,7 @@ from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch import file_kinds, ignored_names
+from aura_daemon.watch.caption_texts import is_skipped
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_kinds import HEAD_BYTES
@@ -164,7 +164,7 @@ class Triage:
             case SourceKind.IMAGE:
                 if not is_overdue and self._is_cut(path):
                     return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
-                if not self._keeps and has_stayed(self._journal, path) and self._is_remembered(path, stamp):
+                if not self._keeps and self._journal.has_stayed(path) and self._is_remembered(path, stamp):
                     return DONE_ALREADY
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
@@ -228,7 +228,7 @@ class Triage:
         if owner.has_failed:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
-        stays = self._keeps or stays_with(self._journal, path, owner.source_id)
+        stays = self._keeps or self._journal.stays_with(path, owner.source_id)
         return Leave(reason=f"{reason}, which is done", is_usual=True) if stays else None
 
     def _is_cut(self, path: str) -> bool:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
+from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -89,7 +90,13 @@ def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) ->
     content = document(ResolvedCaption(image=image, prompt="a photo of", max_new_tokens=9)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
-    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9)
+    usual = asked(CaptionFile())  # whatever is configured
+    assert request_of(read) == CaptionRequest(image=name, prompt="a photo of", max_new_tokens=9, caption=usual)
+    file = CaptionFile(place=CaptionPlace.BESIDE, existing=ExistingText.APPEND, trigger_word="sks")
+    content = document(ResolvedCaption(image=image, prompt="", max_new_tokens=9, caption=file)).to_json()
+    read = parse(content, file="beach.json")
+    assert isinstance(read, Sidecar)
+    assert request_of(read) == CaptionRequest(image=name, max_new_tokens=9, caption=asked(file))
 
 
 @pytest.mark.parametrize("indent", [None, 4])

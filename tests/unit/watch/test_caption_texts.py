@@ -17,11 +17,11 @@ from aura_daemon.config.housekeeping import KeptFor
 from aura_daemon.daemon.explain import explain
 from aura_daemon.daemon.history import history
 from aura_daemon.housekeeping.journal_sweep import JournalSweep
-from aura_daemon.intake.caption_texts import has_text
 from aura_daemon.jobs.caption_files import ExistingText
 from aura_daemon.jobs.results import FailureKind, Outcome, Payload, Produced
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import FILE_NAME, Journal
+from aura_daemon.watch.caption_texts import has_text
 from tests.support.house import PNG, House, fail, make, sha256
 
 ROOT = Path(__file__).parents[3]
