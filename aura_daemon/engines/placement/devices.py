@@ -6,6 +6,7 @@ torch is asked for the devices when a function is called, never at import.
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 from dataclasses import dataclass, replace
 from typing import Final
@@ -196,9 +197,13 @@ def _cpu_dtype(settings: EngineSettings, backend: Backend) -> Dtype:
 
 
 def computes_in(dtype: Dtype) -> bool:
-    """Whether this CPU computes in a format without widening it."""
+    """Whether this CPU computes in a format without widening it, as far as torch may use it.
+
+    `ATEN_CPU_CAPABILITY` forbids torch what the processor has beyond it.
+    """
     flags = NATIVE_FLAGS[dtype]
-    capabilities = torch.cpu.get_capabilities() if flags else {}
+    is_forbidden = os.environ.get("ATEN_CPU_CAPABILITY", "").casefold() in ("default", "avx2")
+    capabilities = torch.cpu.get_capabilities() if flags and not is_forbidden else {}
     return not flags or any(capabilities.get(flag) for flag in flags)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import pytest
 import torch
 
+from aura_daemon.engines.failures import FaultyVariant
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.openvino.conversion import read_unet
 from aura_daemon.engines.openvino.library import TELEMETRY
 from aura_daemon.engines.openvino.store import ConversionStore, Kind
 from aura_daemon.engines.openvino.unet import OpenVinoUNet
+from tests.unit.engines.openvino import starved_unet
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +25,14 @@ def eager(files: ModelFiles) -> Any:
 
 
 @pytest.fixture(scope="module")
-def unet(files: ModelFiles, cache: Path) -> OpenVinoUNet:
+def graph(files: ModelFiles, cache: Path) -> Path:
     graph = ConversionStore(cache / "aura-daemon" / "openvino").of(files).graph(Kind.OPENVINO)
     assert graph is not None
+    return graph
+
+
+@pytest.fixture(scope="module")
+def unet(files: ModelFiles, graph: Path) -> OpenVinoUNet:
     return OpenVinoUNet(files, graph, dtype=torch.float32, threads=1)
 
 
@@ -52,6 +60,19 @@ def test_what_the_graph_does_not_hold_is_refused(unet: OpenVinoUNet) -> None:
     sample, embeddings = torch.zeros(1, 4, 8, 8), torch.zeros(1, 77, 64)
     with pytest.raises(TypeError, match="down_block_additional_residuals"):
         unet(sample, 1, embeddings, down_block_additional_residuals=(sample,))
+
+
+def test_noise_that_is_no_number_is_a_fault_of_the_variant(unet: OpenVinoUNet) -> None:
+    with pytest.raises(FaultyVariant, match="NaN") as fault:
+        unet(torch.full((1, 4, 8, 8), 3e38), 1, torch.zeros(1, 77, 64))
+    assert not fault.value.lasts
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process so")
+def test_where_memory_runs_out_inside_openvino_the_ladder_is_told_so(graph: Path) -> None:
+    command = (sys.executable, "-m", starved_unet.__name__, str(graph))
+    told = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert told.stdout.strip() == "out of memory", told.stderr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says what is mapped")

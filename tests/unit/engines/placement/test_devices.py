@@ -29,6 +29,14 @@ def test_on_the_cpu_auto_takes_bfloat16_only_where_the_processor_computes_in_it(
     assert placed(ON_CPU).dtype is (Dtype.BFLOAT16 if computes else Dtype.FLOAT32)
 
 
+@pytest.mark.parametrize("name", ["avx2", "AVX2", "default"])
+def test_bfloat16_is_not_native_where_torch_is_forbidden_the_instructions(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", name)
+    assert placed(ON_CPU).dtype is Dtype.FLOAT32
+
+
 def test_a_dtype_that_is_asked_for_is_taken() -> None:
     placement = placed(EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT16))
     assert (placement.device, placement.torch_dtype, placement.rung) == ("cpu", torch.float16, Rung.CPU)
