@@ -27,13 +27,14 @@ _AT_THE_ENDS: Final = re.compile(r"\A[\s,]+|[\s,]+\Z")
 def finished(caption: str, file: CaptionFile, before: str = "") -> str:
     """The text of the file, without a line break at its end; `before`: the text that was there."""
     trigger_word = _trimmed(_one_line(file.trigger_word))
-    part = _without(trigger_word, _trimmed(_around(_one_line(caption), file)))
-    known = _without(trigger_word, _trimmed(before))
+    part, known = _without(trigger_word, _trimmed(_around(_one_line(caption), file))), _trimmed(before)
     match file.existing:
-        case ExistingText.APPEND:
-            text = known if _holds(known, part) else _joined(known, part)
-        case ExistingText.PREPEND:
-            text = known if _holds(known, part) else _joined(part, known)
+        case ExistingText.APPEND | ExistingText.PREPEND if _holds(known, part) and _begins_with(trigger_word, known):
+            return known  # a daemon that was killed may have written it
+        case ExistingText.APPEND | ExistingText.PREPEND as place:
+            known = _without(trigger_word, known)
+            joined = _joined(known, part) if place is ExistingText.APPEND else _joined(part, known)
+            text = known if _holds(known, part) else joined
         case ExistingText.KEEP | ExistingText.REPLACE | ExistingText.SKIP:
             text = part
         case _:  # pragma: no cover
@@ -58,12 +59,17 @@ def _trimmed(text: str) -> str:
     return _AT_THE_ENDS.sub("", text)
 
 
-def _without(trigger_word: str, text: str) -> str:
-    """A text without the trigger word that it begins with."""
-    if not trigger_word or not text.startswith(trigger_word):
-        return text
+def _begins_with(trigger_word: str, text: str) -> bool:
+    """Whether the trigger word, or none, stands before the first comma of a text."""
     rest = text.removeprefix(trigger_word)
-    return _trimmed(rest) if not rest or rest.lstrip().startswith(",") else text
+    return not trigger_word or (rest != text and (not rest or rest.lstrip().startswith(",")))
+
+
+def _without(trigger_word: str, text: str) -> str:
+    """A text without the trigger word, wherever that stands between commas."""
+    if not trigger_word or trigger_word not in text:
+        return text
+    return _trimmed(re.sub(rf"(?:(?<=,)|\A)\s*{re.escape(trigger_word)}\s*(?:,|\Z)", "", text))
 
 
 def _joined(left: str, right: str) -> str:
