@@ -9,18 +9,27 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from aura_daemon.config.amounts import Number, no_boolean
-from aura_daemon.config.engine import Attention, Device, Dtype, EngineSettings, GenerateSettings, Safety, TurboSettings
+from aura_daemon.config.engine import (
+    Attention,
+    CaptionSettings,
+    Device,
+    Dtype,
+    EngineSettings,
+    GenerateSettings,
+    Safety,
+    TurboSettings,
+)
 from aura_daemon.config.housekeeping import HooksConfig, LogFileConfig, RetentionConfig
 from aura_daemon.config.monitoring import HttpConfig, MetricsConfig
 from aura_daemon.config.paths import Folder
 from aura_daemon.errors import Problem, UserError
+from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
@@ -125,6 +134,20 @@ class CaptionConfig(BaseModel):
     embed: bool = Field(
         _ENGINE.caption.embed, description="true or false: also a copy of the picture with the caption in it"
     )
+    extension: CaptionExtension = Field(CaptionExtension.TXT, description=f"one of {', '.join(CaptionExtension)}")
+    place: CaptionPlace = Field(CaptionPlace.OUTBOX, description=f"one of {', '.join(CaptionPlace)}")
+    prefix: str = Field("", max_length=500, description="text of at most 500 characters, before each caption")
+    suffix: str = Field("", max_length=500, description="text of at most 500 characters, behind each caption")
+    trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
+    existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
+
+    def file(self) -> CaptionFile:
+        """The file that captions are written to, which no worker knows of."""
+        return CaptionFile(**shared_fields(self, CaptionFile))
+
+    def for_worker(self) -> CaptionSettings:
+        """The part that a worker gets."""
+        return CaptionSettings(**shared_fields(self, CaptionSettings))
 
 
 class LimitsConfig(BaseModel):
@@ -228,7 +251,7 @@ class Settings(BaseModel):
         """The part that a worker gets."""
         parts = {
             "generate": self.generate.for_worker(),
-            "caption": replace(_ENGINE.caption, **self.caption.model_dump()),
+            "caption": self.caption.for_worker(),
         }
         limits = {"max_image_bytes": self.limits.image_bytes, "max_image_pixels": self.limits.image_pixels}
         thumbnails = {"thumbnails": self.gallery.outbox}

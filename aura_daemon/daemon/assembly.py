@@ -114,7 +114,7 @@ def assemble_daemon(
         watcher = Watcher(inbox, scan_interval_s=settings.scan_interval, poll_interval_s=settings.poll_interval)
         keeps = choice.disposition is SourcePolicy.KEEP
         intake = assemble_intake(settings, journal, now=clock.now, keeps=keeps, drain=drain)
-        delivery = Delivery(outbox_guard, journal, overwrites=settings.existing == "overwrite")
+        delivery = Delivery(outbox_guard, journal, inbox=inbox, overwrites=settings.existing == "overwrite")
         disposal = SourceDisposal(choice.disposition, intake.claims, intake.input_images, delivery, journal)
         holdups = Holdups(first_s=settings.retry_first, most_s=settings.retry_at_most)
         extensions = extensions_of(

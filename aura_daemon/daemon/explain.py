@@ -95,7 +95,7 @@ class _Explainer:
             )
         if (obstacle := _obstacle(name, settings, self._journal, keeps=keeps)) is None:
             return f"complete: {self._turn()}"
-        if keeps and source is not None and obstacle.startswith("left alone: done already"):
+        if source is not None and obstacle.startswith("left alone: done already"):
             return self._claimed(source, None)
         return obstacle
 
@@ -112,7 +112,11 @@ class _Explainer:
             return f"failed: {source.failure.message}{self._see_report(source, None)}{self._hook(source.id)}"
         if not (jobs := self._journal.jobs_of(source.id)):
             is_open = source.state is SourceState.CLAIMED
-            return "claimed, not read yet" if is_open else "delivered before with the same content: not run again"
+            if is_open:
+                return "claimed, not read yet"
+            if self._journal.succeeded(source) or not self._journal.named_by(source.id):
+                return "delivered before with the same content: not run again"
+            return "every picture that it names has its text: nothing to run (`existing: skip`)"
         if len(jobs) == 1:
             return f"{self._job(source, jobs[0], health)} [{jobs[0].id}]"
         alike = groupby(jobs, key=lambda job: self._job(source, job, health))

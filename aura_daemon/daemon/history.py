@@ -107,7 +107,7 @@ def history(settings: Settings, wanted: HistoryFilter | None = None, *, most: in
     """The last entries that are wanted; raises UserError where no journal can be read."""
     wanted = wanted or HistoryFilter()
     with closing(open_journal(settings.state_folder())) as journal:
-        return tuple(islice(_History(settings.outbox, journal).entries(wanted), most))
+        return tuple(islice(_History(settings, journal).entries(wanted), most))
 
 
 def open_journal(state: Path) -> Journal:
@@ -120,8 +120,8 @@ def open_journal(state: Path) -> Journal:
 
 
 class _History:
-    def __init__(self, outbox: Path, journal: Journal) -> None:
-        self._outbox = outbox
+    def __init__(self, settings: Settings, journal: Journal) -> None:
+        self._outbox, self._inbox = settings.outbox, settings.inbox
         self._journal = journal
 
     def entries(self, wanted: HistoryFilter) -> Iterator[HistoryEntry]:
@@ -159,7 +159,7 @@ class _History:
         if job.state is not JobState.DONE:
             report = failed_file(self._outbox, source, job).report
             return _entry(job.id, source, ended_at, kind=kind, failure=job.failure, sidecar=report, text=text)
-        output = output_of(job, self._outbox)
+        output = output_of(job, self._outbox, self._inbox)
         sidecar = sidecar_path_of(job, self._outbox)
         if isinstance(request, CaptionRequest):
             text = _caption_in(output) or text

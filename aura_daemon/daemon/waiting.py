@@ -27,7 +27,7 @@ from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
-from aura_daemon.outbox.result_files import output_of
+from aura_daemon.outbox.result_files import output_of, sidecar_path_of
 
 LOOK_INTERVAL_S: Final = 0.25
 """How often `outlooks` looks: the health document is written at most twice a second."""
@@ -80,6 +80,8 @@ class Outlook:
     """Its running job."""
     outputs: tuple[Path, ...] = ()
     """Its results so far."""
+    sidecars: tuple[Path, ...] = ()
+    """Those of its results."""
     failures: tuple[FailedPart, ...] = ()
     is_daemon_running: bool = True
     is_stuck: bool = False
@@ -165,6 +167,7 @@ def _unclaimed(path: str, settings: Settings, health: Health | None) -> Outlook:
 
 def _claimed(source: Source, journal: Journal, settings: Settings, health: Health | None) -> Outlook:
     jobs = journal.jobs_of(source.id)
+    done = [job for job in jobs if job.state is JobState.DONE]
     failures = tuple(
         FailedPart(id=job.id, failure=job.failure, report=failed_file(settings.outbox, source, job).report)
         for job in jobs
@@ -175,7 +178,8 @@ def _claimed(source: Source, journal: Journal, settings: Settings, health: Healt
         text="claimed, not read yet",
         jobs=len(jobs),
         ended=sum(job.state not in OPEN for job in jobs),
-        outputs=tuple(output_of(job, settings.outbox) for job in jobs if job.state is JobState.DONE),
+        outputs=tuple(output_of(job, settings.outbox, settings.inbox) for job in done),
+        sidecars=tuple(sidecar_path_of(job, settings.outbox) for job in done),
         failures=failures,
         is_daemon_running=health is not None,
     )

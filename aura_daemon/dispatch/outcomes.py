@@ -322,7 +322,7 @@ class OutcomeHandler:
         """Tells that a job is done."""
         self.done += 1
         self.source_ended(result.source)
-        self._warn(delivered.job, (*result.produced.warnings, *delivered.differences))
+        self._warn(delivered.job, delivered.warnings)
         shown = file_names.escaped(str(delivered.payload))
         logger.info("{} done in {:.1f} s: {}", result.job.id, delivered.total_s, shown)
         notify(self.listeners, JobDelivered(delivered=delivered, produced=result.produced))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from aura_daemon.formats.benchmarks.schema import BenchmarkResultRecord
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.formats.json_document import json_document
+from aura_daemon.jobs.caption_files import CaptionExtension, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.results import EAGER, FailureKind, IngredientKind
 from aura_daemon.jobs.speed import Speed
@@ -90,6 +91,17 @@ class CandidateRecord(_Record):
     score: float
 
 
+class CaptionFileRecord(_Record):
+    """The file that the caption was meant for; `text` says where it went."""
+
+    extension: CaptionExtension
+    place: CaptionPlace
+    prefix: str
+    suffix: str
+    trigger_word: str
+    existing: ExistingText = Field(description="what becomes of a text that the picture had")
+
+
 class CaptionRecord(_Record):
     """Everything the caption was made from, but for the image itself; ways that were not taken are left out."""
 
@@ -110,6 +122,9 @@ class CaptionRecord(_Record):
         False,
         description="with a copy of the picture that has the caption in it",
         exclude_if=lambda value: not value,
+    )
+    caption: CaptionFileRecord | None = Field(
+        None, description="left out where it is as usual", exclude_if=lambda value: value is None
     )
 
 
@@ -235,6 +250,15 @@ class OutputRecord(_Record):
     height: int | None
 
 
+class TextRecord(_Record):
+    """The text beside the picture."""
+
+    name: str = Field(description="path below the inbox")
+    bytes: int
+    sha256: str
+    is_kept: bool = Field(description="it was there, and stays as it was: the caption is in the outbox")
+
+
 class Sidecar(_Page):
     """What was made, from what, by what and how long it took. Present means: the payload is complete."""
 
@@ -273,6 +297,11 @@ class Sidecar(_Page):
     outputs: list[OutputRecord]
     warnings: list[str]
     versions: dict[str, str]
+    text: TextRecord | None = Field(
+        None,
+        description="the text beside the picture, where the caption was meant for that; else left out",
+        exclude_if=lambda value: value is None,
+    )
 
 
 class FailureReport(_Page):

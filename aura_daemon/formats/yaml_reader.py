@@ -53,9 +53,9 @@ def parse(
 ) -> Iterator[Document | Unreadable]:
     """The documents of a file that are not empty, one by one, so that a caller can stop early.
 
-    Scalars under `text_keys` at the top level of a document are kept as they are written; `key.*` means a list's
-    scalars. Where YAML cuts a value of a key of `prose` at ` #`, the document says it. With `list_of` a list at the top
-    is several documents; a text in it is the value of that key.
+    Scalars under `text_keys` at the top level of a document are kept as they are written; `key.inner` means one in a
+    mapping, `key.*` a list's scalars. Where YAML cuts a value of a key of `prose` at ` #`, the document says it. With
+    `list_of` a list at the top is several documents; a text in it is the value of that key.
     """
     text = text_of(content, file=file)
     if isinstance(text, Problem):
@@ -172,7 +172,7 @@ class _Reader:
                 continue
             self._lines[inner] = key_node.start_mark.line + 1
             self._written[inner] = self._source(value_node)
-            as_written = not path and key in self._text_keys
+            as_written = inner in self._text_keys
             mapping[key] = self._as_written(value_node, inner) if as_written else self._value(value_node, inner)
         return mapping
 
@@ -210,7 +210,8 @@ class _Reader:
         return None if resolved(value) is None else value
 
     def _remark_on_comment(self, path: str, comment: str) -> None:
-        is_comment_in_prompts = comment[1:2] in (" ", "") and _key_of(path) != "notes"  # also where it is in quotes
+        is_plain = path == "notes" or path.startswith("caption.")
+        is_comment_in_prompts = comment[1:2] in (" ", "") and not is_plain  # also where it is in quotes
         mend = (
             "put the text in single quotes and write `\\#` to keep it"
             if is_comment_in_prompts

@@ -39,6 +39,7 @@ def of_result(
 ) -> GalleryEntry:
     """The entry of a job that is done; `document`: None where its sidecar is gone, `source` names its file then."""
     extension = _extension(job, document)
+    is_beside = document is not None and document.text is not None and not document.outputs
     path = f"{job.folder}/{job.stem}" if job.folder else job.stem
     is_caption = job.kind == JobKind.CAPTION
     width, height = thumbnail_size or ((8, 5) if is_caption else (1, 1))
@@ -52,7 +53,7 @@ def of_result(
         folder=escaped(job.folder),
         ended=document.finished if document is not None else _stamp(job.finished_at or 0.0),
         picture="" if is_caption else address(path + extension),
-        text=address(path + extension) if is_caption else "",
+        text=address(path + extension) if is_caption and not is_beside else "",
         thumbnail=address(thumbnail_name(job.id)) if thumbnail_size is not None else "",
         sidecar=address(f"{job.folder}/{sidecar_name}" if job.folder else sidecar_name) if document is not None else "",
     )
@@ -116,8 +117,8 @@ def _extension(job: Job, document: Sidecar | None) -> str:
     if isinstance(job.request, GenerateRequest):
         return f".{job.request.format or 'png'}"
     match job.request:
-        case CaptionRequest():
-            return ".txt"
+        case CaptionRequest() as caption:
+            return caption.file.extension
         case BenchmarkRequest():
             return _DRAWING
         case _:
@@ -162,6 +163,7 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
             rows = {"Image": made.image or "", "Begins with": made.prompt, "Most tokens": made.max_new_tokens}
             rows |= _written(made)
             rows |= {"Question": made.question}
+            rows["Text"] = document.text.name if document.text is not None and not document.text.is_kept else ""
         case GridRecord() as made:
             rows = {"Pictures": len(made.cells), "Columns": made.columns}
             figures["prompt"] = clean(", ".join(made.column_labels or made.row_labels or made.cell_labels))

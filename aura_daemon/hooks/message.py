@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aura_daemon.errors import BrokenState
-from aura_daemon.jobs.requests import text_of
+from aura_daemon.jobs.requests import CaptionRequest, text_of
 from aura_daemon.jobs.results import Failure
 from aura_daemon.journal.hook_events import HookEvent, HookKind
 from aura_daemon.journal.journal import Journal
@@ -96,6 +96,8 @@ def _done(job: Job, variables: dict[str, str], delivery: Delivery) -> HookMessag
         return HookMessage(variables=told | {"OUTPUTS": "", "SIDECAR": "", "CAPTION": ""})
     place, document = found
     outputs = [place.with_name(job.stem + os.path.splitext(output.name)[1]) for output in document.outputs]  # noqa: PTH122
+    if document.text is not None and not document.text.is_kept and isinstance(job.request, CaptionRequest):
+        outputs.append(delivery.inbox / job.request.text_path)
     told |= {"OUTPUTS": "\n".join(map(os.fspath, outputs)), "SIDECAR": os.fspath(place)}
     return HookMessage(variables=told | {"CAPTION": document.caption or ""}, content=document.to_json())
 

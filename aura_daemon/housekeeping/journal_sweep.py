@@ -78,7 +78,8 @@ class JournalSweep:
         ended = max((job.finished_at or 0.0 for job in jobs), default=0.0)
         if max(ended, source.claimed_at) > time or self.journal.hook_events.is_open_for(source.id):
             return False
-        if durable_files.exists(self.inbox / source.path):
+        kept = (source.path, *(job.picture_beside for job in jobs if job.picture_beside))
+        if any(durable_files.exists(self.inbox / path) for path in kept):
             return False
         return not any(self._lies_in_failed(source, job) for job in _failed(source, jobs))
 

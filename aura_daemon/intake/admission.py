@@ -31,6 +31,7 @@ from aura_daemon.jobfile.keys import output_name
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.caption_files import CaptionFile, asked
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, JobKind, kind_of, shared_fields
 from aura_daemon.jobs.results import AppliedDefaults, Failure, FailureKind
 from aura_daemon.jobs.sources import SourceKind
@@ -39,6 +40,7 @@ from aura_daemon.journal.records import Job, NamedImage, Source
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 from aura_daemon.watch import file_kinds
+from aura_daemon.watch.caption_texts import is_skipped
 from aura_daemon.watch.decisions import Leave
 from aura_daemon.watch.file_kinds import HEAD_BYTES
 
@@ -108,6 +110,7 @@ class Admission:
             )
             jobs += tuple(self._contact_sheets(source, jobs, parsed))
             jobs, named = self._input_images.take(source, jobs)
+            jobs = tuple(job for job in jobs if not self._is_skipped(source, job))
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))
@@ -209,6 +212,8 @@ class Admission:
         request = spec.request
         folder = file_names.portable_folder(source.path.rpartition("/")[0])
         stem = file_names.portable(file_names.output_stem(path.stem, number))
+        if isinstance(request, CaptionRequest):
+            request = self._with_file(request, source)
         if isinstance(request, GenerateRequest):
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
@@ -230,6 +235,23 @@ class Admission:
             priority=spec.priority,
             defaults=tuple(AppliedDefaults(name=file.name, sha256=file.sha256) for file in folders),
         )
+
+    def _with_file(self, request: CaptionRequest, source: Source) -> CaptionRequest:
+        """A caption with all that is to be known of its file: a later change of the configuration does not matter."""
+        file = request.file_over(self._settings.caption.file())
+        picture = source.path if source.kind is SourceKind.IMAGE else ""
+        return replace(request, caption=asked(file) if file != CaptionFile() else None, picture=picture)
+
+    def _is_skipped(self, source: Source, job: Job) -> bool:
+        """Whether a job file asks for the caption of a picture that has its text, and says `existing: skip`."""
+        request = job.request
+        if source.kind is SourceKind.IMAGE or not isinstance(request, CaptionRequest) or not request.picture:
+            return False  # of a picture that was dropped `triage` has decided
+        if not is_skipped(self._settings.inbox, request.picture, request.file):
+            return False
+        self._input_images.forget(job)
+        logger.info("{} {} has its text: not captioned", source.id, file_names.escaped(request.picture))
+        return True
 
     def _contact_sheets(self, source: Source, jobs: tuple[Job, ...], parsed: parser.ParsedFile) -> Iterator[Job]:
         """The jobs that lay out the pictures of a document in contact sheets, once the pictures are made."""

@@ -1,7 +1,8 @@
 """The work folder: how a file becomes ours, where its bytes are meanwhile, and how it goes back to the inbox.
 
-A claim is a rename within the inbox's file system, or under `keep` a private copy in the state folder. The claimed file
-is `<work>/<source id>/<path below the inbox>`, which tells all about the claim even when the journal is lost.
+A claim is a rename within the inbox's file system, or a private copy in the state folder: under `keep`, and of pictures
+whose captions are written beside them. The claimed file is `<work>/<source id>/<path below the inbox>`, which tells all
+about the claim even when the journal is lost.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class ClaimableFile:
     kind: SourceKind
     settled_s: float
     """From first sight to now."""
+    stays: bool = False
+    """Whether it stays where it is, and a copy is claimed, whatever is done with other sources."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +57,7 @@ class _Taken:
     id: str
     file: ClaimableFile
     target: Path
+    is_copy: bool
     end: os.stat_result | OSError = field(default_factory=OSError)
     """The status of the claimed file, or why it is not there."""
 
@@ -71,7 +75,7 @@ class Claims:
         self._own = inbox / file_names.OWN_FOLDER
         self.renamed_claims, self.copied_claims = self._own / "work", state / "work"
         self.work = self.copied_claims if keeps else self.renamed_claims
-        """Where new claims go; claims from before a change of `sources` stay in the other folder."""
+        """Where most new claims go; claims from before a change of `sources` stay in the other folder."""
         self.done = self._own / "done"
         """The archive."""
         self.inputs = state / "inputs"
@@ -103,7 +107,7 @@ class Claims:
                 except JournalRefused as error:
                     for left in taken[number:]:
                         if isinstance(left.end, os.stat_result):
-                            self._undo(left.target, left.file.path)
+                            self._undo(left)
                             self.forget(left.id, left.file.path)
                     yield Claim(path=one.file.path, end=error)
                     return
@@ -121,28 +125,27 @@ class Claims:
             with durable_files.syncs_together():
                 for file in files:
                     source_id = self._new_id()
-                    one = _Taken(id=source_id, file=file, target=self.work / source_id / file.path)
+                    is_copy = self._keeps or file.stays
+                    work = self.copied_claims if is_copy else self.renamed_claims
+                    one = _Taken(id=source_id, file=file, target=work / source_id / file.path, is_copy=is_copy)
                     taken.append(one)
                     try:
-                        durable_files.make_folder(one.target.parent, is_private=self._keeps)
+                        durable_files.make_folder(one.target.parent, is_private=is_copy)
                         place = self.inbox / file.path
-                        if self._keeps:
-                            one.end = self._copy(place, one.target)
-                        else:
-                            one.end = self._take(place, one.target, file.path)
+                        one.end = self._copy(place, one.target) if is_copy else self._take(place, one)
                     except OSError as error:
                         one.end = error
         except OSError as error:  # nobody knows which of the files it was about
             for one in taken:
                 if isinstance(one.end, os.stat_result):
-                    self._undo(one.target, one.file.path)
+                    self._undo(one)
                     one.end = error
         for one in taken:
-            if isinstance(one.end, os.stat_result) and not self._keeps:
+            if isinstance(one.end, os.stat_result) and not one.is_copy:
                 try:
                     self._check(one.end)
                 except OSError as error:
-                    self._undo(one.target, one.file.path)
+                    self._undo(one)
                     one.end = error
         return taken
 
@@ -241,15 +244,15 @@ class Claims:
                 continue
             return
 
-    def _take(self, file: Path, target: Path, path: str) -> os.stat_result:
+    def _take(self, file: Path, taken: _Taken) -> os.stat_result:
         """Claims by rename; what turns out to be no file goes back where it was, once that is known."""
-        durable_files.take(file, target, below=self.inbox)
+        durable_files.take(file, taken.target, below=self.inbox)
         try:
-            durable_files.sync_folder(target.parent)
+            durable_files.sync_folder(taken.target.parent)
             durable_files.sync_folder(file.parent)
-            return target.lstat()
+            return taken.target.lstat()
         except OSError:
-            self._undo(target, path)
+            self._undo(taken)
             raise
 
     def _check(self, status: os.stat_result) -> None:
@@ -257,10 +260,11 @@ class Claims:
         if not stat.S_ISREG(status.st_mode) or is_others_link(status, self.inbox):
             raise durable_files.NotARegularFile(errno.EINVAL, "not a regular file of its own")
 
-    def _undo(self, target: Path, path: str) -> None:
+    def _undo(self, taken: _Taken) -> None:
         """Takes a claim back; a file that cannot be put back waits in the work folder for `claim_recovery`."""
+        target, path = taken.target, taken.file.path
         try:
-            if self._keeps:
+            if taken.is_copy:
                 target.unlink(missing_ok=True)
             else:
                 self.put_back(target, path)
@@ -273,7 +277,7 @@ class Claims:
             logger.error(message, name, error.strerror, place)
 
     def _copy(self, file: Path, target: Path) -> os.stat_result:
-        """Claims by copy, under `keep`; leaves no copy of a file that was not claimed."""
+        """Claims by copy; leaves no copy of a file that was not claimed."""
         status = file.lstat()
         try:
             durable_files.copy(

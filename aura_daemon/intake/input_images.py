@@ -73,8 +73,10 @@ class InputImages:
                 named += self._named_image(found)
                 self._copy(found, target)
                 job = replace(job, warnings=job.warnings + _other_spelling(name, found))
-                if name is None and isinstance(job.request, CaptionRequest):
-                    job = replace(job, request=replace(job.request, image=PurePosixPath(found.path).name))
+                if isinstance(job.request, CaptionRequest):
+                    image = PurePosixPath(found.path).name if name is None else name
+                    picture = found.path if found.is_waiting else ""
+                    job = replace(job, request=replace(job.request, image=image, picture=picture))
             taken.append(job)
         return tuple(taken), tuple(dict.fromkeys(named))
 

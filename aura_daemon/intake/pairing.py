@@ -18,9 +18,9 @@ from aura_daemon.file_names import collision_key
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
 from aura_daemon.jobfile.image_names import image_names
-from aura_daemon.jobs.lifecycle import SourceState
+from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import in_64_bits
+from aura_daemon.journal.records import Source, in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
 
@@ -32,6 +32,8 @@ class ImageOwner:
     path: str
     is_open: bool
     has_failed: bool = False
+    source_id: str = ""
+    """Empty while the file lies in the inbox."""
 
 
 class Pairing:
@@ -74,7 +76,7 @@ class Pairing:
         namers = self._journal.namers(path, size_bytes, modified_ns)
         running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
         if running is not None:
-            return ImageOwner(path=running.path, is_open=True)
+            return ImageOwner(path=running.path, is_open=True, source_id=running.id)
         waiting = self._named_by.get(path)
         if waiting is not None:
             status = status_of(self._inbox / waiting)
@@ -83,8 +85,13 @@ class Pairing:
             del self._named_by[path]
         if not namers:
             return None
-        done = next((source for source in namers if self._journal.all_done(source.id)), None)
-        return ImageOwner(path=(done or namers[-1]).path, is_open=False, has_failed=done is None)
+        done = next((source for source in namers if self._went_well(source)), None)
+        owner = done or namers[-1]
+        return ImageOwner(path=owner.path, is_open=False, has_failed=done is None, source_id=owner.id)
+
+    def _went_well(self, source: Source) -> bool:
+        """Whether all jobs of a file are done; or it has none, as every picture that it names had its text."""
+        return source.failure is None and all(job.state is JobState.DONE for job in self._journal.jobs_of(source.id))
 
     def _has_ended(self, path: str, status: os.stat_result) -> bool:
         """Whether the job file that lies at `path` was claimed and needs nothing more: sources may be kept in place."""

@@ -216,9 +216,9 @@ class PendingFiles:
             self.postpone(path, now, f"it cannot be read: {why_denied(error, self._inbox / path)}")
             return None
         match decision:
-            case ReadyToClaim(kind=kind):
+            case ReadyToClaim(kind=kind, stays=stays):
                 file.waits_for = WaitsFor.TIME
-                return ClaimableFile(path=path, kind=kind, settled_s=file.known_s(now))
+                return ClaimableFile(path=path, kind=kind, settled_s=file.known_s(now), stays=stays)
             case Wait(waits_for=waits_for):
                 waits_for = WaitsFor.REPAIR if decision.may_never_end and never_ends else waits_for
                 level = "WARNING" if waits_for is WaitsFor.FOLDER_DEFAULTS else "INFO"

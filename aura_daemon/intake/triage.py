@@ -18,13 +18,15 @@ from aura_daemon.intake.folder_defaults import FolderDefaultsReader, InvalidFold
 from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
 from aura_daemon.intake.pairing import Pairing
-from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, is_settings
+from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, caption_file_of, is_settings, regenerates
+from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch import file_kinds, ignored_names
+from aura_daemon.watch.caption_texts import is_skipped
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.decisions import Leave, Wait
 from aura_daemon.watch.file_kinds import HEAD_BYTES
@@ -53,6 +55,17 @@ class ReadyToClaim:
     """The file is complete and a job: claim it."""
 
     kind: SourceKind
+    stays: bool = False
+    """Whether it stays where it is, and a copy is claimed: a picture whose caption is written beside it."""
+
+
+DONE_ALREADY: Final = Leave(
+    reason="done already, and kept where it is", mend="change it to run it again", is_usual=True
+)
+
+HAS_ITS_TEXT: Final = Leave(
+    reason="its text lies beside it (`existing: skip`)", mend="touch it once that is gone", is_usual=True
+)
 
 
 TriageDecision: TypeAlias = ReadyToClaim | Wait | Leave
@@ -141,7 +154,7 @@ class Triage:
         if not self._reads_heic and format_of(head) is ImageSignature.HEIC:
             return Leave(reason=UNREAD_HEIC, mend=MEND_HEIC)
         if self._keeps and self._is_remembered(path, stamp):
-            return Leave(reason="done already, and kept where it is", mend="change it to run it again", is_usual=True)
+            return DONE_ALREADY
         is_overdue = unchanged_s >= self._settings.incomplete_after
         if (status.st_size == 0 or isinstance(route, file_kinds.Unfinished)) and not is_overdue:
             return Wait(unchanged_s=self._settings.incomplete_after, reason="it is empty so far")
@@ -151,6 +164,8 @@ class Triage:
             case SourceKind.IMAGE:
                 if not is_overdue and self._is_cut(path):
                     return Wait(unchanged_s=self._settings.incomplete_after, reason="the end of the image is missing")
+                if not self._keeps and self._journal.has_stayed(path) and self._is_remembered(path, stamp):
+                    return DONE_ALREADY
                 decision = self._kept_back(path, stamp, unchanged_s=unchanged_s)
                 if decision is not None:
                     return decision
@@ -172,11 +187,22 @@ class Triage:
                 return Wait(unchanged_s=min(again_s, self._reference_wait_s), reason=reason)
         if route is not SourceKind.SIDECAR:  # a sidecar takes no settings of folders
             try:
-                self._folder_defaults.above(path)
+                folders = self._folder_defaults.above(path)
             except InvalidFolderDefaults as error:
                 reason = f"held up by {error.strerror}"
                 return Wait(unchanged_s=unchanged_s + HELD_S, reason=reason, waits_for=WaitsFor.FOLDER_DEFAULTS)
+            if route is SourceKind.IMAGE and not regenerates(folders):
+                return self._to_caption(path, stamp, caption_file_of(folders, self._settings.caption.file()))
         return ReadyToClaim(kind=route)
+
+    def _to_caption(self, path: str, stamp: FileStamp, file: CaptionFile) -> ReadyToClaim | Leave:
+        """How a picture is claimed that is a job of its own, or waits to be put away with the file that names it."""
+        if is_skipped(self._settings.inbox, path, file):
+            return HAS_ITS_TEXT
+        stays = file.place is CaptionPlace.BESIDE
+        if stays and not self._keeps and self._is_remembered(path, stamp):
+            return DONE_ALREADY
+        return ReadyToClaim(kind=SourceKind.IMAGE, stays=stays)
 
     def _companion(self, path: str, stamp: FileStamp, kind: SourceKind, *, unchanged_s: float) -> Wait | Leave | None:
         """Why a complete text or sidecar belongs to a picture, or may belong to one; None where it is a job."""
@@ -202,7 +228,8 @@ class Triage:
         if owner.has_failed:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
-        return Leave(reason=f"{reason}, which is done", is_usual=True) if self._keeps else None
+        stays = self._keeps or self._journal.stays_with(path, owner.source_id)
+        return Leave(reason=f"{reason}, which is done", is_usual=True) if stays else None
 
     def _is_cut(self, path: str) -> bool:
         """Whether the end of an image is missing; raises OSError where it cannot be read."""
@@ -210,7 +237,7 @@ class Triage:
             return ends_properly(file) is False
 
     def _is_remembered(self, path: str, stamp: FileStamp) -> bool:
-        """Under `keep`, whether this path with this content has been claimed before."""
+        """Of a file that stays where it is, whether this path with this content has been claimed before."""
         seen = [source for source in self._journal.sources_at(path) if source.size_bytes == stamp.size_bytes]
         modified_ns, inode = in_64_bits(stamp.modified_ns), in_64_bits(stamp.inode)
         if any((source.modified_ns, source.inode) == (modified_ns, inode) for source in seen):

@@ -1,7 +1,8 @@
 """The settings in a folder's `_defaults.yaml`, and which of them a job takes. In: its bytes; a job's keys. Out: keys.
 
 The job's own keys win over the folders' settings, and a nearer folder wins over those above. Aspect ratio, width and
-height are one choice: whoever sets one of them has decided all three. So are beams and sampling of a caption.
+height are one choice: whoever sets one of them has decided all three. So are beams and sampling of a caption. Of
+`caption` each key below it counts for itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.neighbours import with_meaning
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.sources import PromptLines
 from aura_daemon.problems import capped, nearest, problems_of
@@ -38,6 +40,9 @@ SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
 """Keys that are one choice."""
 
 MODELS: Final[dict[JobKind, type[BaseModel]]] = {JobKind.GENERATE: GenerateJob, JobKind.CAPTION: CaptionJob}
+
+CAPTION: Final = "caption"
+"""The key whose keys count one by one."""
 
 PROMPT_LINES: Final = "prompt_lines"
 """The key that is about the texts in a folder, and that no job has."""
@@ -112,7 +117,24 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
             is_free &= not (needs_one_seed and key == "seed" and not _is_one(value))
             if key in fields and is_free and merged.get(key) is None:
                 merged[key] = value
+            elif key == CAPTION and key in fields:
+                merged[key] = _with_keys_of(merged[key], value)
     return merged
+
+
+def _with_keys_of(own: object, above: object) -> object:
+    """A mapping with the keys that it has no value for; anything else is left to whoever refuses it."""
+    if not isinstance(own, Mapping) or not isinstance(above, Mapping):
+        return own
+    return {**above, **{key: value for key, value in own.items() if value is not None or key not in above}}
+
+
+def caption_file_of(folders: Sequence[FolderDefaults], configured: CaptionFile) -> CaptionFile:
+    """The file that the caption of a picture is written to which is dropped into these folders, the nearest first."""
+    if not any(CAPTION in folder.keys for folder in folders):
+        return configured
+    keys = with_folder_defaults({}, JobKind.CAPTION, folders)
+    return CaptionJob.model_validate(keys).request().file_over(configured)
 
 
 def _model(task: str, keys: Mapping[str, object]) -> type[BaseModel]:

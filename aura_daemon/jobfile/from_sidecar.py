@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Final
 
 from pydantic import ValidationError
@@ -17,6 +17,7 @@ from aura_daemon.formats.file_types import SIDECAR_SCHEMA
 from aura_daemon.formats.sidecar_schema import CaptionRecord, GenerateRecord, GridRecord, IngredientRecord, Sidecar
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.validation import RegenerateSpec, validated
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import GenerateRequest, Request
 from aura_daemon.jobs.results import Produced
 from aura_daemon.problems import capped, cut
@@ -69,6 +70,7 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
         keys["max_words"] = document.request.max_words
         if document.request.sampling is None:
             keys["beams"] = document.request.beams
+        keys["caption"] = keys.get("caption") or asdict(CaptionFile())  # a configuration may say otherwise
     spec = validated(keys, file="", catalogue=catalogue)
     assert not isinstance(spec, RegenerateSpec)
     if isinstance(spec, tuple):

@@ -17,11 +17,22 @@ from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
 _TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question")
 
-TEXT_KEYS: Final = frozenset({*_TEXTS, "tags.*", *(f"matrix.{key}.*" for key in _TEXTS)})
+_AROUND_CAPTIONS: Final = ("caption.prefix", "caption.suffix", "caption.trigger_word")
+
+TEXT_KEYS: Final = frozenset({*_TEXTS, *_AROUND_CAPTIONS, "tags.*", *(f"matrix.{key}.*" for key in _TEXTS)})
 """Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
 
 PROSE: Final = frozenset(
-    {"prompt", "negative_prompt", "notes", "tags.*", "matrix.prompt.*", "matrix.negative_prompt.*", "question"}
+    {
+        "prompt",
+        "negative_prompt",
+        "notes",
+        "tags.*",
+        "matrix.prompt.*",
+        "matrix.negative_prompt.*",
+        "question",
+        *_AROUND_CAPTIONS,
+    }
 )
 """Keys whose text may hold ` #`, where YAML begins a comment."""
 

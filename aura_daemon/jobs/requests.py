@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.file_names import escaped
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
 from aura_daemon.jobs.speed import Speed, loaded_as
 
 
@@ -147,6 +148,24 @@ class CaptionRequest:
     """What is asked about the image; then the answer is written, by a model of its own, and not a caption."""
     embed: bool | None = None
     """Whether a copy of the picture is made with the caption in it."""
+    caption: AskedCaptionFile | None = None
+    """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
+    picture: str = ""
+    """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+
+    @property
+    def file(self) -> CaptionFile:
+        """The file that the caption is written to."""
+        return self.file_over(CaptionFile())
+
+    def file_over(self, configured: CaptionFile) -> CaptionFile:
+        """The file that the caption is written to, where another one is configured."""
+        return self.caption.over(configured) if self.caption is not None else configured
+
+    @property
+    def text_path(self) -> str:
+        """The path below the inbox of the picture's text; empty where the picture was not there."""
+        return text_beside(self.picture, self.file.extension) if self.picture else ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -266,14 +285,24 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image, in the seed of their words, in where they are cut and in what is made of them; answers in the question too. They
-    begin with the same words: a shorter beginning would have to be filled up, and is read wrongly by BLIP then.
+    may differ in their image, in the seed of their words, in where they are cut and in what is made of
+    them; answers in the question too. They begin with the same words: a shorter beginning would have to be filled up,
+    and is read wrongly by BLIP then.
     """
     match request:
         case CaptionRequest(sampling=sampling):
             unseeded = replace(sampling, seed=None) if sampling is not None else None
             question = QUESTIONS if is_question(request) else ""
-            return replace(request, image=None, sampling=unseeded, max_words=None, question=question, embed=None)
+            return replace(
+                request,
+                image=None,
+                sampling=unseeded,
+                max_words=None,
+                question=question,
+                embed=None,
+                caption=None,
+                picture="",
+            )
         case GridRequest() | BenchmarkRequest():
             return None
         case GenerateRequest():

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.speed import Speed
@@ -72,6 +73,8 @@ class ResolvedCaption:
     """0: the caption is not cut."""
     question: str = ""
     embed: bool = False
+    caption: CaptionFile | None = None
+    """None where the file with the caption is as usual."""
 
     @property
     def rows(self) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 from aura_daemon.errors import BrokenState
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.requests import CaptionRequest, JobKind
 from aura_daemon.journal.database import Database
 from aura_daemon.journal.overview import RecordedFailure, recent_failures
 from aura_daemon.journal.records import (
@@ -249,6 +249,20 @@ class JournalQueries:
         """Whether a source has jobs and every one of them succeeded."""
         jobs = self.jobs_of(source_id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
+
+    def has_stayed(self, picture: str) -> bool:
+        """Whether a picture of this path was captioned where it lies."""
+        jobs = (job for source in self.sources_at(picture) for job in self.jobs_of(source.id))
+        return any(job.picture_beside == picture for job in jobs)
+
+    def stays_with(self, picture: str, source_id: str) -> bool:
+        """Whether a picture that a file named stays where it is: its caption lies beside it, or its text did before."""
+        jobs = self.jobs_of(source_id)
+        captions = [(job, job.request) for job in jobs if isinstance(job.request, CaptionRequest)]
+        own = [job for job, request in captions if request.picture == picture]
+        if own:
+            return all(job.picture_beside for job in own)
+        return len(captions) == len(jobs) and all(request.picture for _, request in captions)
 
     def stems_like(self, folder: str, stem: str, *, but_not_of: str) -> list[str]:
         """Stems of other finished jobs that some file system takes for the same name (`Cat` and `cat`)."""

@@ -16,8 +16,9 @@ from typing import Any, Final
 from aura_daemon.errors import Problem
 from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.benchmarks import BenchmarkRun
+from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import Request, demand_of, model_named, queue_of
+from aura_daemon.jobs.requests import CaptionRequest, Request, demand_of, model_named, queue_of
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict
@@ -114,6 +115,14 @@ class Job:
     def demand(self) -> str:
         """How much memory the job takes, in words: jobs of one demand wait for memory together."""
         return demand_of(self.request)
+
+    @property
+    def picture_beside(self) -> str:
+        """The path of the picture beside which its caption is written; empty where it makes something else."""
+        request = self.request
+        if isinstance(request, CaptionRequest) and request.file.place is CaptionPlace.BESIDE:
+            return request.picture
+        return ""
 
     @property
     def needs(self) -> str:

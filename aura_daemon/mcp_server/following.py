@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,7 @@ from aura_daemon.errors import Problem, UserError, with_mend
 from aura_daemon.file_names import escaped
 from aura_daemon.mcp_server.answers import Answer, FailedJob, FileProgress
 from aura_daemon.mcp_server.calls import Call
-from aura_daemon.mcp_server.names import name_below
+from aura_daemon.mcp_server.names import name_below, result_name
 from aura_daemon.mcp_server.questions import WaitQuestion
 
 BEAT_S: Final = 10.0
@@ -72,7 +71,7 @@ class _Telling:
 
 
 def _answer(file: str, seen: Outlook, outbox: Path) -> Answer:
-    results = [escaped(os.path.relpath(output, outbox)) for output in seen.outputs]
+    results = [result_name(*places, outbox) for places in zip(seen.outputs, seen.sidecars, strict=True)]
     failures = [FailedJob(id=part.id, reason=part.failure.message, mend=part.failure.mend) for part in seen.failures]
     data = FileProgress(
         file=escaped(file),

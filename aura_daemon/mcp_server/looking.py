@@ -12,6 +12,7 @@ from mcp_types import ImageContent
 from aura_daemon.errors import Problem, UserError
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, IMAGE_EXTENSIONS, SIDECAR_EXTENSION, extension_of
+from aura_daemon.jobs.caption_files import CaptionExtension
 from aura_daemon.mcp_server.answers import Answer, Look, ResultKind
 from aura_daemon.mcp_server.calls import Call
 from aura_daemon.mcp_server.names import name_below
@@ -21,7 +22,7 @@ from aura_daemon.problems import cut
 from aura_daemon.system import durable_files
 from aura_daemon.system.permissions import why_denied
 
-TEXTS: Final = frozenset({".txt", ".md", ".json", ".svg"})
+TEXTS: Final = frozenset({*CaptionExtension, ".md", ".json", ".svg"})
 MOST_CHARACTERS: Final = 20_000
 """Of a text that is handed over."""
 
@@ -95,7 +96,8 @@ def _content(outbox: Path, name: str, most_bytes: int, *, cuts: bool = False) ->
 def _sidecar(outbox: Path, name: str) -> dict[str, Any] | None:
     """What is written beside a result; None where that is gone, or is no sidecar."""
     stem = name[: len(name) - len(extension_of(name))]
-    ends = (CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION) if name.endswith(".txt") else (SIDECAR_EXTENSION,)
+    may_lie_apart = name.endswith(tuple(CaptionExtension))
+    ends = (CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION) if may_lie_apart else (SIDECAR_EXTENSION,)
     for end in ends:
         try:
             content = durable_files.read(outbox / (stem + end), most_bytes=MOST_SIDECAR_BYTES, below=outbox).content

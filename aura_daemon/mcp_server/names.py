@@ -6,6 +6,7 @@ is there is told then. Whoever reads the file follows no link at all (`below=`).
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath
 
 from aura_daemon.errors import Problem
@@ -29,6 +30,12 @@ def name_below(key: str, name: str, folder: Path, *, root: str) -> str | Problem
     if leads_astray((folder / plain).parent, below=folder):
         return Problem(key=key, message=f"a link on the way leads out of the {root}", given=cut(name))
     return plain
+
+
+def result_name(output: Path, sidecar: Path | None, outbox: Path) -> str:
+    """What `look` takes for a result: its name below the outbox; its sidecar's for a text beside a picture."""
+    shown = output if output.is_relative_to(outbox) or sidecar is None else sidecar
+    return escaped(os.path.relpath(shown, outbox))
 
 
 def _is_text(name: str) -> bool:

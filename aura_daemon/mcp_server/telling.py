@@ -14,7 +14,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.journal.database import FILE_NAME
 from aura_daemon.mcp_server.answers import Answer, DaemonAnswer, Ended, HeldUp, Reason, ResultList
 from aura_daemon.mcp_server.calls import Call
-from aura_daemon.mcp_server.names import name_below
+from aura_daemon.mcp_server.names import name_below, result_name
 from aura_daemon.mcp_server.questions import ResultsQuestion, StatusQuestion, WhyQuestion
 
 
@@ -85,7 +85,7 @@ def _ended(entry: HistoryEntry, outbox: Path) -> Ended:
         ended_at=entry.ended_at.isoformat(timespec="seconds"),
         total_s=entry.total_s,
         text=entry.text,
-        result=escaped(os.path.relpath(output, outbox)) if output is not None else None,
+        result=result_name(output, entry.sidecar, outbox) if output is not None else None,
         is_there=entry.is_there and entry.ending is Ending.DONE,
         reason=with_mend(failure.message, failure.mend) if failure is not None else "",
     )

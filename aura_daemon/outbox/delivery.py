@@ -1,5 +1,7 @@
 """Writes results into the outbox: the payload first, its sidecar last. Nothing else writes results.
 
+A caption may be meant for a text beside its picture; `caption_placing` says what is written there.
+
 The sidecar is the commit mark: it is written once its payload is durable. The journal holds the name before anything is
 written. Nothing that exists is replaced, unless configured. A delivery that a crash interrupted continues under the
 same name.
@@ -17,9 +19,10 @@ from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
-from aura_daemon.jobs.results import Payload, Produced
+from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
+from aura_daemon.outbox.caption_placing import CaptionPlacing
 from aura_daemon.outbox.outbox_files import PAYLOAD_EXTENSIONS, OutboxFiles
 from aura_daemon.outbox.result_document import JobTimes, Unpublished, differences, document_of
 from aura_daemon.system import durable_files
@@ -34,8 +37,8 @@ class Delivered:
     payload: Path
     sidecar: Path
     timing: TimingRecord
-    differences: tuple[str, ...]
-    """In what the result differs from the sidecar or the picture that it repeats."""
+    warnings: tuple[str, ...]
+    """What is odd about the result, and in what it differs from the sidecar or the picture that it repeats."""
     document: Sidecar | None = None
     """The sidecar; None where it was written before a crash."""
 
@@ -49,7 +52,10 @@ class Delivered:
 class _Publication:
     """A result on its way into the outbox."""
 
+    asked: Unpublished
+    """As the worker made it."""
     result: Unpublished
+    """With its caption as it is to be written."""
     job: Job
     started_s: float
     is_displaced: bool = False
@@ -65,12 +71,15 @@ class Delivery(OutboxFiles):
         presence: MountGuard,
         journal: Journal,
         *,
+        inbox: Path,
         overwrites: bool,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(presence.folder, journal, overwrites=overwrites)
         self.presence = presence
         self.temp_folder = self.root / file_names.OWN_FOLDER / "tmp"
+        self.inbox = inbox
+        self._captions = CaptionPlacing(inbox)
         self._monotonic = monotonic
 
     def clear_temp(self) -> None:
@@ -92,7 +101,7 @@ class Delivery(OutboxFiles):
         Returns for each result, in their order, its delivery or why the file system refused it.
         """
         started_s = self._monotonic()
-        all_of_them = [_Publication(result=result, job=result.job, started_s=started_s) for result in results]
+        all_of_them = [_Publication(asked=one, result=one, job=one.job, started_s=started_s) for one in results]
         left = all_of_them
         while left:
             for one in left:
@@ -122,12 +131,14 @@ class Delivery(OutboxFiles):
                 publication.end = publication.end if isinstance(publication.end, OSError) else error
 
     def _decide_name(self, publication: _Publication) -> None:
-        result, job = publication.result, publication.job
+        job = publication.job
+        produced, text = self._captions.placed(job, publication.asked.produced)
+        publication.result = result = replace(publication.asked, produced=produced, text=text)
         if (published := self._published(job)) is not None:
             job = self._decide(job, job.stem, job.payload_sha256 or "")
             publication.end = self._delivered(job, result, published)
         else:
-            job = self._name(job, result.produced.payloads)
+            job = self._name(job, result)
         publication.job = job
 
     def _publish_payloads(self, publication: _Publication) -> None:
@@ -137,6 +148,8 @@ class Delivery(OutboxFiles):
         for payload in publication.result.produced.payloads:
             if not self._is_ours(job, payload.extension):  # else it is there from before a crash
                 self._publish(self._path(job, job.stem + payload.extension), payload.content)
+        if publication.result.text is not None:
+            self._captions.write(publication.result.text)
 
     def _publish_sidecar(self, publication: _Publication) -> None:
         job, result = publication.job, publication.result
@@ -159,9 +172,13 @@ class Delivery(OutboxFiles):
     def _publish(self, target: Path, content: bytes) -> None:
         durable_files.write(target, content, temp_folder=self.temp_folder, replace=self._overwrites)
 
-    def _name(self, job: Job, payloads: Sequence[Payload]) -> Job:
+    def _name(self, job: Job, result: Unpublished) -> Job:
         """Decides the stem in the journal: the same as before where payloads of this delivery are there already."""
-        sha256 = " ".join(hashlib.sha256(payload.content).hexdigest() for payload in payloads)
+        payloads = result.produced.payloads
+        hashes = [hashlib.sha256(payload.content).hexdigest() for payload in payloads]
+        if result.text is not None and not result.text.is_kept:
+            hashes.append(result.text.sha256)
+        sha256 = " ".join(hashes)
         if job.payload_sha256 == sha256 and self._can_continue(job, payloads):
             return self._decide(job, job.stem, sha256)
         self.retract(job)
@@ -176,10 +193,12 @@ class Delivery(OutboxFiles):
         return decided
 
     def _delivered(self, job: Job, result: Unpublished, timing: TimingRecord) -> Delivered:
+        payloads = result.produced.payloads
+        in_outbox = self._path(job, job.stem + payloads[0].extension) if payloads else None
         return Delivered(
             job=job,
-            payload=self._path(job, job.stem + result.produced.payloads[0].extension),
+            payload=in_outbox or self.inbox / (result.text.path if result.text is not None else ""),
             sidecar=self._sidecar_path(job),
             timing=timing,
-            differences=differences(job, result.source, result.produced),
+            warnings=(*result.produced.warnings, *differences(job, result.source, result.produced)),
         )

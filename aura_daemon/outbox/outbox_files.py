@@ -15,7 +15,8 @@ from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EX
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
 from aura_daemon.jobfile import from_sidecar
-from aura_daemon.jobs.requests import ImageFormat, JobKind
+from aura_daemon.jobs.caption_files import CaptionExtension
+from aura_daemon.jobs.requests import CaptionRequest, ImageFormat
 from aura_daemon.jobs.results import Payload
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
@@ -24,7 +25,13 @@ from aura_daemon.system import durable_files
 
 _COPIES_ALONE: Final = (".tif", ".heic")
 """Of pictures that are copied, and never drawn."""
-PAYLOAD_EXTENSIONS: Final = (*(f".{one}" for one in ImageFormat), *_COPIES_ALONE, ".txt", ".md", ".svg")
+PAYLOAD_EXTENSIONS: Final = (
+    *(f".{image_format}" for image_format in ImageFormat),
+    *_COPIES_ALONE,
+    *map(str, CaptionExtension),
+    ".md",
+    ".svg",
+)
 """Of all kinds of jobs; a benchmark has the last two."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
@@ -99,12 +106,13 @@ class OutboxFiles:
         is_promised = self._journal.stem_is_promised(job.folder, stem, but_not_to=job.id)
         if is_promised or file_names.is_reserved_output(job.folder, stem):
             return True
-        is_beside_drawn = self._had_its_text_drawn(job)
+        text = job.request.file.extension if isinstance(job.request, CaptionRequest) else ""
+        is_beside_drawn = bool(text) and self._had_its_text_drawn(job)
         own = [payload.extension for payload in payloads]
         extensions = (*own, CAPTION_SIDECAR_EXTENSION) if is_beside_drawn else _EXTENSIONS
         if self._overwrites:
             # What was drawn from the text is no earlier copy of the picture.
-            drawn = [stem + extension for extension in own if is_beside_drawn and extension != ".txt"]
+            drawn = [stem + extension for extension in own if is_beside_drawn and extension != text]
             is_drawn = any(os.path.lexists(self._path(job, name)) for name in drawn)
             return is_drawn or any(self._path(job, stem + extension).is_dir() for extension in extensions)
         similar = {stem, *self._journal.stems_like(job.folder, stem, but_not_of=job.id)}
@@ -114,7 +122,7 @@ class OutboxFiles:
 
     def _had_its_text_drawn(self, job: Job) -> bool:
         """Whether a caption's image came after its text was taken for a prompt; the caption has the text's name."""
-        if job.kind != JobKind.CAPTION:
+        if not isinstance(job.request, CaptionRequest):
             return False
         image = self._journal.source(job.source_id)
         if image.kind is not SourceKind.IMAGE:

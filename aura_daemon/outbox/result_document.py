@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aura_daemon import file_names
-from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
+from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TextRecord, TimingRecord
 from aura_daemon.jobfile import from_picture, from_sidecar
 from aura_daemon.jobs.requests import EmbeddedSettings, GenerateRequest
 from aura_daemon.jobs.results import Payload, Produced
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox import sidecar_writer
+from aura_daemon.outbox.caption_placing import TextBeside
 from aura_daemon.system.clock import utc_now
 
 
@@ -39,6 +40,8 @@ class Unpublished:
     source: Source
     produced: Produced
     times: JobTimes
+    text: TextBeside | None = None
+    """The text beside the picture of a caption that is meant for there; the payloads are those for the outbox."""
 
 
 def document_of(job: Job, result: Unpublished, delivered_s: float) -> Sidecar:
@@ -66,6 +69,7 @@ def document_of(job: Job, result: Unpublished, delivered_s: float) -> Sidecar:
         defaults=job.defaults,
         regenerated_from=embedded.image if embedded is not None else None,
         warnings=(*job.warnings, *differences(job, source, produced)),
+        text=_text_record(result.text),
     )
 
 
@@ -89,11 +93,20 @@ def source_record(source: Source, job: Job | None) -> SourceRecord:
     )
 
 
+def _text_record(text: TextBeside | None) -> TextRecord | None:
+    if text is None:
+        return None
+    name = file_names.escaped(text.path)
+    return TextRecord(name=name, bytes=len(text.content), sha256=text.sha256, is_kept=text.is_kept)
+
+
 def _embedded(job: Job) -> EmbeddedSettings | None:
     return job.request.embedded if isinstance(job.request, GenerateRequest) else None
 
 
 def _outputs(job: Job, payloads: Sequence[Payload]) -> list[OutputRecord]:
+    """The payloads; the last hash of the job may be that of a text beside a picture."""
+    """The payloads; the job's last hash may be that of a text beside a picture."""
     return [
         OutputRecord(
             name=file_names.escaped(job.stem + payload.extension),
@@ -102,5 +115,7 @@ def _outputs(job: Job, payloads: Sequence[Payload]) -> list[OutputRecord]:
             width=payload.width,
             height=payload.height,
         )
-        for payload, sha256 in zip(payloads, (job.payload_sha256 or "").split(), strict=True)
+        for payload, sha256 in zip(
+            payloads, (job.payload_sha256 or "").split(), strict=False
+        )  # then that of a text beside a picture
     ]

@@ -1,4 +1,4 @@
-"""Where the result of a job and its sidecar lie. In: a job that is done, the outbox. Out: paths."""
+"""Where the result of a job and its sidecar lie. In: a job that is done, the folders. Out: paths."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import os
 from pathlib import Path
 
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
+from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat
 from aura_daemon.journal.records import Job
 
 
-def output_of(job: Job, outbox: Path) -> Path:
-    """The result; where it is gone, the name that it most likely had."""
+def output_of(job: Job, outbox: Path, inbox: Path) -> Path:
+    """The result; where it is gone, the name that it most likely had. A caption may lie beside its picture."""
     match job.request:
-        case CaptionRequest():
-            return _place(job, outbox, ".txt")
+        case CaptionRequest() as caption:
+            in_outbox, file = _place(job, outbox, caption.file.extension), caption.file
+            is_beside = file.place is CaptionPlace.BESIDE and caption.text_path and not os.path.lexists(in_outbox)
+            return inbox / caption.text_path if is_beside else in_outbox
         case BenchmarkRequest():
             return _place(job, outbox, ".md")
         case GenerateRequest(format=wanted):

@@ -54,6 +54,7 @@ def sidecar(
     defaults: Iterable[AppliedDefaults] = (),
     regenerated_from: str | None = None,
     warnings: tuple[str, ...] = (),
+    text: schema.TextRecord | None = None,
 ) -> schema.Sidecar:
     """Everything known about one result. `tried`: the attempts that failed; `seconds`: duration of the last attempt."""
     request = request_record(produced)
@@ -97,6 +98,7 @@ def sidecar(
         outputs=outputs,
         warnings=[*produced.warnings, *warnings],
         versions=dict(produced.versions),
+        text=text,
     )
 
 

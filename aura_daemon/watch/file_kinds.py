@@ -16,6 +16,7 @@ from aura_daemon.formats import file_types
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of
 from aura_daemon.formats.prompt_lists import json_rows, tables
+from aura_daemon.jobs.caption_files import CaptionExtension
 from aura_daemon.jobs.sources import ACCEPTED_AS, Accept, SourceKind
 from aura_daemon.watch import other_kinds
 from aura_daemon.watch.decisions import Leave
@@ -87,6 +88,8 @@ def route_by_name(name: str, accept: Collection[Accept]) -> SourceKind | Leave:
     kind = _KINDS.get(extension)
     if name.casefold() == _INDEX:
         return Leave(reason="an `index.html`, as a daemon's gallery has one", is_usual=True)
+    if extension == CaptionExtension.CAPTION:
+        return Leave(reason="the caption of a picture", is_usual=True)
     if kind is None:
         reason = f"not a kind of file it knows ({extension or 'no extension'})"
         return Leave(reason=reason, mend=other_kinds.mend_of(extension))

@@ -15,7 +15,7 @@ import pytest
 
 from aura_daemon.jobs.results import FailureKind
 from tests.support import dying
-from tests.support.house import PNG, House, fail
+from tests.support.house import PNG, House, fail, sha256
 from tests.support.programs import DEADLINE_S, LIGHT, ROOT, Program, Start, running_job, starter
 
 
@@ -36,7 +36,7 @@ def gate(tmp_path: Path) -> Path:
 
 FIRST = os.environ.get("AURA_TEST_FIRST_STEP", "0")
 STRIDE = os.environ.get("AURA_TEST_STRIDE", "23")
-"""Which of the about 320 moments of a whole run are tried; 0 and 1 try all of them, in two minutes."""
+"""Which of the about 480 moments of a whole run are tried; 0 and 1 try all of them, in three minutes."""
 
 
 def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: Path) -> None:
@@ -53,21 +53,25 @@ def test_killed_at_any_step_it_comes_back_and_every_file_has_one_fate(tmp_path: 
 
 
 def assert_every_file_has_its_fate(house: House) -> None:
-    """Checks that every file of `dying.fill` ended as it must, and that nothing is left over."""
+    """Checks that every file of `dying.fill_with_set` ended as it must, and that nothing is left over."""
     fate = {name: house.sidecar(name)["source"]["name"] for name in house.results() if name.endswith(".json")}
-    assert sorted(fate.values()) == ["cat.png", "say.yaml", "sub/cat.yaml", "sub/cat.yaml"], house.root
+    assert sorted(fate.values()) == ["cat.png", "say.yaml", "set/dog.png", "sub/cat.yaml", "sub/cat.yaml"], house.root
     for name in fate:
-        (output,) = house.sidecar(name)["outputs"]
-        assert (house.outbox / name).with_name(output["name"]).stat().st_size == output["bytes"]
-    assert len(house.results()) == 8, (house.root, house.results())
+        document = house.sidecar(name)
+        (output,) = document["outputs"] or [document["text"]]
+        folder = house.inbox if "text" in document else (house.outbox / name).parent
+        assert (folder / output["name"]).stat().st_size == output["bytes"]
+    assert len(house.results()) == 9, (house.root, house.results())
+    caption = f"an image of {sha256(dict(dying.SET)['set/dog.png'])}"
+    assert (house.inbox / "set/dog.txt").read_text() == f"1dog, {caption}\n", house.root
     assert house.failed() == ["bad.yaml", "bad.yaml.json"], house.root
     assert house.archived() == ["cat.png", "say.yaml", "sea.png", "sub/cat.yaml"], house.root
-    assert house.waiting() == ["cat.txt"], house.root
+    assert house.waiting() == ["cat.txt", *(name for name, _ in dying.SET)], house.root
     assert house.temporary() == [], house.root
 
 
 def test_a_process_dies_at_the_moment_that_one_variable_names(house: House) -> None:
-    dying.fill(house)
+    dying.fill_with_set(house)
     assert Program(house, AURA_TEST_DIE_AT="journal.claim:after:2").call("once").returncode == -signal.SIGKILL
     with closing(house.journal()) as journal:
         assert len(journal.unfinished_sources()) == 2

@@ -78,6 +78,13 @@ COMPANION: Final = ("cat.txt", b"an image of a cat")
 NAMED: Final = ("sea.png", PNG + b"the sea" + PNG[-12:])
 """An image without a job of its own: it is archived with the job file that names it."""
 
+SET: Final = (
+    ("set/_defaults.yaml", b"caption: {place: beside, existing: append}\n"),
+    ("set/dog.png", PNG + b"a dog" + PNG[-12:]),
+    ("set/dog.txt", b"1dog\n"),
+)
+"""A picture whose caption is joined with its text where it lies: it stays."""
+
 PAIR_WAIT_S: Final = 0.02
 """Long enough for files that are there together to be paired: the daemon looks at all of them in less time."""
 
@@ -88,6 +95,13 @@ def fill(house: House) -> None:
         house.drop(name, content)
     house.drop(*COMPANION)
     house.drop(*NAMED)
+
+
+def fill_with_set(house: House) -> None:
+    """Puts a set beside all of those."""
+    fill(house)
+    for name, content in SET:
+        house.drop(name, content)
 
 
 def attend(hear: Callable[[str], None]) -> None:
@@ -175,11 +189,11 @@ def drained(house: House, prepare: Callable[[], None] = lambda: None) -> int:
 def main(root: Path, first: int, stride: int) -> None:
     logger.remove()
     whole = House(root / "whole")
-    fill(whole)
+    fill_with_set(whole)
     drained(whole, lambda: note_in(root / "moments"))
     for moment in (root / "moments").read_text(encoding="utf-8").split()[first::stride]:
         house = House(root / "died" / moment)
-        fill(house)
+        fill_with_set(house)
         if drained(house, lambda moment=moment: die_at(moment)) < 0:  # type: ignore[misc]
             drained(house)
 

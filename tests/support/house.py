@@ -158,7 +158,7 @@ class Door:
         self.claims, self.references, self.inputs = intake.claims, intake.image_lookup, intake.input_images
         self.folders, self.judging, self.intake = intake.folder_defaults, intake.triage, intake.admission
         guard = MountGuard(house.outbox, house.state)
-        self.outbox = Delivery(guard, self.journal, overwrites=overwrites, monotonic=self.now)
+        self.outbox = Delivery(guard, self.journal, inbox=house.inbox, overwrites=overwrites, monotonic=self.now)
         self.disposition = SourcePolicy.KEEP if keeps else SourcePolicy.ARCHIVE
 
     def now(self) -> float:

@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.caption_writing import BOTH_WAYS, MOST_WORDS, WritingKeys
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import CaptionRequest, shared_fields
+from aura_daemon.jobs.text_patterns import in_any_case
 
 _Caption = Annotated[Literal["caption"], WithJsonSchema({"enum": ["caption", None]})]
+
+
+def _known_extension(value: object) -> object:
+    """Accepts `txt` and `.TXT`."""
+    text = value.strip(" \t\r\n").lower() if isinstance(value, str) else ""
+    return f".{text.removeprefix('.')}" if text else value
+
+
+_Extension = Annotated[
+    CaptionExtension | None,
+    BeforeValidator(_known_extension),
+    types.choice_schema(CaptionExtension, [f"[.]?{in_any_case(extension[1:])}" for extension in CaptionExtension]),
+]
+
+
+_Words = Annotated[types.Beginning | None, WithJsonSchema({**types.as_text(), "maxLength": 500})]
+
+
+def _words_field(what: str) -> Any:
+    return Field(None, description=f"text of at most 500 characters: {what}")
+
+
+class CaptionFileKeys(BaseModel):
+    """The file that the caption is written to."""
+
+    model_config = types.CONFIG
+    extension: _Extension = Field(None, description=f"one of {', '.join(CaptionExtension)}")
+    place: CaptionPlace | None = Field(
+        None, description=f"one of {', '.join(CaptionPlace)}: in the outbox, or beside the picture in the inbox"
+    )
+    prefix: _Words = _words_field("what comes before the caption")
+    suffix: _Words = _words_field("what comes behind the caption")
+    trigger_word: _Words = _words_field("what comes first of all, with a comma behind it")
+    existing: ExistingText | None = Field(
+        None, description=f"one of {', '.join(ExistingText)}: what becomes of a text that the picture has"
+    )
 
 
 class CaptionJob(WritingKeys):
@@ -43,7 +81,13 @@ class CaptionJob(WritingKeys):
     embed: bool | None = Field(
         None, strict=True, description="true or false: also a copy of the picture with the caption in it"
     )
+    caption: CaptionFileKeys | None = Field(
+        None, description=f"keys of the file that the caption is written to: {', '.join(CaptionFileKeys.model_fields)}"
+    )
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""
-        return CaptionRequest(**shared_fields(self, CaptionRequest) | {"sampling": self.caption_sampling()})
+        values = shared_fields(self, CaptionRequest) | {"sampling": self.caption_sampling()}
+        if self.caption is not None:
+            values["caption"] = AskedCaptionFile(**self.caption.model_dump())
+        return CaptionRequest(**values)

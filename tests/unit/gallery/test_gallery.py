@@ -44,7 +44,7 @@ class Hand:
 def opened(house: House, clock: Hand, size: int = 10) -> Iterator[Gallery]:
     """The gallery of a house whose daemon does not run."""
     journal = Journal(house.state / FILE_NAME)
-    delivery = Delivery(MountGuard(house.outbox, house.state), journal, overwrites=False)
+    delivery = Delivery(MountGuard(house.outbox, house.state), journal, inbox=house.inbox, overwrites=False)
     gallery = Gallery(journal, delivery, page_size=size, monotonic=clock, now=lambda: "2026-01-01T00:00:00+00:00")
     try:
         yield gallery

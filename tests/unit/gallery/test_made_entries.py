@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aura_daemon.errors import Problem
-from aura_daemon.formats.sidecar_schema import BenchmarkRecord, GridRecord, LoraRecord, OutputRecord, Sidecar
+from aura_daemon.formats.sidecar_schema import (
+    BenchmarkRecord,
+    GridRecord,
+    LoraRecord,
+    OutputRecord,
+    Sidecar,
+    TextRecord,
+)
 from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobfile.validation import JobSpec, validated
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -98,6 +106,18 @@ def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:
     assert (entry.width, entry.height) == (480, 270)
     assert entry.job == ""
     assert not {"Beams", "Seed", "Candidates", "Most words"} & dict(entry.settings).keys()
+
+
+def test_a_caption_beside_its_picture_is_named_and_no_page_leads_into_the_inbox() -> None:
+    asked = CaptionRequest(image="beach.png", picture="beach.png", caption=AskedCaptionFile(place=CaptionPlace.BESIDE))
+    text = TextRecord(name="set/beach.txt", bytes=1, sha256="", is_kept=False)
+    entry = of_result(3, job(asked), "cat.json", document(asked, caption="a beach", text=text), thumbnail_size=None)
+    assert (entry.caption, entry.text, dict(entry.settings)["Text"]) == ("a beach", "", "set/beach.txt")
+    output = OutputRecord(name="cat.caption", bytes=1, sha256="", width=None, height=None)
+    kept = text.model_copy(update={"is_kept": True})
+    made = document(asked, caption="a beach", text=kept, outputs=[output])
+    entry = of_result(3, job(asked), "cat.json", made, thumbnail_size=None)
+    assert (entry.text, "Text" in dict(entry.settings)) == ("cat.caption", False)
 
 
 @pytest.mark.parametrize(

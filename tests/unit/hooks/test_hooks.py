@@ -326,3 +326,11 @@ def test_a_program_with_a_slash_counts_from_the_folder_of_the_configuration(
     assert hooks.on_idle == ("tell",)
     monkeypatch.setenv("AURA_HOOKS__ON_DONE", '["sub/tell"]')
     assert load(tmp_path / "aura.yaml").settings.hooks.on_done == (os.path.join(Path.cwd(), "sub/tell"),)  # noqa: PTH118
+
+
+def test_of_a_caption_beside_its_picture_the_text_is_told(house: House, teller: Teller) -> None:
+    house.drop("sub/cat.png", PNG)
+    house.drain(hooks={"on_done": teller.command}, caption={"place": "beside"})
+    ((told, _),) = teller.told()
+    assert told["OUTPUTS"] == str(house.inbox / "sub" / "cat.txt")
+    assert told["SIDECAR"] == str(house.outbox / "sub" / "cat.json")

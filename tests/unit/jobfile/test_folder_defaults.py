@@ -13,6 +13,7 @@ from aura_daemon.jobfile.folder_defaults import (
     MODELS,
     SPELLINGS,
     FolderDefaults,
+    caption_file_of,
     defaults_schema,
     is_settings,
     parse_defaults,
@@ -22,6 +23,7 @@ from aura_daemon.jobfile.folder_defaults import (
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, for_image
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
+from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest, JobKind, RegenerateRequest
 from aura_daemon.jobs.sources import PromptLines, SourceKind
 
@@ -57,6 +59,7 @@ GOOD = {
     "priority": [-1000, 10],
     "question": ["what is it?", 7],
     "embed": [True, False],
+    "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
 
@@ -224,7 +227,10 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
     own = {key: value for key, value in own.items() if key not in other}
     about = {"prompt": "x"} | ({"image": "a.png"} if "strength" in own else {})
     keys = with_folder_defaults({"task": kind.value, **about, **own}, kind, [folder(**one) for one in said])
-    assert {key: keys[key] for key in own} == own
+    assert {key: keys[key] for key in own if key != "caption"} == {key: own[key] for key in own if key != "caption"}
+    said_of_file: dict[str, object] = own.get("caption") or {}  # type: ignore[assignment]
+    of_file: dict[str, object] = keys.get("caption") or {}  # type: ignore[assignment]
+    assert all(of_file[key] == value for key, value in said_of_file.items() if value is not None)
     assert not keys.keys() & other
     result = parse(SourceKind.JOB_FILE, yaml.safe_dump(keys).encode(), file="cat.yaml")
     assert isinstance(result, ParsedFile), result
@@ -233,3 +239,24 @@ def test_whatever_folders_say_a_valid_job_stays_valid_and_says_what_it_said(
 def test_the_settings_are_known_by_their_name_in_any_case() -> None:
     assert all(is_settings(name) for name in (*SPELLINGS, "_deFaults.yMl"))
     assert not any(is_settings(name) for name in ("defaults.yaml", "_defaults.yaml.txt", "_defaults"))
+
+
+def test_of_the_file_of_a_caption_each_key_counts_for_itself() -> None:
+    near = folder(caption={"place": "beside", "trigger_word": "sks"})
+    far = folder(caption={"place": "outbox", "extension": ".caption", "prefix": "photo of"})
+    spec = asked("task: caption\nimage: a.png\ncaption: {trigger_word: no, prefix: ~}\n", near, far)
+    assert isinstance(spec.request, CaptionRequest)
+    assert spec.request.file == CaptionFile(
+        place=CaptionPlace.BESIDE, extension=CaptionExtension.CAPTION, prefix="photo of", trigger_word="no"
+    )
+    assert caption_file_of([near, far], CaptionFile(suffix="x")) == CaptionFile(
+        place=CaptionPlace.BESIDE,
+        extension=CaptionExtension.CAPTION,
+        prefix="photo of",
+        suffix="x",
+        trigger_word="sks",
+    )
+    assert caption_file_of([folder(steps=4)], CaptionFile(suffix="x")) == CaptionFile(suffix="x")
+    assert "caption" not in with_folder_defaults({"prompt": "x"}, "generate", [near])
+    wrong = {"image": "a.png", "caption": "beside"}
+    assert with_folder_defaults(wrong, "caption", [near])["caption"] == "beside"

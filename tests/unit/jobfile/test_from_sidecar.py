@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aura_daemon.formats.sidecar_schema import Sidecar
 from aura_daemon.jobfile.from_sidecar import differences, parse, request_of
+from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace, ExistingText, asked
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Hires, ImageFormat, Lora, Metadata
 from aura_daemon.jobs.results import Processor, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.sampling import Scheduler
@@ -84,13 +85,17 @@ def test_a_sidecar_asks_for_exactly_what_was_made(made: ResolvedGenerate) -> Non
     )
 
 
+USUAL = asked(CaptionFile())
+"""Whatever is configured."""
+
+
 @pytest.mark.parametrize(("image", "name"), [(None, "beach.jpg"), ("sub/other.png", "sub/other.png")])
 def test_a_caption_s_sidecar_asks_for_its_image(image: str | None, name: str) -> None:
     content = document(ResolvedCaption(image=image, prompt="a photo of", max_new_tokens=9)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
     assert request_of(read) == CaptionRequest(
-        image=name, prompt="a photo of", max_new_tokens=9, beams=1, max_words=0, embed=False
+        image=name, prompt="a photo of", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, embed=False
     )
 
 
@@ -99,7 +104,9 @@ def test_an_answer_s_sidecar_asks_its_question() -> None:
     assert b'"question": "what is it?"' in content
     read = parse(content, file="a.json")
     assert isinstance(read, Sidecar)
-    asked = CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, question="what is it?", embed=False)
+    asked = CaptionRequest(
+        image="a.png", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, question="what is it?", embed=False
+    )
     assert request_of(read) == asked
 
 
@@ -107,7 +114,18 @@ def test_the_sidecar_of_a_caption_in_its_picture_asks_for_that_too() -> None:
     content = document(ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, embed=True)).to_json()
     read = parse(content, file="beach.json")
     assert isinstance(read, Sidecar)
-    assert request_of(read) == CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, embed=True)
+    assert request_of(read) == CaptionRequest(
+        image="a.png", max_new_tokens=9, caption=USUAL, beams=1, max_words=0, embed=True
+    )
+
+
+def test_the_sidecar_of_a_caption_in_a_file_of_its_own_asks_for_that_file() -> None:
+    file = CaptionFile(place=CaptionPlace.BESIDE, existing=ExistingText.APPEND, trigger_word="sks")
+    content = document(ResolvedCaption(image="a.png", prompt="", max_new_tokens=9, caption=file)).to_json()
+    read = parse(content, file="beach.json")
+    assert isinstance(read, Sidecar)
+    wanted = CaptionRequest(image="a.png", max_new_tokens=9, beams=1, max_words=0, embed=False, caption=asked(file))
+    assert request_of(read) == wanted
 
 
 @pytest.mark.parametrize("indent", [None, 4])

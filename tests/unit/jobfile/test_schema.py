@@ -155,6 +155,14 @@ VALUES = {
     "batch": mostly(st.integers(1, 8)),
     "question": mostly(TEXTS | LONG),
     "embed": mostly(st.booleans()),
+    "caption": mostly(
+        some_of(
+            extension=mostly(st.sampled_from([".txt", "TXT", " caption\n", "..txt", ".md", ""])),
+            place=mostly(st.sampled_from(["outbox", "beside", "Beside"])),
+            prefix=mostly(TEXTS | LONG),
+            existing=mostly(st.sampled_from(["keep", "append", "skip", "add"])),
+        )
+    ),
     "stepz": ANYTHING,
 }
 VALUES["matrix"] = mostly(
@@ -199,6 +207,7 @@ DOCUMENTS = st.one_of(
             "priority",
             "question",
             "embed",
+            "caption",
         ),
     ),
 )

@@ -13,7 +13,7 @@ from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.mcp_server.serving import server_of
 from tests.support.agents import Ask, Reply, config_of, reply_of, with_client
-from tests.support.house import House, fail, make
+from tests.support.house import PNG, House, fail, make
 
 
 def test_of_what_is_done_the_results_are_named(house: House, ask: Ask) -> None:
@@ -98,3 +98,16 @@ def test_a_wait_that_is_given_up_leaves_the_file_in_the_queue_and_the_server_ans
 
 def _grows(values: Sequence[float]) -> bool:
     return all(before < after for before, after in pairwise(values))
+
+
+def test_of_a_caption_beside_its_picture_the_sidecar_is_named_as_it_is_in_the_outbox(house: House, ask: Ask) -> None:
+    house.drop("a.png", PNG)
+    house.drain(caption={"place": "beside"})
+    house.drop("b.png", PNG)
+    house.drain(caption={"extension": ".caption"})
+    assert ask("wait", file="a.png").data["results"] == ["a.json"]
+    assert [one["result"] for one in ask("results").data["results"]] == ["b.caption", "a.json"]
+    assert not ask("look", result="a.json").is_refused
+    looked_at = ask("look", result="b.caption").data
+    assert looked_at["text"].startswith("an image of ")
+    assert looked_at["sidecar"]["outputs"][0]["name"] == "b.caption"

@@ -116,7 +116,7 @@ def test_a_result_is_its_payload_and_a_sidecar_that_speaks_the_truth_about_it(do
 
 
 @pytest.mark.parametrize(
-    "taken", ["cat.png", "cat.json", "cat.txt", "cat.jpg", "cat.webp", "cat.avif", "cat.md", "cat.svg"]
+    "taken", ["cat.png", "cat.json", "cat.txt", "cat.caption", "cat.jpg", "cat.webp", "cat.avif", "cat.md", "cat.svg"]
 )
 def test_a_name_that_is_taken_is_left_and_the_stem_changes_for_payload_and_sidecar(door: Door, taken: str) -> None:
     (door.house.outbox / taken).write_bytes(b"theirs")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionPlace
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
@@ -16,6 +18,11 @@ from aura_daemon.jobs.requests import (
 )
 from aura_daemon.journal.records import Job
 from aura_daemon.outbox.result_files import output_of, sidecar_path_of
+
+BESIDE = CaptionRequest(
+    picture="set/x.png",
+    caption=AskedCaptionFile(place=CaptionPlace.BESIDE, extension=CaptionExtension.CAPTION),
+)
 
 
 def of(request: Request) -> Job:
@@ -29,6 +36,9 @@ def of(request: Request) -> Job:
         (GenerateRequest(prompt="x"), ["cat.jpg", "cat.txt"], "cat.jpg"),
         (GenerateRequest(prompt="x", format=ImageFormat.JPG), [], "cat.jpg"),
         (CaptionRequest(image="cat.png"), ["cat.png"], "cat.txt"),
+        (BESIDE, [], "inbox/set/x.caption"),
+        (BESIDE, ["cat.caption"], "cat.caption"),
+        (replace(BESIDE, picture=""), [], "cat.caption"),
         (BenchmarkRequest(), ["cat.svg", "cat.md"], "cat.md"),
         (GridRequest(cells=(), columns=1), ["cat.webp"], "cat.webp"),
     ],
@@ -38,7 +48,7 @@ def test_the_output_of_a_job_is_what_lies_there_else_what_was_asked_for(
 ) -> None:
     for name in names:
         (tmp_path / name).touch()
-    assert output_of(of(request_), tmp_path) == tmp_path / found
+    assert output_of(of(request_), tmp_path, tmp_path / "inbox") == tmp_path / found
 
 
 @pytest.mark.parametrize(
