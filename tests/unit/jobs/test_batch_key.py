@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     CaptionSampling,
@@ -86,11 +87,17 @@ CAPTIONS_APART: dict[str, object] = {
     "candidates": 5,
     "question": "what is it?",
 }
-CAPTIONS_ALIKE: dict[str, object] = {"image": "b.png", "max_words": 5, "embed": True}
+CAPTIONS_ALIKE: dict[str, object] = {
+    "image": "b.png",
+    "max_words": 5,
+    "embed": True,
+    "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
+    "picture": "sub/b.png",
+}
 
 
 @pytest.mark.parametrize("key", CAPTIONS_ALIKE)
-def test_captions_go_together_that_differ_in_their_image_or_where_they_are_cut(key: str) -> None:
+def test_captions_go_together_that_differ_in_their_image_or_in_what_is_made_of_them(key: str) -> None:
     changed = replace(CaptionRequest(image="a.png"), **{key: CAPTIONS_ALIKE[key]})  # type: ignore[arg-type]
     assert batch_key(changed) == batch_key(CaptionRequest(image="a.png"))
 
