@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,22 @@ import torch
 from transformers import BlipForQuestionAnswering, BlipProcessor
 
 from aura_daemon.config.engine import CaptionSettings, Device, Dtype, EngineSettings
+from aura_daemon.engines.captioning.family import Captioning, CaptionPicture
+from aura_daemon.engines.interface import DecodedTask
+from aura_daemon.engines.model_files.find import ModelFiles
+from aura_daemon.engines.placement.device_memory import FreeMemory
+from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.session import Session
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, JobKind
 from aura_daemon.jobs.results import Failure, FailureKind, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
+from aura_daemon.ladder.prediction import Footprint
 from tests.support.listening import Listener
 from tests.support.running import run_alone
 from tests.support.tiny_models import write_answerer
 from tests.unit.engines.captioning.test_blip import drawing, png, produced
+
+GIB = 1 << 30
 
 QUESTIONS = (
     "what is on it?",
@@ -79,6 +88,29 @@ def test_captions_and_answers_have_models_of_their_own_side_by_side(captioner_fo
     assert answer.resolved == ResolvedCaption(image=None, prompt="", max_new_tokens=50, question="what is it?")
     (payload,) = answer.payloads
     assert payload.content.decode() == f"{answer.text}\n"
+
+
+class LargeModels(Captioning):
+    """As if each model took a GiB."""
+
+    def footprint(
+        self, files: ModelFiles, placement: Placement, tasks: Sequence[DecodedTask[CaptionPicture]] = ()
+    ) -> Footprint:
+        return replace(super().footprint(files, placement, tasks), unet_bytes=GIB)
+
+
+def test_where_memory_is_short_captions_and_answers_take_turns(captioner_folder: Path, folder: Path) -> None:
+    host_bytes = 1 << 40
+    caption = CaptionSettings(model=str(captioner_folder), question_model=str(folder))
+    short = Session(
+        EngineSettings(device=Device.CPU, dtype=Dtype.FLOAT32, caption=caption),
+        families={JobKind.CAPTION: LargeModels},
+        free=lambda _: FreeMemory(device_bytes=0, host_bytes=host_bytes),
+    )
+    host_bytes = short.base_bytes + 3 * GIB // 2
+    for question, loaded in (("", captioner_folder), ("what is it?", folder), ("", captioner_folder)):
+        produced(run_alone(short, CaptionRequest(question=question, max_new_tokens=3), png(drawing())))
+        assert short.models == (str(loaded),)
 
 
 def test_a_prompt_begins_the_answer(captioner_folder: Path, folder: Path) -> None:
