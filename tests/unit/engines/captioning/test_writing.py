@@ -144,6 +144,25 @@ def test_beginnings_of_different_length_do_not_corrupt_one_another(
         assert made.batch_size == [other for _, other in asked].count(prompt)
 
 
+@pytest.mark.parametrize(
+    ("request_", "width"),
+    [
+        (CaptionRequest(max_new_tokens=2), 0),
+        (CaptionRequest(max_new_tokens=2, beams=3), 3),
+        (CaptionRequest(max_new_tokens=2, sampling=CHANCE, candidates=4), 4),
+    ],
+)
+def test_memory_is_learned_apart_for_each_number_of_captions_that_are_written_at_once(
+    beside: Beside, request_: CaptionRequest, width: int
+) -> None:
+    listener = Listener()
+    task = Task(job_id="a", request=request_, image=beside.png(0), image_name="a.png")
+    beside.session.run([task], listener)
+    tried = listener.results["a"].tried
+    assert tried is not None
+    assert (tried.width, tried.height, tried.extent.captions) == (width, 0, max(1, width))
+
+
 def test_the_pictures_of_these_tests_have_captions_of_several_lengths(beside: Beside) -> None:
     texts = {beside.plain(number, "") for number in range(PICTURES)}
     assert len(texts) > 2
