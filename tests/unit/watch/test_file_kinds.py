@@ -179,3 +179,9 @@ def test_an_index_as_a_gallery_has_one_is_left_alone_quietly() -> None:
     found = route("index.html", b"<!doctype html>", ALL)
     assert isinstance(found, Leave)
     assert found.is_usual
+
+
+def test_a_caption_file_is_left_alone_quietly() -> None:
+    found = route("cat.Caption", b"a cat", ALL)
+    assert isinstance(found, Leave)
+    assert (found.reason, found.is_usual) == ("the caption of a picture", True)
