@@ -300,8 +300,8 @@ def demand_of(request: Request) -> str:
     match request:
         case CaptionRequest():
             what = "question" if is_question(request) else "caption"
-            beams = f"of {request.beams} beams" if request.beams is not None else ""
-            candidates = f"of {request.candidates} candidates" if request.candidates is not None else ""
+            beams = f"along {request.beams} beams" if request.beams is not None else ""
+            candidates = f"with {request.candidates} candidates" if request.candidates is not None else ""
             return " ".join(filter(None, (what, beams, candidates)))
         case GridRequest():
             return "grid"

@@ -97,6 +97,7 @@ def test_a_caption_shows_its_words_and_the_shape_of_its_thumbnail() -> None:
     assert (entry.kind, entry.caption, entry.picture, entry.text) == (EntryKind.CAPTION, "a beach", "", "cat.txt")
     assert (entry.width, entry.height) == (480, 270)
     assert entry.job == ""
+    assert not {"Beams", "Seed", "Candidates", "Most words"} & dict(entry.settings).keys()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.validation import JobSpec, validated, with_loras_of_prompt
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Lora
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GenerateRequest, Lora
 from tests.unit.jobfile.test_parser import complaints, requests
 
 
@@ -72,6 +72,26 @@ def test_the_path_of_an_image_may_be_written_in_many_ways(name: str) -> None:
     assert image_names(f"image: {name}".encode(), file="cat.yaml") == ("a/b.png",)
 
 
+@pytest.mark.parametrize(
+    ("keys", "request_"),
+    [
+        ("beams: 3", CaptionRequest(beams=3)),
+        ("sampling: true", CaptionRequest(sampling=CaptionSampling())),
+        ("sampling: {seed: -1, top_p: 1}", CaptionRequest(sampling=CaptionSampling(top_p=1))),
+        ("sampling: false\nbeams: 3", CaptionRequest(beams=3)),
+        ("candidates: 1", CaptionRequest(candidates=1)),
+        ("candidates: 5", CaptionRequest(candidates=5, sampling=CaptionSampling())),
+        ("candidates: 5\nsampling: false", CaptionRequest(candidates=5)),
+        ("candidates: 5\nbeams: 3", CaptionRequest(candidates=5, beams=3)),
+        ("candidates: 5\nsampling: {seed: 7}", CaptionRequest(candidates=5, sampling=CaptionSampling(seed=7))),
+    ],
+)
+def test_candidates_are_drawn_by_chance_unless_the_job_says_how_words_are_found(
+    keys: str, request_: CaptionRequest
+) -> None:
+    assert requests(f"task: caption\n{keys}") == [request_]
+
+
 def test_an_image_alone_is_to_be_captioned() -> None:
     assert requests("image: sub/beach.jpg") == [CaptionRequest(image="sub/beach.jpg")]
     assert requests("task: caption") == [CaptionRequest()]  # the image that is called as the job file
@@ -125,6 +145,15 @@ def test_an_image_alone_is_to_be_captioned() -> None:
         ),
         ("prompt: x\naspect_ratio: [16, 9]", "(given: [16, 9])"),
         ("task: [a]", "task: must be one of generate, caption, regenerate, benchmark (given: [a])"),
+        (
+            "prompt: x\nsampling: euler",
+            "cat.yaml:2: sampling: `sampling` does not go with `task: generate`: the sampler is named with `scheduler`",
+        ),
+        (
+            "task: caption\nbeams: 3\nsampling: true",
+            "cat.yaml:1: `beams` looks for the likeliest words and `sampling` draws them by chance: leave one out",
+        ),
+        ("task: caption\nnum_beams: 3", "cat.yaml:2: num_beams: unknown key; did you mean `beams`?"),
         ("task: caption\nimage: a.png\nsteps: 4", "cat.yaml:3: steps: `steps` does not go with `task: caption`"),
         ("prompt: x\nmask: a.png", "`mask` goes with `image`: name the image that it is about"),
         ("prompt: x\nstrength: 0.5", "`strength` goes with `image`: name the image that it is about"),

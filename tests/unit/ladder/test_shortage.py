@@ -102,6 +102,7 @@ def test_every_key_of_a_request_was_thought_of() -> None:
         (PLAIN, "generate"),
         (replace(PLAIN, guidance_scale=7.5, width=512, height=256, aspect_ratio="16:9"), "generate 512x256 guided"),
         (CaptionRequest(image="a.png"), "caption"),
+        (CaptionRequest(beams=4, candidates=2), "caption along 4 beams with 2 candidates"),
         (GridRequest(cells=("a",), columns=1), "grid"),
     ],
 )

@@ -12,7 +12,15 @@ from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.validation import JobSpec, validated
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, Hires, Lora, Metadata
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    CaptionSampling,
+    GenerateRequest,
+    Hires,
+    Lora,
+    Metadata,
+)
 from aura_daemon.jobs.sources import SourceKind
 
 CATALOGUE = Catalogue(models=("sd-1.4",), loras=("ink",))
@@ -71,6 +79,9 @@ def test_captions_take_those_of_a_caption() -> None:
     request = asked("task: benchmark\nof: caption\nprompt: a photo of\nmax_new_tokens: 20\nrepeats: 1\n")
     caption = CaptionRequest(prompt="a photo of", max_new_tokens=20)
     assert request == BenchmarkRequest(caption=caption, repeats=1)
+    assert asked("task: benchmark\nof: caption\nbeams: 3").caption == CaptionRequest(beams=3)
+    drawn = asked("task: benchmark\nof: caption\ncandidates: 5").caption
+    assert drawn == CaptionRequest(candidates=5, sampling=CaptionSampling(seed=42))
 
 
 @pytest.mark.parametrize(
@@ -108,6 +119,7 @@ def test_a_size_is_width_and_height_or_the_side_of_a_square(sizes: str, expected
         ("seed: [1, 2]", "it is one picture"),
         ("of: pictures", "must be what is measured: `generate` or `caption`"),
         ("of: caption\nsteps: 3", "`steps` does not go with `task: benchmark` and `of: caption`"),
+        ("of: caption\nmax_words: 5", "`max_words` does not go with `task: benchmark` and `of: caption`"),
         ("of: caption\nsizes: 512", "`sizes` does not go with `task: benchmark` and `of: caption`"),
         ("repeets: 3", "unknown key; did you mean `repeats`?"),
         ("model: sd-9", "is none of the models that the configuration allows"),
