@@ -1,5 +1,6 @@
 """How a request's gaps are filled."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from aura_daemon.config.engine import (
     CaptionSettings,
     Device,
     GenerateSettings,
+    ModelSettings,
     allocator_options,
     memory_fraction,
 )
@@ -266,3 +268,10 @@ def test_a_unet_that_is_told_the_guidance_takes_no_second_pass() -> None:
     assert ModelDefaults().is_guided(2.0)
     assert not ModelDefaults().is_guided(1.0)
     assert not ModelDefaults(embedded_guidance=True).is_guided(8.0)
+
+
+def test_the_model_for_questions_has_a_revision_of_its_own_and_the_captioner_s_right_to_pickles() -> None:
+    captions = CaptionSettings(model="blip-base", revision="main", allow_pickle=True)
+    assert captions.answering is None
+    answers = replace(captions, question_model="blip-vqa-base").answering
+    assert answers == ModelSettings(model="blip-vqa-base", allow_pickle=True)
