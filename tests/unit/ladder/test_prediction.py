@@ -158,6 +158,11 @@ def test_a_square_picture_on_the_cpu_in_bfloat16_takes_no_more_than_promised() -
     assert predicted_bytes(on_cpu(2), Rung.CPU, SQUARE) <= 4.0 * GIB
 
 
+def test_the_parameters_of_a_unet_are_counted_in_the_format_that_it_computes_in() -> None:
+    assert Footprint(unet_bytes=1_720_000_000, element_bytes=2).parameters == 860_000_000
+    assert Footprint(unet_bytes=3_440_000_000, element_bytes=4).parameters == 860_000_000
+
+
 def test_without_guidance_half_the_rows_are_computed() -> None:
     many = Extent(width=512, height=512, batch=16)
     rows = predicted_bytes(ON_GPU, Rung.RESIDENT, many) - predicted_bytes(
