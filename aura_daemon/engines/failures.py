@@ -26,6 +26,7 @@ OUT_OF_MEMORY_WORDS: Final = (
     "can't alloc",
     "Could not allocate memory",
     "Failed to allocate memory",
+    " bytes of memory",
     "Cannot allocate memory",
     "not enough memory: you tried to allocate",
     "std::bad_alloc",

@@ -131,7 +131,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Drained:
     folder = tmp_path_factory.mktemp("meaning")
     inbox, outbox = folder / "inbox", folder / "outbox"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AURA_")}
-    environment["XDG_STATE_HOME"] = str(folder / "xdg")
+    environment["XDG_STATE_HOME"] = environment["XDG_CONFIG_HOME"] = str(folder / "xdg")
     environment["AURA_SETTLE"] = "0.3"
     environment["AURA_GENERATE__LORAS"] = str(LORAS)
     environment["AURA_BATCH"] = "1"  # on a GPU, too, the same pixels whatever is drawn beside

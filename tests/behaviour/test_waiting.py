@@ -241,7 +241,7 @@ def test_a_picture_waits_until_another_program_of_its_group_has_ended(tmp_path: 
     under = ("/bin/sh", "-c", ENTER, str(group.folder / "cgroup.procs"))
     program = Program(house, REAL, under=under)
     try:
-        hog = group.start([sys.executable, "-c", HOG, str(1500 * MIB)], stdout=subprocess.PIPE)
+        hog = group.start([sys.executable, "-c", HOG, str(1640 * MIB)], stdout=subprocess.PIPE)
         assert hog.stdout is not None
         assert hog.stdout.readline() == "taken\n"
         house.drop("a.yaml", b"prompt: a small red circle on a blue background\n")

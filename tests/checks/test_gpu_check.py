@@ -46,7 +46,7 @@ def test_the_rehearsal_draws_on_every_rung(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     said = (tmp_path / "out").read_text(encoding="utf-8")
-    assert "| all | 4 of 4 | yes |" in said, said
+    assert "| all | 5 of 5 | yes |" in said, said
     assert said.count("| 4 GB |") == 5, said
 
 

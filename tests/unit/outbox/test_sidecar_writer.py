@@ -8,6 +8,7 @@ import jsonschema
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse, request_of
+from aura_daemon.jobs.caption_files import CaptionFile, asked
 from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GridRequest
 from aura_daemon.jobs.results import (
     CaptionCandidate,
@@ -128,7 +129,13 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
     read = parse(made.to_json(), file="cat.json")
     assert isinstance(read, Sidecar), read
     assert request_of(read) == CaptionRequest(
-        image="beach.jpg", max_new_tokens=50, sampling=CHOSEN.sampling, candidates=2, max_words=9
+        image="beach.jpg",
+        max_new_tokens=50,
+        sampling=CHOSEN.sampling,
+        candidates=2,
+        max_words=9,
+        embed=False,
+        caption=asked(CaptionFile()),
     )
 
 
