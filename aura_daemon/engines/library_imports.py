@@ -1,14 +1,13 @@
 """What torch, diffusers and transformers import without need: a third of the time in which a worker starts.
 
-In: the first import of these libraries. Out: the same libraries without scipy, peft, the compiler of torch and its code
-for several computers, each of which is imported at its first use. Importing this module imports no library.
+In: the first import of these libraries. Out: the same libraries without scipy, the compiler of torch and its code for
+several computers, each of which is imported at its first use. Importing this module imports no library.
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.abc
-import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,12 +19,6 @@ COMPILER: Final = "torch._dynamo"
 
 GET_ITEM: Final = f"{COMPILER}._trace_wrapped_higher_order_op"
 """The one submodule of the compiler that transformers imports by name, for masks that no model here has."""
-
-ADAPTERS: Final = "peft"
-"""Only LoRAs need it, but diffusers imports two names of it, for questions that are asked of every module."""
-
-ADAPTED_LAYERS: Final = f"{ADAPTERS}.tuners.tuners_utils"
-ADAPTER_HELPERS: Final = f"{ADAPTERS}.helpers"
 
 
 @contextmanager
@@ -43,10 +36,7 @@ def lean_imports() -> Iterator[None]:
     if COMPILER not in sys.modules:
         marks = dict.fromkeys(("allow_in_graph", "assume_constant_result", "disable"), _unmarked)
         stand_ins = [_StandIn(COMPILER, marks), _StandIn(GET_ITEM, {"TransformGetItemToIndex": _real_get_item})]
-    parts = _PartsOfTheCompiler(tuple(stand_ins))
-    if ADAPTERS not in sys.modules and importlib.util.find_spec(ADAPTERS) is not None:
-        stand_ins.append(_StandIn(ADAPTED_LAYERS, {"BaseTunerLayer": _AdaptedLayer}))
-        stand_ins.append(_StandIn(ADAPTER_HELPERS, {"disable_input_dtype_casting": _casting_disabled}))
+    parts = _PartsOfTheCompiler(stand_ins)
     sys.meta_path.insert(0, parts)
     if hides_scipy:
         vars(sys)["modules"]["scipy"] = None  # "not installed" to `import` and `find_spec`
@@ -132,22 +122,6 @@ class _Imported(importlib.abc.Loader):
 def _unmarked(function: Any = None, *_options: object, **_named: object) -> Any:
     """A decorator that tells only the compiler something, without the compiler."""
     return function if function is not None else lambda decorated: decorated
-
-
-class _OfRealClass(type):
-    """Nothing is an adapted layer before the real class is imported, which adapting does."""
-
-    def __instancecheck__(cls, instance: object) -> bool:
-        real = getattr(sys.modules.get(ADAPTED_LAYERS), "BaseTunerLayer", None)
-        return real is not None and real is not cls and isinstance(instance, real)
-
-
-class _AdaptedLayer(metaclass=_OfRealClass):
-    """Stands for peft's `BaseTunerLayer` in `isinstance`."""
-
-
-def _casting_disabled(*arguments: Any) -> Any:
-    return importlib.import_module(ADAPTER_HELPERS).disable_input_dtype_casting(*arguments)
 
 
 def _real_get_item() -> Any:

@@ -11,7 +11,7 @@ from aura_daemon.engines.library_imports import lean_imports
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.mini import GENERATOR
 
-HEAVY = ("scipy", "peft", "torch._dynamo", "torch.distributed.tensor")
+HEAVY = ("scipy", "torch._dynamo", "torch.distributed.tensor")
 STEPS = 6
 
 
@@ -25,23 +25,7 @@ def main() -> None:
 
     imported = [name for name in HEAVY if name in sys.modules]
     compiled = torch.compile(lambda number: number + 1, backend="eager")(torch.ones(2)).tolist()
-    told = {"imported": imported, "adapted": adapted(), "sampled": sampled(), "compiled": compiled}
-    json.dump(told, sys.stdout)
-
-
-def adapted() -> list[bool]:
-    """Whether diffusers takes a plain layer, and one with a LoRA, for adapted; and a cast within peft's own block."""
-    import torch
-    from diffusers.hooks import layerwise_casting
-
-    layer = torch.nn.Linear(2, 2)
-    before = isinstance(layer, layerwise_casting.BaseTunerLayer)
-    from peft import LoraConfig, inject_adapter_in_model
-
-    model = inject_adapter_in_model(LoraConfig(target_modules=["0"]), torch.nn.Sequential(layer))
-    with layerwise_casting.disable_input_dtype_casting(model):
-        is_cast = bool(model[0].cast_input_dtype_enabled)
-    return [before, isinstance(model[0], layerwise_casting.BaseTunerLayer), is_cast]
+    json.dump({"imported": imported, "sampled": sampled(), "compiled": compiled}, sys.stdout)
 
 
 def sampled() -> dict[str, str]:

@@ -32,11 +32,10 @@ def test_a_library_that_asks_for_a_part_of_the_compiler_is_given_it() -> None:
     subprocess.run(command, cwd=ROOT, capture_output=True, timeout=110, check=True)
 
 
-def test_a_worker_imports_nothing_heavy_and_samples_adapts_and_compiles_as_with_it() -> None:
+def test_a_worker_imports_nothing_heavy_and_samples_and_compiles_as_with_it() -> None:
     command = [sys.executable, "-W", "ignore", "-m", "tests.support.lean_worker"]
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=110, check=True)
     told = json.loads(answer.stdout.splitlines()[-1])
     assert told["imported"] == []
-    assert told["adapted"] == [False, True, False]
     assert told["compiled"] == [2.0, 2.0]
     assert told["sampled"] == lean_worker.sampled()  # this process has imported all of scipy
