@@ -96,8 +96,8 @@ def test_a_refusal_that_was_measured_moves_the_start_down(generator_folder: Path
     assert first.start is Rung.CPU
     assert plan.start is Rung.CPU_TILED_DECODE
     assert [step.fits for step in plan.ladder][:2] == [0, 1]
-    # At `balanced` 8 of 25 steps are whole, and the others take a tenth of their time.
-    assert [step.picture_s for step in plan.ladder][:2] == [None, pytest.approx(2.0 * (8 + 17 * 0.1))]
+    # At `balanced` 10 of 25 steps are whole, and the others take a tenth of their time.
+    assert [step.picture_s for step in plan.ladder][:2] == [None, pytest.approx(2.0 * (10 + 15 * 0.1))]
 
 
 def test_what_the_daemons_worker_holds_counts_as_free(generator_folder: Path) -> None:

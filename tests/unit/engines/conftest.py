@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when torch is imported; see workers/child.py
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as the engines take for small work: another number rounds otherwise
 
 from io import BytesIO
 from pathlib import Path

@@ -46,7 +46,7 @@ class Levers:
 
 LEVERS: Final = {
     Speed.EXACT: Levers(),
-    Speed.BALANCED: Levers(whole_share=0.32, least_whole=8, momentum=1.0),
+    Speed.BALANCED: Levers(whole_share=0.40, least_whole=10, momentum=1.0),
     Speed.FAST: Levers(whole_share=0.28, least_whole=7, momentum=1.0, guided=(0.28, 5.42)),
     Speed.TURBO: Levers(),  # so few steps differ too much from each other
 }

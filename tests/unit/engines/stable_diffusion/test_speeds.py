@@ -56,7 +56,7 @@ def steps(outcome: Produced) -> int:
 def test_each_speed_says_what_it_left_out_and_draws_nearly_the_same_picture(mini: Session) -> None:
     exact, balanced, fast = (drawn(mini, STAR, speed=speed) for speed in (Speed.EXACT, Speed.BALANCED, Speed.FAST))
     assert exact.levers == ()
-    assert balanced.levers == ("features of the UNet carried on in 17 of 25 evaluations",)
+    assert balanced.levers == ("features of the UNet carried on in 15 of 25 evaluations",)
     assert fast.levers == (
         "features of the UNet carried on in 8 of 15 evaluations",
         "guidance left out in 8 of 15 evaluations",
