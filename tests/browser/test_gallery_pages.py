@@ -59,7 +59,7 @@ def test_a_click_opens_a_result_keys_go_through_them_and_escape_leads_back(look:
     assert view.get_by_label("Previous").is_disabled()
     page.keyboard.press("Escape")
     assert not view.is_visible()
-    assert page.evaluate("document.activeElement === document.querySelectorAll('.tile .open')[0]")
+    page.wait_for_function("document.activeElement === document.querySelectorAll('.tile .open')[0]", timeout=5000)
     links.nth(3).click()
     view.get_by_label("Close").click()
     assert not view.is_visible()
