@@ -25,7 +25,8 @@ from aura_daemon.health.holdups import IMAGES, JOURNAL, OUTBOX, Holdups
 from aura_daemon.health.listener import JobStarted, Listener, WorkerEnd, WorkerEnded, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import JobKind, batch_key, engine_kind
+from aura_daemon.jobs.queueing import batch_key, engine_kind
+from aura_daemon.jobs.requests import JobKind
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from aura_daemon.config.settings import Settings
-from aura_daemon.jobs.requests import JobKind, engine_kind, is_question, speed_named
+from aura_daemon.jobs.queueing import engine_kind, speed_named
+from aura_daemon.jobs.requests import JobKind, is_question
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.speed import loaded_as
 from aura_daemon.journal.records import Job, Source

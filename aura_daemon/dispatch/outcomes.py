@@ -23,7 +23,7 @@ from aura_daemon.health.holdups import OUTBOX, Holdups, memory_for
 from aura_daemon.health.listener import AttemptFailed, FollowUp, JobDelivered, JobFailed, Listener, notify
 from aura_daemon.health.recorder import HealthRecorder
 from aura_daemon.intake.input_images import InputImages
-from aura_daemon.jobs.requests import engine_kind
+from aura_daemon.jobs.queueing import engine_kind
 from aura_daemon.jobs.results import Failure, FailureKind, Outcome, Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source

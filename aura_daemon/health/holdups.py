@@ -38,7 +38,7 @@ _MEMORY: Final = MEMORY_FOR.format("")
 
 
 def memory_for(demand: str) -> str:
-    """Name of the hold-up of all jobs with one demand (`jobs.requests.demand_of`) that lack memory."""
+    """Name of the hold-up of all jobs with one demand (`jobs.queueing.demand_of`) that lack memory."""
     return MEMORY_FOR.format(demand)
 
 

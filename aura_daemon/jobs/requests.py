@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
-from aura_daemon.file_names import escaped
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
-from aura_daemon.jobs.speed import Speed, loaded_as
+from aura_daemon.jobs.speed import Speed
 
 
 class JobKind(StrEnum):
@@ -228,17 +227,6 @@ def kind_of(request: Request) -> JobKind:
             assert_never(request)
 
 
-def engine_kind(request: Request) -> JobKind:
-    """The kind of job whose models a request needs: a benchmark needs those of what it measures."""
-    return kind_of(request.settings if isinstance(request, BenchmarkRequest) else request)
-
-
-def model_named(request: Request) -> str:
-    """The model that a request names; empty for the configured one."""
-    inner = request.settings if isinstance(request, BenchmarkRequest) else request
-    return (inner.model or "") if isinstance(inner, GenerateRequest) else ""
-
-
 def is_question(request: Request) -> bool:
     """Whether an answer is asked for, and not a caption."""
     return isinstance(request, CaptionRequest) and bool(request.question)
@@ -251,110 +239,7 @@ def text_of(request: Request) -> str:
     return request.prompt if isinstance(request, GenerateRequest) else ""
 
 
-def speed_named(request: Request) -> Speed | None:
-    """The level of speed that a request names; None for the configured one."""
-    inner = request.settings if isinstance(request, BenchmarkRequest) else request
-    return inner.speed if isinstance(inner, GenerateRequest) else None
-
-
-QUESTIONS: Final = "questions"
-"""The queue of questions about images."""
-
-
-def queue_of(request: Request) -> str:
-    """The queue in which a request waits: that of its model; at turbo one of its own, since other files may lack.
-
-    A request that names another level waits in a third: the configured level, of those that name none, may be turbo.
-    Questions have a model of their own.
-    """
-    if is_question(request):
-        return QUESTIONS
-    model, speed = model_named(request), speed_named(request)
-    queue = loaded_as(model, speed) if speed in (None, Speed.TURBO) else f"{model} without {Speed.TURBO}"
-    return queue.strip()
-
-
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
     """The values that `source` has for the fields of the dataclass `target`; a None is left out for its default."""
     values = {field.name: getattr(source, field.name, None) for field in fields(target)}
     return {name: value for name, value in values.items() if value is not None}
-
-
-def batch_key(request: Request) -> Request | None:
-    """What requests that can run in one batch have in common; None for a request that runs alone.
-
-    Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
-    mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image, in the seed of their words, in where they are cut and in what is made of
-    them; answers in the question too. They begin with the same words: a shorter beginning would have to be filled up,
-    and is read wrongly by BLIP then.
-    """
-    match request:
-        case CaptionRequest(sampling=sampling):
-            unseeded = replace(sampling, seed=None) if sampling is not None else None
-            question = QUESTIONS if is_question(request) else ""
-            return replace(
-                request,
-                image=None,
-                sampling=unseeded,
-                max_words=None,
-                question=question,
-                embed=None,
-                caption=None,
-                picture="",
-            )
-        case GridRequest() | BenchmarkRequest():
-            return None
-        case GenerateRequest():
-            if request.image is not None or request.hires is not None:
-                return None
-            return replace(
-                request,
-                prompt="",
-                negative_prompt="",
-                seed=None,
-                format=None,
-                quality=None,
-                metadata=None,
-                preview=0,
-                output=None,
-                tags=(),
-                notes="",
-                embedded=None,
-            )
-        case _:  # pragma: no cover
-            assert_never(request)
-
-
-def demand_of(request: Request) -> str:
-    """The parts of a request that decide how much memory it takes, in words."""
-    match request:
-        case CaptionRequest():
-            what = "question" if is_question(request) else "caption"
-            beams = f"along {request.beams} beams" if request.beams is not None else ""
-            candidates = f"with {request.candidates} candidates" if request.candidates is not None else ""
-            return " ".join(filter(None, (what, beams, candidates)))
-        case GridRequest():
-            return "grid"
-        case BenchmarkRequest():
-            sizes = (f"{width}x{height}" for width, height in request.sizes)
-            return " ".join(["benchmark", demand_of(request.settings), *sizes])
-        case GenerateRequest():
-            return " ".join(["generate", *_demand_words(request)])
-        case _:  # pragma: no cover
-            assert_never(request)
-
-
-def _demand_words(request: GenerateRequest) -> list[str]:
-    words = [request.model or ""]
-    if request.width is not None or request.height is not None:
-        words.append(f"{request.width or 'native'}x{request.height or 'native'}")
-    else:
-        words.append(request.aspect_ratio or "")
-    if request.image is not None:
-        words.append(f"from {escaped(request.image)}")
-    if request.hires is not None:
-        words.append(f"then {request.hires.scale:g} times as large")
-    if request.guidance_scale is not None:
-        words.append("guided" if request.guidance_scale > 1 else "unguided")
-    return [word for word in words if word]

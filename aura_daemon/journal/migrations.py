@@ -282,7 +282,7 @@ def prepare(database: Database, path: Path, *, read_only: bool) -> None:
 
 def _define_functions(database: Database) -> None:
     """The functions that migrations call. What they need is imported here, as readers never migrate."""
-    from aura_daemon.jobs.requests import demand_of
+    from aura_daemon.jobs.queueing import demand_of
     from aura_daemon.journal.records import image_key
     from aura_daemon.journal.request_json import request_from_dict
 

@@ -18,7 +18,8 @@ from aura_daemon.file_names import collision_key
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.lifecycle import JobState, SourceState
-from aura_daemon.jobs.requests import CaptionRequest, Request, demand_of, model_named, queue_of
+from aura_daemon.jobs.queueing import demand_of, model_named, queue_of
+from aura_daemon.jobs.requests import CaptionRequest, Request
 from aura_daemon.jobs.results import AppliedDefaults, Failure
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.request_json import ANY, adapter, request_from_dict, request_to_dict

@@ -1,6 +1,6 @@
 """Memory that other programs hold for now. In: how a job ran. Out: whether waiting may help, and the record of a wait.
 
-Jobs of one demand (`jobs.requests.demand_of`) wait together, so that one of them tries for all.
+Jobs of one demand (`jobs.queueing.demand_of`) wait together, so that one of them tries for all.
 """
 
 from __future__ import annotations

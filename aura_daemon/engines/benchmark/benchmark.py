@@ -19,7 +19,8 @@ from aura_daemon.engines.benchmark.figures import MeasuredSize, produced_of
 from aura_daemon.engines.benchmark.run_of_size import RunOfSize
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.benchmarks import RunSeconds, SizeNotRun
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, engine_kind
+from aura_daemon.jobs.queueing import engine_kind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest
 from aura_daemon.jobs.results import (
     CANCELLED,
     Failure,

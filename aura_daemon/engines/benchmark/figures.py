@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from aura_daemon.config.engine import EngineSettings
 from aura_daemon.jobs.benchmarks import BenchmarkRun, RunSeconds, SizeFigures, SizeNotRun
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionSampling, engine_kind
+from aura_daemon.jobs.queueing import engine_kind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionSampling
 from aura_daemon.jobs.results import EngineTiming, Produced, ResolvedBenchmark, ResolvedCaption, ResolvedGenerate
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.ladder.attempts import RunConditions

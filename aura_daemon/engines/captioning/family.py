@@ -23,7 +23,8 @@ from aura_daemon.engines.placement.devices import Placement
 from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobfile.catalogue import ANSWERS_MEND
-from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, batch_key, is_question
+from aura_daemon.jobs.queueing import batch_key
+from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint

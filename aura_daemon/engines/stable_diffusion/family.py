@@ -29,7 +29,8 @@ from aura_daemon.engines.stable_diffusion.picture_task import PictureTask
 from aura_daemon.engines.stable_diffusion.start_image import InitImage, read_start
 from aura_daemon.engines.stable_diffusion.steps import second_px, steps_of
 from aura_daemon.file_names import escaped
-from aura_daemon.jobs.requests import GenerateRequest, JobKind, Request, batch_key
+from aura_daemon.jobs.queueing import batch_key
+from aura_daemon.jobs.requests import GenerateRequest, JobKind, Request
 from aura_daemon.jobs.results import EAGER, Failure, FailureKind, Produced
 from aura_daemon.jobs.speed import EngineChoice, Speed
 from aura_daemon.jobs.tasks import Task

@@ -10,7 +10,8 @@ import pytest
 from aura_daemon.daemon.waiting import PATIENCE_S, START_IT, Outlook, Patience, Stage, outlook, outlooks
 from aura_daemon.health.document import CurrentJob, Health, Holdup, Status
 from aura_daemon.health.holdups import memory_for
-from aura_daemon.jobs.requests import GenerateRequest, demand_of
+from aura_daemon.jobs.queueing import demand_of
+from aura_daemon.jobs.requests import GenerateRequest
 from aura_daemon.jobs.results import FailureKind, Outcome
 from aura_daemon.jobs.tasks import Task
 from tests.support.house import House, fail, make

@@ -13,7 +13,8 @@ from aura_daemon.jobs.caption_files import (
     asked,
     text_beside,
 )
-from aura_daemon.jobs.requests import CaptionRequest, batch_key
+from aura_daemon.jobs.queueing import batch_key
+from aura_daemon.jobs.requests import CaptionRequest
 
 CONFIGURED = CaptionFile(extension=CaptionExtension.CAPTION, trigger_word="sks", prefix="photo of")
 

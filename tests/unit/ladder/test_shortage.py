@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 
 import pytest
 
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request, demand_of
+from aura_daemon.jobs.queueing import demand_of
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Hires, Request
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.ladder.attempts import Attempt, RunConditions
 from aura_daemon.ladder.prediction import REFUSED

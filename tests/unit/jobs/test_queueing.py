@@ -1,4 +1,4 @@
-"""Which jobs can run in one batch."""
+"""Which jobs wait in one queue, run in one batch and take the same memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import fields, replace
 import pytest
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
+from aura_daemon.jobs.queueing import batch_key, demand_of, engine_kind, model_named, queue_of
 from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
     CaptionRequest,
     CaptionSampling,
     EmbeddedSettings,
@@ -15,10 +17,10 @@ from aura_daemon.jobs.requests import (
     GridRequest,
     Hires,
     ImageFormat,
+    JobKind,
     Lora,
     Metadata,
     Request,
-    batch_key,
 )
 from aura_daemon.jobs.speed import Speed
 
@@ -117,3 +119,43 @@ def test_captions_drawn_by_chance_go_together_whatever_their_seeds() -> None:
 def test_every_key_of_a_request_was_thought_of() -> None:
     assert {field.name for field in fields(GenerateRequest)} == {*APART, *ALONE, *ALIKE, "mask"}
     assert {field.name for field in fields(CaptionRequest)} == {*CAPTIONS_APART, *CAPTIONS_ALIKE}
+
+
+DRAWING = BenchmarkRequest(picture=GenerateRequest(prompt="", model="sd-1.4"), sizes=((512, 512), (768, 512)))
+
+
+def test_a_benchmark_needs_the_engine_and_the_model_of_what_it_measures() -> None:
+    assert (engine_kind(DRAWING), model_named(DRAWING)) == (JobKind.GENERATE, "sd-1.4")
+    captions = BenchmarkRequest(caption=CaptionRequest())
+    assert (engine_kind(captions), model_named(captions)) == (JobKind.CAPTION, "")
+    assert engine_kind(BenchmarkRequest()) is JobKind.CAPTION
+    assert (engine_kind(GenerateRequest(prompt="x")), model_named(CaptionRequest())) == (JobKind.GENERATE, "")
+
+
+def test_a_benchmark_runs_alone_and_waits_for_memory_by_its_sizes() -> None:
+    assert batch_key(DRAWING) is None
+    assert demand_of(DRAWING) == "benchmark generate sd-1.4 512x512 768x512"
+
+
+@pytest.mark.parametrize(
+    ("request_", "queue"),
+    [
+        (GenerateRequest(prompt="x"), ""),
+        (GenerateRequest(prompt="x", model="sd-1.4"), "sd-1.4"),
+        (GenerateRequest(prompt="x", speed=Speed.FAST), "without turbo"),
+        (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.EXACT), "sd-1.4 without turbo"),
+        (GenerateRequest(prompt="x", speed=Speed.TURBO), "at turbo"),
+        (GenerateRequest(prompt="x", model="sd-1.4", speed=Speed.TURBO), "sd-1.4 at turbo"),
+        (BenchmarkRequest(picture=GenerateRequest(prompt="x", speed=Speed.TURBO)), "at turbo"),
+        (CaptionRequest(), ""),
+        (CaptionRequest(question="what is it?"), "questions"),
+    ],
+)
+def test_jobs_at_turbo_those_that_refuse_it_and_questions_wait_by_themselves(request_: Request, queue: str) -> None:
+    assert queue_of(request_) == queue
+
+
+def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> None:
+    one, other = CaptionRequest(image="a.png", question="what is it?"), CaptionRequest(question="how many?")
+    assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
+    assert (demand_of(one), demand_of(CaptionRequest())) == ("question", "caption")
