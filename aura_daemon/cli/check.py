@@ -90,7 +90,7 @@ class _Checker:
         if is_settings(file.name):
             defaults = parse_defaults(content, file=name, sha256="")
             return defaults if isinstance(defaults, tuple) else [f"{name}: the settings of its folder"]
-        found = self._contents.read(file.name, content, folders, shown=name)
+        found = self._contents.read(file.name, content, folders, shown=name, file=file, path=below)
         if isinstance(found, tuple):
             return found
         if isinstance(found, str):

@@ -24,6 +24,7 @@ from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
+from aura_daemon.intake.recipes.subjects import Subjects
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
@@ -59,6 +60,7 @@ class Admission:
         folder_defaults: FolderDefaultsReader,
         journal: Journal,
         catalogue: Callable[[], Catalogue],
+        subjects: Subjects,
     ) -> None:
         """`catalogue` returns what jobs may name at the moment."""
         self._settings = settings
@@ -67,6 +69,7 @@ class Admission:
         self._folder_defaults = folder_defaults
         self._journal = journal
         self._catalogue = catalogue
+        self._subjects = subjects
 
     def admit(self, source: Source) -> tuple[Job, ...]:
         """Reads the claimed bytes once and journals the jobs, or the reason why there are none.
@@ -91,6 +94,7 @@ class Admission:
             logger.info("{} redelivery of {}, done before: not run again", source.id, file_names.escaped(source.path))
             return ()
         folders = self._folder_defaults.above(source.path)
+        self._input_images.look_anew()
         kind, parsed = self._parse(source.path, found, folders)
         source = replace(source, kind=kind)
         if isinstance(parsed, RejectedFile):
@@ -98,7 +102,6 @@ class Admission:
         if self._is_put_away(source):
             self._journal.admit(source, ())
             return ()
-        self._input_images.look_anew()
         try:
             specs, named_again = self._resolve_regenerations(source, parsed, found)
             if isinstance(specs, RejectedFile):
@@ -159,6 +162,7 @@ class Admission:
                     catalogue=self._catalogue(),
                     draw=drawn_seed,
                     prompt_lines=self._settings.prompt_lines,
+                    subject=self._subjects.of(path),
                 )
             case SourceKind.SIDECAR:
                 document = from_sidecar.parse(content, file=file, catalogue=self._catalogue())
@@ -167,7 +171,9 @@ class Admission:
                 return route, _one_job(JobSpec(request=from_sidecar.request_of(document)), content)
             case SourceKind.IMAGE:
                 if len(content) <= self._settings.limits.image_bytes:
-                    return route, _one_job(parser.for_image(folders), b"")
+                    subject = self._subjects.of(path, content)
+                    names = self._catalogue()
+                    return route, parser.of_picture(folders, subject=subject, catalogue=names, draw=drawn_seed)
                 most_bytes = self._settings.limits.image_bytes
                 message = f"the image is larger than {most_bytes:,} bytes (limits.image_bytes)"
             case file_kinds.Unfinished():

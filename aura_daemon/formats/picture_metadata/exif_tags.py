@@ -1,7 +1,7 @@
 """What a camera wrote into a picture: EXIF tags by name. In: the bytes of a file. Out: name -> text.
 
-Of JPEG, PNG, WebP, AVIF, HEIC and TIFF. The bytes may come from anyone: every loop is bounded, and what is damaged is not
-there. The daemon reads them in its own process, so this is our own code and no library's.
+Of JPEG, PNG, WebP, AVIF, HEIC and TIFF. The bytes may come from anyone: every loop is bounded, and what is damaged is
+not there. The daemon reads them in its own process, so this is our own code and no library's.
 EXIF 2.32, section 4.6; TIFF 6.0, section 2.
 """
 

@@ -45,7 +45,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
     def value(field: re.Match[str]) -> str:
         name, _, width = field[0].strip("{}").partition(":")
         given = values[name]
-        return f"{given:{width}d}" if isinstance(given, int) and width else _fit(str(given))
+        return f"{given:{width}d}" if isinstance(given, int) and width else fit(str(given))
 
     parts = [not_ours(_name(re.sub(_FIELD, value, part))) for part in template.strip().split("/")]
     if len(parts) > 1 and parts[0].casefold() == FAILED_FOLDER:
@@ -53,7 +53,7 @@ def filled(template: str, values: Mapping[str, str | int]) -> tuple[str, str]:
     return "/".join(parts[:-1]), parts[-1]
 
 
-def _fit(text: str) -> str:
+def fit(text: str) -> str:
     """Makes text valid as a part of a name."""
     return _UNFIT.sub("-", _printable(text))[:MOST_WORDS_CHARACTERS].strip("-. ")
 

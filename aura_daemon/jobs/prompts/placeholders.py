@@ -28,8 +28,9 @@ PLACEHOLDERS: Final = {
 
 _NAMES: Final = rf"{'|'.join(PLACEHOLDERS)}|{EXIF}[A-Za-z]{{1,40}}"
 PLACEHOLDER: Final = re.compile(rf"(?<![\\$%])\{{({_NAMES})\}}")
+_ANY: Final = re.compile(rf"(?<![\\$%])(\\?)\{{({_NAMES})\}}")
 _ESCAPED: Final = re.compile(rf"(?<!\\)\\(?=\{{(?:{_NAMES})\}})")
-_OPEN_CAPTION: Final = re.compile(rf"(?<![\\$%])\{{{CAPTION}\}}")
+OPEN_CAPTION: Final = re.compile(rf"(?<![\\$%])\{{{CAPTION}\}}")
 
 _SIGNS: Final = re.compile(r"[\\()\[\]|{]")
 _COLON: Final = re.compile(r":(\s*)(?=([-+.0-9])?)")
@@ -42,14 +43,19 @@ def names_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(PLACEHOLDER.findall(text)))
 
 
-def filled(text: str, value: Callable[[str], str | None]) -> str:
-    """A text with the values of its placeholders as they are; None leaves a placeholder for later."""
+def filled(text: str, value: Callable[[str], str | None], *, is_prompt: bool = False) -> str:
+    """A text with the values of its placeholders as they are; None leaves a placeholder for later.
+
+    In a prompt the backslash before an escaped placeholder stays: whoever reads the prompt takes it away.
+    """
 
     def put(match: re.Match[str]) -> str:
-        found = value(match[1])
+        if match[1]:
+            return match[0] if is_prompt else match[0][1:]
+        found = value(match[2])
         return match[0] if found is None else found
 
-    return PLACEHOLDER.sub(put, text)
+    return _ANY.sub(put, text)
 
 
 def literal(value: str) -> str:
@@ -75,9 +81,9 @@ def kept_escaped(text: str) -> str:
 
 def waits_for_caption(text: str) -> bool:
     """Whether a text holds a caption that is not written yet."""
-    return _OPEN_CAPTION.search(text) is not None
+    return OPEN_CAPTION.search(text) is not None
 
 
 def without_open_caption(text: str) -> str:
     """A text in which no caption is asked for: what stands in braces is drawn."""
-    return _OPEN_CAPTION.sub(lambda found: "\\" + found[0], text)
+    return OPEN_CAPTION.sub(lambda found: "\\" + found[0], text)

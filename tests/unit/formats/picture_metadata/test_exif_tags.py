@@ -68,10 +68,19 @@ def test_a_damaged_picture_says_less_and_breaks_nothing(place: int, byte: int) -
 
 
 JPEG = picture("JPEG")
-NAMED = ("ImageDescription", "DateTimeDigitized", "FocalLengthIn35mmFilm", "CameraOwnerName", "BodySerialNumber", "LensMake")
+NAMED = (
+    "ImageDescription",
+    "DateTimeDigitized",
+    "FocalLengthIn35mmFilm",
+    "CameraOwnerName",
+    "BodySerialNumber",
+    "LensMake",
+)
 
 
-@pytest.mark.parametrize(("above", "below", "words"), [(1, 0, ""), (0, 5, ""), (10, 4, "2.5"), (3, 10, "0.3"), (10, 1250, "1/125")])
+@pytest.mark.parametrize(
+    ("above", "below", "words"), [(1, 0, ""), (0, 5, ""), (10, 4, "2.5"), (3, 10, "0.3"), (10, 1250, "1/125")]
+)
 def test_fractions_are_as_photographers_write_them(above: int, below: int, words: str) -> None:
     head = b"MM\0*\0\0\0\x08\0\x01" + (0x829A).to_bytes(2) + b"\0\x05\0\0\0\x01\0\0\0\x1a\0\0\0\0"
     assert exif_tags(head + above.to_bytes(4) + below.to_bytes(4)).get("ExposureTime", "") == words

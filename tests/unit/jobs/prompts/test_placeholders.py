@@ -31,7 +31,9 @@ def drawn(prompt: str, step: int = 0) -> list[tuple[str, float]]:
     return [(piece.text, round(piece.weight, 3)) for piece in section]
 
 
-@given(st.text(alphabet=st.one_of(st.sampled_from("\\()[]{}|:<># 1.5-+aANDBREK\nlora_,"), st.characters()), max_size=30))
+@given(
+    st.text(alphabet=st.one_of(st.sampled_from("\\()[]{}|:<># 1.5-+aANDBREK\nlora_,"), st.characters()), max_size=30)
+)
 @example("<lora:ink:0.8> (x:1.2) [a:b:0.5] {a|b} x AND y BREAK z")
 @example("16: 9")
 @example("a :5")
@@ -55,11 +57,15 @@ def test_no_sign_in_a_value_is_read_as_one(value: str) -> None:
 def test_known_names_are_filled_and_all_else_in_braces_stays() -> None:
     text = r"{stem} {exif:Model} {caption} {a|b} {word} \{stem} ${stem} %{file} {stem|x}"
     assert names_in(text) == ("stem", "exif:Model", "caption")
-    found = filled(text, lambda name: {"stem": "cat", "exif:Model": "X100"}.get(name))
+    values = {"stem": "cat", "exif:Model": "X100"}
+    found = filled(text, values.get, is_prompt=True)
     assert found == r"cat X100 {caption} {a|b} {word} \{stem} ${stem} %{file} {stem|x}"
+    assert filled(text, values.get) == found.replace("\\", "")
 
 
-@pytest.mark.parametrize(("text", "kept"), [(r"\{caption}", r"\\{caption}"), (r"\\{caption}", r"\\{caption}"), ("{a}", "{a}")])
+@pytest.mark.parametrize(
+    ("text", "kept"), [(r"\{caption}", r"\\{caption}"), (r"\\{caption}", r"\\{caption}"), ("{a}", "{a}")]
+)
 def test_an_escaped_placeholder_stays_one_when_choices_are_read(text: str, kept: str) -> None:
     assert kept_escaped(text) == kept
 
