@@ -224,7 +224,7 @@ class Admission:
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
             if request.output is not None:
-                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path.stem, number))
+                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path, number))
                 folder = "/".join(filter(None, (folder, below)))
         elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
             request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
@@ -276,11 +276,15 @@ class Admission:
                 waits_for=cell_ids,
             )
 
-    def _placeholders(self, request: GenerateRequest, seed: int, stem: str, number: int | None) -> dict[str, str | int]:
+    def _placeholders(
+        self, request: GenerateRequest, seed: int, file: PurePosixPath, number: int | None
+    ) -> dict[str, str | int]:
         """The values of what a template for the name of a result may hold."""
         now = datetime.now(UTC)
         return {
-            "stem": stem,
+            "stem": file.stem,
+            "file": file.name,
+            "folder": file.parent.name,
             "number": number or 1,
             "seed": seed,
             "prompt": request.prompt,

@@ -23,6 +23,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
+from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.recipes.applying import AppliedRecipe, applied
 from aura_daemon.jobfile.recipes.merging import task_of_pictures
 from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
@@ -108,9 +109,12 @@ def of_picture(
     `parse_defaults` has checked the settings of its folders, but for what the configuration allows.
     """
     task = task_of_pictures(folders)
+    if task == JobKind.GENERATE and image_path(subject.name) != subject.name:
+        message = "no job can say its name, as a backslash is read as `/`: rename the picture"
+        return RejectedFile(problems=(Problem(file=escaped(subject.path), message=message),))
     names = catalogue if task == JobKind.GENERATE else None
     jobs = JobPlans(file=escaped(subject.path), folders=folders, catalogue=names, subject=subject)
-    return jobs.rejected(iter([jobs.add({"task": task}, b"")])) or jobs.made(draw)
+    return jobs.rejected(iter([jobs.add({"task": str(task)}, b"")])) or jobs.made(draw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -79,7 +79,9 @@ class Pick(StrEnum):
     """Each job takes the next."""
 
 
-_OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
+_OUTPUT: Final = (
+    f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(FIELDS)}}}"
+)
 
 
 def _template(value: str) -> str:

@@ -83,6 +83,9 @@ def applied(
         merged = with_choices_kept(with_images_named(merged, subject)) if task != JobKind.CAPTION else merged
     else:
         subject = NOBODY
+        problems = problems_of_placeholders({"output": defaults.get("output")}, task, has_picture=False)
+        if problems:
+            return tuple(_placed(problem, keys, folders, file, lines) for problem in problems)
     pictures = _pictures(merged, defaults.get("pick"), task, subject, numbers)
     if isinstance(pictures, str):
         image = shown(merged.get("image"))

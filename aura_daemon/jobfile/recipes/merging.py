@@ -57,7 +57,7 @@ def with_recipes(keys: Mapping[str, object], folders: Sequence[FolderDefaults], 
     if not has_image and keys.get("mask") is None:
         merged.pop("mask", None)
     if task_of(merged) != task:
-        merged["task"] = task
+        merged["task"] = str(task)
     return merged
 
 
@@ -73,8 +73,8 @@ def _task(keys: Mapping[str, object], folders: Sequence[FolderDefaults]) -> obje
     said = _task_said(folders)
     if said and said != REGENERATE:  # which is about pictures that are dropped
         return said
-    has_prompt = any(folder.keys.get("prompt") is not None for folder in folders) and not said
-    return JobKind.GENERATE if has_prompt else task_of(keys)
+    prompts = (folder.keys.get("prompt") or _lists(folder.keys.get("matrix")).get("prompt") for folder in folders)
+    return JobKind.GENERATE if any(prompts) and not said else task_of(keys)
 
 
 def _for_task(task: object, folders: Sequence[FolderDefaults]) -> Iterator[Mapping[str, Any]]:

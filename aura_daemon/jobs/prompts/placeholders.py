@@ -26,10 +26,12 @@ PLACEHOLDERS: Final = {
 }
 """Name -> what it stands for; besides, `{exif:TAG}`."""
 
-_NAMES: Final = rf"{'|'.join(PLACEHOLDERS)}|{EXIF}[A-Za-z]{{1,40}}"
-PLACEHOLDER: Final = re.compile(rf"(?<![\\$%])\{{({_NAMES})\}}")
-_ANY: Final = re.compile(rf"(?<![\\$%])(\\?)\{{({_NAMES})\}}")
-_ESCAPED: Final = re.compile(rf"(?<!\\)\\(?=\{{(?:{_NAMES})\}})")
+NAMES: Final = rf"{'|'.join(PLACEHOLDERS)}|{EXIF}[A-Za-z]{{1,40}}"
+"""The pattern of all of them."""
+
+PLACEHOLDER: Final = re.compile(rf"(?<![\\$%])\{{({NAMES})\}}")
+_ANY: Final = re.compile(rf"(?<![\\$%])(\\?)\{{({NAMES})\}}")
+_ESCAPED: Final = re.compile(rf"(?<!\\)\\(?=\{{(?:{NAMES})\}})")
 OPEN_CAPTION: Final = re.compile(rf"(?<![\\$%])\{{{CAPTION}\}}")
 
 _SIGNS: Final = re.compile(r"[\\()\[\]|{]")
