@@ -248,6 +248,7 @@ class JobPlans:
                     problems |= dict.fromkeys(spec)
                 else:
                     text = job.text.encode() if job.text is not None else found.text
+                    spec = found.recipe.with_described(spec)
                     warnings = (*found.warnings, *job.warnings, *plan.remarks, *remarks_on_request(spec.request))
                     jobs.append(ParsedJob(spec=spec, text=text, warnings=warnings))
             sheet = self._sheet(jobs[first:], first, plan.in_a_row)

@@ -28,8 +28,9 @@ from aura_daemon.jobfile.recipes.filling import (
 from aura_daemon.jobfile.recipes.merging import gives_matrix, with_recipes
 from aura_daemon.jobfile.recipes.pictures import MOST_MATCHES, Pictures
 from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
-from aura_daemon.jobfile.validation import task_of
-from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of
+from aura_daemon.jobs.prompts.placeholders import waits_for_caption
+from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.problems import shown
 
 _FROM_FOLDERS: Final = ("negative_prompt", "notes", "tags", "output", "question", "caption")
@@ -51,6 +52,14 @@ class AppliedRecipe:
     def filled(self, keys: Mapping[str, object], *, prompts: bool = True) -> Filled:
         """The keys of one job with the values of its placeholders."""
         return filled_in(keys, self.task, self.subject, prompts=prompts)
+
+    def with_described(self, spec: JobSpec | RegenerateSpec) -> JobSpec | RegenerateSpec:
+        """What a job asks for, with the name of the picture whose caption its prompts still lack."""
+        if not isinstance(spec, JobSpec) or not isinstance(request := spec.request, GenerateRequest):
+            return spec
+        name = request.image or (self.subject.name if self.subject.is_picture else None)
+        is_open = waits_for_caption(request.prompt) or waits_for_caption(request.negative_prompt)
+        return replace(spec, request=replace(request, described=name)) if is_open and name is not None else spec
 
 
 def applied(

@@ -61,8 +61,9 @@ def texts_in(keys: Mapping[str, object]) -> Iterator[tuple[str, str]]:
         if isinstance(tag, str):
             yield f"tags.{index}", tag
     around = keys.get("caption")
-    for key in _AROUND if isinstance(around, Mapping) else ():
-        if isinstance(text := around.get(key), str):
+    below: Mapping[str, object] = around if isinstance(around, Mapping) else {}
+    for key in _AROUND:
+        if isinstance(text := below.get(key), str):
             yield f"caption.{key}", text
 
 

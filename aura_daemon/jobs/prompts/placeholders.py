@@ -84,8 +84,3 @@ def kept_escaped(text: str) -> str:
 def waits_for_caption(text: str) -> bool:
     """Whether a text holds a caption that is not written yet."""
     return OPEN_CAPTION.search(text) is not None
-
-
-def without_open_caption(text: str) -> str:
-    """A text in which no caption is asked for: what stands in braces is drawn."""
-    return OPEN_CAPTION.sub(lambda found: "\\" + found[0], text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -333,3 +334,23 @@ def test_values_that_are_no_texts_hold_no_placeholders() -> None:
 def test_a_star_is_a_part_of_a_name_and_two_are_folders(pattern: str, fits: str, misses: str) -> None:
     assert expression_of(pattern).fullmatch(fits)
     assert not expression_of(pattern).fullmatch(misses)
+
+
+def test_a_caption_in_a_prompt_is_of_the_picture_that_is_dropped_or_drawn_from() -> None:
+    (drawn,) = dropped(WATERCOLOUR.replace("{date}", "{caption}"))
+    expected = GenerateRequest(prompt="watercolour of Beach 1, {caption}", image="Beach 1.jpg", strength=0.5)
+    assert drawn == replace(expected, described="Beach 1.jpg")
+    (told,) = dropped('task: generate\nprompt: "{caption}, at night"')
+    assert told == GenerateRequest(prompt="{caption}, at night", described="Beach 1.jpg")
+    (own,) = asked('prompt: x\nnegative_prompt: "{caption}"\nimage: a.jpg')
+    assert own.described == "a.jpg"
+
+
+def test_each_of_several_jobs_that_hold_a_caption_can_be_handed_back() -> None:
+    text = r"""prompt: '{a|b} {caption} \{caption} # {text}'""" + "\nimage: a.jpg\nseed: 1"
+    found = parse(SourceKind.JOB_FILE, text.encode(), file="cat.yaml", subject=subject("cat.yaml"))
+    assert isinstance(found, ParsedFile)
+    assert len(found.jobs) == 2
+    for job in found.jobs:
+        assert asked(job.text.decode()) == [job.spec.request]
+        assert r"{caption} \{caption}" in job.spec.request.prompt  # type: ignore[union-attr]

@@ -16,7 +16,6 @@ from aura_daemon.jobs.prompts.placeholders import (
     names_in,
     one_line,
     waits_for_caption,
-    without_open_caption,
 )
 
 STEPS = PassSteps(steps=10, taken=10)
@@ -70,7 +69,6 @@ def test_an_escaped_placeholder_stays_one_when_choices_are_read(text: str, kept:
     assert kept_escaped(text) == kept
 
 
-def test_a_text_of_another_time_asks_for_no_caption() -> None:
-    assert without_open_caption(r"{caption} \{caption}") == r"\{caption} \{caption}"
+def test_an_escaped_caption_is_none() -> None:
     assert not waits_for_caption(r"\{caption}")
     assert waits_for_caption("a {caption}")
