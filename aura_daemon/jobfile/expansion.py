@@ -173,8 +173,12 @@ def plan_document(
     folders: Sequence[FolderDefaults] = (),
     is_varied_by_folder: bool = False,
     pictures: Pictures | None = None,
+    are_filled: bool = False,
 ) -> ExpansionPlan | tuple[Problem, ...]:
-    """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds."""
+    """The plan of a job that draws, whose rows and lists are valid; or what is wrong with its texts and seeds.
+
+    `are_filled`: placeholders in its texts have values.
+    """
     lists = lists_of(keys, CAN_VARY)
     own = {key: value for key, value in keys.items() if value is not None}
     effective = with_folder_defaults(own, JobKind.GENERATE, folders)
@@ -199,7 +203,11 @@ def plan_document(
         is_counted_by_folder=by_folder,
         is_varied_by_folder=is_varied_by_folder,
         pictures=pictures,
-        remarks=tuple(line for key, values in written.items() for line in remarks_on_texts(key, map(str, values))),
+        remarks=tuple(
+            remark
+            for key, values in written.items()
+            for remark in remarks_on_texts(key, map(str, values), are_filled=are_filled)
+        ),
     )
 
 

@@ -206,6 +206,7 @@ class JobPlans:
             folders=self.folders,
             is_varied_by_folder=recipe.is_varied_by_folder,
             pictures=recipe.pictures,
+            are_filled=recipe.fills,
         )
         return plan if isinstance(plan, tuple) else keep(plan)
 

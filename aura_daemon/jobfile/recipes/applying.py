@@ -1,6 +1,6 @@
 """A job as the recipes of its folders and its placeholders make it. In: its keys, its folders. Out: keys, or problems.
 
-Placeholders are read where a job is about a picture, or takes its prompt from a recipe; elsewhere braces stay what they
+Placeholders are read where a job is about a picture, or lies in the folder of a recipe; elsewhere braces stay what they
 are.
 """
 
@@ -25,7 +25,7 @@ from aura_daemon.jobfile.recipes.filling import (
     with_choices_kept,
     with_images_named,
 )
-from aura_daemon.jobfile.recipes.merging import gives_matrix, with_recipes
+from aura_daemon.jobfile.recipes.merging import fills_placeholders, gives_matrix, with_recipes
 from aura_daemon.jobfile.recipes.pictures import MOST_MATCHES, Pictures
 from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of
@@ -47,6 +47,8 @@ class AppliedRecipe:
     task: object
     pictures: Pictures | None = None
     is_varied_by_folder: bool = False
+    fills: bool = False
+    """Whether its placeholders have values, now or when the jobs are made."""
     warnings: tuple[str, ...] = ()
 
     def filled(self, keys: Mapping[str, object], *, prompts: bool = True) -> Filled:
@@ -79,11 +81,10 @@ def applied(
     task = task_of(merged)
     has_picture = subject.is_picture or _names_image(merged)
     is_varied_by_folder = gives_matrix(keys, folders) and isinstance(merged.get("matrix"), Mapping)
-    is_of_recipe = keys.get("prompt") is None and merged.get("prompt") is not None
-    is_of_recipe |= is_varied_by_folder and "prompt" in merged["matrix"]
+    fills = has_picture or fills_placeholders(folders)
     warnings: tuple[str, ...] = ()
     defaults = with_folder_defaults(merged, str(task), folders) if folders and _is_known(task) else merged
-    if has_picture or is_of_recipe:
+    if fills:
         merged |= {key: defaults[key] for key in _FROM_FOLDERS if has_placeholders(key, defaults.get(key))}
         problems = problems_of_placeholders(merged, task, has_picture=has_picture)
         if problems:
@@ -114,6 +115,7 @@ def applied(
         task=task,
         pictures=pictures,
         is_varied_by_folder=is_varied_by_folder,
+        fills=fills,
         warnings=warnings,
     )
 

@@ -24,6 +24,12 @@ def is_recipe(folders: Sequence[FolderDefaults]) -> bool:
     return any(folder.keys.keys() & ABOUT_ONE_JOB for folder in folders)
 
 
+def fills_placeholders(folders: Sequence[FolderDefaults]) -> bool:
+    """Whether placeholders have a meaning in all texts of jobs: folders that only make pictures again are older."""
+    said = [{**folder.keys} for folder in folders]
+    return any(keys.pop("task", None) not in (None, REGENERATE) or keys.keys() & ABOUT_ONE_JOB for keys in said)
+
+
 def task_of_pictures(folders: Sequence[FolderDefaults]) -> str:
     """What becomes of a picture that is dropped into folders: as they say, else a caption.
 
