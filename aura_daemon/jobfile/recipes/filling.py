@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from aura_daemon.jobfile.keys.output_name import FIELDS, fit
-from aura_daemon.jobfile.recipes.subject import NOBODY, PictureFacts, Subject
+from aura_daemon.jobfile.recipes.subject import NOBODY, PictureFacts, Subject, name_of
 from aura_daemon.jobfile.templates import escape_choices
 from aura_daemon.jobs.prompts.placeholders import (
     CAPTION,
@@ -78,7 +77,7 @@ def with_images_named(keys: Mapping[str, object], subject: Subject) -> dict[str,
     if subject is NOBODY:
         return {**keys}
     own = keys.get("image")
-    image = PurePosixPath(own).name if isinstance(own, str) and not names_in(own) else subject.name
+    image = name_of(own) if isinstance(own, str) and not names_in(own) else subject.name
     values = _names(subject, subject.name if subject.is_picture else image)
 
     def named(value: object) -> object:
@@ -139,7 +138,7 @@ class _Values:
     def __init__(self, subject: Subject, image: object) -> None:
         self._subject = subject
         self._image = None if subject.is_picture or not isinstance(image, str) else image
-        self._names = _names(subject, PurePosixPath(self._image or subject.name).name)
+        self._names = _names(subject, name_of(self._image or subject.name))
         self._facts: PictureFacts | None = None
         self.warnings: list[str] = []
 
@@ -169,6 +168,5 @@ class _Values:
 
 def _names(subject: Subject, picture: str) -> dict[str, str]:
     """The placeholders that need no look at the picture."""
-    folder = PurePosixPath(subject.path).parent.name
-    stem = PurePosixPath(picture).stem
-    return {"file": picture, "stem": stem, "folder": folder, "date": subject.date}
+    stem = picture.rpartition(".")[0] or picture
+    return {"file": picture, "stem": stem, "folder": subject.folder, "date": subject.date}

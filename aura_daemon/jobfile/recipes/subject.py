@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 from typing import Final
 
 
@@ -35,7 +34,17 @@ class Subject:
     @property
     def name(self) -> str:
         """The name of the file, without folders."""
-        return PurePosixPath(self.path).name
+        return name_of(self.path)
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder in which the file lies; empty at the top."""
+        return name_of(self.path.rpartition("/")[0])
+
+
+def name_of(path: str) -> str:
+    """The last part of a path."""
+    return path.rpartition("/")[2]
 
 
 NOBODY: Final = Subject(path="")

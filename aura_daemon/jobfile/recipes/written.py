@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -22,7 +21,7 @@ from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.recipes.checking import problems_of_placeholders
 from aura_daemon.jobfile.recipes.filling import IMAGES, with_images_named
-from aura_daemon.jobfile.recipes.subject import Subject
+from aura_daemon.jobfile.recipes.subject import Subject, name_of
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.problems import nearest, problems_of, shown
 
@@ -95,4 +94,4 @@ def _of_task(task: object, document: Document, file: str) -> Problem:
 
 
 def _is_settings(name: object) -> bool:
-    return isinstance(name, str) and PurePosixPath(name).name.casefold().startswith(_ITSELF)
+    return isinstance(name, str) and name_of(name).casefold().startswith(_ITSELF)
