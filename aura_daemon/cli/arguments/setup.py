@@ -153,7 +153,7 @@ def recipe(
     folder: Annotated[str | None, typer.Argument(metavar="FOLDER", help="Of the inbox; it is made.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Have a folder of the inbox do one thing: repaint, enlarge or caption whatever is dropped into it."""
+    """Have a folder do one thing with all that is dropped there."""
     from aura_daemon.cli.setup import recipe
 
     raise typer.Exit(recipe.recipe(action, name, folder, config))
