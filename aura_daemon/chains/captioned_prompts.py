@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
-from aura_daemon.jobs.prompts.placeholders import CAPTION, filled, literal
+from aura_daemon.jobs.prompts import placeholders
+from aura_daemon.jobs.prompts.placeholders import filled, literal
 from aura_daemon.jobs.requests import GenerateRequest
+
+CAPTION: Final = f"{{{placeholders.CAPTION}}}"
+"""Stands in a prompt for what the captioner says of the picture."""
 
 
 def wants_caption(request: GenerateRequest) -> bool:
@@ -15,7 +20,7 @@ def wants_caption(request: GenerateRequest) -> bool:
 
 def with_caption(request: GenerateRequest, caption: str) -> GenerateRequest:
     """The request with the caption in its texts, where no sign of it is read as syntax."""
-    values = {CAPTION: literal(caption)}
+    values = {placeholders.CAPTION: literal(caption)}
     return replace(
         request,
         prompt=filled(request.prompt, values.get, is_prompt=True),

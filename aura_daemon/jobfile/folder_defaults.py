@@ -22,6 +22,7 @@ from aura_daemon.jobfile.keys.caption_writing import WAYS
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import MATRIX_DESCRIPTION
 from aura_daemon.jobfile.keys.neighbours import with_meaning
+from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.recipes.written import TASKS_OF_RECIPES, problems_of_recipe
 from aura_daemon.jobfile.schema import PROSE, TEXT_KEYS
@@ -49,7 +50,9 @@ CAPTION: Final = "caption"
 PROMPT_LINES: Final = "prompt_lines"
 """The key that is about the texts in a folder, and that no job has."""
 
-KEYS: Final = frozenset(key for model in MODELS.values() for key in model.model_fields) - ABOUT_ONE_JOB
+_ALL_MODELS: Final[tuple[type[BaseModel], ...]] = (*MODELS.values(), ReflectJob)
+
+KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +108,7 @@ def with_folder_defaults(keys: Mapping[str, object], task: str, folders: Sequenc
     merged = dict(keys)
     fields = KEYS & _model(task, keys).model_fields.keys()
     without_use = frozenset({"strength"}) if merged.get("image") is None else frozenset()
-    needs_one_seed = task in (REGENERATE, BENCHMARK)
+    needs_one_seed = task in (REGENERATE, REFLECT, BENCHMARK)
     for defaults in folders:
         chosen = (choice for choice in (SIZE, WAYS) if any(merged.get(key) is not None for key in choice))
         settled = frozenset[str]().union(*chosen)
@@ -139,6 +142,8 @@ def _model(task: str, keys: Mapping[str, object]) -> type[BaseModel]:
     """The model of a job's keys."""
     if task == BENCHMARK:
         return benchmark_model(keys)
+    if task == REFLECT:
+        return ReflectJob
     return RegenerateJob if task == REGENERATE else MODELS[JobKind(task)]
 
 
@@ -157,7 +162,7 @@ def defaults_schema() -> dict[str, Any]:
     """JSON Schema of `_defaults.yaml`."""
     properties: dict[str, Any] = {}
     definitions: dict[str, Any] = {}
-    for model in reversed(MODELS.values()):
+    for model in reversed(_ALL_MODELS):
         schema = model.model_json_schema()
         definitions.update(schema.get("$defs", {}))
         properties.update({key: rule for key, rule in schema["properties"].items() if key in KEYS})

@@ -22,6 +22,7 @@ from aura_daemon.jobfile.expansion import ExpansionPlan
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.matrix import problems_of_matrix
+from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import image_path
 from aura_daemon.jobfile.recipes.applying import AppliedRecipe, applied
@@ -109,7 +110,7 @@ def of_picture(
     `parse_defaults` has checked the settings of its folders, but for what the configuration allows.
     """
     task = task_of_pictures(folders)
-    if task == JobKind.GENERATE and image_path(subject.name) != subject.name:
+    if task in (JobKind.GENERATE, REFLECT) and image_path(subject.name) != subject.name:
         message = "no job can say its name, as a backslash is read as `/`: rename the picture"
         return RejectedFile(problems=(Problem(file=escaped(subject.path), message=message),))
     names = catalogue if task == JobKind.GENERATE else None
@@ -173,12 +174,13 @@ class JobPlans:
             self._found.append(document)
             return ()
 
-        if task_of(keys) in (REGENERATE, BENCHMARK):
+        if task_of(keys) in (REGENERATE, REFLECT, BENCHMARK):
             filled = recipe.filled(keys)
             spec = self._validated(filled.keys, lines=lines, written=written)
             warnings += filled.warnings
             for key in TEXTS:
-                warnings += remarks_on_texts(key, [str(keys[key])] if keys.get(key) is not None else [])
+                texts = [str(keys[key])] if keys.get(key) is not None else []
+                warnings += remarks_on_texts(key, texts, are_filled=recipe.fills)
             return spec if isinstance(spec, tuple) else keep(spec)
         first: JobSpec | RegenerateSpec | None = None
         problems: list[Problem] = []
@@ -223,7 +225,9 @@ class JobPlans:
     def problem_of_number(self) -> Problem | None:
         """Why the documents ask for too many jobs; None where they do not."""
         plans = [found.plan for found in self._found if isinstance(found.plan, ExpansionPlan)]
-        return expansion.problem_of_number(plans, file=self.file, others=len(self._found) - len(plans))
+        others = [found.plan for found in self._found if not isinstance(found.plan, ExpansionPlan)]
+        rounds = sum(plan.rounds for plan in others if isinstance(plan, JobSpec))
+        return expansion.problem_of_number(plans, file=self.file, others=len(others) + rounds)
 
     def made(self, draw: Draw) -> ParseResult:
         """All jobs, or why they cannot be made.

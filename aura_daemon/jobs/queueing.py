@@ -94,6 +94,7 @@ def batch_key(request: Request) -> Request | None:
                 notes="",
                 embedded=None,
                 described=None,
+                follows=None,
             )
         case _:  # pragma: no cover
             assert_never(request)

@@ -160,8 +160,9 @@ def _image_pattern(*, may_be_several: bool = False) -> str:
     return f"^(?:{one}|{several})$" if may_be_several else f"^{one}$"
 
 
-def image_field(what: str, *, may_be_several: bool = False) -> Any:
+def image_field(what: str, *, is_required: bool = False, may_be_several: bool = False) -> Any:
     """A key that names an image; `what` says what for."""
     description = "the name of an image: beside the job file, or anywhere below the inbox with its folders before it"
+    default: Any = ... if is_required else None
     pattern = _image_pattern(may_be_several=may_be_several)
-    return Field(None, description=f"{description}; {what}", json_schema_extra={"pattern": pattern})
+    return Field(default, description=f"{description}; {what}", json_schema_extra={"pattern": pattern})

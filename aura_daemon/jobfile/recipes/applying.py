@@ -15,6 +15,7 @@ from aura_daemon.jobfile.folder_defaults import MODELS, FolderDefaults, with_fol
 from aura_daemon.jobfile.keys.benchmark import BENCHMARK
 from aura_daemon.jobfile.keys.generate import Pick
 from aura_daemon.jobfile.keys.matrix import MOST_IN_LIST
+from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.keys.types import stands_for_several
 from aura_daemon.jobfile.recipes.checking import misspelt, problems_of_placeholders
@@ -90,7 +91,8 @@ def applied(
         if problems:
             return tuple(_placed(problem, keys, folders, file, lines) for problem in problems)
         warnings = tuple(misspelt(merged))
-        merged = with_choices_kept(with_images_named(merged, subject)) if task != JobKind.CAPTION else merged
+        merged = with_images_named(merged, subject)
+        merged = with_choices_kept(merged) if task == JobKind.GENERATE else merged
     else:
         subject = NOBODY
         problems = problems_of_placeholders({"output": defaults.get("output")}, task, has_picture=False)
@@ -126,7 +128,7 @@ def _names_image(keys: Mapping[str, Any]) -> bool:
 
 
 def _is_known(task: object) -> bool:
-    return task in (*MODELS, REGENERATE, BENCHMARK)
+    return task in (*MODELS, REGENERATE, REFLECT, BENCHMARK)
 
 
 def _is_several(task: object, image: object) -> bool:

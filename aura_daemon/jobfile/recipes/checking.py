@@ -9,6 +9,7 @@ from typing import Final
 from aura_daemon.errors import Problem
 from aura_daemon.formats.picture_metadata.exif_tags import NAMES, tag_named
 from aura_daemon.jobfile.keys.output_name import FIELDS
+from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.recipes.filling import IMAGES, OUTPUT, PROMPTS, texts_in
 from aura_daemon.jobs.prompts.placeholders import CAPTION, EXIF, PLACEHOLDERS, names_in
 from aura_daemon.jobs.requests import JobKind
@@ -53,7 +54,7 @@ def _wrong(key: str, text: str, task: object, *, has_picture: bool) -> Iterator[
             yield "a caption cannot hold itself: `{caption}` is for jobs that draw"
         elif name == CAPTION and base not in PROMPTS:
             yield "`{caption}` is known only when the picture is drawn: it stands in `prompt` and `negative_prompt`"
-        elif name == CAPTION and task != JobKind.GENERATE:
+        elif name == CAPTION and task not in (JobKind.GENERATE, REFLECT):
             yield f"`{{caption}}` does not go with `task: {task}`"
         elif name.startswith(EXIF) and not tag_named(name.removeprefix(EXIF)):
             near = nearest(name.removeprefix(EXIF), NAMES)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from aura_daemon.jobfile.folder_defaults import ABOUT_ONE_JOB, FolderDefaults
+from aura_daemon.jobfile.keys.reflect import REFLECT
 from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.recipes.subject import Subject
 from aura_daemon.jobfile.validation import task_of
@@ -57,7 +58,9 @@ def with_recipes(keys: Mapping[str, object], folders: Sequence[FolderDefaults], 
                 merged[key] = value
         if merged.get("matrix") is None and folder.get("matrix") is not None:
             merged["matrix"] = _rest(folder["matrix"], keys)
-    if subject.is_picture and task != JobKind.GENERATE:
+    if subject.is_picture and task == REFLECT:
+        merged["image"] = subject.name
+    elif subject.is_picture and task != JobKind.GENERATE:
         merged.pop("image", None)  # it is about the picture itself
     has_image = merged.get("image") is not None or "image" in _lists(merged.get("matrix"))
     if not has_image and keys.get("mask") is None:

@@ -18,6 +18,7 @@ from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.matrix import ABOUT_ALL, lists_of, problems_of_matrix
 from aura_daemon.jobfile.keys.neighbours import advice_for_task, task_meant
+from aura_daemon.jobfile.keys.reflect import REFLECT, ReflectJob
 from aura_daemon.jobfile.keys.regenerate import REGENERATE, RegenerateJob
 from aura_daemon.jobfile.recipes.checking import problems_of_placeholders
 from aura_daemon.jobfile.recipes.filling import IMAGES, with_images_named
@@ -29,6 +30,7 @@ _MODELS: Final[Mapping[str, type[BaseModel]]] = {
     JobKind.GENERATE: GenerateJob,
     JobKind.CAPTION: CaptionJob,
     REGENERATE: RegenerateJob,
+    REFLECT: ReflectJob,
 }
 
 TASKS_OF_RECIPES: Final = tuple(str(task) for task in _MODELS)
@@ -46,7 +48,7 @@ def problems_of_recipe(keys: Mapping[str, Any], document: Document, *, file: str
         yield _of_task(task, document, file)
         return
     said = {key: keys[key] for key in ("prompt", *IMAGES, "matrix") if key in keys}
-    is_strict = bool(said) or task in (JobKind.GENERATE, JobKind.CAPTION)
+    is_strict = bool(said) or task not in (None, REGENERATE)
     task = str(task or JobKind.GENERATE)
     of_itself = [key for key in IMAGES if _is_settings(said.get(key))]
     for key in of_itself:
@@ -58,6 +60,8 @@ def problems_of_recipe(keys: Mapping[str, Any], document: Document, *, file: str
         yield replace(problem, file=file, line=line)
     named = with_images_named({"image": "photo.png", **said} if "mask" in said else said, _EXAMPLE)
     yield from _wrong_values(named, task, document, file)
+    if "rounds" in keys:
+        yield from _wrong_values({"rounds": keys["rounds"]}, REFLECT, document, file)
     if task != JobKind.GENERATE:
         return
     yield from problems_of_matrix(keys, _CAN_VARY, file=file, lines=document.lines)
@@ -72,9 +76,9 @@ def problems_of_recipe(keys: Mapping[str, Any], document: Document, *, file: str
 def _wrong_values(keys: Mapping[str, Any], task: str, document: Document, file: str) -> Iterator[Problem]:
     """What is wrong with values that a job of this task takes; with keys that it does not take, too."""
     model = _MODELS[task]
-    needed = {"prompt": "x"} if "prompt" not in keys else {}
+    needed = {JobKind.GENERATE: {"prompt": "x"}, REFLECT: {"image": "photo.png"}}.get(task, {})
     try:
-        model.model_validate({"task": task, **(needed if task == JobKind.GENERATE else {}), **keys})
+        model.model_validate({"task": task, **needed, **keys})
     except ValidationError as error:
         for problem in problems_of(error, model, file=file, lines=document.lines, written=document.written):
             if problem.message.startswith("unknown key"):

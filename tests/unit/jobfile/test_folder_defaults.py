@@ -59,6 +59,7 @@ GOOD = {
     "max_words": [0, 20],
     "priority": [-1000, 10],
     "pick": ["all", "each"],
+    "rounds": [1, 20],
     "question": ["what is it?", 7],
     "embed": [True, False],
     "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],

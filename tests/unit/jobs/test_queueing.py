@@ -54,6 +54,7 @@ ALIKE: dict[str, object] = {
     "notes": "y",
     "embedded": EmbeddedSettings(image="a.png"),
     "described": "a.png",
+    "follows": "j-001",
 }
 
 

@@ -65,6 +65,7 @@ AGAIN = st.builds(
     prompt=SENTENCES,
     variant=st.sampled_from(["", "openvino"]),
     described=st.none() | st.just("sub/ü.JPG"),
+    follows=st.none() | st.just("j-001"),
     embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
 GRID = st.builds(
@@ -97,7 +98,8 @@ BENCHMARK = st.builds(
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
     of_the_file = {"task", "count", "matrix", "grid", "priority"}
-    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded", "variant", "described"}
+    of_the_daemon = {"embedded", "variant", "described", "follows"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
 @given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK)

@@ -15,7 +15,7 @@ from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.recipes.pictures import expression_of
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
-from aura_daemon.jobfile.validation import RegenerateSpec
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
 from aura_daemon.jobs.sources import SourceKind
 
@@ -264,7 +264,7 @@ KNOWN = "known are {file}, {stem}, {folder}, {date}, {caption}, {text} and {exif
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("task: paint", "_defaults.yaml:1: task: must be one of generate, caption, regenerate (given: paint)"),
+        ("task: paint", "_defaults.yaml:1: task: must be one of generate, caption, regenerate, reflect (given"),
         ("task: benchmark", "a job file asks for a benchmark"),
         (
             "task: generate\nprompt: 'a {captoin}'",
@@ -280,6 +280,8 @@ KNOWN = "known are {file}, {stem}, {folder}, {date}, {caption}, {text} and {exif
         ("task: generate\nmatrix: {strength: [0.5, 3]}", "_defaults.yaml:2: matrix.strength.1: must be a number"),
         ("task: generate\nprompt: ''", "prompt:"),
         ("task: generate\npick: some", "pick: must be one of all, random, each"),
+        ("task: reflect\nprompt: a cat", "prompt: must hold `{caption}`"),
+        ("rounds: 99", "rounds: must be a whole number from 1 to 20"),
         ("promt: x", "promt: unknown key; did you mean `prompt`?"),
     ],
 )
@@ -354,3 +356,13 @@ def test_each_of_several_jobs_that_hold_a_caption_can_be_handed_back() -> None:
     for job in found.jobs:
         assert asked(job.text.decode()) == [job.spec.request]
         assert r"{caption} \{caption}" in job.spec.request.prompt  # type: ignore[union-attr]
+
+
+def test_a_picture_that_is_dropped_can_be_reflected() -> None:
+    text = 'task: reflect\nprompt: "{stem}: {caption}"\nrounds: 2\nstrength: 0.5\n'
+    found = of_picture([folder(text)], subject=subject("in/a.png", is_picture=True))
+    assert isinstance(found, ParsedFile)
+    (job,) = found.jobs
+    assert job.spec.request == GenerateRequest(prompt="a: {caption}", strength=0.5, image="a.png", described="a.png")
+    assert isinstance(job.spec, JobSpec)
+    assert job.spec.rounds == 2
