@@ -24,7 +24,7 @@ from aura_daemon.jobfile.keys.regenerate import REGENERATE
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
-from aura_daemon.jobfile.recipes.subject import NOBODY
+from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobs.sources import Accept, SourceKind
 from aura_daemon.system.library_versions import is_installed
 from aura_daemon.watch import file_kinds
@@ -92,7 +92,9 @@ class FileContents:
                     return "an image: 1 job, draws it again"
                 if not is_recipe(folders):
                     return "an image: 1 caption job"
-                subject = self._subjects.of(file or Path(name), path or name, content)
+                subject = Subject(path=path or name, is_picture=True)
+                if file is not None:
+                    subject = self._subjects.of(file, subject.path, content)
                 made = parser.of_picture(folders, subject=subject, catalogue=self._catalogue, draw=drawn_seed)
                 return made.problems if isinstance(made, RejectedFile) else made
             case Leave():

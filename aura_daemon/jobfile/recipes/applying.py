@@ -30,7 +30,7 @@ from aura_daemon.jobfile.recipes.merging import fills_placeholders, gives_matrix
 from aura_daemon.jobfile.recipes.pictures import MOST_MATCHES, Pictures
 from aura_daemon.jobfile.recipes.subject import NOBODY, Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec, task_of
-from aura_daemon.jobs.prompts.placeholders import waits_for_caption
+from aura_daemon.jobs.prompts.placeholders import names_in, waits_for_caption
 from aura_daemon.jobs.requests import GenerateRequest, JobKind
 from aura_daemon.problems import shown
 
@@ -56,10 +56,13 @@ class AppliedRecipe:
         """The keys of one job with the values of its placeholders."""
         return filled_in(keys, self.task, self.subject, prompts=prompts)
 
-    def with_described(self, spec: JobSpec | RegenerateSpec) -> JobSpec | RegenerateSpec:
-        """What a job asks for, with the name of the picture whose caption its prompts still lack."""
-        if not isinstance(spec, JobSpec) or not isinstance(request := spec.request, GenerateRequest):
+    def with_described(self, spec: JobSpec | RegenerateSpec) -> JobSpec:
+        """What a job that draws asks for, with the name of the picture whose caption its prompts still lack."""
+        assert isinstance(spec, JobSpec)
+        request = spec.request
+        if not self.fills:
             return spec
+        assert isinstance(request, GenerateRequest)
         name = request.image or (self.subject.name if self.subject.is_picture else None)
         is_open = waits_for_caption(request.prompt) or waits_for_caption(request.negative_prompt)
         return replace(spec, request=replace(request, described=name)) if is_open and name is not None else spec
@@ -78,6 +81,9 @@ def applied(
 
     `numbers`: counts the jobs of the file.
     """
+    if not subject.is_picture and isinstance(image := keys.get("image"), str) and names_in(image):
+        message = "the job names itself: placeholders in `image` are about a picture that is dropped; name a picture"
+        return (Problem(file=file, key="image", line=lines.get("image"), message=message, given=shown(image)),)
     merged = with_recipes(keys, folders, subject)
     task = task_of(merged)
     has_picture = subject.is_picture or _names_image(merged)

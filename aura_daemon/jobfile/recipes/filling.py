@@ -77,7 +77,7 @@ def with_images_named(keys: Mapping[str, object], subject: Subject) -> dict[str,
     if subject is NOBODY:
         return {**keys}
     own = keys.get("image")
-    image = name_of(own) if isinstance(own, str) and not names_in(own) else subject.name
+    image = name_of(own) if isinstance(own, str) else subject.name
     values = _names(subject, subject.name if subject.is_picture else image)
 
     def named(value: object) -> object:
@@ -105,6 +105,8 @@ def with_choices_kept(keys: Mapping[str, object]) -> dict[str, object]:
 
 def escaped_prompt(text: str) -> str:
     """A prompt as a template that becomes this prompt only; a caption that is not written yet stays open."""
+    if CAPTION not in text:
+        return escape_choices(text)
     parts = OPEN_CAPTION.split(text)
     return f"{{{CAPTION}}}".join(escape_choices(part) for part in parts)
 
