@@ -15,6 +15,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.formats import yaml_reader
 from aura_daemon.formats.yaml_reader import Document, Unreadable
+from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.jobfile import expansion
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.contact_sheet import MOST_CELLS, ContactSheet, sheet_of
@@ -115,7 +116,9 @@ def of_picture(
         return RejectedFile(problems=(Problem(file=escaped(subject.path), message=message),))
     names = catalogue if task == JobKind.GENERATE else None
     jobs = JobPlans(file=escaped(subject.path), folders=folders, catalogue=names, subject=subject)
-    return jobs.rejected(iter([jobs.add({"task": str(task)}, b"")])) or jobs.made(draw)
+    # What is handed back alone, of several jobs, is a job file beside the folder's recipe.
+    text = to_yaml({"task": str(task), "image": subject.name}).encode() if task in (JobKind.GENERATE, REFLECT) else b""
+    return jobs.rejected(iter([jobs.add({"task": str(task)}, text)])) or jobs.made(draw)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -92,6 +92,41 @@ def test_of_several_pictures_of_one_dropped_those_that_failed_come_back_as_job_f
     assert (task.request.prompt, task.request.image, task.image) == ("bad", "p.png", PNG)
 
 
+def test_a_picture_stays_where_sources_are_kept_and_a_mask_comes_from_a_companion_folder(house: House) -> None:
+    house.drop("m/_defaults.yaml", b'task: generate\nimage: "{file}"\nmask: "{stem}-mask.png"\nprompt: x\n')
+    house.drop("m/assets/p-mask.png", PNG + b"mask")
+    house.drop("m/p.png", PNG)
+    tasks: list[Task] = []
+    house.drain(remember(tasks), sources="keep")
+    house.drain(remember(tasks), sources="keep")
+    (task,) = tasks
+    assert (task.image, task.mask) == (PNG, PNG + b"mask")
+    assert house.waiting() == ["m/_defaults.yaml", "m/assets/p-mask.png", "m/p.png"]
+
+
+def test_a_reflection_of_a_picture_that_was_dropped_comes_back_as_a_job_file(house: House) -> None:
+    house.drop("r/_defaults.yaml", b"task: reflect\nrounds: 2\nseed: 1\n")
+    house.drop("r/p.png", PNG)
+
+    def play(task: Task) -> Outcome:
+        is_second = isinstance(task.request, GenerateRequest) and task.request.seed == 2
+        return Failure(kind=FailureKind.BAD_INPUT, message="no", mend="") if is_second else make(task)
+
+    house.drain(play)
+    assert house.results() == ["r/p-1.json", "r/p-1.png", "r/p-grid.json", "r/p-grid.png"]
+    assert house.failed() == ["r/p-2.yaml", "r/p-2.yaml.json"]
+    assert (house.outbox / "failed" / "r" / "p-2.yaml").read_bytes() == b"task: reflect\nimage: p.png\n"
+
+
+def test_rows_of_a_table_name_pictures_and_hold_placeholders(house: House) -> None:
+    house.drop("t/list.csv", b'prompt,image\n"{stem}, {caption}",a.png\n"only text {stem}",\n')
+    house.drop("t/a.png", PNG)
+    tasks: list[Task] = []
+    house.drain(remember(tasks))
+    prompts = [task.request.prompt for task in tasks if isinstance(task.request, GenerateRequest)]
+    assert sorted(prompts) == [f"a, {make(tasks[0]).text}", "only text {stem}"]  # type: ignore[union-attr]
+
+
 def test_a_job_file_waits_for_the_pictures_that_its_pattern_means_and_owns_them(house: House) -> None:
     house.drop("set/job.yaml", b'prompt: "{stem}"\nimage: "in/*.png"\n')
     with closing(Door(house)) as door:
