@@ -26,7 +26,7 @@ from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, Describe
 from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.system.library_versions import versions
 
@@ -50,6 +50,8 @@ class Captioner:
 
     kinds: tuple[Any, Any] = (transformers.BlipProcessor, transformers.BlipForConditionalGeneration)
     """What reads its processor and its weights."""
+    writes: frozenset[Describe] = frozenset({Describe.SENTENCE})
+    """What it can say of a picture."""
 
     def __init__(
         self,
