@@ -62,6 +62,7 @@ GOOD = {
     "rounds": [1, 20],
     "question": ["what is it?", 7],
     "embed": [True, False],
+    "describe": ["tags"],
     "caption": [{}, {"place": "beside", "existing": "append"}, {"extension": "TXT", "prefix": 7, "suffix": None}],
 }
 BAD = {"steps": [0, "many"], "width": [63], "scheduler": ["fast"], "priority": [1001, 0.5], "max_new_tokens": [0]}
