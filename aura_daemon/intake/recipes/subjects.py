@@ -5,6 +5,7 @@ In: a file. Out: a subject, which reads a picture when a placeholder asks for it
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from aura_daemon.file_names import collision_key, is_out_of_bounds
@@ -43,7 +44,7 @@ class Subjects:
             is_picture=picture is not None,
             date=utc_now()[: len("2026-11-28")],
             facts=facts,
-            matching=lambda pattern: self._image_lookup.matching(path, pattern),
+            matching=cache(lambda pattern: self._image_lookup.matching(path, pattern)),
         )
 
     def _facts(self, path: str, name: str | None, picture: bytes | None) -> PictureFacts | None:
@@ -92,7 +93,7 @@ class SubjectsOnDisk:
             is_picture=picture is not None,
             date=utc_now()[: len("2026-11-28")],
             facts=facts,
-            matching=lambda pattern: self._matching(file, pattern),
+            matching=cache(lambda pattern: self._matching(file, pattern)),
         )
 
     def _named(self, file: Path, name: str | None) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def test_every_recipe_is_valid_and_says_what_it_does(name: str) -> None:
     assert found.text.startswith("# ")
     assert found.summary.endswith(".")
     assert max(map(len, found.text.splitlines())) <= 120
+
+
+def test_recipes_are_packed_with_the_program() -> None:
+    project = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "recipes/*.yaml" in project["tool"]["setuptools"]["package-data"]["aura_daemon.config"]
 
 
 def test_recipes_are_listed_in_a_table_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
