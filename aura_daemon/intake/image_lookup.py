@@ -20,7 +20,7 @@ from aura_daemon.file_names import collision_key, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_listings import FolderListings
-from aura_daemon.jobfile.recipes.pictures import expression_of
+from aura_daemon.jobfile.recipes.pictures import expression_of, in_order
 from aura_daemon.journal.journal import Journal
 from aura_daemon.problems import nearest_name
 from aura_daemon.system import durable_files
@@ -82,10 +82,10 @@ class ImageLookup:
 
     def matching(self, path: str, pattern: str) -> tuple[str, ...]:
         """The images in the inbox that `photos/*.jpg` stands for: beside the job file at `path`, else as for a name."""
-        known = sorted(path for paths in self._images_below_inbox().values() for path in paths)
+        known = [path for paths in self._images_below_inbox().values() for path in paths]
         for place in self._places(PurePosixPath(path).parent, pattern):
             fits = expression_of(str(place))
-            if found := tuple(image for image in known if fits.fullmatch(image)):
+            if found := in_order(image for image in known if fits.fullmatch(image)):
                 return found
         return ()
 

@@ -14,6 +14,7 @@ from aura_daemon.formats.picture_metadata.exif_tags import exif_tags
 from aura_daemon.formats.plain_text import MOST_BYTES, text_of
 from aura_daemon.intake.folder_listings import TEXT, FolderListings, picture_keys
 from aura_daemon.intake.image_lookup import IMAGE_ENDINGS, FoundImage, ImageLookup
+from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
 from aura_daemon.system import durable_files
 from aura_daemon.system.clock import utc_now
@@ -110,7 +111,7 @@ class SubjectsOnDisk:
             images = (image.relative_to(place).as_posix() for image in place.glob(pattern) if image.is_file())
             kept = [path for path in images if extension_of(path) in IMAGE_EXTENSIONS and not is_out_of_bounds(path)]
             if kept:
-                return tuple(sorted(kept))
+                return in_order(kept)
         return ()
 
     def _content(self, file: Path) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -30,6 +30,16 @@ class Pictures:
         if self.pick is Pick.RANDOM:
             number = int.from_bytes(hashlib.sha256(f"{seed}/image".encode()).digest()[:8], "big")
         return self.names[number % len(self.names)]
+
+
+def in_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Names as people count: `2.png` comes before `10.png`."""
+    return tuple(sorted(names, key=_parts))
+
+
+def _parts(name: str) -> list[str | int]:
+    """A name with its numbers as numbers; text and numbers take turns, so that two names can be compared."""
+    return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]{1,18})", name))]
 
 
 def expression_of(pattern: str) -> re.Pattern[str]:

@@ -13,7 +13,7 @@ from aura_daemon.jobfile.folder_defaults import FolderDefaults, defaults_schema,
 from aura_daemon.jobfile.image_names import image_names
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
-from aura_daemon.jobfile.recipes.pictures import expression_of
+from aura_daemon.jobfile.recipes.pictures import expression_of, in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
@@ -325,6 +325,10 @@ def test_values_that_are_no_texts_hold_no_placeholders() -> None:
     assert "tags.0" in refused("prompt: x\nimage: a.jpg\ntags: [[1]]")
     assert "matrix.notes" in refused("prompt: x\nimage: a.jpg\nmatrix: {notes: [1]}")
     assert "matrix.prompt.0" in refused("image: a.jpg\nmatrix: {prompt: [[1]]}")
+
+
+def test_pictures_come_in_the_order_in_which_people_count() -> None:
+    assert in_order(["b/1.png", "a10.png", "a2.png", "3.png"]) == ("3.png", "a2.png", "a10.png", "b/1.png")
 
 
 @pytest.mark.parametrize(
