@@ -27,6 +27,7 @@ from aura_daemon.jobs.requests import (
     GridRequest,
     Hires,
     Lora,
+    MatchRequest,
     RegenerateRequest,
     Request,
 )
@@ -151,6 +152,8 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
             sizes = ", ".join(f"{width}x{height}" for width, height in request.sizes) or "the model's own size"
             what = f"drawing at {sizes}" if request.picture is not None else "captions"
             return f"benchmark of {what}, {request.repeats} runs each after one to warm up"
+        case MatchRequest():
+            return f"a comparison with {len(request.texts)} texts"
         case GridRequest():
             return f"a sheet of {len(request.cells)} pictures"
         case CaptionRequest():

@@ -68,6 +68,7 @@ ALIASES: Final = {
     "blip-large": "Salesforce/blip-image-captioning-large",
     "git-base-coco": "microsoft/git-base-coco",
     "blip-vqa-base": "Salesforce/blip-vqa-base",
+    "blip-itm-base": "Salesforce/blip-itm-base-coco",
 }
 """Short names of hub models."""
 
@@ -146,6 +147,8 @@ class CaptionSettings(ModelSettings):
     """Whether each caption comes with a copy of its picture that has it inside."""
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
+    matching_model: str | None = None
+    """The model that says how well texts fit images, as under `model`; None: there is none."""
 
     @property
     def answering(self) -> ModelSettings | None:
@@ -153,6 +156,13 @@ class CaptionSettings(ModelSettings):
         if self.question_model is None:
             return None
         return ModelSettings(model=self.question_model, allow_pickle=self.allow_pickle)
+
+    @property
+    def matching(self) -> ModelSettings | None:
+        """The settings of that model, as those of the one that answers."""
+        if self.matching_model is None:
+            return None
+        return ModelSettings(model=self.matching_model, allow_pickle=self.allow_pickle)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

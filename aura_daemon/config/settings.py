@@ -140,6 +140,9 @@ class CaptionConfig(BaseModel):
     suffix: str = Field("", max_length=500, description="text of at most 500 characters, behind each caption")
     trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
     existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
+    matching_model: str | None = Field(
+        None, min_length=1, description="blip-itm-base, owner/name on the hub or a folder, or null: there is none"
+    )
 
     def file(self) -> CaptionFile:
         """The file that captions are written to, which no worker knows of."""

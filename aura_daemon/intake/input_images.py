@@ -16,7 +16,14 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.intake.claims import Claims, is_others_link
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, Request
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    GenerateRequest,
+    GridRequest,
+    MatchRequest,
+    Request,
+)
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, NamedImage, Source, in_64_bits
@@ -186,7 +193,7 @@ def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:
 def _names_in(request: Request) -> tuple[str | None, ...]:
     """The names of the images in a request; None for the image that is called like the job file."""
     match request:
-        case CaptionRequest():
+        case CaptionRequest() | MatchRequest():
             return (request.image,)
         case GridRequest() | BenchmarkRequest():
             return ()

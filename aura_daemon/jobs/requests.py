@@ -16,6 +16,7 @@ class JobKind(StrEnum):
 
     GENERATE = "generate"
     CAPTION = "caption"
+    """Something is found out about an image: a caption, an answer, how well texts fit it."""
     GRID = "grid"
     """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
     BENCHMARK = "benchmark"
@@ -199,7 +200,16 @@ class BenchmarkRequest:
         return self.picture or self.caption or CaptionRequest()
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MatchRequest:
+    """How well texts fit an image: a part of other jobs, which no file can ask for alone."""
+
+    texts: tuple[str, ...]
+    image: str | None = None
+    """The name of the image, for messages; its bytes are handed over beside the request."""
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,7 +227,7 @@ def kind_of(request: Request) -> JobKind:
     match request:
         case GenerateRequest():
             return JobKind.GENERATE
-        case CaptionRequest():
+        case CaptionRequest() | MatchRequest():
             return JobKind.CAPTION
         case GridRequest():
             return JobKind.GRID

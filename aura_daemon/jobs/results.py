@@ -10,7 +10,7 @@ from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
 from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.picture_copies import PictureCopy
-from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, Metadata
+from aura_daemon.jobs.requests import CaptionSampling, GridRequest, Hires, ImageFormat, Lora, MatchRequest, Metadata
 from aura_daemon.jobs.speed import Speed
 
 EAGER: Final = "eager"
@@ -102,7 +102,7 @@ class ResolvedBenchmark:
     batch: int
 
 
-Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark
+Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark | MatchRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -259,6 +259,8 @@ class Produced:
     """A small WebP of the picture that was drawn or described, for the gallery; empty where none was wanted or made."""
     copy: PictureCopy | None = None
     """The described picture with its caption in it; it becomes a payload when the result is published."""
+    scores: tuple[float, ...] = ()
+    """How probably each text of a comparison is about the picture, 0 to 1."""
 
 
 Outcome: TypeAlias = Produced | Failure

@@ -14,6 +14,7 @@ from aura_daemon.jobs.requests import (
     GenerateRequest,
     GridRequest,
     JobKind,
+    MatchRequest,
     Request,
     kind_of,
 )
@@ -21,11 +22,15 @@ from aura_daemon.jobs.requests import (
 ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 """Turns any data class into dictionaries, as `asdict` does, in a twentieth of the time."""
 
-_REQUESTS: Final[dict[JobKind, Any]] = {
+MATCH: Final = "match"
+"""What stands for the kind of a comparison, which is no kind of job."""
+
+_REQUESTS: Final[dict[str, Any]] = {
     JobKind.GENERATE: GenerateRequest,
     JobKind.CAPTION: CaptionRequest,
     JobKind.GRID: GridRequest,
     JobKind.BENCHMARK: BenchmarkRequest,
+    MATCH: MatchRequest,
 }
 
 
@@ -37,10 +42,11 @@ def adapter(row: Any) -> TypeAdapter[Any]:
 
 def request_to_dict(request: Request) -> dict[str, object]:
     """A request as a dictionary for JSON."""
-    return {"task": kind_of(request).value, **ANY.dump_python(request)}
+    task = MATCH if isinstance(request, MatchRequest) else kind_of(request).value
+    return {"task": task, **ANY.dump_python(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:
     """The request of a dictionary; a key that an older release did not write has its default."""
-    request: Request = adapter(_REQUESTS[JobKind(fields["task"])]).validate_python(fields)
+    request: Request = adapter(_REQUESTS[fields["task"]]).validate_python(fields)
     return request

@@ -11,7 +11,7 @@ from typing import assert_never
 from aura_daemon.errors import Problem
 from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
-from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.requests import GridRequest, MatchRequest
 from aura_daemon.jobs.results import (
     AppliedDefaults,
     Failure,
@@ -37,6 +37,8 @@ def request_record(
             return schema.CaptionRecord.model_validate(caption)
         case ResolvedGenerate() as picture:
             return schema.GenerateRecord.model_validate(picture)
+        case MatchRequest():
+            raise ValueError("a comparison is a part of another job: it has no result of its own")
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 

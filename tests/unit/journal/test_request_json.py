@@ -20,6 +20,7 @@ from aura_daemon.jobs.requests import (
     Hires,
     ImageFormat,
     Lora,
+    MatchRequest,
     Metadata,
     Request,
 )
@@ -90,6 +91,7 @@ BENCHMARK = st.builds(
     repeats=st.integers(1, 20),
     batch=st.integers(1, 8),
 ) | st.builds(BenchmarkRequest, caption=CAPTION)
+MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple), image=st.none() | WORDS)
 
 
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
@@ -98,7 +100,7 @@ def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded", "variant"}
 
 
-@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK)
+@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH)
 @settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))
