@@ -39,14 +39,14 @@ class EndedJob:
 
 def model_of(job: Job, settings: Settings) -> str:
     """The model of a job, as workers and the journal's measurements name it; empty for sheets."""
-    match engine_kind(job.request):
+    match engine_kind(job.runs):
         case JobKind.GENERATE:
-            model, speed = job.model or settings.generate.model, speed_named(job.request)
+            model, speed = job.model or settings.generate.model, speed_named(job.runs)
             return loaded_as(model, speed or settings.generate.speed)
         case JobKind.CAPTION:
             captions = settings.caption
-            if isinstance(job.request, MatchRequest):
+            if isinstance(job.runs, MatchRequest):
                 return captions.matching_model or ""
-            return (captions.question_model or "") if is_question(job.request) else job.model or captions.model
+            return (captions.question_model or "") if is_question(job.runs) else job.model or captions.model
         case JobKind.GRID | JobKind.BENCHMARK:
             return ""

@@ -18,6 +18,7 @@ from typing import Final
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats.plain_text import MOST_BYTES
@@ -111,6 +112,7 @@ class Admission:
             jobs += tuple(self._contact_sheets(source, jobs, parsed))
             jobs, named = self._input_images.take(source, jobs)
             jobs = tuple(job for job in jobs if not self._is_skipped(source, job))
+            jobs = tuple(replace(job, chain=chain_of(job.request)) for job in jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))

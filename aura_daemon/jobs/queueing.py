@@ -101,6 +101,7 @@ def batch_key(request: Request) -> Request | None:
                 tags=(),
                 notes="",
                 embedded=None,
+                described=None,
             )
         case _:  # pragma: no cover
             assert_never(request)

@@ -112,6 +112,8 @@ class GenerateRequest:
     """Settings of the picture that is made again; None for every other job."""
     variant: str = ""
     """How the picture was computed that a sidecar asks for again; empty: as is usual here."""
+    described: str | None = None
+    """The name of the image whose caption `{caption}` in a text stands for; that of `image` where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -38,6 +38,7 @@ from aura_daemon.outbox.failed_files import (
     report_beside,
     unobstructed,
 )
+from aura_daemon.outbox.kept_parts import KeptParts
 from aura_daemon.outbox.result_document import source_record
 from aura_daemon.outbox.source_policy import SourcePolicy
 from aura_daemon.system import durable_files
@@ -62,11 +63,18 @@ class SourceDisposal:
     """Puts ended sources in their places and closes them in the journal. Raises OSError; can then be repeated."""
 
     def __init__(
-        self, policy: SourcePolicy, claims: Claims, inputs: InputImages, delivery: Delivery, journal: Journal
+        self,
+        policy: SourcePolicy,
+        claims: Claims,
+        inputs: InputImages,
+        kept_parts: KeptParts,
+        delivery: Delivery,
+        journal: Journal,
     ) -> None:
         self.policy = policy
         self._claims = claims
         self._inputs = inputs
+        self._kept_parts = kept_parts
         self._delivery = delivery
         self._journal = journal
         archived = claims.done.rglob("*") if claims.done.is_dir() else ()
@@ -152,6 +160,7 @@ class SourceDisposal:
         durable_files.sync_folder(self._claims.work_of(ended.file))
         for job in ended.jobs:
             self._inputs.forget(job)
+            self._kept_parts.forget(job)
 
     def _close(self, ended: _Ended) -> None:
         self._journal.close_source(ended.source.id)

@@ -54,6 +54,7 @@ ALIKE: dict[str, object] = {
     "tags": ("x",),
     "notes": "y",
     "embedded": EmbeddedSettings(image="a.png"),
+    "described": "a.png",
 }
 
 
