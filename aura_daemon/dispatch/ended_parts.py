@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from loguru import logger
 
-from aura_daemon.chains.next_part import chain_of, next_part
+from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import kind_of
 from aura_daemon.jobs.results import part_of
@@ -45,7 +45,8 @@ class EndedParts:
         produced = result.produced if is_last else self.kept_parts.result(job, chosen.part)
         if produced is not None:
             times = replace(result.times, attempt_s=done[chosen.part].seconds)
-            return replace(result, produced=replace(produced, parts=done), times=times)
+            whole = completed(job.request, done, produced, last=result.produced)
+            return replace(result, produced=replace(whole, parts=done), times=times)
         logger.warning("{}: what was kept of its parts has gone: it begins anew", job.id)
         first = chain_of(job.request)
         assert first is not None

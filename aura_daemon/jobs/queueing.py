@@ -80,6 +80,7 @@ def batch_key(request: Request) -> Request | None:
                 embed=None,
                 caption=None,
                 picture="",
+                matched=False,
             )
         case MatchRequest():
             return MatchRequest(texts=())
@@ -101,6 +102,7 @@ def batch_key(request: Request) -> Request | None:
                 tags=(),
                 notes="",
                 embedded=None,
+                check=None,
                 described=None,
             )
         case _:  # pragma: no cover

@@ -57,6 +57,22 @@ class Hires:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PictureCheck:
+    """How well a picture fits its prompt is found out, and which of several is kept."""
+
+    verify: float | None = None
+    """How well it has to fit, 0 to 1, or it is drawn anew; 0: it is only told; None: the best is kept, nothing more."""
+    tries: int | None = None
+    """The most pictures that are drawn to reach that."""
+    best_of: int | None = None
+    """At least so many pictures are drawn."""
+    seed_step: int = 1
+    """How far the seeds of two tries lie apart: those between may be the first seeds of other jobs."""
+    matched: bool = False
+    """Whether a model says how well they fit, as configured when the job was journaled; else their words do."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EmbeddedSettings:
     """What the metadata of a picture that is made again says beyond what a request can hold."""
 
@@ -114,6 +130,8 @@ class GenerateRequest:
     """How the picture was computed that a sidecar asks for again; empty: as is usual here."""
     described: str | None = None
     """The name of the image whose caption `{caption}` in a text stands for; that of `image` where there is one."""
+    check: PictureCheck | None = None
+    """The picture is looked at once it is drawn; None: it is delivered as it is."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -154,6 +172,8 @@ class CaptionRequest:
     """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
     picture: str = ""
     """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+    matched: bool = False
+    """Whether a model for matching ranks the candidates, as configured when the job was journaled."""
 
     @property
     def file(self) -> CaptionFile:
@@ -209,6 +229,8 @@ class MatchRequest:
     texts: tuple[str, ...]
     image: str | None = None
     """The name of the image, for messages; its bytes are handed over beside the request."""
+    embed: bool | None = None
+    """Whether a copy of the image is made with the text in it that fits best."""
 
 
 Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from aura_daemon.errors import with_mend
 from aura_daemon.jobs.benchmarks import BenchmarkRun
@@ -99,6 +99,30 @@ class CaptionCandidate:
     text: str
     score: float
     """By what, `Produced.ranked_by` says; higher is better."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureTry:
+    """One of the pictures that were drawn of a prompt."""
+
+    seed: int
+    score: float
+    """How well it fits, 0 to 1."""
+    caption: str | None
+    """What the captioner says of it; None where it was not asked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PictureMatch:
+    """How well a picture fits its prompt."""
+
+    score: float
+    by: Literal["itm", "words"]
+    """A model for matching, or the words of prompt and caption."""
+    caption: str | None
+    seed: int
+    tries: tuple[PictureTry, ...]
+    """All that were drawn, in their order."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -273,6 +297,8 @@ class Produced:
     """What ran for it, where the job took several parts."""
     scores: tuple[float, ...] = ()
     """How probably each text of a comparison is about the picture, 0 to 1."""
+    match: PictureMatch | None = None
+    """Of a picture that was looked at once it was drawn."""
 
 
 def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:

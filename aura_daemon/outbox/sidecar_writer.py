@@ -103,6 +103,7 @@ def sidecar(
         versions=dict(produced.versions),
         text=text,
         parts=[_part_record(part) for part in produced.parts],
+        match=schema.MatchRecord.model_validate(produced.match) if produced.match is not None else None,
     )
 
 

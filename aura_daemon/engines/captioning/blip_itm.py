@@ -32,7 +32,8 @@ class BlipMatcher:
     """A loaded BLIP for matching."""
 
     def __init__(self, files: ModelFiles, placement: Placement, configured: CaptionSettings) -> None:
-        """Loads; raises what transformers raises. Nothing can be configured of it."""
+        """Loads; raises what transformers raises. `configured`: whether copies are made with texts in them."""
+        self._configured = configured
         self.files = files
         self.placement = placement
         self._processor: Any = transformers.BlipProcessor.from_pretrained(str(files.folder), local_files_only=True)
@@ -62,7 +63,7 @@ class BlipMatcher:
         return [
             Produced(
                 payloads=(),
-                resolved=MatchRequest(texts=own, image=request.image),
+                resolved=MatchRequest(texts=own, image=request.image, embed=self._embeds(request)),
                 model=self.files.name,
                 model_sha256=self.files.sha256,
                 device=self.placement.device,
@@ -78,6 +79,9 @@ class BlipMatcher:
             )
             for number, (picture, request, own) in enumerate(zip(pictures, requests, texts, strict=True))
         ]
+
+    def _embeds(self, request: CaptionRequest | MatchRequest) -> bool:
+        return request.embed if request.embed is not None else self._configured.embed
 
     def _seen(self, pictures: Sequence[PreparedPicture]) -> torch.Tensor:
         """Pictures to embeddings `[B, patches + 1, D]`."""

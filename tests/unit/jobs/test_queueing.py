@@ -21,6 +21,7 @@ from aura_daemon.jobs.requests import (
     Lora,
     MatchRequest,
     Metadata,
+    PictureCheck,
     Request,
 )
 from aura_daemon.jobs.speed import Speed
@@ -55,6 +56,7 @@ ALIKE: dict[str, object] = {
     "notes": "y",
     "embedded": EmbeddedSettings(image="a.png"),
     "described": "a.png",
+    "check": PictureCheck(best_of=4),
 }
 
 
@@ -97,6 +99,7 @@ CAPTIONS_ALIKE: dict[str, object] = {
     "embed": True,
     "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
     "picture": "sub/b.png",
+    "matched": True,
 }
 
 

@@ -23,6 +23,7 @@ from aura_daemon.jobs.requests import (
     Lora,
     MatchRequest,
     Metadata,
+    PictureCheck,
     Request,
 )
 from aura_daemon.jobs.sampling import NATIVE_512, Scheduler
@@ -66,6 +67,14 @@ AGAIN = st.builds(
     prompt=SENTENCES,
     variant=st.sampled_from(["", "openvino"]),
     described=st.none() | st.just("sub/ü.JPG"),
+    check=st.none()
+    | st.builds(
+        PictureCheck,
+        verify=st.none() | st.floats(0, 1),
+        tries=st.none() | st.integers(1, 20),
+        seed_step=st.integers(1, 9),
+        matched=st.booleans(),
+    ),
     embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
 GRID = st.builds(
@@ -98,8 +107,10 @@ MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple)
 
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
-    of_the_file = {"task", "count", "matrix", "grid", "priority"}
-    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {"embedded", "variant", "described"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority", "verify", "tries", "best_of"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {
+        *("embedded", "variant", "described", "check")
+    }
 
 
 @given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH)
