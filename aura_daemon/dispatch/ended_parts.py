@@ -44,6 +44,8 @@ class EndedParts:
         is_last = chosen.part == len(done) - 1
         produced = result.produced if is_last else self.kept_parts.result(job, chosen.part)
         if produced is not None:
+            if self.journal.is_awaited(job):
+                self.kept_parts.keep(job, produced)
             times = replace(result.times, attempt_s=done[chosen.part].seconds)
             whole = completed(job.request, done, produced, last=result.produced)
             return replace(result, produced=replace(whole, parts=done), times=times)

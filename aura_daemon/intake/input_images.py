@@ -197,7 +197,11 @@ def _names_in(request: Request) -> tuple[str | None, ...]:
     match request:
         case CaptionRequest() | MatchRequest():
             return (request.image,)
-        case GridRequest() | BenchmarkRequest():
+        case BenchmarkRequest():
+            return ()
+        case GridRequest():
+            return (request.image,) if request.image is not None else ()
+        case GenerateRequest(follows=str()):
             return ()
         case GenerateRequest():
             image = request.image if request.image is not None else request.described

@@ -104,6 +104,7 @@ def batch_key(request: Request) -> Request | None:
                 embedded=None,
                 check=None,
                 described=None,
+                follows=None,
             )
         case _:  # pragma: no cover
             assert_never(request)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
-
-from pydantic import ValidationError
 
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.records import Job
@@ -27,9 +26,8 @@ class KeptParts:
 
     def keep(self, job: Job, produced: Produced) -> str:
         """Keeps the result of the part that is next among those that are done; its SHA-256. Raises OSError."""
-        assert job.chain is not None
         content = json.dumps(ANY.dump_python(produced), default=_bytes_to_json).encode()
-        place = self._place(job, len(job.chain.done))
+        place = self._place(job, _parts_of(job))
         durable_files.write(place, content, temp_folder=self._temp_folder, replace=True)
         return durable_files.sha256_of(place)
 
@@ -43,21 +41,38 @@ class KeptParts:
         if found.sha256 != job.chain.done[part].kept_sha256:
             return None
         try:
-            fields = json.loads(found.content, object_hook=_bytes_from_json)
-            produced: Produced = adapter(Produced).validate_python(fields)
-        except ValidationError:  # written by another version
+            return _result_of(found.content)
+        except ValueError:  # written by another version
             return None
-        return produced
+
+    def picture(self, job: Job) -> bytes | None:
+        """The picture that a job delivered, which is kept for those that follow it; None where it is not, any more."""
+        try:
+            content = durable_files.read(self._place(job, _parts_of(job))).content
+            produced = _result_of(content)
+        except (FileNotFoundError, durable_files.NotARegularFile, ValueError):
+            return None
+        picture = produced.payloads[0].content
+        return picture if sha256(picture).hexdigest() in (job.payload_sha256 or "").split() else None
 
     def forget(self, job: Job) -> None:
         """Removes what is kept of a job that has ended."""
-        if job.chain is None:
-            return
-        for part in range(len(job.chain.done) + 1):  # a crash may have come before the last one was journaled
+        for part in range(_parts_of(job) + 1) if job.chain is not None else ():  # the last one is not journaled
             self._place(job, part).unlink(missing_ok=True)
 
     def _place(self, job: Job, part: int) -> Path:
         return self._folder / f"{job.id}.part{part}"
+
+
+def _parts_of(job: Job) -> int:
+    """How many parts are journaled; the last one never is."""
+    return len(job.chain.done) if job.chain is not None else 0
+
+
+def _result_of(content: bytes) -> Produced:
+    """Raises ValueError for anything else."""
+    produced: Produced = adapter(Produced).validate_python(json.loads(content, object_hook=_bytes_from_json))
+    return produced
 
 
 def _bytes_to_json(content: bytes) -> dict[str, str]:

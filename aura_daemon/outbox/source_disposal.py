@@ -21,6 +21,7 @@ from aura_daemon.file_names import free_names
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
+from aura_daemon.jobs.requests import GenerateRequest, GridRequest
 from aura_daemon.jobs.results import CANCELLED, Failure
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -127,7 +128,7 @@ class SourceDisposal:
         else:
             together = cancelled if len(cancelled) > 1 else []
             for job in failed:
-                if job not in together:
+                if job not in together and not _fails_with_another(job, failed):
                     self._fail_document(source, job)
             if together:
                 self._hand_back_together(source, together, of=len(jobs))
@@ -252,6 +253,14 @@ def _after(step: Callable[[_Ended], None], ended: list[_Ended], ends: _Ends) -> 
         else:
             going_on.append(one)
     return going_on
+
+
+def _fails_with_another(job: Job, failed: list[Job]) -> bool:
+    """Whether a round of a reflection, or its sheet, failed for want of a round before, whose document is theirs."""
+    request = job.request
+    follows = isinstance(request, GenerateRequest) and request.follows is not None
+    is_sheet = isinstance(request, GridRequest) and request.captions
+    return (follows or is_sheet) and any(other.id in job.waits_for for other in failed)
 
 
 def _documents_of(jobs: list[Job]) -> bytes:

@@ -56,6 +56,7 @@ ALIKE: dict[str, object] = {
     "notes": "y",
     "embedded": EmbeddedSettings(image="a.png"),
     "described": "a.png",
+    "follows": "j-001",
     "check": PictureCheck(best_of=4),
 }
 

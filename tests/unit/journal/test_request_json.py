@@ -67,6 +67,7 @@ AGAIN = st.builds(
     prompt=SENTENCES,
     variant=st.sampled_from(["", "openvino"]),
     described=st.none() | st.just("sub/ü.JPG"),
+    follows=st.none() | st.just("j-001"),
     check=st.none()
     | st.builds(
         PictureCheck,
@@ -108,9 +109,8 @@ MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple)
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
     of_the_file = {"task", "count", "matrix", "grid", "priority", "verify", "tries", "best_of"}
-    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - {
-        *("embedded", "variant", "described", "check")
-    }
+    of_the_daemon = {"embedded", "variant", "described", "follows", "check"}
+    assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
 @given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH)

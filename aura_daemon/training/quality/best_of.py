@@ -1,4 +1,4 @@
-"""What keeping the best of several pictures gains: `python -m aura_daemon.training.best_of [--prompts N]`.
+"""What keeping the best of several pictures gains: `python -m aura_daemon.training.quality.best_of [--prompts N]`.
 
 Combinations that training has never seen, prompt to picture to caption. The product's own session draws and describes,
 the product's own rules choose. The pictures that are kept are judged twice: by the captioner, which has chosen them
