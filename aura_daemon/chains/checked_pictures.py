@@ -53,6 +53,8 @@ class _Plan:
         assert isinstance(drawn, GenerateRequest)
         caption = parts[1].text if self.captions else None
         score = parts[-1].scores[0] if self.check.matched else overlap(self.asked.prompt, caption or "")
+        if parts[0].is_hidden:
+            score = 0.0
         return PictureTry(seed=drawn.seed or 0, score=round(score, 4), caption=caption)
 
 

@@ -28,6 +28,7 @@ from aura_daemon.jobs.requests import (
     Hires,
     Lora,
     MatchRequest,
+    PictureCheck,
     RegenerateRequest,
     Request,
 )
@@ -47,7 +48,7 @@ _VERBS: Final = {
     BenchmarkRequest: "measure",
 }
 
-_ALWAYS_SHOWN: Final = frozenset({"prompt", "seed"})
+_ALWAYS_SHOWN: Final = frozenset({"prompt", "seed", "check"})
 """Keys that the line of a job shows even where all jobs of the file agree."""
 
 
@@ -162,6 +163,7 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]
+            values += _checks(request.check) if request.check is not None else ()
             return "  ".join((f"seed {seed}", *values, " ".join(request.prompt.split())))
         case _:  # pragma: no cover
             assert_never(request)
@@ -173,6 +175,15 @@ def _writing(request: CaptionRequest) -> Iterator[str]:
         yield f"seed {'drawn' if sampling.seed is None else sampling.seed}"
     for key in ("beams", "candidates", "max_words"):
         if (value := getattr(request, key)) is not None:
+            yield f"{key}={value}"
+
+
+def _checks(check: PictureCheck) -> Iterator[str]:
+    """What becomes of a picture once it is drawn, as the job says it."""
+    if check.verify is not None:
+        yield f"verify={check.verify:g}" if check.verify else "verify=true"
+    for key in ("tries", "best_of"):
+        if (value := getattr(check, key)) is not None:
             yield f"{key}={value}"
 
 

@@ -25,6 +25,8 @@ class JobPart:
     """All captions that were written, where there were several."""
     scores: tuple[float, ...] = ()
     """How probably each text of a comparison is about the picture, 0 to 1."""
+    is_hidden: bool = False
+    """Whether the safety checker had the picture made black or blurred."""
     kept_sha256: str = ""
     """Of the file that keeps its result until the job ends; empty for the last part, which is delivered."""
 

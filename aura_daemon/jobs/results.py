@@ -299,6 +299,8 @@ class Produced:
     """How probably each text of a comparison is about the picture, 0 to 1."""
     match: PictureMatch | None = None
     """Of a picture that was looked at once it was drawn."""
+    is_hidden: bool = False
+    """Whether the safety checker had the picture made black or blurred."""
 
 
 def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
@@ -313,6 +315,7 @@ def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
         text=produced.text,
         texts=tuple(one.text for one in produced.candidates),
         scores=produced.scores,
+        is_hidden=produced.is_hidden,
     )
 
 

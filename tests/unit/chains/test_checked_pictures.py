@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from aura_daemon.chains.checked_pictures import LOOK, TRIES, seed_of
 from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobfile.keys.seeds import step_of
-from aura_daemon.jobs.parts import Chain, JobPart
+from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, MatchRequest, PictureCheck, Request
 from aura_daemon.jobs.results import EngineTiming, PictureMatch, PictureTry, Produced
 from aura_daemon.jobs.sampling import SEED_END
@@ -159,6 +159,13 @@ def test_where_no_picture_fits_the_best_is_delivered_with_a_warning() -> None:
     )
     assert "of one picture none" in finished(wanted(verify=0.8, tries=1), [0.5]).warnings[-1]
     assert finished(wanted(verify=0.5), [0.5]).warnings == ("from the engine",)
+
+
+def test_a_picture_that_the_safety_checker_hides_fits_nothing() -> None:
+    asked = wanted(best_of=2)
+    done, _, picture = run(asked, [1.0, 0.5])
+    assert picture == 0
+    assert next_part(asked, (replace(done[0], is_hidden=True), *done[1:])) == ChosenPart(part=2)
 
 
 def test_the_best_of_several_by_a_model_has_no_captions() -> None:
