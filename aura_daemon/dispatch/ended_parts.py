@@ -8,7 +8,7 @@ from loguru import logger
 
 from aura_daemon.chains.next_part import chain_of, completed, next_part
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
-from aura_daemon.jobs.requests import kind_of
+from aura_daemon.jobs.requests import task_name
 from aura_daemon.jobs.results import part_of
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job
@@ -57,4 +57,4 @@ class EndedParts:
 
     def _go_on(self, job: Job, chain: Chain) -> None:
         self.journal.go_on(job, chain)
-        logger.info("{} goes on with part {}: {}", job.id, len(chain.done) + 1, kind_of(chain.runs))
+        logger.info("{} goes on with part {}: {}", job.id, len(chain.done) + 1, task_name(chain.runs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
 from aura_daemon.jobs.speed import Speed
@@ -265,6 +265,15 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.BENCHMARK
         case _:
             assert_never(request)
+
+
+MATCH: Final = "match"
+"""What stands for the kind of a comparison, which is a part of other jobs."""
+
+
+def task_name(request: Request) -> str:
+    """What runs, in a word, where a comparison is no caption."""
+    return MATCH if isinstance(request, MatchRequest) else kind_of(request).value
 
 
 def is_question(request: Request) -> bool:

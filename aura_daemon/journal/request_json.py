@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
+    MATCH,
     BenchmarkRequest,
     CaptionRequest,
     GenerateRequest,
@@ -17,14 +18,11 @@ from aura_daemon.jobs.requests import (
     JobKind,
     MatchRequest,
     Request,
-    kind_of,
+    task_name,
 )
 
 ANY: Final[TypeAdapter[Any]] = TypeAdapter(Any)
 """Turns any data class into dictionaries, as `asdict` does, in a twentieth of the time."""
-
-MATCH: Final = "match"
-"""What stands for the kind of a comparison, which is no kind of job."""
 
 _REQUESTS: Final[dict[str, Any]] = {
     JobKind.GENERATE: GenerateRequest,
@@ -43,8 +41,7 @@ def adapter(row: Any) -> TypeAdapter[Any]:
 
 def request_to_dict(request: Request) -> dict[str, object]:
     """A request as a dictionary for JSON."""
-    task = MATCH if isinstance(request, MatchRequest) else kind_of(request).value
-    return {"task": task, **ANY.dump_python(request)}
+    return {"task": task_name(request), **ANY.dump_python(request)}
 
 
 def request_from_dict(fields: Mapping[str, Any]) -> Request:

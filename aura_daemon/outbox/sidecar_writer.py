@@ -12,7 +12,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats import sidecar_schema as schema
 from aura_daemon.formats.file_types import FAILURE_SCHEMA, SIDECAR_SCHEMA
 from aura_daemon.jobs.parts import JobPart
-from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, kind_of
+from aura_daemon.jobs.requests import CaptionRequest, GridRequest, MatchRequest, task_name
 from aura_daemon.jobs.results import (
     AppliedDefaults,
     Failure,
@@ -109,7 +109,7 @@ def sidecar(
 
 def _part_record(part: JobPart) -> schema.PartRecord:
     return schema.PartRecord(
-        task="match" if isinstance(part.request, MatchRequest) else kind_of(part.request),
+        task=task_name(part.request),
         model=schema.ModelRecord(name=part.model, sha256=part.model_sha256),
         device=part.device,
         rung=part.rung,

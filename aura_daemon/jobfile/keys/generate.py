@@ -79,10 +79,7 @@ class HiresKeys(BaseModel):
 
 MOST_TRIES: Final = 20
 
-_VERIFY: Final = (
-    "true: how well the picture fits its prompt is told; a number from 0 to 1: it is drawn anew until it fits so well;"
-    " or false"
-)
+_VERIFY: Final = "a number from 0 to 1: how well the picture has to fit its prompt; true: that is only told; or false"
 
 _OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
 
