@@ -77,7 +77,8 @@ def with_match(
     asked: GenerateRequest, check: PictureCheck, done: tuple[JobPart, ...], produced: Produced, *, first: int
 ) -> Produced:
     """The picture with how well it fits, and a warning where that is less than was asked for."""
-    tries = _Plan(asked=asked, check=check, first=first).tries(done)
+    plan = _Plan(asked=asked, check=check, first=first)
+    tries = plan.tries(done)
     best, least = _best(tries), check.verify or 0.0
     match = PictureMatch(
         score=best.score,
@@ -86,11 +87,14 @@ def with_match(
         seed=best.seed,
         tries=tries,
     )
+    start = first + plan.size * tries.index(best)
+    doubts = [warning for part in done[start + 1 : start + plan.size] for warning in part.warnings]
+    produced = replace(produced, match=match, warnings=tuple(dict.fromkeys((*produced.warnings, *doubts))))
     if best.score >= least:
-        return replace(produced, match=match)
+        return produced
     pictures = f"{len(tries)} pictures" if len(tries) > 1 else "one picture"
     warning = f"of {pictures} none fits the prompt as well as `verify: {least:g}` asks for; the best: {best.score:.2f}"
-    return replace(produced, match=match, warnings=(*produced.warnings, warning))
+    return replace(produced, warnings=(*produced.warnings, warning))
 
 
 def seed_of(seed: int, step: int, number: int) -> int:

@@ -316,6 +316,7 @@ def part_of(request: Request, produced: Produced, *, seconds: float) -> JobPart:
         texts=tuple(one.text for one in produced.candidates),
         scores=produced.scores,
         is_hidden=produced.is_hidden,
+        warnings=produced.warnings,
     )
 
 

@@ -35,6 +35,7 @@ def part(request: Request, score: float) -> JobPart:
         seconds=1.0,
         text=CAPTIONS[score] if isinstance(request, CaptionRequest) else "",
         scores=(score,) if isinstance(request, MatchRequest) else (),
+        warnings=(f"doubts about {CAPTIONS[score]}",) if isinstance(request, CaptionRequest) else (),
     )
 
 
@@ -155,10 +156,11 @@ def test_where_no_picture_fits_the_best_is_delivered_with_a_warning() -> None:
     assert len(made.match.tries) == TRIES
     assert made.warnings == (
         "from the engine",
+        "doubts about a red star",
         "of 4 pictures none fits the prompt as well as `verify: 0.8` asks for; the best: 0.50",
     )
     assert "of one picture none" in finished(wanted(verify=0.8, tries=1), [0.5]).warnings[-1]
-    assert finished(wanted(verify=0.5), [0.5]).warnings == ("from the engine",)
+    assert finished(wanted(verify=0.5), [0.5]).warnings == ("from the engine", "doubts about a red star")
 
 
 def test_a_picture_that_the_safety_checker_hides_fits_nothing() -> None:

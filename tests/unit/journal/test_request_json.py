@@ -139,6 +139,7 @@ def test_a_request_survives_the_journal(request_: Request) -> None:
                 scores=st.lists(st.floats(0, 1), max_size=2).map(tuple),
                 kept_sha256=WORDS,
                 is_hidden=st.booleans(),
+                warnings=st.lists(WORDS, max_size=2).map(tuple),
             ),
             max_size=2,
         ).map(tuple),
