@@ -58,7 +58,7 @@ def test_alone_and_among_other_jobs_the_score_is_that_of_a_plain_transformers_ca
         assert together.scores == pytest.approx(expected, abs=1e-5)
         assert alone.scores == pytest.approx(expected, abs=1e-5)
         assert (together.batch_size, alone.batch_size) == (4, 1)
-        assert (together.resolved, together.model) == (task.request, str(folder))
+        assert (together.resolved, together.model) == (MatchRequest(texts=texts, embed=False), str(folder))
     assert len(set(produced(listener.results["0"].outcome).scores)) == len(TEXTS)
 
 
