@@ -4,6 +4,8 @@ A try is a picture, then its caption, then how well the prompt fits it: by a mod
 the job was journaled, else by the words of prompt and caption. Where such a model finds the best of several, and no
 `verify` is asked for, no caption is written. Pictures are drawn until there are as many as `best_of` and the best of
 them fits as well as `verify`, at most `tries`; then the best is delivered, whether it does or not.
+
+The pictures of `best_of` are drawn first and described then, so that models which take turns in memory are loaded once.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ LOOK: Final = CaptionRequest(embed=False, max_words=0)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Plan:
-    """What the tries of a job are made of."""
+    """Which part of a job is which stage of which try: 0 the picture, then its caption, then how well it fits."""
 
     asked: GenerateRequest
     check: PictureCheck
@@ -39,14 +41,36 @@ class _Plan:
         return self.check.verify is not None or not self.check.matched
 
     @property
-    def size(self) -> int:
-        """Parts of a try."""
+    def stages(self) -> int:
         return 1 + self.captions + self.check.matched
+
+    @property
+    def together(self) -> int:
+        """The tries that go through each stage together; the others follow one by one."""
+        return self.check.best_of or 1
+
+    def place(self, number: int, stage: int) -> int:
+        """The part of a stage of a try, both counted from 0."""
+        if number < self.together:
+            return self.first + stage * self.together + number
+        return self.first + number * self.stages + stage
+
+    def following(self, parts: int) -> tuple[int, int]:
+        """The try and the stage of the part that comes after so many."""
+        behind = parts - self.first - self.together * self.stages
+        if behind >= 0:
+            number, stage = divmod(behind, self.stages)
+            return self.together + number, stage
+        stage, number = divmod(parts - self.first, self.together)
+        return number, stage
 
     def tries(self, done: Sequence[JobPart]) -> tuple[PictureTry, ...]:
         """Those that are complete."""
-        starts = range(self.first, len(done) - self.size + 1, self.size)
-        return tuple(self._try(done[start : start + self.size]) for start in starts)
+        number, stage = self.following(len(done))
+        complete = number if stage == 0 and number >= self.together else 0
+        return tuple(
+            self._try([done[self.place(one, stage)] for stage in range(self.stages)]) for one in range(complete)
+        )
 
     def _try(self, parts: Sequence[JobPart]) -> PictureTry:
         drawn = parts[0].request
@@ -63,14 +87,15 @@ def next_of_tries(
 ) -> Chain | ChosenPart:
     """What comes after those that are done; the first try begins at part `first`, counted from 0."""
     plan = _Plan(asked=asked, check=check, first=first)
-    number, step = divmod(len(done) - first, plan.size)
-    if step == 0:
-        tries = plan.tries(done)
-        if _is_enough(check, tries):
-            return ChosenPart(part=first + plan.size * tries.index(_best(tries)))
-        return Chain(runs=replace(asked, seed=seed_of(asked.seed or 0, check.seed_step, number), check=None), done=done)
-    runs = LOOK if step == 1 and plan.captions else MatchRequest(texts=(shown_text(asked.prompt),))
-    return Chain(runs=runs, looks_at=first + plan.size * number, done=done)
+    tries = plan.tries(done)
+    if tries and _is_enough(check, tries):
+        return ChosenPart(part=plan.place(tries.index(_best(tries)), 0))
+    number, stage = plan.following(len(done))
+    if stage == 0:
+        seed = seed_of(asked.seed or 0, check.seed_step, number)
+        return Chain(runs=replace(asked, seed=seed, check=None), done=done)
+    runs = LOOK if stage == 1 and plan.captions else MatchRequest(texts=(shown_text(asked.prompt),))
+    return Chain(runs=runs, looks_at=plan.place(number, 0), done=done)
 
 
 def with_match(
@@ -87,8 +112,8 @@ def with_match(
         seed=best.seed,
         tries=tries,
     )
-    start = first + plan.size * tries.index(best)
-    doubts = [warning for part in done[start + 1 : start + plan.size] for warning in part.warnings]
+    looks = [done[plan.place(tries.index(best), stage)] for stage in range(1, plan.stages)]
+    doubts = [warning for part in looks for warning in part.warnings]
     produced = replace(produced, match=match, warnings=tuple(dict.fromkeys((*produced.warnings, *doubts))))
     if best.score >= least:
         return produced
@@ -108,10 +133,9 @@ def seed_of(seed: int, step: int, number: int) -> int:
 
 
 def _is_enough(check: PictureCheck, tries: Sequence[PictureTry]) -> bool:
-    least, enough = check.verify or 0.0, check.best_of or 1
-    if len(tries) < enough:
-        return False
-    return _best(tries).score >= least or len(tries) >= max(enough, check.tries or TRIES)
+    """Whether no further picture is drawn, once there are as many as `best_of`."""
+    most = max(check.best_of or 1, check.tries or TRIES)
+    return _best(tries).score >= (check.verify or 0.0) or len(tries) >= most
 
 
 def _best(tries: Sequence[PictureTry]) -> PictureTry:

@@ -43,13 +43,13 @@ def run(asked: GenerateRequest, scores: Sequence[float]) -> tuple[tuple[JobPart,
     """The parts that run where the pictures have these scores, what each looks at, and which is chosen."""
     done: tuple[JobPart, ...] = ()
     looks: list[int | None] = []
-    drawn = 0
     following = next_part(asked, done)
     while isinstance(following, Chain):
         assert following.done == done
-        drawn += isinstance(following.runs, GenerateRequest)
         looks.append(following.looks_at)
-        done = (*done, part(following.runs, scores[drawn - 1] if drawn else 1.0))
+        looked_at = done[following.looks_at].request if following.looks_at is not None else None
+        seed = looked_at.seed if isinstance(looked_at, GenerateRequest) else None
+        done = (*done, part(following.runs, scores[seed - 7] if seed is not None else 1.0))
         following = next_part(asked, done)
     return done, looks, following.part
 
@@ -119,8 +119,11 @@ def test_each_part_is_a_plain_job_and_looks_at_the_picture_before_it() -> None:
         done, looked, _ = run(wanted(**keys), [1.0])
         assert ([one.request for one in done], looked) == (expected, looks)
     done, looked, _ = run(wanted(best_of=2, matched=True), [0.5, 1.0])
-    assert [one.request for one in done] == [DRAWN, match, replace(DRAWN, seed=8), match]
-    assert looked == [None, 0, None, 2]
+    assert [one.request for one in done] == [DRAWN, replace(DRAWN, seed=8), match, match]
+    assert looked == [None, None, 0, 1]
+    done, looked, chosen = run(wanted(best_of=2, verify=0.8), [0.5, 0.5, 1.0])
+    assert [one.request for one in done][2:] == [LOOK, LOOK, replace(DRAWN, seed=9), LOOK]
+    assert (looked, chosen) == ([None, None, 0, 1, None, 4], 4)
 
 
 def test_a_picture_that_nobody_looks_at_has_no_chain() -> None:
@@ -167,7 +170,7 @@ def test_a_picture_that_the_safety_checker_hides_fits_nothing() -> None:
     asked = wanted(best_of=2)
     done, _, picture = run(asked, [1.0, 0.5])
     assert picture == 0
-    assert next_part(asked, (replace(done[0], is_hidden=True), *done[1:])) == ChosenPart(part=2)
+    assert next_part(asked, (replace(done[0], is_hidden=True), *done[1:])) == ChosenPart(part=1)
 
 
 def test_the_best_of_several_by_a_model_has_no_captions() -> None:
