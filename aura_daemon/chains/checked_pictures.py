@@ -16,14 +16,14 @@ from typing import Final
 
 from aura_daemon.chains.word_overlap import overlap, shown_text
 from aura_daemon.jobs.parts import Chain, ChosenPart, JobPart
-from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, MatchRequest, PictureCheck
+from aura_daemon.jobs.requests import CaptionRequest, Describe, GenerateRequest, MatchRequest, PictureCheck
 from aura_daemon.jobs.results import PictureMatch, PictureTry, Produced
 from aura_daemon.jobs.sampling import SEED_END
 
 TRIES: Final = 4
 """The most pictures where a job does not say how many."""
 
-LOOK: Final = CaptionRequest(embed=False, max_words=0)
+LOOK: Final = CaptionRequest(describe=Describe.SENTENCE, embed=False, max_words=0)
 """What is asked about each picture: a whole caption, and no copy."""
 
 

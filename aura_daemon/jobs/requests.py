@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, TypeAlias, assert_never
 
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
@@ -148,6 +149,17 @@ class CaptionSampling:
     """None only until the job is journaled, as that of a picture."""
 
 
+class Describe(StrEnum):
+    """What is said of an image; which of them a captioner can say, its architecture decides."""
+
+    SENTENCE = "sentence"
+    DETAILED = "detailed"
+    """A long sentence, or a few."""
+    PARAGRAPH = "paragraph"
+    TAGS = "tags"
+    """What is seen, one by one, with a comma between."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CaptionRequest:
     """An image to describe; its bytes are handed over beside the request."""
@@ -174,6 +186,7 @@ class CaptionRequest:
     """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
     picture: str = ""
     """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+    describe: Describe | None = None
     matched: bool = False
     """Whether a model for matching ranks the candidates, as configured when the job was journaled."""
 
@@ -290,5 +303,13 @@ def text_of(request: Request) -> str:
 
 def shared_fields(source: object, target: type[Any]) -> dict[str, Any]:
     """The values that `source` has for the fields of the dataclass `target`; a None is left out for its default."""
-    values = {field.name: getattr(source, field.name, None) for field in fields(target)}
+    kinds: tuple[Any, Any] = type(source), target
+    values = {name: getattr(source, name) for name in _shared_names(*kinds)}
     return {name: value for name, value in values.items() if value is not None}
+
+
+@cache
+def _shared_names(source: Any, target: Any) -> tuple[str, ...]:
+    """The fields of `target` that `source`, a model of pydantic or a class with slots, has too."""
+    own = getattr(source, "model_fields", ())
+    return tuple(field.name for field in fields(target) if field.name in own or hasattr(source, field.name))

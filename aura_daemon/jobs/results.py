@@ -13,6 +13,7 @@ from aura_daemon.jobs.parts import JobPart
 from aura_daemon.jobs.picture_copies import PictureCopy
 from aura_daemon.jobs.requests import (
     CaptionSampling,
+    Describe,
     GridRequest,
     Hires,
     ImageFormat,
@@ -85,6 +86,7 @@ class ResolvedCaption:
     embed: bool = False
     caption: CaptionFile | None = None
     """None where the file with the caption is as usual."""
+    describe: Describe = Describe.SENTENCE
 
     @property
     def rows(self) -> int:

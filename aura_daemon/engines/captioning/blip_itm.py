@@ -20,7 +20,7 @@ from aura_daemon.engines.images.decode import ReadPicture
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
+from aura_daemon.jobs.requests import CaptionRequest, Describe, MatchRequest
 from aura_daemon.jobs.results import EngineTiming, Produced
 from aura_daemon.system.library_versions import versions
 
@@ -30,6 +30,8 @@ FITS: Final = 1
 
 class BlipMatcher:
     """A loaded BLIP for matching."""
+
+    writes: frozenset[Describe] = frozenset()
 
     def __init__(self, files: ModelFiles, placement: Placement, configured: CaptionSettings) -> None:
         """Loads; raises what transformers raises. `configured`: whether copies are made with texts in them."""

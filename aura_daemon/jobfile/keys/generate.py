@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -77,11 +78,23 @@ class HiresKeys(BaseModel):
     strength: float = types.number_field(0.5, 0, 1, "how much is drawn anew")
 
 
+class Pick(StrEnum):
+    """Which of the images that `image` stands for the jobs of a file take."""
+
+    ALL = "all"
+    RANDOM = "random"
+    """The seed chooses."""
+    EACH = "each"
+    """Each job takes the next."""
+
+
 MOST_TRIES: Final = 20
 
 _VERIFY: Final = "a number from 0 to 1: how well the picture has to fit its prompt; true: that is only told; or false"
 
-_OUTPUT: Final = "a name in its folder of the outbox, of text, `/` and the fields {" + "}, {".join(FIELDS) + "}"
+_OUTPUT: Final = (
+    f"a name in its folder of the outbox, of text, `/`, placeholders and the fields {{{'}, {'.join(FIELDS)}}}"
+)
 
 
 def _template(value: str) -> str:
@@ -153,7 +166,9 @@ class GenerateJob(BaseModel):
         description=f"a list of at most {MOST_LORAS} of `{{name: NAME, weight: 0.8}}`, or names,"
         " of the configured folder",
     )
-    image: types.ImageName | None = types.image_field("the picture is made from it")
+    image: types.ImageNames | None = types.image_field(
+        "the picture is made from it; `photos/*.jpg` stands for all that fit", may_be_several=True
+    )
     mask: types.ImageName | None = types.image_field("white where the image is drawn anew")
     strength: float | None = types.number_field(None, 0, 1, "how much of the image is drawn anew")
     hires: HiresKeys | None = Field(None, description="keys of the second pass: `scale` and `strength`")
@@ -170,6 +185,7 @@ class GenerateJob(BaseModel):
         "", description="text of at most 2000 characters, for the sidecar", json_schema_extra=types.as_text()
     )
     priority: types.Priority = types.priority_field()
+    pick: Pick | None = Field(None, description=f"one of {', '.join(Pick)}: which of several images a job takes")
     verify: _Verify = Field(None, description=_VERIFY)
     tries: types.Whole = types.whole_field(1, MOST_TRIES, "the most pictures that are drawn until one fits as well")
     best_of: types.Whole = types.whole_field(1, MOST_TRIES, "so many pictures are drawn, and the best one is kept")

@@ -25,7 +25,7 @@ MOST_ROUNDS: Final = 20
 
 _OTHER: Final = (
     *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
-    *("verify", "tries", "best_of"),
+    *("pick", "verify", "tries", "best_of"),
 )
 """Keys of a job that draws which have another meaning for this task, or none."""
 

@@ -19,7 +19,7 @@ REGENERATE: Final = "regenerate"
 
 _OTHER: Final = (
     *("task", "prompt", "image", "mask", "strength", "seed", "count", "matrix", "grid", "priority"),
-    *("verify", "tries", "best_of"),
+    *("pick", "verify", "tries", "best_of"),
 )
 """Keys of a job that draws which have another meaning for this task, or none: of one picture, one is made."""
 

@@ -110,11 +110,11 @@ def test_pictures_are_drawn_until_one_fits_and_the_best_is_kept(
 
 
 def test_each_part_is_a_plain_job_and_looks_at_the_picture_before_it() -> None:
-    look, match = CaptionRequest(embed=False, max_words=0), MatchRequest(texts=("a red circle",))
+    match = MatchRequest(texts=("a red circle",))
     for keys, expected, looks in (
-        ({"verify": 0.8}, [DRAWN, look], [None, 0]),
-        ({"verify": 0.8, "matched": True}, [DRAWN, look, match], [None, 0, 0]),
-        ({"best_of": 1, "verify": 0.0}, [DRAWN, look], [None, 0]),
+        ({"verify": 0.8}, [DRAWN, LOOK], [None, 0]),
+        ({"verify": 0.8, "matched": True}, [DRAWN, LOOK, match], [None, 0, 0]),
+        ({"best_of": 1, "verify": 0.0}, [DRAWN, LOOK], [None, 0]),
     ):
         done, looked, _ = run(wanted(**keys), [1.0])
         assert ([one.request for one in done], looked) == (expected, looks)

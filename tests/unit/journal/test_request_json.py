@@ -15,6 +15,7 @@ from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    Describe,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -93,6 +94,7 @@ CAPTION = st.builds(
     max_new_tokens=st.none() | st.integers(1, 200),
     question=WORDS.map(str.strip),
     embed=st.none() | st.booleans(),
+    describe=st.none() | st.sampled_from(Describe),
 )
 
 
@@ -108,7 +110,7 @@ MATCH = st.builds(MatchRequest, texts=st.lists(SENTENCES, max_size=3).map(tuple)
 
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
-    of_the_file = {"task", "count", "matrix", "grid", "priority", "verify", "tries", "best_of"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority", "pick", "verify", "tries", "best_of"}
     of_the_daemon = {"embedded", "variant", "described", "follows", "check"}
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 

@@ -10,7 +10,7 @@ from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import OutputRecord, Sidecar, SourceRecord, TimingRecord
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobs.caption_files import CaptionFile, asked
-from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, GridRequest, MatchRequest
+from aura_daemon.jobs.requests import CaptionRequest, CaptionSampling, Describe, GridRequest, MatchRequest
 from aura_daemon.jobs.results import (
     CaptionCandidate,
     EngineTiming,
@@ -137,6 +137,7 @@ def test_a_caption_chosen_among_several_names_them_with_their_scores_and_asks_fo
         max_words=9,
         embed=False,
         caption=asked(CaptionFile()),
+        describe=Describe.SENTENCE,
     )
 
 
