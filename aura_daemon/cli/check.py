@@ -151,6 +151,9 @@ def _plain(request: Request) -> dict[str, object]:
     """What a request says beyond what is usual."""
     usual = {one.name: one.default for one in fields(request)}
     said = {name: getattr(request, name) for name in usual if getattr(request, name) != usual[name]}
+    if isinstance(check := said.pop("check", None), PictureCheck):  # said by three keys
+        keys = {"verify": check.verify or (True if check.verify is not None else None)}
+        said |= keys | {"tries": check.tries, "best_of": check.best_of}
     return {name: _simple(value) for name, value in said.items()}
 
 

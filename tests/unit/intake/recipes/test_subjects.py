@@ -174,7 +174,7 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
     settings = house.drop("w/_defaults.yaml", OIL + b'seed: 4\nnegative_prompt: "{caption}"\n')
     photo = house.drop("w/p.jpg", picture("JPEG"))
     house.drop("w/p.txt", b"the sea")
-    named = house.drop("w/job.yaml", b"image: p.jpg\nhires: {scale: 3}\n")
+    named = house.drop("w/job.yaml", b"image: p.jpg\nhires: {scale: 3}\nverify: true\n")
     house.drop("w/in/a.png", PNG)
     several = house.drop("w/all.yaml", b'image: "in/*"\nprompt: x\n')
     assert check.check([settings, photo, named, several]) == 0
@@ -189,6 +189,7 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
     assert lines[1:6] == [f"{photo}: 1 job: 1 to draw", *shown]
     assert lines[6:9] == ["    image: p.jpg", "    strength: 0.5", "  `{caption}` is written first, by the captioner"]
     assert [*shown, "    image: p.jpg", "    strength: 0.5", "    hires:", "      scale: 3.0"] == lines[10:18]
+    assert "    verify: true" in lines
     assert "    image: in/a.png" in lines
     settings.write_bytes(b"task: regenerate\nsteps: 3\n")
     again = house.drop("w/again.yaml", b"task: regenerate\nimage: p.jpg\n")
