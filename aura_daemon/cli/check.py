@@ -23,6 +23,7 @@ from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     Hires,
@@ -156,6 +157,8 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case CaptionRequest():
             image = request.image or "the image that is called as the file"
             return "  ".join(filter(None, (f"caption of {image}", *_writing(request), request.prompt)))
+        case DatasetRequest():
+            return f"the captions of {', '.join(request.images)}, put together"
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]

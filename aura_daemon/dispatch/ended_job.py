@@ -46,5 +46,5 @@ def model_of(job: Job, settings: Settings) -> str:
         case JobKind.CAPTION:
             answers = is_question(job.request)
             return (settings.caption.question_model or "") if answers else job.model or settings.caption.model
-        case JobKind.GRID | JobKind.BENCHMARK:
+        case JobKind.GRID | JobKind.BENCHMARK | JobKind.DATASET:
             return ""

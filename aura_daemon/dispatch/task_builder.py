@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass
 
 from aura_daemon import file_names
+from aura_daemon.dispatch.set_pictures import pictures_of
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import GridRequest
+from aura_daemon.jobs.requests import CaptionRequest, GridRequest
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
@@ -45,6 +46,7 @@ class TaskBuilder:
         try:
             images = self._input_images.of(job, source)
             cells = self._cells(job)
+            pictures = tuple(pictures_of(job, self._journal, self._input_images, self._delivery))
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
             message = f"the claimed image cannot be read any more: {error.strerror}{place}"
@@ -54,9 +56,10 @@ class TaskBuilder:
             job_id=job.id,
             request=job.request,
             image=images.image.content if images.image is not None else None,
-            image_name=file_names.escaped(source.path),
+            image_name=file_names.escaped(_image_name(job, source)),
             mask=images.mask.content if images.mask is not None else None,
             cells=cells,
+            pictures=pictures,
         )
         return BuiltTask(task=task, source=source)
 
@@ -66,6 +69,12 @@ class TaskBuilder:
             return ()
         cells = [self._journal.job(cell_id) for cell_id in job.request.cells]
         return tuple(self._delivery.payload(cell) if cell.state is JobState.DONE else None for cell in cells)
+
+
+def _image_name(job: Job, source: Source) -> str:
+    """What a picture is called in messages: one of a set by its own name."""
+    request = job.request
+    return request.image or source.path if isinstance(request, CaptionRequest) and request.of_set else source.path
 
 
 def _bad_input(message: str, mend: str) -> Failure:

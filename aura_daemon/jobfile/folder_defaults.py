@@ -33,7 +33,7 @@ FILE_NAME: Final = "_defaults.yaml"
 SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
 """The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
-ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix", "images"})
 """Keys that no folder can set for all its jobs; the one exception is `task: regenerate`, for dropped images."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})

@@ -61,6 +61,8 @@ class JobSpec:
     """Higher runs first."""
     grid: bool = False
     """Whether a contact sheet of the document's pictures is made too."""
+    images: tuple[str, ...] = ()
+    """Patterns of the pictures that are all captioned as `request` says; empty where it is about one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +135,9 @@ def validated(
         asked = job.request()
         picture = request if isinstance(request, GenerateRequest) else None
         return JobSpec(request=replace(asked, picture=picture), priority=job.priority)
-    return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+    images = job.images if isinstance(job, CaptionJob) else ()
+    is_grid = isinstance(job, GenerateJob) and job.grid is True
+    return JobSpec(request=request, priority=job.priority, grid=is_grid, images=images)
 
 
 def _model_of(task: str, keys: Mapping[str, object]) -> _Model:
@@ -145,7 +149,8 @@ def task_of(keys: Mapping[str, object]) -> object:
     """The task as the keys give it, unchecked; without one an image alone is to be captioned."""
     if keys.get("task") is not None:
         return keys["task"]
-    is_caption = keys.get("image") is not None and keys.get("prompt") is None
+    names_pictures = keys.get("image") is not None or keys.get("images") is not None
+    is_caption = names_pictures and keys.get("prompt") is None
     return JobKind.CAPTION if is_caption else JobKind.GENERATE
 
 

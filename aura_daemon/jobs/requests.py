@@ -20,6 +20,8 @@ class JobKind(StrEnum):
     """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
     BENCHMARK = "benchmark"
     """How fast pictures or captions are made on this machine."""
+    DATASET = "dataset"
+    """The captions of a set of pictures, put together; no file can ask for that alone."""
 
 
 class ImageFormat(StrEnum):
@@ -151,6 +153,8 @@ class CaptionRequest:
     """The file that the caption is written to; complete once the job is journaled, None where it is as usual."""
     picture: str = ""
     """The path of the picture below the inbox, where it lay when the job was journaled; empty where it did not."""
+    of_set: bool = False
+    """Whether it is one of the pictures of a set, which are read where they lie, and delivered with their captions."""
 
     @property
     def file(self) -> CaptionFile:
@@ -199,7 +203,21 @@ class BenchmarkRequest:
         return self.picture or self.caption or CaptionRequest()
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetRequest:
+    """The captions of a set of pictures, put together once its jobs have ended (`Job.waits_for` names them)."""
+
+    images: tuple[str, ...]
+    """The patterns, as the job file gives them."""
+    base: str
+    """The folder below the inbox from which the names of the pictures count; empty for the inbox itself."""
+    file: CaptionFile
+    """The file of each caption."""
+    kept: tuple[str, ...] = ()
+    """Paths below the inbox of the pictures that had their texts already."""
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | DatasetRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,6 +241,8 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.GRID
         case BenchmarkRequest():
             return JobKind.BENCHMARK
+        case DatasetRequest():
+            return JobKind.DATASET
         case _:
             assert_never(request)
 

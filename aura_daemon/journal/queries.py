@@ -250,6 +250,17 @@ class JournalQueries:
         jobs = self.jobs_of(source_id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
+    def has_open_jobs(self, source_id: str) -> bool:
+        """Whether a job of a source has not ended; the one that was journaled last mostly ends last."""
+        query = "SELECT 1 FROM jobs WHERE source_id = ? AND state NOT IN ('done', 'failed') ORDER BY rowid DESC LIMIT 1"
+        return self._database.row(query, (source_id,)) is not None
+
+    def names_set(self, source_id: str) -> bool:
+        """Whether a source asks for the captions of a set: the job that puts them together is journaled last."""
+        query = "SELECT kind FROM jobs WHERE source_id = ? ORDER BY rowid DESC LIMIT 1"
+        row = self._database.row(query, (source_id,))
+        return row is not None and row[0] == JobKind.DATASET
+
     def has_stayed(self, picture: str) -> bool:
         """Whether a picture of this path was captioned where it lies."""
         jobs = (job for source in self.sources_at(picture) for job in self.jobs_of(source.id))
@@ -274,6 +285,11 @@ class JournalQueries:
         """Whether another job than `but_not_to` that is being delivered has this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
         return self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to)) is not None
+
+    def stem_is_awaited(self, folder: str, stem: str) -> bool:
+        """Whether a job that has not ended is to be delivered under a name, if that is free."""
+        query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND state NOT IN ('done', 'failed') LIMIT 1"
+        return self._database.row(query, (stem_key(stem), os.fsencode(folder))) is not None
 
     def _sources(self, query: str, *values: object) -> list[Source]:
         return [source_of(row) for row in self._database.rows(query, values)]

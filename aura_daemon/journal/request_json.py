@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
@@ -26,6 +27,7 @@ _REQUESTS: Final[dict[JobKind, Any]] = {
     JobKind.CAPTION: CaptionRequest,
     JobKind.GRID: GridRequest,
     JobKind.BENCHMARK: BenchmarkRequest,
+    JobKind.DATASET: DatasetRequest,
 }
 
 

@@ -9,18 +9,26 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from aura_daemon.formats.file_types import extension_of
 from aura_daemon.formats.picture_metadata.captions.captioned_picture import CannotHold
 from aura_daemon.formats.picture_metadata.captions.copies import captioned
+from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.picture_copies import PictureCopy
+from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
 
 
 def with_copy(outcome: Outcome, task: Task) -> Outcome:
     """A caption with the copy that its job asks for; where there can be none, with a warning that says why."""
-    if not isinstance(outcome, Produced) or not isinstance(outcome.resolved, ResolvedCaption):
+    if not isinstance(outcome, Produced) or not isinstance(outcome.resolved, ResolvedCaption) or task.image is None:
         return outcome
-    if not outcome.resolved.embed or task.image is None:
+    request, is_embedded = task.request, outcome.resolved.embed
+    if isinstance(request, CaptionRequest) and request.of_set and request.file.place is CaptionPlace.OUTBOX:
+        # It lies beside its caption in any case: a set is a folder with its pictures.
+        extension, sha256 = extension_of(request.image or ""), hashlib.sha256(task.image).hexdigest()
+        outcome = replace(outcome, copy=PictureCopy(extension=extension, changes=(), original_sha256=sha256))
+    if not is_embedded:
         return outcome
     try:
         found = captioned(task.image, outcome.text)
