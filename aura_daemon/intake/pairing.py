@@ -36,8 +36,8 @@ class ImageOwner:
     has_failed: bool = False
     source_id: str = ""
     """Empty while the file lies in the inbox."""
-    has_set: bool = False
-    """Whether the file was claimed, and names a set of pictures, maybe thousands."""
+    is_of_set: bool = False
+    """Whether the file names a set of pictures, maybe thousands."""
 
 
 class Pairing:
@@ -91,13 +91,14 @@ class Pairing:
         namers = self._journal.namers(path, size_bytes, modified_ns)
         running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
         if running is not None:
-            has_set = self._journal.names_set(running.id)
-            return ImageOwner(path=running.path, is_open=True, source_id=running.id, has_set=has_set)
-        waiting = self._named_by.get(path) or self._sets.job_of(path)
+            is_of_set = self._journal.names_set(running.id)
+            return ImageOwner(path=running.path, is_open=True, source_id=running.id, is_of_set=is_of_set)
+        of_set = self._sets.job_of(path)
+        waiting = self._named_by.get(path) or of_set
         if waiting is not None:
             status = status_of(self._inbox / waiting)
             if status is not None and not self._has_ended(waiting, status):
-                return ImageOwner(path=waiting, is_open=True)
+                return ImageOwner(path=waiting, is_open=True, is_of_set=waiting == of_set)
             self._named_by.pop(path, None)
             self._sets.forget(waiting)
         if not namers:

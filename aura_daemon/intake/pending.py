@@ -222,6 +222,7 @@ class PendingFiles:
             case Wait(waits_for=waits_for):
                 waits_for = WaitsFor.REPAIR if decision.may_never_end and never_ends else waits_for
                 level = "WARNING" if waits_for is WaitsFor.FOLDER_DEFAULTS else "INFO"
+                level = "DEBUG" if decision.is_one_of_many else level
                 self._hold(path, decision.unchanged_s, decision.reason, waits_for, level=level)
             case Leave():
                 self._leave(path, file.stamp, decision)

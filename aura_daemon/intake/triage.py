@@ -231,10 +231,15 @@ class Triage:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
         reason = f"it belongs to {file_names.escaped(owner.path)}"
-        if owner.has_set:  # nobody looks at thousands every few seconds: the end of the file's jobs announces itself
+        if owner.is_of_set and owner.source_id:  # nobody looks at thousands every few seconds: the end of the file's jobs announces itself
             return Leave(reason=reason, is_usual=True)
         if owner.is_open:
-            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.OTHER_JOBS)
+            return Wait(
+                unchanged_s=unchanged_s + OWNER_S,
+                reason=reason,
+                waits_for=WaitsFor.OTHER_JOBS,
+                is_one_of_many=owner.is_of_set,
+            )
         if owner.has_failed:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)

@@ -252,12 +252,12 @@ class JournalQueries:
 
     def has_open_jobs(self, source_id: str) -> bool:
         """Whether a job of a source has not ended; the one that was journaled last mostly ends last."""
-        query = "SELECT 1 FROM jobs WHERE source_id = ? AND state NOT IN ('done', 'failed') ORDER BY rowid DESC LIMIT 1"
+        query = "SELECT 1 FROM jobs WHERE source_id = ? AND state NOT IN ('done', 'failed') ORDER BY id DESC LIMIT 1"
         return self._database.row(query, (source_id,)) is not None
 
     def names_set(self, source_id: str) -> bool:
-        """Whether a source asks for the captions of a set: the job that puts them together is journaled last."""
-        query = "SELECT kind FROM jobs WHERE source_id = ? ORDER BY rowid DESC LIMIT 1"
+        """Whether a source asks for the captions of a set: the job that puts them together is its last."""
+        query = "SELECT kind FROM jobs WHERE source_id = ? ORDER BY id DESC LIMIT 1"
         row = self._database.row(query, (source_id,))
         return row is not None and row[0] == JobKind.DATASET
 

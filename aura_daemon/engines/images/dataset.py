@@ -51,7 +51,7 @@ HASH_PX: Final = 16
 RISE: Final = 3
 """Of 255; less is the noise of a lossy format."""
 
-UNLIKE: Final = 0.12
+UNLIKE: Final = 0.25
 """Share of the places where the brightness changes that may differ between pictures that look alike."""
 
 COLOURS_PX: Final = 4

@@ -32,7 +32,7 @@ h2{font-size:17px;margin:36px 0 12px}
 .figures b{display:block;font-size:22px;line-height:1.2;font-variant-numeric:tabular-nums}
 .figures span{color:var(--soft);font-size:13px}
 .figures .bad b{color:var(--bad)}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(180px,1fr));gap:14px}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(156px,1fr));gap:14px}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;overflow:hidden;
 content-visibility:auto;contain-intrinsic-size:auto 250px}
 .box{display:flex;align-items:center;justify-content:center;aspect-ratio:1;background:var(--box);color:var(--soft)}
@@ -46,7 +46,8 @@ figcaption .name{color:var(--soft);font-size:12.5px;margin-top:4px}
 color:var(--soft);margin-top:6px}
 .failed .box{background:var(--bad-box);color:var(--bad)}
 .failed .why{color:var(--bad)}
-.group{display:flex;flex-wrap:wrap;gap:8px;align-items:stretch;margin-bottom:12px}
+.groups{display:flex;flex-wrap:wrap;gap:12px 28px}
+.group{display:flex;flex-wrap:wrap;gap:8px}
 .group figure{width:132px}
 .group figcaption{padding:6px 8px 8px}
 footer{color:var(--soft);font-size:13px;padding:36px 24px;max-width:1500px;margin:auto}
@@ -66,10 +67,11 @@ def contact_sheet(title: str, patterns: Sequence[str], rows: Sequence[SetRow], *
         f'<ul class="figures">{"".join(_figures(rows, len(groups)))}</ul></header><main>',
     ]
     if groups:
-        parts.append(f"<h2>Look alike ({len(groups):,})</h2>")
+        parts.append(f'<h2>Look alike ({len(groups):,})</h2><div class="groups">')
         for group in groups[:MOST_GROUPS]:
             tiles = "".join(_small(row, has_pictures=has_pictures) for row in group)
             parts.append(f'<div class="group">{tiles}</div>')
+        parts.append("</div>")
         if len(groups) > MOST_GROUPS:
             parts.append(f"<p>{len(groups) - MOST_GROUPS:,} more groups are in the table.</p>")
     parts.append('<h2>Pictures</h2><div class="grid">')
