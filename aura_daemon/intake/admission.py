@@ -329,7 +329,7 @@ class Admission:
     def _with_file(self, request: CaptionRequest, source: Source) -> CaptionRequest:
         """A caption with all that is to be known of its file: a later change of the configuration does not matter."""
         file = request.file_over(self._settings.caption.file())
-        picture = source.path if source.kind is SourceKind.IMAGE else ""
+        picture = source.path if source.kind is SourceKind.IMAGE else request.picture
         return replace(request, caption=asked(file) if file != CaptionFile() else None, picture=picture)
 
     def _is_skipped(self, source: Source, job: Job) -> bool:
