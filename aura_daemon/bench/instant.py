@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from aura_daemon.formats.datasets.names import METADATA
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,
@@ -95,7 +96,7 @@ def _produced(task: Task) -> Produced:
             resolved = ResolvedDataset(
                 images=request.images, base=request.base, pictures=count, captioned=count, kept=0, failed=0
             )
-            payload = Payload(extension=".jsonl", content=b"{}\n" * count)
+            payload = Payload(extension=METADATA, content=b"{}\n" * count)
         case BenchmarkRequest():
             raise ValueError("an instant worker has nothing to measure")
     return Produced(

@@ -21,11 +21,12 @@ from loguru import logger
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
+from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
-from aura_daemon.intake.sets.expanding import STEM, ExpandedSet, SetExpander
+from aura_daemon.intake.sets.expanding import ExpandedSet, SetExpander
 from aura_daemon.intake.sets.outcomes import NamedOutcomes
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue

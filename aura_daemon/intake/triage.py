@@ -231,7 +231,9 @@ class Triage:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
         reason = f"it belongs to {file_names.escaped(owner.path)}"
-        if owner.is_of_set and owner.source_id:  # nobody looks at thousands every few seconds: the end of the file's jobs announces itself
+        if (
+            owner.is_of_set and owner.source_id
+        ):  # thousands are not looked at again and again: the end of its jobs recalls them
             return Leave(reason=reason, is_usual=True)
         if owner.is_open:
             return Wait(

@@ -214,6 +214,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
         if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):
             advice = ": the sampler is named with `scheduler`"
+        if problem.key == "images":
+            advice = ": so many pictures are asked for with `count`; captions of a set are `task: caption`"
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")

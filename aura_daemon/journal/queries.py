@@ -286,6 +286,11 @@ class JournalQueries:
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
         return self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to)) is not None
 
+    def wrote_for_set(self, sha256: str) -> bool:
+        """Whether a file of this hash was delivered as part of a set of pictures."""
+        query = "SELECT 1 FROM jobs WHERE state = 'done' AND kind = 'dataset' AND instr(payload_sha256, ?) LIMIT 1"
+        return self._database.row(query, (sha256,)) is not None
+
     def stem_is_awaited(self, folder: str, stem: str) -> bool:
         """Whether a job that has not ended is to be delivered under a name, if that is free."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND state NOT IN ('done', 'failed') LIMIT 1"

@@ -81,7 +81,7 @@ class Delivery(OutboxFiles):
         self.presence = presence
         self.temp_folder = self.root / file_names.OWN_FOLDER / "tmp"
         self.inbox = inbox
-        self._captions = CaptionPlacing(inbox)
+        self._captions = CaptionPlacing(inbox, journal.wrote_for_set)
         self._monotonic = monotonic
 
     def clear_temp(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aura_daemon import file_names
-from aura_daemon.formats.datasets.names import CONTACT_SHEET, TABLE
+from aura_daemon.formats.datasets.names import CONTACT_SHEET, METADATA, TABLE
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
@@ -32,7 +32,7 @@ PAYLOAD_EXTENSIONS: Final = (
     *map(str, CaptionExtension),
     ".md",
     ".svg",
-    ".jsonl",
+    METADATA,
     TABLE,
     CONTACT_SHEET,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from aura_daemon.formats.datasets.names import METADATA
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.caption_files import CaptionPlace
 from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, ImageFormat
@@ -21,7 +22,7 @@ def output_of(job: Job, outbox: Path, inbox: Path) -> Path:
         case BenchmarkRequest():
             return _place(job, outbox, ".md")
         case DatasetRequest():
-            return _place(job, outbox, ".jsonl")
+            return _place(job, outbox, METADATA)
         case GenerateRequest(format=wanted):
             formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
         case _:

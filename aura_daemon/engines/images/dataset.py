@@ -23,7 +23,7 @@ from aura_daemon.engines.images.decode import ReadPicture, read_picture
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.file_names import escaped
-from aura_daemon.formats.datasets.names import CONTACT_SHEET, TABLE
+from aura_daemon.formats.datasets.names import CONTACT_SHEET, METADATA, TABLE
 from aura_daemon.formats.datasets.page import contact_sheet
 from aura_daemon.formats.datasets.rows import SetRow, alike, count, metadata_lines, table
 from aura_daemon.jobs.caption_files import CaptionPlace
@@ -97,7 +97,7 @@ def put_together(task: Task, reporter: Reporter, settings: EngineSettings, peak:
     sheet = contact_sheet(request.base or task.image_name, request.images, rows, has_pictures=is_here)
     return Produced(
         payloads=(
-            Payload(extension=".jsonl", content=metadata_lines(rows, holds_kept=not is_here)),
+            Payload(extension=METADATA, content=metadata_lines(rows, holds_kept=not is_here)),
             Payload(extension=TABLE, content=table(rows)),
             Payload(extension=CONTACT_SHEET, content=sheet),
         ),

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Final
 
 from loguru import logger
 
 from aura_daemon import file_names
 from aura_daemon.config.settings import Settings
+from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.claims import Claims
@@ -30,9 +30,6 @@ from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import NamedImage, Source, in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.caption_texts import is_skipped
-
-STEM: Final = "metadata"
-"""Of the files of a set: Hugging Face's loader of folders of images looks for `metadata.jsonl`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

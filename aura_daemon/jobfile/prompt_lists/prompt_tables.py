@@ -91,6 +91,8 @@ def _keys_of_row(value: Mapping[str, object] | str) -> Translation:
         key = canonical(name)
         if is_known(key):
             settings.append(Setting(name=key, label=cut(name), value=cell, written=_written(cell)))
+        elif key == "images" and isinstance(number := _cell(key, cell), int | str) and str(number).isdecimal():
+            own["count"] = int(number)  # InvokeAI and services count pictures so
         else:
             own[key if key in _OWN_KEYS else name] = _cell(key, cell)
     found = translated(_without_first_sampler(settings))

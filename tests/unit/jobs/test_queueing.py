@@ -95,6 +95,7 @@ CAPTIONS_ALIKE: dict[str, object] = {
     "embed": True,
     "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
     "picture": "sub/b.png",
+    "of_set": True,
 }
 
 
