@@ -113,7 +113,7 @@ class ArrivingSets:
         if now - arriving.since_s >= LONGEST_S:
             return None
         if (unfinished := self._unfinished(found.coming)) is not None:
-            return MissingPictures(reason=f"{unfinished} is still being copied", is_arriving=True)
+            return MissingPictures(reason=f"{unfinished}, which is still being copied", is_arriving=True)
         if found.unmatched:
             shown = file_names.escaped(found.unmatched[0])
             return MissingPictures(reason=f"pictures that match {shown}", is_arriving=False)
