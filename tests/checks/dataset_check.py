@@ -141,6 +141,16 @@ def captions_of(place: Path) -> dict[str, str]:
     return {row["file_name"]: row["text"] for row in map(json.loads, lines)}
 
 
+def loaded_from(folder: Path, cache: Path) -> dict[str, str]:
+    """File name -> text, as Hugging Face's loader reads the folder."""
+    import datasets
+
+    datasets.disable_progress_bars()
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(folder), split="train", cache_dir=str(cache))
+    bare = loaded.cast_column("image", datasets.Image(decode=False))
+    return {Path(row["image"]["path"]).name: row["text"] for row in bare}
+
+
 def complaints_of(place: Path, sentences: dict[str, str], logs: list[Path]) -> Iterator[str]:
     """What is not as it must be once the set is done."""
     made = place / "outbox" / "set"
@@ -160,6 +170,9 @@ def complaints_of(place: Path, sentences: dict[str, str], logs: list[Path]) -> I
         original = place / "inbox" / ".aura" / "done" / "drawings" / picture
         if not original.exists() or original.read_bytes() != (made / picture).read_bytes():
             yield f"{picture} is not in the archive as it lies in the set"
+    loaded = loaded_from(made, place / "cache")
+    if loaded != captions_of(place):
+        yield f"Hugging Face's loader reads {len(loaded)} other pictures or texts"
     document = json.loads((made / "metadata.json").read_text(encoding="utf-8"))["request"]
     if (document["captioned"], document["failed"]) != (len(sentences), 0):
         yield f"the sidecar says {document['captioned']} captioned, {document['failed']} failed"

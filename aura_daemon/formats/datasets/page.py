@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from html import escape
+from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -15,54 +16,19 @@ from aura_daemon.jobs.tasks import PictureState
 MOST_GROUPS: Final = 200
 """Groups of pictures that look alike; the table has all."""
 
-_STYLE: Final = """
-:root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#1c2024;--soft:#646b73;--line:#e2e5e9;--box:#eceef1;
---bad:#b42318;--bad-box:#fdecea;--mark:#3451b2}
-@media (prefers-color-scheme:dark){:root{--paper:#131517;--card:#1c1f22;--ink:#eceef0;--soft:#9ba1a8;--line:#2b2f34;
---box:#25292d;--bad:#ff9592;--bad-box:#3b1a1c;--mark:#9eb1ff}}
-*{box-sizing:border-box}
-body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.45 system-ui,-apple-system,"Segoe UI",sans-serif}
-header,main{max-width:1500px;margin:auto;padding:0 24px}
-header{padding-top:32px}
-h1{font-size:26px;line-height:1.2;margin:0 0 4px;overflow-wrap:anywhere}
-h2{font-size:17px;margin:36px 0 12px}
-.of{color:var(--soft);margin:0 0 20px;overflow-wrap:anywhere}
-.figures{display:flex;flex-wrap:wrap;gap:12px;padding:0;margin:0;list-style:none}
-.figures li{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:10px 18px;min-width:120px}
-.figures b{display:block;font-size:22px;line-height:1.2;font-variant-numeric:tabular-nums}
-.figures span{color:var(--soft);font-size:13px}
-.figures .bad b{color:var(--bad)}
-.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(156px,1fr));gap:14px}
-figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:10px;overflow:hidden;
-content-visibility:auto;contain-intrinsic-size:auto 250px}
-.box{display:flex;align-items:center;justify-content:center;aspect-ratio:1;background:var(--box);color:var(--soft)}
-.box img{width:100%;height:100%;object-fit:contain;display:block}
-a.box{text-decoration:none}
-a.box:focus-visible{outline:3px solid var(--mark);outline-offset:-3px}
-figcaption{padding:10px 12px 12px}
-figcaption p{margin:0;overflow-wrap:anywhere}
-figcaption .name{color:var(--soft);font-size:12.5px;margin-top:4px}
-.tag{display:inline-block;font-size:11.5px;border:1px solid var(--line);border-radius:999px;padding:0 8px;
-color:var(--soft);margin-top:6px}
-.failed .box{background:var(--bad-box);color:var(--bad)}
-.failed .why{color:var(--bad)}
-.groups{display:flex;flex-wrap:wrap;gap:12px 28px}
-.group{display:flex;flex-wrap:wrap;gap:8px}
-.group figure{width:132px}
-.group figcaption{padding:6px 8px 8px}
-footer{color:var(--soft);font-size:13px;padding:36px 24px;max-width:1500px;margin:auto}
-@media print{body{background:#fff}figure{break-inside:avoid}}
-"""
+_STYLE: Final = "page.css"
+"""Lies beside this module."""
 
 
 def contact_sheet(title: str, patterns: Sequence[str], rows: Sequence[SetRow], *, has_pictures: bool) -> bytes:
     """The page. `title`: what the set is called; `has_pictures`: they lie beside the page, so each is a link."""
     groups = alike(rows)
+    style = Path(__file__).with_name(_STYLE).read_text(encoding="utf-8")
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
-        f"<title>{_text(title)}: captions</title><style>{_STYLE}</style></head><body>",
+        f"<title>{_text(title)}: captions</title><style>{style}</style></head><body>",
         f'<header><h1>{_text(title)}</h1><p class="of">{_text(", ".join(patterns))}</p>',
         f'<ul class="figures">{"".join(_figures(rows, len(groups)))}</ul></header><main>',
     ]

@@ -83,7 +83,7 @@ class SetExpander:
         if len(found.pictures) > MOST_PICTURES:
             raise NotTaken(
                 f"`images` match {len(found.pictures):,} pictures; a file names at most {MOST_PICTURES:,}",
-                "Split the set, such as by folders or by names (`set/a*`), into several files.",
+                "Split the set by folders, or by how names begin, into several files.",
             )
         taken = self._taken(found.patterns)
         found = self._finder.found(source.path, spec.images)

@@ -33,7 +33,9 @@ ROWS = (
 )
 
 
-@pytest.mark.parametrize(("holds_kept", "names"), [(False, ["a.png", "in/b.png"]), (True, ["a.png", "in/b.png", "k.png"])])
+@pytest.mark.parametrize(
+    ("holds_kept", "names"), [(False, ["a.png", "in/b.png"]), (True, ["a.png", "in/b.png", "k.png"])]
+)
 def test_the_list_has_a_line_for_each_picture_with_a_caption(holds_kept: bool, names: list[str]) -> None:
     found = [json.loads(line) for line in metadata_lines(ROWS, holds_kept=holds_kept).decode().splitlines()]
     assert [line["file_name"] for line in found] == names

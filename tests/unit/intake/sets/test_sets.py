@@ -48,7 +48,7 @@ def lines(file: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-# -- what lies in the outbox ---------------------------------------------------------------------------------------------
+# -- what lies in the outbox -------------------------------------------------------------------------------------------
 
 
 def test_a_set_becomes_a_folder_with_its_pictures_their_captions_and_a_list(house: House) -> None:
@@ -102,7 +102,16 @@ def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: 
     assert "again.txt" in house.results()
 
 
-# -- a set that stays ------------------------------------------------------------------------------------------------------
+def test_a_picture_that_comes_later_is_captioned_by_itself(house: House) -> None:
+    dropped(house, "set/a.png")
+    house.drop("cats.yaml", JOB)
+    assert house.drain(play).done == 2
+    house.drop("set/later.png", picture(7))
+    assert house.drain(play).done == 1
+    assert "set/later.txt" in house.results()
+
+
+# -- a set that stays --------------------------------------------------------------------------------------------------
 
 
 def test_a_set_that_stays_is_listed_where_it_is_and_only_what_is_new_is_captioned_again(house: House) -> None:
@@ -135,7 +144,7 @@ def test_a_list_of_somebody_elses_is_replaced_only_where_that_is_asked_for(house
     assert any("was written by somebody else" in warning for warning in warnings) == is_kept
 
 
-# -- which pictures --------------------------------------------------------------------------------------------------------
+# -- which pictures ----------------------------------------------------------------------------------------------------
 
 
 def test_what_is_no_job_belongs_to_no_set_and_the_order_is_that_of_the_names(door: Door) -> None:
@@ -189,7 +198,7 @@ def test_more_pictures_than_one_file_may_name_are_refused_at_once_in_one_line(do
     assert source.failure.mend.startswith("Split the set")
 
 
-# -- while they arrive -----------------------------------------------------------------------------------------------------
+# -- while they arrive -------------------------------------------------------------------------------------------------
 
 
 def test_a_set_is_waited_for_until_none_of_its_pictures_has_come_or_changed_for_a_while(door: Door) -> None:
@@ -247,7 +256,10 @@ def test_pictures_that_were_claimed_by_themselves_just_before_are_taken_into_the
     [
         lambda file, elsewhere: file.unlink(),
         lambda file, elsewhere: (file.unlink(), file.symlink_to(elsewhere)),
-        lambda file, elsewhere: (file.parent.rename(elsewhere.parent / "away"), file.parent.symlink_to(elsewhere.parent)),
+        lambda file, elsewhere: (
+            file.parent.rename(elsewhere.parent / "away"),
+            file.parent.symlink_to(elsewhere.parent),
+        ),
     ],
 )
 def test_a_picture_is_read_where_it_lies_and_nothing_else_in_its_place(
@@ -273,4 +285,4 @@ def test_ids_of_a_large_set_sort_as_its_pictures_do(door: Door) -> None:
     door.house.drop("job.yaml", JOB)
     _, jobs = admit(door, "job.yaml")
     assert sorted(jobs, key=lambda job: job.id) == list(jobs)
-    assert expanding.STEM == jobs[-1].stem
+    assert jobs[-1].stem == expanding.STEM
