@@ -19,6 +19,8 @@ from typing import Final, TypeAlias
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.chains import rounds
+from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
 from aura_daemon.formats.datasets.names import STEM
@@ -117,11 +119,13 @@ class Admission:
             specs, named_again = self._resolve_regenerations(source, parsed, found)
             if isinstance(specs, RejectedFile):
                 return self._refuse_problems(source, specs.problems)
+            specs = [(one, parsed_job) for spec, parsed_job in specs for one in _each_round(spec)]
             applied = folders if kind is not SourceKind.SIDECAR else ()
             parts = tuple(self._expanded(source, specs))
             jobs = tuple(self._jobs(source, parts, parsed.sheets, applied))
             jobs, named = self._input_images.take(source, jobs)
             jobs = tuple(job for job in jobs if not self._is_skipped(source, job))
+            jobs = tuple(replace(job, chain=chain_of(job.request)) for job in jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
         named_again += tuple(image for part in parts if isinstance(part, ExpandedSet) for image in part.named)
@@ -248,28 +252,36 @@ class Admission:
     ) -> Iterator[Job]:
         """All jobs of a source, numbered: those of the specs, then sheets, then what puts sets together."""
         total = sum(len(part.members) + 1 if isinstance(part, ExpandedSet) else 1 for part in parts)
-        job = partial(self._job, source, folders=applied, of=total + len(sheets))
-        made: list[list[Job]] = []
+        job = partial(self._job, source, folders=applied, of=total)
         number = 0
+        jobs: list[Job] = []
+        rounds_of: list[int] = []
+        ranges: list[slice] = []
+        """Of each part, its jobs among all of them."""
         for part in parts:
-            members = part.members if isinstance(part, ExpandedSet) else ()
-            made.append([])
-            for member in members:
+            first = number
+            for member in part.members if isinstance(part, ExpandedSet) else ():
                 number += 1
                 of_set = job(member.spec, member.parsed, number)
-                made[-1].append(replace(of_set, folder=member.folder, stem=member.stem))
+                jobs.append(replace(of_set, folder=member.folder, stem=member.stem))
             if not isinstance(part, ExpandedSet):
                 number += 1
-                made[-1].append(job(*part, number))
-            yield from made[-1]
+                jobs.append(job(*part, number))
+            rounds_of += [0] * (number - first) if isinstance(part, ExpandedSet) else [part[0].round]
+            ranges.append(slice(first, number))
+        jobs = list(rounds.linked(jobs, rounds_of, self._settings.generate.format))
+        yield from jobs
         for sheet, text in sheets:
             number += 1
-            cells = [one for part in made[sheet.first : sheet.first + sheet.cells] for one in part]
-            yield self._contact_sheet(source, cells, sheet, text, _job_id(source, number, total + len(sheets)), number)
-        for part, members_made in zip(parts, made, strict=True):
+            cells = [one for part in ranges[sheet.first : sheet.first + sheet.cells] for one in jobs[part]]
+            yield self._contact_sheet(source, cells, sheet, text, _job_id(source, number, total), number)
+        for reflection in rounds.sheets(jobs, rounds_of, number=number + 1):
+            number += 1
+            yield reflection
+        for part, members in zip(parts, ranges, strict=True):
             if isinstance(part, ExpandedSet):
                 number += 1
-                yield self._dataset(source, part, members_made, number, job)
+                yield self._dataset(source, part, jobs[members], number, job)
 
     def _dataset(
         self, source: Source, part: ExpandedSet, members: list[Job], number: int, job: Callable[..., Job]
@@ -403,3 +415,11 @@ def _job_id(source: Source, number: int, of: int) -> str:
 
 def _one_job(spec: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:
     return parser.ParsedFile(jobs=(ParsedJob(spec=spec, text=text),))
+
+
+def _each_round(spec: JobSpec) -> tuple[JobSpec, ...]:
+    """A spec for each round of a reflection; any other as it is."""
+    if not spec.rounds or not isinstance(spec.request, GenerateRequest):
+        return (spec,)
+    requests = rounds.round_requests(spec.request, spec.rounds, seed=drawn_seed())
+    return tuple(replace(spec, request=request, round=number) for number, request in enumerate(requests, start=1))
