@@ -94,7 +94,8 @@ def put_together(task: Task, reporter: Reporter, settings: EngineSettings, peak:
     rows = _compared(rows, looks)
     is_here = request.file.place is CaptionPlace.OUTBOX
     resolved = _resolved(request, rows)
-    sheet = contact_sheet(request.base or task.image_name, request.images, rows, has_pictures=is_here)
+    style = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+    sheet = contact_sheet(request.base or task.image_name, request.images, rows, style, has_pictures=is_here)
     return Produced(
         payloads=(
             Payload(extension=METADATA, content=metadata_lines(rows, holds_kept=not is_here)),

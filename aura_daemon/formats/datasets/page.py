@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Sequence
 from html import escape
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -16,14 +15,12 @@ from aura_daemon.jobs.tasks import PictureState
 MOST_GROUPS: Final = 200
 """Groups of pictures that look alike; the table has all."""
 
-_STYLE: Final = "page.css"
-"""Lies beside this module."""
 
-
-def contact_sheet(title: str, patterns: Sequence[str], rows: Sequence[SetRow], *, has_pictures: bool) -> bytes:
-    """The page. `title`: what the set is called; `has_pictures`: they lie beside the page, so each is a link."""
+def contact_sheet(
+    title: str, patterns: Sequence[str], rows: Sequence[SetRow], style: str, *, has_pictures: bool
+) -> bytes:
+    """The page. `title`: what the set is called; `style`: CSS; `has_pictures`: they lie beside it, each is a link."""
     groups = alike(rows)
-    style = Path(__file__).with_name(_STYLE).read_text(encoding="utf-8")
     parts = [
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',

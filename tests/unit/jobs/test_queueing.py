@@ -6,12 +6,13 @@ from dataclasses import fields, replace
 
 import pytest
 
-from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace
 from aura_daemon.jobs.queueing import batch_key, demand_of, engine_kind, model_named, queue_of
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
     CaptionSampling,
+    DatasetRequest,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -162,3 +163,8 @@ def test_questions_go_together_whatever_they_ask_and_apart_from_captions() -> No
     one, other = CaptionRequest(image="a.png", question="what is it?"), CaptionRequest(question="how many?")
     assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
     assert (demand_of(one), demand_of(CaptionRequest())) == ("question", "caption")
+
+
+def test_a_set_is_put_together_alone_and_without_a_model() -> None:
+    request = DatasetRequest(images=("set/**",), base="set", file=CaptionFile())
+    assert (batch_key(request), demand_of(request), queue_of(request)) == (None, "dataset", "")

@@ -15,6 +15,7 @@ from aura_daemon.formats.datasets.page import contact_sheet
 from aura_daemon.formats.datasets.rows import SetRow, alike, metadata_lines, table
 from aura_daemon.jobs.tasks import PictureState, SetPicture
 
+STYLE = "p{margin:0}"
 NASTY = '"><script>alert(1)</script>&\u202e'
 
 
@@ -56,7 +57,7 @@ def test_names_that_are_no_text_are_escaped() -> None:
     odd = row("caf\udce9.png")
     assert json.loads(metadata_lines([odd], holds_kept=False))["file_name"] == "caf\\xe9.png"
     assert b"caf\\xe9.png" in table([odd])
-    sheet = contact_sheet("set", ["*"], [odd], has_pictures=True)
+    sheet = contact_sheet("set", ["*"], [odd], STYLE, has_pictures=True)
     assert b'href="./caf%E9.png"' in sheet
 
 
@@ -78,7 +79,7 @@ class Tags(HTMLParser):
 @pytest.mark.parametrize("has_pictures", [False, True])
 def test_the_contact_sheet_needs_no_script_and_no_other_file(has_pictures: bool) -> None:
     rows = [*ROWS, row(f"{NASTY}.png", NASTY, reason=NASTY), SetRow(picture=row("u.png").picture)]
-    sheet = contact_sheet(NASTY, [NASTY], rows, has_pictures=has_pictures).decode()
+    sheet = contact_sheet(NASTY, [NASTY], rows, STYLE, has_pictures=has_pictures).decode()
     tags = Tags()
     tags.feed(sheet)
     assert "script" not in tags.names
@@ -91,16 +92,16 @@ def test_the_contact_sheet_needs_no_script_and_no_other_file(has_pictures: bool)
 
 
 def test_the_figures_at_the_top_are_those_of_the_set() -> None:
-    sheet = contact_sheet("set", ["*"], ROWS, has_pictures=True).decode()
+    sheet = contact_sheet("set", ["*"], ROWS, STYLE, has_pictures=True).decode()
     assert re.findall(r"<b>([\d,]+)</b><span>([^<]+)", sheet) == [
         *(("4", "pictures"), ("2", "captioned"), ("1", "had their texts"), ("1", "failed")),
         ("1", "look like an earlier one"),
     ]
-    alone = contact_sheet("set", ["*"], ROWS[:1], has_pictures=True).decode()
+    alone = contact_sheet("set", ["*"], ROWS[:1], STYLE, has_pictures=True).decode()
     assert re.findall(r"<b>([\d,]+)</b><span>([^<]+)", alone) == [("1", "picture"), ("1", "captioned")]
     assert "Look alike" not in alone
 
 
 def test_of_many_groups_the_first_are_shown() -> None:
     pairs = [one for n in range(page.MOST_GROUPS + 2) for one in (row(f"{n}a.png"), row(f"{n}b.png", like=f"{n}a.png"))]
-    assert "2 more groups are in the table" in contact_sheet("set", ["*"], pairs, has_pictures=False).decode()
+    assert "2 more groups are in the table" in contact_sheet("set", ["*"], pairs, STYLE, has_pictures=False).decode()

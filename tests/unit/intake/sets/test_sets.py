@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from aura_daemon.daemon.explain import explain
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.intake.sets import expanding
 from aura_daemon.intake.triage import ReadyToClaim
@@ -100,6 +101,18 @@ def test_a_picture_that_fails_is_in_no_others_way_and_can_be_tried_alone(house: 
     house.drop("again.yaml", text)
     assert house.drain(play).done == 1
     assert "again.txt" in house.results()
+
+
+def test_of_a_large_set_why_tells_numbers_and_what_failed(house: House) -> None:
+    dropped(house, *(f"set/{number:02}.png" for number in range(25)))
+    house.drop("cats.yaml", JOB)
+    house.drain(
+        lambda task: fail(FailureKind.BAD_INPUT, "it is broken")(task) if "03" in task.image_name else play(task)
+    )
+    answer = explain(Path("cats.yaml"), house.settings(), None).text
+    assert answer.startswith("cats.yaml: 25 pictures: 24 done, 1 failed; 4: failed: it is broken (see ")
+    assert "; the set: done, see " in answer
+    assert answer.count(";") == 2
 
 
 def test_a_picture_that_comes_later_is_captioned_by_itself(house: House) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from aura_daemon.errors import Problem
 from aura_daemon.jobfile.image_names import image_names, image_sets
+from aura_daemon.jobfile.keys.caption import CaptionJob
 from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, normalized
 from aura_daemon.jobfile.schema import job_schema
 from aura_daemon.jobfile.validation import JobSpec, validated
@@ -96,6 +97,7 @@ def test_patterns_are_a_text_or_a_list_and_each_counts_once() -> None:
         spec = validated({"images": images}, file="a.yaml")
         assert isinstance(spec, JobSpec)
         assert spec.images == expected
+    assert CaptionJob(task="caption", images=None).images == ()  # type: ignore[arg-type]
     assert validated({"task": "caption", "images": None}, file="a.yaml") == validated({"task": "caption"}, file="a")
 
 
