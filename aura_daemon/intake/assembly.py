@@ -67,7 +67,7 @@ def assemble_intake(
             judging.folder_defaults,
             journal,
             catalogue,
-            SetExpander(settings, judging.claims, judging.sets, journal, now),
+            SetExpander(settings, judging.claims, judging.sets, journal),
             judging.outcomes,
         ),
     )

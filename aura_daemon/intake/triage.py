@@ -303,7 +303,14 @@ def assemble_judging(
     if drain:  # a script does not wait for as long as a daemon that goes on
         wait_s = min(wait_s, settings.incomplete_after)
     tracker = CompletenessTracker(settings.settle, now=now)
-    finder = SetFinder(settings.inbox, ignore=settings.ignore, take=settings.take, companions=settings.companions)
+    finder = SetFinder(
+        settings.inbox,
+        journal,
+        ignore=settings.ignore,
+        take=settings.take,
+        companions=settings.companions,
+        now=now,
+    )
     pairing = Pairing(
         settings.inbox,
         image_lookup,

@@ -14,7 +14,7 @@ from typing import Final
 from aura_daemon import file_names
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.sets.finding import FoundSet, SetFinder
-from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow, folder_of
+from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow, begins_with_a_name
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
 from aura_daemon.watch.file_stamp import FileStamp
@@ -114,8 +114,8 @@ class ArrivingSets:
             return None
         if (unfinished := self._unfinished(found.coming)) is not None:
             return MissingPictures(reason=f"{unfinished}, which is still being copied", is_arriving=True)
-        if found.unmatched:
-            shown = file_names.escaped(found.unmatched[0])
+        if unmatched := self._finder.unmatched(found):
+            shown = file_names.escaped(unmatched[0])
             return MissingPictures(reason=f"pictures that match {shown}", is_arriving=False)
         if now - arriving.changed_s < self._quiet_s:
             return MissingPictures(reason=f"its pictures, of which {len(stamps):,} are there", is_arriving=True)
@@ -150,7 +150,7 @@ class ArrivingSets:
 
 
 def _below(job: str, images: tuple[str, ...]) -> tuple[PatternsBelow, ...]:
-    """The patterns from the job file's folder; from the top of the inbox those that name a folder themselves."""
-    folder, named = job.rpartition("/")[0], tuple(one for one in images if folder_of(one))
+    """The patterns from the job file's folder; from the top of the inbox those that can count from there."""
+    folder, named = job.rpartition("/")[0], tuple(one for one in images if begins_with_a_name(one))
     near = PatternsBelow(folder=folder, patterns=images)
     return (near, PatternsBelow(folder="", patterns=named)) if folder and named else (near,)

@@ -6,7 +6,7 @@ go back to where they lay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -18,7 +18,6 @@ from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.yaml_reader import Document
 from aura_daemon.formats.yaml_writer import to_yaml
 from aura_daemon.intake.claims import Claims
-from aura_daemon.intake.companions import COMPANION_S
 from aura_daemon.intake.input_images import NotTaken
 from aura_daemon.intake.sets.finding import FoundSet, SetFinder
 from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES, PatternsBelow
@@ -57,15 +56,11 @@ class ExpandedSet:
 class SetExpander:
     """Expands the sets of one inbox."""
 
-    def __init__(
-        self, settings: Settings, claims: Claims, finder: SetFinder, journal: Journal, now: Callable[[], float]
-    ) -> None:
-        """`now`: seconds since the epoch."""
+    def __init__(self, settings: Settings, claims: Claims, finder: SetFinder, journal: Journal) -> None:
         self._settings = settings
         self._claims = claims
         self._finder = finder
         self._journal = journal
-        self._now = now
         self._withdrawn: list[Source] = []
 
     def withdrawn(self) -> list[Source]:
@@ -89,14 +84,11 @@ class SetExpander:
         found = self._finder.found(source.path, spec.images)
         elsewhere = tuple(path for path in taken if path not in found.pictures)
         matched = {pattern for path in elsewhere for pattern in found.patterns.matched_by(path)}
-        for pattern in found.unmatched:
-            if pattern not in matched:
-                where = f"{source.path.rpartition('/')[0]}/ or " * ("/" in source.path)
-                raise NotTaken(
-                    f"no picture matches `images: {file_names.escaped(pattern)}`, below {file_names.escaped(where)}"
-                    "the inbox",
-                    "Correct the pattern, or put the pictures there, then move the file back into the inbox.",
-                )
+        for pattern in (pattern for pattern in found.unmatched if pattern not in matched):
+            shown, near = file_names.escaped(pattern), file_names.escaped(source.path.rpartition("/")[0])
+            where = f"{near}/ or the inbox" if near else "the inbox"
+            mend = "Correct the pattern, or put the pictures there, then move the file back into the inbox."
+            raise NotTaken(f"no picture matches `images: {shown}`, below {where}", mend)
         file = request.file_over(self._settings.caption.file())
         kept = tuple(path for path in found.pictures if is_skipped(self._settings.inbox, path, file))
         folder = self._folder(source, others)
@@ -149,17 +141,11 @@ class SetExpander:
 
     def _taken(self, patterns: PatternsBelow) -> list[str]:
         """The pictures of the set that were claimed by themselves not long ago; those not begun lie there again."""
-        taken = []
-        for start in patterns.starts:
-            for image in self._journal.images_taken(start, since=self._now() - COMPANION_S):
-                is_named = self._journal.namers(image.path, image.size_bytes, image.modified_ns)
-                if is_named or not any(True for _ in patterns.matched_by(image.path)):
-                    continue
-                states = {job.state for job in self._journal.jobs_of(image.id)}
-                if states == {JobState.QUEUED}:
-                    self._put_back(image)
-                taken.append(image.path)
-        return taken
+        claimed = self._finder.claimed(patterns)
+        for image in claimed:
+            if {job.state for job in self._journal.jobs_of(image.id)} == {JobState.QUEUED}:
+                self._put_back(image)
+        return [image.path for image in claimed]
 
     def _put_back(self, image: Source) -> None:
         """Withdraws the job of a picture; the file goes first, so that a crash in between loses nothing."""

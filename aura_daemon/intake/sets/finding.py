@@ -7,14 +7,17 @@ in companion folders that no pattern names.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, PICTURE_EXTENSIONS, extension_of
-from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, folder_of
+from aura_daemon.intake.companions import COMPANION_S
+from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, begins_with_a_name, folder_of
+from aura_daemon.journal.journal import Journal
+from aura_daemon.journal.records import Source
 from aura_daemon.watch import ignored_names
 from aura_daemon.watch.ignored_names import name_to_be
 
@@ -47,22 +50,52 @@ class _Matches:
 class SetFinder:
     """Finds sets below one inbox. Folders that vanish or cannot be entered are left out."""
 
-    def __init__(self, inbox: Path, *, ignore: Sequence[str], take: Sequence[str], companions: Sequence[str]) -> None:
-        """`ignore`, `take` and `companions`: as configured."""
+    def __init__(
+        self,
+        inbox: Path,
+        journal: Journal,
+        *,
+        ignore: Sequence[str],
+        take: Sequence[str],
+        companions: Sequence[str],
+        now: Callable[[], float],
+    ) -> None:
+        """`ignore`, `take` and `companions`: as configured. `now`: seconds since the epoch."""
         self._inbox = inbox
+        self._journal = journal
         self._ignore = ignore
         self._take = take
         self._companions = frozenset(companions)
+        self._now = now
         self._known: set[str] = set()
 
     def found(self, job: str, images: Sequence[str]) -> FoundSet:
         """The set that the job file at `job` names: from its folder, or else from the top of the inbox."""
         folder = job.rpartition("/")[0]
         near = self._found(PatternsBelow(folder=folder, patterns=tuple(images)))
-        if near.pictures or near.coming or not folder:
+        if near.pictures or near.coming or not folder or not all(map(begins_with_a_name, images)):
             return near
         far = self._found(PatternsBelow(folder="", patterns=tuple(images)))
         return far if far.pictures or far.coming else near
+
+    def claimed(self, patterns: PatternsBelow) -> list[Source]:
+        """The pictures that match and were claimed by themselves not long ago, before anybody knew of a set."""
+        return [
+            image
+            for start in patterns.starts
+            for image in self._journal.images_taken(start, since=self._now() - COMPANION_S)
+            if any(True for _ in patterns.matched_by(image.path))
+            and not self._journal.namers(image.path, image.size_bytes, image.modified_ns)
+        ]
+
+    def unmatched(self, found: FoundSet) -> list[str]:
+        """The patterns that match nothing in the inbox, nor what was claimed just before."""
+        if not found.unmatched:
+            return []
+        claimed = {
+            pattern for image in self.claimed(found.patterns) for pattern in found.patterns.matched_by(image.path)
+        }
+        return [pattern for pattern in found.unmatched if pattern not in claimed]
 
     def _found(self, patterns: PatternsBelow) -> FoundSet:
         found = _Matches()

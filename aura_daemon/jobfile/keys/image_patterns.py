@@ -93,6 +93,11 @@ def folder_of(pattern: str) -> str:
     return "/".join(parts[: min(plain, len(parts) - 1)])
 
 
+def begins_with_a_name(pattern: str) -> bool:
+    """Whether a pattern may count from the top of the inbox too: `**` in a folder never means the whole inbox."""
+    return not any(sign in pattern.split("/")[0] for sign in "*?[")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PatternsBelow:
     """Patterns that count from a folder below the inbox; empty for the inbox itself."""

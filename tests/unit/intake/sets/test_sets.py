@@ -252,6 +252,9 @@ def test_pictures_that_were_claimed_by_themselves_just_before_are_taken_into_the
     (running,) = door.intake.admit(begun)
     door.journal.start(running)
     door.house.drop("job.yaml", JOB)
+    judge(door, "job.yaml", 5.0)
+    door.clock_s += 3
+    assert isinstance(judge(door, "job.yaml", 5.0), ReadyToClaim)
     source, jobs = admit(door, "job.yaml")
     assert source.failure is None
     assert [job.request.image for job in jobs[:-1]] == ["set/a.png", "set/b.png"]  # type: ignore[union-attr]
