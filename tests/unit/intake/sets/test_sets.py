@@ -178,6 +178,9 @@ def test_patterns_count_from_the_job_file_else_from_the_top(door: Door) -> None:
     for folder, image in (("a", "a/set/x.png"), ("b", "set/y.png")):
         door.house.drop(f"{folder}/job.yaml", JOB)
         assert admit(door, f"{folder}/job.yaml")[1][0].request.image == image  # type: ignore[union-attr]
+    door.house.drop("empty/job.yaml", b'images: "**"')
+    source, jobs = admit(door, "empty/job.yaml")
+    assert (jobs, source.failure is not None) == ((), True)
 
 
 @pytest.mark.parametrize("folder", ["", "jobs/"])
