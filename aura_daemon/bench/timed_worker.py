@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
@@ -31,6 +31,15 @@ class TimedRun:
     """From there to the result, without loading a model."""
     step_s: float
     """One step, without the first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TimedBatch:
+    """Tasks that were handed over together."""
+
+    produced: tuple[Produced, ...]
+    whole_s: float
+    """From the worker's being ready to the last result, without loading a model."""
 
 
 class TimedWorker:
@@ -87,3 +96,23 @@ class TimedWorker:
                         return failure
                     case _:
                         pass
+
+    def run_batch(self, tasks: Sequence[Task], together: int) -> TimedBatch | Failure:
+        """Tasks that may run together, so many at once; their ids are the caller's."""
+        ready_s = time.monotonic()
+        self._worker.submit(Batch(tasks=tuple(tasks), together=together))
+        made: list[Produced] = []
+        while len(made) < len(tasks):
+            wait_until_readable(self._worker.waitables(), 0.5)
+            for message in self._worker.poll():
+                match message:
+                    case Ready():
+                        ready_s = time.monotonic()
+                    case Finished(outcome=Produced() as produced):
+                        made.append(produced)
+                    case Finished(outcome=Failure() as failure):
+                        return failure
+                    case _:
+                        pass
+        loaded_s = max(one.timing.loaded_s for one in made)
+        return TimedBatch(produced=tuple(made), whole_s=time.monotonic() - ready_s - loaded_s)

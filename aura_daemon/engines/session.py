@@ -8,12 +8,10 @@ when the frames of the exception no longer keep tensors alive.
 
 from __future__ import annotations
 
-import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeAlias
 
 import torch
@@ -22,22 +20,13 @@ from loguru import logger
 from aura_daemon.config.engine import EngineSettings, ModelSettings
 from aura_daemon.engines.attempt import EngineAttempt
 from aura_daemon.engines.benchmark.benchmark import Benchmark
-from aura_daemon.engines.failures import (
-    FaultyVariant,
-    UnfitModel,
-    broken,
-    failure_of,
-    first_line,
-    is_broken,
-    is_out_of_memory,
-    no_room,
-)
+from aura_daemon.engines.failures import FaultyVariant, no_room
 from aura_daemon.engines.families import FAMILIES, Families
+from aura_daemon.engines.fault_teller import FaultTeller
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.contact_sheet import laid_out
 from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
-from aura_daemon.engines.machine_faults import machine_fault
 from aura_daemon.engines.model_files.companions import find_with_companions
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.model_files.model_format import ModelFormat
@@ -53,13 +42,13 @@ from aura_daemon.engines.placement.devices import Devices, Placement, find_devic
 from aura_daemon.engines.placement.loaded_models import Engine, Key, LoadedModels
 from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.placement.threads import is_small_work, one_thread
-from aura_daemon.engines.read_ahead import ReadAhead
+from aura_daemon.engines.read_ahead import PictureReader
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
-from aura_daemon.ladder.attempts import TOP, RunConditions, Start
+from aura_daemon.ladder.attempts import TOP, Start
 from aura_daemon.ladder.fitting import NoRoom
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.system.processes import process_memory
@@ -84,11 +73,10 @@ class Session:
             torch.set_num_threads(settings.threads)
         self._families = {kind: made(settings) for kind, made in families.items()}
         self._models = LoadedModels()
-        self._ahead = ReadAhead()
-        self._loading = ""
-        self._is_broken = False
         self._free = free
         self.devices = devices or find_devices(settings)
+        self._faults = FaultTeller(self.devices)
+        self._pictures = PictureReader(self._faults, self._models.clear)
         self.memory()  # the first question makes a GPU's context, which is part of the process
         self.base_bytes = self.memory().resident_bytes
         """Of this process without any model."""
@@ -105,7 +93,7 @@ class Session:
 
     def memory(self) -> MemoryFigures:
         """Memory as it is now, of the first device; of the host where the device does not answer any more."""
-        if self._is_broken or isinstance(self.devices, Failure):
+        if self._faults.is_broken or isinstance(self.devices, Failure):
             return memory_figures(None)
         return memory_figures(self.devices.first)
 
@@ -156,7 +144,7 @@ class Session:
             )
             self._run(attempt, self.devices)
             left = [task for task in left if not attempt.has_ended(task)]
-        self._ahead.stop()
+        self._pictures.stop()
         process_memory.trim()
 
     def forget(self) -> None:
@@ -177,21 +165,21 @@ class Session:
 
         After a fault of the variant they are left, to run with another.
         """
-        self._loading = ""
+        self._faults.loading = ""
         failure = None
         try:
             self._run_tasks(attempt, devices)
         except FaultyVariant:
             logger.debug("{}", traceback.format_exc())
         except Exception as error:  # noqa: BLE001 - the one place: see the module's docstring
-            failure = self._in_words(error, attempt)
+            failure = self._faults.told(error, attempt)
             level = "DEBUG" if failure.kind is FailureKind.OUT_OF_MEMORY else "ERROR"
             logger.log(level, "{}", traceback.format_exc())
         if failure is None:
             return
         if failure.kind is FailureKind.OUT_OF_MEMORY:
             self._models.clear()  # the next attempt begins alone
-        if not self._is_broken:  # a broken device would only fail again, and its first message would be lost
+        if not self._faults.is_broken:  # a broken device would only fail again, and its first message would be lost
             release(devices.first)
         attempt.fail(failure)
 
@@ -209,7 +197,7 @@ class Session:
         if isinstance(model, Failure):
             attempt.fail(model)
             return
-        decoded = self._decoded(attempt, family)
+        decoded = self._pictures.decoded(attempt, family)
         if not decoded:
             return
         model_format = family.model_format(first.request)
@@ -247,45 +235,15 @@ class Session:
         began_s = time.monotonic()
         engine = self._loaded(attempt, demand, family, files)
         loaded_s = time.monotonic() - began_s
-        prepared = self._read(attempt, decoded[:batch], lambda one: family.prepare(engine, one.picture))
+        prepared = self._pictures.prepared(attempt, family, engine, decoded[:batch])
         if not prepared:
             return
         if batch == len(decoded):  # otherwise memory is short
-            self._ahead.begin(attempt.following, partial(_read, family, engine))
+            self._pictures.begin(attempt.following, family, engine)
         with attempt.peak.watched():
             for result in family.run(engine, prepared, attempt.reporter, attempt.peak):
                 outcome = with_copy(_completed(result.outcome, loaded_s, attempt.placement), result.task)
                 attempt.end(result.task, outcome, step_s=result.step_s)
-
-    def _decoded(self, attempt: EngineAttempt, family: AnyFamily) -> list[DecodedTask[Any]]:
-        """The tasks whose files can be decoded, ahead or now; the others end here."""
-        ahead = self._ahead.taken()
-
-        def picture_of(task: Task) -> Any:
-            return ahead[task.job_id].result() if task.job_id in ahead else family.decode(task)
-
-        tasks = [DecodedTask(task=task, picture=None) for task in attempt.tasks]
-        return self._read(attempt, tasks, lambda one: picture_of(one.task))
-
-    def _read(
-        self, attempt: EngineAttempt, tasks: Sequence[DecodedTask[Any]], read: Callable[[DecodedTask[Any]], Any]
-    ) -> list[DecodedTask[Any]]:
-        """The tasks with what `read` makes of them; those of which it makes nothing end here."""
-        decoded: list[DecodedTask[Any]] = []
-        for one in tasks:
-            task = one.task
-            try:
-                picture = read(one)
-            except Exception as error:  # noqa: BLE001 - one picture is no reason to end the others
-                picture = self._in_words(error, attempt)
-                logger.error("{}", traceback.format_exc())
-            if isinstance(picture, Failure):
-                if picture.kind is FailureKind.OUT_OF_MEMORY:
-                    self._models.clear()  # the next attempt has what they took
-                attempt.end(task, picture)
-            else:
-                decoded.append(DecodedTask(task=task, picture=picture))
-        return decoded
 
     def _found(
         self, key: Key, model: ModelSettings, model_format: ModelFormat, reporter: Reporter
@@ -294,10 +252,10 @@ class Session:
         loaded = self._models.files(key)
         if loaded is not None:
             return loaded
-        self._loading = model.model
+        self._faults.loading = model.model
         half = isinstance(self.devices, Devices) and self.devices.first.dtype == "float16"
         files = find_with_companions(model, model_format, half=half, reporter=reporter)
-        self._loading = ""
+        self._faults.loading = ""
         return files
 
     def _place(self, attempt: EngineAttempt, demand: MemoryDemand, tasks: Sequence[Task], wanted_by: str) -> int | None:
@@ -307,7 +265,7 @@ class Session:
         if isinstance(choice, NoRoom):
             tried = chooser.conditions(demand, choice)
             attempt.place(tasks, tried, chooser.placement(demand, choice.rung))
-            attempt.fail(no_room(tried, neighbours=self._neighbours(tried)))
+            attempt.fail(no_room(tried, neighbours=self._faults.neighbours(tried)))
             return None
         is_alone = attempt.start.alone
         if choice.alone or is_alone:
@@ -325,7 +283,7 @@ class Session:
         if loaded is not None:
             return loaded
         self._models.drop(demand.key)
-        self._loading = files.name
+        self._faults.loading = files.name
         attempt.reporter.loading(files.name)
         engine: Engine = family.load(files, placement)
         process_memory.trim()
@@ -333,42 +291,8 @@ class Session:
         self._models.put(demand.key, engine, attempt.chooser.footprint(demand, placement.rung))
         message = "{} model {} is loaded on {} in {}, rung {}"
         logger.info(message, demand.key.kind, demand.key, placement.device, placement.dtype, placement.rung)
-        self._loading = ""
+        self._faults.loading = ""
         return engine
-
-    def _neighbours(self, tried: RunConditions) -> str:
-        """Other programs that take memory of the GPU, where that can be found out."""
-        if not tried.device.startswith("cuda"):
-            return ""
-        from aura_daemon.system.hardware.nvidia import others
-
-        card = self.devices.accelerator if isinstance(self.devices, Devices) else None
-        return others(os.getpid(), card.uuid if card is not None else "")
-
-    def _in_words(self, error: Exception, attempt: EngineAttempt) -> Failure:
-        """A failure of the machine or of loading lets the model's jobs wait; any other is the job's, or the GPU's."""
-        if not is_out_of_memory(error) and (fault := machine_fault(error)) is not None:
-            return fault
-        if isinstance(error, UnfitModel):
-            return error.failure
-        if is_broken(error):
-            self._is_broken = True
-            return broken(error)
-        if self._loading and not is_out_of_memory(error):
-            return Failure(
-                kind=FailureKind.MODEL_UNAVAILABLE,
-                message=f"model {self._loading}: it cannot be loaded "
-                f"({type(error).__name__}: {first_line(str(error))})",
-                mend="the traceback is in the log; the model's files do not fit together, or these libraries",
-            )
-        memory = memory_figures(attempt.placed_on)
-        neighbours = self._neighbours(attempt.tried) if attempt.tried is not None else ""
-        return failure_of(error, memory, rung=attempt.tried.rung if attempt.tried else None, neighbours=neighbours)
-
-
-def _read(family: AnyFamily, engine: Engine, task: Task) -> Any:
-    picture = family.decode(task)
-    return picture if isinstance(picture, Failure) else family.prepare(engine, picture)
 
 
 def _completed(outcome: Outcome, loaded_s: float, placement: Placement) -> Outcome:

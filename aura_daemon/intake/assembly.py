@@ -67,6 +67,7 @@ def assemble_intake(
             judging.folder_defaults,
             journal,
             catalogue,
+            judging.subjects,
             SetExpander(settings, judging.claims, judging.sets, journal),
             judging.outcomes,
         ),

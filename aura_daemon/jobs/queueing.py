@@ -58,9 +58,9 @@ def batch_key(request: Request) -> Request | None:
 
     Pictures may differ in prompt, seed and file format, but in nothing else that the UNet sees. A starting image, a
     mask or a second pass would need the size of the other pictures, so requests with one of them run alone. Captions
-    may differ in their image, in the seed of their words, in where they are cut and in what is made of
-    them; answers in the question too. They begin with the same words: a shorter beginning would have to be filled up,
-    and is read wrongly by BLIP then.
+    may differ in their image, in the words that they begin with, in the seed of the others, in where they are cut and
+    in what is made of them; answers in the question too. They look at their pictures together, and are written
+    together as far as the model can.
     """
     match request:
         case CaptionRequest(sampling=sampling):
@@ -69,6 +69,7 @@ def batch_key(request: Request) -> Request | None:
             return replace(
                 request,
                 image=None,
+                prompt="",
                 sampling=unseeded,
                 max_words=None,
                 question=question,

@@ -42,9 +42,29 @@ class CeilingSettings:
     height: int = 0
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlainCaptionSettings:
+    """What plain transformers describes (`bench.plain_captions`)."""
+
+    model: str
+    revision: str | None = None
+    allow_pickle: bool = False
+    folder: str
+    """Empty; for the pictures."""
+    pictures: int
+    width: int
+    height: int
+    max_new_tokens: int
+
+
 def plain(settings: PlainSettings) -> tuple[str, ...]:
     """Plain diffusers, served."""
     return *_PYTHON, "aura_daemon.bench.children.plain", json.dumps(asdict(settings))
+
+
+def plain_captions(settings: PlainCaptionSettings) -> tuple[str, ...]:
+    """Plain transformers, served."""
+    return *_PYTHON, "aura_daemon.bench.children.plain_captions", json.dumps(asdict(settings))
 
 
 def bare_pictures(settings: PlainSettings, folder: str) -> tuple[str, ...]:

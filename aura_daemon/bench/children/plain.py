@@ -112,7 +112,7 @@ class PlainDiffusers:
 
 def files_of(settings: PlainSettings) -> ModelFiles:
     model = ModelSettings(model=settings.model, revision=settings.revision, allow_pickle=settings.allow_pickle)
-    files = find_model(model, STABLE_DIFFUSION, False, _Silent())
+    files = find_model(model, STABLE_DIFFUSION, False, Silent())
     if isinstance(files, Failure):
         raise RuntimeError(files.message)
     return files
@@ -132,7 +132,7 @@ def pipeline_of(files: ModelFiles, dtype: torch.dtype) -> Any:
     return pipe
 
 
-class _Silent:
+class Silent:
     """A reporter whom nobody hears."""
 
     def loading(self, model: str, done_bytes: int = 0, total_bytes: int = 0) -> None: ...

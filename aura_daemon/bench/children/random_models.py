@@ -120,7 +120,7 @@ def write_captioner(folder: Path) -> Path:
     with _default_dtype(torch.float16):
         model = BlipForConditionalGeneration(
             BlipConfig(
-                vision_config={"image_size": 384},
+                vision_config={"image_size": 384, "initializer_range": 0.02},  # the default is 0 in half precision
                 text_config={
                     "vocab_size": 30524,
                     "bos_token_id": marks[0],

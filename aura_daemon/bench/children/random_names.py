@@ -8,7 +8,7 @@ from typing import Final
 from aura_daemon.system.files.xdg_folders import xdg_folder
 
 GENERATOR: Final = "sd-1.4-random-1"
-CAPTIONER: Final = "blip-base-random-1"
+CAPTIONER: Final = "blip-base-random-2"
 TINY_DECODER: Final = "taesd-random-1"
 """Folder names; the number tells what `bench.random_models` writes."""
 

@@ -95,6 +95,9 @@ def bench(
     folder: Annotated[
         Path | None, typer.Option(help="With these three: the disk to measure on; default: here.")
     ] = None,
+    captions: Annotated[
+        bool, typer.Option("--captions", help="Instead: captions, beside a plain loop of transformers in float32.")
+    ] = False,
 ) -> None:
     """Measure how fast this machine draws, at every speed. --intake: how soon files are taken on this disk."""
     if intake:
@@ -105,6 +108,13 @@ def bench(
         from aura_daemon.cli.bench import daemon
 
         raise typer.Exit(daemon.first_step(folder) if jobs is None else daemon.jobs(jobs, folder))
+    if captions:
+        from aura_daemon.cli.bench import captions as measuring_captions
+
+        is_random = weights is Weights.RANDOM
+        raise typer.Exit(
+            measuring_captions.measure(config, random_weights=is_random, repeats=repeats, json_file=as_json)
+        )
     from aura_daemon.cli.bench import speed as measuring_speed
 
     options = measuring_speed.SpeedOptions(

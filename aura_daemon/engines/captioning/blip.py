@@ -6,17 +6,17 @@ The phases are those of `BlipForConditionalGeneration.generate`, run one by one 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
 import transformers
 from PIL import Image
-from transformers import DynamicCache, EncoderDecoderCache
 
 from aura_daemon.config.engine import EMBEDDED, CaptionSettings
 from aura_daemon.engines.captioning.loading import load_model
+from aura_daemon.engines.captioning.picture_cache import picture_cache
 from aura_daemon.engines.captioning.ranking import OwnLikelihood, Ranker, WrittenCaption, ranked
 from aura_daemon.engines.captioning.shortening import shortened
 from aura_daemon.engines.captioning.writing import WrittenTokens, write
@@ -26,7 +26,7 @@ from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.model_files.find import ModelFiles
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.placement.devices import Placement
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, Describe
 from aura_daemon.jobs.results import CaptionCandidate, EngineTiming, Payload, Produced, ResolvedCaption
 from aura_daemon.system.library_versions import versions
 
@@ -50,6 +50,8 @@ class Captioner:
 
     kinds: tuple[Any, Any] = (transformers.BlipProcessor, transformers.BlipForConditionalGeneration)
     """What reads its processor and its weights."""
+    writes: frozenset[Describe] = frozenset({Describe.SENTENCE})
+    """What it can say of a picture."""
 
     def __init__(
         self,
@@ -97,7 +99,7 @@ class Captioner:
         began = time.monotonic()
         embedded = self._encode(pictures, resolved)
         encoded_at = time.monotonic()
-        written, warnings = self._decode(embedded, resolved)
+        written = self._decode(embedded, resolved)
         chosen = [
             ranked(picture.pixels, captions, self._ranker) if len(captions) > 1 else [(captions[0], 0.0)]
             for picture, captions in zip(pictures, written, strict=True)
@@ -105,7 +107,7 @@ class Captioner:
         count = len(pictures)
         timing = EngineTiming(encoded_s=(encoded_at - began) / count, decoded_s=(time.monotonic() - encoded_at) / count)
         return [
-            self._produced(picture, one, captions, warnings, timing, count, peak)
+            self._produced(picture, one, captions, timing, count, peak)
             for picture, one, captions in zip(pictures, resolved, chosen, strict=True)
         ]
 
@@ -114,7 +116,6 @@ class Captioner:
         picture: PreparedPicture,
         resolved: ResolvedCaption,
         captions: Sequence[tuple[WrittenCaption, float]],
-        warnings: tuple[str, ...],
         timing: EngineTiming,
         count: int,
         peak: PeakMemory,
@@ -138,7 +139,7 @@ class Captioner:
             text=best.text,
             candidates=tuple(CaptionCandidate(text=one.text, score=score) for one, score in several),
             ranked_by=self._ranker.by if several else "",
-            warnings=(*picture.warnings, *self._remarks(resolved), *warnings, *none, *_doubts(picture, best)),
+            warnings=(*picture.warnings, *self._remarks(resolved), *none, *_doubts(picture, best)),
             thumbnail=picture.thumbnail,
             versions=versions(),
         )
@@ -153,10 +154,6 @@ class Captioner:
         embedded: torch.Tensor = self._model.vision_model(pixel_values=self._pixels(pictures))[0]
         return embedded
 
-    def _remarks(self, resolved: ResolvedCaption) -> tuple[str, ...]:
-        """What there is to say of one request, beside what there is of all of a batch."""
-        return ()
-
     @property
     def _words(self) -> Any:
         """The part of the configuration that is about words."""
@@ -167,60 +164,57 @@ class Captioner:
         """The token that ends a caption."""
         return int(self._words.sep_token_id)
 
+    fills_up = True
+    """Whether short beginnings may be filled up before their first word, to be written on together."""
+
     def _decoder(self, embedded: torch.Tensor, rows: int) -> tuple[Callable[..., Any], dict[str, Any]]:
-        """What writes, and what it takes beside the beginning; `rows`: captions of each picture at once."""
+        """What writes, and what it takes beside the beginnings; `rows`: captions of each picture at once."""
         inputs = {
             "encoder_hidden_states": embedded,
             "encoder_attention_mask": torch.ones(embedded.shape[:2], dtype=torch.long, device=embedded.device),
-            "past_key_values": self._seen(embedded, rows),
+            "past_key_values": picture_cache(self._model, embedded, rows),
         }
         return self._model.text_decoder.generate, inputs
 
-    def _decode(
-        self, embedded: torch.Tensor, resolved: Sequence[ResolvedCaption]
-    ) -> tuple[list[list[WrittenCaption]], tuple[str, ...]]:
-        """Embeddings to the captions of each picture, all of which begin with the same words; and warnings."""
-        start, warnings = self._start(resolved[0])
-        begun, most = start.shape[1], resolved[0].max_new_tokens
-        room = self._words.max_position_embeddings - begun
-        if most > room:
-            warnings += (f"max_new_tokens {most} is more than this model has room for: {room}",)
-        starts = start.expand(len(embedded), -1)
-        generate, inputs = self._decoder(embedded, resolved[0].rows)
-        inputs |= {
-            "input_ids": starts,
-            "attention_mask": torch.ones_like(starts),
-            "eos_token_id": self._end,
-            "pad_token_id": self._words.pad_token_id,
-        }
-        written = write(generate, inputs, resolved, begun=begun, end=self._end, most_tokens=min(most, room))
-        captions = [
-            [self._in_words((*start[0].tolist(), *one.tokens), one, request.max_words) for one in ones]
-            for request, ones in zip(resolved, written, strict=True)
-        ]
-        return captions, warnings
+    def _decode(self, embedded: torch.Tensor, resolved: Sequence[ResolvedCaption]) -> list[list[WrittenCaption]]:
+        """Embeddings to the captions of each picture, together where a decoder can."""
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for number, one in enumerate(resolved):
+            groups.setdefault(self._shape(one), []).append(number)
+        captions: dict[int, list[WrittenCaption]] = {}
+        for rows in groups.values():
+            captions.update(zip(rows, self._write(embedded[rows], [resolved[row] for row in rows]), strict=True))
+        return [captions[number] for number in range(len(resolved))]
 
-    def _seen(self, embedded: torch.Tensor, rows: int) -> _PictureCache:
-        """Keys and values of the pictures, computed once for all captions of each.
+    def _shape(self, resolved: ResolvedCaption) -> tuple[int, ...]:
+        """What is equal among captions that are written together."""
+        begun = len(self._start(resolved))
+        return (self._most_tokens(resolved), 0 if self.fills_up else begun)
 
-        They lie in one piece, which is given back whole: of many, an allocator keeps the gaps between them.
+    def _write(self, embedded: torch.Tensor, resolved: Sequence[ResolvedCaption]) -> list[list[WrittenCaption]]:
+        """The captions of some pictures by requests of one shape.
+
+        Before a short beginning stand marks that the decoder's mask hides; its words keep their positions.
         """
-        text_config = self._model.config.text_config
-        layers = self._model.text_decoder.bert.encoder.layer
-        count, patches = embedded.shape[:2]
-        heads, width = text_config.num_attention_heads, text_config.hidden_size // text_config.num_attention_heads
-        kept = embedded.new_empty(len(layers), 2, count, rows, heads, patches, width)
-        cache = _PictureCache(DynamicCache(config=text_config), DynamicCache(config=text_config))
-        for number, layer in enumerate(layers):
-            attention = layer.crossattention.self
-            for place, states in zip(kept[number], (attention.key, attention.value), strict=True):
-                place.copy_(states(embedded).view(count, 1, patches, heads, width).transpose(2, 3))
-            keys, values = kept[number].flatten(1, 2)
-            told = cache.cross_attention_cache.layers[number]
-            told.lazy_initialization(keys, values)
-            told.keys, told.values = keys, values
-            cache.is_updated[number] = True
-        return cache
+        starts = [self._start(one) for one in resolved]
+        begun, mark = max(map(len, starts)), self._words.pad_token_id
+        generate, inputs = self._decoder(embedded, resolved[0].rows)
+
+        def rows(told: Iterable[list[int]]) -> torch.Tensor:
+            return torch.tensor(list(told), dtype=torch.long, device=self.placement.device)
+
+        inputs |= {
+            "input_ids": rows([mark] * (begun - len(start)) + start for start in starts),
+            "attention_mask": rows([0] * (begun - len(start)) + [1] * len(start) for start in starts),
+            "eos_token_id": self._end,
+            "pad_token_id": mark,
+        }
+        most = self._most_tokens(resolved[0])
+        written = write(generate, inputs, resolved, begun=begun, end=self._end, most_tokens=most)
+        return [
+            [self._in_words((*start, *one.tokens), one, request.max_words) for one in ones]
+            for start, request, ones in zip(starts, resolved, written, strict=True)
+        ]
 
     def _in_words(self, tokens: Sequence[int], written: WrittenTokens, most_words: int) -> WrittenCaption:
         whole = self._processor.decode(tokens, skip_special_tokens=True).strip()
@@ -231,22 +225,36 @@ class Captioner:
             probability=written.probability,
         )
 
-    def _start(self, resolved: ResolvedCaption) -> tuple[torch.Tensor, tuple[str, ...]]:
-        """Token ids `[1, n]` that the caption begins with: the begin mark, then the user's words."""
-        words = self._processor.tokenizer(resolved.prompt, add_special_tokens=False, verbose=False).input_ids
-        most = self._words.max_position_embeddings // 2
-        warnings: tuple[str, ...] = ()
-        if len(words) > most:
-            warnings = (f"the prompt has {len(words)} tokens; only the first {most} begin the caption",)
-        ids = [self._words.bos_token_id, *words[:most]]
-        return torch.tensor([ids], dtype=torch.long, device=self.placement.device), warnings
+    def _remarks(self, resolved: ResolvedCaption) -> tuple[str, ...]:
+        """What there is to say of one request."""
+        words, most = self._prompt(resolved), self._most_prompt
+        room, wanted = self._room(resolved), resolved.max_new_tokens
+        told = (
+            (len(words) > most, f"the prompt has {len(words)} tokens; only the first {most} begin the caption"),
+            (wanted > room, f"max_new_tokens {wanted} is more than this model has room for: {room}"),
+        )
+        return tuple(text for holds, text in told if holds)
 
+    def _start(self, resolved: ResolvedCaption) -> list[int]:
+        """Tokens that the caption begins with: the begin mark, then the user's words."""
+        return [self._words.bos_token_id, *self._prompt(resolved)[: self._most_prompt]]
 
-class _PictureCache(EncoderDecoderCache):  # type: ignore[misc]
-    """Leaves keys and values of a picture where they are: they are the same for all its beams, and large to copy."""
+    def _prompt(self, resolved: ResolvedCaption) -> list[int]:
+        tokens: list[int] = self._processor.tokenizer(
+            resolved.prompt, add_special_tokens=False, verbose=False
+        ).input_ids
+        return tokens
 
-    def reorder_cache(self, beam_idx: torch.Tensor) -> None:
-        self.self_attention_cache.reorder_cache(beam_idx)
+    @property
+    def _most_prompt(self) -> int:
+        return int(self._words.max_position_embeddings) // 2
+
+    def _room(self, resolved: ResolvedCaption) -> int:
+        """Tokens that the model has positions for, after the beginning."""
+        return int(self._words.max_position_embeddings) - len(self._start(resolved))
+
+    def _most_tokens(self, resolved: ResolvedCaption) -> int:
+        return min(resolved.max_new_tokens, self._room(resolved))
 
 
 def _doubts(picture: PreparedPicture, caption: WrittenCaption) -> tuple[str, ...]:

@@ -41,23 +41,17 @@ class BlipAnswerer(Captioner):
         )[0]
         return embedded
 
-    def _decode(
-        self, embedded: torch.Tensor, resolved: Sequence[ResolvedCaption]
-    ) -> tuple[list[list[WrittenCaption]], tuple[str, ...]]:
-        """Embeddings to answers, for questions of one length together; and warnings."""
-        groups: dict[int, list[int]] = {}
-        for number, one in enumerate(resolved):
-            groups.setdefault(min(self._length(one), embedded.shape[1]), []).append(number)
-        answers: dict[int, list[WrittenCaption]] = {}
-        warnings: tuple[str, ...] = ()
-        for length, rows in groups.items():
-            written, warnings = super()._decode(embedded[rows, :length], [resolved[row] for row in rows])
-            answers.update(zip(rows, written, strict=True))
-        return [answers[number] for number in range(len(resolved))], warnings
+    def _shape(self, resolved: ResolvedCaption) -> tuple[int, ...]:
+        return (*super()._shape(resolved), min(self._length(resolved), self._words.max_position_embeddings))
+
+    def _write(self, embedded: torch.Tensor, resolved: Sequence[ResolvedCaption]) -> list[list[WrittenCaption]]:
+        """Without what fills up their questions."""
+        return super()._write(embedded[:, : self._length(resolved[0])], resolved)
 
     def _remarks(self, resolved: ResolvedCaption) -> tuple[str, ...]:
         length, most = self._length(resolved), self._words.max_position_embeddings
-        return (f"the question has {length} tokens; only the first {most} are read",) if length > most else ()
+        cut = (f"the question has {length} tokens; only the first {most} are read",) if length > most else ()
+        return (*cut, *super()._remarks(resolved))
 
     def _length(self, resolved: ResolvedCaption) -> int:
         """Tokens of a question, with the marks around it."""

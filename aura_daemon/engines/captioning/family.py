@@ -24,7 +24,7 @@ from aura_daemon.engines.placement.footprints import captioner_footprint
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.jobfile.catalogue import ANSWERS_MEND
 from aura_daemon.jobs.queueing import batch_key
-from aura_daemon.jobs.requests import CaptionRequest, JobKind, Request, is_question
+from aura_daemon.jobs.requests import CaptionRequest, Describe, JobKind, Request, is_question
 from aura_daemon.jobs.results import CANCELLED, EAGER, Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.ladder.prediction import Extent, Footprint
@@ -105,7 +105,24 @@ class Captioning:
                 wanted.append(decoded)
         if not wanted:
             return
+        refusal = self._refusal(engine, cast(CaptionRequest, wanted[0].task.request))
+        if refusal is not None:
+            for decoded in wanted:
+                yield TaskResult(task=decoded.task, outcome=refusal)
+            return
         requests = [cast(CaptionRequest, decoded.task.request) for decoded in wanted]
         made = engine.describe([self.prepare(engine, decoded.picture) for decoded in wanted], requests, peak)
         for decoded, produced in zip(wanted, made, strict=True):
             yield TaskResult(task=decoded.task, outcome=produced)
+
+    def _refusal(self, engine: CaptioningEngine, request: CaptionRequest) -> Failure | None:
+        """Why the model cannot say what is asked for; None where it can. Answers are what they are."""
+        wanted = request.describe or self._settings.caption.describe
+        if wanted in engine.writes or is_question(request):
+            return None
+        model, able = self._settings.caption.model, ", ".join(what for what in Describe if what in engine.writes)
+        return Failure(
+            kind=FailureKind.BAD_INPUT,
+            message=f"the captioner {model} cannot be asked for `describe: {wanted}`: it writes {able}",
+            mend="Name a Florence-2 as `caption.model`, such as florence-2-base, or leave `describe` out.",
+        )

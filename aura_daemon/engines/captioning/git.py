@@ -25,6 +25,7 @@ class GitCaptioner(Captioner):
     """A loaded GIT."""
 
     kinds = (transformers.GitProcessor, transformers.GitForCausalLM)
+    fills_up = False  # its pictures stand before the words
 
     def __init__(self, files: ModelFiles, placement: Placement, configured: CaptionSettings) -> None:
         """Loads; raises what transformers raises, and UnfitModel for one that reads films."""

@@ -48,4 +48,4 @@ def test_a_text_lies_beside_its_picture_under_its_stem(picture: str, text: str) 
 def test_captions_that_go_to_different_files_are_written_together() -> None:
     one = CaptionRequest(picture="a.png", caption=AskedCaptionFile(prefix="a"))
     assert batch_key(one) == batch_key(CaptionRequest(picture="b.png"))
-    assert batch_key(one) != batch_key(CaptionRequest(prompt="a photo of"))
+    assert batch_key(one) != batch_key(CaptionRequest(max_new_tokens=5))

@@ -13,6 +13,7 @@ from aura_daemon.jobs.requests import (
     CaptionRequest,
     CaptionSampling,
     DatasetRequest,
+    Describe,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -85,7 +86,7 @@ def test_what_starts_from_an_image_has_two_passes_or_is_a_sheet_runs_alone(reque
 
 
 CAPTIONS_APART: dict[str, object] = {
-    "prompt": "a photo of",
+    "describe": Describe.TAGS,
     "max_new_tokens": 5,
     "beams": 4,
     "sampling": CaptionSampling(temperature=0.5),
@@ -94,6 +95,7 @@ CAPTIONS_APART: dict[str, object] = {
 }
 CAPTIONS_ALIKE: dict[str, object] = {
     "image": "b.png",
+    "prompt": "a photo of",
     "max_words": 5,
     "embed": True,
     "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
@@ -103,7 +105,7 @@ CAPTIONS_ALIKE: dict[str, object] = {
 
 
 @pytest.mark.parametrize("key", CAPTIONS_ALIKE)
-def test_captions_go_together_that_differ_in_their_image_or_in_what_is_made_of_them(key: str) -> None:
+def test_captions_go_together_that_differ_in_their_image_their_beginning_or_in_what_is_made_of_them(key: str) -> None:
     changed = replace(CaptionRequest(image="a.png"), **{key: CAPTIONS_ALIKE[key]})  # type: ignore[arg-type]
     assert batch_key(changed) == batch_key(CaptionRequest(image="a.png"))
 

@@ -17,6 +17,7 @@ from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
     DatasetRequest,
+    Describe,
     EmbeddedSettings,
     GenerateRequest,
     GridRequest,
@@ -92,6 +93,7 @@ CAPTION = st.builds(
     max_new_tokens=st.none() | st.integers(1, 200),
     question=WORDS.map(str.strip),
     embed=st.none() | st.booleans(),
+    describe=st.none() | st.sampled_from(Describe),
 )
 
 

@@ -46,22 +46,23 @@ def test_alone_and_in_a_batch_the_words_are_those_of_a_plain_transformers_call(
     folder: Path, prompt: str, beams: int
 ) -> None:
     describing, listener = session(folder), Listener()
+    prompts = [prompt, prompt, "a red circle"]
     tasks = [
         Task(
             job_id=str(seed),
-            request=CaptionRequest(prompt=prompt, max_new_tokens=9, beams=beams),
+            request=CaptionRequest(prompt=begun, max_new_tokens=9, beams=beams),
             image=png(drawing(seed)),
             image_name=f"{seed}.png",
         )
-        for seed in range(3)
+        for seed, begun in enumerate(prompts)
     ]
     describing.run(tasks, listener)
-    for seed, task in enumerate(tasks):
-        expected = plain(folder, seed, prompt, beams)
+    for seed, (begun, task) in enumerate(zip(prompts, tasks, strict=True)):
+        expected = plain(folder, seed, begun, beams)
         together = produced(listener.results[task.job_id].outcome)
         alone = produced(run_alone(describing, task.request, task.image))
         assert together.text == alone.text == expected
-        assert together.text.startswith(prompt)
+        assert together.text.startswith(begun)
         assert (together.batch_size, alone.batch_size) == (3, 1)
 
 

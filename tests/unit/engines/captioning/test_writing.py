@@ -106,42 +106,47 @@ def beside(captioner_folder: Path) -> Beside:
     return Beside(captioner_folder)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
-    numbers=st.lists(st.integers(0, PICTURES - 1), min_size=1, max_size=5),
-    prompt=st.sampled_from(PROMPTS),
+    asked=st.lists(st.tuples(st.integers(0, PICTURES - 1), st.sampled_from(PROMPTS)), min_size=1, max_size=6),
     beams=st.integers(1, 4),
 )
-@example(numbers=list(range(PICTURES)), prompt="", beams=1)
-@example(numbers=list(range(PICTURES)), prompt="", beams=3)
+@example(asked=[(number, "") for number in range(PICTURES)], beams=1)
+@example(asked=[(number, "") for number in range(PICTURES)], beams=3)
+@example(asked=[(number, prompt) for number in (0, 1) for prompt in PROMPTS], beams=1)
 def test_alone_and_in_any_batch_the_caption_is_plain_transformers_token_for_token(
-    beside: Beside, numbers: list[int], prompt: str, beams: int
+    beside: Beside, asked: list[tuple[int, str]], beams: int
 ) -> None:
-    made = beside.describe(numbers, CaptionRequest(prompt=prompt, max_new_tokens=MOST_TOKENS, beams=beams))
-    assert [one.text for one in made] == [beside.plain(number, prompt, num_beams=beams) for number in numbers]
+    requests = [CaptionRequest(prompt=prompt, max_new_tokens=MOST_TOKENS, beams=beams) for _, prompt in asked]
+    made = beside.describe([number for number, _ in asked], requests)
+    assert [one.text for one in made] == [beside.plain(number, prompt, num_beams=beams) for number, prompt in asked]
 
 
-@settings(max_examples=8, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, PICTURES - 1), st.sampled_from(PROMPTS)), min_size=2, max_size=6))
-def test_beginnings_of_different_length_do_not_corrupt_one_another(
-    beside: Beside, asked: list[tuple[int, str]]
-) -> None:
+def test_captions_with_other_beginnings_are_written_in_one_batch(beside: Beside) -> None:
     tasks = [
         Task(
-            job_id=str(place),
+            job_id=prompt,
             request=CaptionRequest(prompt=prompt, max_new_tokens=MOST_TOKENS),
-            image=beside.png(number),
+            image=beside.png(0),
             image_name="a.png",
         )
-        for place, (number, prompt) in enumerate(asked)
+        for prompt in PROMPTS
     ]
     listener = Listener()
     beside.session.run(tasks, listener)
-    for place, (number, prompt) in enumerate(asked):
-        made = listener.results[str(place)].outcome
+    for prompt in PROMPTS:
+        made = listener.results[prompt].outcome
         assert isinstance(made, Produced)
-        assert made.text == beside.plain(number, prompt)
-        assert made.batch_size == [other for _, other in asked].count(prompt)
+        assert (made.text, made.batch_size) == (beside.plain(0, prompt), len(PROMPTS))
+
+
+def test_a_beginning_that_leaves_less_room_is_written_on_by_itself_and_said(beside: Beside) -> None:
+    requests = [CaptionRequest(prompt=prompt, max_new_tokens=40) for prompt in ("", "circle " * 100)]
+    together = beside.describe([0, 1], requests)
+    for number, request, one in zip((0, 1), requests, together, strict=True):
+        (alone,) = beside.describe([number], request)
+        assert (one.text, one.warnings) == (alone.text, alone.warnings)
+    assert [len(one.warnings) for one in together] == [0, 2]
 
 
 @pytest.mark.parametrize(
