@@ -22,6 +22,7 @@ from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.jobs.lifecycle import JobState, SourceState
 from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.hook_events import HOOK_OK
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
@@ -122,6 +123,9 @@ class _Explainer:
             is_open = source.state is SourceState.CLAIMED
             if is_open:
                 return "claimed, not read yet"
+            namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
+            if source.kind is SourceKind.IMAGE and namers:
+                return f"put away with {escaped(namers[-1].path)}, to which it belongs"
             if self._journal.succeeded(source) or not self._journal.named_by(source.id):
                 return "delivered before with the same content: not run again"
             return "every picture that it names has its text: nothing to run (`existing: skip`)"

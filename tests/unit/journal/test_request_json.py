@@ -108,7 +108,7 @@ BENCHMARK = st.builds(
 
 def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     known = {name for name, field in GenerateJob.model_fields.items() if not field.is_required() or name == "prompt"}
-    of_the_file = {"task", "count", "matrix", "grid", "priority"}
+    of_the_file = {"task", "count", "matrix", "grid", "priority", "pick"}
     of_the_daemon = {"embedded", "variant", "described", "follows"}
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 

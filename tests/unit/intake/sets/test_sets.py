@@ -113,6 +113,8 @@ def test_of_a_large_set_why_tells_numbers_and_what_failed(house: House) -> None:
     assert answer.startswith("cats.yaml: 25 pictures: 24 done, 1 failed; 4: failed: it is broken (see ")
     assert "; the set: done, see " in answer
     assert answer.count(";") == 2
+    picture = explain(Path("set/07.png"), house.settings(), None).text
+    assert picture == "set/07.png: put away with cats.yaml, to which it belongs"
 
 
 def test_a_picture_that_comes_later_is_captioned_by_itself(house: House) -> None:
