@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from aura_daemon.formats.datasets.names import METADATA
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    DatasetRequest,
+    GenerateRequest,
+    GridRequest,
+    MatchRequest,
+)
 from aura_daemon.jobs.results import (
     EngineTiming,
     Payload,
@@ -97,8 +104,8 @@ def _produced(task: Task) -> Produced:
                 images=request.images, base=request.base, pictures=count, captioned=count, kept=0, failed=0
             )
             payload = Payload(extension=METADATA, content=b"{}\n" * count)
-        case BenchmarkRequest():
-            raise ValueError("an instant worker has nothing to measure")
+        case BenchmarkRequest() | MatchRequest():
+            raise ValueError("an instant worker has nothing to measure or to compare")
     return Produced(
         payloads=(payload,),
         resolved=resolved,

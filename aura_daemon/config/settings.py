@@ -141,6 +141,9 @@ class CaptionConfig(BaseModel):
     trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
     existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
     describe: Describe = Field(_ENGINE.caption.describe, description=f"one of {', '.join(Describe)}")
+    matching_model: str | None = Field(
+        None, min_length=1, description="blip-itm-base, owner/name on the hub or a folder, or null: there is none"
+    )
 
     def file(self) -> CaptionFile:
         """The file that captions are written to, which no worker knows of."""

@@ -23,6 +23,7 @@ from aura_daemon.jobs.requests import (
     DatasetRequest,
     GenerateRequest,
     GridRequest,
+    MatchRequest,
     Request,
 )
 from aura_daemon.jobs.sources import SourceKind
@@ -104,7 +105,7 @@ class InputImages:
 
     def of(self, job: Job, source: Source) -> JobImages:
         """The bytes of the images that a job is about; raises OSError where they are gone."""
-        if isinstance(job.runs, CaptionRequest) and not job.runs.image:
+        if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
         if _is_read_in_place(job.request):
             return JobImages(image=self._in_place(job.request.picture))
@@ -223,7 +224,7 @@ def _is_read_in_place(request: Request) -> TypeGuard[CaptionRequest]:
 def _names_in(request: Request) -> tuple[str | None, ...]:
     """The names of the images in a request; None for the image that is called like the job file."""
     match request:
-        case CaptionRequest():
+        case CaptionRequest() | MatchRequest():
             return () if _is_read_in_place(request) else (request.image,)
         case BenchmarkRequest() | DatasetRequest():
             return ()

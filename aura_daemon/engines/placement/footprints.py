@@ -68,6 +68,7 @@ STANDARD_CAPTIONERS: Final = {
     "git-base-coco": 176_619_066,
     "florence-2-base": 231_414_016,
     "blip-vqa-base": 361_230_140,
+    "blip-itm-base": 223_744_258,
 }
 """Numbers in the models of the short names."""
 
@@ -88,6 +89,9 @@ LEFT: Final = 0.6
 
 SCORED: Final = 6
 """Numbers of 4 bytes that a caption takes for each word that may come next; measured."""
+
+READ: Final = 5
+"""Numbers that a text which is compared takes for each that describes a patch; measured."""
 
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
@@ -114,8 +118,12 @@ GIT_BASE: Final = CaptionerSize(side_px=224, patch_px=16, width=768, heads=12, l
 """What a `config.json` of that architecture leaves out."""
 
 
-def captioner_footprint(files: ModelFiles, placement: Placement, base: CaptionerSize = BLIP_BASE) -> Footprint:
+def captioner_footprint(
+    files: ModelFiles, placement: Placement, base: CaptionerSize = BLIP_BASE, *, reads: bool = False
+) -> Footprint:
     """A captioner has one part; each caption takes keys and values of its image's patches in every layer that writes.
+
+    `reads`: it writes nothing; each text that it reads takes the patches, and their keys and values in one layer.
 
     Beside the image lie its pixels and those of an image of the next batch, in float32.
     """
@@ -127,9 +135,9 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
     patches, looked = _looked(vision, base, side)
     looking = looked * (4 if placement.on_cpu else size)  # oneDNN computes in float32
     width = text.get("hidden_size", text.get("d_model", base.width))
-    kept = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
+    written = 2 * patches * int(width) * int(text.get("decoder_layers", text.get("num_hidden_layers", base.layers)))
     words = int(text.get("vocab_size", base.words))
-    caption_bytes = kept * size + words * SCORED * 4
+    caption_bytes = READ * patches * width * size if reads else written * size + words * SCORED * 4
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
