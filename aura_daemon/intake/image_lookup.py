@@ -20,13 +20,16 @@ from aura_daemon.file_names import collision_key, free_names
 from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_listings import FolderListings
-from aura_daemon.jobfile.recipes.pictures import expression_of, in_order
+from aura_daemon.jobfile.keys.image_patterns import PatternsBelow, normalized
+from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.journal.journal import Journal
 from aura_daemon.problems import nearest_name
 from aura_daemon.system import durable_files
 
 _NOT_THERE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP})
 """What file systems answer for a name under which nothing lies, or can lie."""
+
+_TOP: Final = PurePosixPath()
 
 IMAGE_ENDINGS: Final = (*IMAGE_EXTENSIONS, *(extension.upper() for extension in IMAGE_EXTENSIONS))
 
@@ -83,9 +86,9 @@ class ImageLookup:
     def matching(self, path: str, pattern: str) -> tuple[str, ...]:
         """The images in the inbox that `photos/*.jpg` stands for: beside the job file at `path`, else as for a name."""
         known = [path for paths in self._images_below_inbox().values() for path in paths]
-        for place in self._places(PurePosixPath(path).parent, pattern):
-            fits = expression_of(str(place))
-            if found := in_order(image for image in known if fits.fullmatch(image)):
+        for place in self._folders(PurePosixPath(path).parent):
+            patterns = PatternsBelow(folder="" if place == _TOP else str(place), patterns=(normalized(pattern),))
+            if found := in_order(image for image in known if patterns.matched_by(image)):
                 return found
         return ()
 
@@ -111,11 +114,15 @@ class ImageLookup:
 
     def _places(self, folder: PurePosixPath, name: str) -> Iterator[PurePosixPath]:
         """Where the image may lie, by precedence: as named from the job file, in companion folders, from the top."""
-        yield folder / name
+        yield from (place / name for place in self._folders(folder))
+
+    def _folders(self, folder: PurePosixPath) -> Iterator[PurePosixPath]:
+        """The folders in which an image may lie that a job file in one of them names."""
+        yield folder
         for above in (folder, *folder.parents):
             for companion in self._companions:
-                yield above / companion / name
-        yield PurePosixPath(name)
+                yield above / companion
+        yield _TOP
 
     def _find_namesake(self, job: PurePosixPath) -> Reference:
         exact = [image for ending in IMAGE_ENDINGS if (image := self._at(str(job.with_suffix(ending)))) is not None]

@@ -8,7 +8,7 @@ them has decided all three. So are beams and sampling of a caption. Of `caption`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -36,7 +36,7 @@ FILE_NAME: Final = "_defaults.yaml"
 SPELLINGS: Final = (FILE_NAME, "_defaults.yml", "_Defaults.yaml", "_Defaults.yml", "_DEFAULTS.YAML", "_DEFAULTS.YML")
 """The names under which the settings of a folder are read; `FILE_NAME` is the first."""
 
-ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix"})
+ABOUT_ONE_JOB: Final = frozenset({"task", "prompt", "image", "mask", "matrix", "images"})
 """Keys that make a recipe of a folder: what is dropped there is the rest."""
 
 SIZE: Final = frozenset({"aspect_ratio", "width", "height"})
@@ -52,7 +52,7 @@ PROMPT_LINES: Final = "prompt_lines"
 
 _ALL_MODELS: Final[tuple[type[BaseModel], ...]] = (*MODELS.values(), ReflectJob)
 
-KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB - {"images"}
+KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,6 +176,8 @@ def defaults_schema() -> dict[str, Any]:
     properties["prompt"] = {**text, "description": "what is drawn, or how a caption begins, where a job says nothing"}
     name = "the name of an image; `{file}` is the picture that is dropped, `photos/*.jpg` stands for several"
     properties |= {key: {**text, "description": name} for key in ("image", "mask")}
+    properties["images"] = CaptionJob.model_json_schema()["properties"]["images"]
+    properties["images"].pop("default")
     properties["matrix"] = {"type": ["object", "null"], "description": MATRIX_DESCRIPTION}
     lines = "how a `.txt` in the folder is cut into prompts: `lines`, one a line, `whole`, the text is one, or `auto`"
     properties[PROMPT_LINES] = {"enum": [*PromptLines, None], "description": lines}
@@ -223,7 +225,4 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
     suggestion = nearest(key, {*KEYS, *ABOUT_ONE_JOB, PROMPT_LINES})
     line = document.lines.get(key)
     problem = Problem(file=file, line=line, key=key, message="unknown key", suggestion=suggestion)
-    if key == "images":
-        message = "is for a job file: each picture that is dropped into the folder is a job by itself"
-        return replace(problem, message=message, suggestion="")
     return with_meaning(problem, KEYS)

@@ -52,9 +52,11 @@ def image_names(content: bytes, *, file: str, folders: Sequence[FolderDefaults] 
 def image_sets(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> tuple[tuple[str, ...], ...]:
     """The patterns of each set of images in a job file; empty where the parser refuses it, and for a table.
 
-    Only files are read that hold the word: most hold no set. `folders`: as for `image_names`.
+    Only files are read that hold the word, or lie where a folder says it: most hold no set. `folders`: as for
+    `image_names`.
     """
-    if b"images" not in content or extension_of(file) in TABLE_EXTENSIONS:
+    may_hold_any = b"images" in content or any("images" in folder.keys for folder in folders)
+    if not may_hold_any or extension_of(file) in TABLE_EXTENSIONS:
         return ()
     jobs = JobPlans(file=file, folders=folders)
     is_refused = _is_refused(jobs, added_documents(jobs, documents_of(content, file=file)))

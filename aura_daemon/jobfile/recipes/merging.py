@@ -19,6 +19,9 @@ from aura_daemon.jobs.requests import JobKind
 
 _OF_FILE: Final = "file"
 
+_OTHER: Final = {"image": "images", "images": "image"}
+"""One picture or several: whoever says one of these keys has decided both."""
+
 
 def is_recipe(folders: Sequence[FolderDefaults]) -> bool:
     """Whether a folder says what else only a job says."""
@@ -51,9 +54,9 @@ def with_recipes(keys: Mapping[str, object], folders: Sequence[FolderDefaults], 
     task = _task(keys, folders)
     own_lists = _lists(keys.get("matrix"))
     for folder in _for_task(task, folders):
-        for key in ("prompt", "image", "mask"):
+        for key in ("prompt", "image", "images", "mask"):
             value = folder.get(key)
-            is_open = merged.get(key) is None and key not in own_lists
+            is_open = merged.get(key) is None and key not in own_lists and merged.get(_OTHER.get(key, key)) is None
             if value is not None and is_open and (subject.is_picture or key == "prompt" or not _is_of_file(value)):
                 merged[key] = value
         if merged.get("matrix") is None and folder.get("matrix") is not None:
@@ -62,6 +65,7 @@ def with_recipes(keys: Mapping[str, object], folders: Sequence[FolderDefaults], 
         merged["image"] = subject.name
     elif subject.is_picture and task != JobKind.GENERATE:
         merged.pop("image", None)  # it is about the picture itself
+        merged.pop("images", None)
     has_image = merged.get("image") is not None or "image" in _lists(merged.get("matrix"))
     if not has_image and keys.get("mask") is None:
         merged.pop("mask", None)
@@ -83,13 +87,17 @@ def _task(keys: Mapping[str, object], folders: Sequence[FolderDefaults]) -> obje
     if said and said != REGENERATE:  # which is about pictures that are dropped
         return said
     prompts = (folder.keys.get("prompt") or _lists(folder.keys.get("matrix")).get("prompt") for folder in folders)
-    return JobKind.GENERATE if any(prompts) and not said else task_of(keys)
+    if not said and any(prompts):
+        return JobKind.GENERATE
+    names_set = any(folder.keys.get("images") is not None for folder in folders) and not said
+    return JobKind.CAPTION if names_set else task_of(keys)
 
 
 def _for_task(task: object, folders: Sequence[FolderDefaults]) -> Iterator[Mapping[str, Any]]:
     """What the recipes for a task say, the nearest first."""
     for index, folder in enumerate(folders):
-        if (_task_said(folders[index:]) or JobKind.GENERATE) == task:
+        usual = JobKind.CAPTION if folder.keys.get("images") is not None else JobKind.GENERATE
+        if (_task_said(folders[index:]) or usual) == task:
             yield folder.keys
 
 

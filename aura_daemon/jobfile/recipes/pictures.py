@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 from aura_daemon.jobfile.keys.generate import Pick
@@ -40,16 +39,3 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 def _parts(name: str) -> list[str | int]:
     """A name with its numbers as numbers; text and numbers take turns, so that two names can be compared."""
     return [int(part) if index % 2 else part for index, part in enumerate(re.split(r"([0-9]{1,18})", name))]
-
-
-def expression_of(pattern: str) -> re.Pattern[str]:
-    """What a path must be to fit a pattern: `*` is any part of a name, `**` any folders; case does not count."""
-    parts = pattern.split("/")
-    found = ""
-    for part, following in pairwise((*parts, None)):
-        if part == "**":
-            found += r"(?:[^/]+/)*" if following is not None else r"[^/]+(?:/[^/]+)*"
-            continue
-        name = re.escape(part or "").replace(r"\*", "[^/]*")
-        found += name + ("/" if following is not None else "")
-    return re.compile(found, re.IGNORECASE)

@@ -47,9 +47,9 @@ def problems_of_recipe(keys: Mapping[str, Any], document: Document, *, file: str
     if task is not None and task not in TASKS_OF_RECIPES:
         yield _of_task(task, document, file)
         return
-    said = {key: keys[key] for key in ("prompt", *IMAGES, "matrix") if key in keys}
+    said = {key: keys[key] for key in ("prompt", *IMAGES, "images", "matrix") if key in keys}
     is_strict = bool(said) or task not in (None, REGENERATE)
-    task = str(task or JobKind.GENERATE)
+    task = str(task or (JobKind.CAPTION if "images" in said else JobKind.GENERATE))
     of_itself = [key for key in IMAGES if _is_settings(said.get(key))]
     for key in of_itself:
         message = "the recipe names itself: `{file}` stands for the picture that is dropped"

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, defaults_schema, parse_defaults
-from aura_daemon.jobfile.image_names import image_names
+from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.parser import ParsedFile, RejectedFile, of_picture
 from aura_daemon.jobfile.prompt_lists.reading import parse
-from aura_daemon.jobfile.recipes.pictures import expression_of, in_order
+from aura_daemon.jobfile.recipes.pictures import in_order
 from aura_daemon.jobfile.recipes.subject import PictureFacts, Subject
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, Request
@@ -284,6 +284,8 @@ KNOWN = "known are {file}, {stem}, {folder}, {date}, {caption}, {text} and {exif
         ("task: generate\nmatrix: {strength: [0.5, 3]}", "_defaults.yaml:2: matrix.strength.1: must be a number"),
         ("task: generate\nprompt: ''", "prompt:"),
         ("task: generate\npick: some", "pick: must be one of all, random, each"),
+        ("task: generate\nimages: a/*", "images: does not go with `task: generate`"),
+        ("task: caption\nimages: ../a", "images: must name pictures or folders below the inbox"),
         ("task: reflect\nprompt: a cat", "prompt: must hold `{caption}`"),
         ("rounds: 99", "rounds: must be a whole number from 1 to 20"),
         ("promt: x", "promt: unknown key; did you mean `prompt`?"),
@@ -331,21 +333,6 @@ def test_pictures_come_in_the_order_in_which_people_count() -> None:
     assert in_order(["b/1.png", "a10.png", "a2.png", "3.png"]) == ("3.png", "a2.png", "a10.png", "b/1.png")
 
 
-@pytest.mark.parametrize(
-    ("pattern", "fits", "misses"),
-    [
-        ("photos/*.jpg", "photos/a.JPG", "photos/b/a.jpg"),
-        ("**/*.png", "a/b/c.png", "a/b/c.jpg"),
-        ("**/*.png", "c.png", "c.gif"),
-        ("set/**", "set/a/b.png", "other/b.png"),
-        ("a(1)-*.png", "a(1)-x.png", "a1-x.png"),
-    ],
-)
-def test_a_star_is_a_part_of_a_name_and_two_are_folders(pattern: str, fits: str, misses: str) -> None:
-    assert expression_of(pattern).fullmatch(fits)
-    assert not expression_of(pattern).fullmatch(misses)
-
-
 def test_a_caption_in_a_prompt_is_of_the_picture_that_is_dropped_or_drawn_from() -> None:
     (drawn,) = dropped(WATERCOLOUR.replace("{date}", "{caption}"))
     expected = GenerateRequest(prompt="watercolour of Beach 1, {caption}", image="Beach 1.jpg", strength=0.5)
@@ -374,3 +361,15 @@ def test_a_picture_that_is_dropped_can_be_reflected() -> None:
     assert job.spec.request == GenerateRequest(prompt="a: {caption}", strength=0.5, image="a.png", described="a.png")
     assert isinstance(job.spec, JobSpec)
     assert job.spec.rounds == 2
+
+
+def test_a_folder_may_name_a_set_for_the_job_files_in_it() -> None:
+    def sets(text: str, recipe: str) -> tuple[tuple[str, ...], ...]:
+        return image_sets(text.encode(), file="in/cat.yaml", folders=[folder(recipe)])
+
+    assert sets("max_words: 3", 'images: "set/**"') == (("set/**",),)
+    assert sets("image: a.jpg", 'images: "set/**"') == ()
+    assert sets("prompt: a cat", 'images: "set/**"') == ()
+    assert sets("images: x", "steps: 3") == (("x/**",),)
+    assert sets("task: caption", "task: caption\nimage: a.jpg") == ()
+    assert dropped('task: caption\nimages: "set/**"\nmax_words: 3') == [CaptionRequest(max_words=3)]
