@@ -35,6 +35,7 @@ from aura_daemon.jobs.requests import (
     PictureCheck,
     RegenerateRequest,
     Request,
+    kind_of,
 )
 from aura_daemon.jobs.sources import Accept
 from aura_daemon.system import durable_files
@@ -138,12 +139,16 @@ def _summary(parsed: ParsedFile) -> str:
 
 def _made_by_recipe(parsed: ParsedFile) -> Iterator[str]:
     """The keys of the first job as its folder's recipe makes them."""
-    request = parsed.jobs[0].spec.request
+    spec = parsed.jobs[0].spec
+    request = spec.request
+    said: dict[str, object]
     if isinstance(request, RegenerateRequest):
-        said = dict(request.keys)
+        said = {"task": "regenerate", **request.keys}
     else:
+        of_spec = {key: _simple(value) for key in ("rounds", "images") if (value := getattr(spec, key))}
+        said = {"task": "reflect" if "rounds" in of_spec else kind_of(request).value, **of_spec}
         hidden = ("described", "picture")
-        said = {key: value for key, value in _plain(request).items() if value is not None and key not in hidden}
+        said |= {key: value for key, value in _plain(request).items() if value is not None and key not in hidden}
     more = ", the first job (--expand lists all)" if len(parsed.jobs) > 1 else ""
     yield f"  as its folder's recipe makes it{more}:"
     yield from (escaped(f"    {line}") for line in to_yaml(said).splitlines())

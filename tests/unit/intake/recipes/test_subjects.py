@@ -181,21 +181,28 @@ def test_check_shows_what_a_recipe_makes_of_a_file(
     lines = capsys.readouterr().out.splitlines()
     shown = [
         "  as its folder's recipe makes it:",
+        "    task: generate",
         "    prompt: oil, the sea, X100V é",
         "    negative_prompt: '{caption}'",
         "    seed: 4",
     ]
     assert lines[0] == f"{settings}: the recipe of its folder: pictures that are dropped there are drawn from"
-    assert lines[1:6] == [f"{photo}: 1 job: 1 to draw", *shown]
-    assert lines[6:9] == ["    image: p.jpg", "    strength: 0.5", "  `{caption}` is written first, by the captioner"]
-    assert [*shown, "    image: p.jpg", "    strength: 0.5", "    hires:", "      scale: 3.0"] == lines[10:18]
+    assert lines[1:7] == [f"{photo}: 1 job: 1 to draw", *shown]
+    assert lines[7:10] == ["    image: p.jpg", "    strength: 0.5", "  `{caption}` is written first, by the captioner"]
+    assert [*shown, "    image: p.jpg", "    strength: 0.5", "    hires:", "      scale: 3.0"] == lines[11:20]
     assert "    verify: true" in lines
     assert "    image: in/a.png" in lines
+    settings.write_bytes(b"task: caption\nimages: in/*\n")
+    assert check.check([house.drop("w/set.yaml", b"max_words: 3\n")]) == 0
+    assert "    task: caption\n    images:\n    - in/*\n    max_words: 3\n" in capsys.readouterr().out
     settings.write_bytes(b"task: regenerate\nsteps: 3\n")
     again = house.drop("w/again.yaml", b"task: regenerate\nimage: p.jpg\n")
     house.drop("w/cap/_defaults.yaml", b"task: caption\ncaption: {trigger_word: sks}\n")
     tell = house.drop("w/cap/p.png", PNG)
     assert check.check([again, tell]) == 0
     out = capsys.readouterr().out
-    assert "1 to draw again\n  as its folder's recipe makes it:\n    steps: 3\n" in out
-    assert "1 to caption\n  as its folder's recipe makes it:\n    caption:\n      trigger_word: sks\n" in out
+    assert "1 to draw again\n  as its folder's recipe makes it:\n    task: regenerate\n    steps: 3\n" in out
+    assert (
+        "1 to caption\n  as its folder's recipe makes it:\n    task: caption\n    caption:\n      trigger_word: sks\n"
+        in out
+    )
