@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from aura_daemon.config.engine import EngineSettings
+from aura_daemon.engines.images.contact_sheet import PAPER
 from aura_daemon.engines.images.decode import ReadPicture, read_picture
+from aura_daemon.engines.images.thumbnail import thumbnail
 from aura_daemon.engines.placement.device_memory import PeakMemory
 from aura_daemon.engines.reporter import Reporter
 from aura_daemon.file_names import escaped
@@ -60,6 +62,12 @@ COLOUR: Final = 8.0
 
 SIDES_PX: Final = ((2_000, 192, 72), (10_000, 112, 60))
 """Up to so many pictures: the longest side of a thumbnail, and its quality in WebP."""
+
+
+MOSAIC: Final = (4, 3)
+"""Pictures in the thumbnail of a set: columns, rows."""
+
+TILE_PX: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +121,22 @@ def put_together(task: Task, reporter: Reporter, settings: EngineSettings, peak:
         peak_bytes=peak.highest_bytes(),
         warnings=_warnings(resolved),
         versions=versions(),
+        thumbnail=_mosaic(rows, wanted=settings.thumbnails),
     )
+
+
+def _mosaic(rows: Sequence[SetRow], *, wanted: bool) -> bytes:
+    """The first pictures side by side, for the gallery; empty where none is wanted, or none can be read."""
+    small = [row.thumbnail for row in rows if row.thumbnail][: MOSAIC[0] * MOSAIC[1]]
+    if not small or not wanted:
+        return b""
+    columns = min(MOSAIC[0], len(small))
+    sheet = Image.new("RGB", (columns * TILE_PX, -(-len(small) // columns) * TILE_PX), PAPER)
+    for index, content in enumerate(small):
+        with Image.open(BytesIO(content)) as picture:
+            tile = ImageOps.fit(picture.convert("RGB"), (TILE_PX, TILE_PX))
+        sheet.paste(tile, (index % columns * TILE_PX, index // columns * TILE_PX))
+    return thumbnail(sheet, wanted=True)
 
 
 def _resolved(request: DatasetRequest, rows: Sequence[SetRow]) -> ResolvedDataset:

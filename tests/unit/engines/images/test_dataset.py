@@ -149,3 +149,16 @@ def test_the_sidecar_names_no_more_than_a_hundred(tmp_path: Path) -> None:
     assert isinstance(outcome, Produced)
     assert isinstance(outcome.resolved, ResolvedDataset)
     assert (outcome.resolved.failed, len(outcome.resolved.left_out)) == (MOST_TOLD + 5, MOST_TOLD)
+
+
+@pytest.mark.parametrize(("pictures", "size"), [(1, (100, 100)), (6, (400, 200)), (20, (400, 300))])
+def test_the_gallery_shows_the_first_pictures_of_a_set(tmp_path: Path, pictures: int, size: tuple[int, int]) -> None:
+    content = encoded(photo("red"), "PNG")
+    members = tuple(in_set(tmp_path, f"{number}.png", content) for number in range(pictures))
+    listener = Listener()
+    request = DatasetRequest(images=("set/**",), base="set", file=OUTBOX)
+    session = Session(EngineSettings(device=Device.CPU, thumbnails=True))
+    session.run([Task(job_id="job", request=request, pictures=members)], listener)
+    outcome = listener.results["job"].outcome
+    assert isinstance(outcome, Produced)
+    assert Image.open(BytesIO(outcome.thumbnail)).size == size
