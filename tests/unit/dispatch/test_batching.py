@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aura_daemon.dispatch.batching import CAPTIONS, MOST, PAYS, most_together
+from aura_daemon.dispatch.batching import AHEAD, CAPTION_BATCHES, CAPTIONS, MOST, PAYS, batches_at_once, most_together
 from aura_daemon.jobs.requests import JobKind
 from aura_daemon.ladder.prediction import Measured
 from aura_daemon.ladder.rungs import Rung
@@ -59,3 +59,22 @@ def test_a_cpu_draws_one_at_a_time_and_what_is_configured_counts() -> None:
 def test_captions_go_together_on_every_device_unless_configured_otherwise(*, on_gpu: bool) -> None:
     assert most_together(JobKind.CAPTION, configured=None, on_gpu=on_gpu, measured=[], device="any") == CAPTIONS
     assert most_together(JobKind.CAPTION, configured=1, on_gpu=on_gpu, measured=[], device="any") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "batches"),
+    [
+        (JobKind.CAPTION, None, CAPTION_BATCHES),
+        (JobKind.CAPTION, 9.0, CAPTION_BATCHES),
+        (JobKind.GENERATE, None, 1),
+        (JobKind.GENERATE, 0.0, 1),
+        (JobKind.GENERATE, 60.0, 1),
+        (JobKind.GENERATE, 0.5, 4),
+        (JobKind.GENERATE, 0.001, AHEAD),
+        (JobKind.GRID, 0.001, 1),
+    ],
+)
+def test_of_quick_pictures_as_many_are_handed_over_as_take_two_seconds(
+    kind: JobKind, seconds: float | None, batches: int
+) -> None:
+    assert batches_at_once(kind, seconds=seconds) == batches
