@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, GridRequest, MatchRequest
-from aura_daemon.jobs.results import EngineTiming, Payload, Produced, Resolved, ResolvedCaption, ResolvedGenerate
+from aura_daemon.formats.datasets.names import METADATA
+from aura_daemon.jobs.requests import (
+    BenchmarkRequest,
+    CaptionRequest,
+    DatasetRequest,
+    GenerateRequest,
+    GridRequest,
+    MatchRequest,
+)
+from aura_daemon.jobs.results import (
+    EngineTiming,
+    Payload,
+    Produced,
+    Resolved,
+    ResolvedCaption,
+    ResolvedDataset,
+    ResolvedGenerate,
+)
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.system.wakeup import WakeupPipe
 from aura_daemon.workers.protocol import Batch, Finished, Memory, Ready, Up
@@ -82,6 +98,12 @@ def _produced(task: Task) -> Produced:
             payload = Payload(extension=".txt", content=b"an instant caption\n")
         case GridRequest() as request:
             resolved, payload = request, Payload(extension=".png", content=bytes(PICTURE_BYTES), width=64, height=64)
+        case DatasetRequest() as request:
+            count = len(task.pictures)
+            resolved = ResolvedDataset(
+                images=request.images, base=request.base, pictures=count, captioned=count, kept=0, failed=0
+            )
+            payload = Payload(extension=METADATA, content=b"{}\n" * count)
         case BenchmarkRequest() | MatchRequest():
             raise ValueError("an instant worker has nothing to measure or to compare")
     return Produced(

@@ -19,7 +19,12 @@ def next_of_ranking(asked: CaptionRequest, done: tuple[JobPart, ...]) -> Chain |
     if not done:
         return Chain(runs=replace(asked, matched=False, embed=False))
     if len(done) == 1:
-        return Chain(runs=MatchRequest(texts=done[0].texts, image=asked.image, embed=asked.embed), done=done)
+        return Chain(
+            runs=MatchRequest(
+                texts=done[0].texts, image=asked.image, embed=asked.embed, keeps_picture=asked.keeps_picture
+            ),
+            done=done,
+        )
     return ChosenPart(part=0)
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, astuple, fields, is_dataclass
+from dataclasses import asdict, astuple, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -22,9 +22,11 @@ from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.jobfile.folder_defaults import FolderDefaults, is_settings, parse_defaults
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.recipes.merging import is_recipe, task_of_pictures
+from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     Hires,
@@ -127,8 +129,10 @@ def _picture_beside(file: Path) -> str:
 
 def _summary(parsed: ParsedFile) -> str:
     """How many jobs a file asks for, by what they do."""
-    counts = Counter(type(job.spec.request) for job in parsed.jobs)
+    sets = [job.spec for job in parsed.jobs if isinstance(job.spec, JobSpec) and job.spec.images]
+    counts = Counter(type(job.spec.request) for job in parsed.jobs if job.spec not in sets)
     parts = [f"{counts[kind]} to {verb}" for kind, verb in _VERBS.items() if counts[kind]]
+    parts += [f"one for each picture that matches {', '.join(spec.images)}" for spec in sets]
     return f"{len(parsed.jobs)} job{'s' * (len(parsed.jobs) != 1)}: {', '.join(parts)}"
 
 
@@ -172,7 +176,7 @@ def _job_lines(parsed: ParsedFile) -> Iterator[str]:
     from rich.text import Text
 
     width = Console().width if sys.stdout.isatty() else None
-    requests = [job.spec.request for job in parsed.jobs]
+    requests = [_one_of_set(job.spec) for job in parsed.jobs]
     differing = _differing([request for request in requests if isinstance(request, GenerateRequest)])
     for number, request in enumerate(requests, start=1):
         line = Text(escaped(f"{number:>5}  {_job_text(request, differing)}"))
@@ -181,6 +185,13 @@ def _job_lines(parsed: ParsedFile) -> Iterator[str]:
         yield line.plain
     for sheet, _ in parsed.sheets:
         yield f"       and a sheet of the {sheet.cells} pictures, {sheet.columns} in a row"
+
+
+def _one_of_set(spec: JobSpec | RegenerateSpec) -> Request | RegenerateRequest:
+    """What a job asks for; of a set, for each picture."""
+    if not isinstance(spec, JobSpec) or not spec.images or not isinstance(spec.request, CaptionRequest):
+        return spec.request
+    return replace(spec.request, image=f"each picture that matches {', '.join(spec.images)}")
 
 
 def _differing(requests: Sequence[GenerateRequest]) -> list[str]:
@@ -204,6 +215,8 @@ def _job_text(request: Request | RegenerateRequest, differing: list[str]) -> str
         case CaptionRequest():
             image = request.image or "the image that is called as the file"
             return "  ".join(filter(None, (f"caption of {image}", *_writing(request), request.prompt)))
+        case DatasetRequest():
+            return f"the captions of {', '.join(request.images)}, put together"
         case GenerateRequest():
             seed = "drawn" if request.seed is None else str(request.seed)
             values = [f"{key}={_value_text(getattr(request, key))}" for key in differing]

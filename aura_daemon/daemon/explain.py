@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 from aura_daemon.config.settings import Settings
 from aura_daemon.daemon.status import since_text
@@ -20,12 +21,20 @@ from aura_daemon.file_names import escaped, is_out_of_bounds
 from aura_daemon.health.document import Health, Status
 from aura_daemon.health.holdups import JOURNAL, OUTBOX, memory_for
 from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.jobs.requests import JobKind
+from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.hook_events import HOOK_OK
 from aura_daemon.journal.journal import FILE_NAME, Journal
 from aura_daemon.journal.records import Job, Source
 from aura_daemon.outbox.failed_files import failed_file
 from aura_daemon.outbox.result_files import sidecar_path_of
 from aura_daemon.outbox.source_policy import SourcePolicy, choose
+
+MOST_TOLD: Final = 20
+"""Jobs of a set of pictures that are told one by one."""
+
+MOST_FAILED_TOLD: Final = 3
+"""Failed jobs of a larger one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,13 +123,29 @@ class _Explainer:
             is_open = source.state is SourceState.CLAIMED
             if is_open:
                 return "claimed, not read yet"
+            namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
+            if source.kind is SourceKind.IMAGE and namers:
+                return f"put away with {escaped(namers[-1].path)}, to which it belongs"
             if self._journal.succeeded(source) or not self._journal.named_by(source.id):
                 return "delivered before with the same content: not run again"
             return "every picture that it names has its text: nothing to run (`existing: skip`)"
         if len(jobs) == 1:
             return f"{self._job(source, jobs[0], health)} [{jobs[0].id}]"
+        if jobs[-1].kind == JobKind.DATASET and len(jobs) > MOST_TOLD:
+            return self._set(source, jobs, health)
         alike = groupby(jobs, key=lambda job: self._job(source, job, health))
         return "; ".join(_numbered(text, list(group)) for text, group in alike)
+
+    def _set(self, source: Source, jobs: list[Job], health: Health | None) -> str:
+        """How far a large set of pictures is: numbers, the first that failed, and the job that puts them together."""
+        of_pictures = [job for job in jobs if job.kind != JobKind.DATASET]
+        states = Counter(job.state for job in of_pictures)
+        counts = ", ".join(f"{states[state]:,} {state}" for state in JobState if states[state])
+        failed = [job for job in of_pictures if job.state is JobState.FAILED][:MOST_FAILED_TOLD]
+        parts = [f"{len(of_pictures):,} pictures: {counts}"]
+        parts += [f"{job.number}: {self._job(source, job, health)} [{job.id}]" for job in failed]
+        parts += [f"the set: {self._job(source, job, health)} [{job.id}]" for job in jobs[len(of_pictures) :]]
+        return "; ".join(parts)
 
     def _see_report(self, source: Source, job: Job | None) -> str:
         """Where the report of a failure lies; empty where it is not written yet, or gone."""

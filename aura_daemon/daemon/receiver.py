@@ -177,6 +177,7 @@ class Receiver:
                 self.health.hold_up(SOURCES, f"{file_names.escaped(source.path)} cannot be taken in", error)
                 return
             source = self.journal.source(source.id)
+            self._ended |= {picture.id: picture for picture in self.admission.withdrawn()}
         if not has_open_jobs:
             self._ended[source.id] = source
         notify(self.listeners, FileHandled(source=source))

@@ -48,5 +48,5 @@ def model_of(job: Job, settings: Settings) -> str:
             if isinstance(job.runs, MatchRequest):
                 return captions.matching_model or ""
             return (captions.question_model or "") if is_question(job.runs) else job.model or captions.model
-        case JobKind.GRID | JobKind.BENCHMARK:
+        case JobKind.GRID | JobKind.BENCHMARK | JobKind.DATASET:
             return ""

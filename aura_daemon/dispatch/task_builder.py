@@ -6,9 +6,10 @@ import os
 from dataclasses import dataclass, replace
 
 from aura_daemon import file_names
+from aura_daemon.dispatch.set_pictures import pictures_of
 from aura_daemon.intake.input_images import InputImages, JobImages
 from aura_daemon.jobs.lifecycle import JobState
-from aura_daemon.jobs.requests import GenerateRequest, GridRequest, Request
+from aura_daemon.jobs.requests import CaptionRequest, GenerateRequest, GridRequest, Request
 from aura_daemon.jobs.results import Failure, FailureKind
 from aura_daemon.jobs.tasks import Task
 from aura_daemon.journal.journal import Journal
@@ -56,6 +57,7 @@ class TaskBuilder:
         try:
             images = self._input_images.of(job, source) if drawn is None else JobImages()
             cells = self._cells(job, images)
+            pictures = tuple(pictures_of(job, self._journal, self._input_images, self._delivery))
         except (FileNotFoundError, PermissionError, durable_files.NotARegularFile) as error:
             place = f" ({file_names.escaped(os.fsdecode(error.filename))})" if error.filename else ""
             message = f"the claimed image cannot be read any more: {error.strerror}{place}"
@@ -65,9 +67,10 @@ class TaskBuilder:
             job_id=job.id,
             request=request,
             image=images.image.content if images.image is not None else drawn,
-            image_name=file_names.escaped(source.path),
+            image_name=file_names.escaped(_image_name(job, source)),
             mask=images.mask.content if images.mask is not None else None,
             cells=cells,
+            pictures=pictures,
         )
         return BuiltTask(task=task, source=source)
 
@@ -109,6 +112,12 @@ class TaskBuilder:
         chains = (self._journal.job(cell_id).chain for cell_id in request.cells)
         captions = (chain.done[0].text if chain is not None and chain.done else "" for chain in chains)
         return replace(request, cell_labels=(*request.cell_labels, *captions))
+
+
+def _image_name(job: Job, source: Source) -> str:
+    """What a picture is called in messages: one of a set by its own name."""
+    request = job.request
+    return request.image or source.path if isinstance(request, CaptionRequest) and request.of_set else source.path
 
 
 def _bad_input(message: str, mend: str) -> Failure:

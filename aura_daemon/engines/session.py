@@ -25,6 +25,7 @@ from aura_daemon.engines.families import FAMILIES, Families
 from aura_daemon.engines.fault_teller import FaultTeller
 from aura_daemon.engines.images.captioned_copy import with_copy
 from aura_daemon.engines.images.contact_sheet import laid_out
+from aura_daemon.engines.images.dataset import put_together
 from aura_daemon.engines.interface import DecodedTask, Family
 from aura_daemon.engines.model_files.companions import find_with_companions
 from aura_daemon.engines.model_files.find import ModelFiles
@@ -43,7 +44,7 @@ from aura_daemon.engines.placement.rung_choice import MemoryDemand, RungChooser
 from aura_daemon.engines.placement.threads import is_small_work, one_thread
 from aura_daemon.engines.read_ahead import PictureReader
 from aura_daemon.engines.reporter import Reporter
-from aura_daemon.jobs.requests import BenchmarkRequest, GridRequest, JobKind, kind_of
+from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GridRequest, JobKind, kind_of
 from aura_daemon.jobs.results import CANCELLED, Failure, FailureKind, Outcome
 from aura_daemon.jobs.speed import Speed
 from aura_daemon.jobs.tasks import Task
@@ -186,6 +187,9 @@ class Session:
         first = attempt.tasks[0]
         if isinstance(first.request, GridRequest):
             attempt.end(first, laid_out(first.request, first.cells, self._settings, PeakMemory(devices.cpu)))
+            return
+        if isinstance(first.request, DatasetRequest):
+            attempt.end(first, put_together(first, attempt.reporter, self._settings, PeakMemory(devices.cpu)))
             return
         kind = kind_of(first.request)
         family = self._families[kind]

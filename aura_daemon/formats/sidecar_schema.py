@@ -174,8 +174,29 @@ class BenchmarkRecord(_Record):
         return {name: value for name, value in serialize(self).items() if value is not None}
 
 
+class LeftOutRecord(_Record):
+    """A picture of a set without a caption."""
+
+    image: str = Field(description="below the inbox")
+    reason: str
+
+
+class DatasetRecord(_Record):
+    """A set of pictures, and what became of it."""
+
+    task: Literal["dataset"] = "dataset"
+    images: list[str] = Field(description="the patterns, as the job file gave them")
+    base: str = Field(description="the folder below the inbox from which the names of the pictures count")
+    pictures: int
+    captioned: int
+    kept: int = Field(description="pictures that had their texts already")
+    failed: int
+    left_out: list[LeftOutRecord] = Field([], description="those that failed, at most 100")
+    near_duplicates: list[list[str]] = Field([], description="groups of pictures that look alike, at most 100")
+
+
 RequestRecord: TypeAlias = Annotated[
-    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord, Field(discriminator="task")
+    GenerateRecord | CaptionRecord | GridRecord | BenchmarkRecord | DatasetRecord, Field(discriminator="task")
 ]
 
 

@@ -9,11 +9,19 @@ from datetime import UTC, datetime
 from typing import Any, Final, assert_never
 
 from aura_daemon.file_names import FAILED_FOLDER, escaped
+from aura_daemon.formats.datasets.names import CONTACT_SHEET
 from aura_daemon.formats.readable import bytes_text, seconds_text
-from aura_daemon.formats.sidecar_schema import BenchmarkRecord, CaptionRecord, GenerateRecord, GridRecord, Sidecar
+from aura_daemon.formats.sidecar_schema import (
+    BenchmarkRecord,
+    CaptionRecord,
+    DatasetRecord,
+    GenerateRecord,
+    GridRecord,
+    Sidecar,
+)
 from aura_daemon.gallery.entries import STAGES, EntryKind, GalleryEntry, address, clean
 from aura_daemon.gallery.paging import thumbnail_name
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, JobKind
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, JobKind
 from aura_daemon.jobs.results import FailureKind
 from aura_daemon.jobs.sources import SourceKind
 from aura_daemon.journal.records import Job, Source
@@ -41,7 +49,7 @@ def of_result(
     extension = _extension(job, document)
     is_beside = document is not None and document.text is not None and not document.outputs
     path = f"{job.folder}/{job.stem}" if job.folder else job.stem
-    is_caption = job.kind == JobKind.CAPTION
+    is_caption = job.kind in (JobKind.CAPTION, JobKind.DATASET)
     width, height = thumbnail_size or ((8, 5) if is_caption else (1, 1))
     entry = GalleryEntry(
         number=number,
@@ -104,12 +112,16 @@ def _kind(job: Job) -> EntryKind:
             return EntryKind.SHEET
         case JobKind.BENCHMARK:
             return EntryKind.BENCHMARK
+        case JobKind.DATASET:
+            return EntryKind.CAPTION
         case kind:
             assert_never(kind)
 
 
 def _extension(job: Job, document: Sidecar | None) -> str:
     """The extension of what a job delivered."""
+    if isinstance(job.request, DatasetRequest):
+        return CONTACT_SHEET
     if document is not None and document.outputs:
         extensions = [dot + end for stem, dot, end in (one.name.rpartition(".") for one in document.outputs) if stem]
         drawn = [extension for extension in extensions if extension == _DRAWING]
@@ -170,6 +182,10 @@ def _of_document(document: Sidecar) -> dict[str, Any]:
         case BenchmarkRecord() as made:
             figures |= {"prompt": clean(f"Benchmark of {document.model.name}"), "width": 16, "height": 9}
             rows = {"Of": made.of, "Sizes": ", ".join(made.sizes or ()), "Runs of each": made.repeats}
+        case DatasetRecord() as made:
+            figures["caption"] = clean(f"A set of {made.pictures:,} pictures")
+            rows = {"Images": ", ".join(made.images), "Captioned": made.captioned, "Kept": made.kept or ""}
+            rows |= {"Failed": made.failed or "", "Near duplicates": len(made.near_duplicates) or ""}
         case made:
             assert_never(made)
     rows |= {

@@ -24,6 +24,7 @@ _WORDS: Final = {
     JobKind.CAPTION: "caption",
     JobKind.GRID: "sheet",
     JobKind.BENCHMARK: "benchmark",
+    JobKind.DATASET: "set of captions",
 }
 
 

@@ -22,6 +22,7 @@ IMAGES: Final = {
     JobKind.GENERATE: "images to start from",
     JobKind.GRID: "pictures of a sheet",
     JobKind.BENCHMARK: "benchmarks",
+    JobKind.DATASET: "pictures of a set",
 }
 """Claimed images cannot be read: meanwhile jobs of that kind wait."""
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeAlias
 
 from loguru import logger
 
@@ -22,19 +23,25 @@ from aura_daemon.chains import rounds
 from aura_daemon.chains.next_part import chain_of
 from aura_daemon.config.settings import Settings
 from aura_daemon.errors import Problem
+from aura_daemon.formats.datasets.names import STEM
 from aura_daemon.formats.plain_text import MOST_BYTES
 from aura_daemon.intake.claims import Claims
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
 from aura_daemon.intake.input_images import InputImages, NotTaken
 from aura_daemon.intake.recipes.subjects import Subjects
+from aura_daemon.intake.sets.expanding import ExpandedSet, SetExpander
+from aura_daemon.intake.sets.outcomes import NamedOutcomes
 from aura_daemon.jobfile import from_picture, from_sidecar, parser
 from aura_daemon.jobfile.catalogue import Catalogue
+from aura_daemon.jobfile.contact_sheet import ContactSheet
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
 from aura_daemon.jobfile.keys import output_name
+from aura_daemon.jobfile.keys.image_patterns import MOST_PICTURES
 from aura_daemon.jobfile.parser import ParsedJob, RejectedFile
 from aura_daemon.jobfile.prompt_lists import reading
 from aura_daemon.jobfile.validation import JobSpec, RegenerateSpec
 from aura_daemon.jobs.caption_files import CaptionFile, asked
+from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.jobs.requests import (
     CaptionRequest,
     GenerateRequest,
@@ -58,6 +65,9 @@ from aura_daemon.watch.file_kinds import HEAD_BYTES
 SEED_BELOW: Final = 2**32
 """The upper limit of the seeds that the daemon draws; these fit everywhere, A1111's fields included."""
 
+_Part: TypeAlias = "tuple[JobSpec, ParsedJob] | ExpandedSet"
+"""What one document asks for."""
+
 
 class Admission:
     """Admits the claimed files of one inbox."""
@@ -71,8 +81,12 @@ class Admission:
         journal: Journal,
         catalogue: Callable[[], Catalogue],
         subjects: Subjects,
+        sets: SetExpander,
+        outcomes: NamedOutcomes,
     ) -> None:
         """`catalogue` returns what jobs may name at the moment."""
+        self._sets = sets
+        self._outcomes = outcomes
         self._settings = settings
         self._claims = claims
         self._input_images = input_images
@@ -118,25 +132,32 @@ class Admission:
                 return self._refuse_problems(source, specs.problems)
             specs = [(one, parsed_job) for spec, parsed_job in specs for one in _each_round(spec)]
             applied = folders if kind is not SourceKind.SIDECAR else ()
-            jobs = tuple(
-                self._job(source, spec, parsed_job, number if len(specs) > 1 else None, applied)
-                for number, (spec, parsed_job) in enumerate(specs, start=1)
-            )
-            numbers = [spec.round for spec, _ in specs]
-            jobs = rounds.linked(jobs, numbers, self._settings.generate.format)
-            jobs += tuple(self._contact_sheets(source, jobs, parsed))
-            jobs += tuple(rounds.sheets(jobs, numbers, number=len(jobs) + 1))
+            parts = tuple(self._expanded(source, specs))
+            jobs = tuple(self._jobs(source, parts, parsed.sheets, applied))
             jobs, named = self._input_images.take(source, jobs)
             jobs = tuple(job for job in jobs if not self._is_skipped(source, job))
             jobs = tuple(replace(job, chain=chain_of(job.request)) for job in jobs)
         except NotTaken as obstacle:
             return self._refuse(source, obstacle.message, obstacle.mend)
+        named_again += tuple(image for part in parts if isinstance(part, ExpandedSet) for image in part.named)
         self._journal.admit(source, jobs, tuple(dict.fromkeys(named_again + named)))
-        for job in jobs:
-            logger.info("{} queued {} from {}", job.id, job.kind, file_names.escaped(source.path))
+        self._tell(source, jobs)
         for warning in dict.fromkeys(warning for job in jobs for warning in job.warnings):
             logger.warning("{} {}", source.id, warning)
         return jobs
+
+    def withdrawn(self) -> list[Source]:
+        """Sources that have lost their jobs to a set since the last call: they are to be disposed of."""
+        return self._sets.withdrawn()
+
+    def _tell(self, source: Source, jobs: tuple[Job, ...]) -> None:
+        """Logs what was queued; of a set a line for all."""
+        path = file_names.escaped(source.path)
+        alone = [job for job in jobs if not (isinstance(job.request, CaptionRequest) and job.request.of_set)]
+        for job in alone:
+            logger.info("{} queued {} from {}", job.id, job.kind, path)
+        if len(alone) < len(jobs):
+            logger.info("{} queued {:,} pictures of a set from {}", source.id, len(jobs) - len(alone), path)
 
     def _refuse(self, source: Source, message: str, mend: str, problems: tuple[Problem, ...] = ()) -> tuple[()]:
         """Journals why a file gives no jobs."""
@@ -220,34 +241,109 @@ class Admission:
                 specs.append((spec, job))
         return RejectedFile(problems=tuple(problems)) if problems else specs, tuple(named)
 
+    def _expanded(self, source: Source, specs: list[tuple[JobSpec, ParsedJob]]) -> Iterator[_Part]:
+        """The specs, with the pictures of those that are about a set; raises NotTaken, or OSError."""
+        folders: list[str] = []
+        left = MOST_PICTURES
+        for spec, parsed in specs:
+            if not spec.images:
+                yield spec, parsed
+                continue
+            found = self._sets.expanded(source, spec, parsed, others=folders)
+            left -= len(found.members)
+            if left < 0:
+                message = f"its sets hold more than {MOST_PICTURES:,} pictures together"
+                raise NotTaken(message, "Make a file of each set.")
+            folders.append(found.folder)
+            yield found
+
+    def _jobs(
+        self,
+        source: Source,
+        parts: tuple[_Part, ...],
+        sheets: Sequence[tuple[ContactSheet, bytes]],
+        applied: tuple[FolderDefaults, ...],
+    ) -> Iterator[Job]:
+        """All jobs of a source, numbered: those of the specs, then sheets, then what puts sets together."""
+        total = sum(len(part.members) + 1 if isinstance(part, ExpandedSet) else 1 for part in parts)
+        job = partial(self._job, source, folders=applied, of=total)
+        number = 0
+        jobs: list[Job] = []
+        rounds_of: list[int] = []
+        ranges: list[slice] = []
+        """Of each part, its jobs among all of them."""
+        for part in parts:
+            first = number
+            for member in part.members if isinstance(part, ExpandedSet) else ():
+                number += 1
+                of_set = job(member.spec, member.parsed, number)
+                jobs.append(replace(of_set, folder=member.folder, stem=member.stem))
+            if not isinstance(part, ExpandedSet):
+                number += 1
+                jobs.append(job(*part, number))
+            rounds_of += [0] * (number - first) if isinstance(part, ExpandedSet) else [part[0].round]
+            ranges.append(slice(first, number))
+        jobs = list(rounds.linked(jobs, rounds_of, self._settings.generate.format))
+        yield from jobs
+        for sheet, text in sheets:
+            number += 1
+            cells = [one for part in ranges[sheet.first : sheet.first + sheet.cells] for one in jobs[part]]
+            yield self._contact_sheet(source, cells, sheet, text, _job_id(source, number, total), number)
+        for reflection in rounds.sheets(jobs, rounds_of, number=number + 1):
+            number += 1
+            yield reflection
+        for part, members in zip(parts, ranges, strict=True):
+            if isinstance(part, ExpandedSet):
+                number += 1
+                yield self._dataset(source, part, jobs[members], number, job)
+
+    def _dataset(
+        self, source: Source, part: ExpandedSet, members: list[Job], number: int, job: Callable[..., Job]
+    ) -> Job:
+        """The job that puts the captions of a set together, once all of them are made.
+
+        The last job of a set mostly ends last: it stands first, so that a look at what is awaited ends there.
+        """
+        spec = JobSpec(request=part.request, priority=members[0].priority if members else 0)
+        return replace(
+            job(spec, part.parsed, number),
+            folder=part.folder,
+            stem=STEM,
+            warnings=(),
+            waits_for=tuple(member.id for member in reversed(members)),
+        )
+
     def _job(
         self,
         source: Source,
         spec: JobSpec,
         parsed: ParsedJob,
-        number: int | None,
+        number: int,
+        *,
         folders: tuple[FolderDefaults, ...],
+        of: int,
     ) -> Job:
-        """The job of one spec. `number`: which of several jobs of the source; None for the only one."""
+        """The job of one spec, which of so many of the source."""
         path = PurePosixPath(source.path)
         request = spec.request
         folder = file_names.portable_folder(source.path.rpartition("/")[0])
-        stem = file_names.portable(file_names.output_stem(path.stem, number))
+        shown = number if of > 1 else None
+        stem = file_names.portable(file_names.output_stem(path.stem, shown))
         if isinstance(request, CaptionRequest):
             request = self._with_file(request, source)
         if isinstance(request, GenerateRequest):
             seed = request.seed if request.seed is not None else drawn_seed()
             request = replace(request, seed=seed)
             if request.output is not None:
-                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path, number))
+                below, stem = output_name.filled(request.output, self._placeholders(request, seed, path, shown))
                 folder = "/".join(filter(None, (folder, below)))
         elif isinstance(request, CaptionRequest) and request.sampling is not None and request.sampling.seed is None:
             request = replace(request, sampling=replace(request.sampling, seed=drawn_seed()))
         request = self._matched(request)
         return Job(
-            id=source.id if number is None else f"{source.id}-{number:03d}",
+            id=_job_id(source, number, of) if of > 1 else source.id,
             source_id=source.id,
-            number=number,
+            number=shown,
             kind=kind_of(request),
             request=request,
             text=parsed.text,
@@ -261,7 +357,7 @@ class Admission:
     def _with_file(self, request: CaptionRequest, source: Source) -> CaptionRequest:
         """A caption with all that is to be known of its file: a later change of the configuration does not matter."""
         file = request.file_over(self._settings.caption.file())
-        picture = source.path if source.kind is SourceKind.IMAGE else ""
+        picture = source.path if source.kind is SourceKind.IMAGE else request.picture
         return replace(request, caption=asked(file) if file != CaptionFile() else None, picture=picture)
 
     def _matched(self, request: Request) -> Request:
@@ -285,22 +381,22 @@ class Admission:
         logger.info("{} {} has its text: not captioned", source.id, file_names.escaped(request.picture))
         return True
 
-    def _contact_sheets(self, source: Source, jobs: tuple[Job, ...], parsed: parser.ParsedFile) -> Iterator[Job]:
-        """The jobs that lay out the pictures of a document in contact sheets, once the pictures are made."""
-        for number, (sheet, text) in enumerate(parsed.sheets, start=len(jobs) + 1):
-            cells = jobs[sheet.first : sheet.first + sheet.cells]
-            cell_ids = tuple(cell.id for cell in cells)
-            yield replace(
-                cells[0],
-                id=f"{source.id}-{number:03d}",
-                number=number,
-                kind=JobKind.GRID,
-                request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
-                text=text,
-                warnings=(),
-                stem=file_names.portable(f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid"),
-                waits_for=cell_ids,
-            )
+    def _contact_sheet(
+        self, source: Source, cells: list[Job], sheet: ContactSheet, text: bytes, job_id: str, number: int
+    ) -> Job:
+        """The job that lays out the pictures of a document in a contact sheet, once the pictures are made."""
+        cell_ids = tuple(cell.id for cell in cells)
+        return replace(
+            cells[0],
+            id=job_id,
+            number=number,
+            kind=JobKind.GRID,
+            request=GridRequest(**shared_fields(sheet, GridRequest) | {"cells": cell_ids}),
+            text=text,
+            warnings=(),
+            stem=file_names.portable(f"{file_names.output_stem(PurePosixPath(source.path).stem, None)}-grid"),
+            waits_for=cell_ids,
+        )
 
     def _placeholders(
         self, request: GenerateRequest, seed: int, file: PurePosixPath, number: int | None
@@ -324,15 +420,26 @@ class Admission:
         if source.kind is not SourceKind.IMAGE:
             return False
         namers = self._journal.namers(source.path, source.size_bytes, source.modified_ns)
-        done = next((namer for namer in namers if self._journal.all_done(namer.id)), None)
+        done = next((namer for namer in namers if self._is_done(namer, source.path)), None)
         if done is not None:
             logger.info("{} belongs to {}, which is done: put away", source.id, file_names.escaped(done.path))
         return done is not None
+
+    def _is_done(self, namer: Source, picture: str) -> bool:
+        """Whether a file that names a picture has jobs, and those that are about the picture are done."""
+        if not self._journal.names_set(namer.id):
+            return self._journal.all_done(namer.id)
+        return namer.state is SourceState.CLOSED and self._outcomes.went_well(namer, picture)
 
 
 def drawn_seed() -> int:
     """A seed for a job that gives none."""
     return secrets.randbelow(SEED_BELOW)
+
+
+def _job_id(source: Source, number: int, of: int) -> str:
+    """The id of one of several jobs; ids sort by age, so all of a source are as long."""
+    return f"{source.id}-{number:0{max(3, len(str(of)))}d}"
 
 
 def _one_job(spec: JobSpec | RegenerateSpec, text: bytes) -> parser.ParsedFile:

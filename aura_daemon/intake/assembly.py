@@ -14,6 +14,7 @@ from aura_daemon.intake.image_lookup import ImageLookup
 from aura_daemon.intake.input_images import InputImages
 from aura_daemon.intake.late_pictures import LatePictures
 from aura_daemon.intake.pending import PendingFiles
+from aura_daemon.intake.sets.expanding import SetExpander
 from aura_daemon.intake.triage import Triage, assemble_judging
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.journal.journal import Journal
@@ -60,6 +61,14 @@ def assemble_intake(
         input_images=input_images,
         folder_defaults=judging.folder_defaults,
         admission=Admission(
-            settings, judging.claims, input_images, judging.folder_defaults, journal, catalogue, judging.subjects
+            settings,
+            judging.claims,
+            input_images,
+            judging.folder_defaults,
+            journal,
+            catalogue,
+            judging.subjects,
+            SetExpander(settings, judging.claims, judging.sets, journal),
+            judging.outcomes,
         ),
     )

@@ -5,11 +5,12 @@ The state folder holds a copy for every job and role, so that later changes in t
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final, assert_never
+from typing import Final, TypeGuard, assert_never
 
 from loguru import logger
 
@@ -19,6 +20,7 @@ from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLoo
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     MatchRequest,
@@ -105,10 +107,26 @@ class InputImages:
         """The bytes of the images that a job is about; raises OSError where they are gone."""
         if isinstance(job.runs, CaptionRequest | MatchRequest) and not job.runs.image:
             return JobImages(image=durable_files.read(self._claims.file_of(source)))
+        if _is_read_in_place(job.request):
+            return JobImages(image=self._in_place(job.request.picture))
         if isinstance(job.runs, GenerateRequest) and job.runs.image is None:  # what it described is not drawn upon
             return JobImages()
         read = {target.suffix: durable_files.read(target) for _, target in self._copies(job)}
         return JobImages(image=next((read[suffix] for suffix in read if suffix != MASK), None), mask=read.get(MASK))
+
+    def _in_place(self, picture: str) -> durable_files.Content:
+        """A picture of a set, as it is now: a library of photos is not copied to be described."""
+        inbox = self._claims.inbox
+        content = durable_files.read(inbox / picture, below=inbox)
+        if is_others_link(content.status, inbox):
+            message = "a hard link to a file of somebody else"
+            raise durable_files.NotARegularFile(errno.EPERM, message, os.fspath(inbox / picture))
+        return content
+
+    def place_of(self, job: Job) -> Path:
+        """Where the picture of a set lies that a job describes."""
+        request = job.request
+        return self._claims.inbox / request.picture if _is_read_in_place(request) else self._copy_paths(job)[0]
 
     def recorded(self, source: Source, job: Job, images: JobImages) -> Source:
         """Corrects a source in the journal whose image was changed by a writer that had it open over the claim."""
@@ -198,12 +216,17 @@ def _other_spelling(name: str | None, found: FoundImage) -> tuple[str, ...]:
     return (f"there is no image {file_names.escaped(name)}: {file_names.escaped(found.path)} is taken for it",)
 
 
+def _is_read_in_place(request: Request) -> TypeGuard[CaptionRequest]:
+    """Whether a request is about a picture of a set that lay in the inbox when the job was journaled."""
+    return isinstance(request, CaptionRequest) and request.of_set and bool(request.picture)
+
+
 def _names_in(request: Request) -> tuple[str | None, ...]:
     """The names of the images in a request; None for the image that is called like the job file."""
     match request:
         case CaptionRequest() | MatchRequest():
-            return (request.image,)
-        case BenchmarkRequest():
+            return () if _is_read_in_place(request) else (request.image,)
+        case BenchmarkRequest() | DatasetRequest():
             return ()
         case GridRequest():
             return (request.image,) if request.image is not None else ()

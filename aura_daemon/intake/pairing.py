@@ -17,12 +17,14 @@ from aura_daemon import file_names
 from aura_daemon.file_names import collision_key
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.intake.image_lookup import AmbiguousImage, FoundImage, ImageLookup, status_of
+from aura_daemon.intake.sets.arriving import ArrivingSets, MissingPictures
+from aura_daemon.intake.sets.outcomes import NamedOutcomes
 from aura_daemon.jobfile.folder_defaults import FolderDefaults
-from aura_daemon.jobfile.image_names import image_names
+from aura_daemon.jobfile.image_names import image_names, image_sets
 from aura_daemon.jobfile.keys.types import stands_for_several
-from aura_daemon.jobs.lifecycle import JobState, SourceState
+from aura_daemon.jobs.lifecycle import SourceState
 from aura_daemon.journal.journal import Journal
-from aura_daemon.journal.records import Source, in_64_bits
+from aura_daemon.journal.records import in_64_bits
 from aura_daemon.system import durable_files
 from aura_daemon.watch.completeness import CompletenessTracker
 
@@ -36,6 +38,8 @@ class ImageOwner:
     has_failed: bool = False
     source_id: str = ""
     """Empty while the file lies in the inbox."""
+    is_of_set: bool = False
+    """Whether the file names a set of pictures, maybe thousands."""
 
 
 class Pairing:
@@ -47,6 +51,7 @@ class Pairing:
         image_lookup: ImageLookup,
         journal: Journal,
         tracker: CompletenessTracker,
+        sets: ArrivingSets,
         *,
         pair_wait_s: float,
         incomplete_after_s: float,
@@ -60,8 +65,16 @@ class Pairing:
         self._incomplete_after_s = incomplete_after_s
         self._missing: dict[str, set[str]] = {}
         """Key of the stem of a missing image -> the job files that wait for the image."""
+        self.outcomes = NamedOutcomes(journal)
+        self._sets = sets
         self._named_by: dict[str, str] = {}
         """Image -> the job file in the inbox that names the image."""
+
+    def missing_pictures(
+        self, path: str, content: bytes, folders: Sequence[FolderDefaults] = ()
+    ) -> MissingPictures | None:
+        """What the sets of pictures of the job file at `path` wait for; None where they are whole, or there is none."""
+        return self._sets.missing(path, image_sets(content, file=path, folders=folders))
 
     def missing_image(
         self, path: str, content: bytes, folders: Sequence[FolderDefaults] = (), *, unchanged_s: float
@@ -79,27 +92,30 @@ class Pairing:
         """The job files that wait for an image like this one, which has just come."""
         return self._missing.pop(collision_key(PurePosixPath(path).stem), set())
 
+    def gone(self, path: str) -> None:
+        """A file is not in the inbox any more."""
+        self._sets.forget(path)
+
     def owner(self, path: str, size_bytes: int, modified_ns: int) -> ImageOwner | None:
         """The job file to which this image belongs; None for an image that is a job of its own."""
         namers = self._journal.namers(path, size_bytes, modified_ns)
         running = next((source for source in namers if source.state is not SourceState.CLOSED), None)
         if running is not None:
-            return ImageOwner(path=running.path, is_open=True, source_id=running.id)
-        waiting = self._named_by.get(path)
+            is_of_set = self._journal.names_set(running.id)
+            return ImageOwner(path=running.path, is_open=True, source_id=running.id, is_of_set=is_of_set)
+        of_set = self._sets.job_of(path)
+        waiting = self._named_by.get(path) or of_set
         if waiting is not None:
             status = status_of(self._inbox / waiting)
             if status is not None and not self._has_ended(waiting, status):
-                return ImageOwner(path=waiting, is_open=True)
-            del self._named_by[path]
+                return ImageOwner(path=waiting, is_open=True, is_of_set=waiting == of_set)
+            self._named_by.pop(path, None)
+            self._sets.forget(waiting)
         if not namers:
             return None
-        done = next((source for source in namers if self._went_well(source)), None)
+        done = next((source for source in namers if self.outcomes.went_well(source, path)), None)
         owner = done or namers[-1]
         return ImageOwner(path=owner.path, is_open=False, has_failed=done is None, source_id=owner.id)
-
-    def _went_well(self, source: Source) -> bool:
-        """Whether all jobs of a file are done; or it has none, as every picture that it names had its text."""
-        return source.failure is None and all(job.state is JobState.DONE for job in self._journal.jobs_of(source.id))
 
     def _has_ended(self, path: str, status: os.stat_result) -> bool:
         """Whether the job file that lies at `path` was claimed and needs nothing more: sources may be kept in place."""

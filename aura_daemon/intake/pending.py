@@ -138,8 +138,7 @@ class PendingFiles:
         """Judges the files that are due and returns those that are to be claimed."""
         self._triage.look()
         self.has_news = False
-        # Images come after the job files that name them, which are judged in the same moment.
-        due = sorted(self.due(now), key=lambda path: extension_of(path) in IMAGE_EXTENSIONS)
+        due = self.due(now)  # job files come before the images that they name
         claimable = [file for path in due if (file := self._judge(path, now)) is not None]
         if self._has_seen_all and len(due) < AT_ONCE:  # else more of the same kind may follow
             self._tell()
@@ -176,7 +175,10 @@ class PendingFiles:
         if left is not None and left.stamp_hash == hash(stamp):
             return True
         is_new = path not in self._settling
-        if is_new and len(self) >= self._most_pending:
+        # A job file may name all of the images that leave no room: a tenth is kept for others.
+        kept_free = self._most_pending // 10 if extension_of(path) in IMAGE_EXTENSIONS else 0
+        room = self._most_pending - kept_free
+        if is_new and len(self) >= room:
             return False
         self._leave_no_longer(path)
         if not sighting.is_regular:
@@ -222,6 +224,7 @@ class PendingFiles:
             case Wait(waits_for=waits_for):
                 waits_for = WaitsFor.REPAIR if decision.may_never_end and never_ends else waits_for
                 level = "WARNING" if waits_for is WaitsFor.FOLDER_DEFAULTS else "INFO"
+                level = "DEBUG" if decision.is_one_of_many else level
                 self._hold(path, decision.unchanged_s, decision.reason, waits_for, level=level)
             case Leave():
                 self._leave(path, file.stamp, decision)

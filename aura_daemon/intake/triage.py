@@ -19,6 +19,9 @@ from aura_daemon.intake.folder_listings import FolderListings
 from aura_daemon.intake.image_lookup import ImageLookup, status_of
 from aura_daemon.intake.pairing import Pairing
 from aura_daemon.intake.recipes.subjects import Subjects
+from aura_daemon.intake.sets.arriving import ArrivingSets
+from aura_daemon.intake.sets.finding import SetFinder
+from aura_daemon.intake.sets.outcomes import NamedOutcomes
 from aura_daemon.jobfile.folder_defaults import FILE_NAME, SPELLINGS, FolderDefaults, caption_file_of, is_settings
 from aura_daemon.jobfile.recipes.merging import task_of_pictures
 from aura_daemon.jobs.caption_files import CaptionFile, CaptionPlace
@@ -133,6 +136,7 @@ class Triage:
     def gone(self, path: str) -> None:
         """Notes that a file is not there any more."""
         self._companions.gone(path)
+        self._pairing.gone(path)
 
     def judge(self, path: str, stamp: FileStamp, *, unchanged_s: float) -> TriageDecision:
         """Decides about a file that has been unchanged for `unchanged_s`; raises OSError where it cannot be read."""
@@ -189,6 +193,10 @@ class Triage:
             content = head
             if status.st_size > len(head):
                 content = durable_files.read(file, most_bytes=MOST_BYTES + 1, below=self._settings.inbox).content
+            pictures = self._pairing.missing_pictures(path, content, folders)
+            if pictures is not None and (pictures.is_arriving or unchanged_s < self._reference_wait_s):
+                again_s = unchanged_s + (1.0 if pictures.is_arriving else max(1.0, unchanged_s / 10))
+                return Wait(unchanged_s=again_s, reason=f"it waits for {pictures.reason}")
             missing = self._pairing.missing_image(path, content, folders, unchanged_s=unchanged_s)
             if missing and unchanged_s < self._reference_wait_s:
                 # The search for an image may take a walk through the whole inbox: it comes less and less often.
@@ -227,12 +235,21 @@ class Triage:
                 return None
             return Wait(unchanged_s=wait_s, reason="a job file may follow that names it")
         reason = f"it belongs to {file_names.escaped(owner.path)}"
+        if (
+            owner.is_of_set and owner.source_id
+        ):  # thousands are not looked at again and again: the end of its jobs recalls them
+            return Leave(reason=reason, is_usual=True)
         if owner.is_open:
-            return Wait(unchanged_s=unchanged_s + OWNER_S, reason=reason, waits_for=WaitsFor.OTHER_JOBS)
+            return Wait(
+                unchanged_s=unchanged_s + OWNER_S,
+                reason=reason,
+                waits_for=WaitsFor.OTHER_JOBS,
+                is_one_of_many=owner.is_of_set,
+            )
         if owner.has_failed:
             mend = f"`aura-daemon retry {file_names.escaped(owner.path)}` tries that again"
             return Leave(reason=f"{reason}, which failed", mend=mend, is_usual=True)
-        stays = self._keeps or self._journal.stays_with(path, owner.source_id)
+        stays = self._keeps or self._pairing.outcomes.stays(owner.source_id, path)
         return Leave(reason=f"{reason}, which is done", is_usual=True) if stays else None
 
     def _is_cut(self, path: str) -> bool:
@@ -265,6 +282,8 @@ class JudgingParts:
     claims: Claims
     image_lookup: ImageLookup
     folder_defaults: FolderDefaultsReader
+    sets: SetFinder
+    outcomes: NamedOutcomes
     subjects: Subjects
 
 
@@ -289,11 +308,27 @@ def assemble_judging(
     if drain:  # a script does not wait for as long as a daemon that goes on
         wait_s = min(wait_s, settings.incomplete_after)
     tracker = CompletenessTracker(settings.settle, now=now)
+    finder = SetFinder(
+        settings.inbox,
+        journal,
+        ignore=settings.ignore,
+        take=settings.take,
+        companions=settings.companions,
+        now=now,
+    )
     pairing = Pairing(
         settings.inbox,
         image_lookup,
         journal,
         tracker,
+        ArrivingSets(
+            settings.inbox,
+            finder,
+            tracker,
+            quiet_s=settings.pair_wait,
+            incomplete_after_s=settings.incomplete_after,
+            now=now,
+        ),
         pair_wait_s=settings.pair_wait,
         incomplete_after_s=settings.incomplete_after,
     )
@@ -312,5 +347,11 @@ def assemble_judging(
     )
     subjects = Subjects(settings.inbox, image_lookup, listings, most_image_bytes=settings.limits.image_bytes)
     return JudgingParts(
-        triage=triage, claims=claims, image_lookup=image_lookup, folder_defaults=defaults, subjects=subjects
+        triage=triage,
+        claims=claims,
+        image_lookup=image_lookup,
+        folder_defaults=defaults,
+        sets=finder,
+        outcomes=pairing.outcomes,
+        subjects=subjects,
     )

@@ -14,7 +14,14 @@ from pydantic import ValidationError
 
 from aura_daemon.errors import Problem
 from aura_daemon.formats.file_types import SIDECAR_SCHEMA
-from aura_daemon.formats.sidecar_schema import CaptionRecord, GenerateRecord, GridRecord, IngredientRecord, Sidecar
+from aura_daemon.formats.sidecar_schema import (
+    CaptionRecord,
+    DatasetRecord,
+    GenerateRecord,
+    GridRecord,
+    IngredientRecord,
+    Sidecar,
+)
 from aura_daemon.jobfile.catalogue import Catalogue
 from aura_daemon.jobfile.validation import RegenerateSpec, validated
 from aura_daemon.jobs.caption_files import CaptionFile
@@ -60,6 +67,9 @@ def _request(document: Sidecar, catalogue: Catalogue | None = None) -> Request |
     """The request that a job file with the same keys would make."""
     if isinstance(document.request, GridRecord):
         message = "a sheet of pictures is made again with them: give the job file that asked for it"
+        return (Problem(file="", message=message),)
+    if isinstance(document.request, DatasetRecord):
+        message = "the captions of a set are put together again with them: give the job file that asked for them"
         return (Problem(file="", message=message),)
     keys = document.request.model_dump()
     if isinstance(document.request, GenerateRecord):  # the sidecar omits the usual, a configuration may say otherwise

@@ -49,6 +49,18 @@ def image_names(content: bytes, *, file: str, folders: Sequence[FolderDefaults] 
     return () if not names or _is_refused(jobs, added_documents(jobs, documents)) else tuple(names)
 
 
+def image_sets(content: bytes, *, file: str, folders: Sequence[FolderDefaults] = ()) -> tuple[tuple[str, ...], ...]:
+    """The patterns of each set of images in a job file; empty where the parser refuses it, and for a table.
+
+    Only files are read that hold the word: most hold no set. `folders`: as for `image_names`.
+    """
+    if b"images" not in content or extension_of(file) in TABLE_EXTENSIONS:
+        return ()
+    jobs = JobPlans(file=file, folders=folders)
+    is_refused = _is_refused(jobs, added_documents(jobs, documents_of(content, file=file)))
+    return () if is_refused else jobs.image_sets
+
+
 def _is_refused(jobs: JobPlans, added: Iterator[Sequence[Problem]]) -> bool:
     return jobs.rejected(added) is not None or jobs.problem_of_number() is not None
 
@@ -60,6 +72,8 @@ def _names_in(keys: Mapping[str, object]) -> Iterator[str | None]:
     image, mask = keys.get("image"), keys.get("mask")
     _, first = next(rows(keys))
     if task_of(first) != JobKind.GENERATE:
+        if keys.get("images") is not None:  # `image_sets` tells of these
+            return
         yield image_path(image) if isinstance(image, str) else None
         return
     lists = lists_of(keys, ("image", "mask"))

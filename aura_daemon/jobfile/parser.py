@@ -216,6 +216,13 @@ class JobPlans:
         )
         return plan if isinstance(plan, tuple) else keep(plan)
 
+    @property
+    def image_sets(self) -> tuple[tuple[str, ...], ...]:
+        """The patterns of each set of images that the documents added so far are about."""
+        return tuple(
+            found.plan.images for found in self._found if isinstance(found.plan, JobSpec) and found.plan.images
+        )
+
     def rejected(self, added: Iterator[Sequence[Problem]]) -> RejectedFile | None:
         """What is wrong with all that is added; None where nothing is. `added`: problems, part for part of the file."""
         problems: list[Problem] = []

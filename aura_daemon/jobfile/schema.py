@@ -16,11 +16,11 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.keys.reflect import ReflectJob
 from aura_daemon.jobfile.keys.regenerate import RegenerateJob
 
-_TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question")
+_TEXTS: Final = ("prompt", "negative_prompt", "aspect_ratio", "image", "mask", "notes", "question", "images")
 
 _AROUND_CAPTIONS: Final = ("caption.prefix", "caption.suffix", "caption.trigger_word")
 
-TEXT_KEYS: Final = frozenset({*_TEXTS, *_AROUND_CAPTIONS, "tags.*", *(f"matrix.{key}.*" for key in _TEXTS)})
+TEXT_KEYS: Final = frozenset({*_TEXTS, *_AROUND_CAPTIONS, "tags.*", "images.*", *(f"matrix.{key}.*" for key in _TEXTS)})
 """Keys whose value is read as it is written: `prompt: no` and `prompt: 1984` are text."""
 
 PROSE: Final = frozenset(

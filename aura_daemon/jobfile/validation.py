@@ -67,6 +67,8 @@ class JobSpec:
     """Of a reflection, which becomes a job for each; 0 for any other job."""
     round: int = 0
     """Which of them this is, counted from 1; 0 before they are jobs."""
+    images: tuple[str, ...] = ()
+    """Patterns of the pictures that are all captioned as `request` says; empty where it is about one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +143,9 @@ def validated(
         return JobSpec(request=replace(asked, picture=picture), priority=job.priority)
     if isinstance(job, ReflectKeys):
         return JobSpec(request=request, priority=job.priority, rounds=int(job.rounds or ROUNDS))
-    return JobSpec(request=request, priority=job.priority, grid=isinstance(job, GenerateJob) and job.grid is True)
+    images = job.images if isinstance(job, CaptionJob) else ()
+    is_grid = isinstance(job, GenerateJob) and job.grid is True
+    return JobSpec(request=request, priority=job.priority, grid=is_grid, images=images)
 
 
 def _model_of(task: str, keys: Mapping[str, object]) -> _Model:
@@ -153,7 +157,8 @@ def task_of(keys: Mapping[str, object]) -> object:
     """The task as the keys give it, unchecked; without one an image alone is to be captioned."""
     if keys.get("task") is not None:
         return keys["task"]
-    is_caption = keys.get("image") is not None and keys.get("prompt") is None
+    names_pictures = keys.get("image") is not None or keys.get("images") is not None
+    is_caption = names_pictures and keys.get("prompt") is None
     return JobKind.CAPTION if is_caption else JobKind.GENERATE
 
 
@@ -217,6 +222,8 @@ def _explained(problem: Problem, mapping: Mapping[str, object], task: str, writt
         advice = ": say it with `sizes`" if problem.key in SIZE and model is BenchmarkJob else ""
         if problem.key == "sampling" and model in (GenerateJob, BenchmarkJob):
             advice = ": the sampler is named with `scheduler`"
+        if problem.key == "images":
+            advice = ": so many pictures are asked for with `count`; captions of a set are `task: caption`"
         of = " and `of: caption`" if model is CaptionBenchmarkJob else ""
         message = f"`{problem.key}` does not go with `task: {task}`{of}{advice}"
         return replace(problem, message=message, suggestion="")

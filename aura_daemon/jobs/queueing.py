@@ -9,6 +9,7 @@ from aura_daemon.file_names import escaped
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
@@ -82,10 +83,11 @@ def batch_key(request: Request) -> Request | None:
                 caption=None,
                 picture="",
                 matched=False,
+                of_set=False,
             )
         case MatchRequest():
             return MatchRequest(texts=())
-        case GridRequest() | BenchmarkRequest():
+        case GridRequest() | BenchmarkRequest() | DatasetRequest():
             return None
         case GenerateRequest():
             if request.image is not None or request.hires is not None:
@@ -128,6 +130,8 @@ def demand_of(request: Request) -> str:
             return " ".join(["benchmark", demand_of(request.settings), *sizes])
         case GenerateRequest():
             return " ".join(["generate", *_demand_words(request)])
+        case DatasetRequest():
+            return "dataset"
         case _:  # pragma: no cover
             assert_never(request)
 

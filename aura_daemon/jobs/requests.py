@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Any, Final, TypeAlias, assert_never
 
-from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, text_beside
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace, text_beside
 from aura_daemon.jobs.speed import Speed
 
 
@@ -22,6 +22,8 @@ class JobKind(StrEnum):
     """Pictures of other jobs on one sheet; no file can ask for a sheet alone."""
     BENCHMARK = "benchmark"
     """How fast pictures or captions are made on this machine."""
+    DATASET = "dataset"
+    """The captions of a set of pictures, put together; no file can ask for that alone."""
 
 
 class ImageFormat(StrEnum):
@@ -189,6 +191,8 @@ class CaptionRequest:
     describe: Describe | None = None
     matched: bool = False
     """Whether a model for matching ranks the candidates, as configured when the job was journaled."""
+    of_set: bool = False
+    """Whether it is one of the pictures of a set, which are read where they lie, and delivered with their captions."""
 
     @property
     def file(self) -> CaptionFile:
@@ -198,6 +202,11 @@ class CaptionRequest:
     def file_over(self, configured: CaptionFile) -> CaptionFile:
         """The file that the caption is written to, where another one is configured."""
         return self.caption.over(configured) if self.caption is not None else configured
+
+    @property
+    def keeps_picture(self) -> bool:
+        """Whether the picture lies beside its caption in the outbox, with the caption in it or as it was."""
+        return self.of_set and self.file.place is CaptionPlace.OUTBOX
 
     @property
     def text_path(self) -> str:
@@ -250,9 +259,25 @@ class MatchRequest:
     """The name of the image, for messages; its bytes are handed over beside the request."""
     embed: bool | None = None
     """Whether a copy of the image is made with the text in it that fits best."""
+    keeps_picture: bool = False
+    """Whether the image lies beside its text in the outbox, as it was where it has no text in it."""
 
 
-Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatasetRequest:
+    """The captions of a set of pictures, put together once its jobs have ended (`Job.waits_for` names them)."""
+
+    images: tuple[str, ...]
+    """The patterns, as the job file gives them."""
+    base: str
+    """The folder below the inbox from which the names of the pictures count; empty for the inbox itself."""
+    file: CaptionFile
+    """The file of each caption."""
+    kept: tuple[str, ...] = ()
+    """Paths below the inbox of the pictures that had their texts already."""
+
+
+Request: TypeAlias = GenerateRequest | CaptionRequest | GridRequest | BenchmarkRequest | MatchRequest | DatasetRequest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -276,6 +301,8 @@ def kind_of(request: Request) -> JobKind:
             return JobKind.GRID
         case BenchmarkRequest():
             return JobKind.BENCHMARK
+        case DatasetRequest():
+            return JobKind.DATASET
         case _:
             assert_never(request)
 

@@ -138,7 +138,37 @@ class ResolvedBenchmark:
     batch: int
 
 
-Resolved: TypeAlias = ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark | MatchRequest
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOutPicture:
+    """A picture of a set that has no caption, and why."""
+
+    image: str
+    """Its path below the inbox, escaped for display."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ResolvedDataset:
+    """A set of pictures, and what became of it."""
+
+    images: tuple[str, ...]
+    """The patterns, as the job file gave them."""
+    base: str
+    """The folder below the inbox from which the names of its pictures count, escaped for display."""
+    pictures: int
+    captioned: int
+    kept: int
+    """Pictures that had their texts already."""
+    failed: int
+    left_out: tuple[LeftOutPicture, ...] = ()
+    """Those that failed, the first of many."""
+    near_duplicates: tuple[tuple[str, ...], ...] = ()
+    """File names of pictures that look alike, the first of many groups."""
+
+
+Resolved: TypeAlias = (
+    ResolvedGenerate | ResolvedCaption | GridRequest | ResolvedBenchmark | MatchRequest | ResolvedDataset
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,8 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from aura_daemon.jobs.requests import Request
+
+
+class PictureState(StrEnum):
+    """What became of one picture of a set."""
+
+    CAPTIONED = "captioned"
+    KEPT = "kept"
+    """Its text lay beside it already."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SetPicture:
+    """One picture of a set, with its caption."""
+
+    file_name: str
+    """Its path below the folder of the set."""
+    image: str
+    """Its path below the inbox."""
+    place: str
+    """Where it is read."""
+    below: str = ""
+    """A folder out of which no link may lead on the way; empty where the place is the daemon's own."""
+    state: PictureState
+    text: str = ""
+    reason: str = ""
+    """Why it has no caption."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,3 +48,5 @@ class Task:
     mask: bytes | None = field(default=None, repr=False)
     cells: tuple[bytes | None, ...] = field(default=(), repr=False)
     """The pictures of a contact sheet; None for a picture that failed."""
+    pictures: tuple[SetPicture, ...] = field(default=(), repr=False)
+    """The pictures of a set; the worker reads them where they lie, one after the other."""

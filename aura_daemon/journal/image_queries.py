@@ -40,6 +40,15 @@ class ImageQueries:
         rows = self._database.rows("SELECT path FROM named_images WHERE source_id = ?", (source_id,))
         return [os.fsdecode(row[0]) for row in rows]
 
+    def images_taken(self, folder: str, *, since: float) -> list[Source]:
+        """The images below a folder that were claimed as jobs of their own since then."""
+        first, behind = _range_below(folder)
+        query = (
+            "SELECT * FROM sources WHERE path >= ? AND path < ? AND kind = 'image' AND claimed_at >= ?"
+            " AND EXISTS (SELECT 1 FROM jobs WHERE source_id = sources.id)"
+        )
+        return [source_of(row) for row in self._database.rows(query, (first, behind, since))]
+
     def companions_in(self, folder: str) -> list[str]:
         """Names of the files in a folder (not below it) that were ever recorded as companions."""
         first, behind = _range_below(folder)

@@ -24,10 +24,16 @@ from aura_daemon.journal.records import (
 from aura_daemon.ladder.prediction import Measured
 
 _READY: Final = (
-    " AND (jobs.waits_for = '[]' OR NOT EXISTS (SELECT 1 FROM json_each(jobs.waits_for) AS awaited"
-    " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed')))"
+    " AND (jobs.waits_for = '[]' OR (NOT EXISTS (SELECT 1 FROM jobs AS first WHERE first.id ="
+    " substr(jobs.waits_for, 3, instr(substr(jobs.waits_for, 3, 100), '\"') - 1)"
+    " AND first.state NOT IN ('done', 'failed'))"
+    " AND NOT EXISTS (SELECT 1 FROM json_each(jobs.waits_for) AS awaited"
+    " JOIN jobs AS other ON other.id = awaited.value WHERE other.state NOT IN ('done', 'failed'))))"
 )
-"""The condition that every job which a job waits for has ended."""
+"""The condition that every job which a job waits for has ended.
+
+The first of them is asked about first: there may be ten thousand, of which all names would be parsed each time.
+"""
 
 MOST_BENCHMARKS: Final = 100
 """Benchmarks of a model that are read: those that can be compared are among them."""
@@ -254,6 +260,17 @@ class JournalQueries:
         jobs = self.jobs_of(source_id)
         return bool(jobs) and all(job.state is JobState.DONE for job in jobs)
 
+    def has_open_jobs(self, source_id: str) -> bool:
+        """Whether a job of a source has not ended; the one that was journaled last mostly ends last."""
+        query = "SELECT 1 FROM jobs WHERE source_id = ? AND state NOT IN ('done', 'failed') ORDER BY id DESC LIMIT 1"
+        return self._database.row(query, (source_id,)) is not None
+
+    def names_set(self, source_id: str) -> bool:
+        """Whether a source asks for the captions of a set: the job that puts them together is its last."""
+        query = "SELECT kind FROM jobs WHERE source_id = ? ORDER BY id DESC LIMIT 1"
+        row = self._database.row(query, (source_id,))
+        return row is not None and row[0] == JobKind.DATASET
+
     def has_stayed(self, picture: str) -> bool:
         """Whether a picture of this path was captioned where it lies."""
         jobs = (job for source in self.sources_at(picture) for job in self.jobs_of(source.id))
@@ -278,6 +295,16 @@ class JournalQueries:
         """Whether another job than `but_not_to` that is being delivered has this name."""
         query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND id <> ? AND state = 'delivering' LIMIT 1"
         return self._database.row(query, (stem_key(stem), os.fsencode(folder), but_not_to)) is not None
+
+    def wrote_for_set(self, sha256: str) -> bool:
+        """Whether a file of this hash was delivered as part of a set of pictures."""
+        query = "SELECT 1 FROM jobs WHERE state = 'done' AND kind = 'dataset' AND instr(payload_sha256, ?) LIMIT 1"
+        return self._database.row(query, (sha256,)) is not None
+
+    def stem_is_awaited(self, folder: str, stem: str) -> bool:
+        """Whether a job that has not ended is to be delivered under a name, if that is free."""
+        query = "SELECT 1 FROM jobs WHERE stem_key = ? AND folder = ? AND state NOT IN ('done', 'failed') LIMIT 1"
+        return self._database.row(query, (stem_key(stem), os.fsencode(folder))) is not None
 
     def _sources(self, query: str, *values: object) -> list[Source]:
         return [source_of(row) for row in self._database.rows(query, values)]

@@ -13,6 +13,7 @@ from aura_daemon.jobs.requests import (
     MATCH,
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
@@ -30,6 +31,7 @@ _REQUESTS: Final[dict[str, Any]] = {
     JobKind.GRID: GridRequest,
     JobKind.BENCHMARK: BenchmarkRequest,
     MATCH: MatchRequest,
+    JobKind.DATASET: DatasetRequest,
 }
 
 

@@ -11,15 +11,17 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from aura_daemon import file_names
 from aura_daemon.formats.caption_texts import finished
+from aura_daemon.formats.datasets.names import METADATA, STEM
 from aura_daemon.formats.plain_text import MOST_BYTES, decoded
 from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, CaptionPlace, ExistingText
-from aura_daemon.jobs.requests import CaptionRequest
+from aura_daemon.jobs.requests import CaptionRequest, DatasetRequest
 from aura_daemon.jobs.results import Payload, Produced, ResolvedCaption
 from aura_daemon.journal.records import Job
 from aura_daemon.system import durable_files
@@ -62,8 +64,10 @@ class _Found:
 class CaptionPlacing:
     """Places the captions of one inbox. Raises OSError for faults of the file system that may pass."""
 
-    def __init__(self, inbox: Path) -> None:
+    def __init__(self, inbox: Path, is_of_set: Callable[[str], bool]) -> None:
+        """`is_of_set`: whether a file of this hash was written for a set of pictures before."""
         self._inbox = inbox
+        self._is_of_set = is_of_set
         self._temp_folder = inbox / file_names.OWN_FOLDER / "tmp"
         self._refused: dict[str, str] = {}
         """Path of a text -> why the file system would not take it, until the text is placed anew."""
@@ -71,6 +75,8 @@ class CaptionPlacing:
     def placed(self, job: Job, produced: Produced) -> tuple[Produced, TextBeside | None]:
         """A result whose payloads are those for the outbox, and its text beside the picture; nothing is written."""
         request = job.request
+        if isinstance(request, DatasetRequest):
+            return self._of_set(job, request, produced)
         plain = next((one for one in produced.payloads if one.extension == CaptionExtension.TXT), None)
         if not isinstance(request, CaptionRequest) or request.caption is None or plain is None:
             return produced, None
@@ -98,6 +104,32 @@ class CaptionPlacing:
             return in_outbox, kept
         text = TextBeside(path=request.text_path, content=content, replaces=there)
         return _with_text(produced, plain, None), text
+
+    def _of_set(self, job: Job, request: DatasetRequest, produced: Produced) -> tuple[Produced, TextBeside | None]:
+        """The list of a set that stays in the inbox lies there too: its loader wants it in the folder of the pictures.
+
+        A list that somebody has written, or changed, is replaced only where that is asked for.
+        """
+        lines = next(one for one in produced.payloads if one.extension == METADATA)
+        if request.file.place is not CaptionPlace.BESIDE:
+            return produced, None
+        path = f"{request.base}/{STEM}{METADATA}".lstrip("/")
+        obstacle = self._refused.pop(path, "")
+        if not obstacle and durable_files.leads_astray((self._inbox / path).parent, below=self._inbox):
+            obstacle = "a link on the way there leads out of the inbox"
+        found = None
+        if not obstacle:
+            try:
+                found = self._sha256_at(self._inbox / path)
+            except (PermissionError, durable_files.NotARegularFile) as error:
+                obstacle = f"{file_names.escaped(path)} cannot be read: {error.strerror}"
+        is_ours = found is None or found in (job.payload_sha256 or "").split() or self._is_of_set(found)
+        if not obstacle and not is_ours and request.file.existing is not ExistingText.REPLACE:
+            obstacle = f"{file_names.escaped(path)} was written by somebody else; `existing: replace` replaces it"
+        if obstacle:
+            warning = f"the list of the set lies in the outbox alone: {obstacle}"
+            return replace(produced, warnings=(*produced.warnings, warning)), None
+        return produced, TextBeside(path=path, content=lines.content, replaces=found)
 
     def write(self, text: TextBeside) -> None:
         """Writes a text beside its picture, durably; raises FileExistsError where it must be placed anew."""
@@ -148,7 +180,7 @@ class CaptionPlacing:
 
     def _sha256_at(self, place: Path) -> str | None:
         try:
-            return _sha256(durable_files.read(place, most_bytes=MOST_BYTES + 1, below=self._inbox).content)
+            return _sha256(durable_files.read(place, below=self._inbox).content)
         except FileNotFoundError:
             return None
 

@@ -18,7 +18,9 @@ from pathlib import Path
 from loguru import logger
 
 from aura_daemon import file_names
+from aura_daemon.formats.file_types import extension_of
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
+from aura_daemon.jobs.requests import CaptionRequest
 from aura_daemon.jobs.results import Produced
 from aura_daemon.journal.journal import Journal
 from aura_daemon.journal.records import Job, Source
@@ -79,7 +81,7 @@ class Delivery(OutboxFiles):
         self.presence = presence
         self.temp_folder = self.root / file_names.OWN_FOLDER / "tmp"
         self.inbox = inbox
-        self._captions = CaptionPlacing(inbox)
+        self._captions = CaptionPlacing(inbox, journal.wrote_for_set)
         self._monotonic = monotonic
 
     def clear_temp(self) -> None:
@@ -159,7 +161,8 @@ class Delivery(OutboxFiles):
 
     def retract(self, job: Job) -> None:
         """Removes a payload of this job that will not get a sidecar."""
-        for extension in PAYLOAD_EXTENSIONS:
+        own = extension_of(job.request.image or "") if isinstance(job.request, CaptionRequest) else ""
+        for extension in dict.fromkeys((*PAYLOAD_EXTENSIONS, *filter(None, (own,)))):
             if not self._overwrites and self._is_ours(job, extension):
                 self._path(job, job.stem + extension).unlink()
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from aura_daemon import file_names
+from aura_daemon.formats.datasets.names import CONTACT_SHEET, METADATA, TABLE
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.formats.sidecar_schema import Sidecar, TimingRecord
 from aura_daemon.intake.late_pictures import texts_of
@@ -31,8 +32,11 @@ PAYLOAD_EXTENSIONS: Final = (
     *map(str, CaptionExtension),
     ".md",
     ".svg",
+    METADATA,
+    TABLE,
+    CONTACT_SHEET,
 )
-"""Of all kinds of jobs; a benchmark has the last two."""
+"""Of all kinds of jobs; a benchmark has `.md` and `.svg`, a set of pictures the last three."""
 _EXTENSIONS: Final = (*PAYLOAD_EXTENSIONS, SIDECAR_EXTENSION)
 
 
@@ -109,7 +113,9 @@ class OutboxFiles:
         text = job.request.file.extension if isinstance(job.request, CaptionRequest) else ""
         is_beside_drawn = bool(text) and self._had_its_text_drawn(job)
         own = [payload.extension for payload in payloads]
-        extensions = (*own, CAPTION_SIDECAR_EXTENSION) if is_beside_drawn else _EXTENSIONS
+        extensions = (
+            (*own, CAPTION_SIDECAR_EXTENSION) if is_beside_drawn else tuple(dict.fromkeys((*_EXTENSIONS, *own)))
+        )
         if self._overwrites:
             # What was drawn from the text is no earlier copy of the picture.
             drawn = [stem + extension for extension in own if is_beside_drawn and extension != text]

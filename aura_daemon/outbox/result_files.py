@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from aura_daemon.formats.datasets.names import METADATA
 from aura_daemon.formats.file_types import CAPTION_SIDECAR_EXTENSION, SIDECAR_EXTENSION
 from aura_daemon.jobs.caption_files import CaptionPlace
-from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, GenerateRequest, ImageFormat
+from aura_daemon.jobs.requests import BenchmarkRequest, CaptionRequest, DatasetRequest, GenerateRequest, ImageFormat
 from aura_daemon.journal.records import Job
 
 
@@ -20,6 +21,8 @@ def output_of(job: Job, outbox: Path, inbox: Path) -> Path:
             return inbox / caption.text_path if is_beside else in_outbox
         case BenchmarkRequest():
             return _place(job, outbox, ".md")
+        case DatasetRequest():
+            return _place(job, outbox, METADATA)
         case GenerateRequest(format=wanted):
             formats = dict.fromkeys((*([wanted] if wanted else []), *ImageFormat))
         case _:

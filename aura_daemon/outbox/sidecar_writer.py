@@ -19,6 +19,7 @@ from aura_daemon.jobs.results import (
     Produced,
     ResolvedBenchmark,
     ResolvedCaption,
+    ResolvedDataset,
     ResolvedGenerate,
 )
 from aura_daemon.ladder.attempts import Attempt
@@ -27,7 +28,7 @@ from aura_daemon.outbox.benchmark_record import benchmark_request, benchmark_res
 
 def request_record(
     produced: Produced,
-) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord | schema.BenchmarkRecord:
+) -> schema.GenerateRecord | schema.CaptionRecord | schema.GridRecord | schema.BenchmarkRecord | schema.DatasetRecord:
     """The resolved request, as the sidecar holds it."""
     match produced.resolved:
         case ResolvedBenchmark() as benchmark:
@@ -40,6 +41,8 @@ def request_record(
             return schema.GenerateRecord.model_validate(picture)
         case MatchRequest():
             raise ValueError("a comparison is a part of another job: it has no result of its own")
+        case ResolvedDataset() as dataset:
+            return schema.DatasetRecord.model_validate(dataset)
         case _:  # pragma: no cover
             assert_never(produced.resolved)
 

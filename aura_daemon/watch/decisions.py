@@ -15,6 +15,8 @@ class Wait:
     reason: str
     waits_for: WaitsFor = WaitsFor.TIME
     may_never_end: bool = field(default=False, compare=False)
+    is_one_of_many: bool = field(default=False, compare=False)
+    """Thousands may wait for the same, so that the log does not tell of each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from aura_daemon.formats import file_types
+from aura_daemon.formats.datasets.names import METADATA, STEM
 from aura_daemon.formats.file_types import SIDECAR_EXTENSION, SIDECAR_SCHEMA, extension_of
 from aura_daemon.formats.image_signatures import format_of
 from aura_daemon.formats.prompt_lists import json_rows, tables
@@ -48,6 +49,7 @@ _NAME_PROMPTS: Final = (
     "if it is one, its first line names a column `prompt`, and none of training data (caption, completion, …)"
 )
 _INDEX: Final = "index.html"
+_METADATA: Final = STEM + METADATA
 _OWN_SCHEMAS: Final = "aura-daemon/"
 
 
@@ -105,6 +107,8 @@ def named_kind(name: str) -> SourceKind:
 def _table_route(name: str, head: bytes, accept: Collection[Accept]) -> SourceKind | Leave:
     """What JSON or a table is by its first bytes."""
     is_json, text = extension_of(name) == SIDECAR_EXTENSION, _text_of(head)
+    if name.casefold() == _METADATA and '"file_name"' in text:
+        return Leave(reason="the list of a set of pictures, as training tools read it", is_usual=True)
     schema = json_rows.schema_of(text) if is_json else ""
     if schema == SIDECAR_SCHEMA:
         kind = SourceKind.SIDECAR

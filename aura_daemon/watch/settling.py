@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from aura_daemon.formats.file_types import IMAGE_EXTENSIONS, extension_of
 from aura_daemon.watch.file_stamp import FileStamp
 
 Seconds: TypeAlias = float
+
+_Entry: TypeAlias = tuple[Seconds, Seconds, str]
+"""When a file is due, when it was seen first, its path."""
 
 
 class WaitsFor(StrEnum):
@@ -60,8 +64,8 @@ class Settling:
 
     def __init__(self) -> None:
         self._files: dict[str, SettlingFile] = {}
-        self._queue: list[tuple[Seconds, Seconds, str]] = []
-        """(due, first seen, path), a heap; entries that differ from `_files` are out of date."""
+        self._queues: tuple[list[_Entry], list[_Entry]] = ([], [])
+        """Heaps, of all files but images and of images; entries that differ from `_files` are out of date."""
 
     def __len__(self) -> int:
         return len(self._files)
@@ -96,7 +100,7 @@ class Settling:
         """Something happened to a file that looks as before (its writer closed it): the file is due at once."""
         file = self._files[path]
         file.due_s = now
-        heapq.heappush(self._queue, (now, file.first_s, path))
+        heapq.heappush(self._queues[_is_image(path)], (now, file.first_s, path))
 
     def hold(self, path: str, for_s: Seconds) -> None:
         """Makes a file wait until it has been unchanged for `for_s` (it looks incomplete, or misses its image)."""
@@ -107,17 +111,21 @@ class Settling:
         self._files.pop(path, None)
 
     def due(self, now: Seconds, most: int) -> list[str]:
-        """Up to `most` files that are to be judged now, those first that were due first; they stay due."""
-        found: list[tuple[Seconds, Seconds, str]] = []
-        taken: set[str] = set()
-        while self._queue and self._queue[0][0] <= now and len(found) < most:
-            entry = heapq.heappop(self._queue)
-            if self._is_valid(entry) and entry[2] not in taken:
-                found.append(entry)
-                taken.add(entry[2])
-        for entry in found:
-            heapq.heappush(self._queue, entry)
-        return [path for _, _, path in found]
+        """Up to `most` files that are to be judged now, those first that were due first; they stay due.
+
+        Images come last: of the others one may name thousands of them, which are no jobs of their own then.
+        """
+        due: dict[str, None] = {}
+        for queue in self._queues:
+            found: list[_Entry] = []
+            while queue and queue[0][0] <= now and len(due) < most:
+                entry = heapq.heappop(queue)
+                if self._is_valid(entry) and entry[2] not in due:
+                    found.append(entry)
+                    due[entry[2]] = None
+            for entry in found:
+                heapq.heappush(queue, entry)
+        return list(due)
 
     def oldest(self) -> str | None:
         """The file that has been known for longest."""
@@ -125,10 +133,15 @@ class Settling:
 
     def next_s(self) -> Seconds | None:
         """When the next file is due, on the same clock; None where nothing waits."""
-        while self._queue and not self._is_valid(self._queue[0]):
-            heapq.heappop(self._queue)
-        return self._queue[0][0] if self._queue else None
+        for queue in self._queues:
+            while queue and not self._is_valid(queue[0]):
+                heapq.heappop(queue)
+        return min((queue[0][0] for queue in self._queues if queue), default=None)
 
-    def _is_valid(self, entry: tuple[Seconds, Seconds, str]) -> bool:
+    def _is_valid(self, entry: _Entry) -> bool:
         file = self._files.get(entry[2])
         return file is not None and (file.due_s, file.first_s) == entry[:2]
+
+
+def _is_image(path: str) -> bool:
+    return extension_of(path) in IMAGE_EXTENSIONS

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 
+from aura_daemon.formats.datasets.names import METADATA
+from aura_daemon.formats.datasets.rows import SetRow, metadata_lines
 from aura_daemon.jobs.benchmarks import BenchmarkRun
-from aura_daemon.jobs.requests import BenchmarkRequest, GenerateRequest, GridRequest
+from aura_daemon.jobs.caption_files import CaptionPlace
+from aura_daemon.jobs.requests import BenchmarkRequest, DatasetRequest, GenerateRequest, GridRequest
 from aura_daemon.jobs.results import (
     EngineTiming,
     Outcome,
@@ -15,9 +19,10 @@ from aura_daemon.jobs.results import (
     Resolved,
     ResolvedBenchmark,
     ResolvedCaption,
+    ResolvedDataset,
     ResolvedGenerate,
 )
-from aura_daemon.jobs.tasks import Task
+from aura_daemon.jobs.tasks import PictureState, Task
 from tests.support.benchmark_runs import run, size
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 20 + b"\0\0\0\0IEND\xaeB`\x82"
@@ -46,6 +51,19 @@ def make(task: Task) -> Outcome:
         cells = "|".join("failed" if cell is None else sha256(cell) for cell in task.cells)
         payload = Payload(extension=".png", content=PNG[:8] + cells.encode() + PNG[-12:], width=64, height=64)
         return produced(payload, request)
+    if isinstance(request, DatasetRequest):
+        rows = [SetRow(picture=picture) for picture in task.pictures]
+        lines = metadata_lines(rows, holds_kept=request.file.place is CaptionPlace.BESIDE)
+        states = Counter(picture.state for picture in task.pictures)
+        dataset = ResolvedDataset(
+            images=request.images,
+            base=request.base,
+            pictures=len(rows),
+            captioned=states[PictureState.CAPTIONED],
+            kept=states[PictureState.KEPT],
+            failed=states[PictureState.FAILED],
+        )
+        return produced(Payload(extension=METADATA, content=lines), dataset)
     if isinstance(request, BenchmarkRequest):
         sizes = [size(width, height) for width, height in request.sizes or ((512, 512),)]
         return measured(run(*sizes))

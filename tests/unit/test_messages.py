@@ -81,6 +81,9 @@ ELSEWHERE: Final = {
     "HF_HUB_OFFLINE": "a variable of huggingface_hub",
     "HF_TOKEN": "a variable of huggingface_hub",
     "CUDNN_STATUS_NOT_SUPPORTED": "a text of cuDNN",
+    "set/**": "an example of a pattern for `images`",
+    "*.jpg": "an example of a pattern for `images`",
+    "metadata.jsonl": "the list of a set of pictures, as Hugging Face reads it",
     # our own
     "key: value": "stands for any key",
     "memory for …": "the name of a hold-up in the health document",

@@ -20,6 +20,7 @@ class HistoryKind(StrEnum):
     CAPTION = "caption"
     GRID = "grid"
     BENCHMARK = "benchmark"
+    DATASET = "dataset"
 
 
 JOBS_HELP = "Ids as they stand in the log, or files as they lay in the inbox."

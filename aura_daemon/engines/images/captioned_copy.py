@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 
+from aura_daemon.formats.file_types import extension_of
 from aura_daemon.formats.picture_metadata.captions.captioned_picture import CannotHold
 from aura_daemon.formats.picture_metadata.captions.copies import captioned
 from aura_daemon.jobs.picture_copies import PictureCopy
-from aura_daemon.jobs.requests import MatchRequest
+from aura_daemon.jobs.requests import CaptionRequest, MatchRequest
 from aura_daemon.jobs.results import Outcome, Produced, ResolvedCaption
 from aura_daemon.jobs.tasks import Task
 
@@ -24,7 +25,13 @@ def with_copy(outcome: Outcome, task: Task) -> Outcome:
     """
     if not isinstance(outcome, Produced) or not isinstance(outcome.resolved, ResolvedCaption | MatchRequest):
         return outcome
-    if not outcome.resolved.embed or task.image is None:
+    if task.image is None:
+        return outcome
+    request, is_embedded = task.request, outcome.resolved.embed
+    if isinstance(request, CaptionRequest | MatchRequest) and request.keeps_picture:
+        extension, sha256 = extension_of(request.image or ""), hashlib.sha256(task.image).hexdigest()
+        outcome = replace(outcome, copy=PictureCopy(extension=extension, changes=(), original_sha256=sha256))
+    if not is_embedded:
         return outcome
     text = outcome.text
     if isinstance(outcome.resolved, MatchRequest):

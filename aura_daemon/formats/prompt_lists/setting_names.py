@@ -51,7 +51,7 @@ _ONLY_TOLD: Final = {
     "prompt": "text prompt_text prompts text_prompt description",
     "negative_prompt": "negprompt negative_text uc unconditional_conditioning uncond negative_prompts",
     "scheduler": "sampling_method sample_sampler",
-    "count": "n num_images_per_prompt num_outputs images images_per_prompt samples number_of_images variations repeats",
+    "count": "n num_images_per_prompt num_outputs images_per_prompt samples number_of_images variations repeats",
     "guidance_scale": "cfgscale prompt_strength guidance_strength",
     "steps": "inference_steps num_steps step ddim_steps",
     "width": "w image_width",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from aura_daemon.jobfile.keys import types
 from aura_daemon.jobfile.keys.caption_writing import BOTH_WAYS, MOST_WORDS, WritingKeys
+from aura_daemon.jobfile.keys.image_patterns import ImagePatterns, patterns_field
 from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionPlace, ExistingText
 from aura_daemon.jobs.requests import CaptionRequest, Describe, shared_fields
 from aura_daemon.jobs.text_patterns import in_any_case
@@ -62,6 +63,18 @@ class CaptionJob(WritingKeys):
             "anyOf": [
                 {"properties": {"task": {"const": "caption"}}, "required": ["task"]},
                 {"properties": {"prompt": {"type": "null"}, "image": {"type": "string"}}, "required": ["image"]},
+                {
+                    "properties": {"prompt": {"type": "null"}, "images": {"not": {"type": "null"}}},
+                    "required": ["images"],
+                },
+            ],
+            "allOf": [
+                {
+                    "not": {
+                        "properties": {"image": {"type": "string"}, "images": {"not": {"type": "null"}}},
+                        "required": ["image", "images"],
+                    }
+                }
             ],
         },
     )
@@ -87,6 +100,13 @@ class CaptionJob(WritingKeys):
     caption: CaptionFileKeys | None = Field(
         None, description=f"keys of the file that the caption is written to: {', '.join(CaptionFileKeys.model_fields)}"
     )
+    images: ImagePatterns = patterns_field()
+
+    @model_validator(mode="after")
+    def _names_one_or_several(self) -> Self:
+        if self.images and self.image is not None:
+            raise ValueError("`image` names one picture and `images` several: list it among `images`, or leave one out")
+        return self
 
     def request(self) -> CaptionRequest:
         """The request for the engine."""

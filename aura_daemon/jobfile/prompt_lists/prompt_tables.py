@@ -74,6 +74,9 @@ def _added(jobs: JobPlans, row: Row, content: bytes | None) -> tuple[Problem, ..
     found = _keys_of_row(row.value)
     if found.faults:
         return tuple(replace(fault, file=jobs.file, line=row.line) for fault in found.faults)
+    if found.keys.get("images") is not None:
+        message = "is for a job file (.yaml): a row is about one picture, its `image`"
+        return (Problem(file=jobs.file, line=row.line, key="images", message=message),)
     text = content if content is not None else to_yaml(found.keys).encode()
     lines = dict.fromkeys(("", *found.keys), row.line)
     return jobs.add(found.keys, text, lines=lines, written=found.written, warnings=found.warnings)
@@ -88,6 +91,8 @@ def _keys_of_row(value: Mapping[str, object] | str) -> Translation:
         key = canonical(name)
         if is_known(key):
             settings.append(Setting(name=key, label=cut(name), value=cell, written=_written(cell)))
+        elif key == "images" and isinstance(number := _cell(key, cell), int | str) and str(number).isdecimal():
+            own["count"] = int(number)  # InvokeAI and services count pictures so
         else:
             own[key if key in _OWN_KEYS else name] = _cell(key, cell)
     found = translated(_without_first_sampler(settings))

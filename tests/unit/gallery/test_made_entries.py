@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aura_daemon.errors import Problem
 from aura_daemon.formats.sidecar_schema import (
     BenchmarkRecord,
+    DatasetRecord,
     GridRecord,
     LoraRecord,
     MatchRecord,
@@ -22,10 +23,11 @@ from aura_daemon.gallery.entries import EntryKind
 from aura_daemon.gallery.made_entries import of_failure, of_result
 from aura_daemon.jobfile.from_sidecar import parse, request_of
 from aura_daemon.jobfile.validation import JobSpec, validated
-from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     ImageFormat,
@@ -129,8 +131,9 @@ def test_a_caption_beside_its_picture_is_named_and_no_page_leads_into_the_inbox(
         (replace(DRAWN, format=ImageFormat.AVIF), "cat.avif"),
         (CaptionRequest(image="beach.png"), "cat.txt"),
         (GridRequest(cells=("a", "b"), columns=2), "cat.png"),
+        (DatasetRequest(images=("set/**",), base="set", file=CaptionFile()), "cat-sheet.html"),
     ],
-    ids=["picture", "another format", "caption", "sheet"],
+    ids=["picture", "another format", "caption", "sheet", "set"],
 )
 def test_without_its_sidecar_a_result_shows_what_the_journal_knows(request_: Request, address_of: str) -> None:
     entry = of_result(3, job(request_), "cat.json", None, thumbnail_size=None, source=SOURCE)
@@ -146,6 +149,17 @@ def test_a_sheet_shows_what_lies_on_it() -> None:
     entry = of_result(3, job(GridRequest(cells=("a", "b"), columns=2)), "cat.json", made, thumbnail_size=(30, 20))
     assert (entry.kind, entry.prompt, entry.ratio_class) == (EntryKind.SHEET, "steps 4, steps 8", "r150")
     assert (entry.stages, dict(entry.settings)["Pictures"]) == ({}, "2")
+
+
+def test_a_set_leads_to_its_contact_sheet_and_tells_its_figures() -> None:
+    base = document(DRAWN)
+    record = DatasetRecord(images=["set/**"], base="set", pictures=1000, captioned=998, kept=0, failed=2)
+    made = base.model_copy(update={"request": record, "rung": ""})
+    request = DatasetRequest(images=("set/**",), base="set", file=CaptionFile())
+    entry = of_result(3, job(request), "cat.json", made, thumbnail_size=None)
+    assert (entry.kind, entry.caption, entry.text) == (EntryKind.CAPTION, "A set of 1,000 pictures", "cat-sheet.html")
+    figures = dict(entry.settings)
+    assert (figures["Captioned"], figures["Failed"], "Kept" in figures) == ("998", "2", False)
 
 
 def test_a_failure_shows_reason_mend_and_its_own_text() -> None:

@@ -6,12 +6,13 @@ from dataclasses import fields, replace
 
 import pytest
 
-from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionPlace
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionFile, CaptionPlace
 from aura_daemon.jobs.queueing import batch_key, demand_of, engine_kind, model_named, queue_of
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
     CaptionSampling,
+    DatasetRequest,
     Describe,
     EmbeddedSettings,
     GenerateRequest,
@@ -103,6 +104,7 @@ CAPTIONS_ALIKE: dict[str, object] = {
     "caption": AskedCaptionFile(place=CaptionPlace.BESIDE),
     "picture": "sub/b.png",
     "matched": True,
+    "of_set": True,
 }
 
 
@@ -177,3 +179,8 @@ def test_comparisons_go_together_whatever_their_texts_and_wait_for_memory_by_how
     assert batch_key(one) == batch_key(other) != batch_key(CaptionRequest())
     assert (demand_of(one), demand_of(other)) == ("match of 2 texts", "match of 1 text")
     assert engine_kind(one) is JobKind.CAPTION
+
+
+def test_a_set_is_put_together_alone_and_without_a_model() -> None:
+    request = DatasetRequest(images=("set/**",), base="set", file=CaptionFile())
+    assert (batch_key(request), demand_of(request), queue_of(request)) == (None, "dataset", "")

@@ -2,9 +2,11 @@
 
 import pytest
 
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     JobKind,
@@ -23,6 +25,7 @@ from aura_daemon.jobs.tasks import Task
         (CaptionRequest(), JobKind.CAPTION),
         (GridRequest(cells=("a", "b"), columns=2), JobKind.GRID),
         (BenchmarkRequest(), JobKind.BENCHMARK),
+        (DatasetRequest(images=("set/**",), base="set", file=CaptionFile()), JobKind.DATASET),
     ],
 )
 def test_a_request_tells_its_engine(request_: Request, kind: JobKind) -> None:

@@ -11,10 +11,12 @@ from aura_daemon.jobfile.keys.generate import GenerateJob
 from aura_daemon.jobfile.parser import ParsedFile
 from aura_daemon.jobfile.prompt_lists.reading import parse
 from aura_daemon.jobfile.templates import escape_choices
+from aura_daemon.jobs.caption_files import CaptionFile
 from aura_daemon.jobs.parts import Chain, JobPart
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     Describe,
     EmbeddedSettings,
     GenerateRequest,
@@ -79,6 +81,13 @@ AGAIN = st.builds(
     ),
     embedded=st.builds(EmbeddedSettings, image=SENTENCES, model=WORDS, lost=st.sampled_from([(), ("a", "b")])),
 )
+DATASET = st.builds(
+    DatasetRequest,
+    images=st.just(("set/**", "a.png")),
+    base=WORDS,
+    file=st.builds(CaptionFile, trigger_word=WORDS),
+    kept=st.sampled_from([(), ("caf\udce9.png",)]),
+)
 GRID = st.builds(
     GridRequest,
     cells=st.sampled_from([("j-001", "j-002")]),
@@ -115,7 +124,7 @@ def test_the_strategy_for_jobs_that_draw_knows_every_key() -> None:
     assert known - of_the_file == {one.name for one in fields(GenerateRequest)} - of_the_daemon
 
 
-@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH)
+@given(GENERATE | AGAIN | CAPTION | GRID | BENCHMARK | MATCH | DATASET)
 @settings(max_examples=50)
 def test_a_request_survives_the_journal(request_: Request) -> None:
     stored: dict[str, Any] = json.loads(json.dumps(request_to_dict(request_)))

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionPlace
+from aura_daemon.jobs.caption_files import AskedCaptionFile, CaptionExtension, CaptionFile, CaptionPlace
 from aura_daemon.jobs.requests import (
     BenchmarkRequest,
     CaptionRequest,
+    DatasetRequest,
     GenerateRequest,
     GridRequest,
     ImageFormat,
@@ -41,6 +42,7 @@ def of(request: Request) -> Job:
         (replace(BESIDE, picture=""), [], "cat.caption"),
         (BenchmarkRequest(), ["cat.svg", "cat.md"], "cat.md"),
         (GridRequest(cells=(), columns=1), ["cat.webp"], "cat.webp"),
+        (DatasetRequest(images=("set/**",), base="set", file=CaptionFile()), [], "cat.jsonl"),
     ],
 )
 def test_the_output_of_a_job_is_what_lies_there_else_what_was_asked_for(

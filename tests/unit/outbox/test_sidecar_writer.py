@@ -16,11 +16,13 @@ from aura_daemon.jobs.results import (
     EngineTiming,
     Failure,
     FailureKind,
+    LeftOutPicture,
     Payload,
     Processor,
     Produced,
     Resolved,
     ResolvedCaption,
+    ResolvedDataset,
     ResolvedGenerate,
 )
 from aura_daemon.jobs.sources import Accept, SourceKind
@@ -154,6 +156,29 @@ def test_a_sheet_s_sidecar_says_what_lies_where_and_asks_for_nothing() -> None:
     assert (made.seeds, made.caption) == ([], None)
     (problem,) = parse(made.to_json(), file="cat-grid.json")
     assert str(problem).startswith("cat-grid.json: a sheet of pictures is made again with them: give the job file")
+
+
+def test_the_sidecar_of_a_set_counts_its_pictures_and_asks_for_nothing() -> None:
+    left_out = LeftOutPicture(image="set/b.png", reason="it is broken")
+    groups = (("a.png", "c.png"),)
+    made = document(
+        ResolvedDataset(
+            images=("set/**",),
+            base="set",
+            pictures=4,
+            captioned=2,
+            kept=1,
+            failed=1,
+            left_out=(left_out,),
+            near_duplicates=groups,
+        )
+    )
+    request = json.loads(made.to_json())["request"]
+    assert [request[key] for key in ("pictures", "captioned", "kept", "failed")] == [4, 2, 1, 1]
+    assert request["left_out"] == [{"image": "set/b.png", "reason": "it is broken"}]
+    assert request["near_duplicates"] == [["a.png", "c.png"]]
+    (problem,) = parse(made.to_json(), file="metadata.json")
+    assert str(problem).startswith("metadata.json: the captions of a set are put together again with them")
 
 
 def test_a_failure_report_says_why_and_is_never_a_job() -> None:

@@ -85,6 +85,13 @@ def test_tables_of_other_people_are_left_alone_with_the_reason() -> None:
     )
 
 
+def test_the_list_of_a_set_of_pictures_is_no_list_of_prompts() -> None:
+    found = route("Metadata.jsonl", b'{"file_name": "a.png", "prompt": "a cat"}\n', ALL)
+    assert isinstance(found, Leave)
+    assert found.is_usual
+    assert route("metadata.jsonl", b'{"prompt": "a cat"}\n', ALL) is SourceKind.PROMPT_TABLE
+
+
 @pytest.mark.parametrize("name", ["a.yaml", "a.txt", "a.png", "a.json", "a.csv"])
 @pytest.mark.parametrize("head", [b"", b"\0" * 4096])
 def test_a_name_without_content_is_unfinished(name: str, head: bytes) -> None:

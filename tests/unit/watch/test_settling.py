@@ -151,3 +151,13 @@ def test_due_says_what_a_plain_list_would(steps: list[tuple[str, str, float]]) -
             plain[path] = now
         assert sorted(files.due(now, ALL)) == sorted(known for known, due_s in plain.items() if due_s <= now)
         assert files.next_s() == min(plain.values(), default=None)
+
+
+def test_images_come_last_as_other_files_may_name_them() -> None:
+    files = Settling()
+    for path in ("a.png", "b.JPG", "c.yaml"):
+        files.sight(path, stamp(), 0.0)
+    files.hold("c.yaml", 0.25)
+    assert files.due(0.25, 2) == ["c.yaml", "a.png"]
+    assert files.due(0.25, 9) == ["c.yaml", "a.png", "b.JPG"]
+    assert files.next_s() == 0.0

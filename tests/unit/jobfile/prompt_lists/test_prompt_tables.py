@@ -190,3 +190,12 @@ def test_a_table_names_images_as_a_job_file_does() -> None:
     assert image_names(b"prompt\na cat\n", file="cat.csv") == ()
     assert image_names(b"prompt,image,steps\na cat,one.png,999\n", file="cat.csv") == ()
     assert image_names(b"\xff", file="cat.csv") == ()
+
+
+def test_images_in_a_table_are_a_number_of_pictures_and_no_set() -> None:
+    found = parse(SourceKind.PROMPT_TABLE, b"prompt,images\na cat,2\n", file="cat.csv")
+    assert isinstance(found, ParsedFile)
+    assert len(found.jobs) == 2
+    refused = parse(SourceKind.PROMPT_TABLE, b"prompt,images\na cat,set/**\n", file="cat.csv")
+    assert isinstance(refused, RejectedFile)
+    assert str(refused.problems[0]).startswith("cat.csv:2: images: is for a job file (.yaml)")

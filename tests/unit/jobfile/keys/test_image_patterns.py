@@ -1,0 +1,123 @@
+"""`images`: what patterns match, and what is no pattern."""
+
+from __future__ import annotations
+
+import re
+
+import jsonschema
+import pytest
+
+from aura_daemon.errors import Problem
+from aura_daemon.jobfile.image_names import image_names, image_sets
+from aura_daemon.jobfile.keys.caption import CaptionJob
+from aura_daemon.jobfile.keys.image_patterns import MOST_PATTERNS, PatternsBelow, normalized
+from aura_daemon.jobfile.schema import job_schema
+from aura_daemon.jobfile.validation import JobSpec, validated
+
+PATHS = (
+    "top.png",
+    "set/a.png",
+    "set/B.JPG",
+    "set/caf\u00e9.png",
+    "set/in/a.png",
+    "set/in/deep/c.webp",
+    "set [x]/d.png",
+    "settle/e.png",
+)
+
+
+def matched(*patterns: str, folder: str = "") -> list[str]:
+    below = PatternsBelow(folder=folder, patterns=tuple(map(normalized, patterns)))
+    return [path for path in PATHS if any(True for _ in below.matched_by(path))]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "paths"),
+    [
+        ("set/**", ["set/a.png", "set/B.JPG", "set/caf\u00e9.png", "set/in/a.png", "set/in/deep/c.webp"]),
+        ("set", ["set/a.png", "set/B.JPG", "set/caf\u00e9.png", "set/in/a.png", "set/in/deep/c.webp"]),
+        (".\\set//*", ["set/a.png", "set/B.JPG", "set/caf\u00e9.png"]),
+        ("set/*.jpg", ["set/B.JPG"]),
+        ("SET/A.png", ["set/a.png"]),
+        ("set/cafe\u0301.png", ["set/caf\u00e9.png"]),
+        ("**/a.png", ["set/a.png", "set/in/a.png"]),
+        ("set/**/c.*", ["set/in/deep/c.webp"]),
+        ("*/?.png", ["set/a.png", "set [x]/d.png", "settle/e.png"]),
+        ("set*/[ad].png", ["set/a.png", "set [x]/d.png"]),
+        ("set*/[!a].png", ["set [x]/d.png", "settle/e.png"]),
+        ("set*/[a-d].png", ["set/a.png", "set [x]/d.png"]),
+        ("set [[]x]/*", ["set [x]/d.png"]),
+        ("set [x/d.png", []),
+        ("set/[z-a].png", []),
+        ("**", list(PATHS)),
+    ],
+)
+def test_a_pattern_matches_as_shells_do_in_any_case(pattern: str, paths: list[str]) -> None:
+    assert matched(pattern) == paths
+
+
+def test_a_pattern_counts_from_a_folder() -> None:
+    assert matched("**", folder="set/in") == ["set/in/a.png", "set/in/deep/c.webp"]
+    assert matched("*.png", folder="set/in") == ["set/in/a.png"]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "folder", "base", "starts"),
+    [
+        (["set/**"], "", "set", ("set",)),
+        (["**"], "jobs", "jobs", ("jobs",)),
+        (["a/b/*.png", "a/c/d.png"], "", "a", ("a/b", "a/c")),
+        (["a.png", "b/*"], "jobs", "jobs", ("jobs",)),
+        (["a/*/c.png", "a/b/**"], "", "a", ("a",)),
+        (["a/**", "b/**"], "", "", ("a", "b")),
+    ],
+)
+def test_the_folders_of_a_set_are_those_before_the_first_sign(
+    patterns: list[str], folder: str, base: str, starts: tuple[str, ...]
+) -> None:
+    below = PatternsBelow(folder=folder, patterns=tuple(map(normalized, patterns)))
+    assert (below.base, below.starts) == (base, starts)
+
+
+NO_PATTERNS: list[object] = ["../x/*", "/etc/*", "a/../b", ".git/*", "a/.hidden/*", "C:/pictures/*", "  ", "x" * 1001]
+NO_PATTERNS += [[], ["a", 3], {"a": 1}, ["a"] * (MOST_PATTERNS + 1)]
+
+
+@pytest.mark.parametrize("images", NO_PATTERNS)
+def test_what_leads_out_of_the_inbox_or_names_nothing_is_refused(images: object) -> None:
+    problems = validated({"task": "caption", "images": images}, file="a.yaml")
+    assert isinstance(problems, tuple)
+    assert [problem.key for problem in problems] == ["images"]
+    schema = next(one for one in job_schema()["anyOf"] if one["title"] == "CaptionJob")["properties"]["images"]
+    assert not jsonschema.Draft202012Validator(schema).is_valid(images)
+
+
+def test_patterns_are_a_text_or_a_list_and_each_counts_once() -> None:
+    for images, expected in (("set/", ("set/**",)), (["a.png", ".//a.png", "b*"], ("a.png", "b*"))):
+        spec = validated({"images": images}, file="a.yaml")
+        assert isinstance(spec, JobSpec)
+        assert spec.images == expected
+    assert CaptionJob(task="caption", images=None).images == ()  # type: ignore[arg-type]
+    assert validated({"task": "caption", "images": None}, file="a.yaml") == validated({"task": "caption"}, file="a")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"task": "caption", "image": "a.png", "images": "*"}, "list it among `images`"),
+        ({"prompt": "a cat", "images": 4}, "so many pictures are asked for with `count`"),
+    ],
+)
+def test_what_does_not_go_together_is_said(keys: dict[str, object], words: str) -> None:
+    problems = validated(keys, file="a.yaml")
+    assert isinstance(problems, tuple)
+    assert any(isinstance(problem, Problem) and re.search(re.escape(words), str(problem)) for problem in problems)
+
+
+def test_a_job_file_names_its_sets_apart_from_its_images() -> None:
+    content = b"images: set/**\n---\nimage: a.png\n---\ntask: caption\nimages: [b.png, c]\n"
+    assert image_sets(content, file="a.yaml") == (("set/**",), ("b.png", "c/**"))
+    assert image_names(content, file="a.yaml") == ("a.png",)
+    assert image_sets(b"images: ../x\n", file="a.yaml") == ()
+    assert image_sets(b"image: x.png\n", file="a.yaml") == ()
+    assert image_sets(b"prompt,images\na cat,4\n", file="a.csv") == ()
