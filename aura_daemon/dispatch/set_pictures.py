@@ -41,13 +41,19 @@ def _captioned(member: Job, request: DatasetRequest, job: Job, images: InputImag
     asked = member.request
     assert isinstance(asked, CaptionRequest)
     image, place = asked.image or "", images.place_of(member)
+    below = os.fspath(delivery.inbox) if place.is_relative_to(delivery.inbox) else ""
     if member.state is not JobState.DONE:
         reason = member.failure.message if member.failure is not None else ""
         name = _below(image, request.base)
         return SetPicture(
-            file_name=name, image=image, place=os.fspath(place), state=PictureState.FAILED, reason=escaped(reason)
+            file_name=name,
+            image=image,
+            place=os.fspath(place),
+            below=below,
+            state=PictureState.FAILED,
+            reason=escaped(reason),
         )
-    text = _text_at(output_of(member, delivery.root, delivery.inbox))
+    text = _text_at(output_of(member, delivery.root, delivery.inbox), delivery.inbox)
     if request.file.place is CaptionPlace.BESIDE:
         name = _below(image, request.base)
     else:
@@ -57,6 +63,7 @@ def _captioned(member: Job, request: DatasetRequest, job: Job, images: InputImag
         file_name=name or _below(image, request.base),
         image=image,
         place=os.fspath(place),
+        below=below,
         state=PictureState.FAILED if reason else PictureState.CAPTIONED,
         text=text or "",
         reason=reason,
@@ -69,8 +76,9 @@ def _kept(path: str, text: str, request: DatasetRequest, inbox: Path) -> SetPict
         file_name=_below(path, request.base),
         image=path,
         place=os.fspath(inbox / path),
+        below=os.fspath(inbox),
         state=PictureState.KEPT,
-        text=_text_at(inbox / text) or "",
+        text=_text_at(inbox / text, inbox) or "",
     )
 
 
@@ -87,9 +95,10 @@ def _delivered_name(member: Job, image: str, folder: str, outbox: Path) -> str:
     return ""
 
 
-def _text_at(place: Path) -> str | None:
+def _text_at(place: Path, inbox: Path) -> str | None:
+    below = inbox if place.is_relative_to(inbox) else None
     try:
-        content = durable_files.read(place, most_bytes=MOST_BYTES).content
+        content = durable_files.read(place, most_bytes=MOST_BYTES, below=below).content
     except (FileNotFoundError, PermissionError, durable_files.NotARegularFile):
         return None
     text = decoded(content)

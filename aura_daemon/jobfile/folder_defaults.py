@@ -8,7 +8,7 @@ them has decided all three. So are beams and sampling of a caption. Of `caption`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -52,7 +52,7 @@ PROMPT_LINES: Final = "prompt_lines"
 
 _ALL_MODELS: Final[tuple[type[BaseModel], ...]] = (*MODELS.values(), ReflectJob)
 
-KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB
+KEYS: Final = frozenset(key for model in _ALL_MODELS for key in model.model_fields) - ABOUT_ONE_JOB - {"images"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,4 +225,7 @@ def _unknown(key: str, document: Document, file: str) -> Problem:
     suggestion = nearest(key, {*KEYS, *ABOUT_ONE_JOB, PROMPT_LINES})
     line = document.lines.get(key)
     problem = Problem(file=file, line=line, key=key, message="unknown key", suggestion=suggestion)
+    if key == "images":
+        message = "is for a job file: each picture that is dropped into the folder is a job by itself"
+        return replace(problem, message=message, suggestion="")
     return with_meaning(problem, KEYS)

@@ -27,6 +27,8 @@ class SetPicture:
     """Its path below the inbox."""
     place: str
     """Where it is read."""
+    below: str = ""
+    """A folder out of which no link may lead on the way; empty where the place is the daemon's own."""
     state: PictureState
     text: str = ""
     reason: str = ""

@@ -165,7 +165,8 @@ def _looked_at(
 ) -> tuple[SetRow, _Look | None]:
     """A picture with its thumbnail; one that cannot be read has none, and is compared with none."""
     try:
-        content = durable_files.read(Path(picture.place)).content
+        below = Path(picture.below) if picture.below else None
+        content = durable_files.read(Path(picture.place), below=below).content
         image, size = _opened(content, settings, side_px)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, _Unreadable):
         return SetRow(picture=picture), None

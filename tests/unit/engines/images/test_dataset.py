@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -162,3 +163,14 @@ def test_the_gallery_shows_the_first_pictures_of_a_set(tmp_path: Path, pictures:
     outcome = listener.results["job"].outcome
     assert isinstance(outcome, Produced)
     assert Image.open(BytesIO(outcome.thumbnail)).size == size
+
+
+def test_no_link_leads_to_a_picture_elsewhere(tmp_path: Path) -> None:
+    in_set(tmp_path / "elsewhere", "a.png", encoded(photo("red"), "PNG"))
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    (inbox / "set").symlink_to(tmp_path / "elsewhere")
+    astray = replace(in_set(inbox / "set", "a.png", None), below=str(inbox))
+    outcome = run([astray])
+    assert isinstance(outcome, Produced)
+    assert b"data:image" not in outcome.payloads[2].content
