@@ -13,9 +13,9 @@ from aura_daemon.errors import Problem
 from aura_daemon.file_names import escaped
 from aura_daemon.formats.image_ends import ends_properly
 from aura_daemon.formats.image_signatures import ImageSignature, format_of
-from aura_daemon.intake.admission import drawn_seed
 from aura_daemon.intake.catalogue import CatalogueReader
 from aura_daemon.intake.folder_defaults import FolderDefaultsReader
+from aura_daemon.intake.jobs.making import drawn_seed
 from aura_daemon.intake.recipes.subjects import SubjectsOnDisk
 from aura_daemon.intake.triage import MEND_HEIC, UNREAD_HEIC
 from aura_daemon.jobfile import from_sidecar, parser

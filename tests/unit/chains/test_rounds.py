@@ -105,6 +105,14 @@ def test_two_reflections_of_a_file_have_a_sheet_each(house: House) -> None:
     assert len({sha256(file.read_bytes()) for file in house.outbox.glob("*grid*.json")}) == 2
 
 
+def test_a_sheet_of_other_pictures_in_the_file_holds_those_alone(house: House) -> None:
+    mirror = start(house, REFLECT + b"---\nprompt: x\nseed: 1-2\ngrid: true\n---\n" + REFLECT)
+    assert house.drain(mirror).done == 11
+    sheets = {task.job_id[-3:]: task for task in mirror.of(GridRequest)}
+    assert {number: len(task.cells) for number, task in sheets.items()} == {"009": 2, "010": 4, "011": 4}
+    assert sheets["009"].request.cells == tuple(f"{sheets['009'].job_id[:-3]}{n}" for n in ("004", "005"))  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize(("count", "columns"), [(1, 2), (3, 4), (4, 3), (8, 3), (20, 5)])
 def test_each_round_has_the_next_seed_and_few_pictures_stand_in_one_row(count: int, columns: int) -> None:
     first = GenerateRequest(prompt="{caption}", described="a.png", image="a.png", strength=0.5)
