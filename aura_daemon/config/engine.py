@@ -12,7 +12,7 @@ from typing import Final
 
 from aura_daemon.jobs.requests import ImageFormat, Metadata
 from aura_daemon.jobs.sampling import Scheduler
-from aura_daemon.jobs.speed import EngineChoice, Speed
+from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 
 
 class Device(StrEnum):
@@ -146,6 +146,8 @@ class CaptionSettings(ModelSettings):
     """Whether each caption comes with a copy of its picture that has it inside."""
     question_model: str | None = None
     """The model that answers questions, as under `model`; None: questions are refused."""
+    engine: CaptionEngine = CaptionEngine.AUTO
+    speed: CaptionSpeed = CaptionSpeed.BALANCED
 
     @property
     def answering(self) -> ModelSettings | None:

@@ -33,7 +33,7 @@ from aura_daemon.jobs.caption_files import CaptionExtension, CaptionFile, Captio
 from aura_daemon.jobs.requests import ImageFormat, Metadata, shared_fields
 from aura_daemon.jobs.sampling import Scheduler
 from aura_daemon.jobs.sources import Accept, PromptLines
-from aura_daemon.jobs.speed import EngineChoice, Speed
+from aura_daemon.jobs.speed import CaptionEngine, CaptionSpeed, EngineChoice, Speed
 from aura_daemon.system.files.xdg_folders import xdg_folder
 
 PREFIX: Final = "AURA_"
@@ -140,6 +140,8 @@ class CaptionConfig(BaseModel):
     suffix: str = Field("", max_length=500, description="text of at most 500 characters, behind each caption")
     trigger_word: str = Field("", max_length=500, description="text of at most 500 characters, before all")
     existing: ExistingText = Field(ExistingText.KEEP, description=f"one of {', '.join(ExistingText)}")
+    engine: CaptionEngine = Field(_ENGINE.caption.engine, description=f"one of {', '.join(CaptionEngine)}")
+    speed: CaptionSpeed = Field(_ENGINE.caption.speed, description=f"one of {', '.join(CaptionSpeed)}")
 
     def file(self) -> CaptionFile:
         """The file that captions are written to, which no worker knows of."""

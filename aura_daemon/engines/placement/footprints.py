@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -80,6 +81,13 @@ LEFT: Final = 0.6
 SCORED: Final = 6
 """Numbers of 4 bytes that a caption takes for each word that may come next; measured."""
 
+LOOKING: Final = "vision_model."
+ATTENDING: Final = re.compile(r"\.crossattention\.self\.(key|value)$")
+"""Names of the layers of BLIP that are converted."""
+
+GRAPH_WORKSPACE: Final = 0.25
+"""Bytes that OpenVINO takes beside a captioner's weights, for each of theirs; measured."""
+
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
 
@@ -121,6 +129,17 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
     kept = 2 * patches * int(text.get("hidden_size", base.width)) * int(text.get("num_hidden_layers", base.layers))
     words = int(text.get("vocab_size", base.words))
     caption_bytes = kept * size + words * SCORED * 4
+    if placement.variant in (OPENVINO, OPENVINO_INT8):
+        converted = sum(count for name, count in layers.items() if name.startswith(LOOKING) or ATTENDING.search(name))
+        graph_bytes = converted * (1 if placement.variant == OPENVINO_INT8 else size)
+        return Footprint(
+            unet_bytes=(sum(parts.values()) - converted) * size + graph_bytes,
+            largest_layer_bytes=max(layers.values(), default=0) * size,
+            element_bytes=size,
+            row_bytes=2 * 3 * side**2 * 4 + kept * size,
+            caption_bytes=caption_bytes,
+            workspace_bytes=int(looked * 4 + graph_bytes * GRAPH_WORKSPACE),
+        )
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
         largest_layer_bytes=max(layers.values(), default=0) * size,
@@ -165,6 +184,11 @@ def _of_parts(
 def unet_numbers(files: ModelFiles) -> int:
     """How many numbers the UNet has."""
     return _numbers(files)[0]["unet"]
+
+
+def all_numbers(files: ModelFiles) -> int:
+    """How many numbers a model has."""
+    return sum(_numbers(files)[0].values())
 
 
 def standard_footprint(placement: Placement, *, with_checker: bool = True) -> Footprint:
