@@ -85,8 +85,11 @@ LOOKING: Final = "vision_model."
 ATTENDING: Final = re.compile(r"\.crossattention\.self\.(key|value)$")
 """Names of the layers of BLIP that are converted."""
 
-GRAPH_WORKSPACE: Final = 0.25
-"""Bytes that OpenVINO takes beside a captioner's weights, for each of theirs; measured."""
+GRAPH_WORKSPACE_BYTES: Final = 100 << 20
+"""That OpenVINO takes beside a captioner's weights and activations; measured."""
+
+LOOKED: Final = 1.25
+"""Times the keys and values of a picture, that a picture takes which OpenVINO has looked at; measured."""
 
 GPU_WORKSPACE_BYTES: Final = 32 << 20
 """Of cuBLAS; the workspaces of cuDNN are allocated and freed with each layer."""
@@ -136,9 +139,9 @@ def captioner_footprint(files: ModelFiles, placement: Placement, base: Captioner
             unet_bytes=(sum(parts.values()) - converted) * size + graph_bytes,
             largest_layer_bytes=max(layers.values(), default=0) * size,
             element_bytes=size,
-            row_bytes=2 * 3 * side**2 * 4 + kept * size,
+            row_bytes=2 * 3 * side**2 * 4 + int(LOOKED * kept * size),
             caption_bytes=caption_bytes,
-            workspace_bytes=int(looked * 4 + graph_bytes * GRAPH_WORKSPACE),
+            workspace_bytes=looked * 4 + GRAPH_WORKSPACE_BYTES,  # of one picture
         )
     return Footprint(
         unet_bytes=sum(parts.values()) * size,
